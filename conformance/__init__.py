@@ -1,0 +1,1 @@
+"""The conformance suite: who is right, and how fast."""

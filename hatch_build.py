@@ -1,0 +1,30 @@
+"""Build hook: lets an editable install import the four top-level folders as ``rnnspec.*``.
+
+A wheel renames the folders (``sources`` in pyproject.toml). An editable install cannot rename, so this hook links
+them under ``build/dev/rnnspec/`` and pyproject.toml puts ``build/dev`` on the import path. The links are relative,
+``build/`` is ignored by git, and mypy and editors follow them to the real files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+PACKAGES = ("spec", "reference", "backends", "conformance")
+
+
+class EditableLinks(BuildHookInterface[Any]):
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if version != "editable":
+            return
+        namespace = Path(self.root, "build", "dev", "rnnspec")
+        namespace.mkdir(parents=True, exist_ok=True)
+        for package in PACKAGES:
+            link = namespace / package
+            if link.is_symlink():
+                link.unlink()
+            link.symlink_to(Path("..", "..", "..", package), target_is_directory=True)

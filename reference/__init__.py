@@ -1,0 +1,1 @@
+"""NumPy reference: how to compute it, with exact gradients."""

@@ -1,0 +1,1 @@
+"""The executable specification: what is right."""
