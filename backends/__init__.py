@@ -1,1 +1,10 @@
-"""Adapters: who claims to."""
+"""Adapters: how an implementation offers its operations to the suite.
+
+`contract` holds what an adapter is; `discovery` finds adapters by name. No module here imports a framework but the
+framework's own, and that one only when its backend is opened.
+"""
+
+from rnnspec.backends.contract import Backend, Call, Prepared, Unsupported
+from rnnspec.backends.discovery import BackendError, available, open_backend
+
+__all__ = ["Backend", "BackendError", "Call", "Prepared", "Unsupported", "available", "open_backend"]

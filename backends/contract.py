@@ -1,0 +1,162 @@
+"""The contract between an implementation and the suite.
+
+An adapter subclasses `Backend` and has one method per operation that it offers, named as in the specification::
+
+    def gru(self, x, W, R, b, b_rn=None, h0=None, *, lengths=None, mask=None, direction, reset, update):
+        ...
+        return y, h_n
+
+Inputs come as keywords in the implementation's own arrays (as `to_native` made them), an optional input that is absent
+is left out; every attribute comes as a keyword, defaults filled in; the outputs go back as a tuple in the
+specification's order. An operation that the implementation lacks has no method. A call that it cannot do (an attribute,
+a size, a mask with holes) raises `Unsupported` with the reason: a loud refusal is honest, a wrong number is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec import spec
+
+Array = NDArray[Any]
+
+
+class Unsupported(Exception):
+    """The implementation cannot do this call, and says so."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an operation: NumPy inputs by name (those present) and every attribute of the operation."""
+
+    operation: str
+    inputs: Mapping[str, Array]
+    attributes: Mapping[str, Any]
+
+    @property
+    def float_inputs(self) -> dict[str, Array]:
+        """The inputs that have gradients: all but lengths, masks and tags."""
+        kinds = spec.operation(self.operation).inputs
+        return {name: array for name, array in self.inputs.items() if kinds[name].kind == "float"}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A call with its arrays on the device, to be timed: `run` starts the work, `synchronise` waits for it."""
+
+    run: Callable[[], Any]
+    synchronise: Callable[[], None]
+
+
+class Backend:
+    """Base class of adapters. Subclasses set `name`, give the conversions, and add a method per operation.
+
+    Gradients come from one of two places: a method ``lstm_vjp(**inputs, **attributes)`` beside ``lstm``, returning
+    ``(outputs, vjp)`` where ``vjp(*cotangents)`` gives a dict of gradients by input name; or, for frameworks that
+    differentiate, from `differentiate`, and then the adapter's author writes no gradient at all.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, device: str = "cpu") -> None:
+        """Open the implementation on `device`; raise ValueError naming the devices there are if it has not that one."""
+        if device not in self.devices():
+            raise ValueError(f"backend {self.name}: expected a device in {', '.join(self.devices())}, got {device!r}")
+        self.device = device
+
+    # What an adapter gives.
+
+    def devices(self) -> tuple[str, ...]:
+        """Names of the devices at hand."""
+        return ("cpu",)
+
+    def dtypes(self) -> tuple[str, ...]:
+        """The floating-point types it computes in, among float16, bfloat16, float32 and float64."""
+        return ("float32", "float64")
+
+    def versions(self) -> dict[str, str]:
+        """Versions of what it runs on, for the report."""
+        return {"numpy": np.__version__}
+
+    def to_native(self, array: Array) -> Any:
+        """Copy a NumPy array (bfloat16 as ``ml_dtypes.bfloat16``) into the implementation's own, on the device."""
+        return np.array(array)
+
+    def to_numpy(self, array: Any) -> Array:
+        """Copy one of the implementation's arrays back, dtype kept."""
+        return np.array(array)
+
+    def differentiate(
+        self, function: Callable[..., tuple[Any, ...]], inputs: dict[str, Any], cotangents: tuple[Any, ...]
+    ) -> dict[str, Any]:
+        """Vector-Jacobian product of ``function(**inputs)`` by the framework's own differentiation."""
+        raise Unsupported(f"backend {self.name} has no gradients")
+
+    def synchronise(self) -> None:
+        """Wait until the device has done all it was given."""
+
+    def script(self, call: Call) -> str | None:
+        """Python source that makes this call on the library itself, for a repro that needs no rnnspec.
+
+        The source finds a dict ``inputs`` (name to NumPy array, bfloat16 widened to float32), the string ``dtype`` and,
+        where gradients are at fault, a list ``cotangents``; it sets ``outputs`` (list of NumPy arrays, float32 or
+        wider) and, with cotangents, ``gradients`` (dict of them). None: the repro shows the recorded numbers alone.
+        """
+        return None
+
+    # What the suite calls: NumPy in, NumPy out.
+
+    @classmethod
+    def operations(cls) -> tuple[str, ...]:
+        """The specification's operations that this adapter has a method for."""
+        return tuple(name for name in spec.operations() if callable(getattr(cls, name, None)))
+
+    def run(self, call: Call) -> tuple[Array, ...]:
+        """Outputs of the call, in the specification's order."""
+        native = {name: self.to_native(array) for name, array in call.inputs.items()}
+        return tuple(self.to_numpy(output) for output in self._method(call.operation)(**native, **call.attributes))
+
+    def gradients(self, call: Call, cotangents: tuple[Array, ...]) -> dict[str, Array]:
+        """Gradient of every float input of the call, for one cotangent per float output."""
+        return {name: self.to_numpy(array) for name, array in self._gradient(call, cotangents)().items()}
+
+    def prepare(self, call: Call, cotangents: tuple[Array, ...] | None = None) -> Prepared:
+        """Put the call's arrays on the device and return what is to be timed; with cotangents, forward and backward."""
+        if cotangents is not None:
+            return Prepared(self._gradient(call, cotangents), self.synchronise)
+        method = self._method(call.operation)
+        native = {name: self.to_native(array) for name, array in call.inputs.items()}
+        return Prepared(lambda: method(**native, **call.attributes), self.synchronise)
+
+    def _method(self, operation: str) -> Callable[..., tuple[Any, ...]]:
+        method: Callable[..., tuple[Any, ...]] | None = getattr(self, operation, None)
+        if method is None:
+            raise Unsupported(f"backend {self.name} has no {operation}")
+        return method
+
+    def _gradient(self, call: Call, cotangents: tuple[Array, ...]) -> Callable[[], dict[str, Any]]:
+        """Put everything on the device and return the function that computes the gradients there."""
+        method = self._method(call.operation)
+        native = {name: self.to_native(array) for name, array in call.inputs.items()}
+        native_cotangents = tuple(self.to_native(cotangent) for cotangent in cotangents)
+        with_vjp = getattr(self, call.operation + "_vjp", None)
+        if with_vjp is not None:
+
+            def by_hand() -> dict[str, Any]:
+                _, vjp = with_vjp(**native, **call.attributes)
+                gradients: dict[str, Any] = vjp(*native_cotangents)
+                return gradients
+
+            return by_hand
+        floats = {name: native[name] for name in call.float_inputs}
+        others = {name: array for name, array in native.items() if name not in floats}
+
+        def function(**inputs: Any) -> tuple[Any, ...]:
+            return method(**inputs, **others, **call.attributes)
+
+        return lambda: self.differentiate(function, floats, native_cotangents)

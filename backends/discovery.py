@@ -1,0 +1,81 @@
+"""Find adapters: by the entry-point group ``rnnspec.backends``, or named as ``package.module:Class``."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+from rnnspec.backends.contract import Backend
+
+GROUP = "rnnspec.backends"
+
+
+class BackendError(Exception):
+    """A backend that cannot be opened; the message says which, why and what to do."""
+
+
+@dataclass(frozen=True)
+class Available:
+    """One line of the list of backends: whether it opens here, and if not, why."""
+
+    name: str
+    available: bool
+    reason: str
+    operations: tuple[str, ...]
+
+
+def names() -> list[str]:
+    """Names of the installed backends, in alphabetical order; nothing is imported."""
+    return sorted(_entry_points())
+
+
+def open_backend(name: str, device: str = "cpu") -> Backend:
+    """Open a backend by its entry point's name or as ``package.module:Class``."""
+    backend_class = _load(name)
+    try:
+        return backend_class(device)
+    except ValueError as error:
+        raise BackendError(str(error)) from error
+
+
+def available() -> list[Available]:
+    """Try every installed backend."""
+    found = []
+    for name in names():
+        try:
+            backend = open_backend(name)
+        except BackendError as error:
+            found.append(Available(name, False, str(error), ()))
+        else:
+            found.append(Available(name, True, "", backend.operations()))
+    return found
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def _load(name: str) -> type[Backend]:
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        entry = EntryPoint(name, name, GROUP)
+        if not (module and attribute.isidentifier()):
+            raise BackendError(f"backend {name!r}: expected package.module:Class")
+    else:
+        known = _entry_points()
+        if name not in known:
+            raise BackendError(
+                f"unknown backend {name!r}: expected {', '.join(sorted(known)) or 'an installed backend'}, "
+                "or package.module:Class"
+            )
+        entry = known[name]
+    importlib.invalidate_caches()
+    try:
+        loaded = entry.load()
+    except Exception as error:  # an adapter's import may fail in any way at all
+        hint = f"; pip install 'rnnspec[{name}]' installs what it needs" if isinstance(error, ImportError) else ""
+        raise BackendError(f"backend {name!r} fails to import: {type(error).__name__}: {error}{hint}") from error
+    if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
+        raise BackendError(f"backend {name!r}: expected a subclass of rnnspec.backends.Backend, got {loaded!r}")
+    return loaded
