@@ -45,11 +45,6 @@ class Equation:
             return f"{self.target}({', '.join(self.parameters)})"
         return self.target if self.index is None else f"{self.target}[{ast.unparse(self.index)}]"
 
-    @property
-    def text(self) -> str:
-        """The whole equation, as text."""
-        return f"{self.left} = {ast.unparse(self.value)}"
-
 
 def parse(text: str, place: str) -> list[Equation]:
     """Parse lines of equations; `place` (file, operation, block) opens every error message."""
