@@ -1,0 +1,122 @@
+"""One case: the few choices from which a call's arrays are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.backends import Call
+from rnnspec.conformance.cases.regimes import fill
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.spec import Operation, operation
+
+Array = NDArray[Any]
+Steps = Literal["all", "lengths", "right_mask", "mask"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call and its cotangents, named by sizes, attributes, regime and seed rather than by arrays.
+
+    Equal cases make equal arrays. Every float is exactly representable in `dtype`.
+    """
+
+    operation: str
+    dtype: str
+    sizes: Mapping[str, int]
+    attributes: Mapping[str, Any]
+    regime: str = "generic"
+    steps: Steps = "all"
+    absent: tuple[str, ...] = ()
+    seed: int = 0
+    _given: Mapping[str, Array] = field(default_factory=dict, repr=False)
+
+    @property
+    def spec(self) -> Operation:
+        """The operation's specification."""
+        return operation(self.operation)
+
+    def with_attributes(self, **changed: Any) -> Case:
+        """The same case under other attributes; what they share in shape keeps its values."""
+        return replace(self, attributes={**self.attributes, **changed})
+
+    def with_inputs(self, inputs: Mapping[str, Array]) -> Case:
+        """The same case with some inputs given outright."""
+        return replace(self, _given={**self._given, **inputs})
+
+    @cached_property
+    def call(self) -> Call:
+        """The call, with its arrays."""
+        return Call(self.operation, self._inputs(), dict(self.attributes))
+
+    @cached_property
+    def valid(self) -> NDArray[np.bool_]:
+        """Which steps of which sequence are valid, (B, T)."""
+        rng = self._rng("steps")
+        batch, steps = self.sizes["B"], self.sizes["T"]
+        if self.steps == "all":
+            return np.ones((batch, steps), np.bool_)
+        if self.steps == "mask":
+            return rng.random((batch, steps)) < 0.6
+        # Short and empty sequences, and mostly one of full length: a batch is padded to its longest.
+        lengths = rng.integers(0, steps + 1, batch)
+        lengths[rng.random(batch) < 0.3] = steps
+        return np.asarray(np.arange(steps) < lengths[:, None])
+
+    @cached_property
+    def cotangents(self) -> tuple[Array, ...]:
+        """One per output, in the outputs' shapes."""
+        dtype = format_of(self.dtype).dtype
+        scale = 2.0**-6 if self.regime == "tiny" else 1.0
+        integers = self.regime == "integers"
+        made = []
+        for output in self.spec.outputs.values():
+            rng = self._rng("d" + output.name)
+            shape = self._shape(output.shape)
+            numbers = rng.integers(-2, 3, shape) if integers else rng.normal(size=shape) * scale
+            made.append(numbers.astype(dtype))
+        return tuple(made)
+
+    def _inputs(self) -> dict[str, Array]:
+        dtype = format_of(self.dtype).dtype
+        inputs: dict[str, Array] = {}
+        for name, item in self.spec.inputs_for(self.attributes).items():
+            if name in self._given:
+                inputs[name] = self._given[name]
+            elif name in self.absent:
+                continue
+            elif item.kind == "lengths":
+                if self.steps == "lengths":
+                    inputs[name] = self.valid.sum(axis=1, dtype=np.int64)
+            elif item.kind == "mask":
+                if self.steps in ("mask", "right_mask"):
+                    inputs[name] = self.valid
+            else:
+                numbers = fill(self.regime, self.spec, item, self._shape(item.shape), self.attributes, self._rng(name))
+                inputs[name] = numbers.astype(dtype)
+        return inputs
+
+    def _shape(self, axes: tuple[str, ...]) -> tuple[int, ...]:
+        same = self.spec.same_sizes_for(self.attributes)
+        gates = {"G": len(self.spec.gates_for(self.attributes))}
+        return tuple({**self.sizes, **gates}[same.get(axis, axis)] for axis in axes)
+
+    def _rng(self, name: str) -> np.random.Generator:
+        """A stream for each array, so that one array's shape does not change another's values."""
+        return np.random.Generator(np.random.SFC64([self.seed, *name.encode()]))
+
+    def __str__(self) -> str:
+        same = self.spec.same_sizes_for(self.attributes)
+        sizes = " ".join(f"{name}={size}" for name, size in self.sizes.items() if name not in same)
+        changed = " ".join(
+            f"{name}={value}" for name, value in self.attributes.items() if value != self.spec.attributes[name].default
+        )
+        absent = f" without {', '.join(self.absent)}" if self.absent else ""
+        steps = f" {self.steps}" if self.steps != "all" else ""
+        attributes = f" {changed}" if changed else ""
+        return f"{self.operation} {self.dtype} {sizes}{steps}{attributes}{absent} {self.regime} seed={self.seed}"

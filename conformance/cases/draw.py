@@ -1,0 +1,80 @@
+"""How a case is chosen: one procedure for Hypothesis, which shrinks, and for plain random numbers, which are fast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from rnnspec.conformance.cases.case import Case, Steps
+from rnnspec.conformance.cases.regimes import REGIMES
+from rnnspec.spec import operation
+from rnnspec.spec.operation import Attribute
+
+
+class Choices(Protocol):
+    """A source of choices; what stands first is the simplest, to which failures shrink."""
+
+    def pick(self, options: Sequence[Any]) -> Any:
+        """One of the options."""
+
+    def integer(self, low: int, high: int) -> int:
+        """A whole number from low to high, both included."""
+
+
+class RandomChoices:
+    """Choices from a NumPy generator."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+
+    def pick(self, options: Sequence[Any]) -> Any:
+        """One of the options, all alike likely."""
+        return options[int(self.rng.integers(len(options)))]
+
+    def integer(self, low: int, high: int) -> int:
+        """A whole number from low to high, all alike likely."""
+        return int(self.rng.integers(low, high + 1))
+
+
+# Weighted by repetition: mostly small, all distinct sizes likely, and now and then nothing at all.
+_BATCHES = (1, 2, 3, 4, 2, 3, 4, 2, 3, 5, 0)
+_STEPS = (1, 2, 3, 4, 2, 3, 4, 5, 6, 3, 4, 5, 0)
+_UNITS = (1, 2, 3, 4, 2, 3, 4, 5, 3, 4)
+_STEP_KINDS: tuple[Steps, ...] = ("all", "lengths", "lengths", "right_mask", "mask")
+_CLIPS = (None, None, 0.3, 1.1, 4.7)
+
+
+def draw_case(choices: Choices, name: str, dtype: str, largest: int = 0) -> Case:
+    """Choose a case of operation `name` in `dtype`; with `largest`, one in four cases has sizes up to that."""
+    op = operation(name)
+    big = largest > 0 and choices.pick((False, False, False, True))
+    sizes = {}
+    for symbol in op.sizes:
+        if symbol in ("G", "n"):
+            continue
+        usual = {"B": _BATCHES, "T": _STEPS}.get(symbol, _UNITS)
+        sizes[symbol] = choices.integer(1, largest) if big else choices.pick(usual)
+    attributes = {key: _draw_attribute(choices, attribute) for key, attribute in op.attributes.items()}
+    optional = [key for key, item in op.inputs.items() if item.optional and item.kind == "float"]
+    absent = tuple(optional) if optional and choices.pick((False, False, False, True)) else ()
+    return Case(
+        operation=name,
+        dtype=dtype,
+        sizes=sizes,
+        attributes=attributes,
+        regime=choices.pick(tuple(REGIMES)),
+        steps=choices.pick(_STEP_KINDS) if op.has_steps else "all",
+        absent=absent,
+        seed=choices.integer(0, 2**31 - 1),
+    )
+
+
+def _draw_attribute(choices: Choices, attribute: Attribute) -> Any:
+    if attribute.domain:
+        return choices.pick(_CLIPS)
+    if attribute.is_tuple:
+        usual = choices.pick((True, True, False))
+        return attribute.default if usual else tuple(choices.pick(attribute.values) for _ in attribute.functions)
+    return choices.pick((attribute.default, *(value for value in attribute.values if value != attribute.default)))

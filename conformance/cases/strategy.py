@@ -1,0 +1,41 @@
+"""The Hypothesis strategy: one for every operation, as a case is a handful of choices and a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from rnnspec.conformance.cases.case import Case
+from rnnspec.conformance.cases.draw import draw_case
+
+
+@cache
+def _sampled(options: Sequence[Any]) -> st.SearchStrategy[Any]:
+    return st.sampled_from(options)
+
+
+@cache
+def _integers(low: int, high: int) -> st.SearchStrategy[int]:
+    return st.integers(low, high)
+
+
+class _Drawn:
+    """Choices that Hypothesis makes, and shrinks."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self._draw = draw
+
+    def pick(self, options: Sequence[Any]) -> Any:
+        return self._draw(_sampled(tuple(options)))
+
+    def integer(self, low: int, high: int) -> int:
+        return self._draw(_integers(low, high))
+
+
+@st.composite
+def cases(draw: st.DrawFn, operation: str, dtype: str, largest: int = 0) -> Case:
+    """Cases of an operation in a type; see `rnnspec.conformance.cases.draw.draw_case`."""
+    return draw_case(_Drawn(draw), operation, dtype, largest)

@@ -1,0 +1,15 @@
+"""The checks: what is asked of a backend. One module each; ids are shared by tests, reports and docs."""
+
+from rnnspec.conformance.checks.attributes import Attributes
+from rnnspec.conformance.checks.bad_input import BadInput
+from rnnspec.conformance.checks.batch import Batch
+from rnnspec.conformance.checks.check import Check, Violation
+from rnnspec.conformance.checks.gradients import Gradients
+from rnnspec.conformance.checks.padding import Padding
+from rnnspec.conformance.checks.split import Split
+from rnnspec.conformance.checks.values import Values
+
+CHECKS: tuple[Check, ...] = (Values(), Gradients(), Padding(), Attributes(), Batch(), Split(), BadInput())
+"""Every check, in the order in which they run."""
+
+__all__ = ["CHECKS", "Check", "Violation"]

@@ -1,0 +1,95 @@
+"""Check ``bad_input``: a call that the specification does not define ends in an error, never in a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from rnnspec.backends import Backend, Call
+from rnnspec.conformance.cases import Case, cases
+from rnnspec.conformance.checks.check import Array, Check, Violation
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.spec import CallError, check_call
+
+
+class BadInput(Check):
+    """One thing wrong with the call, found from the specification's shapes and kinds."""
+
+    id = "bad_input"
+    about = "a wrong rank, size, type, length, mask or attribute ends in an error, never in a number"
+
+    def examples(self, operation: str, dtype: str, largest: int) -> st.SearchStrategy[Any]:
+        """A broken call, and what is wrong with it."""
+        return _broken(operation, dtype)
+
+    def examine(self, backend: Backend, example: tuple[Case, Call, str]) -> float:
+        """Make the call; any exception is right."""
+        case, call, wrong = example
+        # Who refuses the good call (an attribute it lacks, say) would refuse the bad one for the wrong reason.
+        backend.run(case.call)
+        try:
+            backend.run(call)
+        except Exception:  # how an implementation words its error is its own affair
+            return 0.0
+        raise Violation(f"accepted {wrong}: expected an error, got a result", str(case), call)
+
+
+@st.composite
+def _broken(draw: st.DrawFn, name: str, dtype: str) -> tuple[Case, Call, str]:
+    # Without empty batches or sequences: some implementations look at no input where there is nothing to do.
+    case = draw(cases(name, dtype).filter(lambda case: case.sizes["B"] >= 1 and case.sizes.get("T", 1) >= 1))
+    call, wrong = draw(st.sampled_from(list(breakages(case))))
+    return case, call, wrong
+
+
+def breakages(case: Case) -> Iterator[tuple[Call, str]]:
+    """Every way to break a case's call in one place that the specification refuses."""
+    for inputs, attributes, wrong in _candidates(case):
+        call = Call(case.operation, inputs, attributes)
+        try:
+            check_call(case.operation, inputs, attributes)
+        except CallError:
+            yield call, wrong
+
+
+def _candidates(case: Case) -> Iterator[tuple[dict[str, Array], dict[str, Any], str]]:
+    inputs, attributes = dict(case.call.inputs), dict(case.call.attributes)
+    kinds = case.spec.inputs
+    for name, array in inputs.items():
+        for changed, wrong in _wrong_arrays(array, kinds[name].kind, case.dtype):
+            yield {**inputs, name: changed}, attributes, f"{name} {wrong}"
+        if not kinds[name].optional:
+            yield {key: value for key, value in inputs.items() if key != name}, attributes, f"no {name}"
+    if case.spec.has_steps:
+        batch, steps = case.sizes["B"], case.sizes["T"]
+        full = np.full(batch, steps, np.int64)
+        others = {key: value for key, value in inputs.items() if key not in ("lengths", "mask")}
+        for length in (steps + 1, -1):
+            lengths = full.copy()
+            lengths[-1] = length
+            yield {**others, "lengths": lengths}, attributes, f"a length of {length} for {steps} steps"
+        both = {"lengths": full, "mask": np.ones((batch, steps), np.bool_)}
+        yield {**others, **both}, attributes, "both lengths and mask"
+    for name in attributes:
+        yield inputs, {**attributes, name: "no such value"}, f"{name}='no such value'"
+    yield inputs, {**attributes, "no_such_attribute": 1}, "an unknown attribute"
+
+
+def _wrong_arrays(array: Array, kind: str, dtype: str) -> Iterator[tuple[Array, str]]:
+    yield array[..., np.newaxis], "with an axis too many"
+    yield array[0], "with an axis too few"
+    for axis, length in enumerate(array.shape):
+        longer = np.concatenate([array, array.take([0], axis)], axis)
+        yield longer, f"of shape {longer.shape} in place of {array.shape}"
+        if length > 1:
+            shorter = array.take(range(length - 1), axis)
+            yield shorter, f"of shape {shorter.shape} in place of {array.shape}"
+    if kind == "float":
+        other = "float32" if dtype != "float32" else "float64"
+        yield array.astype(format_of(other).dtype), f"in {other} among {dtype}"
+        yield array.astype(np.int64), f"in int64 among {dtype}"
+    else:
+        yield array.astype(np.float32), f"in float32 in place of {array.dtype}"

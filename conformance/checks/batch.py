@@ -1,0 +1,58 @@
+"""Check ``batch``: a batch is independent sequences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from rnnspec.backends import Backend, Call
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks.check import Check, compare_gradients, compare_outputs, expected_of
+from rnnspec.conformance.judge.tolerance import Bounded
+
+
+class Batch(Check):
+    """Sequences in another order, and one of them alone."""
+
+    id = "batch"
+    about = "a batch is independent sequences: reordered, or one alone, they give the same outputs and gradients"
+    law = "batch"
+
+    def examples(self, operation: str, dtype: str, largest: int) -> st.SearchStrategy[Any]:
+        """Cases of at least two sequences."""
+        return super().examples(operation, dtype, largest).filter(lambda case: case.sizes["B"] >= 2)
+
+    def examine(self, backend: Backend, example: Case) -> float:
+        """Reverse the order of the sequences; then run the first alone."""
+        expected = expected_of(example, gradients=True)
+        if expected is None:
+            return 0.0
+        turned = np.arange(example.sizes["B"])[::-1]
+        call = _rows(example, turned)
+        cotangents = tuple(cotangent[turned] for cotangent in example.cotangents)
+        outputs = {name: _take(bounded, turned) for name, bounded in expected.outputs.items()}
+        gradients = {
+            name: _take(bounded, turned) if example.spec.inputs[name].per_sequence else bounded
+            for name, bounded in expected.gradients.items()
+        }
+        worst = compare_outputs(example, call, outputs, backend.run(call))
+        worst = max(worst, compare_gradients(example, call, cotangents, gradients, backend.gradients(call, cotangents)))
+        alone = _rows(example, np.array([0]))
+        outputs = {name: _take(bounded, np.array([0])) for name, bounded in expected.outputs.items()}
+        return max(worst, compare_outputs(example, alone, outputs, backend.run(alone)))
+
+
+def _rows(case: Case, rows: np.ndarray[Any, Any]) -> Call:
+    """The call with these sequences only, in this order."""
+    kinds = case.spec.inputs
+    inputs = {
+        name: np.ascontiguousarray(array[rows]) if kinds[name].per_sequence else array
+        for name, array in case.call.inputs.items()
+    }
+    return Call(case.operation, inputs, case.call.attributes)
+
+
+def _take(bounded: Bounded, rows: np.ndarray[Any, Any]) -> Bounded:
+    return Bounded(bounded.value[rows], bounded.bound[rows])

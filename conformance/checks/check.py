@@ -1,0 +1,141 @@
+"""What a check is, and what a violation says."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnspec.backends import Backend, Call
+from rnnspec.conformance.cases import Case, cases
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.judge.tolerance import Bounded, Expected, expect
+from rnnspec.spec import Operation
+
+Array = NDArray[Any]
+
+
+class Violation(AssertionError):
+    """A backend is wrong on a call.
+
+    `quantity` names the output or the gradient at fault (empty where an error was due), `expected` holds what is right
+    and the bound, `got` what came.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        case: str,
+        call: Call | None = None,
+        *,
+        quantity: str = "",
+        cotangents: tuple[Array, ...] | None = None,
+        expected: Bounded | None = None,
+        got: Array | None = None,
+        error_ratio: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.case = case
+        self.call = call
+        self.quantity = quantity
+        self.cotangents = cotangents
+        self.expected = expected
+        self.got = got
+        self.error_ratio = error_ratio
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  in {self.case}"
+
+
+class Check(ABC):
+    """One question that is asked of a backend about one operation in one type."""
+
+    id: ClassVar[str]
+    level: ClassVar[Literal["MUST", "SHOULD"]] = "MUST"
+    about: ClassVar[str]
+    law: ClassVar[str] = ""
+    """The law that an operation must list for this check to apply to it; empty: it applies to all."""
+
+    def applies_to(self, op: Operation) -> bool:
+        """Whether there is anything to ask of this operation."""
+        return not self.law or self.law in op.laws
+
+    def examples(self, operation: str, dtype: str, largest: int) -> st.SearchStrategy[Any]:
+        """Strategy for what `examine` takes: a case, or a case and more."""
+        return cases(operation, dtype, largest)
+
+    @abstractmethod
+    def examine(self, backend: Backend, example: Any) -> float:
+        """Ask once; return the worst error ratio, or raise Violation. Unsupported passes through."""
+
+
+def expected_of(case: Case, *, gradients: bool = False) -> Expected | None:
+    """What is right for a case, or None if its type cannot hold the results, so that the case shows nothing."""
+    expected = expect(case.call, case.dtype, case.cotangents if gradients else None, case.seed)
+    return expected if expected.in_range() else None
+
+
+def compare_outputs(case: Case, call: Call, expected: Mapping[str, Bounded], got: Sequence[Array]) -> float:
+    """Hold all outputs against what is right; return the worst error ratio or raise Violation."""
+    if len(got) != len(expected):
+        names = ", ".join(expected)
+        raise Violation(f"expected {len(expected)} outputs ({names}), got {len(got)}", str(case), call)
+    ratios = [
+        compare(case, call, name, bounded, array) for (name, bounded), array in zip(expected.items(), got, strict=True)
+    ]
+    return max(ratios)
+
+
+def compare_gradients(
+    case: Case,
+    call: Call,
+    cotangents: tuple[Array, ...],
+    expected: Mapping[str, Bounded],
+    got: Mapping[str, Array],
+) -> float:
+    """Hold the gradients of all float inputs against what is right; return the worst error ratio."""
+    if set(got) != set(expected):
+        wanted, came = ", ".join(expected), ", ".join(got)
+        raise Violation(f"expected gradients of {wanted}, got those of {came}", str(case), call, cotangents=cotangents)
+    return max(compare(case, call, f"d{name}", expected[name], got[name], cotangents) for name in expected)
+
+
+def compare(
+    case: Case,
+    call: Call,
+    quantity: str,
+    expected: Bounded,
+    got: Array,
+    cotangents: tuple[Array, ...] | None = None,
+) -> float:
+    """Hold one array against what is right: type, shape, and every element within its bound."""
+    form = format_of(case.dtype)
+    wrong = ""
+    if not isinstance(got, np.ndarray):
+        wrong = f"expected an array, got {type(got).__name__}"
+    elif got.shape != expected.value.shape:
+        wrong = f"expected shape {expected.value.shape}, got {got.shape}"
+    elif got.dtype != form.dtype:
+        wrong = f"expected {case.dtype} like the inputs, got {got.dtype}"
+    if wrong:
+        raise Violation(f"{quantity}: {wrong}", str(case), call, quantity=quantity, cotangents=cotangents)
+    if got.size == 0:
+        return 0.0
+    ratios = expected.error_ratios(got, form.largest)
+    worst = np.unravel_index(int(ratios.argmax()), ratios.shape)
+    ratio = float(ratios[worst])
+    if ratio > 1:
+        value, bound, came = expected.value[worst], expected.bound[worst], float(got[worst])
+        index = ", ".join(str(int(i)) for i in worst)
+        place = f"{quantity}[{index}]" if index else quantity
+        message = f"{place}: expected {value:.9g} ± {bound:.2g}, got {came:.9g} (error ratio {ratio:.3g})"
+        raise Violation(
+            message, str(case), call,
+            quantity=quantity, cotangents=cotangents, expected=expected, got=got, error_ratio=ratio,
+        )  # fmt: skip
+    return ratio

@@ -1,0 +1,22 @@
+"""Check ``gradients``: vector-Jacobian products with respect to every float input."""
+
+from __future__ import annotations
+
+from rnnspec.backends import Backend
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks.check import Check, compare_gradients, expected_of
+
+
+class Gradients(Check):
+    """The backward pass against the reference."""
+
+    id = "gradients"
+    about = "the gradient of every float input, initial states and parameters included, lies within its bound"
+
+    def examine(self, backend: Backend, example: Case) -> float:
+        """Differentiate the case and hold its gradients against the reference."""
+        expected = expected_of(example, gradients=True)
+        if expected is None:
+            return 0.0
+        got = backend.gradients(example.call, example.cotangents)
+        return compare_gradients(example, example.call, example.cotangents, expected.gradients, got)

@@ -1,0 +1,66 @@
+"""Check ``split``: a long sequence is two shorter ones with the state carried over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from rnnspec.backends import Backend, Call
+from rnnspec.conformance.cases import Case, cases
+from rnnspec.conformance.checks.check import Array, Check, compare_outputs, expected_of
+
+
+class Split(Check):
+    """One call against two."""
+
+    id = "split"
+    about = "a sequence in two calls, the second starting from the state that the first returned, is the whole sequence"
+    law = "split"
+
+    def examples(self, operation: str, dtype: str, largest: int) -> st.SearchStrategy[Any]:
+        """A case of at least two steps, and where to split it."""
+        return _splits(operation, dtype, largest)
+
+    def examine(self, backend: Backend, example: tuple[Case, int]) -> float:
+        """Run the part that is read first, then the other from its final state, and join the outputs."""
+        case, at = example
+        expected = expected_of(case)
+        if expected is None:
+            return 0.0
+        parts = [slice(0, at), slice(at, None)]
+        reverse = case.attributes.get("direction") == "reverse"
+        carried: dict[str, Array] = {}
+        pieces: list[dict[str, Array]] = []
+        for part in reversed(parts) if reverse else parts:
+            call = _part(case, part, carried)
+            outputs = dict(zip(expected.outputs, backend.run(call), strict=True))
+            carried = {name: outputs[final] for name, final in case.spec.carries.items()}
+            pieces.append(outputs)
+        in_order = pieces[::-1] if reverse else pieces
+        joined = [
+            np.concatenate([piece[name] for piece in in_order], axis=1)
+            if "T" in case.spec.outputs[name].shape
+            else pieces[-1][name]
+            for name in expected.outputs
+        ]
+        return compare_outputs(case, case.call, expected.outputs, joined)
+
+
+@st.composite
+def _splits(draw: st.DrawFn, name: str, dtype: str, largest: int) -> tuple[Case, int]:
+    case = draw(cases(name, dtype, largest).filter(lambda case: case.sizes["T"] >= 2))
+    return case, draw(st.integers(1, case.sizes["T"] - 1))
+
+
+def _part(case: Case, part: slice, carried: dict[str, Array]) -> Call:
+    """The call on some of the steps."""
+    kinds = case.spec.inputs
+    inputs = {**case.call.inputs, **carried}
+    for name, array in inputs.items():
+        if kinds[name].kind == "lengths":
+            inputs[name] = case.valid[:, part].sum(axis=1, dtype=np.int64)
+        elif "T" in kinds[name].shape:
+            inputs[name] = np.ascontiguousarray(array[:, part])
+    return Call(case.operation, inputs, case.call.attributes)

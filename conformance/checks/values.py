@@ -1,0 +1,21 @@
+"""Check ``values``: outputs, their shapes and types."""
+
+from __future__ import annotations
+
+from rnnspec.backends import Backend
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks.check import Check, compare_outputs, expected_of
+
+
+class Values(Check):
+    """The forward pass against the reference."""
+
+    id = "values"
+    about = "every output has the right shape and type, and its error lies within what rounding explains"
+
+    def examine(self, backend: Backend, example: Case) -> float:
+        """Run the case and hold its outputs against the reference."""
+        expected = expected_of(example)
+        if expected is None:
+            return 0.0
+        return compare_outputs(example, example.call, expected.outputs, backend.run(example.call))

@@ -1,0 +1,139 @@
+"""The command line. Each command imports what it needs when it runs, so that help comes at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class CannotRunError(click.ClickException):
+    """What was asked cannot be done: one line of error, exit status 2."""
+
+    exit_code = 2
+
+
+json_option = click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result there as JSON."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rnnspec")
+def main() -> None:
+    """An executable specification and conformance suite for recurrent sequence models.
+
+    Exit status: 0 if all conforms, 1 if something violates the specification, 2 if the command cannot run.
+    """
+
+
+@main.command("list")
+@json_option
+def list_command(json_file: Path | None) -> None:
+    """List the operations of the specification and the installed backends."""
+    from rnnspec.conformance.commands.listing import list_everything
+
+    _run(list_everything, json_file)
+
+
+@main.command()
+@click.argument("operation")
+@click.option("--latex", is_flag=True, help="Print the equations as LaTeX.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Show them for this attribute value.")
+@json_option
+def show(operation: str, latex: bool, settings: tuple[str, ...], json_file: Path | None) -> None:
+    """Show an operation: shapes, equations, gradient and sources."""
+    from rnnspec.conformance.commands.showing import show_operation
+
+    _run(show_operation, operation, latex, settings, json_file)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("backends", nargs=-1, metavar="BACKEND...")
+@click.option("--op", "operations", multiple=True, help="Only this operation (repeatable).")
+@click.option("--dtype", "dtypes", multiple=True, help="Only this type (repeatable).")
+@click.option("--device", default="cpu", show_default=True, help="Device to run on.")
+@click.option("--profile", default="quick", show_default=True, help="quick, standard or thorough.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the cases; equal seeds draw equal cases.")
+@click.option(
+    "--repro-dir", type=click.Path(file_okay=False, path_type=Path), help="Write a repro of each violation there."
+)
+@json_option
+@click.pass_context
+def validate(
+    context: click.Context,
+    backends: tuple[str, ...],
+    operations: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    device: str,
+    profile: str,
+    seed: int,
+    repro_dir: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Hold backends against the specification.
+
+    A BACKEND is an installed one's name or package.module:Class. Options that rnnspec does not know go to pytest: -n 2,
+    -k lstm, --junitxml=FILE.
+    """
+    from rnnspec.conformance.commands.validating import Request, validate_backends
+
+    names, for_pytest = _split_arguments(backends)
+    request = Request(names, operations, dtypes, device, profile, seed, repro_dir, for_pytest)
+    context.exit(_run(validate_backends, request, json_file))
+
+
+@main.command()
+@click.option("--op", "operations", multiple=True, help="Only faults of this operation (repeatable).")
+@click.option("--profile", default="quick", show_default=True, help="quick, standard or thorough.")
+@json_option
+@click.pass_context
+def faults(context: click.Context, operations: tuple[str, ...], profile: str, json_file: Path | None) -> None:
+    """Score the suite itself: which planted faults it catches, and with which check."""
+    from rnnspec.conformance.commands.scoring import score_faults
+
+    context.exit(_run(score_faults, operations, profile, json_file))
+
+
+@main.command()
+@click.argument("backend")
+@click.option("--cases", default=20_000, show_default=True, help="Random cases to run.")
+@click.option("--op", "operations", multiple=True, help="Only this operation (repeatable).")
+@click.option("--dtype", "dtypes", multiple=True, help="Only this type (repeatable).")
+@click.option("--seed", default=0, show_default=True, help="Seed of the cases.")
+@json_option
+@click.pass_context
+def soak(
+    context: click.Context,
+    backend: str,
+    cases: int,
+    operations: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    seed: int,
+    json_file: Path | None,
+) -> None:
+    """Measure error ratios over many random cases: how far a right implementation stays from its bounds."""
+    from rnnspec.conformance.commands.soaking import soak_backend
+
+    context.exit(_run(soak_backend, backend, cases, operations, dtypes, seed, json_file))
+
+
+def _split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Backends come first; from the first option that is not ours on, everything is pytest's."""
+    for index, argument in enumerate(arguments):
+        if argument.startswith("-"):
+            return arguments[:index], arguments[index:]
+    return arguments, ()
+
+
+def _run(command: Any, *arguments: Any) -> Any:
+    """Run a command; turn the errors that tell a user what to mend into one line and exit status 2."""
+    from rnnspec.backends import BackendError
+    from rnnspec.conformance.run.plan import PlanError
+    from rnnspec.spec import CallError, SpecError, UnknownOperationError
+
+    try:
+        return command(*arguments)
+    except (BackendError, CallError, PlanError, SpecError, UnknownOperationError, OSError) as error:
+        raise CannotRunError(str(error)) from error

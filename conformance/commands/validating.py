@@ -1,0 +1,99 @@
+"""``rnnspec validate``: drive pytest through the plugin and show the verdict."""
+
+from __future__ import annotations
+
+import io
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from rnnspec.backends import Backend, open_backend
+from rnnspec.conformance.report.progress import Collector
+from rnnspec.conformance.report.summary import summarise
+from rnnspec.conformance.report.tables import print_backend
+from rnnspec.conformance.run import PROFILES, Verdict
+from rnnspec.conformance.run.files import write_json
+from rnnspec.conformance.run.plan import Item, PlanError, plan
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    backends: tuple[str, ...]
+    operations: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    device: str
+    profile: str
+    seed: int
+    repro_dir: Path | None
+    for_pytest: tuple[str, ...]
+
+
+def validate_backends(request: Request, json_file: Path | None) -> int:
+    """Validate, print and write the verdict; return the exit status."""
+    if not request.backends:
+        raise PlanError("expected at least one backend, like 'rnnspec validate torch'; 'rnnspec list' shows them")
+    if request.profile not in PROFILES:
+        raise PlanError(f"unknown profile {request.profile!r}: expected {', '.join(PROFILES)}")
+    opened = {name: open_backend(name, request.device) for name in request.backends}
+    items = [
+        item for name, backend in opened.items() for item in plan(name, backend, request.operations, request.dtypes)
+    ]
+    console = Console()
+    with Collector(console, items) as collector:
+        status, output = _pytest(request, collector)
+    if collector.problems or status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise PlanError(
+            "\n".join([f"pytest could not run the suite (exit status {int(status)})", *collector.problems, output])
+        )
+    return _report(console, opened, collector, json_file, items)
+
+
+def _pytest(request: Request, collector: Collector) -> tuple[int, str]:
+    """Run the suite under its own configuration; return pytest's exit status and what it printed."""
+    suite = files("rnnspec.conformance.suite")
+    arguments = [
+        "-c",
+        str(suite / "pytest.ini"),
+        "--rootdir",
+        str(Path.cwd()),
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--no-header",
+    ]
+    for option, values in (("backend", request.backends), ("op", request.operations), ("dtype", request.dtypes)):
+        arguments += [f"--rnnspec-{option}={value}" for value in values]
+    arguments += [
+        f"--rnnspec-device={request.device}",
+        f"--rnnspec-profile={request.profile}",
+        f"--rnnspec-seed={request.seed}",
+    ]
+    if request.repro_dir:
+        arguments.append(f"--rnnspec-repro-dir={request.repro_dir.absolute()}")
+    # The Collector shows progress and the verdict; pytest's own lines matter only if it cannot run.
+    output = io.StringIO()
+    with redirect_stdout(output):
+        status = pytest.main([*arguments, *request.for_pytest, str(suite / "test_conformance.py")], plugins=[collector])
+    return int(status), output.getvalue()
+
+
+def _report(
+    console: Console, opened: dict[str, Backend], collector: Collector, json_file: Path | None, items: list[Item]
+) -> int:
+    summaries = [summarise(name, backend.versions(), collector.results) for name, backend in opened.items()]
+    for summary in summaries:
+        print_backend(console, summary)
+    if json_file:
+        write_json(json_file, {"backends": [summary.to_json() for summary in summaries]})
+    if len(collector.results) < len(items):
+        print(f"{len(items) - len(collector.results)} of {len(items)} checks were left out", file=sys.stderr)
+    if not collector.results:
+        raise PlanError("no check was run: expected at least one; loosen -k or the like")
+    return int(Verdict.worst(summary.verdict for summary in summaries).bad)

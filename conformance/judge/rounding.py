@@ -1,0 +1,298 @@
+"""Arithmetic that shows what rounding can do: an array that is computed several times at once, rounded differently.
+
+`Rounded` holds RUNS versions of every number on a hidden leading axis. Version 0 is computed exactly (in float64). In
+the others each elementary result is moved by as much as rounding to a unit roundoff u may move it, in a random
+direction: u for sums, products and quotients, 4u for transcendental functions, √k u Σ|a||b| for a sum of k products.
+The reference runs on a Rounded as it stands, in one vectorised pass, and the spread of the versions is the spread of
+right implementations.
+
+A comparison that rounding could decide either way is decided both ways: if the compared number lies within the spread
+of its versions from the threshold, the versions take turns. So a kink (relu, clipping) widens the spread where, and
+only where, an implementation may land on its other side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+RUNS: Final = 7
+"""Versions of every number: the exact one and six perturbed ones."""
+
+BRANCH_SPREAD: Final = 4.0
+"""How many times the spread of the versions a number must lie from a threshold to be decided one way."""
+
+_TRANSCENDENTAL: Final = {np.tanh, np.exp, np.log, np.log1p, np.expm1, np.power}
+_ROUNDED_ONCE: Final = {np.add, np.subtract, np.multiply, np.divide, np.sqrt, np.square, np.reciprocal}
+_EXACT: Final = {np.negative, np.positive, np.absolute, np.maximum, np.minimum, np.sign, np.logical_and, np.logical_not}
+_COMPARISONS: Final = {np.less, np.less_equal, np.greater, np.greater_equal}
+_SIGNS: Final = np.where(np.random.default_rng(0).integers(0, 2, 1 << 20) == 1, 1.0, -1.0)
+
+
+class Noise:
+    """Where the random directions of a computation come from, and how large a rounding is.
+
+    Parameters
+    ----------
+    unit_roundoff
+        u: half the distance from 1 to the next number.
+    smallest_normal
+        The magnitude below which rounding errors stop shrinking.
+    seed
+        The same seed gives the same perturbations.
+    """
+
+    def __init__(self, unit_roundoff: float, smallest_normal: float, seed: int) -> None:
+        self.unit_roundoff = unit_roundoff
+        self.smallest_normal = smallest_normal
+        self._position = (seed * 7919) % (_SIGNS.size // 2)
+
+    def signs(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Random directions, +1 or -1."""
+        size = 1
+        for length in shape:
+            size *= length
+        if size > _SIGNS.size:
+            return np.resize(_SIGNS, shape)
+        if self._position + size > _SIGNS.size:
+            self._position = (self._position * 31 + 17) % (_SIGNS.size - size + 1)
+        taken = _SIGNS[self._position : self._position + size].reshape(shape)
+        self._position += size + 1
+        return taken
+
+    def perturb(self, exact: NDArray[Any], magnitude: NDArray[Any] | None, units: float) -> NDArray[Any]:
+        """Move versions 1… of `exact` by units·u·magnitude (of its own by default); version 0 stays."""
+        if exact.shape[0] == 1:
+            exact = np.repeat(exact, RUNS, axis=0)
+        moved = exact[1:]
+        scale = np.abs(moved) if magnitude is None else np.broadcast_to(magnitude, exact.shape)[1:]
+        step = scale + self.smallest_normal
+        step *= units * self.unit_roundoff
+        step *= self.signs(moved.shape)
+        moved += step
+        return exact
+
+
+class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array of `RUNS` versions; to the code that computes with it, an array of the shape of one version.
+
+    `data` has the versions on its first axis, or one entry there if all are equal (an input, given exactly).
+    """
+
+    __slots__ = ("data", "noise")
+
+    def __init__(self, data: NDArray[Any], noise: Noise) -> None:
+        self.data = data
+        self.noise = noise
+
+    @classmethod
+    def exactly(cls, array: NDArray[Any], noise: Noise) -> Rounded:
+        """Wrap a number array that all versions share."""
+        return cls(array[np.newaxis], noise)
+
+    def versions(self) -> NDArray[Any]:
+        """All versions, on the first axis."""
+        return np.broadcast_to(self.data, (RUNS, *self.shape))
+
+    # What the reference asks of an array.
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one version."""
+        return self.data.shape[1:]
+
+    @property
+    def ndim(self) -> int:
+        """Axes of one version."""
+        return self.data.ndim - 1
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the numbers: float64, or bool for a comparison's result."""
+        return self.data.dtype
+
+    @property
+    def size(self) -> int:
+        """Numbers in one version."""
+        return int(np.prod(self.shape))
+
+    @property
+    def T(self) -> Rounded:
+        """Axes reversed."""
+        return self.transpose(*range(self.ndim - 1, -1, -1))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def transpose(self, *axes: int) -> Rounded:
+        """Axes in another order, as a view."""
+        return Rounded(self.data.transpose(0, *(axis % self.ndim + 1 for axis in axes)), self.noise)
+
+    def reshape(self, *shape: Any) -> Rounded:
+        """Another shape, as a view where NumPy gives one."""
+        wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
+        return Rounded(self.data.reshape(self.data.shape[0], *wanted), self.noise)
+
+    def copy(self) -> Rounded:
+        """A copy that is safe to write to."""
+        return Rounded(np.array(self.versions()), self.noise)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Rounded:
+        """Nothing: the versions stay float64, whatever type they stand for."""
+        return self
+
+    def sum(self, axis: int | tuple[int, ...] | None = None) -> Rounded:
+        """Sum over axes."""
+        return _sum(self, axis)
+
+    def __getitem__(self, index: Any) -> Rounded:
+        return Rounded(self.data[_all_runs(index)], self.noise)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(value, Rounded):
+            target = self.data[_all_runs(index)]
+            np.copyto(target, _align(value, target.ndim - 1))
+        else:
+            self.data[_all_runs(index)] = value
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
+        if method != "__call__":
+            return NotImplemented
+        out = options.pop("out", (None,))[0]
+        if options:
+            raise TypeError(f"{ufunc.__name__} of a Rounded: unknown options {', '.join(options)}")
+        result = _matmul(self.noise, *operands) if ufunc is np.matmul else _elementwise(self.noise, ufunc, operands)
+        if out is None:
+            return Rounded(result, self.noise)
+        np.copyto(out.data, result)
+        return out
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, arguments: Sequence[Any], options: dict[str, Any]
+    ) -> Any:
+        handler = _FUNCTIONS.get(function)
+        return NotImplemented if handler is None else handler(*arguments, **options)
+
+
+def _all_runs(index: Any) -> tuple[Any, ...]:
+    return (slice(None), *index) if isinstance(index, tuple) else (slice(None), index)
+
+
+def _align(operand: Any, ndim: int) -> Any:
+    """The operand's data, versions first, with axes for broadcasting to `ndim` axes."""
+    if not isinstance(operand, Rounded):
+        return operand
+    missing = ndim - operand.ndim
+    if missing <= 0:
+        return operand.data
+    return operand.data.reshape(operand.data.shape[0], *(1,) * missing, *operand.data.shape[1:])
+
+
+def _elementwise(noise: Noise, ufunc: np.ufunc, operands: tuple[Any, ...]) -> NDArray[Any]:
+    ndim = max([operand.ndim if isinstance(operand, Rounded) else np.ndim(operand) for operand in operands])
+    values = [_align(operand, ndim) for operand in operands]
+    if ufunc in _COMPARISONS:
+        return _compare(noise, ufunc, *values)
+    result: NDArray[Any] = ufunc(*values)
+    if ufunc in _ROUNDED_ONCE:
+        if ufunc is np.multiply and any(_power_of_two(value) for value in operands):
+            return result
+        return noise.perturb(result, None, 1.0)
+    if ufunc in _TRANSCENDENTAL:
+        return noise.perturb(result, None, 4.0)
+    if ufunc in _EXACT:
+        return result
+    raise TypeError(f"no rounding model for {ufunc.__name__}")
+
+
+def _power_of_two(value: Any) -> bool:
+    return np.ndim(value) == 0 and not isinstance(value, Rounded) and abs(np.frexp(float(value))[0]) == 0.5
+
+
+def _compare(noise: Noise, ufunc: np.ufunc, left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
+    """Compare; where the versions' spread reaches the threshold, let them take turns."""
+    gap = np.asarray(left - right)
+    decided: NDArray[Any] = ufunc(gap, 0)
+    exact = gap[:1]
+    spread = np.max(np.abs(gap - exact), axis=0, keepdims=True)
+    rounding = noise.unit_roundoff * (np.abs(exact) + noise.smallest_normal)
+    open_ = np.abs(exact) <= BRANCH_SPREAD * (spread + rounding)
+    if not open_.any():
+        return decided
+    shape = (RUNS, *gap.shape[1:])
+    turns = np.broadcast_to(decided, shape).copy()
+    one_way = noise.signs(gap.shape[1:]) > 0
+    alternating = (np.arange(RUNS - 1) % 2 == 0).reshape(-1, *(1,) * (gap.ndim - 1)) ^ one_way
+    np.copyto(turns[1:], alternating, where=np.broadcast_to(open_, (RUNS - 1, *gap.shape[1:])))
+    return turns
+
+
+def _matmul(noise: Noise, left: Any, right: Any) -> NDArray[Any]:
+    ndim = max(np.ndim(left) if not isinstance(left, Rounded) else left.ndim, getattr(right, "ndim", 0))
+    a, b = _align(left, ndim), _align(right, ndim)
+    length = a.shape[-1]
+    magnitude = np.matmul(np.abs(a), np.abs(b))
+    return noise.perturb(np.matmul(a, b), magnitude, max(length, 1) ** 0.5)
+
+
+def _sum(array: Rounded, axis: int | tuple[int, ...] | None = None) -> Rounded:
+    axes = range(array.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    inner = tuple(one % array.ndim + 1 for one in axes)
+    length = int(np.prod([array.data.shape[one] for one in inner]))
+    magnitude = np.abs(array.data).sum(inner)
+    return Rounded(array.noise.perturb(array.data.sum(inner), magnitude, max(length, 1) ** 0.5), array.noise)
+
+
+def _tensordot(left: Rounded, right: Rounded, axes: Any) -> Rounded:
+    """Contract two arrays, as one matrix product a version."""
+
+    def matrix(array: Rounded, contracted: Sequence[int], last: bool) -> tuple[NDArray[Any], list[int]]:
+        kept = [axis for axis in range(array.ndim) if axis not in contracted]
+        order = [*kept, *contracted] if last else [*contracted, *kept]
+        data = array.data.transpose(0, *(axis + 1 for axis in order))
+        lengths = [array.shape[axis] for axis in kept]
+        size = int(np.prod(lengths))
+        inner = int(np.prod([array.shape[axis] for axis in contracted]))
+        return data.reshape(data.shape[0], *((size, inner) if last else (inner, size))), lengths
+
+    noise = left.noise
+    a, rows = matrix(left, axes[0], True)
+    b, columns = matrix(right, axes[1], False)
+    product = _matmul(noise, Rounded(a, noise), Rounded(b, noise))
+    return Rounded(product.reshape(product.shape[0], *rows, *columns), noise)
+
+
+def _where(condition: Any, yes: Any, no: Any) -> Rounded:
+    noise = next(item.noise for item in (condition, yes, no) if isinstance(item, Rounded))
+    ndim = max(item.ndim if isinstance(item, Rounded) else np.ndim(item) for item in (condition, yes, no))
+    return Rounded(np.where(*(_align(item, ndim) for item in (condition, yes, no))), noise)
+
+
+def _full_like(value: float) -> Callable[..., Rounded]:
+    def make(array: Rounded, dtype: Any = None, *, shape: Any = None) -> Rounded:
+        wanted = array.shape if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+        return Rounded(np.full((RUNS, *wanted), value, np.float64 if dtype is None else dtype), array.noise)
+
+    return make
+
+
+def _joined(join: Callable[..., NDArray[Any]]) -> Callable[..., Rounded]:
+    def make(arrays: Sequence[Rounded], axis: int = 0) -> Rounded:
+        return Rounded(join([a.versions() for a in arrays], axis=axis + 1 if axis >= 0 else axis), arrays[0].noise)
+
+    return make
+
+
+_FUNCTIONS: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
+    np.where: _where,
+    np.sum: _sum,
+    np.tensordot: _tensordot,
+    np.empty_like: _full_like(np.nan),
+    np.zeros_like: _full_like(0.0),
+    np.ones_like: _full_like(1.0),
+    np.stack: _joined(np.stack),
+    np.concatenate: _joined(np.concatenate),
+}

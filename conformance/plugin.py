@@ -1,0 +1,89 @@
+"""The pytest plugin: options, the conformance tests' parameters, and results for whoever collects them.
+
+``pytest --pyargs rnnspec.conformance.suite --rnnspec-backend torch`` runs the suite by hand; ``rnnspec validate`` does
+the same and shows the verdict. Loaded in every pytest run where rnnspec is installed, so it imports nothing heavy until
+the suite is asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from rnnspec.backends import Backend
+    from rnnspec.conformance.run.plan import Item
+
+RESULT = "rnnspec"
+"""Name of the user property in which a test's report carries its result."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the suite's options."""
+    group = parser.getgroup("rnnspec")
+    group.addoption("--rnnspec-backend", action="append", default=[], help="backend to validate (repeatable)")
+    group.addoption("--rnnspec-op", action="append", default=[], help="only this operation (repeatable)")
+    group.addoption("--rnnspec-dtype", action="append", default=[], help="only this dtype (repeatable)")
+    group.addoption("--rnnspec-device", default="cpu", help="device to run on")
+    group.addoption("--rnnspec-profile", default="quick", help="quick, standard or thorough")
+    group.addoption("--rnnspec-seed", type=int, default=0, help="seed of the examples")
+    group.addoption("--rnnspec-repro-dir", default=None, help="where to write a repro of each violation")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give the suite's test one parameter for each check to run."""
+    if "rnnspec_item" not in metafunc.fixturenames:
+        return
+    from rnnspec.backends import BackendError
+    from rnnspec.conformance.run.plan import PlanError, plan
+    from rnnspec.spec import UnknownOperationError
+
+    option = metafunc.config.getoption
+    try:
+        items = [
+            item
+            for name in option("--rnnspec-backend")
+            for item in plan(name, _backend(metafunc.config, name), option("--rnnspec-op"), option("--rnnspec-dtype"))
+        ]
+    except (BackendError, PlanError, UnknownOperationError) as error:
+        raise pytest.UsageError(str(error)) from error
+    metafunc.parametrize("rnnspec_item", items, ids=[item.id for item in items])
+
+
+@pytest.fixture
+def rnnspec_run(request: pytest.FixtureRequest, rnnspec_item: Item) -> None:
+    """Run one check, attach the result to the test's report, and pass, skip or fail with it."""
+    from rnnspec.conformance.checks import CHECKS
+    from rnnspec.conformance.run import PROFILES, Verdict, run_check
+
+    config = request.config
+    folder = config.getoption("--rnnspec-repro-dir")
+    result = run_check(
+        next(check for check in CHECKS if check.id == rnnspec_item.check),
+        _backend(config, rnnspec_item.backend),
+        rnnspec_item.operation,
+        rnnspec_item.dtype,
+        PROFILES[config.getoption("--rnnspec-profile")],
+        seed_number=config.getoption("--rnnspec-seed"),
+        repro_dir=Path(folder) if folder else None,
+    )
+    request.node.user_properties.append((RESULT, {**result.to_json(), "backend": rnnspec_item.backend}))
+    if result.verdict.bad:
+        pytest.fail(f"{result.verdict}: {result.message}", pytrace=False)
+    if result.verdict is not Verdict.CONFORMS:
+        pytest.skip(f"{result.verdict}: {result.message}")
+
+
+_OPENED = pytest.StashKey["dict[str, Backend]"]()
+
+
+def _backend(config: pytest.Config, name: str) -> Backend:
+    """Open each backend once a process."""
+    from rnnspec.backends import open_backend
+
+    opened = config.stash.setdefault(_OPENED, {})
+    if name not in opened:
+        opened[name] = open_backend(name, config.getoption("--rnnspec-device"))
+    return opened[name]

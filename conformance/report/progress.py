@@ -1,0 +1,78 @@
+"""Progress of a run: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from rnnspec.conformance.plugin import RESULT
+from rnnspec.conformance.report.summary import OperationSummary
+from rnnspec.conformance.report.tables import ratio_text
+from rnnspec.conformance.run import CheckResult
+from rnnspec.conformance.run.plan import Item
+
+
+class Collector:
+    """A pytest plugin that gathers the results and shows how far the run is.
+
+    It lives in the process that started pytest, and so sees the results of parallel workers too.
+    """
+
+    def __init__(self, console: Console, items: Sequence[Item]) -> None:
+        self.results: list[CheckResult] = []
+        self._console = console
+        self._due: dict[tuple[str, str, str], int] = {}
+        for item in items:
+            key = (item.backend, item.operation, item.dtype)
+            self._due[key] = self._due.get(key, 0) + 1
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("starting", total=len(items))
+        self.problems: list[str] = []
+
+    def __enter__(self) -> Collector:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the result out of a test's report."""
+        properties: dict[str, Any] = dict(report.user_properties)
+        if report.when == "teardown" and RESULT in properties:
+            self._add(CheckResult.from_json(properties[RESULT]))
+        elif report.failed and RESULT not in properties:
+            self.problems.append(report.longreprtext)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Remember why collecting failed."""
+        if report.failed:
+            self.problems.append(report.longreprtext)
+
+    def _add(self, result: CheckResult) -> None:
+        self.results.append(result)
+        self._progress.update(
+            self._task, advance=1, description=f"{result.backend} {result.operation} {result.dtype} {result.id}"
+        )
+        key = (result.backend, result.operation, result.dtype)
+        self._due[key] -= 1
+        if self._due[key] == 0 and not self._console.is_terminal:
+            checks = tuple(r for r in self.results if (r.backend, r.operation, r.dtype) == key)
+            group = OperationSummary(result.operation, result.dtype, result.device, checks)
+            self._console.print(
+                f"{' '.join(key)}: {group.verdict}, {group.examples} cases, "
+                f"worst error ratio {ratio_text(group.worst_error_ratio)}",
+                soft_wrap=True,
+            )

@@ -1,0 +1,82 @@
+"""Results put together: by operation and type, and by backend. What ``validate --json`` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rnnspec.conformance.run import CheckResult, Verdict
+
+
+@dataclass(frozen=True)
+class OperationSummary:
+    """All checks of one operation in one type."""
+
+    name: str
+    dtype: str
+    device: str
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the operation."""
+        return Verdict.worst(check.verdict for check in self.checks)
+
+    @property
+    def worst_error_ratio(self) -> float | None:
+        """The largest error ratio of any check."""
+        return max(
+            (check.worst_error_ratio for check in self.checks if check.worst_error_ratio is not None), default=None
+        )
+
+    @property
+    def examples(self) -> int:
+        """Calls judged."""
+        return sum(check.examples for check in self.checks)
+
+
+@dataclass(frozen=True)
+class BackendSummary:
+    """All operations of one backend."""
+
+    name: str
+    versions: Mapping[str, str]
+    operations: tuple[OperationSummary, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the backend."""
+        return Verdict.worst(operation.verdict for operation in self.operations)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data, in the form that the documentation gives."""
+        return {
+            "name": self.name,
+            "verdict": self.verdict,
+            "versions": dict(self.versions),
+            "operations": [
+                {
+                    "name": operation.name,
+                    "dtype": operation.dtype,
+                    "device": operation.device,
+                    "verdict": operation.verdict,
+                    "checks": [_check_json(check) for check in operation.checks],
+                }
+                for operation in self.operations
+            ],
+        }
+
+
+def summarise(name: str, versions: Mapping[str, str], results: Sequence[CheckResult]) -> BackendSummary:
+    """Group a backend's results by operation and type, in the order in which they came."""
+    groups: dict[tuple[str, str, str], list[CheckResult]] = {}
+    for result in results:
+        if result.backend == name:
+            groups.setdefault((result.operation, result.dtype, result.device), []).append(result)
+    return BackendSummary(name, versions, tuple(OperationSummary(*key, tuple(group)) for key, group in groups.items()))
+
+
+def _check_json(check: CheckResult) -> dict[str, Any]:
+    own = {"backend", "operation", "dtype", "device"}
+    return {key: value for key, value in check.to_json().items() if key not in own}

@@ -1,0 +1,50 @@
+"""What a run consists of: which check of which operation, in which type, of which backend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rnnspec.backends import Backend
+from rnnspec.conformance.checks import CHECKS
+from rnnspec.conformance.run.runner import checks_for
+from rnnspec.spec import FLOAT_TYPES, operation, operations
+
+
+class PlanError(ValueError):
+    """What was asked for is not there; the message says what is."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One check to run; `backend` is the name it was opened by."""
+
+    backend: str
+    operation: str
+    dtype: str
+    check: str
+
+    @property
+    def id(self) -> str:
+        """As pytest's ``-k`` sees it."""
+        return f"{self.backend}-{self.operation}-{self.dtype}-{self.check}"
+
+
+def plan(name: str, backend: Backend, only: Sequence[str] = (), dtypes: Sequence[str] = ()) -> list[Item]:
+    """List the checks of one backend, limited to the operations `only` and to `dtypes` where any are given."""
+    for wanted in only:
+        operation(wanted)
+    for wanted in dtypes:
+        if wanted not in FLOAT_TYPES:
+            raise PlanError(f"unknown dtype {wanted!r}: expected one of {', '.join(FLOAT_TYPES)}")
+        if wanted not in backend.dtypes():
+            has = ", ".join(backend.dtypes())
+            raise PlanError(f"backend {name} has no {wanted} on {backend.device}: expected one of {has}")
+    return [
+        Item(name, op, dtype, check.id)
+        for op in operations()
+        if not only or op in only
+        for dtype in FLOAT_TYPES[::-1]
+        if dtype in (dtypes or backend.dtypes())
+        for check in checks_for(op, CHECKS)
+    ]

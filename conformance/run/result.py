@@ -1,0 +1,65 @@
+"""What one check found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+
+class Verdict(StrEnum):
+    """The outcome of a check, an operation or a backend, from best to worst."""
+
+    CONFORMS = "conforms"
+    NOT_IMPLEMENTED = "not implemented"
+    REFUSED = "refused"
+    VIOLATES = "violates"
+    CRASHED = "crashed"
+
+    @property
+    def bad(self) -> bool:
+        """Whether a backend with this verdict does not conform."""
+        return self in (Verdict.VIOLATES, Verdict.CRASHED)
+
+    @staticmethod
+    def worst(verdicts: Iterable[Verdict]) -> Verdict:
+        """The verdict on the whole: the worst of the bad ones; else it conforms if anything does."""
+        found = set(verdicts)
+        for verdict in (Verdict.CRASHED, Verdict.VIOLATES, Verdict.CONFORMS, Verdict.REFUSED):
+            if verdict in found:
+                return verdict
+        return Verdict.NOT_IMPLEMENTED
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check of one operation in one type.
+
+    `examples` counts the calls that were judged, `refused` those that the backend refused, for `reasons`;
+    `worst_error_ratio` is the largest error / bound among the judged, None where nothing was measured.
+    """
+
+    backend: str
+    operation: str
+    dtype: str
+    device: str
+    id: str
+    level: Literal["MUST", "SHOULD"]
+    verdict: Verdict
+    examples: int
+    refused: int
+    reasons: tuple[str, ...]
+    worst_error_ratio: float | None
+    message: str
+    repro: str
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> CheckResult:
+        """From plain data."""
+        return cls(**{**data, "verdict": Verdict(data["verdict"]), "reasons": tuple(data["reasons"])})

@@ -1,0 +1,129 @@
+"""One check of one operation in one type: draw examples, examine each, shrink what fails, pass a verdict."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis.errors import HypothesisException
+
+from rnnspec.backends import Backend, Unsupported
+from rnnspec.conformance.checks import Check, Violation
+from rnnspec.conformance.run.profile import Profile
+from rnnspec.conformance.run.repro import write_repro
+from rnnspec.conformance.run.result import CheckResult, Verdict
+from rnnspec.spec import operation as spec_operation
+
+
+@dataclass
+class _Tally:
+    """What the examples gave. `failure` is that of the last failing one, the smallest once shrinking has ended."""
+
+    judged: int = 0
+    refused: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    worst: float | None = None
+    failure: Exception | None = None
+
+    def examine(self, check: Check, backend: Backend, example: Any) -> None:
+        try:
+            ratio = check.examine(backend, example)
+        except Unsupported as refusal:
+            self.refused += 1
+            reason = str(refusal)
+            self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        except Exception as failure:
+            self.failure = failure
+            raise
+        else:
+            self.judged += 1
+            self.worst = ratio if self.worst is None else max(self.worst, ratio)
+
+
+def run_check(
+    check: Check,
+    backend: Backend,
+    operation: str,
+    dtype: str,
+    profile: Profile,
+    *,
+    seed_number: int = 0,
+    repro_dir: Path | None = None,
+) -> CheckResult:
+    """Run one check.
+
+    The same seed draws the same examples. With `repro_dir`, a violation is written there as an ``.npz`` and a script.
+    Whatever the backend raises ends in a verdict, not in an exception.
+    """
+    tally = _Tally()
+    started = time.perf_counter()
+    verdict, message, repro = Verdict.CONFORMS, "", ""
+    if operation not in backend.operations():
+        verdict = Verdict.NOT_IMPLEMENTED
+    else:
+        _explore(check, backend, operation, dtype, profile, seed_number, tally)
+    match tally.failure:
+        case None:
+            if tally.refused and not tally.judged:
+                verdict, message = Verdict.REFUSED, "; ".join(tally.reasons)
+        case Violation() as violation:
+            verdict, message = Verdict.VIOLATES, str(violation)
+            tally.worst = violation.error_ratio
+            if repro_dir is not None:
+                repro = str(write_repro(repro_dir, backend, check.id, dtype, violation))
+        case failure:
+            verdict, message = Verdict.CRASHED, f"{type(failure).__name__}: {failure}"
+    return CheckResult(
+        backend=backend.name,
+        operation=operation,
+        dtype=dtype,
+        device=backend.device,
+        id=check.id,
+        level=check.level,
+        verdict=verdict,
+        examples=tally.judged,
+        refused=tally.refused,
+        reasons=tuple(tally.reasons),
+        worst_error_ratio=None if tally.worst is None or not math.isfinite(tally.worst) else tally.worst,
+        message=message,
+        repro=repro,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def checks_for(operation: str, checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    """Those of the checks that ask something of this operation."""
+    op = spec_operation(operation)
+    return tuple(check for check in checks if check.applies_to(op))
+
+
+def _explore(
+    check: Check, backend: Backend, operation: str, dtype: str, profile: Profile, seed_number: int, tally: _Tally
+) -> None:
+    """Let Hypothesis look for a failing example and shrink it; the tally remembers what came of it."""
+
+    @seed(seed_number)
+    @settings(
+        max_examples=profile.examples_for(dtype),
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        verbosity=Verbosity.quiet,
+    )
+    @given(check.examples(operation, dtype, profile.largest))
+    def explore(example: Any) -> None:
+        tally.examine(check, backend, example)
+
+    try:
+        explore()
+    except HypothesisException as error:
+        # The same example failed once and passed once: the backend's results change from run to run.
+        tally.failure = Violation(f"results change from run to run: {error}", str(tally.failure))
+    except Exception as error:
+        tally.failure = error
