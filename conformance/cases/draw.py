@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from rnnspec.conformance.cases.case import Case, Steps
 from rnnspec.conformance.cases.regimes import REGIMES
+from rnnspec.conformance.cases.support import Support, everything
 from rnnspec.spec import operation
 from rnnspec.spec.operation import Attribute
 
@@ -43,25 +45,38 @@ _BATCHES = (1, 2, 3, 4, 2, 3, 4, 2, 3, 5, 0)
 _STEPS = (1, 2, 3, 4, 2, 3, 4, 5, 6, 3, 4, 5, 0)
 _UNITS = (1, 2, 3, 4, 2, 3, 4, 5, 3, 4)
 _STEP_KINDS: tuple[Steps, ...] = ("all", "lengths", "lengths", "right_mask", "mask")
-_CLIPS = (None, None, 0.3, 1.1, 4.7)
 
 
-def draw_case(choices: Choices, name: str, dtype: str, largest: int = 0) -> Case:
-    """Choose a case of operation `name` in `dtype`; with `largest`, one in four cases has sizes up to that."""
-    op = operation(name)
-    big = largest > 0 and choices.pick((False, False, False, True))
+@dataclass(frozen=True)
+class Scope:
+    """Which cases to draw: of an operation, in a type.
+
+    With `largest`, one in four has sizes up to that; attributes are chosen among those of `support` (all by default).
+    """
+
+    operation: str
+    dtype: str
+    largest: int = 0
+    support: Support | None = None
+
+
+def draw_case(choices: Choices, scope: Scope) -> Case:
+    """Choose a case."""
+    op = operation(scope.operation)
+    values = (scope.support or everything(scope.operation)).values
+    big = scope.largest > 0 and choices.pick((False, False, False, True))
     sizes = {}
     for symbol in op.sizes:
         if symbol in ("G", "n"):
             continue
         usual = {"B": _BATCHES, "T": _STEPS}.get(symbol, _UNITS)
-        sizes[symbol] = choices.integer(1, largest) if big else choices.pick(usual)
-    attributes = {key: _draw_attribute(choices, attribute) for key, attribute in op.attributes.items()}
+        sizes[symbol] = choices.integer(1, scope.largest) if big else choices.pick(usual)
+    attributes = {key: _draw_value(choices, attribute, values[key]) for key, attribute in op.attributes.items()}
     optional = [key for key, item in op.inputs.items() if item.optional and item.kind == "float"]
     absent = tuple(optional) if optional and choices.pick((False, False, False, True)) else ()
     return Case(
-        operation=name,
-        dtype=dtype,
+        operation=scope.operation,
+        dtype=scope.dtype,
         sizes=sizes,
         attributes=attributes,
         regime=choices.pick(tuple(REGIMES)),
@@ -71,10 +86,9 @@ def draw_case(choices: Choices, name: str, dtype: str, largest: int = 0) -> Case
     )
 
 
-def _draw_attribute(choices: Choices, attribute: Attribute) -> Any:
-    if attribute.domain:
-        return choices.pick(_CLIPS)
-    if attribute.is_tuple:
-        usual = choices.pick((True, True, False))
-        return attribute.default if usual else tuple(choices.pick(attribute.values) for _ in attribute.functions)
-    return choices.pick((attribute.default, *(value for value in attribute.values if value != attribute.default)))
+def _draw_value(choices: Choices, attribute: Attribute, values: Sequence[Any]) -> Any:
+    if not attribute.is_tuple:
+        return choices.pick(values)
+    # Mostly as people use it: what else is wrong shows best there.
+    usual = choices.pick((True, True, False))
+    return attribute.default if usual else tuple(choices.pick(entry) for entry in values)

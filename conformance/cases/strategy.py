@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from rnnspec.conformance.cases.case import Case
-from rnnspec.conformance.cases.draw import draw_case
+from rnnspec.conformance.cases.draw import Scope, draw_case
 
 
 @cache
@@ -36,6 +36,6 @@ class _Drawn:
 
 
 @st.composite
-def cases(draw: st.DrawFn, operation: str, dtype: str, largest: int = 0) -> Case:
+def cases(draw: st.DrawFn, scope: Scope) -> Case:
     """Cases of an operation in a type; see `rnnspec.conformance.cases.draw.draw_case`."""
-    return draw_case(_Drawn(draw), operation, dtype, largest)
+    return draw_case(_Drawn(draw), scope)

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from rnnspec.backends import Backend
-from rnnspec.conformance.cases import Case, cases
+from rnnspec.conformance.cases import Case, Scope, cases
 from rnnspec.conformance.checks.check import Check, Violation, compare_outputs, expected_of
 from rnnspec.spec import Operation, operation
 from rnnspec.spec.operation import Attribute
@@ -23,19 +23,19 @@ class Attributes(Check):
         """Operations that have attributes."""
         return bool(op.attributes)
 
-    def examples(self, operation: str, dtype: str, largest: int) -> st.SearchStrategy[Any]:
+    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
         """A case, the name of an attribute and another value for it."""
-        return _pairs(operation, dtype, largest)
+        return _pairs(scope)
 
     def examine(self, backend: Backend, example: tuple[Case, str, Any]) -> float:
         """Run both calls; where the second is wrong, see whether it is the first one's answer."""
         case, name, value = example
         other = case.with_attributes(**{name: value})
+        got_first, got = backend.run(case.call), backend.run(other.call)
         expected, expected_other = expected_of(case), expected_of(other)
         if expected is None or expected_other is None:
             return 0.0
-        worst = compare_outputs(case, case.call, expected.outputs, backend.run(case.call))
-        got = backend.run(other.call)
+        worst = compare_outputs(case, case.call, expected.outputs, got_first)
         try:
             return max(worst, compare_outputs(other, other.call, expected_other.outputs, got))
         except Violation as violation:
@@ -48,9 +48,9 @@ class Attributes(Check):
 
 
 @st.composite
-def _pairs(draw: st.DrawFn, name: str, dtype: str, largest: int) -> tuple[Case, str, Any]:
-    case = draw(cases(name, dtype, largest))
-    attributes = operation(name).attributes
+def _pairs(draw: st.DrawFn, scope: Scope) -> tuple[Case, str, Any]:
+    case = draw(cases(scope))
+    attributes = operation(scope.operation).attributes
     attribute = draw(st.sampled_from(list(attributes.values())))
     return case, attribute.name, draw(st.sampled_from(_other_values(attribute, case.attributes[attribute.name])))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from rnnspec.backends import Backend, Call
-from rnnspec.conformance.cases import Case, cases
+from rnnspec.conformance.cases import Case, Scope, cases
 from rnnspec.conformance.checks.check import Array, Check, Violation
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import CallError, check_call
@@ -21,9 +22,9 @@ class BadInput(Check):
     id = "bad_input"
     about = "a wrong rank, size, type, length, mask or attribute ends in an error, never in a number"
 
-    def examples(self, operation: str, dtype: str, largest: int) -> st.SearchStrategy[Any]:
+    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
         """A broken call, and what is wrong with it."""
-        return _broken(operation, dtype)
+        return _broken(replace(scope, largest=0))
 
     def examine(self, backend: Backend, example: tuple[Case, Call, str]) -> float:
         """Make the call; any exception is right."""
@@ -38,9 +39,9 @@ class BadInput(Check):
 
 
 @st.composite
-def _broken(draw: st.DrawFn, name: str, dtype: str) -> tuple[Case, Call, str]:
+def _broken(draw: st.DrawFn, scope: Scope) -> tuple[Case, Call, str]:
     # Without empty batches or sequences: some implementations look at no input where there is nothing to do.
-    case = draw(cases(name, dtype).filter(lambda case: case.sizes["B"] >= 1 and case.sizes.get("T", 1) >= 1))
+    case = draw(cases(scope).filter(lambda case: case.sizes["B"] >= 1 and case.sizes.get("T", 1) >= 1))
     call, wrong = draw(st.sampled_from(list(breakages(case))))
     return case, call, wrong
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from rnnspec.backends import Backend, Call
-from rnnspec.conformance.cases import Case
+from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.checks.check import Check, compare_gradients, compare_outputs, expected_of
 from rnnspec.conformance.judge.tolerance import Bounded
 
@@ -20,9 +20,9 @@ class Batch(Check):
     about = "a batch is independent sequences: reordered, or one alone, they give the same outputs and gradients"
     law = "batch"
 
-    def examples(self, operation: str, dtype: str, largest: int) -> st.SearchStrategy[Any]:
+    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
         """Cases of at least two sequences."""
-        return super().examples(operation, dtype, largest).filter(lambda case: case.sizes["B"] >= 2)
+        return super().examples(scope).filter(lambda case: case.sizes["B"] >= 2)
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Reverse the order of the sequences; then run the first alone."""

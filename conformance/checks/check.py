@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnspec.backends import Backend, Call
-from rnnspec.conformance.cases import Case, cases
+from rnnspec.conformance.cases import Case, Scope, cases
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, Expected, expect
 from rnnspec.spec import Operation
@@ -65,9 +65,9 @@ class Check(ABC):
         """Whether there is anything to ask of this operation."""
         return not self.law or self.law in op.laws
 
-    def examples(self, operation: str, dtype: str, largest: int) -> st.SearchStrategy[Any]:
+    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
         """Strategy for what `examine` takes: a case, or a case and more."""
-        return cases(operation, dtype, largest)
+        return cases(scope)
 
     @abstractmethod
     def examine(self, backend: Backend, example: Any) -> float:
@@ -80,7 +80,7 @@ def expected_of(case: Case, *, gradients: bool = False) -> Expected | None:
     return expected if expected.in_range() else None
 
 
-def compare_outputs(case: Case, call: Call, expected: Mapping[str, Bounded], got: Sequence[Array]) -> float:
+def compare_outputs(case: Case, call: Call, expected: Mapping[str, Bounded], got: Sequence[Any]) -> float:
     """Hold all outputs against what is right; return the worst error ratio or raise Violation."""
     if len(got) != len(expected):
         names = ", ".join(expected)
@@ -96,7 +96,7 @@ def compare_gradients(
     call: Call,
     cotangents: tuple[Array, ...],
     expected: Mapping[str, Bounded],
-    got: Mapping[str, Array],
+    got: Mapping[str, Any],
 ) -> float:
     """Hold the gradients of all float inputs against what is right; return the worst error ratio."""
     if set(got) != set(expected):
@@ -110,7 +110,7 @@ def compare(
     call: Call,
     quantity: str,
     expected: Bounded,
-    got: Array,
+    got: Any,
     cotangents: tuple[Array, ...] | None = None,
 ) -> float:
     """Hold one array against what is right: type, shape, and every element within its bound."""

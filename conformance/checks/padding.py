@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from rnnspec.backends import Backend, Call
-from rnnspec.conformance.cases import Case
+from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.checks.check import (
     Array,
     Check,
@@ -28,9 +28,9 @@ class Padding(Check):
     )
     law = "padding"
 
-    def examples(self, operation: str, dtype: str, largest: int) -> st.SearchStrategy[Any]:
+    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
         """Cases that have lengths or a mask."""
-        return super().examples(operation, dtype, largest).filter(lambda case: case.steps != "all")
+        return super().examples(scope).filter(lambda case: case.steps != "all")
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Put NaN in the padding and run and differentiate again."""

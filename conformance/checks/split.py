@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from rnnspec.backends import Backend, Call
-from rnnspec.conformance.cases import Case, cases
+from rnnspec.conformance.cases import Case, Scope, cases
 from rnnspec.conformance.checks.check import Array, Check, compare_outputs, expected_of
 
 
@@ -19,9 +19,9 @@ class Split(Check):
     about = "a sequence in two calls, the second starting from the state that the first returned, is the whole sequence"
     law = "split"
 
-    def examples(self, operation: str, dtype: str, largest: int) -> st.SearchStrategy[Any]:
+    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
         """A case of at least two steps, and where to split it."""
-        return _splits(operation, dtype, largest)
+        return _splits(scope)
 
     def examine(self, backend: Backend, example: tuple[Case, int]) -> float:
         """Run the part that is read first, then the other from its final state, and join the outputs."""
@@ -49,8 +49,8 @@ class Split(Check):
 
 
 @st.composite
-def _splits(draw: st.DrawFn, name: str, dtype: str, largest: int) -> tuple[Case, int]:
-    case = draw(cases(name, dtype, largest).filter(lambda case: case.sizes["T"] >= 2))
+def _splits(draw: st.DrawFn, scope: Scope) -> tuple[Case, int]:
+    case = draw(cases(scope).filter(lambda case: case.sizes["T"] >= 2))
     return case, draw(st.integers(1, case.sizes["T"] - 1))
 
 

@@ -25,5 +25,5 @@ class Format:
 def format_of(name: str) -> Format:
     """Return the type of this name: float16, bfloat16, float32 or float64."""
     dtype = np.dtype(getattr(ml_dtypes, name, name))
-    info = ml_dtypes.finfo(dtype)
+    info = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]  # ml_dtypes leaves it unannotated
     return Format(name, dtype, float(info.eps) / 2, float(info.smallest_normal), float(info.max))

@@ -13,6 +13,7 @@ only where, an implementation may land on its other side.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -181,6 +182,10 @@ def _all_runs(index: Any) -> tuple[Any, ...]:
     return (slice(None), *index) if isinstance(index, tuple) else (slice(None), index)
 
 
+def _ndim(operand: Any) -> int:
+    return operand.ndim if isinstance(operand, Rounded | np.ndarray) else 0
+
+
 def _align(operand: Any, ndim: int) -> Any:
     """The operand's data, versions first, with axes for broadcasting to `ndim` axes."""
     if not isinstance(operand, Rounded):
@@ -192,7 +197,7 @@ def _align(operand: Any, ndim: int) -> Any:
 
 
 def _elementwise(noise: Noise, ufunc: np.ufunc, operands: tuple[Any, ...]) -> NDArray[Any]:
-    ndim = max([operand.ndim if isinstance(operand, Rounded) else np.ndim(operand) for operand in operands])
+    ndim = max([_ndim(operand) for operand in operands])
     values = [_align(operand, ndim) for operand in operands]
     if ufunc in _COMPARISONS:
         return _compare(noise, ufunc, *values)
@@ -209,7 +214,7 @@ def _elementwise(noise: Noise, ufunc: np.ufunc, operands: tuple[Any, ...]) -> ND
 
 
 def _power_of_two(value: Any) -> bool:
-    return np.ndim(value) == 0 and not isinstance(value, Rounded) and abs(np.frexp(float(value))[0]) == 0.5
+    return not isinstance(value, Rounded | np.ndarray) and abs(math.frexp(value)[0]) == 0.5
 
 
 def _compare(noise: Noise, ufunc: np.ufunc, left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
@@ -231,7 +236,7 @@ def _compare(noise: Noise, ufunc: np.ufunc, left: NDArray[Any], right: NDArray[A
 
 
 def _matmul(noise: Noise, left: Any, right: Any) -> NDArray[Any]:
-    ndim = max(np.ndim(left) if not isinstance(left, Rounded) else left.ndim, getattr(right, "ndim", 0))
+    ndim = max(_ndim(left), _ndim(right))
     a, b = _align(left, ndim), _align(right, ndim)
     length = a.shape[-1]
     magnitude = np.matmul(np.abs(a), np.abs(b))
@@ -267,7 +272,7 @@ def _tensordot(left: Rounded, right: Rounded, axes: Any) -> Rounded:
 
 def _where(condition: Any, yes: Any, no: Any) -> Rounded:
     noise = next(item.noise for item in (condition, yes, no) if isinstance(item, Rounded))
-    ndim = max(item.ndim if isinstance(item, Rounded) else np.ndim(item) for item in (condition, yes, no))
+    ndim = max(_ndim(item) for item in (condition, yes, no))
     return Rounded(np.where(*(_align(item, ndim) for item in (condition, yes, no))), noise)
 
 

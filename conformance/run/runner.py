@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
-from hypothesis.errors import HypothesisException
+from hypothesis import HealthCheck, Phase, Verbosity, given, reject, seed, settings
+from hypothesis.errors import FlakyFailure, Unsatisfiable
 
 from rnnspec.backends import Backend, Unsupported
+from rnnspec.conformance.cases import Scope, Support, supported_by
 from rnnspec.conformance.checks import Check, Violation
+from rnnspec.conformance.run.guard import BackendCrashError, Guarded
 from rnnspec.conformance.run.profile import Profile
 from rnnspec.conformance.run.repro import write_repro
 from rnnspec.conformance.run.result import CheckResult, Verdict
@@ -27,7 +30,7 @@ class _Tally:
     refused: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     worst: float | None = None
-    failure: Exception | None = None
+    failure: Violation | BackendCrashError | None = None
 
     def examine(self, check: Check, backend: Backend, example: Any) -> None:
         try:
@@ -36,7 +39,8 @@ class _Tally:
             self.refused += 1
             reason = str(refusal)
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
-        except Exception as failure:
+            reject()  # a refused case does not use up an example
+        except (Violation, BackendCrashError) as failure:
             self.failure = failure
             raise
         else:
@@ -57,7 +61,7 @@ def run_check(
     """Run one check.
 
     The same seed draws the same examples. With `repro_dir`, a violation is written there as an ``.npz`` and a script.
-    Whatever the backend raises ends in a verdict, not in an exception.
+    Whatever the backend raises ends in a verdict; an exception out of here is a fault of the suite.
     """
     tally = _Tally()
     started = time.perf_counter()
@@ -75,8 +79,8 @@ def run_check(
             tally.worst = violation.error_ratio
             if repro_dir is not None:
                 repro = str(write_repro(repro_dir, backend, check.id, dtype, violation))
-        case failure:
-            verdict, message = Verdict.CRASHED, f"{type(failure).__name__}: {failure}"
+        case BackendCrashError() as crash:
+            verdict, message = Verdict.CRASHED, str(crash)
     return CheckResult(
         backend=backend.name,
         operation=operation,
@@ -95,6 +99,12 @@ def run_check(
     )
 
 
+@cache
+def _support(backend: Backend, operation: str, dtype: str) -> Support:
+    """What the backend supports, found once for all checks of an operation in a type."""
+    return supported_by(Guarded(backend), operation, dtype)
+
+
 def checks_for(operation: str, checks: tuple[Check, ...]) -> tuple[Check, ...]:
     """Those of the checks that ask something of this operation."""
     op = spec_operation(operation)
@@ -106,6 +116,10 @@ def _explore(
 ) -> None:
     """Let Hypothesis look for a failing example and shrink it; the tally remembers what came of it."""
 
+    guarded = Guarded(backend)
+    support = _support(backend, operation, dtype)
+    tally.reasons.update(dict.fromkeys(support.reasons, 1))
+
     @seed(seed_number)
     @settings(
         max_examples=profile.examples_for(dtype),
@@ -116,14 +130,16 @@ def _explore(
         report_multiple_bugs=False,
         verbosity=Verbosity.quiet,
     )
-    @given(check.examples(operation, dtype, profile.largest))
+    @given(check.examples(Scope(operation, dtype, profile.largest, support)))
     def explore(example: Any) -> None:
-        tally.examine(check, backend, example)
+        tally.examine(check, guarded, example)
 
     try:
         explore()
-    except HypothesisException as error:
-        # The same example failed once and passed once: the backend's results change from run to run.
-        tally.failure = Violation(f"results change from run to run: {error}", str(tally.failure))
-    except Exception as error:
-        tally.failure = error
+    except (Violation, BackendCrashError) as failure:
+        tally.failure = failure
+    except Unsatisfiable:
+        pass  # all was refused: the tally says so
+    except FlakyFailure as flaky:
+        # The same example failed once and passed once.
+        tally.failure = Violation(f"results change from run to run: {flaky}", str(tally.failure))

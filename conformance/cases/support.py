@@ -1,0 +1,85 @@
+"""What a backend supports, found by asking: cases are then drawn from what it answers, not from what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rnnspec.backends import Backend, Unsupported
+from rnnspec.conformance.cases.case import Case
+from rnnspec.spec import operation
+from rnnspec.spec.operation import Attribute
+
+PROBE_SIZES: Final = {"B": 2, "T": 3, "D": 2, "H": 4, "S": 3}
+CLIPS: Final = (None, 0.3, 1.1, 4.7)
+
+
+@dataclass(frozen=True)
+class Support:
+    """Values of each attribute to draw from (of a tuple, those of each entry), and the reasons for leaving others out.
+
+    Each value was tried with the other attributes at their defaults; pairs that only fail together are still drawn.
+    """
+
+    values: Mapping[str, tuple[Any, ...]]
+    reasons: tuple[str, ...] = ()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.values.items()))
+
+
+def everything(name: str) -> Support:
+    """All values that the specification allows."""
+    return Support({key: _all_values(attribute) for key, attribute in operation(name).attributes.items()})
+
+
+def supported_by(backend: Backend, name: str, dtype: str) -> Support:
+    """Try each value of each attribute on a small case; keep those that the backend does not refuse."""
+    op = operation(name)
+    reasons: dict[str, None] = {}
+
+    def refused(attributes: Mapping[str, Any]) -> bool:
+        case = Case(name, dtype, {k: v for k, v in PROBE_SIZES.items() if k in op.sizes}, attributes)
+        try:
+            backend.run(case.call)
+        except Unsupported as refusal:
+            reasons[str(refusal)] = None
+            return True
+        except Exception:  # whatever else goes wrong is for the checks to find
+            return False
+        return False
+
+    if refused(op.defaults()):
+        return everything(name)
+    values: dict[str, tuple[Any, ...]] = {}
+    for key, attribute in op.attributes.items():
+        if attribute.is_tuple:
+            values[key] = tuple(
+                tuple(
+                    value for value, whole in _entries(attribute, index) if not refused({**op.defaults(), key: whole})
+                )
+                for index in range(len(attribute.functions))
+            )
+        else:
+            values[key] = tuple(v for v in _all_values(attribute) if not refused({**op.defaults(), key: v}))
+    return Support(values, tuple(reasons))
+
+
+def _entries(attribute: Attribute, index: int) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """Each value of one entry of a tuple, with the whole tuple, the other entries at their defaults."""
+    for value in _all_values(attribute)[index]:
+        yield value, (*attribute.default[:index], value, *attribute.default[index + 1 :])
+
+
+def _all_values(attribute: Attribute) -> tuple[Any, ...]:
+    """The default first, so that failures shrink to it."""
+    if attribute.domain:
+        return CLIPS
+
+    def default_first(default: Any) -> tuple[Any, ...]:
+        return (default, *(value for value in attribute.values if value != default))
+
+    if attribute.is_tuple:
+        return tuple(default_first(default) for default in attribute.default)
+    return default_first(attribute.default)

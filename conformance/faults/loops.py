@@ -1,0 +1,258 @@
+"""A recurrent layer as plain loops over the time steps, forward and back: right, readable, and open to faults.
+
+Everything that an implementation of a layer can get wrong stands in a method of its own. `Loops` is the part that all
+families share; a family adds the step and the way back through it. Nothing here comes from `rnnspec.reference`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import Any, ClassVar
+
+import numpy as np
+
+from rnnspec import spec
+from rnnspec.backends import Backend
+from rnnspec.conformance.faults.functions import FUNCTIONS, Array, Function
+from rnnspec.spec import check_call
+
+Arrays = dict[str, Array]
+"""States, parameters, gradients or what a step remembers, by their names in the equations."""
+Attributes = dict[str, Any]
+Vjp = Callable[..., Arrays]
+
+
+class Loops(Backend):
+    """What the families share: how a call begins and ends, products and sums, and the unrolling over time."""
+
+    name = "loops"
+    states: ClassVar[tuple[str, ...]] = ("h",)
+    """The states that a step hands on to the next."""
+
+    def dtypes(self) -> tuple[str, ...]:
+        """All the specification's types."""
+        return spec.FLOAT_TYPES
+
+    # The step, which a family gives.
+
+    @abstractmethod
+    def step(self, x: Array, before: Arrays, p: Arrays, a: Attributes) -> tuple[Arrays, Arrays]:
+        """From the states before to those after, and what the way back needs to know."""
+
+    @abstractmethod
+    def step_back(self, after: Arrays, known: Arrays, p: Arrays, a: Attributes) -> tuple[Array, Arrays, Arrays]:
+        """From the gradients of the states after to those of x, of the states before and of the parameters."""
+
+    # How a call begins and ends.
+
+    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+        """Refuse what the specification does not define; return every attribute."""
+        return check_call(operation, inputs, attributes).attributes
+
+    def working(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """The type to compute in: two-byte floats are computed in float32."""
+        return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+
+    def returned(self, array: Array, dtype: np.dtype[Any]) -> Array:
+        """A result in the type of the inputs."""
+        return array.astype(dtype)
+
+    # Elementary pieces.
+
+    def product(self, x: Array, M: Array) -> Array:
+        """``M @ x`` for every row x."""
+        return np.asarray(x @ M.T)
+
+    def total(self, parts: Sequence[Array]) -> Array:
+        """The sum of some arrays of one shape."""
+        return reduce(np.add, parts)
+
+    def batch_sum(self, array: Array) -> Array:
+        """The sum over the rows."""
+        return np.asarray(array.sum(axis=0))
+
+    def function(self, name: str) -> Function:
+        """The activation function of that name."""
+        return FUNCTIONS[name]
+
+    def input_product(self, x: Array, W: Array) -> Array:
+        """What the input adds to a gate's argument."""
+        return self.product(x, W)
+
+    def recurrent_product(self, h: Array, R: Array) -> Array:
+        """What the state before adds to a gate's argument."""
+        return self.product(h, R)
+
+    def bias(self, b: Array) -> Array:
+        """What the bias adds to a gate's argument."""
+        return b
+
+    def argument(self, x: Array, h: Array, W: Array, R: Array, b: Array) -> Array:
+        """The argument of one gate."""
+        return self.total([self.input_product(x, W), self.recurrent_product(h, R), self.bias(b)])
+
+    def counted(self, da: Array) -> Array:
+        """The gradients, row by row, that a parameter's gradient adds up."""
+        return da
+
+    def outer(self, da: Array, x: Array) -> Array:
+        """``outer(da, x)``, summed over the batch."""
+        return self.product(self.counted(da).T, x.T)
+
+    def bias_gradient(self, da: Array) -> Array:
+        """``da``, summed over the batch."""
+        return self.batch_sum(self.counted(da))
+
+    # One step as a call.
+
+    def cell(self, operation: str, call: Mapping[str, Any]) -> tuple[tuple[Array, ...], Vjp]:
+        """Take one step; return the states after it and the way back."""
+        inputs, a, dtype = self._begin(operation, call)
+        before = self.begin({state: inputs.pop(f"{state}_prev") for state in self.states})
+        after, known = self.step(inputs.pop("x"), before, inputs, a)
+
+        def vjp(*cotangents: Array) -> Arrays:
+            dafter = {s: d.astype(after[s].dtype) for s, d in zip(self.states, cotangents, strict=True)}
+            dx, dbefore, dp = self.step_back(dafter, known, inputs, a)
+            dbefore = {f"{state}_prev": d for state, d in dbefore.items()}
+            return {name: self.returned(d, dtype) for name, d in {"x": dx, **dbefore, **dp}.items()}
+
+        return tuple(self.returned(after[state], dtype) for state in self.states), vjp
+
+    # A sequence, each question that arises in a method of its own.
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None) -> Array:
+        """Which steps of which sequence are taken, (B, T)."""
+        if mask is not None:
+            return mask
+        if lengths is not None:
+            return np.asarray(np.arange(x.shape[1]) < lengths[:, np.newaxis])
+        return np.ones(x.shape[:2], np.bool_)
+
+    def cleaned(self, x: Array, valid: Array) -> Array:
+        """The input with 0 where steps are taken out, whatever stood there."""
+        return np.where(valid[:, :, np.newaxis], x, x.dtype.type(0))
+
+    def begin(self, given: Arrays) -> Arrays:
+        """The states to begin with."""
+        return given
+
+    def reading_order(self, steps: int, a: Attributes) -> list[int]:
+        """The steps in the order in which they are read."""
+        return list(range(steps)) if a["direction"] == "forward" else list(reversed(range(steps)))
+
+    def place(self, t: int, steps: int, a: Attributes) -> int:
+        """Where the output of step t stands."""
+        return t
+
+    def carried(self, after: Arrays, before: Arrays, valid: Array) -> Arrays:
+        """The states that the next step sees; those of a sequence whose step is taken out stay as they were."""
+        return {state: np.where(valid, after[state], before[state]) for state in self.states}
+
+    def shown(self, after: Arrays, carried: Arrays, valid: Array) -> Array:
+        """The output of a step."""
+        return np.where(valid, after["h"], after["h"].dtype.type(0))
+
+    def final(self, states: Arrays, y: Array, valid: Array) -> Arrays:
+        """The states to return."""
+        return states
+
+    # The way back.
+
+    def final_gradient(self, dfinal: Arrays) -> Arrays:
+        """The gradients that reach the last states from outside."""
+        return dfinal
+
+    def handed_back(self, dbefore: Arrays, t: int, a: Attributes) -> Arrays:
+        """What flows from step t to the step that was read before it."""
+        return dbefore
+
+    def passed_back(self, dbefore: Arrays, dafter: Arrays, valid: Array) -> Arrays:
+        """What flows on; past a step that was taken out, as it came."""
+        return {state: np.where(valid, dbefore[state], dafter[state]) for state in self.states}
+
+    def initial_gradient(self, dstates: Arrays) -> Arrays:
+        """The gradients of the initial states."""
+        return dstates
+
+    def accumulated(self, dp: Sequence[Arrays], p: Arrays) -> Arrays:
+        """The parameters' gradients from those of all steps, the step that was read last first."""
+        return {name: self.total([np.zeros_like(p[name]), *(d[name] for d in dp)]) for name in p}
+
+    def layer(self, operation: str, call: Mapping[str, Any]) -> tuple[tuple[Array, ...], Vjp]:
+        """Run over sequences; return the outputs, the final states and the way back."""
+        inputs, a, dtype = self._begin(operation, call)
+        valid = self.valid_steps(inputs["x"], inputs.pop("lengths", None), inputs.pop("mask", None))
+        x = self.cleaned(inputs.pop("x"), valid)
+        given = {state: inputs.pop(f"{state}0", None) for state in self.states}
+        p = inputs
+        batch, steps, _ = x.shape
+        width = {"h": p["R"].shape[2], "c": p["W"].shape[1]}
+        states = self.begin({
+            state: np.zeros((batch, width[state]), x.dtype) if array is None else array
+            for state, array in given.items()
+        })  # fmt: skip
+        y = np.zeros((batch, steps, width["h"]), x.dtype)
+        tape = []
+        for t in self.reading_order(steps, a):
+            taken = valid[:, t, np.newaxis]
+            after, known = self.step(x[:, t], states, p, a)
+            states = self.carried(after, states, taken)
+            y[:, self.place(t, steps, a)] = self.shown(after, states, taken)
+            tape.append((t, taken, known))
+        final = self.final(states, y, valid)
+
+        def vjp(*cotangents: Array) -> Arrays:
+            dy, *rest = (cotangent.astype(x.dtype) for cotangent in cotangents)
+            dstates = self.final_gradient(dict(zip(self.states, rest, strict=True)))
+            dx = np.zeros_like(x)
+            dp = []
+            for t, taken, known in reversed(tape):
+                nothing = x.dtype.type(0)
+                dafter = {**dstates, "h": dstates["h"] + dy[:, self.place(t, steps, a)]}
+                dtaken = {state: np.where(taken, d, nothing) for state, d in dafter.items()}
+                dx_t, dbefore, dp_t = self.step_back(dtaken, known, p, a)
+                dstates = self.passed_back(self.handed_back(dbefore, t, a), dstates, taken)
+                dx[:, t] = np.where(taken, dx_t, nothing)
+                dp.append(dp_t)
+            initial = self.initial_gradient(dstates)
+            dgiven = {f"{state}0": initial[state] for state, array in given.items() if array is not None}
+            gradients = {"x": dx, **self.accumulated(dp, p), **dgiven}
+            return {name: self.returned(gradient, dtype) for name, gradient in gradients.items()}
+
+        return tuple(self.returned(array, dtype) for array in (y, *(final[state] for state in self.states))), vjp
+
+    def _begin(self, operation: str, call: Mapping[str, Any]) -> tuple[Arrays, Attributes, np.dtype[Any]]:
+        """The inputs in the working type, every attribute, and the type of the results."""
+        op = spec.operation(operation)
+        inputs = {name: value for name, value in call.items() if name in op.inputs and value is not None}
+        attributes = {name: value for name, value in call.items() if name not in op.inputs}
+        attributes = self.admit(operation, inputs, attributes)
+        dtype = inputs["x"].dtype
+        working = self.working(dtype)
+        for name, array in inputs.items():
+            if op.inputs[name].kind == "float":
+                inputs[name] = array.astype(working)
+        return inputs, attributes, dtype
+
+    # Gates.
+
+    def gradients_by_gate(
+        self, x: Array, h: Mapping[str, Array], dx: Arrays, dh: Arrays, p: Arrays, order: Sequence[str]
+    ) -> tuple[Array, Array, Arrays]:
+        """Gradients of the input, of the state before and of W, R and b.
+
+        `dx` and `dh` are the gradients, by gate, of what the input and the state add to its argument; `h` is what each
+        gate saw of the state. Of the state's gradient, the gates that saw the state itself, ``h["h"]``, give theirs.
+        """
+        index = {gate: order.index(gate) for gate in order}
+        dinput = self.total([self.product(dx[gate], p["W"][index[gate]].T) for gate in order])
+        dstate = self.total([self.product(dh[gate], p["R"][index[gate]].T) for gate in order if h[gate] is h["h"]])
+        dp = {
+            "W": np.stack([self.outer(dx[gate], x) for gate in order]),
+            "R": np.stack([self.outer(dh[gate], h[gate]) for gate in order]),
+            "b": np.stack([self.bias_gradient(dx[gate]) for gate in order]),
+        }
+        return dinput, dstate, dp

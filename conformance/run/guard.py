@@ -1,0 +1,42 @@
+"""A backend under watch: what goes wrong inside it is told apart from what goes wrong in the suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from rnnspec.backends import Backend, Call, Unsupported
+from rnnspec.conformance.checks.check import Array
+
+Result = TypeVar("Result")
+
+
+class BackendCrashError(Exception):
+    """The backend raised something other than a refusal."""
+
+
+class Guarded(Backend):
+    """Passes calls on to a backend; its exceptions come back as BackendCrashError, naming the call's operation."""
+
+    name = "guarded"
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.device = backend.device
+
+    def run(self, call: Call) -> tuple[Array, ...]:
+        """Outputs of the call."""
+        return self._guard(call, lambda: tuple(self.backend.run(call)))
+
+    def gradients(self, call: Call, cotangents: tuple[Array, ...]) -> dict[str, Array]:
+        """Gradients of the call."""
+        return self._guard(call, lambda: dict(self.backend.gradients(call, cotangents)))
+
+    def _guard(self, call: Call, compute: Callable[[], Result]) -> Result:
+        try:
+            return compute()
+        except Unsupported:
+            raise
+        except Exception as error:
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in call.inputs.items())
+            raise BackendCrashError(f"{type(error).__name__}: {error}\n  in {call.operation}({shapes})") from error
