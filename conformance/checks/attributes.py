@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case, Scope, cases
+from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.checks.check import Check, Violation, compare_outputs, expected_of
 from rnnspec.spec import Operation, operation
-from rnnspec.spec.operation import Attribute
 
 
 class Attributes(Check):
@@ -23,8 +24,8 @@ class Attributes(Check):
         """Operations that have attributes."""
         return bool(op.attributes)
 
-    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
-        """A case, the name of an attribute and another value for it."""
+    def examples(self, scope: Scope) -> st.SearchStrategy[Any] | None:
+        """A case, the name of an attribute and another value for it; None if the backend supports one value of each."""
         return _pairs(scope)
 
     def examine(self, backend: Backend, example: tuple[Case, str, Any]) -> float:
@@ -47,23 +48,30 @@ class Attributes(Check):
             raise violation from None
 
 
+def _pairs(scope: Scope) -> st.SearchStrategy[tuple[Case, str, Any]] | None:
+    """Pairs within what the backend supports: what it refuses was refused loudly when its support was probed."""
+    support = scope.support or everything(scope.operation)
+    kinds = operation(scope.operation).attributes
+    choices = {
+        name: values
+        for name, values in support.values.items()
+        if (any(len(entry) > 1 for entry in values) if kinds[name].is_tuple else len(values) > 1)
+    }
+    return _changed(scope, choices) if choices else None
+
+
 @st.composite
-def _pairs(draw: st.DrawFn, scope: Scope) -> tuple[Case, str, Any]:
+def _changed(draw: st.DrawFn, scope: Scope, choices: Mapping[str, tuple[Any, ...]]) -> tuple[Case, str, Any]:
     case = draw(cases(scope))
-    attributes = operation(scope.operation).attributes
-    attribute = draw(st.sampled_from(list(attributes.values())))
-    return case, attribute.name, draw(st.sampled_from(_other_values(attribute, case.attributes[attribute.name])))
-
-
-def _other_values(attribute: Attribute, value: Any) -> list[Any]:
-    """Values of the attribute other than this one; of a tuple, those that differ in one entry."""
-    if attribute.domain:
-        return [0.3 if value is None else None]
-    if not attribute.is_tuple:
-        return [other for other in attribute.values if other != value]
-    return [
-        (*value[:index], other, *value[index + 1 :])
-        for index in range(len(value))
-        for other in attribute.values
-        if other != value[index]
-    ]
+    name = draw(st.sampled_from(list(choices)))
+    now = case.attributes[name]
+    if case.spec.attributes[name].is_tuple:
+        others = [
+            (*now[:index], other, *now[index + 1 :])
+            for index, entry in enumerate(choices[name])
+            for other in entry
+            if other != now[index]
+        ]
+    else:
+        others = [other for other in choices[name] if other != now]
+    return case, name, draw(st.sampled_from(others))

@@ -65,8 +65,8 @@ class Check(ABC):
         """Whether there is anything to ask of this operation."""
         return not self.law or self.law in op.laws
 
-    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
-        """Strategy for what `examine` takes: a case, or a case and more."""
+    def examples(self, scope: Scope) -> st.SearchStrategy[Any] | None:
+        """Strategy for what `examine` takes: a case, or a case and more; None if there is nothing to ask."""
         return cases(scope)
 
     @abstractmethod

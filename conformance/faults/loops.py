@@ -237,22 +237,15 @@ class Loops(Backend):
                 inputs[name] = array.astype(working)
         return inputs, attributes, dtype
 
-    # Gates.
+    # Gates; `da` has the gradients of their arguments.
 
-    def gradients_by_gate(
-        self, x: Array, h: Mapping[str, Array], dx: Arrays, dh: Arrays, p: Arrays, order: Sequence[str]
-    ) -> tuple[Array, Array, Arrays]:
-        """Gradients of the input, of the state before and of W, R and b.
+    def input_back(self, da: Arrays, x: Array, p: Arrays, order: Sequence[str]) -> tuple[Array, Array, Array]:
+        """Gradients of the input, of W and of b."""
+        dx = self.total([self.product(da[gate], W.T) for gate, W in zip(order, p["W"], strict=True)])
+        dW = np.stack([self.outer(da[gate], x) for gate in order])
+        return dx, dW, np.stack([self.bias_gradient(da[gate]) for gate in order])
 
-        `dx` and `dh` are the gradients, by gate, of what the input and the state add to its argument; `h` is what each
-        gate saw of the state. Of the state's gradient, the gates that saw the state itself, ``h["h"]``, give theirs.
-        """
-        index = {gate: order.index(gate) for gate in order}
-        dinput = self.total([self.product(dx[gate], p["W"][index[gate]].T) for gate in order])
-        dstate = self.total([self.product(dh[gate], p["R"][index[gate]].T) for gate in order if h[gate] is h["h"]])
-        dp = {
-            "W": np.stack([self.outer(dx[gate], x) for gate in order]),
-            "R": np.stack([self.outer(dh[gate], h[gate]) for gate in order]),
-            "b": np.stack([self.bias_gradient(dx[gate]) for gate in order]),
-        }
-        return dinput, dstate, dp
+    def recurrent_back(self, da: Arrays, h: Array, p: Arrays, order: Sequence[str]) -> tuple[Array, Array]:
+        """Gradients of the state before and of R."""
+        dh = self.total([self.product(da[gate], R.T) for gate, R in zip(order, p["R"], strict=True)])
+        return dh, np.stack([self.outer(da[gate], h) for gate in order])

@@ -28,7 +28,7 @@ class _Tally:
 
     judged: int = 0
     refused: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, None] = field(default_factory=dict)
     worst: float | None = None
     failure: Violation | BackendCrashError | None = None
 
@@ -37,8 +37,7 @@ class _Tally:
             ratio = check.examine(backend, example)
         except Unsupported as refusal:
             self.refused += 1
-            reason = str(refusal)
-            self.reasons[reason] = self.reasons.get(reason, 0) + 1
+            self.reasons[str(refusal)] = None
             reject()  # a refused case does not use up an example
         except (Violation, BackendCrashError) as failure:
             self.failure = failure
@@ -72,7 +71,7 @@ def run_check(
         _explore(check, backend, operation, dtype, profile, seed_number, tally)
     match tally.failure:
         case None:
-            if tally.refused and not tally.judged:
+            if not tally.judged and verdict is Verdict.CONFORMS:
                 verdict, message = Verdict.REFUSED, "; ".join(tally.reasons)
         case Violation() as violation:
             verdict, message = Verdict.VIOLATES, str(violation)
@@ -118,7 +117,10 @@ def _explore(
 
     guarded = Guarded(backend)
     support = _support(backend, operation, dtype)
-    tally.reasons.update(dict.fromkeys(support.reasons, 1))
+    tally.reasons.update(dict.fromkeys(support.reasons))
+    examples = check.examples(Scope(operation, dtype, profile.largest, support))
+    if examples is None:
+        return
 
     @seed(seed_number)
     @settings(
@@ -130,7 +132,7 @@ def _explore(
         report_multiple_bugs=False,
         verbosity=Verbosity.quiet,
     )
-    @given(check.examples(Scope(operation, dtype, profile.largest, support)))
+    @given(examples)
     def explore(example: Any) -> None:
         tally.examine(check, guarded, example)
 

@@ -1,0 +1,122 @@
+"""The gated recurrent unit as loops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnspec.conformance.faults.functions import Array
+from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops, Vjp
+
+
+class GruLoops(Loops):
+    """``h = (1 - z) n + z h_prev``, where the candidate n sees the state through r."""
+
+    def gru_cell(self, **call: Any) -> tuple[Array, ...]:
+        """One step."""
+        return self.cell("gru_cell", call)[0]
+
+    def gru_cell_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
+        """One step and its gradient."""
+        return self.cell("gru_cell", call)
+
+    def gru(self, **call: Any) -> tuple[Array, ...]:
+        """A sequence."""
+        return self.layer("gru", call)[0]
+
+    def gru_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
+        """A sequence and its gradient."""
+        return self.layer("gru", call)
+
+    # Attributes.
+
+    def order(self) -> Sequence[str]:
+        """The gates in the order in which they stand in W, R and b."""
+        return "rzn"
+
+    def resets_before(self, a: Attributes) -> bool:
+        """Whether r stands on the state before the product."""
+        return bool(a["reset"] == "before")
+
+    def keeps(self, a: Attributes) -> bool:
+        """Whether an update gate of 1 keeps the state."""
+        return bool(a["update"] == "keeps")
+
+    # The equations.
+
+    def candidate_bias(self, p: Arrays) -> Array:
+        """The candidate's recurrent bias."""
+        return p["b_rn"]
+
+    def reset_product(self, r: Array, product: Array, b_rn: Array) -> Array:
+        """What the reset gate lets through of the product with the state."""
+        return r * (product + b_rn)
+
+    def candidate(self, a_n: Array) -> Array:
+        """The value of n."""
+        return self.function("tanh").value(a_n)
+
+    def mixed(self, z: Array, n: Array, h_prev: Array, a: Attributes) -> Array:
+        """The state after."""
+        return (1 - z) * n + z * h_prev if self.keeps(a) else (1 - z) * h_prev + z * n
+
+    def step(self, x: Array, before: Arrays, p: Arrays, a: Attributes) -> tuple[Arrays, Arrays]:
+        """From the state before to the state after."""
+        h_prev = before["h"]
+        j = {gate: self.order().index(gate) for gate in "rzn"}
+        r, z = (
+            self.function("logistic").value(self.argument(x, h_prev, p["W"][j[k]], p["R"][j[k]], p["b"][j[k]]))
+            for k in "rz"
+        )
+        W_n, R_n, b_n = p["W"][j["n"]], p["R"][j["n"]], p["b"][j["n"]]
+        known = {"x": x, "h_prev": h_prev, "r": r, "z": z}
+        if self.resets_before(a):
+            known["s"] = r * h_prev
+            a_n = self.argument(x, known["s"], W_n, R_n, b_n)
+        else:
+            product, b_rn = self.recurrent_product(h_prev, R_n), self.candidate_bias(p)
+            known["q"] = product + b_rn
+            a_n = self.total([self.input_product(x, W_n), self.bias(b_n), self.reset_product(r, product, b_rn)])
+        known["n"] = self.candidate(a_n)
+        return {"h": self.mixed(z, known["n"], h_prev, a)}, known
+
+    # The gradient's equations.
+
+    def mixed_back(self, dh: Array, known: Arrays, a: Attributes) -> tuple[Array, Array, Array]:
+        """Gradients of z, of n and of the state before, through the mixing."""
+        z, n, h_prev = known["z"], known["n"], known["h_prev"]
+        if self.keeps(a):
+            return dh * (h_prev - n), dh * (1 - z), dh * z
+        return dh * (n - h_prev), dh * z, dh * (1 - z)
+
+    def reset_gradient(self, dr: Array) -> Array:
+        """What reaches the reset gate."""
+        return dr
+
+    def step_back(self, after: Arrays, known: Arrays, p: Arrays, a: Attributes) -> tuple[Array, Arrays, Arrays]:
+        """From the gradient of the state after to those of x, the state before and the parameters."""
+        order = self.order()
+        j = {gate: order.index(gate) for gate in order}
+        r, h_prev = known["r"], known["h_prev"]
+        dz, dn, dh_kept = self.mixed_back(after["h"], known, a)
+        da = {"n": dn * self.function("tanh").slope(known["n"], known["n"])}
+        R_n = p["R"][j["n"]]
+        dR = {}
+        db_rn: Arrays = {}
+        if self.resets_before(a):
+            ds = self.product(da["n"], R_n.T)
+            dr, dh_reset = ds * h_prev, ds * r
+            dR["n"] = self.outer(da["n"], known["s"])
+        else:
+            dq = da["n"] * r
+            dr, dh_reset = da["n"] * known["q"], self.product(dq, R_n.T)
+            dR["n"] = self.outer(dq, h_prev)
+            db_rn["b_rn"] = self.bias_gradient(dq)
+        for k, d in (("r", self.reset_gradient(dr)), ("z", dz)):
+            da[k] = d * self.function("logistic").slope(known[k], known[k])
+            dR[k] = self.outer(da[k], h_prev)
+        dx, dW, db = self.input_back(da, known["x"], p, order)
+        dh_prev = self.total([dh_kept, dh_reset, *(self.product(da[k], p["R"][j[k]].T) for k in "rz")])
+        return dx, {"h": dh_prev}, {"W": dW, "R": np.stack([dR[k] for k in order]), "b": db, **db_rn}

@@ -1,0 +1,45 @@
+"""The plain recurrent network as loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rnnspec.conformance.faults.functions import Array
+from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops, Vjp
+
+
+class RnnLoops(Loops):
+    """``h = f(W x + R h_prev + b)``."""
+
+    def rnn_cell(self, **call: Any) -> tuple[Array, ...]:
+        """One step."""
+        return self.cell("rnn_cell", call)[0]
+
+    def rnn_cell_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
+        """One step and its gradient."""
+        return self.cell("rnn_cell", call)
+
+    def rnn(self, **call: Any) -> tuple[Array, ...]:
+        """A sequence."""
+        return self.layer("rnn", call)[0]
+
+    def rnn_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
+        """A sequence and its gradient."""
+        return self.layer("rnn", call)
+
+    def activation(self, a: Attributes) -> str:
+        """The name of f."""
+        return str(a["activation"])
+
+    def step(self, x: Array, before: Arrays, p: Arrays, a: Attributes) -> tuple[Arrays, Arrays]:
+        """From the state before to the state after."""
+        argument = self.argument(x, before["h"], p["W"][0], p["R"][0], p["b"][0])
+        h = self.function(self.activation(a)).value(argument)
+        return {"h": h}, {"x": x, "h_prev": before["h"], "a": argument, "h": h}
+
+    def step_back(self, after: Arrays, known: Arrays, p: Arrays, a: Attributes) -> tuple[Array, Arrays, Arrays]:
+        """From the gradient of the state after to those of x, the state before and the parameters."""
+        da = {"h": after["h"] * self.function(self.activation(a)).slope(known["a"], known["h"])}
+        dx, dW, db = self.input_back(da, known["x"], p, "h")
+        dh_prev, dR = self.recurrent_back(da, known["h_prev"], p, "h")
+        return dx, {"h": dh_prev}, {"W": dW, "R": dR, "b": db}
