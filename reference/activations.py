@@ -1,0 +1,98 @@
+"""The functions that squash an argument, each with its way back: from the gradient of the value to the argument's.
+
+The way back of logistic and tanh reads the value, that of relu and of a clip reads the argument: where they bend is
+decided where the argument stands, not where the rounded value does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A function of one argument ``a``.
+
+    ``value(a, out)`` computes it, into `out` unless that is None; `out` may be ``a`` itself. ``back(dv, a, v)`` is the
+    gradient of ``a`` for the gradient ``dv`` of the value ``v``; unless `reads_argument`, it reads ``v`` alone, and
+    whatever stands in ``a`` does not matter.
+    """
+
+    value: Callable[[Array, Array | None], Array]
+    back: Callable[[Array, Array, Array], Array]
+    reads_argument: bool
+
+    def __call__(self, a: Array, out: Array | None = None) -> Array:
+        """Value at ``a``."""
+        return self.value(a, out)
+
+    def clipped(self, clip: float) -> Activation:
+        """Return the same function of an argument clipped to ``-clip .. clip``."""
+
+        def value(a: Array, out: Array | None) -> Array:
+            return self.value(np.where(a > clip, clip, np.where(a < -clip, -clip, a)), out)
+
+        def back(dv: Array, a: Array, v: Array) -> Array:
+            return np.where(np.abs(a) <= clip, self.back(dv, a, v), 0)
+
+        return Activation(value, back, reads_argument=True)
+
+
+def _logistic(a: Array, out: Array | None) -> Array:
+    """``1 / (1 + exp(-a)) = (1 + tanh(a / 2)) / 2``: the second form cannot overflow."""
+    v = np.multiply(a, 0.5, out=out)
+    np.tanh(v, out=v)
+    v += 1
+    v *= 0.5
+    return v
+
+
+def _logistic_back(dv: Array, a: Array, v: Array) -> Array:
+    da: Array = dv * (v * (1 - v))
+    return da
+
+
+def _tanh(a: Array, out: Array | None) -> Array:
+    return np.tanh(a, out=out)
+
+
+def _tanh_back(dv: Array, a: Array, v: Array) -> Array:
+    da: Array = dv * (1 - v * v)
+    return da
+
+
+def _relu(a: Array, out: Array | None) -> Array:
+    return np.maximum(a, 0, out=out)
+
+
+def _relu_back(dv: Array, a: Array, v: Array) -> Array:
+    return np.where(a > 0, dv, 0)
+
+
+def _identity(a: Array, out: Array | None) -> Array:
+    return np.multiply(a, 1, out=out)
+
+
+def _identity_back(dv: Array, a: Array, v: Array) -> Array:
+    return dv
+
+
+logistic = Activation(_logistic, _logistic_back, reads_argument=False)
+tanh = Activation(_tanh, _tanh_back, reads_argument=False)
+relu = Activation(_relu, _relu_back, reads_argument=True)
+identity = Activation(_identity, _identity_back, reads_argument=False)
+
+ACTIVATIONS = {"logistic": logistic, "tanh": tanh, "relu": relu, "identity": identity}
+
+
+def activation(name: str, clip: float | None = None) -> Activation:
+    """Activation of that name; with `clip`, of a clipped argument."""
+    function = ACTIVATIONS[name]
+    return function if clip is None else function.clipped(clip)
