@@ -78,12 +78,7 @@ def _print(
         ((i.name, _shape(i.shape), i.about + (" (optional)" if i.optional else "")) for i in inputs),
     )
     _table(console, "Outputs", ("", "shape", ""), ((o.name, _shape(o.shape), o.about) for o in op.outputs.values()))
-    _table(
-        console,
-        "Attributes",
-        ("", "here", "allowed", ""),
-        ((a.name, str(attributes[a.name]), a.expected(), a.about) for a in op.attributes.values()),
-    )
+    _attributes(console, op, attributes)
     where = " at every step t of one sequence, 0 <= t < n" if op.has_steps else ""
     _equations(console, f"Equations{where}", forward)
     _equations(console, "Gradient (dq is the derivative of the loss with respect to q)", gradient)
@@ -112,6 +107,18 @@ def _table(console: Console, title: str, columns: tuple[str, ...], rows: Iterabl
     for line in lines:
         table.add_row(*(Text(cell) for cell in line))
     console.print(table)
+    console.print()
+
+
+def _attributes(console: Console, op: Operation, attributes: Mapping[str, Any]) -> None:
+    if not op.attributes:
+        return
+    console.print(Text("Attributes", "bold"))
+    for attribute in op.attributes.values():
+        value = attributes[attribute.name]
+        here = ", ".join(value) if isinstance(value, tuple) else str(value)
+        console.print(Padding(Text(f"{attribute.name} = {here}"), (0, 0, 0, 2)))
+        console.print(Padding(Text(f"{attribute.about}. Expected {attribute.expected()}.", "dim"), (0, 0, 0, 6)))
     console.print()
 
 

@@ -19,32 +19,38 @@ STYLES = {
 
 
 def ratio_text(ratio: float | None) -> str:
-    """An error ratio in three digits; a dash where nothing was measured."""
-    return "–" if ratio is None else f"{ratio:.3g}"
+    """An error ratio in two digits; a dash where nothing was measured."""
+    return "–" if ratio is None else f"{ratio:.2g}"
 
 
 def print_backend(console: Console, summary: BackendSummary) -> None:
-    """Print the verdict on a backend: a table of its operations, then every violation and every refusal."""
+    """Print the verdict on a backend: a matrix of its operations and types, every violation and every refusal."""
     versions = ", ".join(f"{name} {version}" for name, version in summary.versions.items())
-    table = Table(title=f"{summary.name} ({versions})", title_justify="left", header_style="bold")
-    for column in ("operation", "dtype", "verdict", "checks", "cases", "worst error ratio"):
-        table.add_column(column, justify="right" if column in ("checks", "cases", "worst error ratio") else "left")
-    previous = ""
-    for operation in summary.operations:
-        table.add_row(
-            operation.name if operation.name != previous else "",
-            operation.dtype,
-            Text(operation.verdict, STYLES[operation.verdict]),
-            str(len(operation.checks)),
-            str(operation.examples),
-            ratio_text(operation.worst_error_ratio),
-        )
-        previous = operation.name
+    dtypes = list(dict.fromkeys(operation.dtype for operation in summary.operations))
+    found = {(operation.name, operation.dtype): operation for operation in summary.operations}
+    table = Table(
+        title=f"{summary.name} ({versions}): verdict and worst error ratio", title_justify="left", header_style="bold"
+    )
+    table.add_column("operation")
+    for dtype in dtypes:
+        table.add_column(dtype)
+    table.add_column("cases", justify="right")
+    for name in dict.fromkeys(operation.name for operation in summary.operations):
+        row = [found.get((name, dtype)) for dtype in dtypes]
+        cases = sum(operation.examples for operation in row if operation)
+        table.add_row(name, *(_cell(operation) for operation in row), str(cases))
     console.print(table)
     for operation in summary.operations:
         _print_violations(console, operation)
     _print_refusals(console, summary)
     console.print(Text.assemble(f"{summary.name}: ", (summary.verdict, STYLES[summary.verdict])))
+
+
+def _cell(operation: OperationSummary | None) -> Text:
+    if operation is None:
+        return Text("")
+    ratio = "" if operation.worst_error_ratio is None else f" {ratio_text(operation.worst_error_ratio)}"
+    return Text(operation.verdict + ratio, STYLES[operation.verdict])
 
 
 def _print_violations(console: Console, operation: OperationSummary) -> None:

@@ -258,7 +258,7 @@ def refusals() -> dict[str, tuple[Call, str]]:
     rnn, lstm, gru = make_call("rnn"), make_call("lstm"), make_call("gru")
     calls: dict[str, tuple[Call, str]] = {}
     for name, call in {"rnn": rnn, "rnn_cell": make_call("rnn", cell=True)}.items():
-        calls[f"{name} logistic"] = changed(call, {"activation": "logistic"}), "logistic"
+        calls[f"{name} logistic"] = changed(call, {"activation": "logistic"}), "nonlinearity"
     for name, call in {"lstm": lstm, "lstm_cell": make_call("lstm", cell=True)}.items():
         calls[f"{name} activations"] = changed(call, {"activations": ("logistic", "tanh", "relu")}), "activations"
         calls[f"{name} clip"] = changed(call, {"clip": 3.0}), "clip"
