@@ -116,6 +116,11 @@ class Backend:
         """The specification's operations that this adapter has a method for."""
         return tuple(name for name in spec.operations() if callable(getattr(cls, name, None)))
 
+    def has_gradients(self, operation: str) -> bool:
+        """Whether there are gradients of this operation at all, by hand or by differentiation."""
+        by_hand = callable(getattr(self, operation + "_vjp", None))
+        return by_hand or type(self).differentiate is not Backend.differentiate
+
     def run(self, call: Call) -> tuple[Array, ...]:
         """Outputs of the call, in the specification's order."""
         native = {name: self.to_native(array) for name, array in call.inputs.items()}

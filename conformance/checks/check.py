@@ -60,6 +60,8 @@ class Check(ABC):
     about: ClassVar[str]
     law: ClassVar[str] = ""
     """The law that an operation must list for this check to apply to it; empty: it applies to all."""
+    needs_gradients: ClassVar[bool] = False
+    """Whether there is nothing to ask of a backend without gradients."""
 
     def applies_to(self, op: Operation) -> bool:
         """Whether there is anything to ask of this operation."""

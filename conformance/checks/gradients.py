@@ -11,6 +11,7 @@ class Gradients(Check):
     """The backward pass against the reference."""
 
     id = "gradients"
+    needs_gradients = True
     about = "the gradient of every float input, initial states and parameters included, lies within its bound"
 
     def examine(self, backend: Backend, example: Case) -> float:

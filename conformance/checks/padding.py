@@ -46,6 +46,8 @@ class Padding(Check):
         for name, array in zip(expected.outputs, outputs, strict=True):
             if "T" in example.spec.outputs[name].shape:
                 _must_be_zero(example, call, name, array[out])
+        if not backend.has_gradients(call.operation):
+            return worst
         gradients = backend.gradients(call, example.cotangents)
         worst = max(worst, compare_gradients(example, call, example.cotangents, expected.gradients, gradients))
         _must_be_zero(example, call, "dx", gradients["x"][out], example.cotangents)

@@ -24,6 +24,10 @@ class Guarded(Backend):
         self.backend = backend
         self.device = backend.device
 
+    def has_gradients(self, operation: str) -> bool:
+        """Whether the backend has gradients of the operation."""
+        return self.backend.has_gradients(operation)
+
     def run(self, call: Call) -> tuple[Array, ...]:
         """Outputs of the call."""
         return self._guard(call, lambda: tuple(self.backend.run(call)))

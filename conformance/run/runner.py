@@ -115,6 +115,9 @@ def _explore(
 ) -> None:
     """Let Hypothesis look for a failing example and shrink it; the tally remembers what came of it."""
 
+    if check.needs_gradients and not backend.has_gradients(operation):
+        tally.reasons[f"backend {backend.name} has no gradients"] = None
+        return
     guarded = Guarded(backend)
     support = _support(backend, operation, dtype)
     tally.reasons.update(dict.fromkeys(support.reasons))

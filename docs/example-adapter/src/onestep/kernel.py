@@ -10,8 +10,8 @@ import numpy as np
 def gru_forward(inputs, state, kernel, bias, candidate_bias, lengths):
     """Run over ``inputs (T, B, D)`` from ``state (B, H)``; return the outputs ``(T, B, H)`` and the last state.
 
-    ``kernel`` is ``(D + H, 3 H)``, ``bias`` ``(3 H,)``, ``candidate_bias`` ``(H,)`` is added to the recurrent product of
-    the candidate, and sequence b stops after ``lengths[b]`` steps.
+    ``kernel`` is ``(D + H, 3 H)``, ``bias`` ``(3 H,)``, ``candidate_bias`` ``(H,)`` is added to the recurrent product
+    of the candidate, and sequence b stops after ``lengths[b]`` steps.
     """
     units = state.shape[1]
     features = inputs.shape[2]
