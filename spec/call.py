@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,12 +50,18 @@ def check_call(name: str, inputs: Mapping[str, Any], attributes: Mapping[str, An
     present = {key: array for key, array in inputs.items() if array is not None}
     expected = op.inputs_for(complete)
     for key in present:
+        if key not in op.inputs:
+            raise CallError(f"{name}: unknown input {key!r}: expected {', '.join(expected)}; leave it out")
         if key not in expected:
-            reason = f" with {_setting(op, key)}" if key in op.inputs else ""
-            raise CallError(f"{name}: unknown input {key!r}{reason}: expected {', '.join(expected)}; leave it out")
+            when = op.inputs[key].when
+            came = _settings({attribute: complete[attribute] for attribute in when})
+            raise CallError(f"{name}: {key}: expected with {_settings(when)} only, got {came}; leave it out")
     for key, item in expected.items():
         if key not in present and not item.optional:
-            raise CallError(f"{name}: {key} is missing: expected an array of shape {_symbols(item)} ({item.about})")
+            given = f", with {_settings(item.when)}" if item.when else ""
+            raise CallError(
+                f"{name}: {key} is missing: expected an array of shape {_symbols(item)}{given} ({item.about})"
+            )
     sizes = _check_shapes(op, complete, {key: expected[key] for key in present}, present)
     _check_types(name, {key: expected[key] for key in present}, present)
     return Checked(complete, sizes, _valid_steps(op, sizes, present))
@@ -94,7 +100,7 @@ def _check_shapes(
     same = op.same_sizes_for(attributes)
     gates = op.gates_for(attributes)
     sizes: dict[str, int] = {"G": len(gates)} if gates else {}
-    set_by = {"G": f"the gates are {', '.join(gates)}"}
+    set_by = {"G": f"G = {len(gates)}: the gates are {', '.join(gates)}"}
     for key, item in expected.items():
         array = inputs[key]
         shape = getattr(array, "shape", None)
@@ -103,7 +109,8 @@ def _check_shapes(
             raise CallError(f"{op.name}: {key}: expected an array of shape {_symbols(item)}, got {got}")
         if len(shape) != len(item.shape):
             raise CallError(
-                f"{op.name}: {key}: expected {len(item.shape)} axes, {_symbols(item)}, "
+                f"{op.name}: {key}: expected {len(item.shape)} {'axis' if len(item.shape) == 1 else 'axes'}, "
+                f"{_symbols(item)}, "
                 f"got {len(shape)}: shape {tuple(shape)}"
             )
         for axis, length in zip(item.shape, shape, strict=True):
@@ -112,16 +119,17 @@ def _check_shapes(
                 sizes[symbol] = int(length)
                 set_by[symbol] = f"{symbol} = {length} from {key}"
             elif sizes[symbol] != length:
-                wanted = ", ".join(str(sizes.get(same.get(a, a), a)) for a in item.shape)
+                wanted = _axes(sizes.get(same.get(a, a), a) for a in item.shape)
                 raise CallError(
-                    f"{op.name}: {key}: expected shape {_symbols(item)} = ({wanted}), got {tuple(shape)}; "
+                    f"{op.name}: {key}: expected shape {_symbols(item)} = {wanted}, got {tuple(shape)}; "
                     f"{set_by[symbol]}"
                 )
     for axis, symbol in same.items():
-        sizes[axis] = sizes[symbol]
+        sizes[axis], set_by[axis] = sizes[symbol], set_by[symbol]
     for symbol, length in sizes.items():
         if symbol not in ("B", "T") and length < 1:
-            raise CallError(f"{op.name}: expected {symbol} ({op.sizes[symbol]}) of at least 1, got {length}")
+            about = op.sizes[symbol]
+            raise CallError(f"{op.name}: {symbol} ({about}): expected at least 1, got {set_by[symbol]}")
     return sizes
 
 
@@ -163,10 +171,14 @@ def _valid_steps(op: Operation, sizes: Mapping[str, int], inputs: Mapping[str, A
     return np.ones((batch, steps), np.bool_)
 
 
-def _setting(op: Operation, key: str) -> str:
-    when = op.inputs[key].when
-    return " and ".join(f"{name} other than {value}" for name, value in when.items())
+def _settings(attributes: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in attributes.items())
 
 
 def _symbols(item: Input) -> str:
-    return f"({', '.join(item.shape)}{',' if len(item.shape) == 1 else ''})"
+    return _axes(item.shape)
+
+
+def _axes(entries: Iterable[Any]) -> str:
+    texts = [str(entry) for entry in entries]
+    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"

@@ -22,6 +22,10 @@ from rnnspec.spec.system import System, system
 from rnnspec.spec.vocabulary import VOCABULARY
 
 Array = NDArray[Any]
+Key = tuple[str, int | None]
+
+_DEPTH = 40
+"""Definitions followed at once; each takes several frames of Python's stack."""
 
 
 def evaluate(name: str, inputs: Mapping[str, Array], attributes: Mapping[str, Any] | None = None) -> tuple[Array, ...]:
@@ -74,7 +78,7 @@ class _Literal:
         self.attributes = self.checked.attributes
         self.system = system(self.op, self.attributes)
         self.sizes = self.checked.sizes
-        floats = {k: v for k, v in inputs.items() if self.op.inputs[k].kind == "float"}
+        floats = {k: v for k, v in inputs.items() if v is not None and self.op.inputs[k].kind == "float"}
         self.dtype = np.result_type(np.float64, *(v for v in floats.values() if v.dtype.kind == "c"))
         self.inputs = {k: v.astype(self.dtype) for k, v in floats.items()}
         self.given = tuple(self.inputs)
@@ -147,23 +151,47 @@ class Evaluation:
         self.system = rules
         self.given = values
         self.sizes = sizes
-        self.known: dict[tuple[str, int | None], Any] = {}
-        self.path: list[tuple[str, int | None]] = []
+        self.known: dict[Key, Any] = {}
+        self.path: list[Key] = []
+        self.above: list[Key] = []
 
     def value(self, name: str, index: int | None = None) -> Any:
-        """Value of ``name`` or ``name[index]``."""
+        """Value of ``name`` or ``name[index]``.
+
+        A chain of definitions as long as the sequence does not fit on Python's stack: where one goes too deep, the
+        quantity at its end is worked out first, and then the chain once more from its start.
+        """
+        self.above = []
+        pending: list[tuple[Key, int]] = [((name, index), 0)]
+        while True:
+            key, depth = pending[-1]
+            del self.above[depth:]
+            try:
+                result = self._value(*key)
+            except _TooDeepError as deep:
+                self.above.extend(deep.path)
+                pending.append((deep.key, len(self.above)))
+                continue
+            pending.pop()
+            if not pending:
+                return result
+
+    def _value(self, name: str, index: int | None = None) -> Any:
         key = (name, index)
         if key in self.known:
             return self.known[key]
         rules = self.system.rules.get(name, [])
         if not rules:
             return self._given(name, index)
-        if key in self.path:
-            cycle = " -> ".join(_text(*step) for step in [*self.path[self.path.index(key) :], key])
+        if key in self.path or key in self.above:
+            chain = [*self.above, *self.path, key]
+            cycle = " -> ".join(_text(*step) for step in chain[chain.index(key) :])
             raise SpecError(f"{self.system.name}: circular definition: {cycle}")
         length = self.sizes.get("n", 0)
         if index is not None and not -1 <= index <= length:
             raise SpecError(f"{self.system.name}: {_text(name, index)} lies outside the steps -1 .. {length}")
+        if len(self.path) == _DEPTH:
+            raise _TooDeepError(key, tuple(self.path))
         self.path.append(key)
         try:
             for rule in rules:
@@ -194,9 +222,9 @@ class Evaluation:
             case ast.Name(id=name):
                 if name in bound:
                     return bound[name]
-                return self.sizes[name] if name in self.sizes else self.value(name)
+                return self.sizes[name] if name in self.sizes else self._value(name)
             case ast.Subscript(value=ast.Name(id=name), slice=index):
-                return self.value(name, int(self._expression(index, bound)))
+                return self._value(name, self._whole(index, bound))
             case ast.Attribute(value=value):
                 return self._expression(value, bound).T
             case ast.UnaryOp(operand=operand):
@@ -206,12 +234,29 @@ class Evaluation:
             case ast.Call(func=ast.Name(id="sum"), args=[ast.GeneratorExp(elt=element, generators=[loop])]):
                 assert isinstance(loop.iter, ast.Call)
                 assert isinstance(loop.target, ast.Name)
-                over, ends = loop.target.id, [int(self._expression(end, bound)) for end in loop.iter.args]
+                over, ends = loop.target.id, [self._whole(end, bound) for end in loop.iter.args]
                 terms = (self._expression(element, {**bound, over: step}) for step in range(*ends))
                 return sum(terms, start=np.float64(0))
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 return VOCABULARY[name](*(self._expression(argument, bound) for argument in arguments))
         raise AssertionError(f"the parser let through {ast.dump(node)}")
+
+    def _whole(self, node: ast.expr, bound: Mapping[str, int]) -> int:
+        """Value of an expression that counts steps."""
+        number = self._expression(node, bound)
+        if np.ndim(number) != 0 or number != int(np.real(number)):
+            expected = f"expected a whole number, got {ast.unparse(node)} = {number}"
+            raise SpecError(f"{self.system.name}: {expected}")
+        return int(np.real(number))
+
+
+class _TooDeepError(Exception):
+    """The quantity `key` stands at the end of a `path` that is too long to follow at once."""
+
+    def __init__(self, key: Key, path: tuple[Key, ...]) -> None:
+        super().__init__(key)
+        self.key = key
+        self.path = path
 
 
 _OPERATE: dict[type[ast.operator], Any] = {

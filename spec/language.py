@@ -78,16 +78,18 @@ def _parse_line(source: str, place: str) -> Equation:
 def _parse_expression(source: str, place: str) -> ast.expr:
     try:
         return ast.parse(source.strip(), mode="eval").body
-    except SyntaxError as error:
-        raise SpecError(f"{place}: not an expression: {error.msg}") from None
+    except (SyntaxError, ValueError) as error:
+        reason = error.msg if isinstance(error, SyntaxError) else error
+        raise SpecError(f"{place}: not an expression: {reason}") from None
 
 
 def _check_expression(node: ast.expr, place: str) -> None:
     """Refuse whatever is not in the language."""
     match node:
-        case ast.Constant(value=bool() | str() | bytes() | None) | ast.Constant(value=complex()):
-            raise SpecError(f"{place}: expected a number, got {ast.unparse(node)}")
-        case ast.Constant() | ast.Name():
+        case ast.Constant(value=number):
+            if type(number) not in (int, float):
+                raise SpecError(f"{place}: expected a real number, got {ast.unparse(node)}")
+        case ast.Name():
             return
         case ast.BinOp(left=left, op=operator, right=right):
             if not isinstance(operator, _OPERATORS):
@@ -106,6 +108,8 @@ def _check_expression(node: ast.expr, place: str) -> None:
             _check_expression(index, place)
         case ast.Call(func=ast.Name(id="sum"), args=[ast.GeneratorExp() as generator], keywords=[]):
             _check_sum(generator, place)
+        case ast.Call(func=ast.Name(id="sum")):
+            raise SpecError(f"{place}: expected sum(… for t in range(…)), got '{ast.unparse(node)}'")
         case ast.Call(func=ast.Name(), args=arguments, keywords=[]):
             for argument in arguments:
                 _check_expression(argument, place)

@@ -7,7 +7,7 @@ attributes; its equations are the cell's at every step (see `rnnspec.spec.system
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -70,7 +70,9 @@ class Attribute:
         if self.domain:
             return f"a {self.domain} number or None"
         allowed = ", ".join(repr(value) for value in self.values)
-        return f"{len(self.functions)} of {allowed} (for {', '.join(self.functions)})" if self.is_tuple else allowed
+        if self.is_tuple:
+            return f"a tuple of {len(self.functions)}, for {', '.join(self.functions)}, each one of {allowed}"
+        return f"one of {allowed}"
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ class Operation:
     carries: Mapping[str, str]
     cost: Mapping[str, str]
     unrolls: Unrolls | None
+    cell: Operation | None = None
+    """What it unrolls."""
 
     @property
     def has_steps(self) -> bool:
@@ -181,17 +185,19 @@ def load(folder: Traversable) -> dict[str, Operation]:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SpecError(f"{file.name}: not TOML: {error}") from error
         for name, table in document.items():
+            if name in tables:
+                raise SpecError(f"{file.name}: [{name}]: expected a new name, but {tables[name][0]} defines it too")
             tables[name] = (file.name, table)
     loaded: dict[str, Operation] = {}
     for name, (file_name, table) in tables.items():
         reader = _Reader(file_name, name)
-        reader.table(table, "")
-        cell_name = table.get("unrolls", {}).get("cell", "")
-        if cell_name and cell_name not in loaded:
-            place = f"{file_name}: [{name}.unrolls] cell"
-            raise SpecError(f"{place}: expected an operation defined above, got {cell_name!r}")
-        own = reader.operation(table)
-        loaded[name] = _unrolled(own, loaded[cell_name]) if cell_name else own
+        op = reader.operation(reader.table(table, ""))
+        if op.unrolls:
+            if op.unrolls.cell not in loaded:
+                raise reader.fail("unrolls.cell", "an operation defined above", op.unrolls.cell)
+            op = _unrolled(op, loaded[op.unrolls.cell])
+        reader.check_names(op)
+        loaded[name] = op
     return loaded
 
 
@@ -200,6 +206,7 @@ def _unrolled(layer: Operation, cell: Operation) -> Operation:
     parameters = {name: item for name, item in cell.inputs.items() if not item.per_sequence}
     return replace(
         layer,
+        cell=cell,
         sizes={**cell.sizes, **layer.sizes},
         inputs={
             **layer.inputs,
@@ -231,14 +238,50 @@ class _Reader:
             raise self.fail(where, "a table", value)
         return value
 
-    def take(self, table: Mapping[str, Any], where: str, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
-        """Return the entries of a table, each of its type; refuse unknown ones and, without a default, missing ones."""
-        for key, value in table.items():
+    def take(self, table: Any, where: str, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
+        """Return the entries of a table, each of its type; refuse unknown ones."""
+        for key, value in self.table(table, where).items():
             if key not in kinds:
                 raise self.fail(where, f"only the keys {', '.join(kinds)}", key)
             if not isinstance(value, kinds[key]):
                 raise self.fail(f"{where}.{key}".lstrip("."), f"a {_name(kinds[key])}", value)
         return dict(table)
+
+    def need(self, entries: Mapping[str, Any], where: str, *keys: str) -> None:
+        """Refuse a table without these keys."""
+        for key in keys:
+            if key not in entries:
+                raise self.fail(where, f"the key {key}", list(entries))
+
+    def words(self, items: Iterable[Any], where: str) -> tuple[str, ...]:
+        """Refuse what is not text."""
+        words = tuple(items)
+        for word in words:
+            if not isinstance(word, str):
+                raise self.fail(where, "only strings", word)
+        return words
+
+    def check_names(self, op: Operation) -> None:
+        """Refuse sizes and attributes that are used and not defined, and defaults that are not allowed."""
+        for where, items in (("inputs", op.inputs), ("outputs", op.outputs)):
+            for name, item in items.items():
+                for axis in item.shape:
+                    if axis not in op.sizes:
+                        raise self.fail(f"{where}.{name}", f"axes from {', '.join(op.sizes)}", axis)
+        conditions: list[tuple[str, When]] = [(f"inputs.{name}", item.when) for name, item in op.inputs.items()]
+        conditions += [("gates.variants", when) for when, _ in op.gate_variants]
+        conditions += [("same_size", when) for when, _ in op.same_size]
+        for where, blocks in (("equations", op.equations), ("gradient", op.gradient)):
+            conditions += [(f"{where}.{number}", block.when) for number, block in enumerate(blocks, start=1)]
+        for where, when in conditions:
+            for name in when:
+                if name not in op.attributes:
+                    raise self.fail(f"{where}.when", f"attributes from {', '.join(op.attributes) or 'none'}", name)
+        for name, attribute in op.attributes.items():
+            default = attribute.default
+            chosen = default if isinstance(default, tuple) else (default,)
+            if not attribute.domain and not all(value in attribute.values for value in chosen):
+                raise self.fail(f"attributes.{name}.default", f"one of {list(attribute.values)}", default)
 
     def operation(self, table: dict[str, Any]) -> Operation:
         entries = self.take(
@@ -246,41 +289,50 @@ class _Reader:
             title=str, summary=str, sources=list, laws=list, sizes=dict, gates=dict, attributes=dict, inputs=dict,
             outputs=dict, same_size=list, equations=list, gradient=list, cost=dict, unrolls=dict, carries=dict,
         )  # fmt: skip
-        for key in ("title", "summary", "sources", "sizes", "inputs", "outputs", "equations", "gradient", "cost"):
-            if key not in entries:
-                raise self.fail("", f"the key {key}", list(entries))
+        self.need(
+            entries, "", "title", "summary", "sources", "sizes", "inputs", "outputs", "equations", "gradient", "cost"
+        )
         gates = self.take(entries.get("gates", {}), "gates", order=list, memory=str, variants=list)
         variants = [self.take(v, "gates.variants", when=dict, order=list) for v in gates.get("variants", [])]
-        unrolls = entries.get("unrolls")
+        for variant in variants:
+            self.need(variant, "gates.variants", "when", "order")
+        same_size = [self.table(item, "same_size") for item in entries.get("same_size", [])]
+        cost = self.take(entries["cost"], "cost", flops=str, elements=str)
+        self.need(cost, "cost", "flops", "elements")
+        self.words(entries["sizes"].values(), "sizes")
         return Operation(
             name=self.name,
             family=self.file.removesuffix(".toml"),
             title=entries["title"],
             summary=" ".join(entries["summary"].split()),
-            sources=tuple(entries["sources"]),
+            sources=self.words(entries["sources"], "sources"),
             sizes=entries["sizes"],
             inputs={name: self.input(name, item) for name, item in entries["inputs"].items()},
             outputs={name: self.output(name, item) for name, item in entries["outputs"].items()},
             attributes={name: self.attribute(name, item) for name, item in entries.get("attributes", {}).items()},
             equations=tuple(self.blocks(entries["equations"], "equations")),
             gradient=tuple(self.blocks(entries["gradient"], "gradient")),
-            gates=tuple(gates.get("order", ())),
-            gate_variants=tuple((variant["when"], tuple(variant["order"])) for variant in variants),
+            gates=self.words(gates.get("order", ()), "gates.order"),
+            gate_variants=tuple(
+                (variant["when"], self.words(variant["order"], "gates.variants.order")) for variant in variants
+            ),
             memory_gate=gates.get("memory", ""),
             same_size=tuple(
-                (item.get("when", {}), {k: v for k, v in item.items() if k != "when"})
-                for item in entries.get("same_size", [])
+                (item.get("when", {}), {k: v for k, v in item.items() if k != "when"}) for item in same_size
             ),
-            laws=tuple(entries.get("laws", ())),
+            laws=self.words(entries.get("laws", ()), "laws"),
             carries=entries.get("carries", {}),
-            cost=self.take(entries["cost"], "cost", flops=str, elements=str),
-            unrolls=Unrolls(**self.take(unrolls, "unrolls", cell=str, reads=dict, state=dict)) if unrolls else None,
+            cost=cost,
+            unrolls=self.unrolls(entries["unrolls"]) if "unrolls" in entries else None,
         )
 
+    def unrolls(self, item: Any) -> Unrolls:
+        entries = self.take(item, "unrolls", cell=str, reads=dict, state=dict)
+        self.need(entries, "unrolls", "cell", "reads", "state")
+        return Unrolls(**entries)
+
     def input(self, name: str, item: Any) -> Input:
-        entries = self.take(
-            self.table(item, f"inputs.{name}"), f"inputs.{name}", shape=str, about=str, optional=bool, when=dict
-        )
+        entries = self.take(item, f"inputs.{name}", shape=str, about=str, optional=bool, when=dict)
         return Input(
             name,
             self.shape(entries, f"inputs.{name}"),
@@ -290,7 +342,7 @@ class _Reader:
         )
 
     def output(self, name: str, item: Any) -> Output:
-        entries = self.take(self.table(item, f"outputs.{name}"), f"outputs.{name}", shape=str, about=str)
+        entries = self.take(item, f"outputs.{name}", shape=str, about=str)
         return Output(name, self.shape(entries, f"outputs.{name}"), entries.get("about", ""))
 
     def shape(self, entries: Mapping[str, Any], where: str) -> tuple[str, ...]:
@@ -302,11 +354,12 @@ class _Reader:
     def attribute(self, name: str, item: Any) -> Attribute:
         where = f"attributes.{name}"
         entries = self.take(
-            self.table(item, where), where,
+            item, where,
             about=str, values=list, default=(str, bool, int, float, list), functions=list, domain=str,
         )  # fmt: skip
-        if "default" not in entries:
-            raise self.fail(where, "the key default", list(entries))
+        self.need(entries, where, "default")
+        if entries.get("domain", "positive") != "positive":
+            raise self.fail(f"{where}.domain", "'positive'", entries["domain"])
         default = entries["default"]
         if isinstance(default, list):
             default = tuple(default)
@@ -322,9 +375,8 @@ class _Reader:
     def blocks(self, items: list[Any], where: str) -> Iterator[Block]:
         for number, item in enumerate(items, start=1):
             place = f"{self.file}: [[{self.name}.{where}]] {number}"
-            entries = self.take(self.table(item, where), where, text=str, when=dict, each=str)
-            if "text" not in entries:
-                raise self.fail(where, "the key text", list(entries))
+            entries = self.take(item, f"{where}.{number}", text=str, when=dict, each=str)
+            self.need(entries, f"{where}.{number}", "text")
             yield Block(entries["text"], place, entries.get("when", {}), entries.get("each", ""))
 
 

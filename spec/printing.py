@@ -61,7 +61,7 @@ def _latex(node: ast.expr) -> tuple[str, int]:
         case ast.UnaryOp(operand=operand):
             return f"-{_wrap(operand, _UNARY)}", _UNARY
         case ast.BinOp(left=left, op=ast.Div(), right=right):
-            return f"\\frac{{{to_latex(left)}}}{{{to_latex(right)}}}", _ATOM
+            return f"\\frac{{{to_latex(left)}}}{{{to_latex(right)}}}", _UNARY
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
             return f"{_wrap(left, _ATOM)}^{{{to_latex(right)}}}", _PRECEDENCE[ast.Pow]
         case ast.BinOp(left=left, op=operator, right=right):
@@ -101,8 +101,8 @@ def _name(name: str, index: str) -> str:
     if match is None:
         return f"\\mathit{{{name}}}"
     differential, stem, digits, suffix = match.groups()
-    if differential and not stem:
-        differential, stem = "", "d"
+    if differential + stem in _GREEK:
+        differential, stem = "", differential + stem
     letter = f"\\{stem}" if stem in _GREEK else stem if len(stem) == 1 else f"\\mathrm{{{stem}}}"
     words = [f"\\mathrm{{{word}}}" for word in [digits, *suffix.split("_")] if word]
     subscript = ",".join([*words, *([index] if index else [])])

@@ -15,8 +15,8 @@ from typing import Any
 
 from rnnspec.spec.errors import SpecError
 from rnnspec.spec.language import STEP, Equation, parse
-from rnnspec.spec.operation import Block, Operation, holds, operation
-from rnnspec.spec.vocabulary import VOCABULARY
+from rnnspec.spec.operation import Block, Operation, holds
+from rnnspec.spec.vocabulary import ARGUMENTS, VOCABULARY
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,9 @@ def system(op: Operation, attributes: Mapping[str, Any]) -> System:
     gates = op.gates_for(attributes)
     own = _Specialiser(op, attributes, gates)
     forward, gradient = own.equations(op.equations), own.equations(op.gradient)
-    if op.unrolls:
-        cell_op = operation(op.unrolls.cell)
-        cell = system(cell_op, {name: attributes[name] for name in cell_op.attributes})
-        step_forward, step_gradient = _unroll(op, cell_op, cell)
+    if op.cell:
+        cell = system(op.cell, {name: attributes[name] for name in op.cell.attributes})
+        step_forward, step_gradient = _unroll(op, op.cell, cell)
         forward, gradient = [*step_forward, *forward], [*step_gradient, *gradient]
     return System(op.name, gates, tuple(forward), tuple(gradient))
 
@@ -93,9 +92,6 @@ class _Specialiser:
     def _chosen(self, blocks: Iterable[Block]) -> list[Equation]:
         found: list[Equation] = []
         for block in blocks:
-            for name in block.when:
-                if name not in self.attributes:
-                    raise SpecError(f"{block.place}: when: expected attributes of {self.op.name}, got {name!r}")
             if not holds(block.when, self.attributes):
                 continue
             equations = parse(block.text, block.place)
@@ -104,8 +100,11 @@ class _Specialiser:
             found.extend(equations)
         return found
 
-    def _expand(self, value: ast.expr, place: str) -> ast.expr:
-        """Write out sums over gates, chosen functions, defined functions and numeric attributes."""
+    def _expand(self, value: ast.expr, place: str, within: tuple[str, ...] = ()) -> ast.expr:
+        """Write out sums over gates, chosen functions, defined functions and numeric attributes.
+
+        `within` are the definitions that are being written out.
+        """
 
         def visit(node: ast.expr) -> ast.expr:
             match node:
@@ -113,31 +112,44 @@ class _Specialiser:
                     loop = generator.generators[0]
                     if isinstance(loop.iter, ast.Name) and isinstance(loop.target, ast.Name):
                         letter = loop.target.id
+                        if not self.gates:
+                            raise SpecError(f"{place}: a sum over gates, but {self.op.name} has none")
                         terms = [_rename_gate(generator.elt, letter, gate) for gate in self.gates]
                         total = terms[0]
                         for term in terms[1:]:
                             total = ast.BinOp(total, ast.Add(), term)
-                        return transform(total, visit)
+                        return total
                 case ast.Call(func=ast.Name(id=name), args=arguments):
-                    arguments = [transform(argument, visit) for argument in arguments]
                     if name in self.definitions:
                         definition = self.definitions[name]
                         assert definition.parameters is not None
+                        _check_count(name, len(definition.parameters), arguments, place)
+                        if name in within:
+                            cycle = " -> ".join([*within[within.index(name) :], name])
+                            raise SpecError(f"{definition.place}: circular definition: {cycle}")
                         bound = dict(zip(definition.parameters, arguments, strict=True))
                         return transform(
-                            transform(definition.value, visit),
+                            self._expand(definition.value, definition.place, (*within, name)),
                             lambda inner: bound.get(inner.id, inner) if isinstance(inner, ast.Name) else inner,
                         )
                     chosen = self.functions.get(name, name)
                     if chosen not in VOCABULARY and chosen != "sum":
                         known = ", ".join([*VOCABULARY, *self.definitions, "sum"])
                         raise SpecError(f"{place}: unknown function {name!r}: expected one of {known}")
+                    if chosen != "sum":
+                        _check_count(name, ARGUMENTS[chosen], arguments, place)
                     return ast.Call(ast.Name(chosen), arguments, [])
                 case ast.Name(id=name) if name in self.numbers:
                     return ast.Constant(self.numbers[name])
             return node
 
         return _simplify(transform(value, visit))
+
+
+def _check_count(name: str, expected: int, arguments: list[ast.expr], place: str) -> None:
+    if len(arguments) != expected:
+        plural = "" if expected == 1 else "s"
+        raise SpecError(f"{place}: {name} takes {expected} argument{plural}, got {len(arguments)}")
 
 
 def _for_gate(equation: Equation, letter: str, gate: str) -> Equation:

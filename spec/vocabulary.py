@@ -74,3 +74,6 @@ VOCABULARY: dict[str, Callable[..., Any]] = {
     "tanh": np.tanh,
     "tanh_prime": tanh_prime,
 }
+
+ARGUMENTS = {name: 2 if name in ("clipped", "inside", "outer") else 1 for name in VOCABULARY}
+"""How many arguments each function takes."""

@@ -1,0 +1,119 @@
+"""Equations for people: the text reads back as the same tree, and the LaTeX groups as the tree does."""
+
+import ast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnspec.spec.language import parse
+from rnnspec.spec.printing import equation_latex, equation_text, to_latex, to_text
+
+NAMES = st.sampled_from(["a", "h", "W_i", "dh_prev", "x", "n"])
+NUMBERS = st.one_of(st.integers(0, 99), st.floats(0, 1e6)).map(str)
+INDICES = st.sampled_from(["t", "t - 1", "-1", "n - 1 - t", "2 * (t + 1)"])
+
+
+def compound(part: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """An expression of such parts, every part in parentheses."""
+    name = st.sampled_from(["tanh", "logistic_prime", "relu"])
+    return st.one_of(
+        st.builds("({}) {} ({})".format, part, st.sampled_from(["+", "-", "*", "/", "@", "**"]), part),
+        st.builds("-({})".format, part),
+        st.builds("({}).T".format, part),
+        st.builds("{}({})".format, name, part),
+        st.builds("{}({}, {})".format, st.sampled_from(["outer", "clipped"]), part, part),
+        st.builds("sum({} for t in range({}))".format, part, part),
+        st.builds("sum({} for s in range({}, {}))".format, part, part, part),
+    )
+
+
+EXPRESSIONS = st.recursive(st.one_of(NAMES, NUMBERS, st.builds("{}[{}]".format, NAMES, INDICES)), compound)
+
+
+def tree(expression: str) -> ast.expr:
+    (equation,) = parse(f"y = {expression}", "toy.toml")
+    return equation.value
+
+
+@given(EXPRESSIONS)
+def test_text_reads_back_as_the_same_tree(expression: str) -> None:
+    printed = to_text(tree(expression))
+    assert ast.dump(tree(printed)) == ast.dump(tree(expression))
+
+
+@given(EXPRESSIONS)
+def test_latex_has_balanced_braces_and_delimiters(expression: str) -> None:
+    printed = to_latex(tree(expression))
+    depth = 0
+    for character in printed:
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        assert depth >= 0
+    assert depth == 0
+    assert printed.count(r"\left(") == printed.count(r"\right)")
+
+
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [
+        ("(a + b) + c", "a + b + c"),
+        ("a - (b - c)", "a - (b - c)"),
+        ("(a * b) @ c", "a * b @ c"),
+        ("a * (b @ c)", "a * (b @ c)"),
+        ("(-a) ** 2", "(-a) ** 2"),
+        ("-(a ** 2)", "-a ** 2"),
+        ("(W).T @ (x)", "W.T @ x"),
+        ("sum((x[t]) for t in range(n))", "sum(x[t] for t in range(n))"),
+        ("2 * sum(x[t] for t in range(1, n))", "2 * sum(x[t] for t in range(1, n))"),
+    ],
+)
+def test_text_has_the_parentheses_it_needs(expression: str, text: str) -> None:
+    assert to_text(tree(expression)) == text
+
+
+@pytest.mark.parametrize(
+    ("expression", "latex"),
+    [
+        ("a + b * c", r"a + b \odot c"),
+        ("(a + b) * c", r"\left(a + b\right) \odot c"),
+        ("a - (b - c)", r"a - \left(b - c\right)"),
+        ("(1 - z) * n", r"\left(1 - z\right) \odot n"),
+        ("2 * a", r"2 \, a"),
+        ("W @ x + b", "W x + b"),
+        ("W @ (x + b)", r"W \left(x + b\right)"),
+        ("W @ (x * y)", r"W \left(x \odot y\right)"),
+        ("(W @ x) * y", r"W x \odot y"),
+        ("R_i.T @ da_i", r"R_{\mathrm{i}}^\top \mathrm{d}a_{\mathrm{i}}"),
+        ("(W @ R).T", r"\left(W R\right)^\top"),
+        ("a / (b + c)", r"\frac{a}{b + c}"),
+        ("(a / b) ** 2", r"\left(\frac{a}{b}\right)^{2}"),
+        ("(a / b).T", r"\left(\frac{a}{b}\right)^\top"),
+        ("a ** (b + 1)", "a^{b + 1}"),
+        ("(a + b) ** 2", r"\left(a + b\right)^{2}"),
+        ("-(a + b)", r"-\left(a + b\right)"),
+        ("-a * b", r"-a \odot b"),
+        ("logistic(a)", r"\sigma\left(a\right)"),
+        ("tanh_prime(a)", r"\tanh'\left(a\right)"),
+        ("clipped(a, 3)", r"\operatorname{clipped}\left(a, 3\right)"),
+        ("outer(a + b, x)", r"\left(a + b\right) \, x^\top"),
+        ("sum(x[t] for t in range(n))", r"\sum_{t=0}^{n-1} x_{t}"),
+        ("sum(x[t] for t in range(1, n))", r"\sum_{t=1}^{n-1} x_{t}"),
+        ("sum(x[t] + y[t] for t in range(n))", r"\sum_{t=0}^{n-1} \left(x_{t} + y_{t}\right)"),
+        ("2 * sum(x[t] for t in range(n))", r"2 \, \left(\sum_{t=0}^{n-1} x_{t}\right)"),
+        ("h[t - 1]", "h_{t-1}"),
+        ("a_i[t]", r"a_{\mathrm{i},t}"),
+        ("h0", r"h_{\mathrm{0}}"),
+        ("dc_all[t]", r"\mathrm{d}c_{\mathrm{all},t}"),
+        ("d", "d"),
+        ("delta", r"\delta"),
+        ("ddelta", r"\mathrm{d}\delta"),
+    ],
+)
+def test_latex_reads_as_the_tree_groups(expression: str, latex: str) -> None:
+    assert to_latex(tree(expression)) == latex
+
+
+def test_an_equation_prints_with_its_target() -> None:
+    plain, indexed, fixed = parse("h = a\nh[t] = x[t]\nh[n - 1] = 0", "toy.toml")
+    assert [equation_text(e) for e in (plain, indexed, fixed)] == ["h = a", "h[t] = x[t]", "h[n - 1] = 0"]
+    assert [equation_latex(e) for e in (plain, indexed, fixed)] == ["h &= a", "h_{t} &= x_{t}", "h_{n-1} &= 0"]
