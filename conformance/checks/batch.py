@@ -27,8 +27,6 @@ class Batch(Check):
     def examine(self, backend: Backend, example: Case) -> float:
         """Reverse the order of the sequences; then run the first alone."""
         expected = expected_of(example, gradients=True)
-        if expected is None:
-            return 0.0
         turned = np.arange(example.sizes["B"])[::-1]
         call = _rows(example, turned)
         cotangents = tuple(cotangent[turned] for cotangent in example.cotangents)

@@ -73,13 +73,22 @@ class Check(ABC):
 
     @abstractmethod
     def examine(self, backend: Backend, example: Any) -> float:
-        """Ask once; return the worst error ratio, or raise Violation. Unsupported passes through."""
+        """Ask once; return the worst error ratio, or raise Violation.
+
+        Unsupported passes through, and OutOfRangeError says that the example was not one to judge.
+        """
 
 
-def expected_of(case: Case, *, gradients: bool = False) -> Expected | None:
-    """What is right for a case, or None if its type cannot hold the results, so that the case shows nothing."""
+class OutOfRangeError(Exception):
+    """The case's type cannot hold its results: it shows nothing about anyone, and is not judged."""
+
+
+def expected_of(case: Case, *, gradients: bool = False) -> Expected:
+    """What is right for a case; raise OutOfRangeError if its type cannot hold the results."""
     expected = expect(case.call, case.dtype, case.cotangents if gradients else None, case.seed)
-    return expected if expected.in_range() else None
+    if not expected.in_range():
+        raise OutOfRangeError(str(case))
+    return expected
 
 
 def compare_outputs(case: Case, call: Call, expected: Mapping[str, Bounded], got: Sequence[Any]) -> float:

@@ -35,8 +35,6 @@ class Padding(Check):
     def examine(self, backend: Backend, example: Case) -> float:
         """Put NaN in the padding and run and differentiate again."""
         expected = expected_of(example, gradients=True)
-        if expected is None:
-            return 0.0
         out = ~example.valid
         x = np.array(example.call.inputs["x"])
         x[out] = np.nan

@@ -16,5 +16,4 @@ class Values(Check):
     def examine(self, backend: Backend, example: Case) -> float:
         """Run the case and hold its outputs against the reference."""
         got = backend.run(example.call)
-        expected = expected_of(example)
-        return compare_outputs(example, example.call, expected.outputs, got) if expected else 0.0
+        return compare_outputs(example, example.call, expected_of(example).outputs, got)

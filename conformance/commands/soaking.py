@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,9 +17,11 @@ from rich.table import Table
 from rnnspec.backends import Unsupported, open_backend
 from rnnspec.conformance.cases import RandomChoices, Scope, draw_case, supported_by
 from rnnspec.conformance.checks import Violation
+from rnnspec.conformance.checks.check import OutOfRangeError
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.run.files import write_json
+from rnnspec.conformance.run.guard import Guarded
 from rnnspec.conformance.run.plan import PlanError, plan
 
 LARGEST = 16
@@ -53,16 +56,18 @@ def soak_backend(
     """Run `cases` random cases, half on values and half on gradients; print the worst ratios; 1 if any is rejected."""
     if cases < 1:
         raise PlanError(f"expected at least 1 case, got {cases}")
-    backend = open_backend(name)
-    items = plan(name, backend, operations, dtypes)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in validate: the cases are small
+    opened = open_backend(name)
+    backend = Guarded(opened)
+    items = plan(name, opened, operations, dtypes)
     targets = [
-        target for target in dict.fromkeys((i.operation, i.dtype) for i in items) if target[0] in backend.operations()
+        target for target in dict.fromkeys((i.operation, i.dtype) for i in items) if target[0] in opened.operations()
     ]
     scopes = {target: Scope(*target, LARGEST, supported_by(backend, *target)) for target in targets}
     choices = RandomChoices(np.random.default_rng(seed))
     groups: dict[tuple[str, str], _Group] = {}
     rejected: list[str] = []
-    refused = 0
+    refused = out_of_range = 0
     console = Console()
     started = time.perf_counter()
     for number in track(range(cases), "soaking", console=console, disable=not console.is_terminal):
@@ -76,24 +81,28 @@ def soak_backend(
                 group.values.append(Values().examine(backend, case))
         except Unsupported:
             refused += 1
+        except OutOfRangeError:
+            out_of_range += 1
         except Violation as violation:
             rejected.append(str(violation))
             console.print(f"rejected: {violation}", style="red", soft_wrap=True, markup=False)
     seconds = time.perf_counter() - started
+    judged = cases - refused - out_of_range
     rows = [group.row() for _, group in sorted(groups.items())]
     _print(console, rows)
     console.print(
-        f"{name}: {cases - refused} cases judged, {refused} refused, {len(rejected)} rejected "
-        f"in {seconds:.0f} s ({cases / seconds:.0f} a second)"
+        f"{name}: {judged} cases judged, {len(rejected)} rejected, {refused} refused by the backend, "
+        f"{out_of_range} out of the type's range, in {seconds:.0f} s ({cases / seconds:.0f} a second)"
     )
     if json_file:
         write_json(
             json_file,
             {
                 "backend": name,
-                "versions": backend.versions(),
-                "cases": cases,
+                "versions": opened.versions(),
+                "judged": judged,
                 "refused": refused,
+                "out_of_range": out_of_range,
                 "rejected": rejected,
                 "seconds": seconds,
                 "groups": rows,

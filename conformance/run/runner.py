@@ -15,6 +15,7 @@ from hypothesis.errors import FlakyFailure, Unsatisfiable
 from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Scope, Support, supported_by
 from rnnspec.conformance.checks import Check, Violation
+from rnnspec.conformance.checks.check import OutOfRangeError
 from rnnspec.conformance.run.guard import BackendCrashError, Guarded
 from rnnspec.conformance.run.profile import Profile
 from rnnspec.conformance.run.repro import write_repro
@@ -39,6 +40,8 @@ class _Tally:
             self.refused += 1
             self.reasons[str(refusal)] = None
             reject()  # a refused case does not use up an example
+        except OutOfRangeError:
+            reject()
         except (Violation, BackendCrashError) as failure:
             self.failure = failure
             raise
