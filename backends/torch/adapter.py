@@ -211,6 +211,7 @@ class TorchBackend(Backend):
     ) -> Outputs:
         batch, _ = expect_rank("x", x, "B D")
         features, hidden = parameters["weight_ih"].shape[1], parameters["weight_hh"].shape[1]
+        expect_shape("x", x, (batch, features))
         for name, state in states.items():
             expect_shape(name, state, (batch, hidden))
         module = _module(kind, features, hidden, **options)
@@ -228,9 +229,10 @@ class TorchBackend(Backend):
     ) -> Outputs:
         x, lengths, mask, direction = sequences
         expect_choice("direction", direction, ("forward", "reverse"))
-        batch, _, _ = expect_rank("x", x, "B T D")
+        batch, steps, _ = expect_rank("x", x, "B T D")
         features, width = parameters["weight_ih_l0"].shape[1], parameters["weight_hh_l0"].shape[1]
         hidden = parameters["weight_hr_l0"].shape[1] if "weight_hr_l0" in parameters else width
+        expect_shape("x", x, (batch, steps, features))
         before = []
         for (name, state), size in zip(states.items(), (width, hidden), strict=False):
             if state is not None:

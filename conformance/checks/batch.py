@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope, cases
 from rnnspec.conformance.checks.check import Check, compare_gradients, compare_outputs, expected_of
-from rnnspec.conformance.judge.tolerance import Bounded
 
 
 class Batch(Check):
@@ -30,9 +29,9 @@ class Batch(Check):
         turned = np.arange(example.sizes["B"])[::-1]
         call = _rows(example, turned)
         cotangents = tuple(cotangent[turned] for cotangent in example.cotangents)
-        outputs = {name: _take(bounded, turned) for name, bounded in expected.outputs.items()}
+        outputs = {name: bounded.take(turned) for name, bounded in expected.outputs.items()}
         gradients = {
-            name: _take(bounded, turned) if example.spec.inputs[name].per_sequence else bounded
+            name: bounded.take(turned) if example.spec.inputs[name].per_sequence else bounded
             for name, bounded in expected.gradients.items()
         }
         worst = compare_outputs(example, call, outputs, backend.run(call))
@@ -40,7 +39,7 @@ class Batch(Check):
             got = backend.gradients(call, cotangents)
             worst = max(worst, compare_gradients(example, call, cotangents, gradients, got))
         alone = _rows(example, np.array([0]))
-        outputs = {name: _take(bounded, np.array([0])) for name, bounded in expected.outputs.items()}
+        outputs = {name: bounded.take(np.array([0])) for name, bounded in expected.outputs.items()}
         return max(worst, compare_outputs(example, alone, outputs, backend.run(alone)))
 
 
@@ -52,7 +51,3 @@ def _rows(case: Case, rows: np.ndarray[Any, Any]) -> Call:
         for name, array in case.call.inputs.items()
     }
     return Call(case.operation, inputs, case.call.attributes)
-
-
-def _take(bounded: Bounded, rows: np.ndarray[Any, Any]) -> Bounded:
-    return Bounded(bounded.value[rows], bounded.bound[rows])

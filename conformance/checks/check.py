@@ -60,6 +60,8 @@ class Check(ABC):
     about: ClassVar[str]
     law: ClassVar[str] = ""
     """The law that an operation must list for this check to apply to it; empty: it applies to all."""
+    calls: ClassVar[int] = 1
+    """About how many times the calls of other checks an example makes: it gets so many times fewer examples."""
     needs_gradients: ClassVar[bool] = False
     """Whether there is nothing to ask of a backend without gradients."""
 

@@ -9,6 +9,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from rich.console import Console
@@ -49,7 +50,7 @@ def validate_backends(request: Request, json_file: Path | None) -> int:
     items = [
         item for name, backend in opened.items() for item in plan(name, backend, request.operations, request.dtypes)
     ]
-    console = Console()
+    console = Console(file=sys.stdout)  # this one, whatever takes its place while pytest runs
     with Collector(console, items) as collector:
         status, output = _pytest(request, collector)
     if collector.problems or status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
@@ -83,7 +84,9 @@ def _pytest(request: Request, collector: Collector) -> tuple[int, str]:
         arguments.append(f"--rnnspec-repro-dir={request.repro_dir.absolute()}")
     # The Collector shows progress and the verdict; pytest's own lines matter only if it cannot run.
     output = io.StringIO()
-    with redirect_stdout(output):
+    with TemporaryDirectory(prefix="rnnspec-") as folder, redirect_stdout(output):
+        # Hypothesis would leave a folder of its own where the command is run.
+        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", folder)
         status = pytest.main([*arguments, *request.for_pytest, str(suite / "test_conformance.py")], plugins=[collector])
     return int(status), output.getvalue()
 

@@ -34,7 +34,7 @@ def logistic_by_tanh(a: Array) -> Array:
 
 def relu(a: Array) -> Array:
     """``a`` where positive, else 0."""
-    return np.maximum(a, a.dtype.type(0))
+    return np.asarray(np.maximum(a, a.dtype.type(0)))
 
 
 FUNCTIONS = {

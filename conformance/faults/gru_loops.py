@@ -52,7 +52,7 @@ class GruLoops(Loops):
 
     def reset_product(self, r: Array, product: Array, b_rn: Array) -> Array:
         """What the reset gate lets through of the product with the state."""
-        return r * (product + b_rn)
+        return np.asarray(r * (product + b_rn))
 
     def candidate(self, a_n: Array) -> Array:
         """The value of n."""
@@ -60,27 +60,28 @@ class GruLoops(Loops):
 
     def mixed(self, z: Array, n: Array, h_prev: Array, a: Attributes) -> Array:
         """The state after."""
-        return (1 - z) * n + z * h_prev if self.keeps(a) else (1 - z) * h_prev + z * n
+        return np.asarray((1 - z) * n + z * h_prev if self.keeps(a) else (1 - z) * h_prev + z * n)
 
     def step(self, x: Array, before: Arrays, p: Arrays, a: Attributes) -> tuple[Arrays, Arrays]:
         """From the state before to the state after."""
         h_prev = before["h"]
         j = {gate: self.order().index(gate) for gate in "rzn"}
-        r, z = (
-            self.function("logistic").value(self.argument(x, h_prev, p["W"][j[k]], p["R"][j[k]], p["b"][j[k]]))
-            for k in "rz"
-        )
+        known = {"x": x, "h_prev": h_prev}
+        for k in "rz":
+            known[f"a_{k}"] = self.argument(x, h_prev, p["W"][j[k]], p["R"][j[k]], p["b"][j[k]])
+            known[k] = self.function("logistic").value(known[f"a_{k}"])
+        r = known["r"]
         W_n, R_n, b_n = p["W"][j["n"]], p["R"][j["n"]], p["b"][j["n"]]
-        known = {"x": x, "h_prev": h_prev, "r": r, "z": z}
         if self.resets_before(a):
             known["s"] = r * h_prev
-            a_n = self.argument(x, known["s"], W_n, R_n, b_n)
+            known["a_n"] = self.argument(x, known["s"], W_n, R_n, b_n)
         else:
             product, b_rn = self.recurrent_product(h_prev, R_n), self.candidate_bias(p)
             known["q"] = product + b_rn
-            a_n = self.total([self.input_product(x, W_n), self.bias(b_n), self.reset_product(r, product, b_rn)])
-        known["n"] = self.candidate(a_n)
-        return {"h": self.mixed(z, known["n"], h_prev, a)}, known
+            reset = self.reset_product(r, product, b_rn)
+            known["a_n"] = self.total([self.input_product(x, W_n), self.bias(b_n), reset])
+        known["n"] = self.candidate(known["a_n"])
+        return {"h": self.mixed(known["z"], known["n"], h_prev, a)}, known
 
     # The gradient's equations.
 
@@ -101,7 +102,7 @@ class GruLoops(Loops):
         j = {gate: order.index(gate) for gate in order}
         r, h_prev = known["r"], known["h_prev"]
         dz, dn, dh_kept = self.mixed_back(after["h"], known, a)
-        da = {"n": dn * self.function("tanh").slope(known["n"], known["n"])}
+        da = {"n": dn * self.function("tanh").slope(known["a_n"], known["n"])}
         R_n = p["R"][j["n"]]
         dR = {}
         db_rn: Arrays = {}
@@ -115,7 +116,7 @@ class GruLoops(Loops):
             dR["n"] = self.outer(dq, h_prev)
             db_rn["b_rn"] = self.bias_gradient(dq)
         for k, d in (("r", self.reset_gradient(dr)), ("z", dz)):
-            da[k] = d * self.function("logistic").slope(known[k], known[k])
+            da[k] = d * self.function("logistic").slope(known[f"a_{k}"], known[k])
             dR[k] = self.outer(da[k], h_prev)
         dx, dW, db = self.input_back(da, known["x"], p, order)
         dh_prev = self.total([dh_kept, dh_reset, *(self.product(da[k], p["R"][j[k]].T) for k in "rz")])

@@ -6,7 +6,6 @@ families share; a family adds the step and the way back through it. Nothing here
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any, ClassVar
@@ -14,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnnspec import spec
-from rnnspec.backends import Backend
+from rnnspec.backends import Backend, Call
 from rnnspec.conformance.faults.functions import FUNCTIONS, Array, Function
 from rnnspec.spec import check_call
 
@@ -35,15 +34,25 @@ class Loops(Backend):
         """All the specification's types."""
         return spec.FLOAT_TYPES
 
+    def run(self, call: Call) -> tuple[Array, ...]:
+        """Outputs of the call; what the type cannot hold is infinite, without a warning."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return super().run(call)
+
+    def gradients(self, call: Call, cotangents: tuple[Array, ...]) -> Arrays:
+        """Gradients of the call; what the type cannot hold is infinite, without a warning."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return super().gradients(call, cotangents)
+
     # The step, which a family gives.
 
-    @abstractmethod
     def step(self, x: Array, before: Arrays, p: Arrays, a: Attributes) -> tuple[Arrays, Arrays]:
         """From the states before to those after, and what the way back needs to know."""
+        raise NotImplementedError
 
-    @abstractmethod
     def step_back(self, after: Arrays, known: Arrays, p: Arrays, a: Attributes) -> tuple[Array, Arrays, Arrays]:
         """From the gradients of the states after to those of x, of the states before and of the parameters."""
+        raise NotImplementedError
 
     # How a call begins and ends.
 
@@ -123,7 +132,7 @@ class Loops(Backend):
 
     # A sequence, each question that arises in a method of its own.
 
-    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None) -> Array:
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
         """Which steps of which sequence are taken, (B, T)."""
         if mask is not None:
             return mask
@@ -147,7 +156,7 @@ class Loops(Backend):
         """Where the output of step t stands."""
         return t
 
-    def carried(self, after: Arrays, before: Arrays, valid: Array) -> Arrays:
+    def carried(self, after: Arrays, before: Arrays, valid: Array, a: Attributes) -> Arrays:
         """The states that the next step sees; those of a sequence whose step is taken out stay as they were."""
         return {state: np.where(valid, after[state], before[state]) for state in self.states}
 
@@ -165,6 +174,10 @@ class Loops(Backend):
         """The gradients that reach the last states from outside."""
         return dfinal
 
+    def arrived(self, dstates: Arrays, dy: Array, valid: Array) -> Arrays:
+        """The gradients of the states after a step, from the step read next and from its own output."""
+        return {**dstates, "h": dstates["h"] + np.where(valid, dy, dy.dtype.type(0))}
+
     def handed_back(self, dbefore: Arrays, t: int, a: Attributes) -> Arrays:
         """What flows from step t to the step that was read before it."""
         return dbefore
@@ -172,6 +185,10 @@ class Loops(Backend):
     def passed_back(self, dbefore: Arrays, dafter: Arrays, valid: Array) -> Arrays:
         """What flows on; past a step that was taken out, as it came."""
         return {state: np.where(valid, dbefore[state], dafter[state]) for state in self.states}
+
+    def gradient_place(self, t: int, steps: int, a: Attributes) -> int:
+        """Where the gradient of step t's input stands."""
+        return t
 
     def initial_gradient(self, dstates: Arrays) -> Arrays:
         """The gradients of the initial states."""
@@ -184,7 +201,7 @@ class Loops(Backend):
     def layer(self, operation: str, call: Mapping[str, Any]) -> tuple[tuple[Array, ...], Vjp]:
         """Run over sequences; return the outputs, the final states and the way back."""
         inputs, a, dtype = self._begin(operation, call)
-        valid = self.valid_steps(inputs["x"], inputs.pop("lengths", None), inputs.pop("mask", None))
+        valid = self.valid_steps(inputs["x"], inputs.pop("lengths", None), inputs.pop("mask", None), a)
         x = self.cleaned(inputs.pop("x"), valid)
         given = {state: inputs.pop(f"{state}0", None) for state in self.states}
         p = inputs
@@ -199,7 +216,7 @@ class Loops(Backend):
         for t in self.reading_order(steps, a):
             taken = valid[:, t, np.newaxis]
             after, known = self.step(x[:, t], states, p, a)
-            states = self.carried(after, states, taken)
+            states = self.carried(after, states, taken, a)
             y[:, self.place(t, steps, a)] = self.shown(after, states, taken)
             tape.append((t, taken, known))
         final = self.final(states, y, valid)
@@ -207,15 +224,14 @@ class Loops(Backend):
         def vjp(*cotangents: Array) -> Arrays:
             dy, *rest = (cotangent.astype(x.dtype) for cotangent in cotangents)
             dstates = self.final_gradient(dict(zip(self.states, rest, strict=True)))
-            dx = np.zeros_like(x)
+            dx, nothing = np.zeros_like(x), x.dtype.type(0)
             dp = []
             for t, taken, known in reversed(tape):
-                nothing = x.dtype.type(0)
-                dafter = {**dstates, "h": dstates["h"] + dy[:, self.place(t, steps, a)]}
+                dafter = self.arrived(dstates, dy[:, self.place(t, steps, a)], taken)
                 dtaken = {state: np.where(taken, d, nothing) for state, d in dafter.items()}
                 dx_t, dbefore, dp_t = self.step_back(dtaken, known, p, a)
-                dstates = self.passed_back(self.handed_back(dbefore, t, a), dstates, taken)
-                dx[:, t] = np.where(taken, dx_t, nothing)
+                dstates = self.passed_back(self.handed_back(dbefore, t, a), dafter, taken)
+                dx[:, self.gradient_place(t, steps, a)] = np.where(taken, dx_t, nothing)
                 dp.append(dp_t)
             initial = self.initial_gradient(dstates)
             dgiven = {f"{state}0": initial[state] for state, array in given.items() if array is not None}

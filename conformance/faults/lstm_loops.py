@@ -51,7 +51,7 @@ class LstmLoops(Loops):
         if a["clip"] is None:
             return argument
         limit = argument.dtype.type(a["clip"])
-        return np.clip(argument, -limit, limit)
+        return np.asarray(np.clip(argument, -limit, limit))
 
     def clipped_memory(self, c: Array, a: Attributes) -> Array:
         """The argument of the output's activation within the clip."""
@@ -61,7 +61,7 @@ class LstmLoops(Loops):
         """The slope of the clip."""
         if a["clip"] is None:
             return np.ones_like(argument)
-        return (np.abs(argument) <= argument.dtype.type(a["clip"])).astype(argument.dtype)
+        return np.asarray((np.abs(argument) <= argument.dtype.type(a["clip"])).astype(argument.dtype))
 
     def bias_of(self, gate: str, b: Array) -> Array:
         """The bias of a gate."""
@@ -73,17 +73,25 @@ class LstmLoops(Loops):
         """The value of i, f or o."""
         return self.function(self.activations(a)[0]).value(self.clipped(argument, a))
 
+    def coupled_forget(self, i: Array) -> Array:
+        """The forget gate that has no weights of its own."""
+        return np.asarray(1 - i)
+
     def candidate(self, argument: Array, a: Attributes) -> Array:
         """The value of g."""
         return self.function(self.activations(a)[1]).value(self.clipped(argument, a))
 
     def output(self, c: Array, c_prev: Array, a: Attributes) -> Array:
-        """What the output gate lets out of the memory."""
+        """The memory as the output gate sees it."""
         return self.function(self.activations(a)[2]).value(self.clipped_memory(c, a))
 
     def memory(self, i: Array, f: Array, g: Array, c_prev: Array) -> Array:
         """The memory after."""
-        return f * c_prev + i * g
+        return np.asarray(f * c_prev + i * g)
+
+    def exposed(self, o: Array, output: Array) -> Array:
+        """What the output gate lets out."""
+        return o * output
 
     def projected(self, m: Array, p: Arrays, a: Attributes) -> Array:
         """The state after."""
@@ -97,12 +105,12 @@ class LstmLoops(Loops):
             for gate, W, R, b in zip(self.order(a), p["W"], p["R"], p["b"], strict=True)
         }
         i = self.gate(arguments["i"], a)
-        f = 1 - i if self.coupled(a) else self.gate(arguments["f"], a)
+        f = self.coupled_forget(i) if self.coupled(a) else self.gate(arguments["f"], a)
         g = self.candidate(arguments["g"], a)
         o = self.gate(arguments["o"], a)
         c = self.memory(i, f, g, c_prev)
         output = self.output(c, c_prev, a)
-        m = o * output
+        m = self.exposed(o, output)
         h = self.projected(m, p, a)
         known = {f"a_{gate}": argument for gate, argument in arguments.items()}
         known |= {"x": x, "h_prev": h_prev, "c_prev": c_prev, "i": i, "f": f, "g": g, "o": o, "c": c, "m": m}
@@ -126,13 +134,17 @@ class LstmLoops(Loops):
         """The gradient of the memory before."""
         return dc * known["f"]
 
+    def coupled_gradient(self, dc: Array, known: Arrays) -> Array:
+        """The gradient of the input gate where it is the forget gate's too."""
+        return np.asarray(dc * (known["g"] - known["c_prev"]))
+
     def step_back(self, after: Arrays, known: Arrays, p: Arrays, a: Attributes) -> tuple[Array, Arrays, Arrays]:
         """From the gradients of state and memory after to those of x, of state and memory before and the parameters."""
         dm = self.product(after["h"], p["P"].T) if a["projection"] else after["h"]
         do = dm * known["output"]
         dc = self.memory_gradient(after["c"], self.output_gradient(dm, known, a))
         df = dc * known["c_prev"]
-        di = dc * (known["g"] - known["c_prev"]) if self.coupled(a) else dc * known["g"]
+        di = self.coupled_gradient(dc, known) if self.coupled(a) else dc * known["g"]
         dg = dc * known["i"]
         gate, candidate, _ = self.activations(a)
         functions = {"i": (gate, di), "f": (gate, df), "g": (candidate, dg), "o": (gate, do)}

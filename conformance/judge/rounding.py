@@ -7,8 +7,8 @@ The reference runs on a Rounded as it stands, in one vectorised pass, and the sp
 right implementations.
 
 A comparison that rounding could decide either way is decided both ways: if the compared number lies within the spread
-of its versions from the threshold, the versions take turns. So a kink (relu, clipping) widens the spread where, and
-only where, an implementation may land on its other side.
+of its versions from the threshold, one version says yes, one no, the others either. So a kink (relu, clipping) widens
+the spread where, and only where, an implementation may land on its other side.
 """
 
 from __future__ import annotations
@@ -30,6 +30,19 @@ _TRANSCENDENTAL: Final = {np.tanh, np.exp, np.log, np.log1p, np.expm1, np.power}
 _ROUNDED_ONCE: Final = {np.add, np.subtract, np.multiply, np.divide, np.sqrt, np.square, np.reciprocal}
 _EXACT: Final = {np.negative, np.positive, np.absolute, np.maximum, np.minimum, np.sign, np.logical_and, np.logical_not}
 _COMPARISONS: Final = {np.less, np.less_equal, np.greater, np.greater_equal}
+# Kinks may act together only, as a product of slopes along a path, or one against another. So one version says yes to
+# all and one no; of the other four, each kink draws a column, and two kinks meet in nearly every combination.
+_WAYS: Final = np.array(
+    [
+        [1, 1, 1, 1, 1, 1],
+        [0, 0, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [1, 0, 0, 0, 1, 1],
+        [0, 1, 0, 1, 0, 1],
+        [0, 0, 1, 1, 1, 0],
+    ],
+    np.bool_,
+)
 _SIGNS: Final = np.where(np.random.default_rng(0).integers(0, 2, 1 << 20) == 1, 1.0, -1.0)
 
 
@@ -44,11 +57,15 @@ class Noise:
         The magnitude below which rounding errors stop shrinking.
     seed
         The same seed gives the same perturbations.
+    whole
+        Whether the inputs are whole numbers. Sums and products of whole numbers up to 1/u are exact, in any order, and
+        are then left alone; so kinks that stand exactly where such numbers fall have one side for everyone.
     """
 
-    def __init__(self, unit_roundoff: float, smallest_normal: float, seed: int) -> None:
+    def __init__(self, unit_roundoff: float, smallest_normal: float, seed: int, whole: bool = False) -> None:
         self.unit_roundoff = unit_roundoff
         self.smallest_normal = smallest_normal
+        self.whole = whole
         self._position = (seed * 7919) % (_SIGNS.size // 2)
 
     def signs(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -64,6 +81,12 @@ class Noise:
         self._position += size + 1
         return taken
 
+    def ways(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """How the versions 1… decide what rounding could decide either way."""
+        chosen = np.random.default_rng(self._position).integers(_WAYS.shape[1], size=shape)
+        self._position += 1
+        return np.asarray(_WAYS[:, chosen])
+
     def perturb(self, exact: NDArray[Any], magnitude: NDArray[Any] | None, units: float) -> NDArray[Any]:
         """Move versions 1… of `exact` by units·u·magnitude (of its own by default); version 0 stays."""
         if exact.shape[0] == 1:
@@ -73,6 +96,8 @@ class Noise:
         step = scale + self.smallest_normal
         step *= units * self.unit_roundoff
         step *= self.signs(moved.shape)
+        if self.whole:
+            step[(moved == np.rint(moved)) & (np.abs(moved) <= 1 / self.unit_roundoff)] = 0
         moved += step
         return exact
 
@@ -153,11 +178,8 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
         return Rounded(self.data[_all_runs(index)], self.noise)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if isinstance(value, Rounded):
-            target = self.data[_all_runs(index)]
-            np.copyto(target, _align(value, target.ndim - 1))
-        else:
-            self.data[_all_runs(index)] = value
+        place = _all_runs(index)
+        self.data[place] = _align(value, self.data[place].ndim - 1)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
         if method != "__call__":
@@ -218,24 +240,27 @@ def _power_of_two(value: Any) -> bool:
 
 
 def _compare(noise: Noise, ufunc: np.ufunc, left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
-    """Compare; where the versions' spread reaches the threshold, let them take turns."""
+    """Compare; where the versions' spread reaches the threshold, let them go either way."""
     gap = np.asarray(left - right)
     decided: NDArray[Any] = ufunc(gap, 0)
     exact = gap[:1]
     spread = np.max(np.abs(gap - exact), axis=0, keepdims=True)
-    rounding = noise.unit_roundoff * (np.abs(exact) + noise.smallest_normal)
-    open_ = np.abs(exact) <= BRANCH_SPREAD * (spread + rounding)
+    rounding = 0.0 if noise.whole else noise.unit_roundoff * (np.abs(exact) + noise.smallest_normal)
+    open_ = (np.abs(exact) <= BRANCH_SPREAD * (spread + rounding)) & (spread + rounding > 0)
     if not open_.any():
         return decided
     shape = (RUNS, *gap.shape[1:])
     turns = np.broadcast_to(decided, shape).copy()
-    one_way = noise.signs(gap.shape[1:]) > 0
-    alternating = (np.arange(RUNS - 1) % 2 == 0).reshape(-1, *(1,) * (gap.ndim - 1)) ^ one_way
-    np.copyto(turns[1:], alternating, where=np.broadcast_to(open_, (RUNS - 1, *gap.shape[1:])))
+    ways = noise.ways(gap.shape[1:])
+    np.copyto(turns[1:], ways, where=np.broadcast_to(open_, ways.shape))
     return turns
 
 
 def _matmul(noise: Noise, left: Any, right: Any) -> NDArray[Any]:
+    for operand in (left, right):
+        if isinstance(operand, Rounded) and operand.ndim < 2:
+            # NumPy would take the versions of a vector for the rows of a matrix.
+            raise TypeError(f"matmul of a Rounded: expected at least 2 axes, got shape {operand.shape}")
     ndim = max(_ndim(left), _ndim(right))
     a, b = _align(left, ndim), _align(right, ndim)
     length = a.shape[-1]

@@ -3,10 +3,15 @@
 The reference is run once on arrays of seven versions (`rnnspec.conformance.judge.rounding`): the exact one gives the
 result y, the spread d of the six others what rounding to the call's type can do to it. The bound is::
 
-    KAPPA * (d + max(d) / 4 + u |y| + smallest normal)
+    KAPPA * (1 + 8 r) * (d + max(d) / 4 + u |y| + smallest normal)
 
-elementwise, with max(d) over the array: six versions leave some elements unmoved by chance. No relative or absolute
-tolerance is chosen anywhere. The error ratio, error / bound, is at most 1 for a right result and is the accuracy grade.
+elementwise, with max(d) over the array: six versions leave some elements unmoved by chance. r is the largest d over
+the largest |y| of a sequence (of a whole parameter). While r is small, rounding errors add up, and six versions tell
+how far. As r nears 1 they multiply, as in a chaotic recurrence: deviations are then spread over orders of magnitude,
+and six of them tell less. Beyond 1 rounding leaves no digit of the result, and it is not judged: its bound is infinite.
+
+No relative or absolute tolerance is chosen anywhere. The error ratio, error / bound, is at most 1 for a right result
+and is the accuracy grade.
 """
 
 from __future__ import annotations
@@ -32,10 +37,14 @@ KAPPA: Final = 4.0
 
 @dataclass(frozen=True)
 class Bounded:
-    """A right result in float64, and the bound on the error of each of its elements."""
+    """A right result in float64, and the bound on the error of each of its elements; infinite: not judged."""
 
     value: Array
     bound: Array
+
+    def take(self, rows: Any) -> Bounded:
+        """These rows (sequences) alone, in this order."""
+        return Bounded(self.value[rows], self.bound[rows])
 
     def error_ratios(self, got: Array, largest: float) -> Array:
         """|got - value| / bound, elementwise; infinite where `got` is no number.
@@ -44,11 +53,11 @@ class Bounded:
         """
         got = got.astype(np.float64)
         with np.errstate(invalid="ignore"):
-            ratios = np.abs(got - self.value) / self.bound
+            ratios = np.asarray(np.abs(got - self.value) / self.bound)
         overflow = np.isinf(got) & (np.sign(got) == np.sign(self.value)) & (np.abs(self.value) + self.bound >= largest)
-        ratios[overflow] = 0.0
+        ratios[overflow | (np.isposinf(self.bound) & np.isfinite(got))] = 0.0
         ratios[np.isnan(ratios)] = np.inf
-        return np.asarray(ratios)
+        return ratios
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,10 @@ class Expected:
         """Whether the type can hold the results with room to spare; calls beyond that show nothing about anyone."""
         everything = [*self.outputs.values(), *self.gradients.values()]
         limit = self.format.largest / 16
-        return all(bool(np.all(np.abs(item.value) + item.bound < limit)) for item in everything)
+        return all(
+            bool(np.all(np.abs(item.value) < limit) and np.all((item.bound < limit) | np.isposinf(item.bound)))
+            for item in everything
+        )
 
 
 def expect(call: Call, dtype: str, cotangents: tuple[Array, ...] | None = None, seed: int = 0) -> Expected:
@@ -81,13 +93,15 @@ def expect(call: Call, dtype: str, cotangents: tuple[Array, ...] | None = None, 
         Of the random directions of rounding.
     """
     form = format_of(dtype)
-    noise = Noise(form.unit_roundoff, form.smallest_normal, seed)
     floats = call.float_inputs
+    exact = [array.astype(np.float64) for array in (*floats.values(), *(cotangents or ()))]
+    whole = all(bool(np.all(array == np.rint(array))) for array in exact)
+    noise = Noise(form.unit_roundoff, form.smallest_normal, seed, whole)
     inputs: dict[str, Any] = {
         name: Rounded.exactly(array.astype(np.float64), noise) if name in floats else array
         for name, array in call.inputs.items()
     }
-    names = operation(call.operation).outputs
+    names, kinds = operation(call.operation).outputs, operation(call.operation).inputs
     # Perturbed runs may overflow or meet 0/0 where the exact one does not; the bound is then infinite or NaN there.
     with np.errstate(all="ignore"):
         if cotangents is None:
@@ -97,16 +111,19 @@ def expect(call: Call, dtype: str, cotangents: tuple[Array, ...] | None = None, 
             outputs, vjp = getattr(reference, call.operation + "_vjp")(**inputs, **call.attributes)
             gradients = vjp(*(Rounded.exactly(cotangent.astype(np.float64), noise) for cotangent in cotangents))
         return Expected(
-            {name: _bounded(output, form) for name, output in zip(names, outputs, strict=True)},
-            {name: _bounded(gradient, form) for name, gradient in gradients.items()},
+            {name: _bounded(output, form, True) for name, output in zip(names, outputs, strict=True)},
+            {name: _bounded(d, form, kinds[name].per_sequence) for name, d in gradients.items()},
             form,
         )
 
 
-def _bounded(result: Rounded, form: Format) -> Bounded:
+def _bounded(result: Rounded, form: Format, per_sequence: bool) -> Bounded:
     versions = result.data
     value = versions[0]
     spread = np.abs(versions - value).max(axis=0)
-    widest = spread.max(initial=0.0)
-    bound = KAPPA * (spread + widest / 4 + form.unit_roundoff * np.abs(value) + form.smallest_normal)
-    return Bounded(np.array(value), bound)
+    together = tuple(range(1 if per_sequence else 0, value.ndim))
+    widest = spread.max(axis=together, keepdims=True, initial=0.0)
+    r = widest / (np.abs(value).max(axis=together, keepdims=True, initial=0.0) + form.smallest_normal)
+    grown = np.where(r > 1, np.inf, 1 + 8 * r)
+    rounding = spread + spread.max(initial=0.0) / 4 + form.unit_roundoff * np.abs(value) + form.smallest_normal
+    return Bounded(np.array(value), KAPPA * grown * rounding)

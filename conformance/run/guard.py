@@ -45,6 +45,16 @@ class Guarded(Backend):
                 return compute()
         except Unsupported:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a library that ends the process has crashed too
             shapes = ", ".join(f"{name} {array.shape}" for name, array in call.inputs.items())
-            raise BackendCrashError(f"{type(error).__name__}: {error}\n  in {call.operation}({shapes})") from error
+            raise BackendCrashError(
+                f"{type(error).__name__}: {_words(error)}\n  in {call.operation}({shapes})"
+            ) from error
+
+
+def _words(error: BaseException) -> str:
+    """The exception's message; some cannot even be shown."""
+    try:
+        return str(error)
+    except Exception:
+        return "(its message cannot be shown)"

@@ -56,8 +56,8 @@ class CheckResult:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
+        """As plain data, which goes between processes too."""
+        return {**asdict(self), "verdict": self.verdict.value}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> CheckResult:

@@ -130,7 +130,7 @@ def _explore(
 
     @seed(seed_number)
     @settings(
-        max_examples=profile.examples_for(dtype),
+        max_examples=max(1, profile.examples_for(dtype) // check.calls),
         deadline=None,
         database=None,
         phases=(Phase.generate, Phase.shrink),

@@ -1,0 +1,36 @@
+"""Every planted fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rnnspec.conformance.faults import gru, lstm, rnn
+from rnnspec.conformance.faults.fault import Fault, plant
+from rnnspec.conformance.faults.general import STEP_FAULTS, ComputedInFloat32
+from rnnspec.conformance.faults.remembering import REMEMBERING_FAULTS
+from rnnspec.conformance.faults.sequences import LAYER_FAULTS
+from rnnspec.conformance.faults.variants import LOOPS
+from rnnspec.spec import operation
+
+_OWN = {"rnn": rnn.FAULTS, "lstm": lstm.FAULTS, "gru": gru.FAULTS}
+
+
+def _of_family(family: str) -> Iterator[Fault]:
+    yield from _OWN[family]
+    loops = LOOPS[family]
+    for fault in STEP_FAULTS:
+        yield plant(f"{family}_cell", fault, loops)
+    yield plant(f"{family}_cell", ComputedInFloat32, loops, dtype="float64")
+    for fault in (*LAYER_FAULTS, *REMEMBERING_FAULTS):
+        yield plant(family, fault, loops)
+
+
+FAULTS: tuple[Fault, ...] = tuple(fault for family in LOOPS for fault in _of_family(family))
+"""Every planted fault; names are unique."""
+
+
+def faults(operations: Sequence[str] = ()) -> tuple[Fault, ...]:
+    """The faults planted in these operations, or in all; an operation that there is not raises."""
+    for name in operations:
+        operation(name)
+    return tuple(fault for fault in FAULTS if not operations or fault.operation in operations)

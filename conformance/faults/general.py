@@ -1,0 +1,152 @@
+"""Faults that any family's step can have: planted into each of them."""
+
+# ruff: noqa: D102  (a fault's class says what is wrong; the method is one of the loops')
+from __future__ import annotations
+
+import numpy as np
+
+from rnnspec.conformance.faults.functions import FUNCTIONS, Array, Function
+from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops
+
+
+class RecurrentWeightsTransposed(Loops):
+    """R is read as its transpose, where it is square: ``h @ R`` for ``R @ h``."""
+
+    def recurrent_product(self, h: Array, R: Array) -> Array:
+        return super().recurrent_product(h, R.T if R.shape[0] == R.shape[1] else R)
+
+
+class BiasDropped(Loops):
+    """The bias is left out."""
+
+    def bias(self, b: Array) -> Array:
+        return np.zeros_like(b)
+
+
+class BiasDoubled(Loops):
+    """The bias is added twice: one bias per gate given as both of the two that torch and ONNX have."""
+
+    def bias(self, b: Array) -> Array:
+        return 2 * b
+
+
+class StateBeforeIgnored(Loops):
+    """The gates do not see the state before."""
+
+    def recurrent_product(self, h: Array, R: Array) -> Array:
+        return super().recurrent_product(np.zeros_like(h), R)
+
+
+class LogisticHard(Loops):
+    """The logistic is replaced by the hard sigmoid, ``0.2 a + 0.5`` between 0 and 1."""
+
+    def function(self, name: str) -> Function:
+        if name != "logistic":
+            return super().function(name)
+        return Function(
+            lambda a: np.clip(a.dtype.type(0.2) * a + a.dtype.type(0.5), 0, 1).astype(a.dtype),
+            lambda a, v: np.where((v > 0) & (v < 1), a.dtype.type(0.2), a.dtype.type(0)),
+        )
+
+
+class TanhApproximated(Loops):
+    """tanh is replaced by the rational function ``a (27 + a²) / (27 + 9 a²)``, ends cut off: off by up to 0.03."""
+
+    def function(self, name: str) -> Function:
+        if name != "tanh":
+            return super().function(name)
+        return Function(lambda a: np.clip(a * (27 + a * a) / (27 + 9 * a * a), -1, 1), FUNCTIONS["tanh"].slope)
+
+
+class SlopeOfTheArgument(Loops):
+    """The derivative of an activation is written for its value and is given its argument: ``1 - a²``."""
+
+    def function(self, name: str) -> Function:
+        right = super().function(name)
+        return Function(right.value, lambda a, v: right.slope(a, a))
+
+
+class ProductsInTf32(Loops):
+    """Products see float32 numbers with 10 bits after the point: TF32, which GPUs offer for speed."""
+
+    def product(self, x: Array, M: Array) -> Array:
+        return super().product(_to_tf32(x), _to_tf32(M))
+
+
+class InputsUnchecked(Loops):
+    """Nothing is checked: sizes that do not fit are broadcast, unknown attributes have no effect."""
+
+    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+        return attributes
+
+
+class TypesUnchecked(Loops):
+    """Inputs of another type are converted without a word."""
+
+    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+        floats = {name: array for name, array in inputs.items() if name not in ("lengths", "mask")}
+        alike = {name: array.astype(inputs["x"].dtype) for name, array in floats.items() if array.dtype != np.int64}
+        return super().admit(operation, {**inputs, **alike}, attributes)
+
+
+class AttributesUnchecked(Loops):
+    """Attributes that the operation does not have are dropped without a word."""
+
+    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+        return super().admit(operation, inputs, {k: v for k, v in attributes.items() if k != "no_such_attribute"})
+
+
+class ResultInFloat64(Loops):
+    """Results come in float64, whatever the type of the inputs."""
+
+    def returned(self, array: Array, dtype: np.dtype[np.generic]) -> Array:
+        return array.astype(np.float64)
+
+
+class ComputedInFloat32(Loops):
+    """float64 is computed in float32, as JAX does unless told otherwise."""
+
+    def working(self, dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
+        return np.dtype(np.float32)
+
+
+class GradientOfTheFirstSequence(Loops):
+    """A parameter's gradient is that of the batch's first sequence, not the sum over all."""
+
+    def counted(self, da: Array) -> Array:
+        first = np.zeros_like(da)
+        first[:1] = da[:1]
+        return first
+
+
+class GradientAveraged(Loops):
+    """A parameter's gradient is the mean over the batch, not the sum."""
+
+    def counted(self, da: Array) -> Array:
+        return da / max(len(da), 1)
+
+
+def _to_tf32(array: Array) -> Array:
+    if array.dtype != np.float32:
+        return array
+    bits = np.ascontiguousarray(array).view(np.uint32)
+    return ((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
+STEP_FAULTS: tuple[type[Loops], ...] = (
+    RecurrentWeightsTransposed,
+    BiasDropped,
+    BiasDoubled,
+    StateBeforeIgnored,
+    LogisticHard,
+    TanhApproximated,
+    SlopeOfTheArgument,
+    ProductsInTf32,
+    InputsUnchecked,
+    TypesUnchecked,
+    AttributesUnchecked,
+    ResultInFloat64,
+    GradientOfTheFirstSequence,
+    GradientAveraged,
+)
+"""Planted into every family's cell."""

@@ -1,0 +1,54 @@
+"""Faults that no single call shows: what was prepared for some parameters is used again where it should not be."""
+
+# ruff: noqa: D102  (a fault's class says what is wrong; the method is one of the loops')
+from __future__ import annotations
+
+import numpy as np
+
+from rnnspec.conformance.faults.functions import Array
+from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops
+
+
+class Remembering(Loops):
+    """Prepares something once for each set of parameters, and recognises the set by its numbers."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self._parameters: tuple[bytes, ...] = ()
+        self._attributes: dict[tuple[bytes, ...], Attributes] = {}
+        self._valid: dict[tuple[tuple[bytes, ...], int], Array] = {}
+        self._inputs: dict[tuple[tuple[bytes, ...], tuple[int, ...]], Array] = {}
+
+    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+        """Take note of the call's parameters."""
+        given = super().admit(operation, inputs, attributes)
+        self._parameters = tuple(inputs[name].tobytes() for name in ("W", "R", "b", "P", "b_rn") if name in inputs)
+        return given
+
+
+class AttributesOfTheFirstCall(Remembering):
+    """The attributes of the first call with some parameters hold for all later ones."""
+
+    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+        given = super().admit(operation, inputs, attributes)
+        return self._attributes.setdefault(self._parameters, given)
+
+
+class LengthsOfTheFirstCall(Remembering):
+    """The lengths of the first call with some parameters hold for all later ones of as many steps and no more rows."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        valid = super().valid_steps(x, lengths, mask, a)
+        kept = self._valid.setdefault((self._parameters, x.shape[1]), valid)
+        return kept[: len(x)] if len(kept) >= len(x) else valid
+
+
+class InputOfTheFirstCall(Remembering):
+    """What the first call with some parameters made of its input is used for all later ones of the same shape."""
+
+    def cleaned(self, x: Array, valid: Array) -> Array:
+        return self._inputs.setdefault((self._parameters, x.shape), np.array(super().cleaned(x, valid)))
+
+
+REMEMBERING_FAULTS: tuple[type[Loops], ...] = (AttributesOfTheFirstCall, LengthsOfTheFirstCall, InputOfTheFirstCall)
+"""Planted into every family's layer."""

@@ -1,0 +1,283 @@
+"""Faults of running a cell over sequences, whatever the cell: planted into every family's layer."""
+
+# ruff: noqa: D102  (a fault's class says what is wrong; the method is one of the loops')
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rnnspec.conformance.faults.functions import Array
+from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops
+
+
+class ReverseNotFlippedBack(Loops):
+    """In reverse, outputs stand in the order in which they were computed, as of Keras's ``go_backwards``."""
+
+    def place(self, t: int, steps: int, a: Attributes) -> int:
+        return t if a["direction"] == "forward" else steps - 1 - t
+
+
+class ReverseIgnored(Loops):
+    """Every layer reads forward."""
+
+    def reading_order(self, steps: int, a: Attributes) -> list[int]:
+        return list(range(steps))
+
+
+class ReverseOverThePadding(Loops):
+    """In reverse, the padding is read first: the state that meets the last valid step is not the initial one."""
+
+    def carried(self, after: Arrays, before: Arrays, valid: Array, a: Attributes) -> Arrays:
+        everywhere = np.ones_like(valid)
+        return super().carried(after, before, valid if a["direction"] == "forward" else everywhere, a)
+
+
+class MaskNotReversed(Loops):
+    """In reverse, the input is flipped and the mask is not."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        valid = super().valid_steps(x, lengths, mask, a)
+        return valid if a["direction"] == "forward" else valid[:, ::-1]
+
+
+class FinalStateAtTheEnd(Loops):
+    """The final state is the output at the last step of the array, also where padding or a reverse reading ends it."""
+
+    def final(self, states: Arrays, y: Array, valid: Array) -> Arrays:
+        return {**states, "h": y[:, -1]} if y.shape[1] else states
+
+
+class PaddingReachesTheState(Loops):
+    """Steps that are taken out give no output, but the state runs on through them."""
+
+    def carried(self, after: Arrays, before: Arrays, valid: Array, a: Attributes) -> Arrays:
+        return {state: after[state] for state in self.states}
+
+
+class PaddingRepeatsTheOutput(Loops):
+    """The output of a step that is taken out is the last one before it, as of Keras by default, not 0."""
+
+    def shown(self, after: Arrays, carried: Arrays, valid: Array) -> Array:
+        return carried["h"]
+
+
+class PaddingShowsAnOutput(Loops):
+    """Steps that are taken out have the output that they would have were they valid."""
+
+    def shown(self, after: Arrays, carried: Arrays, valid: Array) -> Array:
+        return after["h"]
+
+
+class LengthsIgnored(Loops):
+    """All sequences have full length."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        return super().valid_steps(x, None, mask, a)
+
+
+class LengthsOneShort(Loops):
+    """The last valid step of a sequence is left out."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        return super().valid_steps(x, None if lengths is None else np.maximum(lengths - 1, 0), mask, a)
+
+
+class MaskIgnored(Loops):
+    """The mask has no effect."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        return super().valid_steps(x, lengths, None, a)
+
+
+class MaskInverted(Loops):
+    """True marks the padding."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        return super().valid_steps(x, lengths, None if mask is None else ~mask, a)
+
+
+class MaskTakenForItsLength(Loops):
+    """A mask is read as a length, the number of its valid steps, wherever they stand."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        return super().valid_steps(x, lengths if mask is None else mask.sum(axis=1), None, a)
+
+
+class PaddingTimesZero(Loops):
+    """The padding is multiplied by 0, which leaves NaN as it is."""
+
+    def cleaned(self, x: Array, valid: Array) -> Array:
+        return np.asarray(x * valid[:, :, np.newaxis].astype(x.dtype))
+
+
+class StateBlendedByTheMask(Loops):
+    """The state passes by as ``m h + (1 - m) h_prev``, and nothing keeps NaN in the padding out of h."""
+
+    def cleaned(self, x: Array, valid: Array) -> Array:
+        return x
+
+    def carried(self, after: Arrays, before: Arrays, valid: Array, a: Attributes) -> Arrays:
+        m = valid.astype(before["h"].dtype)
+        return {state: m * after[state] + (1 - m) * before[state] for state in self.states}
+
+
+class TimeAndBatchConfused(Loops):
+    """Time-major memory is read as batch-major."""
+
+    def cleaned(self, x: Array, valid: Array) -> Array:
+        batch, steps, features = x.shape
+        return super().cleaned(x.reshape(steps, batch, features).swapaxes(0, 1), valid)
+
+
+class InitialStateIgnored(Loops):
+    """The state begins at zero, whatever was given."""
+
+    def begin(self, given: Arrays) -> Arrays:
+        return {**given, "h": np.zeros_like(given["h"])}
+
+
+class InitialStateOfTheFirstSequence(Loops):
+    """Every sequence begins with the first one's state."""
+
+    def begin(self, given: Arrays) -> Arrays:
+        return {state: np.broadcast_to(array[:1], array.shape) for state, array in given.items()}
+
+
+class StateOfTheNeighbour(Loops):
+    """Each sequence goes on with the state of the one before it in the batch."""
+
+    def carried(self, after: Arrays, before: Arrays, valid: Array, a: Attributes) -> Arrays:
+        return {k: np.roll(state, 1, axis=0) for k, state in super().carried(after, before, valid, a).items()}
+
+
+class StateInFloat16(Loops):
+    """Between steps the state is kept in float16."""
+
+    def carried(self, after: Arrays, before: Arrays, valid: Array, a: Attributes) -> Arrays:
+        carried = super().carried(after, before, valid, a)
+        return {**carried, "h": carried["h"].astype(np.float16).astype(carried["h"].dtype)}
+
+
+class LengthsCutOff(Loops):
+    """Lengths beyond the sequence, or below 0, are cut off without a word."""
+
+    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+        if "lengths" in inputs:
+            inputs = {**inputs, "lengths": np.clip(inputs["lengths"], 0, inputs["x"].shape[1])}
+        return super().admit(operation, inputs, attributes)
+
+
+class LengthsBesideAMask(Loops):
+    """Where lengths and a mask are given, the lengths have no effect."""
+
+    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+        left = {name: array for name, array in inputs.items() if name != "lengths" or "mask" not in inputs}
+        return super().admit(operation, left, attributes)
+
+
+class GradientStopsAtTheLastStep(Loops):
+    """Nothing flows from a step back to the one before it."""
+
+    def handed_back(self, dbefore: Arrays, t: int, a: Attributes) -> Arrays:
+        return {state: np.zeros_like(d) for state, d in dbefore.items()}
+
+
+class GradientTruncated(Loops):
+    """Nothing flows from step t + 1 back to step t where t + 1 is a multiple of 4: truncated without being asked."""
+
+    def handed_back(self, dbefore: Arrays, t: int, a: Attributes) -> Arrays:
+        return {state: np.zeros_like(d) if t and t % 4 == 0 else d for state, d in dbefore.items()}
+
+
+class GradientClipped(Loops):
+    """What flows back through time is clipped to ±1 without being asked."""
+
+    def handed_back(self, dbefore: Arrays, t: int, a: Attributes) -> Arrays:
+        return {state: np.clip(d, -1, 1) for state, d in dbefore.items()}
+
+
+class GradientMissesTheInitialState(Loops):
+    """The gradient of the initial state is zero."""
+
+    def initial_gradient(self, dstates: Arrays) -> Arrays:
+        return {state: np.zeros_like(d) for state, d in dstates.items()}
+
+
+class GradientMissesTheFinalState(Loops):
+    """The gradient of the final state is left out: only outputs count."""
+
+    def final_gradient(self, dfinal: Arrays) -> Arrays:
+        return {state: np.zeros_like(d) for state, d in dfinal.items()}
+
+
+class GradientForgetsAStep(Loops):
+    """A parameter's gradient leaves out the step that was read first."""
+
+    def accumulated(self, dp: Sequence[Arrays], p: Arrays) -> Arrays:
+        return super().accumulated(dp[:-1], p)
+
+
+class GradientCountsAStepTwice(Loops):
+    """A parameter's gradient counts the step that was read last twice."""
+
+    def accumulated(self, dp: Sequence[Arrays], p: Arrays) -> Arrays:
+        return super().accumulated([*dp[:1], *dp], p)
+
+
+class GradientStopsAtThePadding(Loops):
+    """Steps that are taken out do not pass the gradient by."""
+
+    def passed_back(self, dbefore: Arrays, dafter: Arrays, valid: Array) -> Arrays:
+        return {state: np.where(valid, d, d.dtype.type(0)) for state, d in dbefore.items()}
+
+
+class GradientOfThePadding(Loops):
+    """The gradient of outputs in the padding, which are always 0, reaches the state."""
+
+    def arrived(self, dstates: Arrays, dy: Array, valid: Array) -> Arrays:
+        return super().arrived(dstates, dy, np.ones_like(valid))
+
+
+class GradientNotFlippedBack(Loops):
+    """In reverse, the input's gradient stands in the order of reading."""
+
+    def gradient_place(self, t: int, steps: int, a: Attributes) -> int:
+        return t if a["direction"] == "forward" else steps - 1 - t
+
+
+LAYER_FAULTS: tuple[type[Loops], ...] = (
+    ReverseNotFlippedBack,
+    ReverseIgnored,
+    ReverseOverThePadding,
+    MaskNotReversed,
+    FinalStateAtTheEnd,
+    PaddingReachesTheState,
+    PaddingRepeatsTheOutput,
+    PaddingShowsAnOutput,
+    LengthsIgnored,
+    LengthsOneShort,
+    MaskIgnored,
+    MaskInverted,
+    MaskTakenForItsLength,
+    PaddingTimesZero,
+    StateBlendedByTheMask,
+    TimeAndBatchConfused,
+    InitialStateIgnored,
+    InitialStateOfTheFirstSequence,
+    StateOfTheNeighbour,
+    StateInFloat16,
+    LengthsCutOff,
+    LengthsBesideAMask,
+    GradientStopsAtTheLastStep,
+    GradientTruncated,
+    GradientClipped,
+    GradientMissesTheInitialState,
+    GradientMissesTheFinalState,
+    GradientForgetsAStep,
+    GradientCountsAStepTwice,
+    GradientStopsAtThePadding,
+    GradientOfThePadding,
+    GradientNotFlippedBack,
+)
+"""Planted into every family's layer."""

@@ -1,0 +1,135 @@
+"""Right implementations written in other ways: no check may ever reject one."""
+
+# ruff: noqa: D102  (a variant's class says what it does differently; the method is one of the loops')
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnspec.conformance.faults.functions import FUNCTIONS, Array, Function, logistic_by_tanh
+from rnnspec.conformance.faults.gru_loops import GruLoops
+from rnnspec.conformance.faults.loops import Attributes, Loops
+from rnnspec.conformance.faults.lstm_loops import LstmLoops
+from rnnspec.conformance.faults.rnn_loops import RnnLoops
+
+LOOPS: dict[str, type[Loops]] = {"rnn": RnnLoops, "lstm": LstmLoops, "gru": GruLoops}
+"""The right loops of each family."""
+
+
+class Plain(Loops):
+    """The loops as they are; two-byte floats are computed in float32 and rounded once, at the end."""
+
+
+class ConcatenatedWeights(Loops):
+    """``[W R] [x; h]`` in one product."""
+
+    def argument(self, x: Array, h: Array, W: Array, R: Array, b: Array) -> Array:
+        return self.product(np.concatenate([x, h], axis=1), np.concatenate([W, R], axis=1)) + b
+
+
+class RoundedAfterEachOperation(Loops):
+    """Everything is computed in the inputs' type: each product and each sum of two numbers is rounded to it."""
+
+    def working(self, dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
+        return dtype
+
+    def product(self, x: Array, M: Array) -> Array:
+        result = np.zeros((x.shape[0], M.shape[0]), x.dtype)
+        for k in range(x.shape[1]):
+            result += x[:, k, np.newaxis] * M[:, k]
+        return result
+
+    def batch_sum(self, array: Array) -> Array:
+        return self.total([np.zeros_like(array[0]) if len(array) else np.zeros(array.shape[1:], array.dtype), *array])
+
+
+class ProductsInFloat32(RoundedAfterEachOperation):
+    """Everything is computed in the inputs' type, but products and sums of many numbers are rounded to it once."""
+
+    def product(self, x: Array, M: Array) -> Array:
+        wider = super(RoundedAfterEachOperation, self).working(x.dtype)
+        return np.asarray((x.astype(wider) @ M.T.astype(wider)).astype(x.dtype))
+
+    def batch_sum(self, array: Array) -> Array:
+        wider = super(RoundedAfterEachOperation, self).working(array.dtype)
+        return np.asarray(array.astype(wider).sum(axis=0).astype(array.dtype))
+
+
+class LogisticByTanh(Loops):
+    """The logistic is ``0.5 tanh(0.5 a) + 0.5``."""
+
+    def function(self, name: str) -> Function:
+        return Function(logistic_by_tanh, FUNCTIONS[name].slope) if name == "logistic" else super().function(name)
+
+
+class RoundedLogisticByTanh(LogisticByTanh, RoundedAfterEachOperation):
+    """The logistic is ``0.5 tanh(0.5 a) + 0.5``, and everything is computed in the inputs' type."""
+
+
+class OtherOrder(Loops):
+    """Features, gates, sequences and steps are added up from the last to the first."""
+
+    def product(self, x: Array, M: Array) -> Array:
+        return super().product(x[:, ::-1], M[:, ::-1])
+
+    def total(self, parts: Sequence[Array]) -> Array:
+        return super().total(parts[::-1])
+
+    def batch_sum(self, array: Array) -> Array:
+        return super().batch_sum(array[::-1])
+
+
+class MixedByDifference(GruLoops):
+    """The update is ``n + z (h - n)``, or ``h + z (n - h)``."""
+
+    def mixed(self, z: Array, n: Array, h_prev: Array, a: Attributes) -> Array:
+        return np.asarray(n + z * (h_prev - n) if self.keeps(a) else h_prev + z * (n - h_prev))
+
+
+class RoundedMixedByDifference(MixedByDifference, RoundedAfterEachOperation):
+    """The update is ``n + z (h - n)``, or ``h + z (n - h)``, and everything is computed in the inputs' type."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A right implementation of a family, and how it is written."""
+
+    name: str
+    family: str
+    about: str
+    implementation: type[Loops]
+
+    @property
+    def operations(self) -> tuple[str, str]:
+        """The cell and the layer."""
+        return f"{self.family}_cell", self.family
+
+
+_GENERAL: dict[str, type[Loops]] = {
+    "plain": Plain,
+    "concatenated-weights": ConcatenatedWeights,
+    "rounded-after-each-operation": RoundedAfterEachOperation,
+    "products-in-float32": ProductsInFloat32,
+    "logistic-by-tanh": LogisticByTanh,
+    "rounded-logistic-by-tanh": RoundedLogisticByTanh,
+    "other-order": OtherOrder,
+}
+_OWN: dict[str, dict[str, type[Loops]]] = {
+    "gru": {"mixed-by-difference": MixedByDifference, "rounded-mixed-by-difference": RoundedMixedByDifference},
+}
+
+
+def _variant(family: str, name: str, differently: type[Loops]) -> Variant:
+    loops = LOOPS[family]
+    whole = differently if issubclass(differently, loops) else type(differently.__name__, (differently, loops), {})
+    return Variant(f"{family}-{name}", family, differently.__doc__ or "", whole)
+
+
+VARIANTS: tuple[Variant, ...] = tuple(
+    _variant(family, name, differently)
+    for family in LOOPS
+    for name, differently in (*_GENERAL.items(), *_OWN.get(family, {}).items())
+)
+"""Every right variant of every family; names are unique."""

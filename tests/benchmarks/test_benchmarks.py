@@ -1,0 +1,49 @@
+"""The report is written, whole, from the smallest measurements; what the figures are is no matter here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from rnnspec.conformance.benchmarks import calls
+from rnnspec.conformance.benchmarks.measuring import Effort, Row
+from rnnspec.conformance.benchmarks.report import write_performance
+
+TINY = Effort(repetitions=1, long_repetitions=1, rounds=1, cases=24, examples=1, profiles=(), validations=1)
+
+
+@pytest.fixture(autouse=True)
+def small_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "SIZES", {"B": 2, "T": 3, "D": 4, "H": 5, "S": 5})
+
+
+def test_report_is_written(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    report, figures = tmp_path / "performance.md", tmp_path / "performance.json"
+    write_performance(report, figures, TINY, Console(quiet=True))
+    text = report.read_text()
+    sections = json.loads(figures.read_text())["sections"]
+    assert len(sections) == 4
+    for section in sections:
+        assert f"## {section['title']}\n" in text
+        assert section["rows"]
+        assert all(row["value"] > 0 and row["name"] in text for row in section["rows"])
+
+
+def test_without_torch_its_rows_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rnnspec.conformance.benchmarks.against_torch", None)
+    write_performance(tmp_path / "performance.md", None, TINY, Console(quiet=True))
+    text = (tmp_path / "performance.md").read_text()
+    assert "## Checked cases" in text
+    assert "Left out. All rows about torch" in text
+
+
+@pytest.mark.parametrize(
+    ("target", "at_least", "met"), [(None, False, None), (3.0, False, True), (1.0, False, False), (3.0, True, False)]
+)
+def test_target(target: float | None, at_least: bool, met: bool | None) -> None:
+    assert Row("rows", 2.0, "×", target=target, at_least=at_least).met is met

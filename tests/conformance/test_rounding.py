@@ -1,0 +1,394 @@
+"""Arrays of several versions: the first is NumPy's own, the others move by what rounding may do and by no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnspec.conformance.judge.rounding import RUNS, Noise, Rounded
+
+U = 2.0**-10
+SMALLEST = 2.0**-126
+
+
+def noise(seed: int = 0) -> Noise:
+    return Noise(U, SMALLEST, seed)
+
+
+def exactly(array: Any, seed: int = 0) -> Rounded:
+    return Rounded.exactly(np.asarray(array, np.float64), noise(seed))
+
+
+def numbers(*shape: int, seed: int = 0) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def moved(result: Rounded) -> np.ndarray[Any, Any]:
+    """How far the perturbed versions lie from the exact one."""
+    versions = result.versions()
+    return np.abs(versions[1:] - versions[0])
+
+
+# The exact version.
+
+UNARY: dict[str, Callable[[Any], Any]] = {
+    "negative": np.negative,
+    "positive": np.positive,
+    "absolute": np.absolute,
+    "sign": np.sign,
+    "tanh": np.tanh,
+    "exp": lambda a: np.exp(np.minimum(a, 2.0)),
+    "expm1": lambda a: np.expm1(np.minimum(a, 2.0)),
+    "log": lambda a: np.log(abs(a) + 0.5),
+    "log1p": lambda a: np.log1p(abs(a)),
+    "sqrt": lambda a: np.sqrt(abs(a)),
+    "square": lambda a: np.square(np.tanh(a)),
+    "reciprocal": lambda a: np.reciprocal(abs(a) + 0.5),
+    "power": lambda a: np.power(abs(a) + 0.5, 1.5),
+    "** 2": lambda a: np.tanh(a) ** 2,
+    "transpose": lambda a: a.T.copy().T,
+    "order of axes": lambda a: a.transpose(1, 2, 0).transpose(2, 0, 1),
+    "slices": lambda a: np.concatenate([a[:, 2:], a[:, :2]], axis=1),
+    "steps backwards": lambda a: a[::-1, :, ::-1],
+    "rows": lambda a: a[np.array([1, 0])],
+    "one entry": lambda a: a[0] + a[:, 1:2],
+    "mask": lambda a: a * a[:, :, 0][:, :, np.newaxis],
+    "reshape": lambda a: a.reshape(-1).reshape((2, 3, 4)),
+    "sum": lambda a: a / (1 + abs(a).sum()),
+    "sum of an axis": lambda a: a - np.sum(a, axis=1)[:, np.newaxis],
+    "sum of the last axis": lambda a: a - a.sum(axis=-1)[..., np.newaxis],
+    "zeros": lambda a: np.zeros_like(a) + a,
+    "ones": lambda a: a * np.ones_like(a[0]),
+    "zeros of a shape": lambda a: a + np.zeros_like(a, shape=(3, 4)),
+    "plain array of fewer axes": lambda a: a * np.arange(4.0) - np.arange(3.0)[:, np.newaxis],
+    "plain array first": lambda a: np.arange(1.0, 5.0) - a,
+    "plain array of more axes": lambda a: a[0] * np.arange(24.0).reshape(2, 3, 4) / 24,
+    "plain mask": lambda a: np.where(np.arange(4) % 2 == 0, a, 0.25),
+    "where of a comparison": lambda a: np.where(a > 0.1, a, -2 * a),
+    "where of both comparisons": lambda a: np.where(np.logical_and(a > -1, np.logical_not(a >= 1)), a, 0),
+    "where of fewer axes": lambda a: np.where(a[0] <= 0.3, a, a[1]),
+    "scalar of its own": lambda a: a * a[0, 0, 0],
+    "stack": lambda a: np.stack([a[0], a[1]]),
+    "stack at the end": lambda a: np.stack([a[..., k] for k in range(4)], axis=-1),
+    "in place": lambda a: _in_place(a),
+    "out of a view": lambda a: _out(a),
+    "items set": lambda a: _items_set(a),
+}
+BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": lambda a, b: a / (abs(b) + 0.5),
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "fewer axes": lambda a, b: a + b[0],
+    "fewer axes first": lambda a, b: b[0, 0] * a,
+    "ones in the shape": lambda a, b: a[:, :1] * b[:, :, :1],
+    "where less": lambda a, b: np.where(a < b, a, b),
+    "matmul": lambda a, b: (a[0] @ b[0].T) @ b,
+    "matmul of a stack": lambda a, b: a @ (b.transpose(0, 2, 1) @ a),
+    "matmul with plain": lambda a, b: a @ (np.eye(4) + 0.125) + (np.ones((3, 3)) @ b[1]),
+    "matmul into": lambda a, b: _matmul_into(a, b),
+    "tensordot": lambda a, b: np.tensordot(a, b[0, :, :1], axes=((1,), (0,))).transpose(0, 2, 1) + b,
+    "tensordot of two axes": lambda a, b: b * np.tensordot(a, b, axes=((0, 2), (0, 2)))[0, 1],
+    "concatenate": lambda a, b: np.concatenate((a[:1], b[1:])),
+}
+
+
+def _in_place(a: Any) -> Any:
+    b = a.copy()
+    b += 1
+    b *= a[1]
+    b[:, 1] -= a[:, 0]
+    rows = b[1:]
+    rows /= 3
+    return b
+
+
+def _out(a: Any) -> Any:
+    b = np.empty_like(a)
+    b[:] = 0.5
+    np.multiply(a[0], 0.5, out=b[0])
+    view = b[1].T
+    np.tanh(a[1].T, out=view)
+    np.negative(a[:, 0], out=b[:, 0])
+    return b
+
+
+def _items_set(a: Any) -> Any:
+    b = np.zeros_like(a)
+    b[0] = a[1]
+    b[1, 1:] = a[0, 0]
+    b[1, 0, 2] = 7
+    b[:, 0, 1] = np.array([0.25, 0.75])
+    b[np.array([True, False])] = a[1, 2]
+    return b
+
+
+def _matmul_into(a: Any, b: Any) -> Any:
+    c = np.empty_like(a)
+    np.matmul(a[0], b[0].T @ b[0], out=c[0])
+    np.matmul(a[1], b[1].T @ b[0], out=c[1])
+    return c
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_exact_version_of_one_operand(name: str) -> None:
+    a = numbers(2, 3, 4)
+    plain, rounded = UNARY[name](a.copy()), UNARY[name](exactly(a))
+    assert isinstance(rounded, Rounded)
+    assert rounded.shape == plain.shape
+    np.testing.assert_array_equal(rounded.versions()[0], plain, strict=True)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_exact_version_of_two_operands(name: str) -> None:
+    a, b = numbers(2, 3, 4), numbers(2, 3, 4, seed=1)
+    source = noise()
+    rounded = BINARY[name](Rounded.exactly(a, source), Rounded.exactly(b, source))
+    plain = BINARY[name](a, b)
+    assert rounded.shape == plain.shape
+    np.testing.assert_array_equal(rounded.versions()[0], plain, strict=True)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_exact_version_of_random_expressions(seed: int) -> None:
+    inputs = [numbers(2, 3, 4, seed=seed + k) for k in range(3)]
+    source = noise(seed)
+    wrapped = [Rounded.exactly(array, source) for array in inputs]
+
+    def compute(arrays: list[Any]) -> list[Any]:
+        """Twelve random operations, each on what the ones before gave; the same for equal seeds."""
+        rng = np.random.default_rng(seed)
+        pool = list(arrays)
+        for _ in range(12):
+            if rng.random() < 0.6:
+                result = UNARY[str(rng.choice(list(UNARY)))](pool[rng.integers(len(pool))])
+            else:
+                one, other = rng.integers(len(pool), size=2)
+                result = BINARY[str(rng.choice(list(BINARY)))](pool[one], pool[other])
+            pool.append(np.tanh(result))  # of order 1 again
+        return pool
+
+    for plain, rounded in zip(compute(inputs), compute(wrapped), strict=True):
+        np.testing.assert_array_equal(rounded.versions()[0], plain, strict=True)
+
+
+def test_inputs_are_not_written_to() -> None:
+    a = numbers(2, 3, 4)
+    a.flags.writeable = False
+    for compute in UNARY.values():
+        compute(exactly(a))
+
+
+def test_attributes_of_one_version() -> None:
+    array = exactly(np.zeros((2, 3, 4))) + 1
+    assert (array.shape, array.ndim, array.size, len(array)) == ((2, 3, 4), 3, 24, 2)
+    assert array.T.shape == (4, 3, 2)
+    assert array.dtype == np.float64
+    assert (array > 0).dtype == np.bool_
+    assert array.astype(np.float32).dtype == np.float64
+    assert array.versions().shape == (RUNS, 2, 3, 4)
+
+
+# How far the others move.
+
+ONCE: dict[str, Callable[[Any], Any]] = {
+    "add": lambda a: a + 0.3,
+    "subtract": lambda a: 0.3 - a,
+    "multiply": lambda a: a * 0.3,
+    "divide": lambda a: a / 0.3,
+    "square": np.square,
+    "sqrt": lambda a: np.sqrt(abs(a)),
+    "reciprocal": np.reciprocal,
+}
+TRANSCENDENTAL: dict[str, Callable[[Any], Any]] = {
+    "tanh": np.tanh,
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "log": lambda a: np.log(abs(a)),
+    "log1p": lambda a: np.log1p(abs(a)),
+    "power": lambda a: np.power(abs(a), 0.3),
+}
+EXACT: dict[str, Callable[[Any], Any]] = {
+    "negative": np.negative,
+    "absolute": np.absolute,
+    "maximum": lambda a: np.maximum(a, 0.3),
+    "minimum": lambda a: np.minimum(a, 0.3),
+    "sign": np.sign,
+    "times two": lambda a: a * 2,
+    "times a half": lambda a: 0.5 * a,
+    "times minus four": lambda a: a * -4.0,
+    "times one": lambda a: np.multiply(a, 1),
+    "slice": lambda a: a[1:, ::2],
+    "transpose": lambda a: a.T,
+    "reshape": lambda a: a.reshape(-1),
+    "copy": lambda a: a.copy(),
+    "where of a plain mask": lambda a: np.where(np.arange(50) % 2 == 0, a, 0),
+    "stack": lambda a: np.stack([a, a]),
+    "concatenate": lambda a: np.concatenate([a, a], axis=1),
+    "zeros": np.zeros_like,
+    "ones": np.ones_like,
+}
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_rounded_once_moves_by_one_unit(name: str) -> None:
+    result = ONCE[name](exactly(numbers(40, 50)))
+    np.testing.assert_allclose(moved(result), np.broadcast_to(U * abs(result.versions()[0]), (6, 40, 50)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", TRANSCENDENTAL)
+def test_transcendental_moves_by_four_units(name: str) -> None:
+    result = TRANSCENDENTAL[name](exactly(numbers(40, 50)))
+    np.testing.assert_allclose(
+        moved(result), np.broadcast_to(4 * U * abs(result.versions()[0]), (6, 40, 50)), rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_operations_move_nothing(name: str) -> None:
+    assert moved(EXACT[name](exactly(numbers(40, 50)))).max() == 0
+
+
+@pytest.mark.parametrize("length", [1, 2, 9, 100])
+def test_a_product_of_matrices_moves_by_the_root_of_its_length(length: int) -> None:
+    a, b = numbers(4, length), numbers(length, 5, seed=1)
+    size = U * length**0.5 * (abs(a) @ abs(b))
+    source = noise()
+    for result in (
+        Rounded.exactly(a, source) @ Rounded.exactly(b, source),
+        a @ Rounded.exactly(b, source),
+        Rounded.exactly(a, source) @ b,
+        np.tensordot(Rounded.exactly(a, source), Rounded.exactly(b, source), axes=((1,), (0,))),
+        np.tensordot(Rounded.exactly(a.T, source), Rounded.exactly(b, source), axes=((0,), (0,))),
+    ):
+        np.testing.assert_allclose(moved(result), np.broadcast_to(size, (6, 4, 5)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("axis", "length"), [(None, 60), (0, 3), (-1, 5), ((0, 2), 15)])
+def test_a_sum_moves_by_the_root_of_its_length(axis: Any, length: int) -> None:
+    a = numbers(3, 4, 5)
+    result = np.sum(exactly(a), axis=axis)
+    size = U * length**0.5 * np.sum(abs(a), axis=axis)
+    np.testing.assert_allclose(moved(result), np.broadcast_to(size, (6, *result.shape)), rtol=1e-6)
+
+
+def test_what_underflows_still_moves() -> None:
+    result = exactly([0.0, 1e-60]) * 0.3
+    np.testing.assert_allclose(moved(result), np.full((6, 2), U * SMALLEST), rtol=1e-9)
+
+
+def test_directions_are_balanced_and_differ_between_versions_and_elements() -> None:
+    result = exactly(np.ones((50, 60))) * 0.3
+    up = result.versions()[1:] > result.versions()[0]
+    assert 0.47 < up.mean() < 0.53
+    agreement = [(up[k] == up[m]).mean() for k in range(6) for m in range(k)]
+    assert min(agreement) > 0.45
+    assert max(agreement) < 0.55
+    again = Rounded.exactly(np.ones((50, 60)), result.noise) * 0.3
+    assert 0.45 < ((again.versions()[1:] > again.versions()[0]) == up).mean() < 0.55
+
+
+def test_many_more_directions_than_are_stored() -> None:
+    source = noise()
+    for size in (1 << 19, 1 << 19, 1 << 19, 3 << 19):
+        signs = source.signs((2, size // 2))
+        assert set(np.unique(signs)) == {-1.0, 1.0}
+
+
+def chain(seed: int) -> np.ndarray[Any, Any]:
+    a = exactly(numbers(4, 5), seed)
+    return (np.tanh(a @ a.T) * 0.3 + 0.1).sum(axis=0).versions()
+
+
+def test_the_same_seed_gives_the_same_versions() -> None:
+    np.testing.assert_array_equal(chain(3), chain(3))
+
+
+def test_another_seed_gives_others_around_the_same_exact_one() -> None:
+    one, other = chain(3), chain(4)
+    np.testing.assert_array_equal(one[0], other[0])
+    assert (one[1:] != other[1:]).any()
+
+
+def test_deviations_grow_through_what_amplifies_them() -> None:
+    a = exactly([0.3]) * 0.7
+    np.testing.assert_allclose(moved(a * 1024), 1024 * moved(a), rtol=1e-12)
+    cancelled = a - 0.2
+    assert (moved(cancelled) / abs(cancelled.versions()[0])).min() > 10 * U
+
+
+# Comparisons.
+
+
+@pytest.mark.parametrize("compare", [np.less, np.less_equal, np.greater, np.greater_equal])
+def test_a_comparison_far_from_its_threshold_is_decided_one_way(compare: np.ufunc) -> None:
+    a = exactly([-1.0, 0.9, 1.1, 3.0]) * 1.01
+    decided = compare(a, 1.0).versions()
+    np.testing.assert_array_equal(decided, np.broadcast_to(compare(a.versions()[0], 1.0), (RUNS, 4)))
+
+
+@pytest.mark.parametrize("compare", [np.less, np.less_equal, np.greater, np.greater_equal])
+@pytest.mark.parametrize("offset", [0.0, 0.5 * U, -0.5 * U])
+def test_a_comparison_near_its_threshold_goes_both_ways(compare: np.ufunc, offset: float) -> None:
+    a = exactly(np.full(5, 1 + offset)) * 3.0
+    decided = compare(a, 3.0).versions()
+    np.testing.assert_array_equal(decided[0], compare(a.versions()[0], 3.0))
+    assert decided[1:].any(axis=0).all()
+    assert not decided[1:].all(axis=0).any()
+
+
+def test_an_exact_number_on_its_threshold_goes_both_ways() -> None:
+    decided = (exactly([0.0, 1.0]) > 0).versions()
+    assert decided[1:, 0].any()
+    assert not decided[1:, 0].all()
+    assert decided[:, 1].all()
+
+
+def test_a_kink_widens_only_what_stands_on_it() -> None:
+    a = exactly([-2.0, 0.3, 2.0]) * (1 / 0.3) - 1.0
+    slope = np.where(a > 0, 1.0, 0.0)
+    np.testing.assert_array_equal(moved(slope).max(axis=0), [0.0, 1.0, 0.0])
+
+
+# What it does not know is refused.
+
+
+@pytest.mark.parametrize("ufunc", [np.sin, np.floor, np.equal, np.hypot, np.arctan2])
+def test_an_unknown_function_is_refused(ufunc: np.ufunc) -> None:
+    with pytest.raises(TypeError, match=ufunc.__name__):
+        ufunc(*[exactly([0.5])] * ufunc.nin)
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda a: np.add.reduce(a),
+        lambda a: np.linalg.norm(a),
+        lambda a: np.mean(a),
+        lambda a: np.add(a, 1, where=np.array([True, False])),
+        lambda a: np.add(a, 1, dtype=np.float32),
+    ],
+)
+def test_an_unknown_way_of_calling_is_refused(compute: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError):
+        compute(exactly([0.5, 0.25]))
+
+
+@pytest.mark.parametrize("length", [1, 3, RUNS])
+def test_a_product_with_a_vector_is_right_or_refused(length: int) -> None:
+    """A vector as long as there are versions must not be taken for the versions."""
+    v, m = numbers(length), numbers(length, length, seed=1)
+    source = noise()
+    for left, right in ((v, v), (m, v), (v, m)):
+        plain = left @ right
+        try:
+            result = Rounded.exactly(left, source) @ Rounded.exactly(right, source)
+        except TypeError:
+            continue
+        assert result.shape == plain.shape
+        np.testing.assert_allclose(result.versions()[0], plain, rtol=1e-12)

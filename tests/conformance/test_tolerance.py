@@ -1,0 +1,205 @@
+"""The computed tolerance: it covers what rounding does, and nothing that rounding does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from rnnspec.backends import Call
+from rnnspec.conformance.cases import RandomChoices, Scope, draw_case
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.judge.tolerance import KAPPA, Bounded, Expected, expect
+
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+Array = np.ndarray[Any, Any]
+
+
+@pytest.mark.parametrize(
+    ("name", "unit_roundoff", "smallest_normal", "largest"),
+    [
+        ("float16", 2.0**-11, 2.0**-14, 65504.0),
+        ("bfloat16", 2.0**-8, 2.0**-126, (2 - 2.0**-7) * 2.0**127),
+        ("float32", 2.0**-24, 2.0**-126, (2 - 2.0**-23) * 2.0**127),
+        ("float64", 2.0**-53, 2.0**-1022, float(np.finfo(np.float64).max)),
+    ],
+)
+def test_formats(name: str, unit_roundoff: float, smallest_normal: float, largest: float) -> None:
+    form = format_of(name)
+    assert (form.unit_roundoff, form.smallest_normal, form.largest) == (unit_roundoff, smallest_normal, largest)
+    assert form.dtype.name == form.name == name
+
+
+# Cells computed with every single operation rounded to the type, in an order of their own.
+
+
+def rounded_product(M: Array, v: Array) -> Array:
+    """``M @ v`` for each row v, one rounded product and one rounded sum at a time."""
+    total = np.zeros((v.shape[0], M.shape[0]), M.dtype)
+    for k in range(M.shape[1]):
+        total = total + v[:, k : k + 1] * M[np.newaxis, :, k]
+    return total
+
+
+def rounded_logistic(a: Array) -> Array:
+    one = a.dtype.type(1)
+    with np.errstate(over="ignore"):
+        return np.asarray(one / (one + np.exp(-a)))
+
+
+def rounded_lstm_cell(x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array) -> tuple[Array, Array]:
+    i, f, g, o = (rounded_product(W[k], x) + b[k] + rounded_product(R[k], h_prev) for k in range(4))
+    c = rounded_logistic(f) * c_prev + rounded_logistic(i) * np.tanh(g)
+    return rounded_logistic(o) * np.tanh(c), c
+
+
+def rounded_rnn_cell(x: Array, h_prev: Array, W: Array, R: Array, b: Array) -> tuple[Array]:
+    return (np.tanh(rounded_product(W[0], x) + b[0] + rounded_product(R[0], h_prev)),)
+
+
+CELLS = {"lstm_cell": rounded_lstm_cell, "rnn_cell": rounded_rnn_cell}
+
+
+def worst_ratio(name: str, dtype: str, computed_in: str, seed: int, scale: float) -> float:
+    rng = np.random.default_rng(seed)
+    gates = {"lstm_cell": 4, "rnn_cell": 1}[name]
+    shapes = {"x": (3, 6), "h_prev": (3, 5), "c_prev": (3, 5), "W": (gates, 5, 6), "R": (gates, 5, 5), "b": (gates, 5)}
+    if name == "rnn_cell":
+        del shapes["c_prev"]
+    # Numbers that even the coarser type holds exactly, so that both begin with the same ones.
+    coarser = max(dtype, computed_in, key=lambda one: format_of(one).unit_roundoff)
+    wanted = {key: (rng.normal(size=shape) * scale).astype(format_of(coarser).dtype) for key, shape in shapes.items()}
+    inputs = {key: array.astype(format_of(computed_in).dtype) for key, array in wanted.items()}
+    form = format_of(dtype)
+    expected = expect(Call(name, inputs, {} if name == "lstm_cell" else {"activation": "tanh"}), dtype, seed=seed)
+    got = CELLS[name](**inputs)
+    return max(
+        float(bounded.error_ratios(array, form.largest).max())
+        for bounded, array in zip(expected.outputs.values(), got, strict=True)
+    )
+
+
+@pytest.mark.parametrize("scale", [0.05, 0.5, 2.0])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CELLS)
+def test_covers_a_cell_that_rounds_every_operation(name: str, dtype: str, scale: float) -> None:
+    assert max(worst_ratio(name, dtype, dtype, seed, scale) for seed in range(40)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "computed_in"), [("float64", "float32"), ("float32", "float16"), ("float32", "bfloat16")]
+)
+def test_does_not_cover_a_cell_in_a_coarser_type(dtype: str, computed_in: str) -> None:
+    assert min(worst_ratio("lstm_cell", dtype, computed_in, seed, 0.5) for seed in range(10)) > 10
+
+
+@pytest.mark.parametrize("error", [0.01, -0.01])
+def test_does_not_cover_an_error_of_one_percent(error: float, make_case: Any) -> None:
+    case = make_case()
+    y = expect(case.call, "float32").outputs["y"]
+    assert y.error_ratios(y.value * (1 + error), format_of("float32").largest).max() > 100
+
+
+def test_the_bound_shrinks_with_the_type(make_case: Any) -> None:
+    case = make_case()
+    sizes = []
+    for dtype in ("bfloat16", "float16", "float32", "float64"):
+        expected = expect(case.call, dtype, case.cotangents)
+        parts = {**expected.outputs, **expected.gradients}
+        sizes.append({name: np.median(part.bound) / format_of(dtype).unit_roundoff for name, part in parts.items()})
+        assert all((part.bound > 0).all() for part in parts.values())
+    for name in sizes[-1]:
+        in_units = [size[name] for size in sizes]
+        assert max(in_units) < 10 * min(in_units)
+
+
+def test_the_bound_is_at_least_what_storing_the_result_costs(make_case: Any) -> None:
+    for bounded in expect(make_case().call, "float32").outputs.values():
+        assert (bounded.bound >= KAPPA * 2.0**-24 * abs(bounded.value)).all()
+
+
+def test_equal_calls_get_equal_results_and_bounds(make_case: Any) -> None:
+    case = make_case()
+    one, other, third = (expect(case.call, "float32", case.cotangents, seed) for seed in (5, 5, 6))
+    for name in one.gradients:
+        np.testing.assert_array_equal(one.gradients[name].bound, other.gradients[name].bound)
+        np.testing.assert_array_equal(one.gradients[name].value, third.gradients[name].value)
+    assert (one.gradients["W"].bound != third.gradients["W"].bound).any()
+
+
+def test_names_and_shapes_of_what_is_expected(make_case: Any) -> None:
+    case = make_case()
+    expected = expect(case.call, "float32", case.cotangents)
+    assert {name: bounded.value.shape for name, bounded in expected.outputs.items()} == {
+        "y": (3, 4, 5),
+        "h_n": (3, 5),
+        "c_n": (3, 5),
+    }
+    assert {name: g.value.shape for name, g in expected.gradients.items()} == {
+        name: array.shape for name, array in case.call.float_inputs.items()
+    }
+    assert expect(case.call, "float32").gradients == {}
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "lstm_cell"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_results_in_range_are_numbers_with_positive_bounds(name: str, dtype: str) -> None:
+    choices = RandomChoices(np.random.default_rng(3))
+    in_range = 0
+    for _ in range(40):
+        case = draw_case(choices, Scope(name, dtype))
+        expected = expect(case.call, dtype, case.cotangents)
+        if expected.in_range():
+            in_range += 1
+            parts = [*expected.outputs.values(), *expected.gradients.values()]
+            assert all(np.isfinite(part.value).all() and (part.bound > 0).all() for part in parts)
+    assert in_range > 20
+
+
+# From result and bound to error ratio.
+
+INF, NAN = np.inf, np.nan
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "got", "ratio"),
+    [
+        (1.0, 0.5, 1.0, 0.0),
+        (1.0, 0.5, 1.25, 0.5),
+        (1.0, 0.5, 0.5, 1.0),
+        (-1.0, 0.5, 1.0, 4.0),
+        (1.0, 0.5, NAN, INF),
+        (1.0, 0.5, INF, INF),
+        (1.0, INF, NAN, INF),
+        (1.0, NAN, 1.0, INF),
+        (99.0, 2.0, INF, 0.0),
+        (-99.0, 2.0, -INF, 0.0),
+        (99.0, 2.0, -INF, INF),
+        (90.0, 2.0, INF, INF),
+    ],
+)
+def test_error_ratio(value: float, bound: float, got: float, ratio: float) -> None:
+    bounded = Bounded(np.array([value]), np.array([bound]))
+    assert bounded.error_ratios(np.array([got]), largest=100.0)[0] == ratio
+
+
+def test_error_ratio_of_bfloat16() -> None:
+    bounded = Bounded(np.array([1.0]), np.array([0.5]))
+    assert bounded.error_ratios(np.array([1.25], ml_dtypes.bfloat16), largest=100.0)[0] == 0.5
+
+
+def test_in_range_leaves_room_to_spare() -> None:
+    form = format_of("float16")
+
+    def expected(value: float, bound: float, of_gradient: bool) -> Expected:
+        parts = {"y": Bounded(np.array([0.0, value]), np.array([0.0, bound]))}
+        return Expected({} if of_gradient else parts, parts if of_gradient else {}, form)
+
+    for of_gradient in (False, True):
+        assert expected(4000.0, 90.0, of_gradient).in_range()
+        assert not expected(-4100.0, 1.0, of_gradient).in_range()
+        assert not expected(NAN, 1.0, of_gradient).in_range()
+        assert not expected(1.0, NAN, of_gradient).in_range()
+    assert Expected({"y": Bounded(np.zeros((0, 3)), np.zeros((0, 3)))}, {}, form).in_range()

@@ -1,0 +1,275 @@
+"""`rnnspec validate` and the plugin, in processes of their own: exit status, JSON, what goes to pytest."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FAKES = '''\
+"""Backends, one for each verdict."""
+import os
+
+from rnnspec.backends import Unsupported
+from rnnspec.backends.numpy import NumpyBackend
+from rnnspec import reference
+
+print("{noise on import")
+
+
+class Wrong(NumpyBackend):
+    """Violates values, and with them everything that looks at outputs."""
+    name = "wrong"
+
+    @staticmethod
+    def rnn_cell(**call):
+        return (reference.rnn_cell(**call)[0] + 1,)
+
+
+class Noisy(NumpyBackend):
+    """Right, and talks all the time."""
+    name = "noisy"
+
+    def run(self, call):
+        print("{noise")
+        os.write(1, b"{louder noise\\n")
+        return super().run(call)
+
+
+class Crashing(NumpyBackend):
+    name = "crashing"
+
+    @staticmethod
+    def rnn_cell(**call):
+        raise OSError("out of paper [/red] [bold]")
+
+
+class Refusing(NumpyBackend):
+    name = "refusing"
+
+    @staticmethod
+    def rnn_cell(**call):
+        raise Unsupported("not on [weekdays]")
+
+    rnn_cell_vjp = rnn_cell
+
+
+class Partial(NumpyBackend):
+    name = "partial"
+    rnn_cell = None
+'''
+SUITE_FAULT = """\
+from rnnspec.backends.numpy import NumpyBackend
+import rnnspec.conformance.checks.check as check
+
+
+def broken(*_, **__):
+    raise ZeroDivisionError("a fault of the suite")
+
+
+check.expect = broken
+"""
+CHECKS = ["values", "gradients", "attributes", "batch", "bad_input"]
+
+
+@dataclass
+class Run:
+    """What a run of the command line left."""
+
+    status: int
+    stdout: str
+    stderr: str
+    json: Any
+
+
+@pytest.fixture(scope="module")
+def rnnspec(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
+    folder = tmp_path_factory.mktemp("validate")
+    (folder / "fakes_run.py").write_text(FAKES)
+    (folder / "fakes_suite.py").write_text(SUITE_FAULT)
+
+    def run(*arguments: str, command: str = "validate", cwd: Path | None = None) -> Run:
+        file = folder / "result.json"
+        file.unlink(missing_ok=True)
+        words = [command, *arguments, "--json", str(file)]
+        program = f"from rnnspec.conformance.cli import main; main({words!r}, prog_name='rnnspec')"
+        environment = {**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "200", "PYTHONWARNINGS": "error"}
+        environment.pop("PYTEST_ADDOPTS", None)
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=cwd or folder, env=environment, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        data = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        return Run(done.returncode, done.stdout, done.stderr, data)
+
+    return run
+
+
+ONE = ("--op", "rnn_cell", "--dtype", "float32")
+
+
+@pytest.fixture(scope="module")
+def every_verdict(rnnspec: Callable[..., Run], tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
+    repros = tmp_path_factory.mktemp("repros") / "new"
+    names = ["numpy", *(f"fakes_run:{name}" for name in ("Wrong", "Noisy", "Crashing", "Refusing", "Partial"))]
+    return rnnspec(*names, *ONE, "--repro-dir", str(repros)), repros
+
+
+def by_name(run: Run) -> dict[str, Any]:
+    return {backend["name"]: backend for backend in run.json["backends"]}
+
+
+def test_the_json_has_the_documented_structure(every_verdict: tuple[Run, Path]) -> None:
+    run, _ = every_verdict
+    assert set(run.json) == {"backends"}
+    assert len(run.json["backends"]) == 6
+    for backend in run.json["backends"]:
+        assert set(backend) == {"name", "verdict", "versions", "operations"}
+        assert "numpy" in backend["versions"]
+        (operation,) = backend["operations"]
+        assert set(operation) == {"name", "dtype", "device", "verdict", "checks"}
+        assert (operation["name"], operation["dtype"], operation["device"]) == ("rnn_cell", "float32", "cpu")
+        assert [check["id"] for check in operation["checks"]] == CHECKS
+        for check in operation["checks"]:
+            assert {
+                "id", "level", "verdict", "examples", "worst_error_ratio", "message", "repro",
+            } <= set(check)  # fmt: skip
+            assert check["level"] in ("MUST", "SHOULD")
+
+
+def test_verdicts_and_exit_status(every_verdict: tuple[Run, Path]) -> None:
+    run, _ = every_verdict
+    assert run.status == 1
+    verdicts = {name: backend["verdict"] for name, backend in by_name(run).items()}
+    assert verdicts == {
+        "numpy": "conforms",
+        "fakes_run:Wrong": "violates",
+        "fakes_run:Noisy": "conforms",
+        "fakes_run:Crashing": "crashed",
+        "fakes_run:Refusing": "refused",
+        "fakes_run:Partial": "not implemented",
+    }
+
+
+def test_messages_and_ratios(every_verdict: tuple[Run, Path]) -> None:
+    backends = by_name(every_verdict[0])
+    checks = {name: {c["id"]: c for c in b["operations"][0]["checks"]} for name, b in backends.items()}
+    right = checks["numpy"]["values"]
+    assert right["examples"] == 40
+    assert 0 < right["worst_error_ratio"] < 1
+    assert right["message"] == right["repro"] == ""
+    wrong = checks["fakes_run:Wrong"]["values"]
+    assert wrong["worst_error_ratio"] > 1
+    assert "expected" in wrong["message"]
+    assert "B=1 D=1 H=1" in wrong["message"]
+    assert checks["fakes_run:Wrong"]["gradients"]["verdict"] == "conforms"
+    assert "OSError: out of paper [/red] [bold]" in checks["fakes_run:Crashing"]["values"]["message"]
+    assert checks["fakes_run:Refusing"]["values"]["message"] == "not on [weekdays]"
+    assert checks["fakes_run:Partial"]["values"]["examples"] == 0
+
+
+def test_repros_are_written(every_verdict: tuple[Run, Path]) -> None:
+    run, folder = every_verdict
+    written = [c["repro"] for c in by_name(run)["fakes_run:Wrong"]["operations"][0]["checks"] if c["repro"]]
+    assert len(written) >= 1
+    assert {Path(repro) for repro in written} == set(folder.glob("wrong-*.py"))
+    assert len(list(folder.glob("*.npz"))) == len(list(folder.glob("*.py")))
+
+
+def test_what_is_printed(every_verdict: tuple[Run, Path]) -> None:
+    run, _ = every_verdict
+    for name, backend in by_name(run).items():
+        assert f"{name}: {backend['verdict']}" in run.stdout
+        assert f"{name} rnn_cell float32: {backend['verdict']}" in run.stdout  # progress, in plain lines
+    assert "out of paper [/red] [bold]" in run.stdout
+    assert "not on [weekdays]" in run.stdout
+    assert "\x1b" not in run.stdout
+    assert run.stderr == ""
+
+
+def test_options_go_to_pytest(rnnspec: Callable[..., Run], tmp_path: Path) -> None:
+    junit = tmp_path / "junit.xml"
+    run = rnnspec("numpy", "--op", "rnn_cell", "--op", "gru_cell", "-k", "values and float64", f"--junitxml={junit}")
+    assert run.status == 0, run.stderr
+    (numpy,) = run.json["backends"]
+    assert [(op["name"], op["dtype"], [c["id"] for c in op["checks"]]) for op in numpy["operations"]] == [
+        ("gru_cell", "float64", ["values"]),
+        ("rnn_cell", "float64", ["values"]),
+    ]
+    assert "checks were left out" in run.stderr
+    names = {case.get("name") for case in ET.parse(junit).iter("testcase")}
+    assert names == {
+        "test_conforms[numpy-gru_cell-float64-values]",
+        "test_conforms[numpy-rnn_cell-float64-values]",
+    }
+
+
+def test_parallel_runs_give_the_same_verdicts(rnnspec: Callable[..., Run]) -> None:
+    pytest.importorskip("xdist")
+    arguments = ("fakes_run:Noisy", "fakes_run:Wrong", *ONE, "--seed", "3")
+    alone, parallel = rnnspec(*arguments), rnnspec(*arguments, "-n", "2")
+
+    def essence(run: Run) -> Any:
+        return {
+            (backend["name"], check["id"]): {key: value for key, value in check.items() if key != "seconds"}
+            for backend in run.json["backends"]
+            for check in backend["operations"][0]["checks"]
+        }
+
+    assert alone.status == parallel.status == 1
+    assert essence(alone) == essence(parallel)
+
+
+def test_a_fault_of_the_suite_is_no_verdict(rnnspec: Callable[..., Run]) -> None:
+    run = rnnspec("fakes_suite:NumpyBackend", *ONE)
+    assert run.status == 2
+    assert run.json is None
+    assert "a fault of the suite" in run.stderr
+    assert "violates" not in run.stdout + run.stderr
+
+
+def test_what_pytest_refuses(rnnspec: Callable[..., Run]) -> None:
+    run = rnnspec("numpy", *ONE, "--no-such-option")
+    assert run.status == 2
+    assert run.json is None
+    assert "--no-such-option" in run.stderr
+
+
+def test_nothing_left_to_run(rnnspec: Callable[..., Run]) -> None:
+    run = rnnspec("numpy", *ONE, "-k", "no_such_check")
+    assert run.status == 2
+    assert run.json is None
+
+
+def test_settings_of_the_folder_do_not_matter(rnnspec: Callable[..., Run], tmp_path: Path) -> None:
+    """Neither pytest's settings nor tests that lie where the command is run."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    (tmp_path / "conftest.py").write_text("raise RuntimeError('loaded')\n")
+    (tmp_path / "test_mine.py").write_text("def test_mine():\n    assert False\n")
+    run = rnnspec("numpy", *ONE, "-k", "batch", cwd=tmp_path)
+    assert run.status == 0, run.stderr
+    assert {file.name for file in tmp_path.iterdir()} == {"pytest.ini", "conftest.py", "test_mine.py"}
+
+
+def test_the_plugin_by_hand(tmp_path: Path) -> None:
+    """The suite runs under plain pytest too, with its usual report."""
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "--pyargs", "rnnspec.conformance.suite",
+            "--import-mode=importlib", "-o", "consider_namespace_packages=true",
+            "--rnnspec-backend", "numpy", "--rnnspec-op", "rnn_cell", "--rnnspec-dtype", "float32",
+        ],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PASSED" in done.stdout
+    assert "5 passed" in done.stdout
