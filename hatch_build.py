@@ -16,9 +16,12 @@ PACKAGES = ("spec", "reference", "backends", "conformance")
 
 
 class EditableLinks(BuildHookInterface[Any]):
+    """Hatchling's hook."""
+
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Make the links before an editable install; a wheel needs none."""
         if version != "editable":
             return
         namespace = Path(self.root, "build", "dev", "rnnspec")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, metadata
+from pathlib import Path
 
 from rnnspec.backends.contract import Backend
 
@@ -35,8 +37,10 @@ def open_backend(name: str, device: str = "cpu") -> Backend:
     backend_class = _load(name)
     try:
         return backend_class(device)
-    except ValueError as error:
+    except ValueError as error:  # a device it has not: the message says which it has
         raise BackendError(str(error)) from error
+    except Exception as error:  # no driver, no licence, whatever it is that it needs
+        raise BackendError(f"backend {name!r} does not open: {type(error).__name__}: {error}") from error
 
 
 def available() -> list[Available]:
@@ -60,6 +64,8 @@ def _load(name: str) -> type[Backend]:
     if ":" in name:
         module, _, attribute = name.partition(":")
         entry = EntryPoint(name, name, GROUP)
+        if str(Path.cwd()) not in sys.path:  # an adapter that is being written lies in the current folder
+            sys.path.append(str(Path.cwd()))
         if not (module and attribute.isidentifier()):
             raise BackendError(f"backend {name!r}: expected package.module:Class")
     else:
@@ -74,8 +80,11 @@ def _load(name: str) -> type[Backend]:
     try:
         loaded = entry.load()
     except Exception as error:  # an adapter's import may fail in any way at all
-        hint = f"; pip install 'rnnspec[{name}]' installs what it needs" if isinstance(error, ImportError) else ""
+        ours = isinstance(error, ImportError) and name in (metadata("rnnspec").get_all("Provides-Extra") or ())
+        hint = f"; pip install 'rnnspec[{name}]' installs what it needs" if ours else ""
         raise BackendError(f"backend {name!r} fails to import: {type(error).__name__}: {error}{hint}") from error
     if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
         raise BackendError(f"backend {name!r}: expected a subclass of rnnspec.backends.Backend, got {loaded!r}")
+    if not isinstance(getattr(loaded, "name", None), str):
+        raise BackendError(f"backend {name!r}: expected {loaded.__name__} to have a name, like name = 'mine'")
     return loaded

@@ -7,6 +7,7 @@ the suite is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,23 +54,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def rnnspec_run(request: pytest.FixtureRequest, rnnspec_item: Item) -> None:
-    """Run one check, attach the result to the test's report, and pass, skip or fail with it."""
+def rnnspec_run(request: pytest.FixtureRequest, rnnspec_item: Item) -> Callable[[], None]:
+    """A function that runs one check, attaches the result to the test's report, and passes, skips or fails with it."""
+    return lambda: _run(request, rnnspec_item)
+
+
+def _run(request: pytest.FixtureRequest, item: Item) -> None:
     from rnnspec.conformance.checks import CHECKS
     from rnnspec.conformance.run import PROFILES, Verdict, run_check
 
     config = request.config
     folder = config.getoption("--rnnspec-repro-dir")
     result = run_check(
-        next(check for check in CHECKS if check.id == rnnspec_item.check),
-        _backend(config, rnnspec_item.backend),
-        rnnspec_item.operation,
-        rnnspec_item.dtype,
+        next(check for check in CHECKS if check.id == item.check),
+        _backend(config, item.backend),
+        item.operation,
+        item.dtype,
         PROFILES[config.getoption("--rnnspec-profile")],
         seed_number=config.getoption("--rnnspec-seed"),
         repro_dir=Path(folder) if folder else None,
     )
-    request.node.user_properties.append((RESULT, {**result.to_json(), "backend": rnnspec_item.backend}))
+    request.node.user_properties.append((RESULT, {**result.to_json(), "backend": item.backend}))
     if result.verdict.bad:
         pytest.fail(f"{result.verdict}: {result.message}", pytrace=False)
     if result.verdict is not Verdict.CONFORMS:

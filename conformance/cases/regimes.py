@@ -40,6 +40,7 @@ REGIMES: Final[Mapping[str, Regime]] = {
     "integers": Regime("small whole numbers, exact in every type", whole=True),
     "tiny": Regime("near the smallest numbers of the type", 2.0**-6, 2.0**-6, 2.0**-5, 2.0**-5, 2.0**-6),
     "saturating": Regime("gates at 0 and 1", inputs=3.0, states=2.0, matrices=6.0, recurrent=4.0, biases=4.0),
+    "overflowing": Regime("gates' arguments whose exponential overflows", biases=150.0),
     "long_memory": Regime("the gate that keeps the state is open", recurrent=0.3, biases=0.2, remembers=True),
     "chaotic": Regime("recurrent weights that amplify every difference", matrices=0.5, recurrent=4.0, biases=0.1),
 }
@@ -67,7 +68,7 @@ def fill(
         gain = min(gain, 0.5) if "relu" in _functions(op, attributes) else gain
         scale = gain / max(shape[-1], 1) ** 0.5
     else:
-        scale = regime.biases
+        scale = min(regime.biases, 0.5) if "relu" in _functions(op, attributes) else regime.biases
     if regime.own_scales:
         scale *= float(np.exp(rng.uniform(np.log(0.03), np.log(5.0))))
     numbers *= scale

@@ -43,16 +43,21 @@ def validate_backends(request: Request, json_file: Path | None) -> int:
     # wants threads sets the variable; whoever wants all cores runs several processes, -n.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if not request.backends:
-        raise PlanError("expected at least one backend, like 'rnnspec validate torch'; 'rnnspec list' shows them")
+        came = f", before {' '.join(request.for_pytest)}" if request.for_pytest else ""
+        raise PlanError(
+            f"expected at least one backend{came}, like 'rnnspec validate torch'; 'rnnspec list' shows them"
+        )
     if request.profile not in PROFILES:
         raise PlanError(f"unknown profile {request.profile!r}: expected {', '.join(PROFILES)}")
-    opened = {name: open_backend(name, request.device) for name in request.backends}
+    opened = {name: open_backend(name, request.device) for name in dict.fromkeys(request.backends)}
     items = [
         item for name, backend in opened.items() for item in plan(name, backend, request.operations, request.dtypes)
     ]
     console = Console(file=sys.stdout)  # this one, whatever takes its place while pytest runs
     with Collector(console, items) as collector:
         status, output = _pytest(request, collector)
+    if status == pytest.ExitCode.USAGE_ERROR:
+        raise PlanError(f"neither rnnspec nor pytest can make sense of {' '.join(request.for_pytest)!r}")
     if collector.problems or status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise PlanError(
             "\n".join([f"pytest could not run the suite (exit status {int(status)})", *collector.problems, output])
@@ -73,7 +78,11 @@ def _pytest(request: Request, collector: Collector) -> tuple[int, str]:
         "-q",
         "--no-header",
     ]
-    for option, values in (("backend", request.backends), ("op", request.operations), ("dtype", request.dtypes)):
+    for option, values in (
+        ("backend", tuple(dict.fromkeys(request.backends))),
+        ("op", request.operations),
+        ("dtype", request.dtypes),
+    ):
         arguments += [f"--rnnspec-{option}={value}" for value in values]
     arguments += [
         f"--rnnspec-device={request.device}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnspec.conformance.run import CheckResult, Verdict
+from rnnspec.spec import FLOAT_TYPES, operations
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,14 @@ class BackendSummary:
 
 
 def summarise(name: str, versions: Mapping[str, str], results: Sequence[CheckResult]) -> BackendSummary:
-    """Group a backend's results by operation and type, in the order in which they came."""
+    """Group a backend's results by operation and type, in the specification's order, whoever was done first."""
+    known, types = list(operations()), FLOAT_TYPES[::-1]
     groups: dict[tuple[str, str, str], list[CheckResult]] = {}
     for result in results:
         if result.backend == name:
             groups.setdefault((result.operation, result.dtype, result.device), []).append(result)
-    return BackendSummary(name, versions, tuple(OperationSummary(*key, tuple(group)) for key, group in groups.items()))
+    order = sorted(groups, key=lambda key: (known.index(key[0]), types.index(key[1])))
+    return BackendSummary(name, versions, tuple(OperationSummary(*key, tuple(groups[key])) for key in order))
 
 
 def _check_json(check: CheckResult) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,8 +20,8 @@ STYLES = {
 
 
 def ratio_text(ratio: float | None) -> str:
-    """An error ratio in two digits; a dash where nothing was measured."""
-    return "–" if ratio is None else f"{ratio:.2g}"
+    """An error ratio; a dash where nothing was measured."""
+    return "–" if ratio is None else f"{ratio:.2f}" if ratio < 100 else f"{ratio:.2g}"
 
 
 def print_backend(console: Console, summary: BackendSummary) -> None:
@@ -28,9 +29,8 @@ def print_backend(console: Console, summary: BackendSummary) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in summary.versions.items())
     dtypes = list(dict.fromkeys(operation.dtype for operation in summary.operations))
     found = {(operation.name, operation.dtype): operation for operation in summary.operations}
-    table = Table(
-        title=f"{summary.name} ({versions}): verdict and worst error ratio", title_justify="left", header_style="bold"
-    )
+    console.print(Text(f"{summary.name} ({versions}): verdict and worst error ratio", "bold"), soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("operation")
     for dtype in dtypes:
         table.add_column(dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -47,8 +48,10 @@ class Guarded(Backend):
             raise
         except (Exception, SystemExit) as error:  # a library that ends the process has crashed too
             shapes = ", ".join(f"{name} {array.shape}" for name, array in call.inputs.items())
+            last = traceback.extract_tb(error.__traceback__)[-1]
             raise BackendCrashError(
-                f"{type(error).__name__}: {_words(error)}\n  in {call.operation}({shapes})"
+                f"{type(error).__name__}: {_words(error)}\n"
+                f"  at {last.filename}, line {last.lineno}, in {call.operation}({shapes})"
             ) from error
 
 

@@ -13,10 +13,6 @@ from rnnspec.conformance.faults.score import FaultScore, score_fault
 from rnnspec.conformance.run import PROFILES
 from rnnspec.spec import UnknownOperationError
 
-MISSED = {
-    "lstm-logistic-overflows": "no regime drives an activation's argument beyond the exponential's range of float32",
-}
-
 _SCORES: dict[str, FaultScore] = {}
 
 
@@ -26,18 +22,7 @@ def score(fault: Fault) -> FaultScore:
     return _SCORES[fault.name]
 
 
-def parameters() -> list[object]:
-    return [
-        pytest.param(
-            fault,
-            id=fault.name,
-            marks=[pytest.mark.xfail(reason=MISSED[fault.name], strict=True)] if fault.name in MISSED else [],
-        )
-        for fault in FAULTS
-    ]
-
-
-@pytest.mark.parametrize("fault", parameters())
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_fault_is_caught(fault: Fault) -> None:
     found = score(fault)
     assert found.caught, found.message
