@@ -3,12 +3,13 @@
 The reference is run once on arrays of seven versions (`rnnspec.conformance.judge.rounding`): the exact one gives the
 result y, the spread d of the six others what rounding to the call's type can do to it. The bound is::
 
-    KAPPA * (1 + 8 r) * (d + max(d) / 4 + u |y| + smallest normal)
+    KAPPA * (1 + 8 min(r, WILD)) * (d + max(d) / 4 + u |y| + smallest normal)
 
 elementwise, with max(d) over the array: six versions leave some elements unmoved by chance. r is the largest d over
 the largest |y| of a sequence (of a whole parameter). While r is small, rounding errors add up, and six versions tell
 how far. As r nears 1 they multiply, as in a chaotic recurrence: deviations are then spread over orders of magnitude,
-and six of them tell less. Beyond 1 rounding leaves no digit of the result, and it is not judged: its bound is infinite.
+and six of them tell less. Where rounding moves a result by more than WILD times itself and by more than any number
+that it was computed from, nothing is known of it, and it is not judged: its bound is infinite.
 
 No relative or absolute tolerance is chosen anywhere. The error ratio, error / bound, is at most 1 for a right result
 and is the accuracy grade.
@@ -33,6 +34,9 @@ Array = NDArray[Any]
 
 KAPPA: Final = 4.0
 """Safety factor over the spread; docs/tolerances.md shows the measured distribution of error ratios it rests on."""
+
+WILD: Final = 8.0
+"""Spread over result beyond which six versions tell no more."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ def expect(call: Call, dtype: str, cotangents: tuple[Array, ...] | None = None, 
     floats = call.float_inputs
     exact = [array.astype(np.float64) for array in (*floats.values(), *(cotangents or ()))]
     whole = all(bool(np.all(array == np.rint(array))) for array in exact)
+    loudest = max(float(np.abs(array).max(initial=0.0)) for array in exact)
     noise = Noise(form.unit_roundoff, form.smallest_normal, seed, whole)
     inputs: dict[str, Any] = {
         name: Rounded.exactly(array.astype(np.float64), noise) if name in floats else array
@@ -111,19 +116,19 @@ def expect(call: Call, dtype: str, cotangents: tuple[Array, ...] | None = None, 
             outputs, vjp = getattr(reference, call.operation + "_vjp")(**inputs, **call.attributes)
             gradients = vjp(*(Rounded.exactly(cotangent.astype(np.float64), noise) for cotangent in cotangents))
         return Expected(
-            {name: _bounded(output, form, True) for name, output in zip(names, outputs, strict=True)},
-            {name: _bounded(d, form, kinds[name].per_sequence) for name, d in gradients.items()},
+            {name: _bounded(output, form, loudest, True) for name, output in zip(names, outputs, strict=True)},
+            {name: _bounded(d, form, loudest, kinds[name].per_sequence) for name, d in gradients.items()},
             form,
         )
 
 
-def _bounded(result: Rounded, form: Format, per_sequence: bool) -> Bounded:
+def _bounded(result: Rounded, form: Format, loudest: float, per_sequence: bool) -> Bounded:
     versions = result.data
     value = versions[0]
     spread = np.abs(versions - value).max(axis=0)
     together = tuple(range(1 if per_sequence else 0, value.ndim))
     widest = spread.max(axis=together, keepdims=True, initial=0.0)
     r = widest / (np.abs(value).max(axis=together, keepdims=True, initial=0.0) + form.smallest_normal)
-    grown = np.where(r > 1, np.inf, 1 + 8 * r)
+    grown = np.where((r > WILD) & (widest > loudest), np.inf, 1 + 8 * np.minimum(r, WILD))
     rounding = spread + spread.max(initial=0.0) / 4 + form.unit_roundoff * np.abs(value) + form.smallest_normal
     return Bounded(np.array(value), KAPPA * grown * rounding)
