@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -93,7 +93,7 @@ def _pytest(request: Request, collector: Collector) -> tuple[int, str]:
         arguments.append(f"--rnnspec-repro-dir={request.repro_dir.absolute()}")
     # The Collector shows progress and the verdict; pytest's own lines matter only if it cannot run.
     output = io.StringIO()
-    with TemporaryDirectory(prefix="rnnspec-") as folder, redirect_stdout(output):
+    with TemporaryDirectory(prefix="rnnspec-") as folder, redirect_stdout(output), redirect_stderr(output):
         # Hypothesis would leave a folder of its own where the command is run.
         os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", folder)
         status = pytest.main([*arguments, *request.for_pytest, str(suite / "test_conformance.py")], plugins=[collector])
