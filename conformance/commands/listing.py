@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rnnspec.backends import available
 from rnnspec.conformance.run.files import write_json
@@ -28,7 +29,7 @@ def list_everything(json_file: Path | None) -> None:
     for column in ("backend", "available", "operations"):
         table.add_column(column)
     for backend in backends:
-        table.add_row(backend.name, "yes" if backend.available else backend.reason, ", ".join(backend.operations))
+        table.add_row(backend.name, Text("yes" if backend.available else backend.reason), ", ".join(backend.operations))
     console.print(table)
     if json_file:
         write_json(

@@ -228,7 +228,8 @@ def test_hypothesis_and_random_numbers_are_asked_the_same(monkeypatch: pytest.Mo
         ),
         (lambda case: case.attributes["activations"][1] == "relu", {"B": 1, "T": 1}, {}, "all"),
         (lambda case: case.steps == "mask", {"B": 1, "T": 1, "D": 1}, {}, "mask"),
-        (lambda case: not case.valid.all(), {"B": 1, "T": 1, "D": 1}, {}, None),
+        # Which steps are valid depends on the seed, so sizes and seed would have to shrink together.
+        (lambda case: not case.valid.all(), {"D": 1}, {}, None),
     ],
 )
 def test_shrinking_to_the_smallest(
