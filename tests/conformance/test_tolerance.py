@@ -11,7 +11,8 @@ import pytest
 from rnnspec.backends import Call
 from rnnspec.conformance.cases import RandomChoices, Scope, draw_case
 from rnnspec.conformance.judge.formats import format_of
-from rnnspec.conformance.judge.tolerance import KAPPA, Bounded, Expected, expect
+from rnnspec.conformance.judge.rounding import RUNS, Noise, Rounded
+from rnnspec.conformance.judge.tolerance import KAPPA, Bounded, Expected, _bounded, expect
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 Array = np.ndarray[Any, Any]
@@ -203,3 +204,34 @@ def test_in_range_leaves_room_to_spare() -> None:
         assert not expected(NAN, 1.0, of_gradient).in_range()
         assert not expected(1.0, NAN, of_gradient).in_range()
     assert Expected({"y": Bounded(np.zeros((0, 3)), np.zeros((0, 3)))}, {}, form).in_range()
+
+
+# Where errors multiply.
+
+
+def bounds(value: list[float], spread: list[float], loudest: float = 1.0) -> Array:
+    """Bounds of a batch of one-element results of which the last version is off by the spread."""
+    form = format_of("float32")
+    versions = np.repeat(np.array(value)[np.newaxis, :, np.newaxis], RUNS, axis=0)
+    versions[-1, :, 0] += spread
+    noise = Noise(form.unit_roundoff, form.smallest_normal, 0)
+    return _bounded(Rounded(versions, noise), form, loudest, True).bound[:, 0]
+
+
+def test_the_bound_grows_with_the_part_of_the_result_that_rounding_moves() -> None:
+    calm, moved = bounds([1.0, 1.0], [0.0, 0.0])[0], bounds([1e6, 1.0], [0.5, 0.5])
+    assert calm < 1e-5
+    # Both rows have the same spread, and the same quarter of the largest; r is 0.5 millionths in one and a half in the
+    # other.
+    plain = KAPPA * (0.5 + 0.5 / 4)
+    assert moved[0] == pytest.approx(plain + KAPPA * 1e6 * 2**-24, rel=1e-5)
+    assert moved[1] == pytest.approx(plain * (1 + 8 * 0.5), rel=1e-5)
+
+
+def test_what_rounding_moves_beyond_everything_it_was_computed_from_is_not_judged() -> None:
+    assert np.isinf(bounds([0.1], [2.0])).all()
+    assert np.isfinite(bounds([0.1], [2.0], loudest=3.0)).all()
+    assert np.isfinite(bounds([1.0], [2.0])).all()
+    unjudged = Bounded(np.array([0.1]), np.array([np.inf]))
+    assert unjudged.error_ratios(np.array([1e9]), 1e38) == [0.0]
+    assert unjudged.error_ratios(np.array([np.nan]), 1e38) == [np.inf]
