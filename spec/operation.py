@@ -165,7 +165,7 @@ def operations() -> dict[str, Operation]:
 
 
 def operation(name: str) -> Operation:
-    """Return the operation of this name; a KeyError of its own names the known ones."""
+    """Return the operation of this name; raise UnknownOperationError, which names the known ones."""
     known = operations()
     if name not in known:
         raise UnknownOperationError(f"unknown operation {name!r}: expected one of {', '.join(known)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -34,7 +34,6 @@ class Case:
     steps: Steps = "all"
     absent: tuple[str, ...] = ()
     seed: int = 0
-    _given: Mapping[str, Array] = field(default_factory=dict, repr=False)
 
     @property
     def spec(self) -> Operation:
@@ -44,10 +43,6 @@ class Case:
     def with_attributes(self, **changed: Any) -> Case:
         """The same case under other attributes; what they share in shape keeps its values."""
         return replace(self, attributes={**self.attributes, **changed})
-
-    def with_inputs(self, inputs: Mapping[str, Array]) -> Case:
-        """The same case with some inputs given outright."""
-        return replace(self, _given={**self._given, **inputs})
 
     @cached_property
     def call(self) -> Call:
@@ -86,11 +81,9 @@ class Case:
         dtype = format_of(self.dtype).dtype
         inputs: dict[str, Array] = {}
         for name, item in self.spec.inputs_for(self.attributes).items():
-            if name in self._given:
-                inputs[name] = self._given[name]
-            elif name in self.absent:
+            if name in self.absent:
                 continue
-            elif item.kind == "lengths":
+            if item.kind == "lengths":
                 if self.steps == "lengths":
                     inputs[name] = self.valid.sum(axis=1, dtype=np.int64)
             elif item.kind == "mask":

@@ -25,19 +25,20 @@ class Batch(Check):
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Reverse the order of the sequences; then run the first alone."""
-        expected = expected_of(example, gradients=True)
         turned = np.arange(example.sizes["B"])[::-1]
         call = _rows(example, turned)
         cotangents = tuple(cotangent[turned] for cotangent in example.cotangents)
+        got = backend.run(call)
+        expected = expected_of(example, gradients=True)
         outputs = {name: bounded.take(turned) for name, bounded in expected.outputs.items()}
         gradients = {
             name: bounded.take(turned) if example.spec.inputs[name].per_sequence else bounded
             for name, bounded in expected.gradients.items()
         }
-        worst = compare_outputs(example, call, outputs, backend.run(call))
+        worst = compare_outputs(example, call, outputs, got)
         if backend.has_gradients(call.operation):
-            got = backend.gradients(call, cotangents)
-            worst = max(worst, compare_gradients(example, call, cotangents, gradients, got))
+            found = backend.gradients(call, cotangents)
+            worst = max(worst, compare_gradients(example, call, cotangents, gradients, found))
         alone = _rows(example, np.array([0]))
         outputs = {name: bounded.take(np.array([0])) for name, bounded in expected.outputs.items()}
         return max(worst, compare_outputs(example, alone, outputs, backend.run(alone)))

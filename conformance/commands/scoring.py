@@ -6,13 +6,13 @@ from pathlib import Path
 from statistics import median
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from rnnspec.conformance.faults.catalogue import faults
 from rnnspec.conformance.faults.score import FaultScore, VariantScore, run_variant, score_fault
 from rnnspec.conformance.faults.variants import VARIANTS
+from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
@@ -29,7 +29,7 @@ def score_faults(operations: tuple[str, ...], profile: str, json_file: Path | No
     ]
     caught: list[FaultScore] = []
     right: list[VariantScore] = []
-    with _progress(console) as progress:
+    with bar(console) as progress:
         task = progress.add_task("", total=len(chosen) + len(variants))
         for fault in chosen:
             progress.update(task, description=fault.name)
@@ -54,11 +54,6 @@ def score_faults(operations: tuple[str, ...], profile: str, json_file: Path | No
         )
     console.print(_summary(caught, right), soft_wrap=True)
     return int(any(not score.caught for score in caught) or any(score.rejected for score in right))
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _line(score: FaultScore) -> str:

@@ -21,7 +21,7 @@ from rnnspec.conformance.checks.check import OutOfRangeError
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.run.files import write_json
-from rnnspec.conformance.run.guard import Guarded
+from rnnspec.conformance.run.guard import BackendCrashError, Guarded
 from rnnspec.conformance.run.plan import PlanError, plan
 
 LARGEST = 16
@@ -83,9 +83,9 @@ def soak_backend(
             refused += 1
         except OutOfRangeError:
             out_of_range += 1
-        except Violation as violation:
-            rejected.append(str(violation))
-            console.print(f"rejected: {violation}", style="red", soft_wrap=True, markup=False)
+        except (Violation, BackendCrashError) as failure:
+            rejected.append(str(failure))
+            console.print(f"rejected: {failure}", style="red", soft_wrap=True, markup=False)
     seconds = time.perf_counter() - started
     judged = cases - refused - out_of_range
     rows = [group.row() for _, group in sorted(groups.items())]

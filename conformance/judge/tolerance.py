@@ -97,14 +97,14 @@ def expect(call: Call, dtype: str, cotangents: tuple[Array, ...] | None = None, 
         Of the random directions of rounding.
     """
     form = format_of(dtype)
-    floats = call.float_inputs
-    exact = [array.astype(np.float64) for array in (*floats.values(), *(cotangents or ()))]
+    floats = {name: array.astype(np.float64) for name, array in call.float_inputs.items()}
+    seeds = [cotangent.astype(np.float64) for cotangent in cotangents or ()]
+    exact = (*floats.values(), *seeds)
     whole = all(bool(np.all(array == np.rint(array))) for array in exact)
     loudest = max(float(np.abs(array).max(initial=0.0)) for array in exact)
     noise = Noise(form.unit_roundoff, form.smallest_normal, seed, whole)
     inputs: dict[str, Any] = {
-        name: Rounded.exactly(array.astype(np.float64), noise) if name in floats else array
-        for name, array in call.inputs.items()
+        name: Rounded.exactly(floats[name], noise) if name in floats else array for name, array in call.inputs.items()
     }
     names, kinds = operation(call.operation).outputs, operation(call.operation).inputs
     # Perturbed runs may overflow or meet 0/0 where the exact one does not; the bound is then infinite or NaN there.
@@ -114,7 +114,7 @@ def expect(call: Call, dtype: str, cotangents: tuple[Array, ...] | None = None, 
             gradients: Mapping[str, Rounded] = {}
         else:
             outputs, vjp = getattr(reference, call.operation + "_vjp")(**inputs, **call.attributes)
-            gradients = vjp(*(Rounded.exactly(cotangent.astype(np.float64), noise) for cotangent in cotangents))
+            gradients = vjp(*(Rounded.exactly(cotangent, noise) for cotangent in seeds))
         return Expected(
             {name: _bounded(output, form, loudest, True) for name, output in zip(names, outputs, strict=True)},
             {name: _bounded(d, form, loudest, kinds[name].per_sequence) for name, d in gradients.items()},

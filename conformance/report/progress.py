@@ -16,6 +16,12 @@ from rnnspec.conformance.run import CheckResult
 from rnnspec.conformance.run.plan import Item
 
 
+def bar(console: Console) -> Progress:
+    """A bar that stands on a terminal while work goes on, and nothing elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
 class Collector:
     """A pytest plugin that gathers the results and shows how far the run is.
 
@@ -29,15 +35,7 @@ class Collector:
         for item in items:
             key = (item.backend, item.operation, item.dtype)
             self._due[key] = self._due.get(key, 0) + 1
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self._progress = bar(console)
         self._task = self._progress.add_task("starting", total=len(items))
         self.problems: list[str] = []
 

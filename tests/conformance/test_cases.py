@@ -83,14 +83,6 @@ def test_changing_one_shape_keeps_the_other_arrays(make_case: Make) -> None:
     assert case.attributes["projection"] is False
 
 
-def test_inputs_given_outright(make_case: Make) -> None:
-    case = make_case()
-    given = case.with_inputs({"b": np.zeros((4, 5), np.float32)})
-    assert (given.call.inputs["b"] == 0).all()
-    np.testing.assert_array_equal(given.call.inputs["x"], case.call.inputs["x"])
-    assert (case.call.inputs["b"] != 0).any()
-
-
 def test_coupled_gates_and_sizes(make_case: Make) -> None:
     inputs = make_case(attributes={"coupled": True, "projection": True}).call.inputs
     assert (inputs["W"].shape, inputs["R"].shape, inputs["h0"].shape) == ((3, 5, 2), (3, 5, 6), (3, 6))
