@@ -39,9 +39,14 @@ class Call:
     attributes: Mapping[str, Any]
 
     @property
+    def spec(self) -> spec.Operation:
+        """What the specification says of the operation, with the parts that the attributes choose."""
+        return spec.resolved(spec.operation(self.operation), self.attributes)
+
+    @property
     def float_inputs(self) -> dict[str, Array]:
-        """The inputs that have gradients: all but lengths, masks and tags."""
-        kinds = spec.operation(self.operation).inputs
+        """The inputs that have gradients: all but lengths, masks and ids."""
+        kinds = self.spec.inputs_for(self.attributes)
         return {name: array for name, array in self.inputs.items() if kinds[name].kind == "float"}
 
 

@@ -160,10 +160,13 @@ def gru(
     b: Array,
     b_rn: Array | None = None,
     h0: Array | None = None,
+    recurrent_keep: Array | None = None,
     *,
     lengths: Array | None = None,
     mask: Array | None = None,
     direction: str = "forward",
+    truncate: int | None = None,
+    recurrent_dropout: float | None = None,
     reset: str = "after",
     update: str = "keeps",
 ) -> tuple[Array, Array]:
@@ -172,14 +175,16 @@ def gru(
     Parameters
     ----------
     x
-        Input sequences, ``(B, T, D)``. All arrays but `lengths` and `mask` have one type: float16, bfloat16, float32 or
-        float64; the first two are computed in float32 and rounded once, at the end.
+        Input sequences, ``(B, T, D)``. All float arrays have one type: float16, bfloat16, float32 or float64; the first
+        two are computed in float32 and rounded once, at the end.
     W, R, b
         Input weights ``(3, H, D)``, recurrent weights ``(3, H, H)`` and bias ``(3, H)`` of the gates r, z, n.
     b_rn
         The candidate's recurrent bias, ``(H,)``, inside the reset; with ``reset="after"`` only.
     h0
         Initial state, ``(B, H)``; zero if absent.
+    recurrent_keep
+        bool ``(B, H)``, with a number for `recurrent_dropout` only: true where a unit of the state reaches the steps.
     lengths
         int64 ``(B,)``: sequence ``k`` has ``lengths[k]`` steps and padding after them; all `T` if absent.
     mask
@@ -187,6 +192,12 @@ def gru(
         is 0, and its input, NaN included, changes nothing and has gradient 0.
     direction
         ``"forward"``, or ``"reverse"``: from the last step to the first. Outputs stand in the inputs' order either way.
+    truncate
+        If a number ``k``, no gradient flows from step ``t + 1`` to step ``t`` where ``(t + 1) % k == 0``, steps counted
+        as they are read; the outputs are the same.
+    recurrent_dropout
+        If a number ``p``, every step sees ``h[t-1] * recurrent_keep / (1 - p)`` in place of the state before,
+        ``h[t-1]``.
     reset, update
         As in `gru_cell`.
 
@@ -204,8 +215,24 @@ def gru(
     ----------
     As of `gru_cell`.
     """
-    inputs = {"x": x, "W": W, "R": R, "b": b, "b_rn": b_rn, "h0": h0, "lengths": lengths, "mask": mask}
-    attributes = {"direction": direction, "reset": reset, "update": update}
+    inputs = {
+        "x": x,
+        "W": W,
+        "R": R,
+        "b": b,
+        "b_rn": b_rn,
+        "h0": h0,
+        "recurrent_keep": recurrent_keep,
+        "lengths": lengths,
+        "mask": mask,
+    }
+    attributes = {
+        "direction": direction,
+        "truncate": truncate,
+        "recurrent_dropout": recurrent_dropout,
+        "reset": reset,
+        "update": update,
+    }
     (y, h_n), _ = run_layer("gru", GRU, ("h0",), inputs, attributes)
     return y, h_n
 
@@ -217,10 +244,13 @@ def gru_vjp(
     b: Array,
     b_rn: Array | None = None,
     h0: Array | None = None,
+    recurrent_keep: Array | None = None,
     *,
     lengths: Array | None = None,
     mask: Array | None = None,
     direction: str = "forward",
+    truncate: int | None = None,
+    recurrent_dropout: float | None = None,
     reset: str = "after",
     update: str = "keeps",
 ) -> tuple[tuple[Array, Array], Vjp]:
@@ -233,7 +263,23 @@ def gru_vjp(
     ----------
     Werbos (1990), Backpropagation through time, Proceedings of the IEEE 78(10).
     """
-    inputs = {"x": x, "W": W, "R": R, "b": b, "b_rn": b_rn, "h0": h0, "lengths": lengths, "mask": mask}
-    attributes = {"direction": direction, "reset": reset, "update": update}
+    inputs = {
+        "x": x,
+        "W": W,
+        "R": R,
+        "b": b,
+        "b_rn": b_rn,
+        "h0": h0,
+        "recurrent_keep": recurrent_keep,
+        "lengths": lengths,
+        "mask": mask,
+    }
+    attributes = {
+        "direction": direction,
+        "truncate": truncate,
+        "recurrent_dropout": recurrent_dropout,
+        "reset": reset,
+        "update": update,
+    }
     (y, h_n), vjp = run_layer("gru", GRU, ("h0",), inputs, attributes, record=True)
     return (y, h_n), vjp

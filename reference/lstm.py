@@ -26,11 +26,13 @@ class LSTM:
         clip: float | None,
         coupled: bool,
         projection: bool,
+        gradient: str,
     ) -> None:
         self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)
         self.P = P if projection else None
         self.gate, self.candidate, self.output = (activation(name, clip) for name in activations)
         self.coupled = coupled
+        self.through_state = gradient == "full"
         self.units = R.shape[1]
         self.state_sizes = (R.shape[2], self.units)
         self.i, self.f, self.g, self.o = (rows(k, self.units) for k in ((0, 0, 1, 2) if coupled else (0, 1, 2, 3)))
@@ -68,7 +70,8 @@ class LSTM:
             da[self.f] = self.gate.back(dc * c_prev, a[self.f], f)
         da[self.g] = self.candidate.back(dc * i, a[self.g], g)
         da[self.o] = self.gate.back(dm * u, a[self.o], o)
-        return (self.R.T @ da, dc * f), ((da, h_prev) if self.P is None else (da, h_prev, dh, m))
+        dh_prev = self.R.T @ da if self.through_state else np.zeros_like(h_prev)
+        return (dh_prev, dc * f), ((da, h_prev) if self.P is None else (da, h_prev, dh, m))
 
     def gradients(self, x: Array, da: Array, h_prev: Array, *projected: Array) -> dict[str, Array]:
         """From the gradients of the gates' arguments to those of the input and the parameters."""
@@ -101,6 +104,7 @@ def lstm_cell(
     clip: float | None = None,
     coupled: bool = False,
     projection: bool = False,
+    gradient: str = "full",
 ) -> tuple[Array, Array]:
     """Take one step of a long short-term memory.
 
@@ -124,6 +128,9 @@ def lstm_cell(
         If true, ``f = 1 - i``, and the gates of W, R and b are i, g, o.
     projection
         If true, the state is ``P @ (o * output(c))``.
+    gradient
+        ``"full"``, or ``"cell_only"``: the truncation of 1997, in which gradient reaches the step before through the
+        memory alone, and `h_prev` is a constant in every gate. The outputs are the same.
 
     Returns
     -------
@@ -137,13 +144,25 @@ def lstm_cell(
 
     References
     ----------
-    Hochreiter & Schmidhuber (1997), Long short-term memory, Neural Computation 9(8), 1735-1780;
+    Hochreiter & Schmidhuber (1997), Long short-term memory, Neural Computation 9(8), 1735-1780 (its appendix: the
+    gradient through the memory alone);
     Gers, Schmidhuber & Cummins (2000), Learning to forget, Neural Computation 12(10), 2451-2471 (forget gate);
     Sak, Senior & Beaufays (2014), arXiv:1402.1128 (projection); Greff et al. (2017), LSTM: a search space odyssey,
     IEEE TNNLS 28(10) (coupled gates).
     """
     outputs, _ = lstm_cell_vjp(
-        x, h_prev, c_prev, W, R, b, P, activations=activations, clip=clip, coupled=coupled, projection=projection
+        x,
+        h_prev,
+        c_prev,
+        W,
+        R,
+        b,
+        P,
+        activations=activations,
+        clip=clip,
+        coupled=coupled,
+        projection=projection,
+        gradient=gradient,
     )
     return outputs
 
@@ -161,6 +180,7 @@ def lstm_cell_vjp(
     clip: float | None = None,
     coupled: bool = False,
     projection: bool = False,
+    gradient: str = "full",
 ) -> tuple[tuple[Array, Array], Vjp]:
     """Take one step as `lstm_cell` does, and return its outputs and their vector-Jacobian product.
 
@@ -172,7 +192,13 @@ def lstm_cell_vjp(
     Greff et al. (2017), LSTM: a search space odyssey, IEEE TNNLS 28(10), appendix.
     """
     inputs = {"x": x, "h_prev": h_prev, "c_prev": c_prev, "W": W, "R": R, "b": b, "P": P}
-    attributes = {"activations": activations, "clip": clip, "coupled": coupled, "projection": projection}
+    attributes = {
+        "activations": activations,
+        "clip": clip,
+        "coupled": coupled,
+        "projection": projection,
+        "gradient": gradient,
+    }
     (h, c), vjp = run_cell("lstm_cell", LSTM, ("h_prev", "c_prev"), inputs, attributes)
     return (h, c), vjp
 
@@ -185,22 +211,26 @@ def lstm(
     P: Array | None = None,
     h0: Array | None = None,
     c0: Array | None = None,
+    recurrent_keep: Array | None = None,
     *,
     lengths: Array | None = None,
     mask: Array | None = None,
     direction: str = "forward",
+    truncate: int | None = None,
+    recurrent_dropout: float | None = None,
     activations: Names = ("logistic", "tanh", "tanh"),
     clip: float | None = None,
     coupled: bool = False,
     projection: bool = False,
+    gradient: str = "full",
 ) -> tuple[Array, Array, Array]:
     """Run a long short-term memory over a batch of sequences.
 
     Parameters
     ----------
     x
-        Input sequences, ``(B, T, D)``. All arrays but `lengths` and `mask` have one type: float16, bfloat16, float32 or
-        float64; the first two are computed in float32 and rounded once, at the end.
+        Input sequences, ``(B, T, D)``. All float arrays have one type: float16, bfloat16, float32 or float64; the first
+        two are computed in float32 and rounded once, at the end.
     W, R, b
         Input weights ``(G, H, D)``, recurrent weights ``(G, H, S)`` and bias ``(G, H)`` of the gates i, f, g, o;
         ``S = H`` without projection.
@@ -208,6 +238,8 @@ def lstm(
         Projection, ``(S, H)``; with ``projection=True`` only.
     h0, c0
         Initial state ``(B, S)`` and memory ``(B, H)``; zero if absent.
+    recurrent_keep
+        bool ``(B, S)``, with a number for `recurrent_dropout` only: true where a unit of the state reaches the steps.
     lengths
         int64 ``(B,)``: sequence ``k`` has ``lengths[k]`` steps and padding after them; all `T` if absent.
     mask
@@ -215,7 +247,13 @@ def lstm(
         is 0, and its input, NaN included, changes nothing and has gradient 0.
     direction
         ``"forward"``, or ``"reverse"``: from the last step to the first. Outputs stand in the inputs' order either way.
-    activations, clip, coupled, projection
+    truncate
+        If a number ``k``, no gradient flows from step ``t + 1`` to step ``t`` where ``(t + 1) % k == 0``, steps counted
+        as they are read; the outputs are the same.
+    recurrent_dropout
+        If a number ``p``, every step sees ``h[t-1] * recurrent_keep / (1 - p)`` in place of the state before,
+        ``h[t-1]``.
+    activations, clip, coupled, projection, gradient
         As in `lstm_cell`.
 
     Returns
@@ -233,13 +271,27 @@ def lstm(
     ----------
     As of `lstm_cell`.
     """
-    inputs = {"x": x, "W": W, "R": R, "b": b, "P": P, "h0": h0, "c0": c0, "lengths": lengths, "mask": mask}
+    inputs = {
+        "x": x,
+        "W": W,
+        "R": R,
+        "b": b,
+        "P": P,
+        "h0": h0,
+        "c0": c0,
+        "recurrent_keep": recurrent_keep,
+        "lengths": lengths,
+        "mask": mask,
+    }
     attributes = {
         "direction": direction,
+        "truncate": truncate,
+        "recurrent_dropout": recurrent_dropout,
         "activations": activations,
         "clip": clip,
         "coupled": coupled,
         "projection": projection,
+        "gradient": gradient,
     }
     (y, h_n, c_n), _ = run_layer("lstm", LSTM, ("h0", "c0"), inputs, attributes)
     return y, h_n, c_n
@@ -253,14 +305,18 @@ def lstm_vjp(
     P: Array | None = None,
     h0: Array | None = None,
     c0: Array | None = None,
+    recurrent_keep: Array | None = None,
     *,
     lengths: Array | None = None,
     mask: Array | None = None,
     direction: str = "forward",
+    truncate: int | None = None,
+    recurrent_dropout: float | None = None,
     activations: Names = ("logistic", "tanh", "tanh"),
     clip: float | None = None,
     coupled: bool = False,
     projection: bool = False,
+    gradient: str = "full",
 ) -> tuple[tuple[Array, Array, Array], Vjp]:
     """Run as `lstm` does, and return its outputs and their vector-Jacobian product.
 
@@ -272,13 +328,27 @@ def lstm_vjp(
     Graves & Schmidhuber (2005), Framewise phoneme classification, Neural Networks 18(5-6), 602-610;
     Greff et al. (2017), LSTM: a search space odyssey, IEEE TNNLS 28(10), appendix.
     """
-    inputs = {"x": x, "W": W, "R": R, "b": b, "P": P, "h0": h0, "c0": c0, "lengths": lengths, "mask": mask}
+    inputs = {
+        "x": x,
+        "W": W,
+        "R": R,
+        "b": b,
+        "P": P,
+        "h0": h0,
+        "c0": c0,
+        "recurrent_keep": recurrent_keep,
+        "lengths": lengths,
+        "mask": mask,
+    }
     attributes = {
         "direction": direction,
+        "truncate": truncate,
+        "recurrent_dropout": recurrent_dropout,
         "activations": activations,
         "clip": clip,
         "coupled": coupled,
         "projection": projection,
+        "gradient": gradient,
     }
     (y, h_n, c_n), vjp = run_layer("lstm", LSTM, ("h0", "c0"), inputs, attributes, record=True)
     return (y, h_n, c_n), vjp

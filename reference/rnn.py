@@ -97,10 +97,13 @@ def rnn(
     R: Array,
     b: Array,
     h0: Array | None = None,
+    recurrent_keep: Array | None = None,
     *,
     lengths: Array | None = None,
     mask: Array | None = None,
     direction: str = "forward",
+    truncate: int | None = None,
+    recurrent_dropout: float | None = None,
     activation: str = "tanh",
 ) -> tuple[Array, Array]:
     """Run a plain recurrent network over a batch of sequences.
@@ -108,12 +111,14 @@ def rnn(
     Parameters
     ----------
     x
-        Input sequences, ``(B, T, D)``. All arrays but `lengths` and `mask` have one type: float16, bfloat16, float32 or
-        float64; the first two are computed in float32 and rounded once, at the end.
+        Input sequences, ``(B, T, D)``. All float arrays have one type: float16, bfloat16, float32 or float64; the first
+        two are computed in float32 and rounded once, at the end.
     W, R, b
         Input weights ``(1, H, D)``, recurrent weights ``(1, H, H)`` and bias ``(1, H)``.
     h0
         Initial state, ``(B, H)``; zero if absent.
+    recurrent_keep
+        bool ``(B, H)``, with a number for `recurrent_dropout` only: true where a unit of the state reaches the steps.
     lengths
         int64 ``(B,)``: sequence ``k`` has ``lengths[k]`` steps and padding after them; all `T` if absent.
     mask
@@ -121,6 +126,12 @@ def rnn(
         is 0, and its input, NaN included, changes nothing and has gradient 0.
     direction
         ``"forward"``, or ``"reverse"``: from the last step to the first. Outputs stand in the inputs' order either way.
+    truncate
+        If a number ``k``, no gradient flows from step ``t + 1`` to step ``t`` where ``(t + 1) % k == 0``, steps counted
+        as they are read; the outputs are the same.
+    recurrent_dropout
+        If a number ``p``, every step sees ``h[t-1] * recurrent_keep / (1 - p)`` in place of the state before,
+        ``h[t-1]``.
     activation
         ``"tanh"``, ``"relu"`` or ``"logistic"``.
 
@@ -138,8 +149,22 @@ def rnn(
     ----------
     Elman (1990), Finding structure in time, Cognitive Science 14(2), 179-211.
     """
-    inputs = {"x": x, "W": W, "R": R, "b": b, "h0": h0, "lengths": lengths, "mask": mask}
-    attributes = {"direction": direction, "activation": activation}
+    inputs = {
+        "x": x,
+        "W": W,
+        "R": R,
+        "b": b,
+        "h0": h0,
+        "recurrent_keep": recurrent_keep,
+        "lengths": lengths,
+        "mask": mask,
+    }
+    attributes = {
+        "direction": direction,
+        "truncate": truncate,
+        "recurrent_dropout": recurrent_dropout,
+        "activation": activation,
+    }
     (y, h_n), _ = run_layer("rnn", RNN, ("h0",), inputs, attributes)
     return y, h_n
 
@@ -150,10 +175,13 @@ def rnn_vjp(
     R: Array,
     b: Array,
     h0: Array | None = None,
+    recurrent_keep: Array | None = None,
     *,
     lengths: Array | None = None,
     mask: Array | None = None,
     direction: str = "forward",
+    truncate: int | None = None,
+    recurrent_dropout: float | None = None,
     activation: str = "tanh",
 ) -> tuple[tuple[Array, Array], Vjp]:
     """Run as `rnn` does, and return its outputs and their vector-Jacobian product.
@@ -165,7 +193,21 @@ def rnn_vjp(
     ----------
     Werbos (1990), Backpropagation through time, Proceedings of the IEEE 78(10).
     """
-    inputs = {"x": x, "W": W, "R": R, "b": b, "h0": h0, "lengths": lengths, "mask": mask}
-    attributes = {"direction": direction, "activation": activation}
+    inputs = {
+        "x": x,
+        "W": W,
+        "R": R,
+        "b": b,
+        "h0": h0,
+        "recurrent_keep": recurrent_keep,
+        "lengths": lengths,
+        "mask": mask,
+    }
+    attributes = {
+        "direction": direction,
+        "truncate": truncate,
+        "recurrent_dropout": recurrent_dropout,
+        "activation": activation,
+    }
     (y, h_n), vjp = run_layer("rnn", RNN, ("h0",), inputs, attributes, record=True)
     return (y, h_n), vjp

@@ -8,6 +8,7 @@ over a whole sequence the same product as over one step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ Array = NDArray[Any]
 Arrays = tuple[Array, ...]
 Mask = NDArray[np.bool_]
 Tape = list[tuple[int, Arrays]]
+Back = Callable[[Array, Arrays], tuple[dict[str, Array], Arrays]]
 
 
 class Cell(Protocol):
@@ -39,18 +41,45 @@ class Cell(Protocol):
         """``gradients(x, *known)``: those of x, and of every parameter, summed over the columns."""
 
 
-def unroll(
-    cell: Cell, x: Array, states: Arrays, valid: Mask | None, reverse: bool, tape: Tape | None
-) -> tuple[Array, Arrays]:
-    """Run `cell` over ``x (T, D, B)``; return the outputs ``(T, S, B)`` and the final states.
+@dataclass(frozen=True)
+class Reading:
+    """How the steps are read: which ones, in which order, and what is handed from each to the next.
 
     `valid` ``(T, B)`` marks the steps that are taken, None all of them. A step not taken gives 0 and the states pass it
-    by. What `unroll_back` has to know goes on the `tape`, if there is one, step by step as they are taken.
+    by. `recurrent_scale` ``(S, B)`` multiplies the first state on its way into every step. With `truncate` k no
+    gradient flows from step t + 1 to step t where ``(t + 1) % k == 0``, steps counted as they are read.
     """
-    steps = range(x.shape[0])
-    y = np.empty_like(states[0], shape=(len(steps), *states[0].shape))
-    for t in reversed(steps) if reverse else steps:
-        after, known = cell.step(x[t], *states)
+
+    valid: Mask | None = None
+    reverse: bool = False
+    recurrent_scale: Array | None = None
+    truncate: int | None = None
+
+    def order(self, steps: int) -> Iterable[int]:
+        """Indices of the steps in the order in which they are read."""
+        return reversed(range(steps)) if self.reverse else range(steps)
+
+    def cuts(self, steps: int, batch: int) -> Mask | None:
+        """Which steps hand no gradient to the one read before them, ``(T, B)``; None: every one does."""
+        if self.truncate is None:
+            return None
+        taken = np.ones((steps, batch), np.bool_) if self.valid is None else self.valid
+        in_order = taken[::-1] if self.reverse else taken
+        place = np.cumsum(in_order, axis=0) - 1
+        cuts = (place > 0) & (place % self.truncate == 0)
+        return cuts[::-1] if self.reverse else cuts
+
+
+def unroll(cell: Cell, x: Array, states: Arrays, reading: Reading, tape: Tape | None = None) -> tuple[Array, Arrays]:
+    """Run `cell` over ``x (T, D, B)``; return the outputs ``(T, S, B)`` and the final states.
+
+    What `unroll_back` has to know goes on the `tape`, if there is one, step by step as they are taken.
+    """
+    y = np.empty_like(states[0], shape=(x.shape[0], *states[0].shape))
+    valid, scale = reading.valid, reading.recurrent_scale
+    for t in reading.order(x.shape[0]):
+        before = states if scale is None else (states[0] * scale, *states[1:])
+        after, known = cell.step(x[t], *before)
         if valid is None:
             y[t] = after[0]
             states = after
@@ -63,7 +92,7 @@ def unroll(
 
 
 def unroll_back(
-    cell: Cell, x: Array, dy: Array, dstates: Arrays, valid: Mask | None, tape: Tape
+    cell: Cell, x: Array, dy: Array, dstates: Arrays, reading: Reading, tape: Tape
 ) -> tuple[dict[str, Array], Arrays]:
     """Go back through time along the `tape`, from the gradients of what `unroll` returned.
 
@@ -71,14 +100,18 @@ def unroll_back(
     a step at least.
     """
     steps, features, batch = x.shape
+    valid, scale, cuts = reading.valid, reading.recurrent_scale, reading.cuts(steps, batch)
     known_at: dict[int, Arrays] = {}
     for t, known in reversed(tape):
         dafter = (dstates[0] + dy[t], *dstates[1:])
-        if valid is None:
-            dstates, known_at[t] = cell.back(known, *dafter)
-        else:
-            dbefore, known_at[t] = cell.back(known, *(np.where(valid[t], d, 0) for d in dafter))
-            dstates = _choose(valid[t], dbefore, dstates)
+        if valid is not None:
+            dafter = tuple(np.where(valid[t], d, 0) for d in dafter)
+        dbefore, known_at[t] = cell.back(known, *dafter)
+        if scale is not None:
+            dbefore = (dbefore[0] * scale, *dbefore[1:])
+        if cuts is not None:
+            dbefore = tuple(np.where(cuts[t], 0, d) for d in dbefore)
+        dstates = dbefore if valid is None else _choose(valid[t], dbefore, dstates)
     side_by_side = (
         np.stack(parts, axis=1).reshape(parts[0].shape[0], steps * batch)
         for parts in zip(*(known_at[t] for t in range(steps)), strict=True)
@@ -86,6 +119,22 @@ def unroll_back(
     gradients = cell.gradients(x.transpose(0, 2, 1).reshape(steps * batch, features).T, *side_by_side)
     gradients["x"] = gradients["x"].reshape(features, steps, batch).transpose(1, 0, 2)
     return gradients, dstates
+
+
+def unroll_with_back(cell: Cell, x: Array, states: Arrays, reading: Reading) -> tuple[Array, Arrays, Back]:
+    """Run `cell` as `unroll` does, and return as well the way back: from dy and the dstates to what `unroll_back` gives.
+
+    Where there is no step at all, the gradients that it gives are those of the initial states alone.
+    """
+    tape: Tape = []
+    y, final = unroll(cell, x, states, reading, tape)
+
+    def back(dy: Array, dstates: Arrays) -> tuple[dict[str, Array], Arrays]:
+        if tape:
+            return unroll_back(cell, x, dy, dstates, reading, tape)
+        return {}, dstates
+
+    return y, final, back
 
 
 def _choose(condition: Mask, yes: Iterable[Array], no: Iterable[Array]) -> Arrays:

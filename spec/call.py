@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.spec.errors import CallError
-from rnnspec.spec.operation import Attribute, Input, Operation, operation
+from rnnspec.spec.composition import resolved
+from rnnspec.spec.errors import CallError, SpecError
+from rnnspec.spec.language import parse_size
+from rnnspec.spec.loading import operation
+from rnnspec.spec.operation import Attribute, Input, Operation, holds
 
 FLOAT_TYPES = ("float16", "bfloat16", "float32", "float64")
 """The number types of the specification. complex64 and complex128 pass too: a complex step is how derivatives are
@@ -47,6 +52,7 @@ def check_call(name: str, inputs: Mapping[str, Any], attributes: Mapping[str, An
     """
     op = operation(name)
     complete = check_attributes(op, attributes or {})
+    op = resolved(op, complete)
     present = {key: array for key, array in inputs.items() if array is not None}
     expected = op.inputs_for(complete)
     for key in present:
@@ -62,9 +68,11 @@ def check_call(name: str, inputs: Mapping[str, Any], attributes: Mapping[str, An
             raise CallError(
                 f"{name}: {key} is missing: expected an array of shape {_symbols(item)}{given} ({item.about})"
             )
-    sizes = _check_shapes(op, complete, {key: expected[key] for key in present}, present)
+    sizes = _check_shapes(op, complete, {key: expected[key] for key in expected if key in present}, present)
     _check_types(name, {key: expected[key] for key in present}, present)
-    return Checked(complete, sizes, _valid_steps(op, sizes, present))
+    valid = _valid_steps(op, complete, sizes, present)
+    _check_numbers(op, complete, {key: expected[key] for key in present}, present, sizes, valid)
+    return Checked(complete, sizes, valid)
 
 
 def check_attributes(op: Operation, attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,15 +82,26 @@ def check_attributes(op: Operation, attributes: Mapping[str, Any]) -> dict[str, 
             raise CallError(
                 f"{op.name}: unknown attribute {key!r}: expected {', '.join(op.attributes) or 'none'}; leave it out"
             )
-    return {key: _check_value(op.name, item, attributes.get(key, item.default)) for key, item in op.attributes.items()}
+    complete = {
+        key: _check_value(op.name, item, attributes.get(key, item.default)) for key, item in op.attributes.items()
+    }
+    for key, item in op.attributes.items():
+        if not holds(item.when, complete) and complete[key] != item.default:
+            needed = ", ".join(f"{name} = {_choices(values)}" for name, values in item.when.items())
+            raise CallError(f"{op.name}: {key}: expected with {needed} only, got {complete[key]!r}; leave it out")
+    return complete
+
+
+def _choices(values: Any) -> str:
+    return " or ".join(map(str, values)) if isinstance(values, list | tuple) else str(values)
 
 
 def _check_value(name: str, attribute: Attribute, value: Any) -> Any:
     if attribute.is_tuple and isinstance(value, list):
         value = tuple(value)
-    if attribute.domain == "positive":
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        good = value is None or (number and 0 < value < float("inf"))
+    if attribute.domain:
+        good = value is None if attribute.default is None else False
+        good = good or _in_domain(attribute.domain, value)
     elif attribute.is_tuple:
         fits = isinstance(value, tuple) and len(value) == len(attribute.functions)
         good = fits and all(entry in attribute.values for entry in value)
@@ -93,14 +112,34 @@ def _check_value(name: str, attribute: Attribute, value: Any) -> Any:
     return value
 
 
+def _in_domain(domain: str, value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
+        return False
+    match domain:
+        case "positive":
+            return value > 0
+        case "nonnegative":
+            return value >= 0
+        case "probability":
+            return 0 <= value < 1
+        case "count":
+            return isinstance(value, int) and value >= 1
+    return isinstance(value, int) and value >= 0
+
+
 def _check_shapes(
     op: Operation, attributes: Mapping[str, Any], expected: Mapping[str, Input], inputs: Mapping[str, Any]
 ) -> dict[str, int]:
     """Solve the symbolic shapes for the sizes; the first array to name a size sets it."""
     same = op.same_sizes_for(attributes)
+    aliases = {symbol: other for symbol, other in same.items() if other.isidentifier()}
     gates = op.gates_for(attributes)
     sizes: dict[str, int] = {"G": len(gates)} if gates else {}
     set_by = {"G": f"G = {len(gates)}: the gates are {', '.join(gates)}"}
+    for key, attribute in op.attributes.items():
+        if attribute.size:
+            sizes[attribute.size] = attributes[key]
+            set_by[attribute.size] = f"{attribute.size} = {attributes[key]}, the attribute {key}"
     for key, item in expected.items():
         array = inputs[key]
         shape = getattr(array, "shape", None)
@@ -114,33 +153,82 @@ def _check_shapes(
                 f"got {len(shape)}: shape {tuple(shape)}"
             )
         for axis, length in zip(item.shape, shape, strict=True):
-            symbol = same.get(axis, axis)
+            symbol = aliases.get(axis, axis)
+            if symbol.isdigit():
+                sizes[symbol] = int(symbol)
+                set_by[symbol] = f"this axis always has {symbol}"
             if symbol not in sizes:
                 sizes[symbol] = int(length)
                 set_by[symbol] = f"{symbol} = {length} from {key}"
             elif sizes[symbol] != length:
-                wanted = _axes(sizes.get(same.get(a, a), a) for a in item.shape)
+                wanted = _axes(sizes.get(aliases.get(a, a), a) for a in item.shape)
                 raise CallError(
                     f"{op.name}: {key}: expected shape {_symbols(item)} = {wanted}, got {tuple(shape)}; "
                     f"{set_by[symbol]}"
                 )
-    for axis, symbol in same.items():
-        sizes[axis], set_by[axis] = sizes[symbol], set_by[symbol]
+    _derive_sizes(op, same, sizes, set_by)
+    derived = set(same)
     for symbol, length in sizes.items():
-        if symbol not in ("B", "T") and length < 1:
+        least = op.at_least.get(symbol, 0 if symbol in ("B", "T", "n") or symbol in derived - set(aliases) else 1)
+        if not symbol.isdigit() and length < least:
             about = op.sizes[symbol]
-            raise CallError(f"{op.name}: {symbol} ({about}): expected at least 1, got {set_by[symbol]}")
-    return sizes
+            raise CallError(f"{op.name}: {symbol} ({about}): expected at least {least}, got {set_by[symbol]}")
+    return {symbol: length for symbol, length in sizes.items() if not symbol.isdigit()}
+
+
+def complete_sizes(op: Operation, attributes: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return `sizes` and those that follow from them, the gates and the attributes; `op` is resolved."""
+    found = {**sizes, "G": len(op.gates_for(attributes))}
+    found |= {item.size: attributes[key] for key, item in op.attributes.items() if item.size}
+    same = op.same_sizes_for(attributes)
+    found = {symbol: length for symbol, length in found.items() if symbol not in same}
+    _derive_sizes(op, same, found, {})
+    return found
+
+
+def _derive_sizes(op: Operation, same: Mapping[str, str], sizes: dict[str, int], set_by: dict[str, str]) -> None:
+    """Work out the sizes that others give, as far as those are known; refuse arrays that say otherwise."""
+    for _ in same:  # one may need another that stands below it
+        for symbol, text in same.items():
+            try:
+                expected = _size(parse_size(text, f"{op.name}, size {symbol}"), sizes)
+            except KeyError:
+                continue
+            if symbol not in sizes:
+                sizes[symbol], set_by[symbol] = expected, f"{symbol} = {text} = {expected}"
+            elif sizes[symbol] != expected:
+                others = "; ".join(set_by[name] for name in set_by if re.search(rf"\b{name}\b", text))
+                raise CallError(
+                    f"{op.name}: {symbol} ({op.sizes[symbol]}): expected {text} = {expected}, got {set_by[symbol]}; {others}"
+                )
+
+
+def _size(node: ast.expr, sizes: Mapping[str, int]) -> int:
+    """Value of an expression in sizes; KeyError if one is not known."""
+    match node:
+        case ast.Constant(value=int(number)):
+            return number
+        case ast.Name(id=name):
+            return sizes[name]
+        case ast.BinOp(left=left, op=operator, right=right):
+            a, b = _size(left, sizes), _size(right, sizes)
+            if isinstance(operator, ast.Pow):
+                return int(a**b)
+            return a + b if isinstance(operator, ast.Add) else a - b if isinstance(operator, ast.Sub) else a * b
+        case ast.IfExp(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]), body=body, orelse=other):
+            return _size(body if _size(left, sizes) == _size(right, sizes) else other, sizes)
+    raise SpecError(f"a size is given by + - * ** of sizes, or by 'a if b == c else d', got {ast.unparse(node)}")
 
 
 def _check_types(name: str, expected: Mapping[str, Input], inputs: Mapping[str, Any]) -> None:
     first = ""
     for key, item in expected.items():
         dtype = inputs[key].dtype
-        if item.kind == "lengths" and dtype != np.int64:
+        if item.kind in ("lengths", "ids") and dtype != np.int64:
             raise CallError(f"{name}: {key}: expected int64, got {dtype}; use {key}.astype('int64')")
-        if item.kind == "mask" and dtype != np.bool_:
-            raise CallError(f"{name}: {key}: expected bool, got {dtype}; use {key} != 0 if it marks valid steps")
+        if item.kind in ("mask", "bits") and dtype != np.bool_:
+            marks = "valid steps" if item.kind == "mask" else "what is kept"
+            raise CallError(f"{name}: {key}: expected bool, got {dtype}; use {key} != 0 if it marks {marks}")
         if item.kind == "float":
             if dtype.name not in (*FLOAT_TYPES, "complex64", "complex128"):
                 raise CallError(f"{name}: {key}: expected one of {', '.join(FLOAT_TYPES)}, got {dtype}")
@@ -152,10 +240,45 @@ def _check_types(name: str, expected: Mapping[str, Input], inputs: Mapping[str, 
             first = first or key
 
 
-def _valid_steps(op: Operation, sizes: Mapping[str, int], inputs: Mapping[str, Any]) -> NDArray[np.bool_] | None:
+def _check_numbers(
+    op: Operation,
+    attributes: Mapping[str, Any],
+    expected: Mapping[str, Input],
+    inputs: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    valid: NDArray[np.bool_] | None,
+) -> None:
+    """Refuse ids and probabilities outside their range, wherever they are read."""
+    label = op.padding_label
+    for key, item in expected.items():
+        if item.kind != "ids" and item.domain != "probability":
+            continue
+        if label is not None and label[0] == key and holds(label[2], attributes):
+            continue  # held against its range, the label of the padding included, where the padding was found
+        numbers = inputs[key]
+        if not isinstance(numbers, np.ndarray):
+            continue  # checked when the plain numbers were
+        read = numbers[valid] if valid is not None and item.shape[:2] == ("B", "T") else numbers
+        if item.kind == "ids":
+            above = sizes[item.below] if item.below else np.iinfo(np.int64).max
+            allowed = f"0 .. {above - 1} ({item.below} = {above})" if item.below else "at least 0"
+            wrong = read[(read < 0) | (read >= above)]
+        else:
+            allowed = "a probability, 0 .. 1"
+            real = np.real(read).astype(np.float64)
+            wrong = read[~((real >= 0) & (real <= 1))]
+        if wrong.size:
+            raise CallError(f"{op.name}: {key}: expected {allowed}, got {wrong.flat[0]}")
+
+
+def _valid_steps(
+    op: Operation, attributes: Mapping[str, Any], sizes: Mapping[str, int], inputs: Mapping[str, Any]
+) -> NDArray[np.bool_] | None:
     if not op.has_steps:
         return None
     batch, steps = sizes["B"], sizes["T"]
+    if op.padding_label is not None and holds(op.padding_label[2], attributes):
+        return _labelled_steps(op, op.padding_label[0], op.padding_label[1], sizes, inputs)
     if "lengths" in inputs and "mask" in inputs:
         raise CallError(f"{op.name}: expected lengths or mask, got both; leave one out")
     if "mask" in inputs:
@@ -169,6 +292,21 @@ def _valid_steps(op: Operation, sizes: Mapping[str, int], inputs: Mapping[str, A
         valid: NDArray[np.bool_] = np.arange(steps) < lengths[:, None]
         return valid
     return np.ones((batch, steps), np.bool_)
+
+
+def _labelled_steps(
+    op: Operation, name: str, symbol: str, sizes: Mapping[str, int], inputs: Mapping[str, Any]
+) -> NDArray[np.bool_]:
+    """Return the steps that do not have the label of the padding."""
+    for key in ("lengths", "mask"):
+        if key in inputs:
+            raise CallError(f"{op.name}: {key}: the padding is marked in {name}; leave {key} out")
+    labels, label = inputs[name], sizes[symbol]
+    wrong = labels[(labels < 0) | (labels > label)]
+    if wrong.size:
+        raise CallError(f"{op.name}: {name}: expected 0 .. {label} ({label} marks padding), got {wrong.flat[0]}")
+    valid: NDArray[np.bool_] = labels != label
+    return valid
 
 
 def _settings(attributes: Mapping[str, Any]) -> str:

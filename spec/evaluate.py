@@ -8,6 +8,7 @@ the order of the lines does not matter and recurrences may run either way in tim
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,14 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.spec.call import Checked, check_call
+from rnnspec.spec.composition import resolved
 from rnnspec.spec.errors import SpecError
-from rnnspec.spec.language import STEP
-from rnnspec.spec.operation import operation
+from rnnspec.spec.language import Equation, indices_of
+from rnnspec.spec.loading import operation
+from rnnspec.spec.operation import Input
 from rnnspec.spec.system import System, system
-from rnnspec.spec.vocabulary import VOCABULARY
+from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
 
 Array = NDArray[Any]
-Key = tuple[str, int | None]
+Key = tuple[str, tuple[int, ...]]
 
 _DEPTH = 40
 """Definitions followed at once; each takes several frames of Python's stack."""
@@ -70,74 +73,126 @@ def evaluate_gradient(
 
 
 class _Literal:
-    """One batched call, taken apart into single sequences."""
+    """One batched call, taken apart into single sequences, unless its equations are the whole batch's."""
 
     def __init__(self, name: str, inputs: Mapping[str, Array], attributes: Mapping[str, Any]) -> None:
-        self.op = operation(name)
         self.checked: Checked = check_call(name, inputs, attributes)
         self.attributes = self.checked.attributes
+        self.op = resolved(operation(name), self.attributes)
         self.system = system(self.op, self.attributes)
         self.sizes = self.checked.sizes
-        floats = {k: v for k, v in inputs.items() if v is not None and self.op.inputs[k].kind == "float"}
+        self.items = self.op.inputs_for(self.attributes)
+        self.results = self.op.outputs_for(self.attributes)
+        present = {k: v for k, v in inputs.items() if v is not None}
+        floats = {k: v for k, v in present.items() if self.items[k].kind == "float"}
         self.dtype = np.result_type(np.float64, *(v for v in floats.values() if v.dtype.kind == "c"))
         self.inputs = {k: v.astype(self.dtype) for k, v in floats.items()}
         self.given = tuple(self.inputs)
-        for key, item in self.op.inputs_for(self.attributes).items():
-            if item.kind == "float" and key not in self.inputs:  # an optional initial state that is absent is zero
-                self.inputs[key] = np.zeros([self.sizes[axis] for axis in item.shape], self.dtype)
+        self.inputs |= {k: v for k, v in present.items() if self.items[k].kind in ("ids", "bits")}
+        for key, item in self.items.items():
+            if item.kind == "float" and key not in self.inputs:  # an optional input that is absent is zero
+                self.inputs[key] = np.zeros(self._shape(item.shape), self.dtype)
 
     def outputs(self) -> list[Array]:
-        results = [
-            np.zeros([self.sizes[axis] for axis in output.shape], self.dtype) for output in self.op.outputs.values()
+        arrays = [
+            np.zeros(self._shape(item.shape), np.int64 if item.kind == "ids" else self.dtype)
+            for item in self.results.values()
         ]
-        for b in range(self.sizes["B"]):
-            steps, values = self._sequence(b)
-            evaluation = Evaluation(self.system, values, self._lengths(steps))
-            for result, output in zip(results, self.op.outputs.values(), strict=True):
-                if "T" in output.shape:
-                    for t, step in enumerate(steps):
-                        result[b, step] = evaluation.value(output.name, t)
-                else:
-                    result[b] = evaluation.value(output.name)
-        return results
+        for b in self._sequences():
+            evaluation = Evaluation(self.system, self._values(b), self._sizes(b))
+            for array, item in zip(arrays, self.results.values(), strict=True):
+                self._gather(evaluation, item.name, item.shape, array, b)
+        return arrays
 
     def gradients(self, cotangents: tuple[Array, ...]) -> dict[str, Array]:
-        results = {key: np.zeros(self.inputs[key].shape, self.dtype) for key in self.given}
-        for b in range(self.sizes["B"]):
-            steps, values = self._sequence(b)
-            for output, cotangent in zip(self.op.outputs.values(), cotangents, strict=True):
-                of_sequence = cotangent[b].astype(self.dtype)
-                values[f"d{output.name}"] = of_sequence[steps] if "T" in output.shape else of_sequence
-            evaluation = Evaluation(self.system, values, self._lengths(steps))
-            for key, result in results.items():
-                if "T" in self.op.inputs[key].shape:
-                    for t, step in enumerate(steps):
-                        result[b, step] = evaluation.value(f"d{key}", t)
-                elif self.op.inputs[key].per_sequence:
-                    result[b] = evaluation.value(f"d{key}")
-                elif "G" in self.op.inputs[key].shape:
-                    for index, gate in enumerate(self.system.gates):
-                        result[index] += evaluation.value(f"d{key}_{gate}")
-                else:
-                    result += evaluation.value(f"d{key}")
-        return results
+        if not self.op.gradient and not any(part.operation for part in self.op.parts):
+            raise SpecError(f"{self.op.name} has no equations for its gradient")
+        found = {key: np.zeros(self.inputs[key].shape, self.dtype) for key in self.given}
+        outputs = [item for item in self.results.values() if item.kind == "float"]
+        for b in self._sequences():
+            values = self._values(b)
+            for output, cotangent in zip(outputs, cotangents, strict=True):
+                values[f"d{output.name}"] = self._of_sequence(cotangent.astype(self.dtype), output.shape, b)
+            evaluation = Evaluation(self.system, values, self._sizes(b))
+            for key, array in found.items():
+                item = self.items[key]
+                sliced = dict.fromkeys(item.rows, 0) or dict.fromkeys(self.system.gates if "G" in item.shape else ())
+                if not sliced:
+                    self._gather(evaluation, f"d{key}", item.shape, array, b)
+                axis = _row_axis(item) if sliced else 0
+                for place, name in enumerate(sliced):
+                    shape = (*item.shape[:axis], *item.shape[axis + 1 :])
+                    one = (*(slice(None),) * axis, place)
+                    self._gather(evaluation, f"d{key}_{name}", shape, array[one], b)
+        return found
 
-    def _lengths(self, steps: list[int]) -> dict[str, int]:
-        return {"n": len(steps)} if self.op.has_steps else {}
+    def _sequences(self) -> range:
+        return range(1 if self.op.over_batch or not self._batched() else self.sizes["B"])
 
-    def _sequence(self, b: int) -> tuple[list[int], dict[str, Array]]:
-        """Return the valid steps of sequence b, and its inputs with all other steps taken out."""
-        steps = [int(t) for t in np.flatnonzero(self.checked.valid[b])] if self.checked.valid is not None else []
-        values = {}
+    def _batched(self) -> bool:
+        return any(item.per_sequence for item in self.items.values())
+
+    def _shape(self, axes: tuple[str, ...]) -> tuple[int, ...]:
+        return tuple(int(axis) if axis.isdigit() else self.sizes[axis] for axis in axes)
+
+    def _steps(self, b: int) -> list[int]:
+        return [int(t) for t in np.flatnonzero(self.checked.valid[b])] if self.checked.valid is not None else []
+
+    def _sizes(self, b: int) -> dict[str, int]:
+        steps = {"n": len(self._steps(b))} if self.op.has_steps and not self.op.over_batch else {}
+        return {**self.sizes, **steps}
+
+    def _of_sequence(self, array: Array, shape: tuple[str, ...], b: int) -> Array:
+        """Return what sequence b has of an array, with the steps that are taken out taken out."""
+        if self.op.over_batch or shape[:1] != ("B",):
+            return array
+        if "T" in shape and self.op.has_steps:
+            return np.asarray(array[b].take(self._steps(b), axis=shape.index("T") - 1))
+        return np.asarray(array[b])
+
+    def _values(self, b: int) -> dict[str, Array]:
+        """Return the inputs of sequence b under the names that equations use."""
+        values: dict[str, Array] = {}
         for key, array in self.inputs.items():
-            item = self.op.inputs[key]
-            if item.per_sequence:
-                values[key] = array[b][steps] if "T" in item.shape else array[b]
+            item = self.items[key]
+            values[key] = self._of_sequence(array, item.shape, b)
+            if item.rows:
+                axis = _row_axis(item)
+                values.update({f"{key}_{row}": array.take(i, axis=axis) for i, row in enumerate(item.rows)})
+            elif "G" in item.shape:
+                axis = _row_axis(item)
+                values.update({f"{key}_{g}": array.take(i, axis=axis) for i, g in enumerate(self.system.gates)})
+        if self.op.over_batch and self.checked.valid is not None:
+            values["valid"] = self.checked.valid
+        return values
+
+    def _gather(self, evaluation: Evaluation, name: str, shape: tuple[str, ...], array: Array, b: int) -> None:
+        """Work out a quantity at all places of its indices; put it in its array, or add it to what is shared there."""
+        indices = evaluation.count(name)
+        own = shape[:1] == ("B",) and not self.op.over_batch
+        axes = shape[1:] if own else shape
+        ranges = [
+            self._steps(b) if axis == "T" and self.op.has_steps and own else range(length)
+            for axis, length in zip(axes[:indices], self._shape(axes[:indices]), strict=True)
+        ]
+        for place in itertools.product(*map(enumerate, ranges)):
+            value = evaluation.value(name, *(rank for rank, _ in place))
+            at = tuple(step for _, step in place)
+            rest = axes[indices:]
+            if own and "T" in rest and self.op.has_steps:
+                spots = (b, *at, *(slice(None),) * rest.index("T"), self._steps(b))
+                array[spots] = value
+            elif own:
+                array[(b, *at)] = value
+            elif self.op.over_batch or not self._batched():
+                array[at] = value
             else:
-                values[key] = array
-                if "G" in item.shape:
-                    values.update({f"{key}_{gate}": array[i] for i, gate in enumerate(self.system.gates)})
-        return steps, values
+                array[at] += value
+
+
+def _row_axis(item: Input) -> int:
+    """Return the axis whose entries have names of their own: that of the gates, or of the named rows."""
+    return item.shape.index(str(len(item.rows)) if item.rows else "G")
 
 
 class Evaluation:
@@ -155,7 +210,12 @@ class Evaluation:
         self.path: list[Key] = []
         self.above: list[Key] = []
 
-    def value(self, name: str, index: int | None = None) -> Any:
+    def count(self, name: str) -> int:
+        """Return how many indices the equations give a name."""
+        rules = self.system.rules.get(name, [])
+        return len(rules[0].indices) if rules else 0
+
+    def value(self, name: str, *index: int) -> Any:
         """Value of ``name`` or ``name[index]``.
 
         A chain of definitions as long as the sequence does not fit on Python's stack: where one goes too deep, the
@@ -176,7 +236,7 @@ class Evaluation:
             if not pending:
                 return result
 
-    def _value(self, name: str, index: int | None = None) -> Any:
+    def _value(self, name: str, index: tuple[int, ...]) -> Any:
         key = (name, index)
         if key in self.known:
             return self.known[key]
@@ -187,31 +247,46 @@ class Evaluation:
             chain = [*self.above, *self.path, key]
             cycle = " -> ".join(_text(*step) for step in chain[chain.index(key) :])
             raise SpecError(f"{self.system.name}: circular definition: {cycle}")
-        length = self.sizes.get("n", 0)
-        if index is not None and not -1 <= index <= length:
-            raise SpecError(f"{self.system.name}: {_text(name, index)} lies outside the steps -1 .. {length}")
+        last = max(self.sizes.values(), default=0)
+        if any(not -1 <= one <= last for one in index):
+            raise SpecError(f"{self.system.name}: {_text(name, index)} lies outside the places -1 .. {last}")
         if len(self.path) == _DEPTH:
             raise _TooDeepError(key, tuple(self.path))
         self.path.append(key)
         try:
             for rule in rules:
-                if (rule.index is None) != (index is None):
+                if len(rule.indices) != len(index):
                     raise SpecError(f"{self.system.name}: {rule.left} is used as {_text(name, index)}")
-                if rule.index is None or rule.general or self._expression(rule.index, {}) == index:
-                    self.known[key] = self._expression(rule.value, {} if index is None else {STEP: index})
+                bound = self._match(rule, index)
+                if bound is not None:
+                    self.known[key] = self._expression(rule.value, bound)
                     return self.known[key]
         finally:
             self.path.pop()
         raise SpecError(f"{self.system.name}: no equation gives {_text(name, index)}")
 
-    def _given(self, name: str, index: int | None) -> Any:
+    def _match(self, rule: Equation, index: tuple[int, ...]) -> dict[str, int] | None:
+        """Return the letters' values if the rule holds at this index, else None."""
+        bound: dict[str, int] = {}
+        for letter, one in zip(rule.letters(self.system.sizes), index, strict=True):
+            if letter is not None:
+                bound[letter] = one
+        for letter, wanted, one in zip(rule.letters(self.system.sizes), rule.indices, index, strict=True):
+            if letter is None and self._expression(wanted, bound) != one:
+                return None
+        return bound
+
+    def _given(self, name: str, index: tuple[int, ...]) -> Any:
+        if name == "inf":
+            return np.inf
         if name not in self.given:
             raise SpecError(f"{self.system.name}: {_text(name, index)} is neither an input nor defined by an equation")
         array = self.given[name]
-        if index is None:
-            return array
-        if not 0 <= index < len(array):
-            raise SpecError(f"{self.system.name}: {_text(name, index)} lies outside the steps 0 .. {len(array) - 1}")
+        for one, length in zip(index, array.shape, strict=False):
+            if not 0 <= one < length:
+                raise SpecError(f"{self.system.name}: {_text(name, index)} lies outside the places 0 .. {length - 1}")
+        if len(index) > array.ndim:
+            raise SpecError(f"{self.system.name}: {_text(name, index)} has more indices than its {array.ndim} axes")
         return array[index]
 
     def _expression(self, node: ast.expr, bound: Mapping[str, int]) -> Any:
@@ -222,21 +297,32 @@ class Evaluation:
             case ast.Name(id=name):
                 if name in bound:
                     return bound[name]
-                return self.sizes[name] if name in self.sizes else self._value(name)
+                return self.sizes[name] if name in self.sizes else self._value(name, ())
             case ast.Subscript(value=ast.Name(id=name), slice=index):
-                return self._value(name, self._whole(index, bound))
+                return self._value(name, tuple(self._whole(one, bound) for one in indices_of(index)))
             case ast.Attribute(value=value):
                 return self._expression(value, bound).T
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return not self._expression(operand, bound)
             case ast.UnaryOp(operand=operand):
                 return -self._expression(operand, bound)
             case ast.BinOp(left=left, op=operator, right=right):
                 return _OPERATE[type(operator)](self._expression(left, bound), self._expression(right, bound))
-            case ast.Call(func=ast.Name(id="sum"), args=[ast.GeneratorExp(elt=element, generators=[loop])]):
+            case ast.IfExp(test=test, body=body, orelse=other):
+                return self._expression(body if self._expression(test, bound) else other, bound)
+            case ast.BoolOp(op=ast.And(), values=values):
+                return all(self._expression(value, bound) for value in values)
+            case ast.BoolOp(values=values):
+                return any(self._expression(value, bound) for value in values)
+            case ast.Compare(left=left, ops=[operator], comparators=[right]):
+                a, b = (np.real(self._expression(side, bound)) for side in (left, right))
+                return bool(_COMPARE[type(operator)](a, b))
+            case ast.Call(func=ast.Name(id=name), args=[*leading, ast.GeneratorExp(elt=element, generators=[loop])]):
                 assert isinstance(loop.iter, ast.Call)
                 assert isinstance(loop.target, ast.Name)
                 over, ends = loop.target.id, [self._whole(end, bound) for end in loop.iter.args]
-                terms = (self._expression(element, {**bound, over: step}) for step in range(*ends))
-                return sum(terms, start=np.float64(0))
+                terms = [self._expression(element, {**bound, over: step}) for step in range(*ends)]
+                return REDUCERS[name](*(self._whole(one, bound) for one in leading), terms)
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 return VOCABULARY[name](*(self._expression(argument, bound) for argument in arguments))
         raise AssertionError(f"the parser let through {ast.dump(node)}")
@@ -266,8 +352,18 @@ _OPERATE: dict[type[ast.operator], Any] = {
     ast.Div: np.divide,
     ast.MatMult: np.matmul,
     ast.Pow: np.power,
+    ast.Mod: np.mod,
+    ast.FloorDiv: np.floor_divide,
+}
+_COMPARE: dict[type[ast.cmpop], Any] = {
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
 }
 
 
-def _text(name: str, index: int | None) -> str:
-    return name if index is None else f"{name}[{index}]"
+def _text(name: str, index: tuple[int, ...]) -> str:
+    return f"{name}[{', '.join(map(str, index))}]" if index else name

@@ -1,49 +1,53 @@
 """The equation language: a small subset of Python's expression syntax, parsed and never executed as Python.
 
-One equation stands on one line, ``target = expression``. A target is a name (``h``), an indexed name (``h[t]``, which
-holds at every step t; ``h[-1]`` or ``h[n - 1]``, which holds at that step alone) or the definition of a function
-(``arg(a)``). An expression is made of numbers, names, ``+ - * / @ **``, ``.T``, one index in brackets, the functions of
-`rnnspec.spec.vocabulary`, functions defined in the same system, and ``sum(… for t in range(…))`` or
-``sum(… for k in gates)``. Anything else is refused, with the line and the reason.
+One equation stands on one line, ``target = expression``. A target is a name (``h``), an indexed name (``h[t]`` holds at
+every step t, ``alpha[t, j]`` at every t and j; an index that is a number or a size, as in ``h[-1]`` or ``h[n - 1]``,
+means that place alone) or the definition of a function (``arg(a)``).
+
+An expression is made of numbers, names, ``+ - * / @ ** % //``, ``.T``, indices in brackets, comparisons, ``and``,
+``or``, ``not``, ``a if condition else b``, the functions of `rnnspec.spec.vocabulary`, functions defined in the same
+system, and a reducer over a range: ``sum(… for t in range(…))``, and likewise max, min, argmax, log_sum_exp, all, any,
+vector and ``top(j, … for t in range(…))``; a sum may also run over the gates, ``sum(… for k in gates)``. Anything else
+is refused, with the line and the reason.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from rnnspec.spec.errors import SpecError
-from rnnspec.spec.vocabulary import VOCABULARY
-
-STEP = "t"
-"""The index of an equation that holds at every step."""
+from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
 
 _EQUALS = re.compile(r"(?<![=<>!])=(?!=)")
-_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult, ast.Pow)
+_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult, ast.Pow, ast.Mod, ast.FloorDiv)
+_COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 
 @dataclass(frozen=True)
 class Equation:
-    """``target[index] = value``; `index` is None for a plain name, `parameters` are those of a function definition."""
+    """``target[indices] = value``; a plain name has no indices, `parameters` are those of a function definition."""
 
     target: str
-    index: ast.expr | None
+    indices: tuple[ast.expr, ...]
     parameters: tuple[str, ...] | None
     value: ast.expr
     place: str
 
-    @property
-    def general(self) -> bool:
-        """Whether it holds at every step, rather than at one."""
-        return isinstance(self.index, ast.Name) and self.index.id == STEP
+    def letters(self, sizes: Collection[str]) -> tuple[str | None, ...]:
+        """For each index its letter, if the equation holds wherever it stands; None if it holds at one place alone."""
+        return tuple(
+            index.id if isinstance(index, ast.Name) and index.id not in sizes else None for index in self.indices
+        )
 
     @property
     def left(self) -> str:
         """The left side, as text."""
         if self.parameters is not None:
             return f"{self.target}({', '.join(self.parameters)})"
-        return self.target if self.index is None else f"{self.target}[{ast.unparse(self.index)}]"
+        return f"{self.target}[{', '.join(map(ast.unparse, self.indices))}]" if self.indices else self.target
 
 
 def parse(text: str, place: str) -> list[Equation]:
@@ -56,6 +60,25 @@ def parse(text: str, place: str) -> list[Equation]:
     return equations
 
 
+def parse_size(text: str, place: str) -> ast.expr:
+    """Parse a size given by other sizes, such as ``2 * H`` or ``D if L == 1 else H``."""
+    value = _parse_expression(text, place)
+    _check_expression(value, place)
+    return value
+
+
+def indices_of(node: ast.expr) -> tuple[ast.expr, ...]:
+    """Return what stands between brackets, one expression an index."""
+    return tuple(node.elts) if isinstance(node, ast.Tuple) else (node,)
+
+
+def indexed(name: str, indices: tuple[ast.expr, ...]) -> ast.expr:
+    """Return ``name[indices]``, or the plain name if there are none."""
+    if not indices:
+        return ast.Name(name)
+    return ast.Subscript(ast.Name(name), indices[0] if len(indices) == 1 else ast.Tuple(list(indices)))
+
+
 def _parse_line(source: str, place: str) -> Equation:
     sides = _EQUALS.split(source, maxsplit=1)
     if len(sides) != 2:
@@ -64,14 +87,15 @@ def _parse_line(source: str, place: str) -> Equation:
     _check_expression(value, place)
     match target:
         case ast.Name(id=name):
-            return Equation(name, None, None, value, place)
+            return Equation(name, (), None, value, place)
         case ast.Subscript(value=ast.Name(id=name), slice=index):
-            _check_expression(index, place)
-            return Equation(name, index, None, value, place)
+            for one in indices_of(index):
+                _check_expression(one, place)
+            return Equation(name, indices_of(index), None, value, place)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if arguments:
             parameters = tuple(a.id for a in arguments if isinstance(a, ast.Name))
             if len(parameters) == len(arguments):
-                return Equation(name, None, parameters, value, place)
+                return Equation(name, (), parameters, value, place)
     raise SpecError(f"{place}: expected a target like 'h', 'h[t]' or 'f(a)', got '{sides[0].strip()}'")
 
 
@@ -93,11 +117,16 @@ def _check_expression(node: ast.expr, place: str) -> None:
             return
         case ast.BinOp(left=left, op=operator, right=right):
             if not isinstance(operator, _OPERATORS):
-                raise SpecError(f"{place}: expected one of + - * / @ **, got '{ast.unparse(node)}'")
-            _check_expression(left, place)
-            _check_expression(right, place)
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
+                raise SpecError(f"{place}: expected one of + - * / @ ** % //, got '{ast.unparse(node)}'")
+            _check_all((left, right), place)
+        case ast.UnaryOp(op=ast.USub() | ast.Not(), operand=operand):
             _check_expression(operand, place)
+        case ast.BoolOp(values=values):
+            _check_all(values, place)
+        case ast.Compare(left=left, ops=[operator], comparators=[right]) if isinstance(operator, _COMPARISONS):
+            _check_all((left, right), place)
+        case ast.IfExp(test=test, body=body, orelse=other):
+            _check_all((test, body, other), place)
         case ast.Attribute(value=value, attr=attribute):
             if attribute != "T":
                 raise SpecError(f"{place}: the only attribute in the language is .T, got '.{attribute}'")
@@ -105,34 +134,42 @@ def _check_expression(node: ast.expr, place: str) -> None:
         case ast.Subscript(value=value, slice=index):
             if not isinstance(value, ast.Name):
                 raise SpecError(f"{place}: only a name can be indexed, got '{ast.unparse(node)}'")
-            _check_expression(index, place)
-        case ast.Call(func=ast.Name(id="sum"), args=[ast.GeneratorExp() as generator], keywords=[]):
-            _check_sum(generator, place)
-        case ast.Call(func=ast.Name(id="sum")):
-            raise SpecError(f"{place}: expected sum(… for t in range(…)), got '{ast.unparse(node)}'")
+            _check_all(indices_of(index), place)
+        case ast.Call(func=ast.Name(id=name), args=[*leading, ast.GeneratorExp() as generator], keywords=[]):
+            if name not in REDUCERS or len(leading) != (name == "top"):
+                raise SpecError(f"{place}: expected one of {', '.join(REDUCERS)}, got '{ast.unparse(node)}'")
+            _check_all(leading, place)
+            _check_generator(name, generator, place)
+        case ast.Call(func=ast.Name(id=name)) if name in REDUCERS and name not in VOCABULARY:
+            raise SpecError(f"{place}: expected {name}(… for t in range(…)), got '{ast.unparse(node)}'")
         case ast.Call(func=ast.Name(), args=arguments, keywords=[]):
-            for argument in arguments:
-                _check_expression(argument, place)
+            _check_all(arguments, place)
         case _:
             known = ", ".join(sorted(VOCABULARY))
             raise SpecError(
                 f"{place}: '{ast.unparse(node)}' is not in the equation language: expected numbers, names, "
-                f"+ - * / @ **, .T, one index, sum(… for t in range(…)) or one of {known}"
+                f"+ - * / @ ** % //, .T, indices, one comparison at a time, and, or, not, … if … else …, "
+                f"sum(… for t in range(…)) or another of {', '.join(REDUCERS)}, or one of {known}"
             )
 
 
-def _check_sum(generator: ast.GeneratorExp, place: str) -> None:
+def _check_all(nodes: Collection[ast.expr], place: str) -> None:
+    for node in nodes:
+        _check_expression(node, place)
+
+
+def _check_generator(name: str, generator: ast.GeneratorExp, place: str) -> None:
     match generator.generators:
         case [ast.comprehension(target=ast.Name(), iter=over, ifs=[], is_async=0)]:
             pass
         case _:
             raise SpecError(f"{place}: expected one 'for' with one name and no 'if', got '{ast.unparse(generator)}'")
     match over:
-        case ast.Name(id="gates"):
+        case ast.Name(id="gates") if name == "sum":
             pass
         case ast.Call(func=ast.Name(id="range"), args=[_] | [_, _] as bounds, keywords=[]):
-            for bound in bounds:
-                _check_expression(bound, place)
+            _check_all(bounds, place)
         case _:
-            raise SpecError(f"{place}: a sum runs over range(…) or gates, got '{ast.unparse(over)}'")
+            allowed = "range(…) or gates" if name == "sum" else "range(…)"
+            raise SpecError(f"{place}: a {name} runs over {allowed}, got '{ast.unparse(over)}'")
     _check_expression(generator.elt, place)

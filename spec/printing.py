@@ -5,12 +5,22 @@ from __future__ import annotations
 import ast
 import re
 
-from rnnspec.spec.language import Equation
-from rnnspec.spec.system import transform
+from rnnspec.spec.language import Equation, indexed, indices_of
+from rnnspec.spec.tree import transform
+from rnnspec.spec.vocabulary import REDUCERS
 
 _GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "lambda", "mu", "sigma", "tau", "theta"}
-_PRECEDENCE = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.Div: 2, ast.MatMult: 3, ast.Pow: 5}
+_PRECEDENCE = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.Div: 2, ast.MatMult: 3, ast.Pow: 5, ast.Mod: 2, ast.FloorDiv: 2}
 _UNARY, _ATOM = 4, 9
+_SIGNS = {
+    ast.Add: " + ",
+    ast.Sub: " - ",
+    ast.Mult: " \\odot ",
+    ast.MatMult: " ",
+    ast.Mod: " \\bmod ",
+    ast.FloorDiv: " \\mathbin{/\\!/} ",
+}
+_RELATIONS = {ast.Eq: "=", ast.NotEq: "\\neq", ast.Lt: "<", ast.LtE: "\\leq", ast.Gt: ">", ast.GtE: "\\geq"}
 
 
 def to_text(node: ast.expr) -> str:
@@ -18,10 +28,16 @@ def to_text(node: ast.expr) -> str:
 
     def visit(inner: ast.expr) -> ast.expr:
         match inner:
-            case ast.Call(func=ast.Name(id="sum"), args=[ast.GeneratorExp(elt=element, generators=[loop])]):
+            case ast.Call(
+                func=ast.Name(id=name), args=[*leading, ast.GeneratorExp(elt=element, generators=[loop])]
+            ) if name in REDUCERS:
                 # ast.unparse would put a second pair of parentheses around the generator.
                 over = f"{ast.unparse(loop.target)} in {ast.unparse(loop.iter)}"
-                return ast.Name(f"sum({ast.unparse(element)} for {over})")
+                first = "".join(f"{ast.unparse(one)}, " for one in leading)
+                return ast.Name(f"{name}({first}{ast.unparse(element)} for {over})")
+            case ast.Subscript(value=value, slice=index):
+                # … nor parentheses around several indices.
+                return ast.Name(f"{ast.unparse(value)}[{', '.join(map(ast.unparse, indices_of(index)))}]")
         return inner
 
     return ast.unparse(transform(node, visit))
@@ -34,12 +50,7 @@ def equation_text(equation: Equation) -> str:
 
 def equation_latex(equation: Equation) -> str:
     """Print an equation as one line of a LaTeX ``align`` environment."""
-    left = ast.Name(equation.target) if equation.index is None else _subscript(equation.target, equation.index)
-    return f"{to_latex(left)} &= {to_latex(equation.value)}"
-
-
-def _subscript(name: str, index: ast.expr) -> ast.expr:
-    return ast.Subscript(ast.Name(name), index)
+    return f"{to_latex(indexed(equation.target, equation.indices))} &= {to_latex(equation.value)}"
 
 
 def to_latex(node: ast.expr) -> str:
@@ -55,9 +66,11 @@ def _latex(node: ast.expr) -> tuple[str, int]:
         case ast.Name(id=name):
             return _name(name, ""), _ATOM
         case ast.Subscript(value=ast.Name(id=name), slice=index):
-            return _name(name, to_text(index).replace(" ", "")), _ATOM
+            return _name(name, ",".join(to_text(one).replace(" ", "") for one in indices_of(index))), _ATOM
         case ast.Attribute(value=value):
             return f"{_wrap(value, _ATOM)}^\\top", _PRECEDENCE[ast.Pow]
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return f"\\lnot {_wrap(operand, _UNARY)}", _UNARY
         case ast.UnaryOp(operand=operand):
             return f"-{_wrap(operand, _UNARY)}", _UNARY
         case ast.BinOp(left=left, op=ast.Div(), right=right):
@@ -66,16 +79,30 @@ def _latex(node: ast.expr) -> tuple[str, int]:
             return f"{_wrap(left, _ATOM)}^{{{to_latex(right)}}}", _PRECEDENCE[ast.Pow]
         case ast.BinOp(left=left, op=operator, right=right):
             binds = _PRECEDENCE[type(operator)]
-            sign = {ast.Add: " + ", ast.Sub: " - ", ast.Mult: " \\odot ", ast.MatMult: " "}[type(operator)]
+            sign = _SIGNS[type(operator)]
             # A number times something is scaling: no sign for the elementwise product.
             if isinstance(operator, ast.Mult) and (isinstance(left, ast.Constant) or isinstance(right, ast.Constant)):
                 sign = " \\, "
             return f"{_wrap(left, binds)}{sign}{_wrap(right, binds + 1)}", binds
-        case ast.Call(func=ast.Name(id="sum"), args=[ast.GeneratorExp(elt=element, generators=[loop])]):
+        case ast.Call(func=ast.Name(id=name), args=[*leading, ast.GeneratorExp(elt=element, generators=[loop])]) if (
+            name in REDUCERS
+        ):
             assert isinstance(loop.iter, ast.Call)
             first, last = ([ast.Constant(0), *loop.iter.args])[-2:]
-            bounds = f"_{{{to_latex(loop.target)}={to_latex(first)}}}^{{{to_latex(last)}-1}}"
-            return f"\\sum{bounds} {_wrap(element, _PRECEDENCE[ast.Mult])}", _PRECEDENCE[ast.Add]
+            below, above = f"{to_latex(loop.target)}={to_latex(first)}", f"{to_latex(last)}-1"
+            if name == "sum":
+                term = _wrap(element, _PRECEDENCE[ast.Mult])
+                return f"\\sum_{{{below}}}^{{{above}}} {term}", _PRECEDENCE[ast.Add]
+            word = name.replace("_", "\\,") + "".join(f"_{{{to_latex(one)}}}" for one in leading)
+            return f"\\operatorname*{{{word}}}_{{{below}..{above}}}\\left({to_latex(element)}\\right)", _ATOM
+        case ast.IfExp(test=test, body=body, orelse=other):
+            cases = f"{to_latex(body)} & {to_latex(test)} \\\\ {to_latex(other)} & \\text{{else}}"
+            return f"\\begin{{cases}}{cases}\\end{{cases}}", _ATOM
+        case ast.Compare(left=left, ops=[operator], comparators=[right]):
+            return f"{to_latex(left)} {_RELATIONS[type(operator)]} {to_latex(right)}", 0
+        case ast.BoolOp(op=junction, values=values):
+            word = " \\land " if isinstance(junction, ast.And) else " \\lor "
+            return word.join(_wrap(value, 0) for value in values), 0
         case ast.Call(func=ast.Name(id="outer"), args=[left, right]):
             return f"{_wrap(left, _PRECEDENCE[ast.MatMult])} \\, {_wrap(right, _ATOM)}^\\top", _PRECEDENCE[ast.MatMult]
         case ast.Call(func=ast.Name(id=name), args=arguments):

@@ -1,12 +1,13 @@
 """The functions that equations may use, each by its definition, for real and for complex arguments.
 
-``name_prime`` is the derivative of ``name``. A function with a kink (relu, clipped) decides by the real part, so that a
-complex step differentiates the branch it stands on; at the kink itself relu's derivative is 0 and clipped's is 1.
+``name_prime`` is the derivative of ``name``. Whatever has a kink or chooses (relu, clipped, max, argmax, sign) decides
+by the real part, so that a complex step differentiates the branch it stands on; at the kink itself relu's derivative
+is 0 and clipped's is 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,22 +59,151 @@ def inside(a: Any, limit: Any) -> Any:
     return np.where(np.abs(np.real(a)) <= limit, 1.0, 0.0)
 
 
+def log(a: Any) -> Any:
+    """The natural logarithm; of 0, minus infinity."""
+    with np.errstate(divide="ignore"):
+        return np.log(a)
+
+
+def absolute(a: Any) -> Any:
+    """``a`` or ``-a``, whichever is not negative."""
+    return np.where(np.real(a) < 0, -a, a)
+
+
+def sign(a: Any) -> Any:
+    """1 where ``a`` is positive, -1 where negative, else 0."""
+    return np.sign(np.real(a))
+
+
+def maximum(a: Any, b: Any) -> Any:
+    """The greater of two, entry by entry; the first of equals."""
+    return np.where(np.real(b) > np.real(a), b, a)
+
+
+def log_sum_exp(a: Any) -> Any:
+    """``log(sum of exp(a))`` over the entries of a vector; of none, or of minus infinities alone, minus infinity."""
+    a = np.asarray(a)
+    greatest = np.real(a).max(initial=-np.inf)
+    if np.isneginf(greatest):
+        return np.zeros((), a.dtype) - np.inf
+    # Adding and taking away the greatest changes nothing, but that the exponentials stay in range.
+    return greatest + np.log(np.exp(a - greatest).sum())
+
+
+def softmax(a: Any) -> Any:
+    """``exp(a) / (sum of exp(a))`` over the entries of a vector."""
+    exponentials = np.exp(a - np.real(a).max(initial=-np.inf))
+    return exponentials / exponentials.sum()
+
+
+def mean(a: Any) -> Any:
+    """Mean of the entries of a vector."""
+    return a.sum() / a.size
+
+
+def total(a: Any) -> Any:
+    """Sum of all entries."""
+    return a.sum()
+
+
+def norm(a: Any) -> Any:
+    """Square root of the sum of the squares of all entries."""
+    greatest = np.abs(np.real(a)).max(initial=0.0)
+    # Dividing by the greatest and multiplying again changes nothing, but that the squares stay in range.
+    return greatest * np.sqrt(((a / greatest) ** 2).sum()) if greatest > 0 else np.sum(a) * 0
+
+
+def spectral_norm(a: Any) -> Any:
+    """The greatest singular value of a matrix (0 of a matrix without entries)."""
+    return np.linalg.norm(a, 2) if a.size else 0.0
+
+
+def singular_values(a: Any) -> Any:
+    """The singular values of a matrix, the greatest first."""
+    return np.linalg.svd(a, compute_uv=False)
+
+
+def ordered(a: Any) -> Any:
+    """All entries, the smallest first, as a vector."""
+    return np.sort(a, axis=None)
+
+
+def concat(a: Any, b: Any) -> Any:
+    """The entries of ``a``, then those of ``b``."""
+    return np.concatenate([np.ravel(a), np.ravel(b)])
+
+
+def one_hot(k: Any, length: Any) -> Any:
+    """A vector that is 1 at place k, if it has one, and 0 elsewhere."""
+    return (np.arange(int(length)) == k) * 1.0
+
+
+def zeros(length: Any) -> Any:
+    """A vector of zeros."""
+    return np.zeros(int(length))
+
+
+def power(a: Any, k: Any) -> Any:
+    """A square matrix times itself, k times."""
+    return np.linalg.matrix_power(a, int(k))
+
+
 VOCABULARY: dict[str, Callable[..., Any]] = {
+    "abs": absolute,
     "clipped": clipped,
+    "concat": concat,
     "exp": np.exp,
+    "floor": np.floor,
     "identity": identity,
+    "identity_matrix": lambda length: np.eye(int(length)),
     "identity_prime": identity_prime,
     "inside": inside,
-    "log": np.log,
+    "log": log,
+    "log_sum_exp": log_sum_exp,
     "logistic": logistic,
     "logistic_prime": logistic_prime,
+    "maximum": maximum,
+    "mean": mean,
+    "norm": norm,
+    "one_hot": one_hot,
+    "ordered": ordered,
     "outer": np.outer,
+    "power": power,
     "relu": relu,
     "relu_prime": relu_prime,
+    "sign": sign,
+    "singular_values": singular_values,
+    "softmax": softmax,
+    "spectral_norm": spectral_norm,
     "sqrt": np.sqrt,
     "tanh": np.tanh,
     "tanh_prime": tanh_prime,
+    "total": total,
+    "zeros": zeros,
 }
 
-ARGUMENTS = {name: 2 if name in ("clipped", "inside", "outer") else 1 for name in VOCABULARY}
+_OF_TWO = ("clipped", "concat", "inside", "maximum", "one_hot", "outer", "power")
+ARGUMENTS = {name: 2 if name in _OF_TWO else 1 for name in VOCABULARY}
 """How many arguments each function takes."""
+
+
+def _greatest(terms: Sequence[Any]) -> int:
+    return max(range(len(terms)), key=lambda k: float(np.real(terms[k])))
+
+
+def _top(j: int, terms: Sequence[Any]) -> int:
+    return sorted(range(len(terms)), key=lambda k: -float(np.real(terms[k])))[j]
+
+
+REDUCERS: dict[str, Callable[..., Any]] = {
+    "sum": lambda terms: sum(terms, start=np.float64(0)),
+    "max": lambda terms: terms[_greatest(terms)],
+    "min": lambda terms: terms[_greatest([-term for term in terms])],
+    "argmax": _greatest,
+    "log_sum_exp": log_sum_exp,
+    "all": lambda terms: all(bool(term) for term in terms),
+    "any": lambda terms: any(bool(term) for term in terms),
+    "vector": lambda terms: np.stack([np.asarray(term) for term in terms]),
+    "top": _top,
+}
+"""What may stand before ``(… for i in range(…))``: from the list of the terms to a value. Of equals, the first."""

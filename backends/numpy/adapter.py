@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rnnspec import reference
+from rnnspec import reference, spec
 from rnnspec.backends.contract import Backend
 
 
@@ -17,15 +17,13 @@ class NumpyBackend(Backend):
         """All the specification's types; the two-byte ones are computed in float32 and rounded once."""
         return ("float16", "bfloat16", "float32", "float64")
 
-    rnn_cell = staticmethod(reference.rnn_cell)
-    rnn_cell_vjp = staticmethod(reference.rnn_cell_vjp)
-    lstm_cell = staticmethod(reference.lstm_cell)
-    lstm_cell_vjp = staticmethod(reference.lstm_cell_vjp)
-    gru_cell = staticmethod(reference.gru_cell)
-    gru_cell_vjp = staticmethod(reference.gru_cell_vjp)
-    rnn = staticmethod(reference.rnn)
-    rnn_vjp = staticmethod(reference.rnn_vjp)
-    lstm = staticmethod(reference.lstm)
-    lstm_vjp = staticmethod(reference.lstm_vjp)
-    gru = staticmethod(reference.gru)
-    gru_vjp = staticmethod(reference.gru_vjp)
+
+def _adopt() -> None:
+    """Give the adapter a method for every operation, and for its gradient where it has one."""
+    for name, operation in spec.operations().items():
+        setattr(NumpyBackend, name, staticmethod(getattr(reference, name)))
+        if operation.differentiable:
+            setattr(NumpyBackend, f"{name}_vjp", staticmethod(getattr(reference, f"{name}_vjp")))
+
+
+_adopt()

@@ -20,6 +20,7 @@ def describe(threads: int) -> dict[str, str]:
         "Python": platform.python_version(),
         "NumPy": _version("numpy"),
         "torch": _version("torch"),
+        "pytorch-crf": _version("pytorch-crf"),
         "Hypothesis": _version("hypothesis"),
         "threads": str(threads),
     }

@@ -44,10 +44,16 @@ def write_performance(path: Path, json_file: Path | None, effort: Effort, consol
 
 def _torch_measures(effort: Effort) -> list[Measure]:
     try:
+        from rnnspec.conformance.benchmarks.against_crf import reference_against_crf
         from rnnspec.conformance.benchmarks.against_torch import adapter_overhead, reference_against_torch
     except ImportError:
         return [lambda _: WITHOUT_TORCH]
-    return [reference_against_torch, adapter_overhead, *([validation] if effort.profiles else [])]
+    return [
+        reference_against_torch,
+        reference_against_crf,
+        adapter_overhead,
+        *([validation] if effort.profiles else []),
+    ]
 
 
 def markdown(date: str, machine: Mapping[str, str], sections: Iterable[Section]) -> str:

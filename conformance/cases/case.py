@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rnnspec.backends import Call
 from rnnspec.conformance.cases.regimes import fill
 from rnnspec.conformance.judge.formats import format_of
-from rnnspec.spec import Operation, operation
+from rnnspec.spec import Operation, complete_sizes, operation, resolved
+from rnnspec.spec.operation import Input, Output, holds
 
 Array = NDArray[Any]
 Steps = Literal["all", "lengths", "right_mask", "mask"]
@@ -35,14 +36,34 @@ class Case:
     absent: tuple[str, ...] = ()
     seed: int = 0
 
-    @property
+    @cached_property
     def spec(self) -> Operation:
-        """The operation's specification."""
-        return operation(self.operation)
+        """The operation's specification, with the parts that the attributes choose."""
+        return resolved(operation(self.operation), self.attributes)
+
+    @cached_property
+    def lengths_of(self) -> dict[str, int]:
+        """Every size by its symbol, those that follow from others included."""
+        # A case under other attributes than it was drawn with may have sizes that were not drawn.
+        undrawn = {symbol: max(2, self.spec.at_least.get(symbol, 1)) for symbol in self.spec.sizes if symbol != "n"}
+        return complete_sizes(self.spec, self.attributes, {**undrawn, **self.sizes})
+
+    @cached_property
+    def items(self) -> dict[str, Input]:
+        """The inputs that a call with these attributes has, each in its shape."""
+        return self.spec.inputs_for(self.attributes)
+
+    @cached_property
+    def results(self) -> dict[str, Output]:
+        """The outputs that a call with these attributes has, each in its shape."""
+        return self.spec.outputs_for(self.attributes)
 
     def with_attributes(self, **changed: Any) -> Case:
         """The same case under other attributes; what they share in shape keeps its values."""
-        return replace(self, attributes={**self.attributes, **changed})
+        wanted = {**self.attributes, **changed}
+        kinds = self.spec.attributes
+        meant = {key: value if holds(kinds[key].when, wanted) else kinds[key].default for key, value in wanted.items()}
+        return replace(self, attributes=meant)
 
     @cached_property
     def call(self) -> Call:
@@ -70,7 +91,9 @@ class Case:
         scale = 2.0**-6 if self.regime == "tiny" else 1.0
         integers = self.regime == "integers"
         made = []
-        for output in self.spec.outputs.values():
+        for output in self.results.values():
+            if output.kind != "float":
+                continue
             rng = self._rng("d" + output.name)
             shape = self._shape(output.shape)
             numbers = rng.integers(-2, 3, shape) if integers else rng.normal(size=shape) * scale
@@ -80,24 +103,40 @@ class Case:
     def _inputs(self) -> dict[str, Array]:
         dtype = format_of(self.dtype).dtype
         inputs: dict[str, Array] = {}
-        for name, item in self.spec.inputs_for(self.attributes).items():
+        for name, item in self.items.items():
             if name in self.absent:
                 continue
+            rng, shape = self._rng(name), self._shape(item.shape)
             if item.kind == "lengths":
-                if self.steps == "lengths":
+                if self.steps == "lengths" and not self._labelled:
                     inputs[name] = self.valid.sum(axis=1, dtype=np.int64)
             elif item.kind == "mask":
-                if self.steps in ("mask", "right_mask"):
+                if self.steps in ("mask", "right_mask") and not self._labelled:
                     inputs[name] = self.valid
+            elif item.kind == "ids":
+                inputs[name] = self._ids(item, shape, rng)
+            elif item.kind == "bits":
+                inputs[name] = rng.random(shape) < 0.6
             else:
-                numbers = fill(self.regime, self.spec, item, self._shape(item.shape), self.attributes, self._rng(name))
+                numbers = fill(self.regime, self.spec, item, shape, self.attributes, rng)
                 inputs[name] = numbers.astype(dtype)
         return inputs
 
+    @property
+    def _labelled(self) -> bool:
+        """Whether the padding is marked by a label of its own."""
+        label = self.spec.padding_label
+        return label is not None and holds(label[2], self.attributes)
+
+    def _ids(self, item: Input, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        ids = rng.integers(0, self.lengths_of[item.below] if item.below else 3, shape)
+        label = self.spec.padding_label
+        if label is not None and label[0] == item.name and self._labelled:
+            ids[~self.valid] = self.lengths_of[label[1]]
+        return ids
+
     def _shape(self, axes: tuple[str, ...]) -> tuple[int, ...]:
-        same = self.spec.same_sizes_for(self.attributes)
-        gates = {"G": len(self.spec.gates_for(self.attributes))}
-        return tuple({**self.sizes, **gates}[same.get(axis, axis)] for axis in axes)
+        return tuple(int(axis) if axis.isdigit() else self.lengths_of[axis] for axis in axes)
 
     def _rng(self, name: str) -> np.random.Generator:
         """A stream for each array, so that one array's shape does not change another's values."""
@@ -105,7 +144,8 @@ class Case:
 
     def __str__(self) -> str:
         same = self.spec.same_sizes_for(self.attributes)
-        sizes = " ".join(f"{name}={size}" for name, size in self.sizes.items() if name not in same)
+        known = self.spec.sizes
+        sizes = " ".join(f"{name}={size}" for name, size in self.sizes.items() if name in known and name not in same)
         changed = " ".join(
             f"{name}={value}" for name, value in self.attributes.items() if value != self.spec.attributes[name].default
         )

@@ -11,8 +11,8 @@ import numpy as np
 from rnnspec.conformance.cases.case import Case, Steps
 from rnnspec.conformance.cases.regimes import REGIMES
 from rnnspec.conformance.cases.support import Support, everything
-from rnnspec.spec import operation
-from rnnspec.spec.operation import Attribute
+from rnnspec.spec import operation, resolved
+from rnnspec.spec.operation import Attribute, holds
 
 
 class Choices(Protocol):
@@ -65,13 +65,19 @@ def draw_case(choices: Choices, scope: Scope) -> Case:
     op = operation(scope.operation)
     values = (scope.support or everything(scope.operation)).values
     big = scope.largest > 0 and choices.pick((False, False, False, True))
+    attributes = op.defaults()
+    for key, attribute in op.attributes.items():
+        if holds(attribute.when, attributes):
+            attributes[key] = _draw_value(choices, attribute, values[key])
+    op = resolved(op, attributes)
+    given = {"G", "n", *op.same_sizes_for(attributes), *(item.size for item in op.attributes.values())}
     sizes = {}
     for symbol in op.sizes:
-        if symbol in ("G", "n"):
+        if symbol in given:
             continue
         usual = {"B": _BATCHES, "T": _STEPS}.get(symbol, _UNITS)
-        sizes[symbol] = choices.integer(1, scope.largest) if big else choices.pick(usual)
-    attributes = {key: _draw_value(choices, attribute, values[key]) for key, attribute in op.attributes.items()}
+        size = choices.integer(1, scope.largest) if big else choices.pick(usual)
+        sizes[symbol] = max(size, op.at_least.get(symbol, 0))
     optional = [key for key, item in op.inputs.items() if item.optional and item.kind == "float"]
     absent = tuple(optional) if optional and choices.pick((False, False, False, True)) else ()
     return Case(

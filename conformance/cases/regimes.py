@@ -32,6 +32,7 @@ class Regime:
     remembers: bool = False
     own_scales: bool = False
     whole: bool = False
+    forbids: bool = False
 
 
 REGIMES: Final[Mapping[str, Regime]] = {
@@ -42,6 +43,7 @@ REGIMES: Final[Mapping[str, Regime]] = {
     "saturating": Regime("gates at 0 and 1", inputs=3.0, states=2.0, matrices=6.0, recurrent=4.0, biases=4.0),
     "overflowing": Regime("gates' arguments whose exponential overflows", biases=150.0),
     "long_memory": Regime("the gate that keeps the state is open", recurrent=0.3, biases=0.2, remembers=True),
+    "forbidding": Regime("minus infinity where it is legal", forbids=True),
     "chaotic": Regime("recurrent weights that amplify every difference", matrices=0.5, recurrent=4.0, biases=0.1),
 }
 
@@ -56,13 +58,18 @@ def fill(
 ) -> Numbers:
     """Numbers for one input of an operation in a regime, float64; the caller rounds them to the type."""
     regime = REGIMES[name]
+    if item.domain == "probability":
+        # The ends of the range are legal, and where naive logarithms break.
+        return rng.integers(0, 2, shape).astype(np.float64) if regime.whole else rng.random(shape)
     if regime.whole:
         return rng.integers(-2, 3, shape).astype(np.float64)
     numbers = rng.normal(size=shape)
     axes = [axis for axis in item.shape if axis != "G"]
     if item.per_sequence:
         scale = regime.inputs if "T" in item.shape or item.name == "x" else regime.states
-    elif len(axes) == 2:
+        if name == "overflowing" and "b" not in op.inputs:
+            scale = regime.biases
+    elif len(axes) >= 2:
         gain = regime.recurrent if axes[1] != "D" else regime.matrices
         # relu does not squash: a recurrence that amplifies would leave every type's range within a few steps.
         gain = min(gain, 0.5) if "relu" in _functions(op, attributes) else gain
@@ -73,7 +80,9 @@ def fill(
         scale *= float(np.exp(rng.uniform(np.log(0.03), np.log(5.0))))
     numbers *= scale
     if regime.remembers and item.name == "b" and op.memory_gate:
-        _open_memory(numbers, op, attributes)
+        _open_memory(np.moveaxis(numbers, item.shape.index("G"), 0), op, attributes)
+    if regime.forbids and item.domain == "forbidding":
+        numbers[rng.random(shape) < 0.25] = -np.inf
     return numbers
 
 

@@ -12,7 +12,7 @@ from rnnspec.spec import operation
 from rnnspec.spec.operation import Attribute
 
 PROBE_SIZES: Final = {"B": 2, "T": 3, "D": 2, "H": 4, "S": 3}
-CLIPS: Final = (None, 0.3, 1.1, 4.7)
+"""Of whatever has another symbol there are two."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def supported_by(backend: Backend, name: str, dtype: str) -> Support:
     reasons: dict[str, None] = {}
 
     def refused(attributes: Mapping[str, Any]) -> bool:
-        case = Case(name, dtype, {k: v for k, v in PROBE_SIZES.items() if k in op.sizes}, attributes)
+        case = Case(name, dtype, PROBE_SIZES, attributes)
         try:
             backend.run(case.call)
         except Unsupported as refusal:
@@ -50,6 +50,11 @@ def supported_by(backend: Backend, name: str, dtype: str) -> Support:
             return False
         return False
 
+    def defaults_for(attribute: Attribute) -> dict[str, Any]:
+        """The defaults, but those on which the attribute's having a meaning depends."""
+        chosen = {key: value[0] if isinstance(value, list | tuple) else value for key, value in attribute.when.items()}
+        return {**op.defaults(), **{key: 0.5 if value == "number" else value for key, value in chosen.items()}}
+
     if refused(op.defaults()):
         return everything(name)
     values: dict[str, tuple[Any, ...]] = {}
@@ -57,12 +62,14 @@ def supported_by(backend: Backend, name: str, dtype: str) -> Support:
         if attribute.is_tuple:
             values[key] = tuple(
                 tuple(
-                    value for value, whole in _entries(attribute, index) if not refused({**op.defaults(), key: whole})
+                    value
+                    for value, whole in _entries(attribute, index)
+                    if not refused({**defaults_for(attribute), key: whole})
                 )
                 for index in range(len(attribute.functions))
             )
         else:
-            values[key] = tuple(v for v in _all_values(attribute) if not refused({**op.defaults(), key: v}))
+            values[key] = tuple(v for v in _all_values(attribute) if not refused({**defaults_for(attribute), key: v}))
     return Support(values, tuple(reasons))
 
 
@@ -74,11 +81,10 @@ def _entries(attribute: Attribute, index: int) -> Iterator[tuple[Any, tuple[Any,
 
 def _all_values(attribute: Attribute) -> tuple[Any, ...]:
     """The default first, so that failures shrink to it."""
-    if attribute.domain:
-        return CLIPS
 
     def default_first(default: Any) -> tuple[Any, ...]:
-        return (default, *(value for value in attribute.values if value != default))
+        allowed = attribute.examples if attribute.domain else attribute.values
+        return (default, *(value for value in allowed if value != default))
 
     if attribute.is_tuple:
         return tuple(default_first(default) for default in attribute.default)

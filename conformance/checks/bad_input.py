@@ -14,6 +14,7 @@ from rnnspec.conformance.cases import Case, Scope, cases
 from rnnspec.conformance.checks.check import Array, Check, Violation
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import CallError, check_call
+from rnnspec.spec.operation import Input
 
 
 class BadInput(Check):
@@ -53,9 +54,12 @@ def breakages(case: Case) -> Iterator[tuple[Call, str]]:
 
 def _candidates(case: Case) -> Iterator[tuple[dict[str, Array], dict[str, Any], str]]:
     inputs, attributes = dict(case.call.inputs), dict(case.call.attributes)
-    kinds = case.spec.inputs
+    kinds = case.items
     for name, array in inputs.items():
-        for changed, wrong in _wrong_arrays(array, kinds[name].kind, case.dtype):
+        for changed, wrong in (
+            *_wrong_arrays(array, kinds[name].kind, case.dtype),
+            *_wrong_numbers(array, kinds[name]),
+        ):
             yield {**inputs, name: changed}, attributes, f"{name} {wrong}"
         if not kinds[name].optional:
             yield {key: value for key, value in inputs.items() if key != name}, attributes, f"no {name}"
@@ -74,11 +78,22 @@ def _candidates(case: Case) -> Iterator[tuple[dict[str, Array], dict[str, Any], 
     yield inputs, {**attributes, "no_such_attribute": 1}, "an unknown attribute"
 
 
+def _wrong_numbers(array: Array, item: Input) -> Iterator[tuple[Array, str]]:
+    """The array with one number outside its range, at each place: what stands in the padding may be anything."""
+    outside = {"ids": (-1, 1 << 40), "float": (-0.5, 1.5) if item.domain == "probability" else ()}
+    for number in outside.get(item.kind, ()):
+        for place in list(np.ndindex(array.shape))[:4]:
+            changed = array.copy()
+            changed[place] = number
+            yield changed, f"with {item.name}{list(place)} = {number}"
+
+
 def _wrong_arrays(array: Array, kind: str, dtype: str) -> Iterator[tuple[Array, str]]:
     yield array[..., np.newaxis], "with an axis too many"
-    yield array[0], "with an axis too few"
+    yield np.zeros(array.shape[1:], array.dtype), "with an axis too few"
     for axis, length in enumerate(array.shape):
-        longer = np.concatenate([array, array.take([0], axis)], axis)
+        one_more = (*array.shape[:axis], 1, *array.shape[axis + 1 :])
+        longer = np.concatenate([array, np.zeros(one_more, array.dtype)], axis)
         yield longer, f"of shape {longer.shape} in place of {array.shape}"
         if length > 1:
             shorter = array.take(range(length - 1), axis)

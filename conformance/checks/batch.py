@@ -32,7 +32,7 @@ class Batch(Check):
         expected = expected_of(example, gradients=True)
         outputs = {name: bounded.take(turned) for name, bounded in expected.outputs.items()}
         gradients = {
-            name: bounded.take(turned) if example.spec.inputs[name].per_sequence else bounded
+            name: bounded.take(turned) if example.items[name].per_sequence else bounded
             for name, bounded in expected.gradients.items()
         }
         worst = compare_outputs(example, call, outputs, got)
@@ -46,7 +46,7 @@ class Batch(Check):
 
 def _rows(case: Case, rows: np.ndarray[Any, Any]) -> Call:
     """The call with these sequences only, in this order."""
-    kinds = case.spec.inputs
+    kinds = case.items
     inputs = {
         name: np.ascontiguousarray(array[rows]) if kinds[name].per_sequence else array
         for name, array in case.call.inputs.items()

@@ -98,8 +98,10 @@ def compare_outputs(case: Case, call: Call, expected: Mapping[str, Bounded], got
     if len(got) != len(expected):
         names = ", ".join(expected)
         raise Violation(f"expected {len(expected)} outputs ({names}), got {len(got)}", str(case), call)
+    kinds = case.results
     ratios = [
-        compare(case, call, name, bounded, array) for (name, bounded), array in zip(expected.items(), got, strict=True)
+        compare(case, call, name, bounded, array, kind=kinds[name].kind)
+        for (name, bounded), array in zip(expected.items(), got, strict=True)
     ]
     return max(ratios)
 
@@ -115,7 +117,14 @@ def compare_gradients(
     if set(got) != set(expected):
         wanted, came = ", ".join(expected), ", ".join(got)
         raise Violation(f"expected gradients of {wanted}, got those of {came}", str(case), call, cotangents=cotangents)
-    return max(compare(case, call, f"d{name}", expected[name], got[name], cotangents) for name in expected)
+    return max(
+        (compare(case, call, f"d{name}", expected[name], got[name], cotangents) for name in expected), default=0.0
+    )
+
+
+def type_of(case: Case, call: Call) -> np.dtype[Any]:
+    """The type that float results are to have: the inputs', or float64 where no input has one."""
+    return format_of(case.dtype).dtype if call.float_inputs else np.dtype(np.float64)
 
 
 def compare(
@@ -125,6 +134,7 @@ def compare(
     expected: Bounded,
     got: Any,
     cotangents: tuple[Array, ...] | None = None,
+    kind: str = "float",
 ) -> float:
     """Hold one array against what is right: type, shape, and every element within its bound."""
     form = format_of(case.dtype)
@@ -133,8 +143,8 @@ def compare(
         wrong = f"expected an array, got {type(got).__name__}"
     elif got.shape != expected.value.shape:
         wrong = f"expected shape {expected.value.shape}, got {got.shape}"
-    elif got.dtype != form.dtype:
-        wrong = f"expected {case.dtype} like the inputs, got {got.dtype}"
+    elif got.dtype != (due := np.dtype(np.int64) if kind == "ids" else type_of(case, call)):
+        wrong = f"expected {due}{'' if kind == 'ids' else ' like the inputs'}, got {got.dtype}"
     if wrong:
         raise Violation(f"{quantity}: {wrong}", str(case), call, quantity=quantity, cotangents=cotangents)
     if got.size == 0:

@@ -28,7 +28,10 @@ BRANCH_SPREAD: Final = 4.0
 
 _TRANSCENDENTAL: Final = {np.tanh, np.exp, np.log, np.log1p, np.expm1, np.power}
 _ROUNDED_ONCE: Final = {np.add, np.subtract, np.multiply, np.divide, np.sqrt, np.square, np.reciprocal}
-_EXACT: Final = {np.negative, np.positive, np.absolute, np.maximum, np.minimum, np.sign, np.logical_and, np.logical_not}
+_EXACT: Final = {
+    np.negative, np.positive, np.absolute, np.maximum, np.minimum, np.sign, np.logical_and, np.logical_or,
+    np.logical_not, np.isfinite, np.isnan, np.isinf,
+}  # fmt: skip
 _COMPARISONS: Final = {np.less, np.less_equal, np.greater, np.greater_equal}
 # Kinks may act together only, as a product of slopes along a path, or one against another. So one version says yes to
 # all and one no; of the other four, each kink draws a column, and two kinks meet in nearly every combination.
@@ -87,13 +90,19 @@ class Noise:
         self._position += 1
         return np.asarray(_WAYS[:, chosen])
 
+    def turn(self) -> int:
+        """A new seed."""
+        self._position += 1
+        return self._position
+
     def perturb(self, exact: NDArray[Any], magnitude: NDArray[Any] | None, units: float) -> NDArray[Any]:
         """Move versions 1… of `exact` by units·u·magnitude (of its own by default); version 0 stays."""
         if exact.shape[0] == 1:
             exact = np.repeat(exact, RUNS, axis=0)
         moved = exact[1:]
         scale = np.abs(moved) if magnitude is None else np.broadcast_to(magnitude, exact.shape)[1:]
-        step = scale + self.smallest_normal
+        # An infinity is not moved, and neither is what is exactly 0 because its factors or its exponential are.
+        step = np.where(np.isfinite(scale), scale, 0.0) + self.smallest_normal
         step *= units * self.unit_roundoff
         step *= self.signs(moved.shape)
         if self.whole:
@@ -167,12 +176,26 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
         return Rounded(np.array(self.versions()), self.noise)
 
     def astype(self, dtype: Any, copy: bool = True) -> Rounded:
-        """Nothing: the versions stay float64, whatever type they stand for."""
-        return self
+        """Nothing for floats, which stay float64 whatever type they stand for; whole numbers and truths change type."""
+        if self.data.dtype.kind == "f" and np.dtype(dtype).kind in "fV":
+            return self
+        return Rounded(self.data.astype(np.float64 if np.dtype(dtype).kind in "fV" else dtype), self.noise)
 
-    def sum(self, axis: int | tuple[int, ...] | None = None) -> Rounded:
+    def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Rounded:
         """Sum over axes."""
-        return _sum(self, axis)
+        return _sum(self, axis, keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Rounded:
+        """Greatest along axes."""
+        return _reduced(np.max)(self, axis, keepdims, initial=initial)
+
+    def min(self, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Rounded:
+        """Smallest along axes."""
+        return _reduced(np.min)(self, axis, keepdims, initial=initial)
+
+    def argmax(self, axis: int) -> Rounded:
+        """Place of the greatest, as each version has it."""
+        return _argmax(self, axis)
 
     def __getitem__(self, index: Any) -> Rounded:
         return Rounded(self.data[_all_runs(index)], self.noise)
@@ -182,6 +205,8 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
         self.data[place] = _align(value, self.data[place].ndim - 1)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
+        if method == "at" and ufunc is np.add:
+            return _add_at(*operands)
         if method != "__call__":
             return NotImplemented
         out = options.pop("out", (None,))[0]
@@ -201,6 +226,8 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
 
 
 def _all_runs(index: Any) -> tuple[Any, ...]:
+    if isinstance(index, np.ndarray) and index.dtype == np.bool_:
+        return (slice(None), *np.nonzero(index))
     return (slice(None), *index) if isinstance(index, tuple) else (slice(None), index)
 
 
@@ -221,6 +248,8 @@ def _align(operand: Any, ndim: int) -> Any:
 def _elementwise(noise: Noise, ufunc: np.ufunc, operands: tuple[Any, ...]) -> NDArray[Any]:
     ndim = max([_ndim(operand) for operand in operands])
     values = [_align(operand, ndim) for operand in operands]
+    if all(np.asarray(value).dtype.kind in "biu" for value in values) or ufunc in (np.equal, np.not_equal):
+        return np.asarray(ufunc(*values))  # whole numbers and truths are exact
     if ufunc in _COMPARISONS:
         return _compare(noise, ufunc, *values)
     result: NDArray[Any] = ufunc(*values)
@@ -241,7 +270,9 @@ def _power_of_two(value: Any) -> bool:
 
 def _compare(noise: Noise, ufunc: np.ufunc, left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
     """Compare; where the versions' spread reaches the threshold, let them go either way."""
-    gap = np.asarray(left - right)
+    with np.errstate(invalid="ignore"):
+        gap = np.asarray(left - right)
+    gap = np.where(np.isfinite(gap), gap, np.where(np.isnan(gap), 0, np.sign(gap) * np.finfo(np.float64).max))
     decided: NDArray[Any] = ufunc(gap, 0)
     exact = gap[:1]
     spread = np.max(np.abs(gap - exact), axis=0, keepdims=True)
@@ -268,12 +299,81 @@ def _matmul(noise: Noise, left: Any, right: Any) -> NDArray[Any]:
     return noise.perturb(np.matmul(a, b), magnitude, max(length, 1) ** 0.5)
 
 
-def _sum(array: Rounded, axis: int | tuple[int, ...] | None = None) -> Rounded:
+def _inner(array: Rounded, axis: Any) -> tuple[int, ...]:
+    """Axes of one version as axes of the data."""
     axes = range(array.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    inner = tuple(one % array.ndim + 1 for one in axes)
+    return tuple(one % array.ndim + 1 for one in axes)
+
+
+def _sum(array: Rounded, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, **_: Any) -> Rounded:
+    inner = _inner(array, axis)
+    result = array.data.sum(inner, keepdims=keepdims)
+    if array.data.dtype.kind != "f":
+        return Rounded(result, array.noise)
     length = int(np.prod([array.data.shape[one] for one in inner]))
-    magnitude = np.abs(array.data).sum(inner)
-    return Rounded(array.noise.perturb(array.data.sum(inner), magnitude, max(length, 1) ** 0.5), array.noise)
+    magnitude = np.abs(array.data).sum(inner, keepdims=keepdims)
+    return Rounded(array.noise.perturb(result, magnitude, max(length, 1) ** 0.5), array.noise)
+
+
+def _reduced(reduce: Callable[..., Any]) -> Callable[..., Rounded]:
+    """Greatest, smallest, any, all: exact in every version."""
+
+    def make(array: Rounded, axis: Any = None, keepdims: bool = False, initial: Any = None, **_: Any) -> Rounded:
+        options = {} if initial is None or not isinstance(initial, int | float) else {"initial": initial}
+        return Rounded(reduce(array.data, axis=_inner(array, axis), keepdims=keepdims, **options), array.noise)
+
+    return make
+
+
+def _argmax(array: Rounded, axis: int = -1) -> Rounded:
+    """Place of the greatest; among what rounding could put first, versions 1… choose each its own."""
+    inner = axis % array.ndim + 1
+    versions = array.versions()
+    exact = versions[:1]
+    greatest = exact.max(axis=inner, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        spread = np.abs(versions - exact).max(axis=0, keepdims=True)
+        spread = np.where(np.isfinite(spread), spread, 0.0)
+        margin = spread + spread.max(axis=inner, keepdims=True)
+        margin += array.noise.unit_roundoff * np.where(np.isfinite(greatest), np.abs(greatest), 0.0)
+        rivals = (greatest - exact <= BRANCH_SPREAD * margin) | (exact == greatest)
+    places = np.repeat(exact.argmax(axis=inner), RUNS, axis=0)
+    draws = np.random.default_rng(array.noise.turn()).random((RUNS - 1, *rivals.shape[1:]))
+    places[1:] = np.where(rivals, draws, -1.0).argmax(axis=inner)
+    return Rounded(places, array.noise)
+
+
+def _take_along_axis(array: Any, indices: Any, axis: int) -> Rounded:
+    """Entries of an array at places, either of which may differ from version to version."""
+    noise = array.noise if isinstance(array, Rounded) else indices.noise
+    data = array.versions() if isinstance(array, Rounded) else np.broadcast_to(array, (RUNS, *array.shape))
+    places = indices.versions() if isinstance(indices, Rounded) else np.broadcast_to(indices, (RUNS, *indices.shape))
+    return Rounded(np.take_along_axis(data, places, axis=axis % (data.ndim - 1) + 1), noise)
+
+
+def _add_at(array: Rounded, index: Any, values: Any) -> None:
+    """Add values at places that may repeat."""
+    added = values.versions() if isinstance(values, Rounded) else np.broadcast_to(values, (RUNS, *np.shape(values)))
+    magnitude = np.abs(array.data)
+    for version in range(RUNS):
+        np.add.at(array.data[version], index, added[version])
+        np.add.at(magnitude[version], index, np.abs(added[version]))
+    array.data[...] = array.noise.perturb(array.data.copy(), magnitude, 2.0)
+
+
+def _sorted(array: Rounded, axis: int = -1, **_: Any) -> Rounded:
+    return Rounded(np.sort(array.data, axis=axis % array.ndim + 1), array.noise)
+
+
+def _svd(array: Rounded, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Rounded:
+    """Singular values; each moves by what a backward stable algorithm moves the greatest."""
+    if compute_uv:
+        raise TypeError("svd of a Rounded: expected compute_uv=False")
+    versions = array.versions()
+    finite = np.where(np.isfinite(versions), versions, 0.0)
+    values = np.linalg.svd(finite, compute_uv=False)
+    greatest = np.broadcast_to(values[..., :1], values.shape)
+    return Rounded(array.noise.perturb(values, greatest, max(array.shape[-1], 1) ** 0.5), array.noise)
 
 
 def _tensordot(left: Rounded, right: Rounded, axes: Any) -> Rounded:
@@ -310,8 +410,12 @@ def _full_like(value: float) -> Callable[..., Rounded]:
 
 
 def _joined(join: Callable[..., NDArray[Any]]) -> Callable[..., Rounded]:
-    def make(arrays: Sequence[Rounded], axis: int = 0) -> Rounded:
-        return Rounded(join([a.versions() for a in arrays], axis=axis + 1 if axis >= 0 else axis), arrays[0].noise)
+    def versions(array: Rounded | NDArray[Any]) -> NDArray[Any]:
+        return array.versions() if isinstance(array, Rounded) else np.broadcast_to(array, (RUNS, *array.shape))
+
+    def make(arrays: Sequence[Any], axis: int = 0) -> Rounded:
+        noise = next(array.noise for array in arrays if isinstance(array, Rounded))
+        return Rounded(join([versions(a) for a in arrays], axis=axis + 1 if axis >= 0 else axis), noise)
 
     return make
 
@@ -319,6 +423,21 @@ def _joined(join: Callable[..., NDArray[Any]]) -> Callable[..., Rounded]:
 _FUNCTIONS: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
     np.where: _where,
     np.sum: _sum,
+    np.max: _reduced(np.max),
+    np.min: _reduced(np.min),
+    np.any: _reduced(np.any),
+    np.all: _reduced(np.all),
+    np.argmax: _argmax,
+    np.take_along_axis: _take_along_axis,
+    np.sort: _sorted,
+    np.linalg.svd: _svd,
+    np.isneginf: lambda array: Rounded(np.isneginf(array.data), array.noise),
+    np.broadcast_to: lambda array, shape: Rounded(
+        np.broadcast_to(_align(array, len(shape)), (array.data.shape[0], *shape)), array.noise
+    ),
+    np.expand_dims: lambda array, axis: array[
+        tuple(np.newaxis if k == axis % (array.ndim + 1) else slice(None) for k in range(array.ndim + 1))
+    ],
     np.tensordot: _tensordot,
     np.empty_like: _full_like(np.nan),
     np.zeros_like: _full_like(0.0),

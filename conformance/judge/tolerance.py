@@ -28,7 +28,6 @@ from rnnspec import reference
 from rnnspec.backends import Call
 from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.conformance.judge.rounding import Noise, Rounded
-from rnnspec.spec import operation
 
 Array = NDArray[Any]
 
@@ -59,7 +58,7 @@ class Bounded:
         with np.errstate(invalid="ignore"):
             ratios = np.asarray(np.abs(got - self.value) / self.bound)
         overflow = np.isinf(got) & (np.sign(got) == np.sign(self.value)) & (np.abs(self.value) + self.bound >= largest)
-        ratios[overflow | (np.isposinf(self.bound) & np.isfinite(got))] = 0.0
+        ratios[(got == self.value) | overflow | (np.isposinf(self.bound) & np.isfinite(got))] = 0.0
         ratios[np.isnan(ratios)] = np.inf
         return ratios
 
@@ -77,7 +76,10 @@ class Expected:
         everything = [*self.outputs.values(), *self.gradients.values()]
         limit = self.format.largest / 16
         return all(
-            bool(np.all(np.abs(item.value) < limit) and np.all((item.bound < limit) | np.isposinf(item.bound)))
+            bool(
+                np.all((np.abs(item.value) < limit) | np.isneginf(item.value))
+                and np.all((item.bound < limit) | np.isposinf(item.bound))
+            )
             for item in everything
         )
 
@@ -99,14 +101,15 @@ def expect(call: Call, dtype: str, cotangents: tuple[Array, ...] | None = None, 
     form = format_of(dtype)
     floats = {name: array.astype(np.float64) for name, array in call.float_inputs.items()}
     seeds = [cotangent.astype(np.float64) for cotangent in cotangents or ()]
-    exact = (*floats.values(), *seeds)
+    exact = [np.where(np.isfinite(array), array, 0) for array in (*floats.values(), *seeds)]
     whole = all(bool(np.all(array == np.rint(array))) for array in exact)
-    loudest = max(float(np.abs(array).max(initial=0.0)) for array in exact)
+    loudest = max((float(np.abs(array).max(initial=0.0)) for array in exact), default=0.0)
     noise = Noise(form.unit_roundoff, form.smallest_normal, seed, whole)
     inputs: dict[str, Any] = {
         name: Rounded.exactly(floats[name], noise) if name in floats else array for name, array in call.inputs.items()
     }
-    names, kinds = operation(call.operation).outputs, operation(call.operation).inputs
+    kinds = call.spec.inputs_for(call.attributes)
+    specified = call.spec.outputs_for(call.attributes)
     # Perturbed runs may overflow or meet 0/0 where the exact one does not; the bound is then infinite or NaN there.
     with np.errstate(all="ignore"):
         if cotangents is None:
@@ -116,14 +119,28 @@ def expect(call: Call, dtype: str, cotangents: tuple[Array, ...] | None = None, 
             outputs, vjp = getattr(reference, call.operation + "_vjp")(**inputs, **call.attributes)
             gradients = vjp(*(Rounded.exactly(cotangent, noise) for cotangent in seeds))
         return Expected(
-            {name: _bounded(output, form, loudest, True) for name, output in zip(names, outputs, strict=True)},
+            {
+                name: _bounded(output, form, loudest, item.shape[:1] == ("B",))
+                if item.kind == "float"
+                else _exactly(output)
+                for (name, item), output in zip(specified.items(), outputs, strict=True)
+            },
             {name: _bounded(d, form, loudest, kinds[name].per_sequence) for name, d in gradients.items()},
             form,
         )
 
 
+def _exactly(result: Rounded | Array) -> Bounded:
+    """Ids, which are right or wrong: not judged where rounding could have chosen otherwise."""
+    if not isinstance(result, Rounded):
+        return Bounded(result, np.zeros(result.shape))
+    versions = result.versions()
+    agreed = np.all(versions == versions[0], axis=0)
+    return Bounded(np.array(versions[0]), np.where(agreed, 0.0, np.inf))
+
+
 def _bounded(result: Rounded, form: Format, loudest: float, per_sequence: bool) -> Bounded:
-    versions = result.data
+    versions = result.versions() if isinstance(result, Rounded) else result[np.newaxis]
     value = versions[0]
     spread = np.abs(versions - value).max(axis=0)
     together = tuple(range(1 if per_sequence else 0, value.ndim))

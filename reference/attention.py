@@ -1,0 +1,527 @@
+"""Attention: the score of each key for a query, the weights that the scores make, and the context; each with gradient.
+
+Inside as outside, arrays are batch first: queries ``(B, U, D)``, keys ``(B, T, E)``. What depends on the keys alone is
+computed once, when a `Scorer` is built on them: a decoder asks it a query at every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from rnnspec.reference.call import Vjp, admit, widened
+from rnnspec.reference.unroll import Array, Arrays, Mask
+
+
+class Scorer(Protocol):
+    """A score function on the keys of a batch.
+
+    What `back` notes of some queries can be joined, along the axis of the queries, with what it notes of others.
+    """
+
+    @property
+    def scores(self) -> Callable[[Array], tuple[Array, Arrays]]:
+        """``scores(q)``: those of all keys for ``q (B, U, D)``, as ``(B, U, T)``, and what `back` has to know."""
+
+    @property
+    def back(self) -> Callable[[Arrays, Array], tuple[Array, Arrays]]:
+        """``back(known, dscores)``: the gradient of q, and what `gradients` has to know."""
+
+    @property
+    def gradients(self) -> Callable[..., dict[str, Array]]:
+        """``gradients(*noted)``: those of the keys, ``k``, and of every parameter, summed over the queries."""
+
+
+class Products:
+    """``dot``, ``scaled_dot`` and ``general``: ``q · (W_a @ k)``, times a scale, W_a the identity if there is none."""
+
+    def __init__(self, k: Array, W_a: Array | None = None, scale: float | None = None) -> None:
+        self.k, self.W_a, self.scale = k, W_a, scale
+        self.keys = k if W_a is None else k @ W_a.T
+
+    def scores(self, q: Array) -> tuple[Array, Arrays]:
+        """Scores of the keys for the queries."""
+        products = q @ _across(self.keys)
+        return products if self.scale is None else products * self.scale, (q,)
+
+    def back(self, known: Arrays, dscores: Array) -> tuple[Array, Arrays]:
+        """From the gradient of the scores to that of the queries."""
+        (q,) = known
+        dproducts = dscores if self.scale is None else dscores * self.scale
+        return dproducts @ self.keys, (dproducts, q)
+
+    def gradients(self, dproducts: Array, q: Array) -> dict[str, Array]:
+        """From the gradient of the products to those of the keys and of W_a."""
+        dkeys = _across(dproducts) @ q
+        if self.W_a is None:
+            return {"k": dkeys}
+        return {"k": dkeys @ self.W_a, "W_a": _outer(dkeys, self.k)}
+
+
+class Additive:
+    """``additive``: ``v_a · tanh(W_q @ q + W_k @ k + b_a)``."""
+
+    def __init__(self, k: Array, W_q: Array, W_k: Array, b_a: Array, v_a: Array) -> None:
+        self.k, self.W_q, self.W_k, self.v_a = k, W_q, W_k, v_a
+        self.keys = k @ W_k.T + b_a
+
+    def scores(self, q: Array) -> tuple[Array, Arrays]:
+        """Scores of the keys for the queries."""
+        z = np.tanh((q @ self.W_q.T)[:, :, np.newaxis] + self.keys[:, np.newaxis])
+        return (z @ self.v_a.reshape(-1, 1)).reshape(*z.shape[:3]), (q, z)
+
+    def back(self, known: Arrays, dscores: Array) -> tuple[Array, Arrays]:
+        """From the gradient of the scores to that of the queries."""
+        q, z = known
+        dv = (dscores[:, :, np.newaxis] @ z)[:, :, 0]
+        da = dscores[:, :, :, np.newaxis] * self.v_a * (1 - z * z)
+        dqueries = da.sum(axis=2)
+        return dqueries @ self.W_q, (q, da, dqueries, dv)
+
+    def gradients(self, q: Array, da: Array, dqueries: Array, dv: Array) -> dict[str, Array]:
+        """From the gradient of the argument of tanh to those of the keys and the parameters."""
+        dkeys = da.sum(axis=1)
+        return {
+            "k": dkeys @ self.W_k,
+            "W_q": _outer(dqueries, q),
+            "W_k": _outer(dkeys, self.k),
+            "b_a": dkeys.sum(axis=(0, 1)),
+            "v_a": dv.sum(axis=(0, 1)),
+        }
+
+
+class Concat(Additive):
+    """``concat``: ``v_a · tanh(W_a @ [q; k] + b_a)``, which is additive with the columns of W_a taken apart."""
+
+    def __init__(self, k: Array, W_a: Array, b_a: Array, v_a: Array) -> None:
+        features = W_a.shape[1] - k.shape[2]
+        super().__init__(k, W_a[:, :features], W_a[:, features:], b_a, v_a)
+
+    def gradients(self, q: Array, da: Array, dqueries: Array, dv: Array) -> dict[str, Array]:
+        """From the gradient of the argument of tanh to those of the keys and the parameters."""
+        gradients = super().gradients(q, da, dqueries, dv)
+        dW_q, dW_k = gradients.pop("W_q"), gradients.pop("W_k")
+        return gradients | {"W_a": np.concatenate((dW_q, dW_k), axis=1)}
+
+
+class Cosine:
+    """``cosine``: the product of the directions, which of a zero vector is zero."""
+
+    def __init__(self, k: Array) -> None:
+        self.keys = Direction.of(k)
+
+    def scores(self, q: Array) -> tuple[Array, Arrays]:
+        """Scores of the keys for the queries."""
+        direction = Direction.of(q)
+        return direction.unit @ _across(self.keys.unit), (direction.unit, direction.length, direction.scale)
+
+    def back(self, known: Arrays, dscores: Array) -> tuple[Array, Arrays]:
+        """From the gradient of the scores to that of the queries."""
+        direction = Direction(*known)
+        return direction.back(dscores @ self.keys.unit), (dscores, direction.unit)
+
+    def gradients(self, dscores: Array, unit: Array) -> dict[str, Array]:
+        """From the gradient of the scores to that of the keys."""
+        return {"k": self.keys.back(_across(dscores) @ unit)}
+
+
+@dataclass(frozen=True)
+class Direction:
+    """``unit = x / norm(x)``, where ``norm(x) = length * scale``; zero where x is.
+
+    The scale is the largest entry, so that no square overflows or vanishes; a zero vector has scale 0.
+    """
+
+    unit: Array
+    length: Array
+    scale: Array
+
+    @classmethod
+    def of(cls, x: Array) -> Direction:
+        """Direction of each vector on the last axis."""
+        scale = np.max(np.abs(x), axis=-1, keepdims=True)
+        scaled = x / _never_zero(scale)
+        length = np.sqrt((scaled * scaled).sum(axis=-1, keepdims=True))
+        return cls(scaled / np.maximum(length, _ALL_BUT_ZERO), length, scale)
+
+    def back(self, dunit: Array) -> Array:
+        """From the gradient of the direction to that of the vector: what stands across it, and 0 at a zero vector."""
+        # The sign is 0 exactly where the vector is, and no comparison, which rounding might seem to decide.
+        across = (dunit - self.unit * (dunit * self.unit).sum(axis=-1, keepdims=True)) * np.sign(self.scale)
+        with np.errstate(over="ignore"):
+            dx: Array = across / np.maximum(self.length, _ALL_BUT_ZERO) / _never_zero(self.scale)
+        return dx
+
+
+# A vector that is not zero has a scaled length of 1 at least, or, if it is subnormal, of the roundoff unit at least.
+_ALL_BUT_ZERO = 1e-20
+
+
+def _never_zero(scale: Array) -> Array:
+    return np.maximum(scale, float(np.finfo(scale.dtype).tiny))
+
+
+def scorer(score: str, k: Array, parameters: Mapping[str, Array]) -> Scorer:
+    """Build the score function of that name, of its own `parameters`, on the keys ``k (B, T, E)``."""
+    match score:
+        case "dot":
+            return Products(k)
+        case "scaled_dot":
+            return Products(k, scale=float(k.shape[2]) ** -0.5)
+        case "general":
+            return Products(k, parameters["W_a"])
+        case "additive":
+            return Additive(k, **parameters)
+        case "concat":
+            return Concat(k, **parameters)
+        case "cosine":
+            return Cosine(k)
+    raise ValueError(f"unknown score {score!r}")
+
+
+PARAMETERS: dict[str, tuple[str, ...]] = {
+    "dot": (),
+    "scaled_dot": (),
+    "general": ("W_a",),
+    "additive": ("W_q", "W_k", "b_a", "v_a"),
+    "concat": ("W_a", "b_a", "v_a"),
+    "cosine": (),
+}
+"""The parameters of every score."""
+
+
+class Attention:
+    """What queries read from a memory: the context, and the weights with which it was made.
+
+    `memory` ``(B, T, E)`` is both keys and values, and must be 0 where `valid` ``(B, T)``, if given, is false.
+    """
+
+    def __init__(self, score: str, memory: Array, parameters: Mapping[str, Array], valid: Mask | None) -> None:
+        self.scorer = scorer(score, memory, parameters)
+        self.memory, self.valid = memory, valid
+
+    def read(self, q: Array) -> tuple[Array, Array, Arrays]:
+        """Contexts ``(B, U, E)`` of the queries, the weights ``(B, U, T)``, and what `back` has to know."""
+        scores, known = self.scorer.scores(q)
+        weights = softmax(scores, self.valid)
+        return weights @ self.memory, weights, (weights, *known)
+
+    def back(self, known: Arrays, dcontext: Array, dweights: Array) -> tuple[Array, Arrays]:
+        """From the gradients of contexts and weights to that of the queries, and what `gradients` has to know."""
+        weights, *scored = known
+        dscores = softmax_back(kept(dweights, self.valid) + dcontext @ _across(self.memory), weights)
+        dq, noted = self.scorer.back(tuple(scored), dscores)
+        return dq, (weights, dcontext, *noted)
+
+    def gradients(self, weights: Array, dcontext: Array, *noted: Array) -> dict[str, Array]:
+        """Gradients of the memory, through scores and contexts, and of the score's parameters."""
+        gradients = self.scorer.gradients(*noted)
+        # A key that is taken out has weight 0, and so a gradient of 0 already.
+        gradients["memory"] = gradients.pop("k") + _across(weights) @ dcontext
+        return gradients
+
+
+def softmax(scores: Array, valid: Mask | None) -> Array:
+    """Weights ``(B, U, T)``: softmax over the valid keys ``(B, T)`` of each row; zeros where there is none."""
+    if scores.shape[2] == 0:
+        return np.zeros_like(scores)
+    candidates = scores if valid is None else np.where(valid[:, np.newaxis], scores, float("-inf"))
+    top = np.max(candidates, axis=-1, keepdims=True)
+    shifted = kept(scores - np.where(np.isfinite(top), top, 0), valid)
+    exponentials = kept(np.exp(shifted), valid)
+    # The sum is 1 at least, or 0 where there is no key.
+    weights: Array = exponentials / np.maximum(exponentials.sum(axis=-1, keepdims=True), 0.5)
+    return weights
+
+
+def softmax_back(dweights: Array, weights: Array) -> Array:
+    """From the gradient of weights to that of their scores."""
+    dscores: Array = weights * (dweights - (weights * dweights).sum(axis=-1, keepdims=True))
+    return dscores
+
+
+def kept(array: Array, valid: Mask | None) -> Array:
+    """``(B, U, T)`` with zeros where the key is taken out."""
+    return array if valid is None else np.where(valid[:, np.newaxis], array, 0)
+
+
+def kept_steps(array: Array, valid: Mask | None) -> Array:
+    """``(B, T, E)`` with zeros where the step is taken out."""
+    return array if valid is None else np.where(valid[:, :, np.newaxis], array, 0)
+
+
+def _across(array: Array) -> Array:
+    """Transpose the matrix of each sequence."""
+    return array.transpose(0, 2, 1)
+
+
+def _outer(da: Array, x: Array) -> Array:
+    """``outer(da, x)``, summed over the batch and the second axis: the gradient of W where ``a = W @ x``."""
+    rows: Array = da.reshape(da.shape[0] * da.shape[1], da.shape[2]).T
+    product: Array = rows @ x.reshape(x.shape[0] * x.shape[1], x.shape[2])
+    return product
+
+
+def attention_scores(
+    q: Array,
+    k: Array,
+    W_a: Array | None = None,
+    W_q: Array | None = None,
+    W_k: Array | None = None,
+    b_a: Array | None = None,
+    v_a: Array | None = None,
+    *,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    score: str = "dot",
+) -> tuple[Array]:
+    """Score every key for every query.
+
+    Parameters
+    ----------
+    q
+        Queries, ``(B, U, D)``. All arrays but `lengths` and `mask` have one type: float16, bfloat16, float32 or
+        float64; the first two are computed in float32 and rounded once, at the end.
+    k
+        Keys, ``(B, T, E)``; ``E = D`` for dot, scaled_dot and cosine.
+    W_a
+        ``(D, E)`` for general, ``(A, D + E)`` for concat; for these only.
+    W_q, W_k
+        ``(A, D)`` and ``(A, E)``, for additive only.
+    b_a, v_a
+        Bias and the weights of the sum, ``(A,)``, for additive and concat only.
+    lengths
+        int64 ``(B,)``: sequence ``k`` has ``lengths[k]`` keys and padding after them; all `T` if absent.
+    mask
+        bool ``(B, T)``, in place of `lengths`: a key whose mask is false is taken out, wherever it stands. Its scores
+        are 0, and what stands there, NaN included, changes nothing and has gradient 0.
+    score
+        ``"dot"``, ``q · k``; ``"scaled_dot"``, that by the square root of D; ``"general"``, ``q · (W_a @ k)``;
+        ``"additive"``, ``v_a · tanh(W_q @ q + W_k @ k + b_a)``; ``"concat"``, ``v_a · tanh(W_a @ [q; k] + b_a)``; or
+        ``"cosine"``, of the angle between them, 0 if one of them is zero.
+
+    Returns
+    -------
+    scores
+        ``(B, U, T)``, of the inputs' type.
+
+    Raises
+    ------
+    rnnspec.spec.CallError
+        If an input or attribute is not as above; the message says what was expected.
+
+    References
+    ----------
+    Luong, Pham & Manning (2015), arXiv:1508.04025, section 3.1 (dot, general, concat); Bahdanau, Cho & Bengio (2014),
+    arXiv:1409.0473, appendix A.1.2 (additive); Vaswani et al. (2017), arXiv:1706.03762, equation 1 (scaled_dot);
+    Graves, Wayne & Danihelka (2014), arXiv:1410.5401, equation 6 (cosine).
+    """
+    outputs, _ = attention_scores_vjp(q, k, W_a, W_q, W_k, b_a, v_a, lengths=lengths, mask=mask, score=score)
+    return outputs
+
+
+def attention_scores_vjp(
+    q: Array,
+    k: Array,
+    W_a: Array | None = None,
+    W_q: Array | None = None,
+    W_k: Array | None = None,
+    b_a: Array | None = None,
+    v_a: Array | None = None,
+    *,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    score: str = "dot",
+) -> tuple[tuple[Array], Vjp]:
+    """Score as `attention_scores` does, and return its outputs and their vector-Jacobian product.
+
+    ``vjp(dscores)`` gives the gradient of every float input that was given, by name. The inputs must not change before
+    it is called; it may be called again. Where a vector is zero, the gradient of cosine in it is 0.
+
+    References
+    ----------
+    As of `attention_scores`.
+    """
+    inputs = {
+        "q": q, "k": k, "W_a": W_a, "W_q": W_q, "W_k": W_k, "b_a": b_a, "v_a": v_a, "lengths": lengths, "mask": mask,
+    }  # fmt: skip
+    call = admit("attention_scores", inputs, {"score": score})
+    valid, floats = call.holes, dict(call.floats)
+    queries, keys = floats.pop("q"), kept_steps(floats.pop("k"), valid)
+    function = scorer(call.attributes["score"], keys, floats)
+    scores, known = function.scores(queries)
+
+    def vjp(dscores: Array) -> dict[str, Array]:
+        dq, noted = function.back(known, kept(widened(dscores), valid))
+        return call.gradients({"q": dq, **function.gradients(*noted)})
+
+    return (call.rounded(kept(scores, valid)),), vjp
+
+
+def attention_weights(scores: Array, *, lengths: Array | None = None, mask: Array | None = None) -> tuple[Array]:
+    """Make weights of scores: softmax over the valid keys.
+
+    Parameters
+    ----------
+    scores
+        Of every key for every query, ``(B, U, T)``: float16, bfloat16, float32 or float64; the first two are computed
+        in float32 and rounded once, at the end.
+    lengths
+        int64 ``(B,)``: sequence ``k`` has ``lengths[k]`` keys and padding after them; all `T` if absent.
+    mask
+        bool ``(B, T)``, in place of `lengths`: a key whose mask is false is taken out, wherever it stands. Its weights
+        are 0, and its scores, NaN included, change nothing and have gradient 0.
+
+    Returns
+    -------
+    weights
+        ``(B, U, T)``, of the scores' type. The weights of each query add up to 1; they are 0 where there is no key.
+
+    Raises
+    ------
+    rnnspec.spec.CallError
+        If an input is not as above; the message says what was expected.
+
+    References
+    ----------
+    Bahdanau, Cho & Bengio (2014), arXiv:1409.0473, equation 6.
+    """
+    outputs, _ = attention_weights_vjp(scores, lengths=lengths, mask=mask)
+    return outputs
+
+
+def attention_weights_vjp(
+    scores: Array, *, lengths: Array | None = None, mask: Array | None = None
+) -> tuple[tuple[Array], Vjp]:
+    """Make weights as `attention_weights` does, and return its outputs and their vector-Jacobian product.
+
+    ``vjp(dweights)`` gives the gradient of the scores, by name. It may be called again.
+
+    References
+    ----------
+    As of `attention_weights`.
+    """
+    call = admit("attention_weights", {"scores": scores, "lengths": lengths, "mask": mask}, {})
+    valid = call.holes
+    weights = softmax(kept(call.floats["scores"], valid), valid)
+
+    def vjp(dweights: Array) -> dict[str, Array]:
+        return call.gradients({"scores": softmax_back(kept(widened(dweights), valid), weights)})
+
+    return (call.rounded(weights),), vjp
+
+
+def attention_context(
+    weights: Array, values: Array, *, lengths: Array | None = None, mask: Array | None = None
+) -> tuple[Array]:
+    """Add up the values of each sequence, weighted.
+
+    Parameters
+    ----------
+    weights
+        Of every value for every query, ``(B, U, T)``. Both arrays have one type: float16, bfloat16, float32 or float64;
+        the first two are computed in float32 and rounded once, at the end.
+    values
+        ``(B, T, V)``.
+    lengths
+        int64 ``(B,)``: sequence ``k`` has ``lengths[k]`` values and padding after them; all `T` if absent.
+    mask
+        bool ``(B, T)``, in place of `lengths`: a value whose mask is false is taken out, wherever it stands. What
+        stands there and its weights, NaN included, change nothing and have gradient 0.
+
+    Returns
+    -------
+    context
+        ``(B, U, V)``, of the inputs' type; 0 where there is no value.
+
+    Raises
+    ------
+    rnnspec.spec.CallError
+        If an input is not as above; the message says what was expected.
+
+    References
+    ----------
+    Bahdanau, Cho & Bengio (2014), arXiv:1409.0473, equation 5.
+    """
+    outputs, _ = attention_context_vjp(weights, values, lengths=lengths, mask=mask)
+    return outputs
+
+
+def attention_context_vjp(
+    weights: Array, values: Array, *, lengths: Array | None = None, mask: Array | None = None
+) -> tuple[tuple[Array], Vjp]:
+    """Add up as `attention_context` does, and return its outputs and their vector-Jacobian product.
+
+    ``vjp(dcontext)`` gives the gradients of weights and values, by name. The inputs must not change before it is
+    called; it may be called again.
+
+    References
+    ----------
+    As of `attention_context`.
+    """
+    inputs = {"weights": weights, "values": values, "lengths": lengths, "mask": mask}
+    call = admit("attention_context", inputs, {})
+    valid = call.holes
+    shares, memory = kept(call.floats["weights"], valid), kept_steps(call.floats["values"], valid)
+
+    def vjp(dcontext: Array) -> dict[str, Array]:
+        d = widened(dcontext)
+        return call.gradients({"weights": d @ _across(memory), "values": _across(shares) @ d})
+
+    return (call.rounded(shares @ memory),), vjp
+
+
+def feature_attention(x: Array, W: Array, b: Array) -> tuple[Array]:
+    """Weigh the features of a vector by attention to the features themselves: ``x * softmax(W @ x + b)``.
+
+    Parameters
+    ----------
+    x
+        Features, ``(B, D)``. All arrays have one type: float16, bfloat16, float32 or float64; the first two are
+        computed in float32 and rounded once, at the end.
+    W, b
+        Weights ``(D, D)`` and bias ``(D,)`` of the features' scores.
+
+    Returns
+    -------
+    y
+        ``(B, D)``, of the inputs' type.
+
+    Raises
+    ------
+    rnnspec.spec.CallError
+        If an input is not as above; the message says what was expected.
+
+    References
+    ----------
+    Qin et al. (2017), A dual-stage attention-based recurrent neural network, arXiv:1704.02971, input attention.
+    """
+    outputs, _ = feature_attention_vjp(x, W, b)
+    return outputs
+
+
+def feature_attention_vjp(x: Array, W: Array, b: Array) -> tuple[tuple[Array], Vjp]:
+    """Weigh as `feature_attention` does, and return its outputs and their vector-Jacobian product.
+
+    ``vjp(dy)`` gives the gradient of every input, by name. The inputs must not change before it is called; it may be
+    called again.
+
+    References
+    ----------
+    As of `feature_attention`.
+    """
+    call = admit("feature_attention", {"x": x, "W": W, "b": b}, {})
+    features, matrix = call.floats["x"], call.floats["W"]
+    scores = features @ matrix.T + call.floats["b"]
+    weights = softmax(scores[:, np.newaxis], None)[:, 0]
+
+    def vjp(dy: Array) -> dict[str, Array]:
+        d = widened(dy)
+        dscores = softmax_back(d * features, weights)
+        dx = d * weights + dscores @ matrix
+        return call.gradients({"x": dx, "W": dscores.T @ features, "b": dscores.sum(axis=0)})
+
+    return (call.rounded(features * weights),), vjp

@@ -1,0 +1,203 @@
+"""All paths through a chain of tags, the best of them, and one of them: scores and gradients.
+
+Everything here is packed (see `rnnspec.reference.crf_steps`): emissions are ``(n, B, K)``. What depends on two tags in
+a row is laid out as ``(K, B, K)``, the tag before on the first axis, so that sums and maxima over it run along memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnspec.reference.call import Admitted
+from rnnspec.reference.crf_steps import Packed
+from rnnspec.reference.unroll import Array
+
+Gradients = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What paths are scored with; `start` and `end` are 0 if they were not given."""
+
+    steps: Packed
+    emissions: Array
+    transitions: Array
+    start: Array
+    end: Array
+
+    @classmethod
+    def of(cls, call: Admitted, steps: Packed) -> Scores:
+        """Take them from a call."""
+        floats = call.floats
+        transitions = floats["transitions"]
+        zero = np.zeros_like(transitions, shape=transitions.shape[:1])
+        emissions = steps.pack(floats["emissions"])
+        return cls(steps, emissions, transitions, floats.get("start", zero), floats.get("end", zero))
+
+    @property
+    def zero(self) -> Array:
+        """A state before the first step: zeros, ``(B, K)``."""
+        return np.zeros_like(self.emissions, shape=self.emissions.shape[1:])
+
+    def moves(self, steps: int) -> Array:
+        """Room for what `moved` gives at so many steps: memory that is taken once costs half as much time."""
+        batch, tags = self.emissions.shape[1:]
+        return np.empty_like(self.emissions, shape=(steps, tags, batch, tags))
+
+    def moved(self, state: Array, out: Array) -> Array:
+        """``state[i] + transitions[i, j]``, ``(K, B, K)``."""
+        return np.add(state.T[:, :, np.newaxis], self.transitions[:, np.newaxis, :], out=out)
+
+
+def log_sum_exp(scores: Array) -> tuple[Array, Array]:
+    """Log of the sum of exponentials over the first axis, and each one's share of the sum; `scores` is overwritten.
+
+    Of minus infinities alone it is minus infinity, and no share is more than 0.
+    """
+    greatest = np.max(scores, axis=0)
+    possible = np.isfinite(greatest)
+    scores -= np.where(possible, greatest, 0)
+    shares = np.exp(scores, out=scores)
+    # Where anything is possible the greatest term is exp(0) = 1, and the total is at least that.
+    total = np.where(possible, np.sum(shares, axis=0), 1)
+    shares /= total
+    return np.log(total) + greatest, shares
+
+
+class Partition:
+    """The sum over all paths: `log_partition`, ``(B,)``, by the forward recurrence in log space."""
+
+    def __init__(self, scores: Scores, record: bool) -> None:
+        self.scores = scores
+        present = scores.steps.present
+        self._shares = scores.moves(max(len(present) - 1, 1) if record else 1)
+        """At step t + 1, the share of each tag at step t in the sum of the paths that reach a tag, ``(K, B, K)``."""
+        alpha = scores.zero
+        for t in range(len(present)):
+            if t == 0:
+                reached = scores.start
+            else:
+                reached, _ = log_sum_exp(scores.moved(alpha, out=self._shares[t - 1 if record else 0]))
+            alpha = np.where(present[t][:, np.newaxis], reached + scores.emissions[t], alpha)
+        log_partition, ends = log_sum_exp((alpha + scores.end).T)
+        nonempty = scores.steps.lengths > 0
+        self.log_partition = np.where(nonempty, log_partition, 0)
+        self._ends = np.where(nonempty, ends, 0).T
+        """The probability of each tag at the last step, ``(B, K)``."""
+
+    def gradients(self, dlog_partition: Array) -> Gradients:
+        """Gradients of the scores. Of the emissions it is the marginals, times the gradient of the result.
+
+        The shares are the probabilities of the tag before given the tag after: going back by them is the backward
+        recurrence, with nothing that could leave the range of the numbers.
+        """
+        scores, present = self.scores, self.scores.steps.present
+        d = self._ends * dlog_partition[:, np.newaxis]
+        dend = d.sum(axis=0)
+        demissions = np.empty_like(scores.emissions)
+        dtransitions = np.zeros_like(scores.transitions)
+        pairs = scores.moves(1)[0]
+        for t in range(len(present) - 1, 0, -1):
+            here = present[t][:, np.newaxis]
+            demissions[t] = np.where(here, d, 0)
+            np.multiply(self._shares[t - 1], demissions[t], out=pairs)
+            dtransitions += pairs.sum(axis=1)
+            d = np.where(here, pairs.sum(axis=2).T, d)
+        demissions[:1] = np.where(present[:1, :, np.newaxis], d, 0)
+        dstart = demissions[:1].sum(axis=(0, 1))
+        return {"emissions": demissions, "transitions": dtransitions, "start": dstart, "end": dend}
+
+    def marginals(self) -> Array:
+        """Probability of each tag at each step, ``(n, B, K)``; 0 where no path is possible."""
+        return self.gradients(np.ones_like(self.log_partition))["emissions"]
+
+    def gradients_of_marginals(self, marginals: Array, dmarginals: Array) -> Gradients:
+        """Gradients of the scores through the marginals.
+
+        The marginals are the gradient of log Z, and second derivatives are symmetric: what is asked for is also how
+        all gradients of log Z change as the emissions move along `dmarginals`. So both recurrences, forward and back,
+        are differentiated in that direction, ``v_…`` being the derivative of ``…``.
+        """
+        scores, present = self.scores, self.scores.steps.present
+        v_alpha = scores.zero
+        v_alphas, v_reached = [], []
+        for t in range(len(present)):
+            if t > 0:
+                v_alphas.append(v_alpha)
+                v_reached.append(np.sum(self._shares[t - 1] * v_alpha.T[:, :, np.newaxis], axis=0))
+            moved = dmarginals[t] if t == 0 else v_reached[-1] + dmarginals[t]
+            v_alpha = np.where(present[t][:, np.newaxis], moved, v_alpha)
+        v_log_partition = np.sum(self._ends * v_alpha, axis=1)
+        v_d = self._ends * (v_alpha - v_log_partition[:, np.newaxis])
+        dend = v_d.sum(axis=0)
+        demissions = np.empty_like(scores.emissions)
+        dtransitions = np.zeros_like(scores.transitions)
+        for t in range(len(present) - 1, 0, -1):
+            here = present[t][:, np.newaxis]
+            demissions[t] = np.where(here, v_d, 0)
+            v_share = v_alphas[t - 1].T[:, :, np.newaxis] - v_reached[t - 1]  # relative to the share
+            v_pairs = self._shares[t - 1] * (v_share * marginals[t] + demissions[t])
+            dtransitions += v_pairs.sum(axis=1)
+            v_d = np.where(here, v_pairs.sum(axis=2).T, v_d)
+        demissions[:1] = np.where(present[:1, :, np.newaxis], v_d, 0)
+        dstart = demissions[:1].sum(axis=(0, 1))
+        return {"emissions": demissions, "transitions": dtransitions, "start": dstart, "end": dend}
+
+
+def best_path(scores: Scores) -> tuple[Array, Array]:
+    """Score ``(B,)`` and tags ``(n, B)`` of a best path; of equals, the lowest last tag, then the lowest before it."""
+    present = scores.steps.present
+    delta = scores.zero
+    pointers = []
+    room = scores.moves(1)[0]
+    for t in range(len(present)):
+        if t == 0:
+            reached = scores.start
+        else:
+            moved = scores.moved(delta, out=room)
+            pointers.append(np.argmax(moved, axis=0))
+            reached = np.max(moved, axis=0)
+        delta = np.where(present[t][:, np.newaxis], reached + scores.emissions[t], delta)
+    ended = delta + scores.end
+    tag = np.argmax(ended, axis=1)
+    path = [tag]
+    for t in range(len(present) - 1, 0, -1):
+        before = np.take_along_axis(pointers[t - 1], tag[:, np.newaxis], axis=1)[:, 0]
+        tag = np.where(present[t], before, tag)
+        path.append(tag)
+    # Where every sequence is empty there is no step at all, and no tag.
+    tags = np.stack(path[::-1])[: len(present)]
+    return np.where(scores.steps.lengths > 0, np.max(ended, axis=1), 0), tags
+
+
+def path_score(scores: Scores, tags: Array) -> Array:
+    """Score of a path of tags ``(n, B)``."""
+    steps, emissions = scores.steps, scores.emissions
+    t, b = np.ogrid[: tags.shape[0], : tags.shape[1]]
+    of_steps = np.where(steps.present, emissions[t, b, tags], 0)
+    of_start = np.where(steps.first, scores.start[tags], 0)
+    of_end = np.where(steps.last, scores.end[tags], 0)
+    of_moves = np.where(steps.present[1:], scores.transitions[tags[:-1], tags[1:]], 0)
+    return np.sum(of_steps + of_start + of_end, axis=0) + np.sum(of_moves, axis=0)
+
+
+def path_gradients(scores: Scores, tags: Array, dscore: Array) -> Gradients:
+    """Gradients of the scores through the score of a path."""
+    steps = scores.steps
+    on_path = passes(tags, steps, scores.end.shape[0])
+    ones = np.where(on_path, np.ones_like(dscore)[:, np.newaxis], 0)
+    demissions = np.where(on_path, dscore[:, np.newaxis], 0)
+    units = demissions.shape[2]
+    return {
+        "emissions": demissions,
+        "transitions": ones[:-1].reshape(-1, units).T @ demissions[1:].reshape(-1, units),
+        "start": demissions[:1].sum(axis=(0, 1)),
+        "end": np.where(steps.last[:, :, np.newaxis], demissions, 0).sum(axis=(0, 1)),
+    }
+
+
+def passes(tags: Array, steps: Packed, units: int) -> Array:
+    """Whether a path has this tag at this step, ``(n, B, K)``."""
+    return np.logical_and(tags[:, :, np.newaxis] == np.arange(units), steps.present[:, :, np.newaxis])

@@ -1,0 +1,187 @@
+"""Operations built of others: their complete inputs and outputs, and their parts' equations under names of their own.
+
+Every quantity of a part gets the part's index in front: where a cell says ``h = f(a)``, a layer says ``h[t] = f(a[t])``
+and a stack of layers ``h[l, t] = f(a[l, t])``, and the same holds of the gradient's equations.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from rnnspec.spec.errors import SpecError
+from rnnspec.spec.language import Equation, indexed, indices_of
+from rnnspec.spec.operation import Input, Operation, Output, Part, Shape, When
+from rnnspec.spec.tree import transform
+
+
+def renamed_axes(shape: Shape, sizes: Mapping[str, str]) -> Shape:
+    """Return a shape with other names for some sizes."""
+    return tuple(sizes.get(axis, axis) for axis in shape)
+
+
+def renamed_same_size(
+    same_size: Iterable[tuple[When, Mapping[str, str]]], sizes: Mapping[str, str]
+) -> tuple[tuple[When, Mapping[str, str]], ...]:
+    """Return which sizes others give, with other names for some."""
+
+    def renamed(text: str) -> str:
+        return re.sub(r"\b\w+\b", lambda word: sizes.get(word[0], word[0]), text)
+
+    return tuple((when, {renamed(a): renamed(b) for a, b in pairs.items()}) for when, pairs in same_size)
+
+
+def resolved(op: Operation, attributes: Mapping[str, Any]) -> Operation:
+    """Return the operation with the inputs, outputs and sizes that its parts, as chosen by `attributes`, bring along.
+
+    An operation without parts, and a layer, whose parts bring nothing, is returned as it is.
+    """
+    for part in op.parts:
+        if not (op.unrolls and part.operation == op.unrolls):
+            op = _with_part(op, part, part.chosen(attributes), {**attributes, **part.fixed})
+    return op
+
+
+def _with_part(op: Operation, part: Part, chosen: Operation, attributes: Mapping[str, Any]) -> Operation:
+    leading = part.over if part.parameters == "own" else ()
+    own_inputs: dict[str, Input] = {}
+    for name, item in chosen.inputs_for(attributes).items():
+        state = item.per_sequence
+        if name in part.reads or item.kind != "float" or (state and not part.states):
+            continue
+        shape = renamed_axes(item.shape, part.sizes)
+        shape = ("B", *leading, *shape[1:]) if state else (*leading, *shape)
+        own_inputs[part.prefix + name] = replace(item, name=part.prefix + name, shape=shape, when={})
+    own_outputs: dict[str, Output] = {}
+    for name, output in chosen.outputs_for(attributes).items() if part.gives else ():
+        if name not in part.reads:
+            shape = ("B", *leading, *renamed_axes(output.shape, part.sizes)[1:])
+            own_outputs[part.prefix + name] = replace(output, name=part.prefix + name, shape=shape, when={})
+    sizes = {part.sizes.get(name, name): about for name, about in chosen.sizes.items()}
+    same = renamed_same_size([({}, chosen.same_sizes_for(attributes))], part.sizes)
+    if "S" not in sizes and "H" in sizes:  # a layer without projection has as many units of the state as of the rest
+        sizes["S"], same = "units of the state", (*same, ({}, {"S": "H"}))
+    return replace(
+        op,
+        sizes={**sizes, **op.sizes},
+        inputs={**op.inputs, **{name: item for name, item in own_inputs.items() if name not in op.inputs}},
+        outputs={**op.outputs, **{name: item for name, item in own_outputs.items() if name not in op.outputs}},
+        gates=chosen.gates_for(attributes),
+        gate_variants=(),
+        memory_gate=chosen.memory_gate,
+        same_size=(*op.same_size, *same),
+        at_least={**chosen.at_least, **op.at_least},
+    )
+
+
+def states_of(op: Operation, attributes: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the states of the first part of `op`: by name, whether a state is a vector for each of several places."""
+    if not op.parts:
+        return {}
+    chosen = op.parts[0].chosen(attributes)
+    if chosen.unrolls:
+        chosen = chosen.parts[0].chosen(attributes)
+    return {
+        name.removesuffix("_prev"): len(item.shape) > 2
+        for name, item in chosen.inputs.items()
+        if name.endswith("_prev")
+    }
+
+
+def for_state(equation: Equation, word: str, state: str, several: bool) -> Equation:
+    """Put a state in the place of a word; one of several places is given the index m everywhere."""
+    places = (ast.Name("m"),) if several else ()
+
+    def visit(node: ast.expr) -> ast.expr:
+        match node:
+            case ast.Subscript(value=ast.Name(id=name), slice=index) if word in name:
+                return indexed(name.replace(word, state), (*indices_of(index), *places))
+            case ast.Name(id=name) if word in name:
+                return indexed(name.replace(word, state), places)
+        return node
+
+    indices = equation.indices + (places if word in equation.target else ())
+    target = equation.target.replace(word, state)
+    return replace(equation, target=target, indices=indices, value=transform(equation.value, visit))
+
+
+class Lift:
+    """The equations of a part, with its index in front of every quantity's own and with its names."""
+
+    def __init__(self, part: Part, chosen: Operation, gates: Iterable[str], equations: Iterable[Equation]) -> None:
+        self.part = part
+        self.index = tuple(ast.Name(letter) for letter in part.index)
+        parameters = {name for name, item in chosen.inputs.items() if not item.per_sequence}
+        parameters |= {f"{name}_{row}" for name in parameters for row in (*gates, *_rows(chosen, name))}
+        shared = parameters if part.parameters == "shared" else set()
+        self.sums = {f"d{name}" for name in shared}
+        quantities = {equation.target for equation in equations} - self.sums
+        quantities |= {name for name, item in chosen.inputs.items() if item.per_sequence and item.kind == "float"}
+        quantities |= {f"d{output}" for output in chosen.outputs} | (parameters - shared)
+        self.lifted = quantities
+        # A gru has a candidate n[t] at every step of a sequence of n steps: without an index, n is the number.
+        self.counts = {"n"} if chosen.has_steps else set()
+        self.named = quantities | shared | self.sums
+        self.reads = {**part.reads, **{f"d{name}": f"d{new}" for name, new in part.reads.items()}}
+        for name, new in part.reads.items():
+            for row in (*gates, *_rows(chosen, name)):
+                self.reads[f"{name}_{row}"] = f"{new}_{row}"
+                self.reads[f"d{name}_{row}"] = f"d{new}_{row}"
+
+    def equations(self, equations: Iterable[Equation]) -> list[Equation]:
+        """Lift these."""
+        return [self._equation(equation) for equation in equations]
+
+    def _name(self, name: str) -> str:
+        if name in self.reads:
+            return self.reads[name]
+        if self.part.prefix and name in self.named:
+            return f"d{self.part.prefix}{name[1:]}" if _is_gradient(name, self.named) else self.part.prefix + name
+        return self.part.sizes.get(name, name)
+
+    def _visit(self, node: ast.expr) -> ast.expr:
+        match node:
+            case ast.Subscript(value=ast.Name(id=name), slice=index):
+                front = self.index if name in self.lifted else ()
+                return indexed(self._name(name), (*front, *indices_of(index)))
+            case ast.Name(id=name) if name in self.counts:
+                return ast.Name(self.part.sizes.get(name, name))
+            case ast.Name(id=name):
+                return indexed(self._name(name), self.index if name in self.lifted else ())
+        return node
+
+    def _equation(self, equation: Equation) -> Equation:
+        value = transform(equation.value, self._visit)
+        indices = tuple(transform(index, self._visit) for index in equation.indices)
+        if equation.target in self.sums:
+            for letter, size in reversed(tuple(zip(self.part.index, self.part.over, strict=True))):
+                value = summed(value, letter, size)
+            return replace(equation, target=self._name(equation.target), indices=indices, value=value)
+        front = self.index if equation.target in self.lifted else ()
+        return replace(equation, target=self._name(equation.target), indices=(*front, *indices), value=value)
+
+
+def summed(value: ast.expr, letter: str, size: str) -> ast.expr:
+    """Return the sum of an expression over an index below a size."""
+    bound: ast.expr = ast.Constant(int(size)) if size.isdigit() else ast.Name(size)
+    loop = ast.comprehension(ast.Name(letter), ast.Call(ast.Name("range"), [bound], []), [], 0)
+    return ast.Call(ast.Name("sum"), [ast.GeneratorExp(value, [loop])], [])
+
+
+def _rows(op: Operation, name: str) -> tuple[str, ...]:
+    return op.inputs[name].rows if name in op.inputs else ()
+
+
+def _is_gradient(name: str, named: set[str]) -> bool:
+    """Whether a name is the gradient of another one: ``dh`` beside ``h``, and not ``d`` alone."""
+    return name.startswith("d") and (name[1:] in named or re.sub(r"_(prev|after|all|kept)$", "", name[1:]) in named)
+
+
+def check_parts(op: Operation) -> None:
+    """Refuse a part whose index and range do not go together."""
+    for part in op.parts:
+        if len(part.index) != len(part.over):
+            raise SpecError(f"{op.name}: a part has {len(part.index)} indices over {len(part.over)} sizes")

@@ -1,0 +1,407 @@
+"""How the specification is read from its TOML files.
+
+An operation may take over what others say: a layer unrolls its cell, a stack has layers as its parts. Each is read when
+it is first needed, and refused with its file, table and key where something is wrong.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from rnnspec.spec.composition import renamed_axes, renamed_same_size
+from rnnspec.spec.errors import SpecError
+from rnnspec.spec.language import parse
+from rnnspec.spec.operation import (
+    DOMAINS,
+    Attribute,
+    Block,
+    Input,
+    Operation,
+    Output,
+    Part,
+    When,
+)
+from rnnspec.spec.unrolling import unrolled
+
+_FAMILIES = (
+    "blocks", "losses", "rnn", "lstm", "layer_norm_lstm", "lstm_1997", "forget_only_lstm", "peephole_lstm", "gru",
+    "nested_lstm", "projections", "layers", "gradients", "crf", "attention", "decoders", "context_vector",
+    "encoder_decoder",
+)  # fmt: skip
+"""The order in which people meet them: each after what it is built of."""
+
+_STEPS = {
+    "lengths": Input("lengths", ("B",), "valid steps of each sequence; all T if absent", "lengths", True),
+    "mask": Input("mask", ("B", "T"), "true at valid steps, in place of lengths", "mask", True),
+}
+
+
+@cache
+def operations() -> dict[str, Operation]:
+    """Every operation of the specification by name: cells first, then what is built on them."""
+    return load(files("rnnspec.spec"))
+
+
+def operation(name: str) -> Operation:
+    """Return the operation of this name; raise UnknownOperationError, which names the known ones."""
+    known = operations()
+    if name not in known:
+        raise UnknownOperationError(f"unknown operation {name!r}: expected one of {', '.join(known)}")
+    return known[name]
+
+
+class UnknownOperationError(LookupError):
+    """There is no operation of that name; the message lists those there are."""
+
+
+def load(folder: Traversable) -> dict[str, Operation]:
+    """Read every ``*.toml`` of a folder."""
+    tables: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def rank(file: Traversable) -> tuple[int, str]:
+        family = file.name.removesuffix(".toml")
+        return (_FAMILIES.index(family) if family in _FAMILIES else len(_FAMILIES), family)
+
+    for file in sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=rank):
+        try:
+            document = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SpecError(f"{file.name}: not TOML: {error}") from error
+        for name, table in document.items():
+            if name in tables:
+                raise SpecError(f"{file.name}: [{name}]: expected a new name, but {tables[name][0]} defines it too")
+            tables[name] = (file.name, table)
+    loading = _Loading(tables)
+    return {name: loading.get(name) for name in tables}
+
+
+class _Loading:
+    """Operations as they are read; each is read once, after those that it is built of."""
+
+    def __init__(self, tables: Mapping[str, tuple[str, dict[str, Any]]]) -> None:
+        self.tables = tables
+        self.loaded: dict[str, Operation] = {}
+        self.pending: list[str] = []
+
+    def get(self, name: str) -> Operation:
+        if name not in self.loaded:
+            file, table = self.tables[name]
+            if name in self.pending:
+                raise SpecError(f"{file}: [{name}]: built of itself: {' -> '.join([*self.pending, name])}")
+            self.pending.append(name)
+            self.loaded[name] = self._read(_Reader(file, name), table)
+            self.pending.pop()
+        return self.loaded[name]
+
+    def _other(self, reader: _Reader, where: str, name: Any) -> Operation:
+        if name not in self.tables or name == reader.name:
+            raise reader.fail(where, f"an operation other than {reader.name} itself", name)
+        return self.get(name)
+
+    def _read(self, reader: _Reader, table: Any) -> Operation:
+        entries = reader.table(table, "")
+        op = reader.operation(entries)
+        if op.unrolls:
+            op = unrolled(op, self._other(reader, "unrolls.cell", op.unrolls))
+        for item in entries.get("includes", ()):
+            included = reader.take(item, "includes", operation=str, sizes=dict)
+            reader.need(included, "includes", "operation")
+            other = self._other(reader, "includes.operation", included["operation"])
+            op = _including(op, other, included.get("sizes", {}))
+        op = self._with_parts(op, reader)
+        if entries.get("steps", False) or op.unrolls:
+            op = replace(op, inputs={**op.inputs, **_STEPS})
+        reader.check_names(op)
+        return op
+
+    def _with_parts(self, op: Operation, reader: _Reader) -> Operation:
+        """Let every part know its operations, and take over their attributes."""
+        parts, attributes = [], dict(op.attributes)
+        for part in op.parts:
+            chooser = op.attributes.get(part.operation)
+            names = (part.operation,) if chooser is None else chooser.values
+            choices = {name: self._other(reader, "parts.operation", name) for name in names}
+            if chooser is not None:
+                choices = {name: self._layer_of(choice, part) for name, choice in choices.items()}
+                for name, choice in choices.items():
+                    for key, attribute in choice.attributes.items():
+                        if key not in part.fixed:
+                            _take_over(attributes, replace(attribute, when={}), chooser.name, name)
+            parts.append(replace(part, choices=choices))
+        return replace(op, parts=tuple(parts), attributes=attributes)
+
+    def _layer_of(self, choice: Operation, part: Part) -> Operation:
+        """Of a cell, the layer that unrolls it, unless each place of the part is one step of the cell itself."""
+        if part.index or not choice.name.endswith("_cell"):
+            return choice
+        return self.get(choice.name.removesuffix("_cell"))
+
+
+def _take_over(attributes: dict[str, Attribute], attribute: Attribute, chooser: str, choice: str) -> None:
+    """Add a part's attribute, with a meaning under the choices that have it."""
+    known = attributes.get(attribute.name)
+    if known is not None and chooser not in known.when:
+        return
+    chosen = (*known.when[chooser], choice) if known is not None else (choice,)
+    attributes[attribute.name] = replace(attribute, when={chooser: tuple(dict.fromkeys(chosen))})
+
+
+def _including(op: Operation, other: Operation, sizes: Mapping[str, str]) -> Operation:
+    """Take over another operation's attributes, parameters and their sizes, and its definitions of functions.
+
+    `sizes` are those that have another name here.
+    """
+    parameters = {
+        name: replace(
+            item,
+            shape=renamed_axes(item.shape, sizes),
+            shapes=tuple((when, renamed_axes(shape, sizes)) for when, shape in item.shapes),
+        )
+        for name, item in other.inputs.items()
+        if item.kind == "float" and not item.per_sequence
+    }
+    axes = {
+        axis for item in parameters.values() for shape in (item.shape, *(s for _, s in item.shapes)) for axis in shape
+    }
+    same = renamed_same_size(other.same_size, sizes)
+    definitions = tuple(
+        block for block in other.equations if all(e.parameters is not None for e in parse(block.text, block.place))
+    )
+    return replace(
+        op,
+        sizes={**{name: about for name, about in other.sizes.items() if name in axes}, **op.sizes},
+        inputs={**op.inputs, **parameters},
+        attributes={**other.attributes, **op.attributes},
+        equations=(*definitions, *op.equations),
+        same_size=(*op.same_size, *((when, pairs) for when, pairs in same if pairs)),
+    )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads one operation's table, naming the place of whatever is wrong."""
+
+    file: str
+    name: str
+
+    def fail(self, where: str, expected: str, got: Any) -> SpecError:
+        place = f"{self.file}: [{self.name}{'.' if where else ''}{where}]"
+        return SpecError(f"{place}: expected {expected}, got {got!r}")
+
+    def table(self, value: Any, where: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.fail(where, "a table", value)
+        return value
+
+    def take(self, table: Any, where: str, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
+        """Return the entries of a table, each of its type; refuse unknown ones."""
+        for key, value in self.table(table, where).items():
+            if key not in kinds:
+                raise self.fail(where, f"only the keys {', '.join(kinds)}", key)
+            if not isinstance(value, kinds[key]):
+                raise self.fail(f"{where}.{key}".lstrip("."), f"a {_name(kinds[key])}", value)
+        return dict(table)
+
+    def need(self, entries: Mapping[str, Any], where: str, *keys: str) -> None:
+        """Refuse a table without these keys."""
+        for key in keys:
+            if key not in entries:
+                raise self.fail(where, f"the key {key}", list(entries))
+
+    def words(self, items: Iterable[Any], where: str) -> tuple[str, ...]:
+        """Refuse what is not text."""
+        words = tuple(items)
+        for word in words:
+            if not isinstance(word, str):
+                raise self.fail(where, "only strings", word)
+        return words
+
+    def among(self, allowed: Iterable[str], value: str, where: str) -> str:
+        """Refuse what is not one of the allowed words."""
+        known = tuple(allowed)
+        if value not in known:
+            raise self.fail(where, f"one of {', '.join(known)}", value)
+        return value
+
+    def check_names(self, op: Operation) -> None:
+        """Refuse sizes and attributes that are used and not defined, and defaults that are not allowed."""
+        items: list[tuple[str, Input | Output]] = [(f"inputs.{name}", item) for name, item in op.inputs.items()]
+        items += [(f"outputs.{name}", item) for name, item in op.outputs.items()]
+        sizes = {*op.sizes, *(size for part in op.parts for choice in part.choices.values() for size in choice.sizes)}
+        for where, item in items:
+            for shape in (item.shape, *(shape for _, shape in item.shapes)):
+                for axis in shape:
+                    if axis not in sizes and not axis.isdigit():
+                        raise self.fail(where, f"axes from {', '.join(op.sizes)}", axis)
+        conditions: list[tuple[str, When]] = [(where, item.when) for where, item in items]
+        conditions += [(where, when) for where, item in items for when, _ in item.shapes]
+        conditions += [("gates.variants", when) for when, _ in op.gate_variants]
+        conditions += [("same_size", when) for when, _ in op.same_size]
+        for where, blocks in (("equations", op.equations), ("gradient", op.gradient)):
+            conditions += [(f"{where}.{number}", block.when) for number, block in enumerate(blocks, start=1)]
+        for where, when in conditions:
+            for name in when:
+                if name not in op.attributes:
+                    raise self.fail(f"{where}.when", f"attributes from {', '.join(op.attributes) or 'none'}", name)
+        for name, attribute in op.attributes.items():
+            default = attribute.default
+            chosen = default if isinstance(default, tuple) else (default,)
+            if not attribute.domain and not all(value in attribute.values for value in chosen):
+                raise self.fail(f"attributes.{name}.default", f"one of {list(attribute.values)}", default)
+
+    def operation(self, table: dict[str, Any]) -> Operation:
+        entries = self.take(
+            table, "",
+            title=str, summary=str, sources=list, laws=list, sizes=dict, gates=dict, attributes=dict, inputs=dict,
+            outputs=dict, same_size=list, at_least=dict, equations=list, gradient=list, cost=dict, unrolls=dict,
+            parts=list, includes=list, steps=bool, over=str, differentiable=bool, padding_label=dict,
+        )  # fmt: skip
+        self.need(entries, "", "title", "summary", "sources", "cost")
+        if "unrolls" not in entries:
+            self.need(entries, "", "sizes", "inputs", "outputs", "equations")
+        gates = self.take(entries.get("gates", {}), "gates", order=list, memory=str, variants=list)
+        variants = [self.take(v, "gates.variants", when=dict, order=list) for v in gates.get("variants", [])]
+        for variant in variants:
+            self.need(variant, "gates.variants", "when", "order")
+        same_size = [self.table(item, "same_size") for item in entries.get("same_size", [])]
+        cost = self.take(entries["cost"], "cost", flops=str, elements=str)
+        self.need(cost, "cost", "flops", "elements")
+        self.words(entries.get("sizes", {}).values(), "sizes")
+        label = entries.get("padding_label")
+        if label is not None:
+            label = self.take(label, "padding_label", input=str, label=str, when=dict)
+            self.need(label, "padding_label", "input", "label", "when")
+        unrolls = self.take(entries.get("unrolls", {"cell": ""}), "unrolls", cell=str)
+        self.need(unrolls, "unrolls", "cell")
+        return Operation(
+            name=self.name,
+            family=self.file.removesuffix(".toml"),
+            title=entries["title"],
+            summary=" ".join(entries["summary"].split()),
+            sources=self.words(entries["sources"], "sources"),
+            sizes=entries.get("sizes", {}),
+            inputs={name: self.input(name, item) for name, item in entries.get("inputs", {}).items()},
+            outputs={name: self.output(name, item) for name, item in entries.get("outputs", {}).items()},
+            attributes={name: self.attribute(name, item) for name, item in entries.get("attributes", {}).items()},
+            equations=tuple(self.blocks(entries.get("equations", []), "equations")),
+            gradient=tuple(self.blocks(entries.get("gradient", []), "gradient")),
+            gates=self.words(gates.get("order", ()), "gates.order"),
+            gate_variants=tuple(
+                (variant["when"], self.words(variant["order"], "gates.variants.order")) for variant in variants
+            ),
+            memory_gate=gates.get("memory", ""),
+            same_size=tuple(
+                (item.get("when", {}), {k: v for k, v in item.items() if k != "when"}) for item in same_size
+            ),
+            at_least=entries.get("at_least", {}),
+            laws=self.words(entries.get("laws", ()), "laws"),
+            cost=cost,
+            over_batch=self.among(("batch", "sequence"), entries.get("over", "sequence"), "over") == "batch",
+            differentiable=entries.get("differentiable", True),
+            padding_label=None if label is None else (label["input"], label["label"], label["when"]),
+            unrolls=unrolls["cell"],
+            parts=tuple(self.part(item) for item in entries.get("parts", [])),
+        )
+
+    def part(self, item: Any) -> Part:
+        entries = self.take(
+            item, "parts",
+            operation=str, index=list, over=list, parameters=str, reads=dict, sizes=dict, prefix=str, fixed=dict,
+            states=bool, gives=bool,
+        )  # fmt: skip
+        self.need(entries, "parts", "operation")
+        self.among(("shared", "own"), entries.get("parameters", "shared"), "parts.parameters")
+        fixed = {name: None if value == "none" else value for name, value in entries.pop("fixed", {}).items()}
+        index, over = (self.words(entries.pop(key, ()), f"parts.{key}") for key in ("index", "over"))
+        return Part(**entries, index=index, over=over, fixed=fixed)
+
+    def input(self, name: str, item: Any) -> Input:
+        where = f"inputs.{name}"
+        entries = self.take(
+            item, where,
+            shape=str, about=str, optional=bool, when=dict, shapes=list, kind=str, below=str, domain=str, rows=list,
+        )  # fmt: skip
+        return Input(
+            name,
+            self.shape(entries, where),
+            entries.get("about", ""),
+            self.among(("float", "ids", "bits"), entries.get("kind", "float"), where),  # type: ignore[arg-type]  # checked
+            entries.get("optional", False),
+            entries.get("when", {}),
+            self.shapes(entries, where),
+            entries.get("below", ""),
+            self.among(("", "probability", "forbidding"), entries.get("domain", ""), where),
+            self.words(entries.get("rows", ()), where),
+        )
+
+    def output(self, name: str, item: Any) -> Output:
+        where = f"outputs.{name}"
+        entries = self.take(item, where, shape=str, about=str, kind=str, when=dict, shapes=list)
+        kind = self.among(("float", "ids"), entries.get("kind", "float"), where)
+        return Output(
+            name,
+            self.shape(entries, where),
+            entries.get("about", ""),
+            kind,  # type: ignore[arg-type]  # checked
+            entries.get("when", {}),
+            self.shapes(entries, where),
+        )
+
+    def shapes(self, entries: Mapping[str, Any], where: str) -> tuple[tuple[When, tuple[str, ...]], ...]:
+        found = []
+        for item in entries.get("shapes", []):
+            variant = self.take(item, f"{where}.shapes", when=dict, shape=str)
+            self.need(variant, f"{where}.shapes", "when", "shape")
+            found.append((variant["when"], self.shape(variant, f"{where}.shapes")))
+        return tuple(found)
+
+    def shape(self, entries: Mapping[str, Any], where: str) -> tuple[str, ...]:
+        if "shape" not in entries:
+            raise self.fail(where, "a shape like 'B T D'", None)
+        axes = tuple(entries["shape"].split())
+        if not all(axis.isidentifier() or axis.isdigit() for axis in axes):
+            raise self.fail(where, "a shape like 'B T D'", entries["shape"])
+        return axes
+
+    def attribute(self, name: str, item: Any) -> Attribute:
+        where = f"attributes.{name}"
+        entries = self.take(
+            item, where,
+            about=str, values=list, default=(str, bool, int, float, list), functions=list, domain=str, examples=list,
+            size=str, when=dict,
+        )  # fmt: skip
+        self.need(entries, where, "default")
+        if "domain" in entries:
+            self.among(DOMAINS, entries["domain"], f"{where}.domain")
+            self.need(entries, where, "examples")
+        default = entries["default"]
+        if isinstance(default, list):
+            default = tuple(default)
+        return Attribute(
+            name,
+            entries.get("about", ""),
+            None if default == "none" and "none" not in entries.get("values", ()) else default,
+            tuple(entries.get("values", ())),
+            tuple(entries.get("functions", ())),
+            entries.get("domain", ""),
+            tuple(entries.get("examples", ())),
+            entries.get("size", ""),
+            entries.get("when", {}),
+        )
+
+    def blocks(self, items: list[Any], where: str) -> Iterator[Block]:
+        for number, item in enumerate(items, start=1):
+            place = f"{self.file}: [[{self.name}.{where}]] {number}"
+            entries = self.take(item, f"{where}.{number}", text=str, when=dict, each=str)
+            self.need(entries, f"{where}.{number}", "text")
+            yield Block(entries["text"], place, entries.get("when", {}), entries.get("each", ""))
+
+
+def _name(kind: type | tuple[type, ...]) -> str:
+    return " or ".join(k.__name__ for k in kind) if isinstance(kind, tuple) else kind.__name__

@@ -1,0 +1,106 @@
+"""Every operation of the reference, judged by its literal equations and by complex steps through them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnspec import reference
+from rnnspec.backends import Call
+from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
+from rnnspec.spec import SpecError, evaluate, evaluate_gradient, operations
+
+Fixture = Callable[..., Any]
+DIFFERENTIABLE = [name for name, op in operations().items() if op.differentiable]
+FLOOR = 1e-2
+REGIMES = ("generic", "scaled", "tiny", "saturating", "forbidding")
+
+
+def case_of(name: str, seed: int, **fixed: Any) -> Case:
+    """A case of moderate numbers: chaos would tell rounding errors apart, and nothing else."""
+    choices = RandomChoices(np.random.default_rng([seed, zlib.crc32(name.encode())]))
+    while True:
+        case = draw_case(choices, Scope(name, "float64"))
+        if case.regime in REGIMES and max(case.sizes.values()) <= 4:
+            return case.with_attributes(**fixed) if fixed else case
+
+
+def has_gradient_equations(case: Case) -> bool:
+    try:
+        evaluate_gradient(case.operation, case.call.inputs, case.cotangents, case.attributes)
+    except SpecError as error:
+        if "no equations for its gradient" in str(error) or "neither an input nor defined" in str(error):
+            return False
+        raise
+    return True
+
+
+def detached(case: Case) -> bool:
+    """Whether the gradient is, on purpose, not the derivative."""
+    return case.attributes.get("truncate") is not None or case.attributes.get("gradient") == "cell_only"
+
+
+def run(call: Call) -> tuple[Any, ...]:
+    found: tuple[Any, ...] = getattr(reference, call.operation)(**call.inputs, **call.attributes)
+    return found
+
+
+def run_with_gradients(case: Case, call: Call | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    call = call or case.call
+    outputs, vjp = getattr(reference, f"{call.operation}_vjp")(**call.inputs, **call.attributes)
+    return outputs, vjp(*case.cotangents)
+
+
+def complex_step(case: Case) -> dict[str, Any]:
+    step = 1e-30
+    call = case.call
+    kinds = [output.kind for output in case.results.values()]
+    gradients = {}
+    for key, array in call.float_inputs.items():
+        gradient = np.zeros_like(array)
+        for index in np.ndindex(array.shape):
+            moved = array.astype(np.complex128)
+            moved[index] += step * 1j
+            inputs = {**call.inputs, **{k: v.astype(np.complex128) for k, v in call.float_inputs.items()}, key: moved}
+            outputs = [
+                output
+                for output, kind in zip(evaluate(call.operation, inputs, call.attributes), kinds, strict=True)
+                if kind == "float"
+            ]
+            gradient[index] = sum(np.sum(d * o.imag) for o, d in zip(outputs, case.cotangents, strict=True)) / step
+        gradients[key] = gradient
+    return gradients
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("name", operations())
+def test_values_are_those_of_the_literal_equations(assert_agree: Fixture, name: str, seed: int) -> None:
+    call = case_of(name, seed).call
+    assert_agree(run(call), evaluate(name, call.inputs, call.attributes), 1e-12, FLOOR)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradients_are_those_of_the_literal_equations(assert_agree: Fixture, name: str, seed: int) -> None:
+    case = case_of(name, seed)
+    if not has_gradient_equations(case):
+        pytest.skip("the specification leaves this gradient to the derivative of the equations")
+    outputs, gradients = run_with_gradients(case)
+    assert_agree(outputs, run(case.call), 0)
+    wanted = evaluate_gradient(name, case.call.inputs, case.cotangents, case.attributes)
+    assert_agree(gradients, wanted, 1e-11, FLOOR)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradients_are_those_of_the_complex_step(assert_agree: Fixture, name: str, seed: int) -> None:
+    case = case_of(name, seed)
+    if detached(case):
+        case = case.with_attributes(
+            **{key: case.spec.defaults()[key] for key in ("truncate", "gradient") if key in case.attributes}
+        )
+    assert_agree(run_with_gradients(case)[1], complex_step(case), 1e-11, FLOOR)
