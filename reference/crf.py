@@ -476,8 +476,8 @@ def crf_viterbi_vjp(
 ) -> tuple[tuple[Array, Array], Vjp]:
     """Compute as `crf_viterbi` does, and return the outputs and the score's vector-Jacobian product.
 
-    ``vjp(dscore)`` gives the gradient of every float input that was given, by name, for the gradient of the score, which
-    is that of the path that was found. The inputs must not change before it is called; it may be called again.
+    ``vjp(dscore)`` gives the gradient of every float input that was given, by name, for the gradient of the score: that
+    of the path that was found. The inputs must not change before it is called; it may be called again.
 
     References
     ----------

@@ -58,12 +58,16 @@ def log_sum_exp(scores: Array) -> tuple[Array, Array]:
     """
     greatest = np.max(scores, axis=0)
     possible = np.isfinite(greatest)
-    scores -= np.where(possible, greatest, 0)
+    shift = np.where(possible, greatest, 0)
+    scores -= shift
     shares = np.exp(scores, out=scores)
     # Where anything is possible the greatest term is exp(0) = 1, and the total is at least that.
     total = np.where(possible, np.sum(shares, axis=0), 1)
-    shares /= total
-    return np.log(total) + greatest, shares
+    log_total = np.log(total)
+    # A share may just as well be exp(score - log_sum_exp), and then the rounding of that logarithm is in it. The factor
+    # is 1, exactly; where rounding is simulated, to find tolerances, it differs from 1 by that much.
+    shares /= total * np.exp((shift + log_total) - (log_total + shift))
+    return log_total + greatest, shares
 
 
 class Partition:

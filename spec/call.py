@@ -198,9 +198,8 @@ def _derive_sizes(op: Operation, same: Mapping[str, str], sizes: dict[str, int],
                 sizes[symbol], set_by[symbol] = expected, f"{symbol} = {text} = {expected}"
             elif sizes[symbol] != expected:
                 others = "; ".join(set_by[name] for name in set_by if re.search(rf"\b{name}\b", text))
-                raise CallError(
-                    f"{op.name}: {symbol} ({op.sizes[symbol]}): expected {text} = {expected}, got {set_by[symbol]}; {others}"
-                )
+                about = f"{symbol} ({op.sizes[symbol]})"
+                raise CallError(f"{op.name}: {about}: expected {text} = {expected}, got {set_by[symbol]}; {others}")
 
 
 def _size(node: ast.expr, sizes: Mapping[str, int]) -> int:

@@ -28,10 +28,15 @@ def renamed_same_size(
 ) -> tuple[tuple[When, Mapping[str, str]], ...]:
     """Return which sizes others give, with other names for some."""
 
-    def renamed(text: str) -> str:
-        return re.sub(r"\b\w+\b", lambda word: sizes.get(word[0], word[0]), text)
+    return tuple(
+        (when, {renamed_words(a, sizes): renamed_words(b, sizes) for a, b in pairs.items()})
+        for when, pairs in same_size
+    )
 
-    return tuple((when, {renamed(a): renamed(b) for a, b in pairs.items()}) for when, pairs in same_size)
+
+def renamed_words(text: str, names: Mapping[str, str]) -> str:
+    """Return a text in which whole words have other names."""
+    return re.sub(r"\b\w+\b", lambda word: names.get(word[0], word[0]), text)
 
 
 def resolved(op: Operation, attributes: Mapping[str, Any]) -> Operation:
@@ -50,6 +55,8 @@ def _with_part(op: Operation, part: Part, chosen: Operation, attributes: Mapping
     own_inputs: dict[str, Input] = {}
     for name, item in chosen.inputs_for(attributes).items():
         state = item.per_sequence
+        if state and name.endswith("_prev"):  # of the cells of one step after the other, the first one's
+            name, item = f"{name.removesuffix('_prev')}0", replace(item, optional=True)
         if name in part.reads or item.kind != "float" or (state and not part.states):
             continue
         shape = renamed_axes(item.shape, part.sizes)
@@ -57,9 +64,10 @@ def _with_part(op: Operation, part: Part, chosen: Operation, attributes: Mapping
         own_inputs[part.prefix + name] = replace(item, name=part.prefix + name, shape=shape, when={})
     own_outputs: dict[str, Output] = {}
     for name, output in chosen.outputs_for(attributes).items() if part.gives else ():
-        if name not in part.reads:
+        if part.reads.get(name, name) == name:
             shape = ("B", *leading, *renamed_axes(output.shape, part.sizes)[1:])
-            own_outputs[part.prefix + name] = replace(output, name=part.prefix + name, shape=shape, when={})
+            shown = name if name in part.reads else part.prefix + name
+            own_outputs[shown] = replace(output, name=shown, shape=shape, when={})
     sizes = {part.sizes.get(name, name): about for name, about in chosen.sizes.items()}
     same = renamed_same_size([({}, chosen.same_sizes_for(attributes))], part.sizes)
     if "S" not in sizes and "H" in sizes:  # a layer without projection has as many units of the state as of the rest
@@ -91,20 +99,23 @@ def states_of(op: Operation, attributes: Mapping[str, Any]) -> dict[str, bool]:
     }
 
 
-def for_state(equation: Equation, word: str, state: str, several: bool) -> Equation:
-    """Put a state in the place of a word; one of several places is given the index m everywhere."""
+def for_state(equation: Equation, word: str, state: str, several: bool, reads: Mapping[str, str]) -> Equation:
+    """Put a state, under the name it has here, in the place of a word; one of several places gets the index m."""
     places = (ast.Name("m"),) if several else ()
+
+    def renamed(name: str) -> str:
+        return reads.get(name.replace(word, state), name.replace(word, state))
 
     def visit(node: ast.expr) -> ast.expr:
         match node:
             case ast.Subscript(value=ast.Name(id=name), slice=index) if word in name:
-                return indexed(name.replace(word, state), (*indices_of(index), *places))
+                return indexed(renamed(name), (*indices_of(index), *places))
             case ast.Name(id=name) if word in name:
-                return indexed(name.replace(word, state), places)
+                return indexed(renamed(name), places)
         return node
 
     indices = equation.indices + (places if word in equation.target else ())
-    target = equation.target.replace(word, state)
+    target = renamed(equation.target)
     return replace(equation, target=target, indices=indices, value=transform(equation.value, visit))
 
 

@@ -122,7 +122,7 @@ class _Literal:
                 axis = _row_axis(item) if sliced else 0
                 for place, name in enumerate(sliced):
                     shape = (*item.shape[:axis], *item.shape[axis + 1 :])
-                    one = (*(slice(None),) * axis, place)
+                    one: tuple[Any, ...] = (*(slice(None),) * axis, place, ...)
                     self._gather(evaluation, f"d{key}_{name}", shape, array[one], b)
         return found
 
@@ -180,8 +180,8 @@ class _Literal:
             at = tuple(step for _, step in place)
             rest = axes[indices:]
             if own and "T" in rest and self.op.has_steps:
-                spots = (b, *at, *(slice(None),) * rest.index("T"), self._steps(b))
-                array[spots] = value
+                spots: tuple[Any, ...] = (*(slice(None),) * rest.index("T"), self._steps(b))
+                array[(b, *at)][spots] = value
             elif own:
                 array[(b, *at)] = value
             elif self.op.over_batch or not self._batched():
@@ -269,8 +269,8 @@ class Evaluation:
         """Return the letters' values if the rule holds at this index, else None."""
         bound: dict[str, int] = {}
         for letter, one in zip(rule.letters(self.system.sizes), index, strict=True):
-            if letter is not None:
-                bound[letter] = one
+            if letter is not None and bound.setdefault(letter, one) != one:
+                return None
         for letter, wanted, one in zip(rule.letters(self.system.sizes), rule.indices, index, strict=True):
             if letter is None and self._expression(wanted, bound) != one:
                 return None

@@ -7,7 +7,7 @@ means that place alone) or the definition of a function (``arg(a)``).
 An expression is made of numbers, names, ``+ - * / @ ** % //``, ``.T``, indices in brackets, comparisons, ``and``,
 ``or``, ``not``, ``a if condition else b``, the functions of `rnnspec.spec.vocabulary`, functions defined in the same
 system, and a reducer over a range: ``sum(… for t in range(…))``, and likewise max, min, argmax, log_sum_exp, all, any,
-vector and ``top(j, … for t in range(…))``; a sum may also run over the gates, ``sum(… for k in gates)``. Anything else
+vector and ``top(j, (… for t in range(…)))``; a sum may also run over the gates, ``sum(… for k in gates)``. Anything else
 is refused, with the line and the reason.
 """
 
@@ -88,7 +88,7 @@ def _parse_line(source: str, place: str) -> Equation:
     match target:
         case ast.Name(id=name):
             return Equation(name, (), None, value, place)
-        case ast.Subscript(value=ast.Name(id=name), slice=index):
+        case ast.Subscript(value=ast.Name(id=name), slice=index) if indices_of(index):
             for one in indices_of(index):
                 _check_expression(one, place)
             return Equation(name, indices_of(index), None, value, place)
@@ -132,8 +132,8 @@ def _check_expression(node: ast.expr, place: str) -> None:
                 raise SpecError(f"{place}: the only attribute in the language is .T, got '.{attribute}'")
             _check_expression(value, place)
         case ast.Subscript(value=value, slice=index):
-            if not isinstance(value, ast.Name):
-                raise SpecError(f"{place}: only a name can be indexed, got '{ast.unparse(node)}'")
+            if not isinstance(value, ast.Name) or not indices_of(index):
+                raise SpecError(f"{place}: only a name can be indexed, by one index or more, got '{ast.unparse(node)}'")
             _check_all(indices_of(index), place)
         case ast.Call(func=ast.Name(id=name), args=[*leading, ast.GeneratorExp() as generator], keywords=[]):
             if name not in REDUCERS or len(leading) != (name == "top"):
@@ -141,7 +141,8 @@ def _check_expression(node: ast.expr, place: str) -> None:
             _check_all(leading, place)
             _check_generator(name, generator, place)
         case ast.Call(func=ast.Name(id=name)) if name in REDUCERS and name not in VOCABULARY:
-            raise SpecError(f"{place}: expected {name}(… for t in range(…)), got '{ast.unparse(node)}'")
+            form = "top(j, (… for t in range(…)))" if name == "top" else f"{name}(… for t in range(…))"
+            raise SpecError(f"{place}: expected {form}, got '{ast.unparse(node)}'")
         case ast.Call(func=ast.Name(), args=arguments, keywords=[]):
             _check_all(arguments, place)
         case _:

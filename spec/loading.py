@@ -14,7 +14,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from rnnspec.spec.composition import renamed_axes, renamed_same_size
+from rnnspec.spec.composition import renamed_axes, renamed_same_size, renamed_words
 from rnnspec.spec.errors import SpecError
 from rnnspec.spec.language import parse
 from rnnspec.spec.operation import (
@@ -138,6 +138,8 @@ class _Loading:
 
     def _layer_of(self, choice: Operation, part: Part) -> Operation:
         """Of a cell, the layer that unrolls it, unless each place of the part is one step of the cell itself."""
+        if part.step:
+            return self.get(choice.unrolls)
         if part.index or not choice.name.endswith("_cell"):
             return choice
         return self.get(choice.name.removesuffix("_cell"))
@@ -171,7 +173,9 @@ def _including(op: Operation, other: Operation, sizes: Mapping[str, str]) -> Ope
     }
     same = renamed_same_size(other.same_size, sizes)
     definitions = tuple(
-        block for block in other.equations if all(e.parameters is not None for e in parse(block.text, block.place))
+        replace(block, text=renamed_words(block.text, sizes))
+        for block in other.equations
+        if all(e.parameters is not None for e in parse(block.text, block.place))
     )
     return replace(
         op,
@@ -264,7 +268,7 @@ class _Reader:
         )  # fmt: skip
         self.need(entries, "", "title", "summary", "sources", "cost")
         if "unrolls" not in entries:
-            self.need(entries, "", "sizes", "inputs", "outputs", "equations")
+            self.need(entries, "", "sizes", "inputs", "equations")
         gates = self.take(entries.get("gates", {}), "gates", order=list, memory=str, variants=list)
         variants = [self.take(v, "gates.variants", when=dict, order=list) for v in gates.get("variants", [])]
         for variant in variants:
@@ -313,7 +317,7 @@ class _Reader:
         entries = self.take(
             item, "parts",
             operation=str, index=list, over=list, parameters=str, reads=dict, sizes=dict, prefix=str, fixed=dict,
-            states=bool, gives=bool,
+            states=bool, gives=bool, step=bool,
         )  # fmt: skip
         self.need(entries, "parts", "operation")
         self.among(("shared", "own"), entries.get("parameters", "shared"), "parts.parameters")

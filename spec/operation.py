@@ -128,6 +128,9 @@ class Part:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     states: bool = True
     gives: bool = True
+    step: bool = False
+    """Whether the part is one step of the chosen layer: the cell that it unrolls."""
+
     choices: Mapping[str, Operation] = field(default_factory=dict)
     """By the chosen value, or under the operation's own name."""
 

@@ -11,6 +11,7 @@ from rnnspec.spec.vocabulary import REDUCERS
 
 _GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "lambda", "mu", "sigma", "tau", "theta"}
 _PRECEDENCE = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.Div: 2, ast.MatMult: 3, ast.Pow: 5, ast.Mod: 2, ast.FloorDiv: 2}
+_COMPARISON, _AND, _OR = 0, -1, -2
 _UNARY, _ATOM = 4, 9
 _SIGNS = {
     ast.Add: " + ",
@@ -31,10 +32,10 @@ def to_text(node: ast.expr) -> str:
             case ast.Call(
                 func=ast.Name(id=name), args=[*leading, ast.GeneratorExp(elt=element, generators=[loop])]
             ) if name in REDUCERS:
-                # ast.unparse would put a second pair of parentheses around the generator.
-                over = f"{ast.unparse(loop.target)} in {ast.unparse(loop.iter)}"
+                terms = f"{ast.unparse(element)} for {ast.unparse(loop.target)} in {ast.unparse(loop.iter)}"
+                # ast.unparse would put a second pair of parentheses around a generator that stands alone.
                 first = "".join(f"{ast.unparse(one)}, " for one in leading)
-                return ast.Name(f"{name}({first}{ast.unparse(element)} for {over})")
+                return ast.Name(f"{name}({first}({terms}))" if leading else f"{name}({terms})")
             case ast.Subscript(value=value, slice=index):
                 # … nor parentheses around several indices.
                 return ast.Name(f"{ast.unparse(value)}[{', '.join(map(ast.unparse, indices_of(index)))}]")
@@ -99,10 +100,11 @@ def _latex(node: ast.expr) -> tuple[str, int]:
             cases = f"{to_latex(body)} & {to_latex(test)} \\\\ {to_latex(other)} & \\text{{else}}"
             return f"\\begin{{cases}}{cases}\\end{{cases}}", _ATOM
         case ast.Compare(left=left, ops=[operator], comparators=[right]):
-            return f"{to_latex(left)} {_RELATIONS[type(operator)]} {to_latex(right)}", 0
+            sum_binds = _PRECEDENCE[ast.Add]
+            return f"{_wrap(left, sum_binds)} {_RELATIONS[type(operator)]} {_wrap(right, sum_binds)}", _COMPARISON
         case ast.BoolOp(op=junction, values=values):
-            word = " \\land " if isinstance(junction, ast.And) else " \\lor "
-            return word.join(_wrap(value, 0) for value in values), 0
+            word, binds = (" \\land ", _AND) if isinstance(junction, ast.And) else (" \\lor ", _OR)
+            return word.join(_wrap(value, binds + 1) for value in values), binds
         case ast.Call(func=ast.Name(id="outer"), args=[left, right]):
             return f"{_wrap(left, _PRECEDENCE[ast.MatMult])} \\, {_wrap(right, _ATOM)}^\\top", _PRECEDENCE[ast.MatMult]
         case ast.Call(func=ast.Name(id=name), args=arguments):

@@ -40,7 +40,7 @@ class System:
         for equation in (*self.forward, *self.gradient):
             by_target.setdefault(equation.target, []).append(equation)
         for target, equations in by_target.items():
-            equations.sort(key=lambda equation: len(list(filter(None, equation.letters(self.sizes)))))
+            equations.sort(key=lambda equation: len(set(equation.letters(self.sizes)) - {None}))
             lefts = [equation.left for equation in equations]
             for left in lefts:
                 if lefts.count(left) > 1:
@@ -105,7 +105,8 @@ class _Specialiser:
             equations = parse(block.text, block.place)
             if block.each in ("STATE", "MEMORY"):
                 states = list(states_of(self.op, self.attributes).items())[block.each == "MEMORY" :]
-                equations = [for_state(e, block.each, *state) for state in states for e in equations]
+                reads = self.op.parts[0].reads if self.op.parts else {}
+                equations = [for_state(e, block.each, *state, reads) for state in states for e in equations]
             elif block.each:
                 equations = [_for_gate(e, block.each, gate) for gate in self.gates for e in equations]
             found.extend(equations)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rnnspec.backends.numpy.adapter import NumpyBackend
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.reference.call import Admitted, admit
+from rnnspec.reference.forget_only_lstm import ForgetOnlyLSTM
 from rnnspec.reference.parts import Part, split_arguments
 
 Array = NDArray[Any]
@@ -296,8 +297,14 @@ def keys_taken(call: Admitted) -> Array:
 
 
 def advanced(part: Part, u: Array, states: Arrays) -> Arrays:
-    """The states after a step of the cell, as rows."""
-    after, _ = part.cell.step(u.T, *(state.T for state in states))
+    """The states after a step of the cell, as rows; with gradient = cell_only, its gates see h as a constant."""
+    h, *others = (state.T for state in states)
+    if getattr(part.cell, "through_state", True):
+        after, _ = part.cell.step(u.T, h, *others)
+    else:
+        after, known = part.cell.step(u.T, stopped(h), *others)
+        if isinstance(part.cell, ForgetOnlyLSTM):  # what its gate keeps of h is no constant
+            after = (after[0] + known[0][part.cell.f] * (h - stopped(h)),)
     return tuple(state.T for state in after)
 
 
@@ -385,12 +392,11 @@ class CosineWithoutTheQuery(PlainAttention):
         return np.asarray((0 * self.norm(q) + 1) @ self.norm(k).transpose(0, 2, 1))
 
 
-class CosineOfZeroIsNan(PlainAttention):
-    """cosine divides by a norm of 0."""
+class CosineWithEpsilon(PlainAttention):
+    """cosine adds 1e-8 to what it divides by, which vectors of small norms feel."""
 
-    def quotient(self, products: Array, norms: Array) -> Array:
-        with np.errstate(all="ignore"):
-            return products / norms
+    def norms(self, q: Array, k: Array) -> Array:
+        return super().norms(q, k) + 1e-8
 
 
 class CosineSquared(PlainAttention):
@@ -665,6 +671,7 @@ _PLANTED: dict[str, tuple[type[PlainAttention], ...]] = {
         KeyBeforeQuery,
         GeneralTransposed,
         CosineWithoutTheQuery,
+        CosineWithEpsilon,
         CosineSquared,
         ScoresOfPaddingShown,
     ),
@@ -696,7 +703,6 @@ _PLANTED: dict[str, tuple[type[PlainAttention], ...]] = {
         ScoresDoNotReachTheMemory,
         MaskIgnored,
         ScoreTanhDropped,
-        CosineOfZeroIsNan,
     ),
     "luong_decoder": (
         AttendsWithTheOldState,

@@ -488,35 +488,35 @@ class GradientStopsAboveTheLowest(StackParts):
         return np.zeros_like(dy), dx
 
 
-class AlternatingStartsInReverse(StackParts):
+class StartsInReverse(StackParts):
     """The lowest layer reads in reverse, the next forward, and so on."""
 
     def reverse(self, k: int, name: str) -> bool:
         return k % 2 == 0
 
 
-class AlternatingAllForward(StackParts):
+class AllForward(StackParts):
     """Every layer reads forward."""
 
     def reverse(self, k: int, name: str) -> bool:
         return False
 
 
-class AlternatingOnlyOnce(StackParts):
+class ReverseFromTheSecondOn(StackParts):
     """The lowest layer reads forward, and all above it in reverse."""
 
     def reverse(self, k: int, name: str) -> bool:
         return k > 0
 
 
-class AlternatingInProcessingOrder(StackParts):
+class OutputsInProcessingOrder(StackParts):
     """The outputs of layers in reverse stand in the order in which they were computed."""
 
     def shown(self, y: Array, reverse: bool) -> Array:
         return y[:, ::-1] if reverse else y
 
 
-class AlternatingOverThePadding(StackParts):
+class ReverseOverThePadding(StackParts):
     """Layers in reverse read the padding before the last valid step."""
 
     def read_layer(
@@ -533,7 +533,7 @@ class AlternatingOverThePadding(StackParts):
         return (self.read_over_padding if reverse else self.read)(x, p, begin, valid, reverse, a)
 
 
-class AlternatingFinalStateAtTheEnd(StackParts):
+class FinalStateAtTheEnd(StackParts):
     """The final state of a layer in reverse is its output at the last valid step, the first that it reads."""
 
     def read_layer(
@@ -668,14 +668,14 @@ class ProjectionParts(LayersOfLayers):
         return np.zeros(valid.shape if a["at"] == "every" else valid.shape[:1], np.bool_)
 
 
-class ProjectionAtTheEndOfThePadding(ProjectionParts):
+class LastStepOfTheArray(ProjectionParts):
     """The last step is that of the array, valid or not."""
 
     def read_steps(self, valid: Array, a: Attributes) -> Array:
         return np.ones_like(valid) if a["at"] == "last" else valid
 
 
-class ProjectionAtTheCountOfSteps(ProjectionParts):
+class LastStepByCount(ProjectionParts):
     """The last step is sought at the number of valid steps, where a mask with holes has it elsewhere."""
 
     def read_steps(self, valid: Array, a: Attributes) -> Array:
@@ -683,28 +683,28 @@ class ProjectionAtTheCountOfSteps(ProjectionParts):
         return np.asarray(prefix) if a["at"] == "last" else valid
 
 
-class ProjectionAtTheFirstStep(ProjectionParts):
+class FirstStepForTheLast(ProjectionParts):
     """The step that is projected is the first valid one, as when a reverse layer's outputs are indexed by -1."""
 
     def read_steps(self, valid: Array, a: Attributes) -> Array:
         return last_valid(valid[:, ::-1])[:, ::-1] if a["at"] == "last" else valid
 
 
-class ProjectionBiasDropped(ProjectionParts):
+class OutputBiasDropped(ProjectionParts):
     """The bias is left out."""
 
     def bias(self) -> float:
         return 0.0
 
 
-class ProjectionOfPaddingIsTheBias(ProjectionParts):
+class PaddingGivesTheBias(ProjectionParts):
     """The output at steps taken out is the bias, the projection of a state of 0."""
 
     def with_bias_as_well(self, valid: Array, a: Attributes) -> Array:
         return ~valid if a["at"] == "every" else super().with_bias_as_well(valid, a)
 
 
-class ProjectionOfNoStepIsTheBias(ProjectionParts):
+class NoStepGivesTheBias(ProjectionParts):
     """The one output of a sequence without valid steps is the bias."""
 
     def with_bias_as_well(self, valid: Array, a: Attributes) -> Array:
@@ -804,7 +804,7 @@ class BiasOnlyWithTheInput(OneToManyParts):
         return np.concatenate([first, y], axis=1), final, back
 
 
-class OneToManyBeginsAtZero(OneToManyParts):
+class BeginsAtZero(OneToManyParts):
     """The states begin at zero, whatever was given."""
 
     def begins_as_given(self) -> bool:
@@ -855,22 +855,22 @@ _ALTERNATING = (
     LayersShareParameters,
     DropoutBetweenLayersNotRescaled,
     GradientStopsAboveTheLowest,
-    AlternatingStartsInReverse,
-    AlternatingAllForward,
-    AlternatingOnlyOnce,
-    AlternatingInProcessingOrder,
-    AlternatingOverThePadding,
-    AlternatingFinalStateAtTheEnd,
+    StartsInReverse,
+    AllForward,
+    ReverseFromTheSecondOn,
+    OutputsInProcessingOrder,
+    ReverseOverThePadding,
+    FinalStateAtTheEnd,
 )
 _GATE_ONCE = (OutputGateInEveryLayer, OutputGateNowhere, OutputGateBelowTheTopAlone, MemoryShownUnsquashed)
 _GATE_ONCE_SHARED = (LayersShareParameters, FinalStatesTopFirst, FinalStatesReshaped, GradientStopsAboveTheLowest)
 _PROJECTION = (
-    ProjectionAtTheEndOfThePadding,
-    ProjectionAtTheCountOfSteps,
-    ProjectionAtTheFirstStep,
-    ProjectionBiasDropped,
-    ProjectionOfPaddingIsTheBias,
-    ProjectionOfNoStepIsTheBias,
+    LastStepOfTheArray,
+    LastStepByCount,
+    FirstStepForTheLast,
+    OutputBiasDropped,
+    PaddingGivesTheBias,
+    NoStepGivesTheBias,
 )
 _ONE_TO_MANY = (
     FirstFedAlways,
@@ -878,7 +878,7 @@ _ONE_TO_MANY = (
     FirstFedLast,
     StepsWithoutInputSkipped,
     BiasOnlyWithTheInput,
-    OneToManyBeginsAtZero,
+    BeginsAtZero,
     InputGradientOfOneStep,
 )
 

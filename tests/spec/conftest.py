@@ -11,11 +11,17 @@ from rnnspec.spec.language import parse
 
 @pytest.fixture
 def solve() -> Callable[..., Any]:
-    """Value of a quantity, ``h`` or ``h[3]``, in a system of equations for n steps and given arrays."""
+    """Value of a quantity, ``h``, ``h[3]`` or ``h[3, 1]``, in a system of equations, given sizes and arrays."""
 
-    def value(equations: str, name: str, index: int | None = None, *, n: int = 0, **given: Any) -> Any:
-        toy = System("toy", (), tuple(parse(equations, "toy.toml")), ())
-        arrays = {key: np.asarray(array, np.float64) for key, array in given.items()}
-        return Evaluation(toy, arrays, {"n": n}).value(name, index)
+    def value(
+        equations: str, name: str, *index: int, n: int = 0, sizes: dict[str, int] | None = None, **given: Any
+    ) -> Any:
+        numbers = {"n": n, **(sizes or {})}
+        toy = System("toy", (), tuple(parse(equations, "toy.toml")), (), frozenset(numbers))
+        arrays = {
+            key: array if isinstance(array, np.ndarray) else np.asarray(array, np.float64)
+            for key, array in given.items()
+        }
+        return Evaluation(toy, arrays, numbers).value(name, *index)
 
     return value

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnspec.spec import SpecError, operation, operations, system
+from rnnspec.spec import Operation, SpecError, UnknownOperationError, operation, operations, resolved, system
 from rnnspec.spec.evaluate import Evaluation
-from rnnspec.spec.operation import Operation, load
+from rnnspec.spec.loading import load
 from rnnspec.spec.printing import equation_text
 
-TOY = """
+TOY = '''
 [sum_cell]
 title = "Running total, one step"
 summary = "Adds the weighted input."
@@ -36,6 +36,7 @@ default = false
 [sum_cell.attributes.limit]
 about = "clip"
 domain = "positive"
+examples = [0.5, 2.5]
 default = "none"
 
 [sum_cell.attributes.squash]
@@ -72,42 +73,84 @@ text = "s = f(arg(s_prev + sum(W_k * x for k in gates)))"
 each = "k"
 text = "dW_k = ds * x"
 
+[[sum_cell.gradient]]
+text = """
+ds_prev = ds
+dx = sum(W_k * ds for k in gates)
+"""
+
 [sum_cell.cost]
 flops = "B * H"
 elements = "B * H"
 
-[total]
+[sum]
 title = "Running total"
 summary = "The cell, unrolled."
 sources = ["folklore"]
 
-[total.unrolls]
+[sum.unrolls]
 cell = "sum_cell"
-reads = { x = "x" }
-state = { s_prev = "s" }
 
-[total.sizes]
-T = "steps"
-
-[total.inputs]
-x = { shape = "B T H", about = "input" }
-
-[total.outputs]
-y = { shape = "B T H", about = "totals" }
-
-[[total.equations]]
-text = '''
-s[-1] = 0
-y[t] = s[t]
-'''
-
-[[total.gradient]]
-text = "ds[t] = dy[t]"
-
-[total.cost]
+[sum.cost]
 flops = "B * T * H"
 elements = "B * T * H"
+
+[tower]
+title = "Totals of totals"
+summary = "Layers, each on the one below."
+sources = ["folklore"]
+steps = true
+
+[tower.sizes]
+B = "sequences"
+T = "steps"
+n = "valid steps"
+L = "layers"
+
+[tower.attributes.layer]
+about = "what it is built of"
+values = ["sum"]
+default = "sum"
+
+[tower.attributes.p]
+about = "dropout"
+domain = "probability"
+examples = [0.5]
+default = "none"
+
+[tower.inputs]
+x = { shape = "B T H", about = "input" }
+keep = { shape = "B T", about = "what is kept", kind = "bits", when = { p = "number" } }
+
+[tower.outputs]
+y = { shape = "B T H", about = "totals of the last layer" }
+
+[[tower.parts]]
+operation = "layer"
+index = ["l"]
+over = ["L"]
+parameters = "own"
+reads = { x = "below", y = "above" }
+fixed = { direction = "forward", recurrent_dropout = "none", truncate = "none" }
+
+[[tower.equations]]
+text = """
+below[0, t] = x[t]
+below[l, t] = above[l - 1, t]
+y[t] = above[L - 1, t]
 """
+
+[[tower.gradient]]
+text = """
+dabove[L - 1, t] = dy[t]
+dabove[l, t] = dbelow[l + 1, t]
+dx[t] = dbelow[0, t]
+"""
+
+[tower.cost]
+flops = "B * T * H"
+elements = "B * T * H"
+'''
 
 
 def read(folder: Path, text: str, name: str = "toy.toml") -> dict[str, Operation]:
@@ -135,20 +178,29 @@ def test_a_file_of_operations_is_read(tmp_path: Path) -> None:
 
 def test_files_that_are_not_toml_files_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not = [toml", encoding="utf-8")
-    assert list(read(tmp_path, TOY)) == ["sum_cell", "total"]
+    assert list(read(tmp_path, TOY)) == ["sum_cell", "sum", "tower"]
 
 
 def test_the_specification_itself_is_read() -> None:
-    assert set(operations()) == {"rnn_cell", "rnn", "lstm_cell", "lstm", "gru_cell", "gru"}
+    known = list(operations())
+    assert {"rnn_cell", "rnn", "lstm_cell", "lstm", "gru_cell", "gru", "crf_viterbi", "stacked"} <= set(known)
+    assert known.index("lstm_cell") < known.index("lstm") < known.index("stacked")
     assert operation("lstm").family == "lstm"
+    with pytest.raises(UnknownOperationError, match=r"^unknown operation 'lstn': expected one of .*, lstm, "):
+        operation("lstn")
 
 
 def test_definitions_attributes_and_gates_are_written_into_the_equations(tmp_path: Path) -> None:
     cell = read(tmp_path, TOY)["sum_cell"]
-    gradient = ["dW_a = ds * x", "dW_b = ds * x"]
+    gradient = ["dW_a = ds * x", "dW_b = ds * x", "ds_prev = ds", "dx = W_a * ds + W_b * ds"]
     assert lines(cell) == ["s = identity(s_prev + (W_a * x + W_b * x))", *gradient]
     assert lines(cell, limit=2.5)[0] == "s = identity(clipped(s_prev + (W_a * x + W_b * x), 2.5))"
-    assert lines(cell, lone=True, squash="tanh") == ["s = tanh(s_prev + W_a * x)", gradient[0]]
+    assert lines(cell, lone=True, squash="tanh") == [
+        "s = tanh(s_prev + W_a * x)",
+        gradient[0],
+        "ds_prev = ds",
+        "dx = W_a * ds",
+    ]
 
 
 def test_a_definition_may_use_another(tmp_path: Path) -> None:
@@ -158,33 +210,164 @@ def test_a_definition_may_use_another(tmp_path: Path) -> None:
     )
 
 
-def test_a_layer_has_its_cells_parameters_attributes_and_sizes_and_takes_lengths_or_a_mask(tmp_path: Path) -> None:
-    layer = read(tmp_path, TOY)["total"]
-    assert list(layer.inputs) == ["x", "W", "v", "lengths", "mask"]
-    assert list(layer.attributes) == ["lone", "limit", "squash"]
-    assert set(layer.sizes) == {"B", "H", "G", "T"}
+# A layer, which unrolls its cell.
+
+
+def test_a_layer_has_what_its_cell_has_and_takes_a_sequence_lengths_or_a_mask(tmp_path: Path) -> None:
+    layer = read(tmp_path, TOY)["sum"]
+    assert list(layer.inputs) == ["x", "s0", "W", "v", "recurrent_keep", "lengths", "mask"]
+    assert [layer.inputs[name].shape for name in ("x", "s0", "W")] == [("B", "T", "H"), ("B", "H"), ("G", "H")]
+    assert layer.inputs["s0"].optional
+    assert {name: item.shape for name, item in layer.outputs.items()} == {"y": ("B", "T", "H"), "s_n": ("B", "H")}
+    assert list(layer.attributes) == ["lone", "limit", "squash", "direction", "truncate", "recurrent_dropout"]
+    assert set(layer.sizes) == {"B", "H", "G", "T", "n"}
     assert layer.gates == ("a", "b")
+    assert layer.gates_for({"lone": True}) == ("a",)
+    assert layer.carries == {"s0": "s_n"}
     assert layer.has_steps
+    assert "recurrent_keep" not in layer.inputs_for(layer.defaults())
+    assert "recurrent_keep" in layer.inputs_for({**layer.defaults(), "recurrent_dropout": 0.5})
 
 
-def test_a_layers_system_is_its_cells_at_every_step(tmp_path: Path) -> None:
-    layer = read(tmp_path, TOY)["total"]
+def test_a_layers_system_is_its_cells_at_every_step_and_what_joins_the_steps(tmp_path: Path) -> None:
+    layer = read(tmp_path, TOY)["sum"]
     assert lines(layer) == [
-        "s[t] = identity(s[t - 1] + (W_a * x[t] + W_b * x[t]))",
-        "s[-1] = 0",
+        "s[t] = identity(s_prev[t] + (W_a * u[t] + W_b * u[t]))",
+        "s[-1] = s0",
+        "s_n = s[n - 1]",
+        "u[t] = x[t]",
+        "s_prev[t] = s[t - 1]",
         "y[t] = s[t]",
-        "dW_a = sum(ds[t] * x[t] for t in range(n))",
-        "dW_b = sum(ds[t] * x[t] for t in range(n))",
-        "ds[t] = dy[t]",
+        "dW_a = sum(ds[t] * u[t] for t in range(n))",
+        "dW_b = sum(ds[t] * u[t] for t in range(n))",
+        "ds_prev[t] = ds[t]",
+        "du[t] = W_a * ds[t] + W_b * ds[t]",
+        "ds_after[n - 1] = ds_n",
+        "ds0 = ds_after[-1]",
+        "ds_after[t] = ds_prev[t + 1]",
+        "ds[t] = dy[t] + ds_after[t]",
+        "dx[t] = du[t]",
     ]
 
 
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        (
+            {"direction": "reverse"},
+            [
+                "u[t] = x[n - 1 - t]",
+                "y[t] = s[n - 1 - t]",
+                "ds[t] = dy[n - 1 - t] + ds_after[t]",
+                "dx[t] = du[n - 1 - t]",
+            ],
+        ),
+        ({"truncate": 3}, ["ds_after[t] = 0 if t >= 0 and (t + 1) % 3 == 0 else ds_prev[t + 1]"]),
+        (
+            {"recurrent_dropout": 0.25},
+            [
+                "s_prev[t] = s[t - 1] * recurrent_keep / (1 - 0.25)",
+                "ds_after[t] = ds_prev[t + 1] * recurrent_keep / (1 - 0.25)",
+            ],
+        ),
+        (
+            {"truncate": 3, "recurrent_dropout": 0.25},
+            [
+                "ds_after[t] = 0 if t >= 0 and (t + 1) % 3 == 0 else ds_prev[t + 1] * recurrent_keep / (1 - 0.25)",
+            ],
+        ),
+    ],
+)
+def test_what_joins_the_steps_depends_on_the_layers_attributes(
+    tmp_path: Path, attributes: dict[str, object], expected: list[str]
+) -> None:
+    layer = read(tmp_path, TOY)["sum"]
+    found = lines(layer, **attributes)
+    assert [line for line in found if line not in lines(layer)] == expected
+
+
 def test_a_layer_worked_by_hand(tmp_path: Path) -> None:
-    layer = read(tmp_path, TOY)["total"]
-    given = {"x": [[1.0], [2.0], [3.0]], "W_a": [10.0], "W_b": [1.0], "dy": [[1.0], [1.0], [100.0]]}
-    evaluation = Evaluation(system(layer, layer.defaults()), {k: np.array(v) for k, v in given.items()}, {"n": 3})
-    assert [float(evaluation.value("y", t)[0]) for t in range(3)] == [11, 33, 66]
-    assert float(evaluation.value("dW_a")[0]) == 1 + 2 + 300
+    layer = read(tmp_path, TOY)["sum"]
+    given = {"x": [[1], [2], [3]], "s0": [5], "W_a": [10], "W_b": [1], "dy": [[1], [1], [100]], "ds_n": [1000]}
+    arrays = {key: np.array(value, float) for key, value in given.items()}
+    evaluation = Evaluation(system(layer, layer.defaults()), arrays, {"n": 3})
+    assert [evaluation.value("y", t).tolist() for t in range(3)] == [[16], [38], [71]]
+    assert evaluation.value("s_n").tolist() == [71]
+    assert [evaluation.value("dx", t).tolist() for t in range(3)] == [[11 * 1102], [11 * 1101], [11 * 1100]]
+    assert evaluation.value("ds0").tolist() == [1102]
+    assert evaluation.value("dW_a").tolist() == [1102 * 1 + 1101 * 2 + 1100 * 3]
+
+
+# An operation built of parts.
+
+
+def test_a_stack_has_its_layers_inputs_with_an_axis_of_their_own_and_their_attributes(tmp_path: Path) -> None:
+    tower = read(tmp_path, TOY)["tower"]
+    assert list(tower.attributes) == ["layer", "p", "lone", "limit", "squash"]  # not those that are fixed
+    assert tower.attributes["limit"].when == {"layer": ("sum",)}
+    assert list(tower.inputs) == ["x", "keep", "lengths", "mask"]
+    full = resolved(tower, tower.defaults())
+    assert {name: item.shape for name, item in full.inputs_for(tower.defaults()).items()} == {
+        "x": ("B", "T", "H"), "s0": ("B", "L", "H"), "W": ("L", "G", "H"), "lengths": ("B",), "mask": ("B", "T"),
+    }  # fmt: skip
+    lone = {**tower.defaults(), "lone": True}
+    assert resolved(tower, lone).inputs_for(lone)["v"].shape == ("L", "H")
+    assert {name: item.shape for name, item in full.outputs.items()} == {"y": ("B", "T", "H"), "s_n": ("B", "L", "H")}
+    assert full.gates == ("a", "b")
+    assert resolved(tower, lone).gates == ("a",)
+
+
+def test_a_stacks_system_is_its_layers_at_every_level(tmp_path: Path) -> None:
+    tower = read(tmp_path, TOY)["tower"]
+    assert lines(tower) == [
+        "s[l, t] = identity(s_prev[l, t] + (W_a[l] * u[l, t] + W_b[l] * u[l, t]))",
+        "s[l, -1] = s0[l]",
+        "s_n[l] = s[l, n - 1]",
+        "u[l, t] = below[l, t]",
+        "s_prev[l, t] = s[l, t - 1]",
+        "above[l, t] = s[l, t]",
+        "below[0, t] = x[t]",
+        "below[l, t] = above[l - 1, t]",
+        "y[t] = above[L - 1, t]",
+        "dW_a[l] = sum(ds[l, t] * u[l, t] for t in range(n))",
+        "dW_b[l] = sum(ds[l, t] * u[l, t] for t in range(n))",
+        "ds_prev[l, t] = ds[l, t]",
+        "du[l, t] = W_a[l] * ds[l, t] + W_b[l] * ds[l, t]",
+        "ds_after[l, n - 1] = ds_n[l]",
+        "ds0[l] = ds_after[l, -1]",
+        "ds_after[l, t] = ds_prev[l, t + 1]",
+        "ds[l, t] = dabove[l, t] + ds_after[l, t]",
+        "dbelow[l, t] = du[l, t]",
+        "dabove[L - 1, t] = dy[t]",
+        "dabove[l, t] = dbelow[l + 1, t]",
+        "dx[t] = dbelow[0, t]",
+    ]
+
+
+def test_parameters_may_be_shared_by_all_levels(tmp_path: Path) -> None:
+    text = TOY.replace('parameters = "own"', 'parameters = "shared"')
+    tower = read(tmp_path, text)["tower"]
+    full = resolved(tower, tower.defaults())
+    assert full.inputs["W"].shape == ("G", "H")
+    found = lines(tower)
+    assert "s[l, t] = identity(s_prev[l, t] + (W_a * u[l, t] + W_b * u[l, t]))" in found
+    assert "dW_a = sum(sum(ds[l, t] * u[l, t] for t in range(n)) for l in range(L))" in found
+
+
+def test_a_stack_worked_by_hand(tmp_path: Path) -> None:
+    tower = read(tmp_path, TOY)["tower"]
+    given = {"x": [[1], [2]], "s0": [[0], [5]], "W_a": [[2], [10]], "W_b": [[1], [0]], "dy": [[1], [100]]}
+    arrays = {key: np.array(value, float) for key, value in given.items()} | {"ds_n": np.zeros((2, 1))}
+    evaluation = Evaluation(system(tower, tower.defaults()), arrays, {"n": 2, "L": 2})
+    # 3 x adds up to 3, 9 below; above that 5 + 30, and + 90.
+    assert [evaluation.value("above", 0, t).tolist() for t in range(2)] == [[3], [9]]
+    assert [evaluation.value("y", t).tolist() for t in range(2)] == [[35], [125]]
+    assert evaluation.value("s_n", 0).tolist() == [9]
+    assert evaluation.value("ds0", 1).tolist() == [101]
+    # ds[1] = 101, 100; 10 of that goes down: ds[0] = 1010 + 1000, 1000.
+    assert [evaluation.value("dx", t).tolist() for t in range(2)] == [[3 * 2010], [3 * 1000]]
+    assert evaluation.value("dW_a", 1).tolist() == [101 * 3 + 100 * 9]
+    assert evaluation.value("dW_a", 0).tolist() == [2010 * 1 + 1000 * 2]
 
 
 @pytest.mark.parametrize(
@@ -194,10 +377,10 @@ def test_a_layer_worked_by_hand(tmp_path: Path) -> None:
         ("[sum_cell]\n", "[sum_cell\n", "toy.toml: not TOML: Expected ']' at the end of a table declaration"),
         ("[sum_cell]\n", "stray = 1\n[sum_cell]\n", "toy.toml: [stray]: expected a table, got 1"),
         # Keys
-        ('title = "Running total"\n', "", "toy.toml: [total]: expected the key title, got ["),
-        ('[total.sizes]\nT = "steps"\n', "", "toy.toml: [total]: expected the key sizes, got ["),
+        ('title = "Running total"\n', "", "toy.toml: [sum]: expected the key title, got ["),
+        ('[sum.sizes]\nT = "steps"\n', "", "toy.toml: [sum]: expected the key sizes, got ["),
         ('flops = "B * H"\n', "", "toy.toml: [sum_cell.cost]: expected the key flops, got ['elements']"),
-        ('title = "Running total"\n', 'titel = "x"\n', "toy.toml: [total]: expected only the keys title, summary,"),
+        ('title = "Running total"\n', 'titel = "x"\n', "toy.toml: [sum]: expected only the keys title, summary,"),
         ('flops = "B * H"\n', 'flop = "B"\n', "toy.toml: [sum_cell.cost]: expected only the keys flops, elements, got"),
         ("default = false\n", "", "toy.toml: [sum_cell.attributes.lone]: expected the key default, got ["),
         (
@@ -208,27 +391,27 @@ def test_a_layer_worked_by_hand(tmp_path: Path) -> None:
         (
             'about = "totals"',
             'help = "x"',
-            "toy.toml: [total.outputs.y]: expected only the keys shape, about, got 'hel",
+            "toy.toml: [sum.outputs.y]: expected only the keys shape, about, got 'hel",
         ),
         ('about = "offset"', 'help = "x"', "toy.toml: [sum_cell.inputs.v]: expected only the keys shape, about, opti"),
-        ('text = "ds[t] = dy[t]"', "", "toy.toml: [total.gradient.1]: expected the key text, got []"),
+        ('text = "ds[t] = dy[t]"', "", "toy.toml: [sum.gradient.1]: expected the key text, got []"),
         ('text = "arg(a) = a"', 'txt = "a"', "toy.toml: [sum_cell.equations.1]: expected only the keys text, when,"),
-        ('reads = { x = "x" }', "", "toy.toml: [total.unrolls]: expected the key reads, got ['cell', 'state']"),
+        ('reads = { x = "x" }', "", "toy.toml: [sum.unrolls]: expected the key reads, got ['cell', 'state']"),
         ('order = ["a"]', "", "toy.toml: [sum_cell.gates.variants]: expected the key order, got ['when']"),
         # Types
-        ('title = "Running total"\n', "title = 3\n", "toy.toml: [total.title]: expected a str, got 3"),
+        ('title = "Running total"\n', "title = 3\n", "toy.toml: [sum.title]: expected a str, got 3"),
         ('sources = ["folklore"]', "sources = [1]", "toy.toml: [sum_cell.sources]: expected only strings, got 1"),
-        ('T = "steps"', "T = 1", "toy.toml: [total.sizes]: expected only strings, got 1"),
+        ('T = "steps"', "T = 1", "toy.toml: [sum.sizes]: expected only strings, got 1"),
         ('order = ["a", "b"]', "order = 'ab'", "toy.toml: [sum_cell.gates.order]: expected a list, got 'ab'"),
         ('order = ["a", "b"]', "order = ['a', 2]", "toy.toml: [sum_cell.gates.order]: expected only strings, got 2"),
         (
             'cell = "sum_cell"',
             "cell = ['sum_cell']",
-            "toy.toml: [total.unrolls.cell]: expected a str, got ['sum_cell']",
+            "toy.toml: [sum.unrolls.cell]: expected a str, got ['sum_cell']",
         ),
-        ('x = { shape = "B T H", about = "input" }', "x = 'B T H'", "[total.inputs.x]: expected a table, got 'B T H'"),
+        ('x = { shape = "B T H", about = "input" }', "x = 'B T H'", "[sum.inputs.x]: expected a table, got 'B T H'"),
         ('about = "weights"', "about = 'w', optional = 1", "[sum_cell.inputs.W.optional]: expected a bool, got 1"),
-        ('text = "ds[t] = dy[t]"', "text = 1", "toy.toml: [total.gradient.1.text]: expected a str, got 1"),
+        ('text = "ds[t] = dy[t]"', "text = 1", "toy.toml: [sum.gradient.1.text]: expected a str, got 1"),
         (
             'values = ["identity", "tanh"]',
             "values = 'tanh'",
@@ -243,16 +426,16 @@ def test_a_layer_worked_by_hand(tmp_path: Path) -> None:
         (
             'shape = "B T H", about = "totals"',
             'shape = "B, T"',
-            "[total.outputs.y]: expected a shape like 'B T D', got",
+            "[sum.outputs.y]: expected a shape like 'B T D', got",
         ),
-        ('shape = "B T H", about = "totals"', 'shape = ""', "[total.outputs.y]: expected a shape like 'B T D', got ''"),
+        ('shape = "B T H", about = "totals"', 'shape = ""', "[sum.outputs.y]: expected a shape like 'B T D', got ''"),
         ('shape = "G H"', 'shape = "4 H"', "[sum_cell.inputs.W]: expected a shape like 'B T D', got '4 H'"),
         ('shape = "G H", ', "", "[sum_cell.inputs.W]: expected a shape like 'B T D', got None"),
         ('shape = "G H"', 'shape = "G Q"', "[sum_cell.inputs.W]: expected axes from B, H, G, got 'Q'"),
-        ('shape = "B T H", about = "totals"', 'shape = "B Q"', "[total.outputs.y]: expected axes from B, H, G, T, got"),
+        ('shape = "B T H", about = "totals"', 'shape = "B Q"', "[sum.outputs.y]: expected axes from B, H, G, T, got"),
         # Names
-        ('cell = "sum_cell"', "cell = 'sum'", "[total.unrolls.cell]: expected an operation defined above, got 'sum'"),
-        ('cell = "sum_cell"', "cell = 'total'", "[total.unrolls.cell]: expected an operation defined above, got 'tot"),
+        ('cell = "sum_cell"', "cell = 'sum'", "[sum.unrolls.cell]: expected an operation defined above, got 'sum'"),
+        ('cell = "sum_cell"', "cell = 'total'", "[sum.unrolls.cell]: expected an operation defined above, got 'tot"),
         ('limit = "none"', 'limt = "none"', "[sum_cell.equations.1.when]: expected attributes from lone, limit, squa"),
         (
             '"offset", when = { lone',

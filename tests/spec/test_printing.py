@@ -10,21 +10,28 @@ from rnnspec.spec.language import parse
 from rnnspec.spec.printing import equation_latex, equation_text, to_latex, to_text
 
 NAMES = st.sampled_from(["a", "h", "W_i", "dh_prev", "x", "n"])
+REDUCERS_OF_ONE = ["max", "min", "argmax", "log_sum_exp", "all", "any", "vector"]
 NUMBERS = st.one_of(st.integers(0, 99), st.floats(0, 1e6)).map(str)
-INDICES = st.sampled_from(["t", "t - 1", "-1", "n - 1 - t", "2 * (t + 1)"])
+INDICES = st.sampled_from(["t", "t - 1", "-1", "n - 1 - t", "2 * (t + 1)", "t, j", "l - 1, t % 2, 0", "k[t, 0], j"])
 
 
 def compound(part: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """An expression of such parts, every part in parentheses."""
     name = st.sampled_from(["tanh", "logistic_prime", "relu"])
     return st.one_of(
-        st.builds("({}) {} ({})".format, part, st.sampled_from(["+", "-", "*", "/", "@", "**"]), part),
+        st.builds("({}) {} ({})".format, part, st.sampled_from(["+", "-", "*", "/", "@", "**", "%", "//"]), part),
+        st.builds("({}) {} ({})".format, part, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), part),
+        st.builds("({}) {} ({})".format, part, st.sampled_from(["and", "or"]), part),
+        st.builds("not ({})".format, part),
+        st.builds("({}) if ({}) else ({})".format, part, part, part),
         st.builds("-({})".format, part),
         st.builds("({}).T".format, part),
         st.builds("{}({})".format, name, part),
         st.builds("{}({}, {})".format, st.sampled_from(["outer", "clipped"]), part, part),
         st.builds("sum({} for t in range({}))".format, part, part),
         st.builds("sum({} for s in range({}, {}))".format, part, part, part),
+        st.builds("{}({} for s in range({}))".format, st.sampled_from(REDUCERS_OF_ONE), part, part),
+        st.builds("top({}, ({} for s in range({})))".format, part, part, part),
     )
 
 
@@ -65,6 +72,17 @@ def test_latex_has_balanced_braces_and_delimiters(expression: str) -> None:
         ("(W).T @ (x)", "W.T @ x"),
         ("sum((x[t]) for t in range(n))", "sum(x[t] for t in range(n))"),
         ("2 * sum(x[t] for t in range(1, n))", "2 * sum(x[t] for t in range(1, n))"),
+        ("max((x[t]) for t in range(n)) - 1", "max(x[t] for t in range(n)) - 1"),
+        ("top((j), (x[t] for t in range(1, n)))", "top(j, (x[t] for t in range(1, n)))"),
+        ("vector(vector(a[i, j] for j in range(3)) for i in range(2))",) * 2,
+        ("a[(t), (j - 1)]", "a[t, j - 1]"),
+        ("a[k[t, 0], j]", "a[k[t, 0], j]"),
+        ("(a % b) // c", "a % b // c"),
+        ("a % (b // c)", "a % (b // c)"),
+        ("a if (b < c) else (d if e else f)", "a if b < c else d if e else f"),
+        ("(a if b else c) + d", "(a if b else c) + d"),
+        ("not (a and (b or c))", "not (a and (b or c))"),
+        ("(not a) and b or c", "not a and b or c"),
     ],
 )
 def test_text_has_the_parentheses_it_needs(expression: str, text: str) -> None:
@@ -101,6 +119,32 @@ def test_text_has_the_parentheses_it_needs(expression: str, text: str) -> None:
         ("sum(x[t] + y[t] for t in range(n))", r"\sum_{t=0}^{n-1} \left(x_{t} + y_{t}\right)"),
         ("2 * sum(x[t] for t in range(n))", r"2 \, \left(\sum_{t=0}^{n-1} x_{t}\right)"),
         ("h[t - 1]", "h_{t-1}"),
+        ("h[t, j - 1]", "h_{t,j-1}"),
+        ("dC_i[l, t]", r"\mathrm{d}C_{\mathrm{i},l,t}"),
+        ("x[k[t, 0], j]", "x_{k[t,0],j}"),
+        ("a % b", r"a \bmod b"),
+        ("a // (b + c)", r"a \mathbin{/\!/} \left(b + c\right)"),
+        ("max(x[t] for t in range(n))", r"\operatorname*{max}_{t=0..n-1}\left(x_{t}\right)"),
+        ("argmax(x[t] for t in range(1, n))", r"\operatorname*{argmax}_{t=1..n-1}\left(x_{t}\right)"),
+        ("log_sum_exp(x[j] for j in range(K))", r"\operatorname*{log\,sum\,exp}_{j=0..K-1}\left(x_{j}\right)"),
+        ("top(j, (x[t] for t in range(n)))", r"\operatorname*{top_{j}}_{t=0..n-1}\left(x_{t}\right)"),
+        ("a if t == 0 else b", r"\begin{cases}a & t = 0 \\ b & \text{else}\end{cases}"),
+        ("2 * (a if b else c)", r"2 \, \begin{cases}a & b \\ c & \text{else}\end{cases}"),
+        ("a < b", "a < b"),
+        ("a <= b + 1", r"a \leq b + 1"),
+        ("a > b", "a > b"),
+        ("a >= b", r"a \geq b"),
+        ("a != b", r"a \neq b"),
+        ("(a < b) == c", r"\left(a < b\right) = c"),
+        ("(a < b) * c", r"\left(a < b\right) \odot c"),
+        ("-(a < b)", r"-\left(a < b\right)"),
+        ("a < b and b < c", r"a < b \land b < c"),
+        ("a and b or c and d", r"a \land b \lor c \land d"),
+        ("(a or b) and c", r"\left(a \lor b\right) \land c"),
+        ("a and (b or c)", r"a \land \left(b \lor c\right)"),
+        ("not a", r"\lnot a"),
+        ("not (a < b)", r"\lnot \left(a < b\right)"),
+        ("not (a or b)", r"\lnot \left(a \lor b\right)"),
         ("a_i[t]", r"a_{\mathrm{i},t}"),
         ("h0", r"h_{\mathrm{0}}"),
         ("dc_all[t]", r"\mathrm{d}c_{\mathrm{all},t}"),
@@ -114,6 +158,11 @@ def test_latex_reads_as_the_tree_groups(expression: str, latex: str) -> None:
 
 
 def test_an_equation_prints_with_its_target() -> None:
-    plain, indexed, fixed = parse("h = a\nh[t] = x[t]\nh[n - 1] = 0", "toy.toml")
-    assert [equation_text(e) for e in (plain, indexed, fixed)] == ["h = a", "h[t] = x[t]", "h[n - 1] = 0"]
-    assert [equation_latex(e) for e in (plain, indexed, fixed)] == ["h &= a", "h_{t} &= x_{t}", "h_{n-1} &= 0"]
+    equations = parse("h = a\nh[t] = x[t]\nh[n - 1] = 0\nC[t, 0] = C[t - 1, 0]", "toy.toml")
+    assert [equation_text(e) for e in equations] == ["h = a", "h[t] = x[t]", "h[n - 1] = 0", "C[t, 0] = C[t - 1, 0]"]
+    assert [equation_latex(e) for e in equations] == [
+        "h &= a",
+        "h_{t} &= x_{t}",
+        "h_{n-1} &= 0",
+        "C_{t,0} &= C_{t-1,0}",
+    ]

@@ -1,0 +1,114 @@
+"""How the plots are drawn: SVG files that are the same each time, without date and with fixed names inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from rnnspec.conformance.plots import numbers
+
+_STYLE: Final = {
+    "svg.hashsalt": "rnnspec",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def draw_all(folder: Path) -> list[Path]:
+    """Draw every plot into a folder; return the files. Needs matplotlib."""
+    # Here, so that nothing else needs it.
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    with matplotlib.rc_context(_STYLE):
+        for name, draw in (
+            ("powers", _powers),
+            ("jacobian", _jacobian),
+            ("clipping", _clipping),
+            ("descent", _descent),
+        ):
+            figure = draw(pyplot)
+            files.append(folder / f"{name}.svg")
+            figure.savefig(files[-1], format="svg", bbox_inches="tight", metadata={"Date": None})
+            pyplot.close(figure)
+    return files
+
+
+def _powers(pyplot: Any) -> Any:
+    """Above, how the entries' magnitudes are distributed; below, the singular values."""
+    spectra = numbers.spectra()
+    k = np.arange(1, numbers.POWERS + 1)
+    figure, axes = pyplot.subplots(2, len(spectra), figsize=(9, 5.4), sharex=True, sharey="row")
+    for column, (about, spectrum) in enumerate(spectra.items()):
+        above, below = axes[:, column]
+        for low, high, shade in ((0.05, 0.95, 0.2), (0.25, 0.75, 0.4)):
+            above.fill_between(
+                k, spectrum.magnitude(low), spectrum.magnitude(high), alpha=shade, color="C0", linewidth=0
+            )
+        above.plot(k, spectrum.magnitude(0.5), color="C0")
+        above.plot(k, spectrum.magnitude(1.0), color="C3", linewidth=1)
+        above.set(yscale="log", title=about)
+        largest = spectrum.singular_values[:, :1]
+        # Below the largest one's rounding error they are no more than that error.
+        shown = np.where(spectrum.singular_values > 1e-14 * largest, spectrum.singular_values, np.nan)
+        below.plot(k, shown, color="C0", linewidth=0.5, alpha=0.6)
+        below.plot(k, largest, color="C3")
+        below.set(yscale="log", xlabel="k", ylim=(1e-9, 1e3))
+    axes[0, 0].set_ylabel("magnitude of the entries")
+    axes[1, 0].set_ylabel("singular values")
+    return figure
+
+
+def _jacobian(pyplot: Any) -> Any:
+    """The typical norm of each layer's Jacobian, and the range over the sequences."""
+    figure, axis = pyplot.subplots(figsize=(9, 4.5))
+    apart = np.arange(1, numbers.STEPS + 1)
+    for about, norms in numbers.jacobian_norms().items():
+        (line,) = axis.plot(apart, numbers.typical(norms), label=about)
+        axis.fill_between(apart, norms.min(axis=0), norms.max(axis=0), color=line.get_color(), alpha=0.15, linewidth=0)
+    axis.axhline(1, color="black", linewidth=0.5)
+    axis.set(yscale="log", ylim=(1e-16, 1e9), xlabel="t - k", ylabel="spectral norm of ds[t]/ds[k]")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return figure
+
+
+def _clipping(pyplot: Any) -> Any:
+    """What becomes of a gradient's length, and of its direction."""
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3))
+    for name, clipped in numbers.clipped_gradients().items():
+        left.plot(clipped.before, clipped.after, label=name)
+        right.plot(clipped.before, clipped.cosine, label=name)
+    left.set(xscale="log", yscale="log", xlabel="norm before", ylabel="norm after")
+    right.set(xscale="log", xlabel="norm before", ylabel="cosine to the gradient before", ylim=(0.7, 1.02))
+    left.legend(frameon=False)
+    return figure
+
+
+def _descent(pyplot: Any) -> Any:
+    """The loss around the wall with the clipped descent, and both descents' losses and gradients."""
+    figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+    weights, biases = np.linspace(4.5, 7.5, 61), np.linspace(-3.8, -2.0, 61)
+    surface = left.contourf(weights, biases, numbers.loss_surface(weights, biases), levels=16, cmap="viridis")
+    figure.colorbar(surface, ax=left)
+    left.set(xlabel="recurrent weight", ylabel="bias", title="loss")
+    for number, (name, descent) in enumerate(numbers.descents().items()):
+        inside = descent.norms < 1e3
+        if inside.all():
+            left.plot(*descent.places.T, color="white", linewidth=1, marker=".", markersize=3)
+        middle.plot(descent.losses, color=f"C{number}", label=name)
+        right.plot(np.maximum(descent.norms, 1e-12), color=f"C{number}", label=name)
+    left.plot(*numbers.START, color="red", marker="o", markersize=4)
+    middle.set(xlabel="step", title="loss", yscale="log")
+    right.set(xlabel="step", title="norm of the gradient, before clipping", yscale="log")
+    middle.legend(frameon=False)
+    return figure

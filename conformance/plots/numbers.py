@@ -1,0 +1,217 @@
+"""The numbers behind the plots, each by an operation of the reference, and the tables that the page quotes them in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec import reference
+
+Array = NDArray[np.float64]
+
+UNITS: Final = 64
+POWERS: Final = 32
+STEPS: Final = 100
+THRESHOLD: Final = 1.0
+
+# Recurrent weights and what becomes of their powers.
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Entries ``(N, H * H)`` and singular values ``(N, H)`` of the powers of one matrix."""
+
+    entries: Array
+    singular_values: Array
+
+    def magnitude(self, quantile: float) -> Array:
+        """Of each power, the magnitude that this share of its entries does not exceed."""
+        return np.asarray(np.quantile(np.abs(self.entries), quantile, axis=1))
+
+
+def with_radius(radius: float, units: int = UNITS, seed: int = 1) -> Array:
+    """A random matrix, normally distributed, whose largest eigenvalue has this magnitude."""
+    R = np.random.default_rng(seed).standard_normal((units, units))
+    return np.asarray(R * (radius / np.abs(np.linalg.eigvals(R)).max()))
+
+
+def orthogonal(units: int = UNITS, seed: int = 1) -> Array:
+    """A random orthogonal matrix: all its eigenvalues and singular values have magnitude 1."""
+    return np.asarray(np.linalg.qr(np.random.default_rng(seed).standard_normal((units, units)))[0])
+
+
+def spectra() -> dict[str, Spectrum]:
+    """Spectra of matrices with spectral radius 0.9 and 1.1, and of an orthogonal one."""
+    matrices = {"ρ = 0.9": with_radius(0.9), "ρ = 1.1": with_radius(1.1), "orthogonal": orthogonal()}
+    return {about: Spectrum(*reference.recurrent_power_spectrum(R, powers=POWERS)) for about, R in matrices.items()}
+
+
+# Layers, and the norm of their states' Jacobians.
+
+
+def _layer(gates: int, units: int, radius: float, inputs: float, seed: int) -> dict[str, Array]:
+    """Parameters of a layer of 4 features without biases, and 8 sequences of normally distributed inputs for it."""
+    rng = np.random.default_rng(seed)
+    return {
+        "x": rng.standard_normal((8, STEPS, 4)),
+        "W": inputs * rng.standard_normal((gates, units, 4)) / 2,
+        "R": np.stack([with_radius(radius, units, seed + gate) for gate in range(gates)]),
+        "b": np.zeros((gates, units)),
+    }
+
+
+def _with_bias(parameters: Mapping[str, Array], gate: int, bias: float) -> dict[str, Array]:
+    b = parameters["b"].copy()
+    b[gate] = bias
+    return {**parameters, "b": b}
+
+
+def jacobian_norms(units: int = 16) -> dict[str, Array]:
+    """Norms ``(B, T)`` of the Jacobian of the state after each step by the initial state, layer by layer."""
+    lstm, gru = _layer(4, units, 0.9, 1.0, 10), {**_layer(3, units, 0.9, 1.0, 20), "b_rn": np.zeros(units)}
+    layers: dict[str, tuple[str, Mapping[str, Array]]] = {
+        "rnn, ρ(R) = 0.9": ("rnn", _layer(1, units, 0.9, 1.0, 30)),
+        "rnn, ρ(R) = 3, small inputs": ("rnn", _layer(1, units, 3.0, 0.1, 32)),
+        "lstm, forget gate closed (b = -3)": ("lstm", _with_bias(lstm, 1, -3.0)),
+        "lstm, forget gate half open (b = 0)": ("lstm", lstm),
+        "lstm, forget gate open (b = 5)": ("lstm", _with_bias(lstm, 1, 5.0)),
+        "gru, update gate half open (b = 0)": ("gru", gru),
+        "gru, update gate keeps (b = 5)": ("gru", _with_bias(gru, 1, 5.0)),
+    }
+    return {about: reference.state_jacobian(**inputs, layer=layer)[1] for about, (layer, inputs) in layers.items()}
+
+
+def typical(norms: Array) -> Array:
+    """Of each step, the geometric mean over the sequences; a norm that has underflowed counts as the smallest number."""
+    return np.asarray(np.exp(np.log(np.maximum(norms, np.finfo(np.float64).tiny)).mean(axis=0)))
+
+
+# Clipping.
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """Norms before and after clipping, and the cosine of the angle by which the gradient was turned."""
+
+    before: Array
+    after: Array
+    cosine: Array
+
+
+def clipped_gradients(points: int = 61) -> dict[str, Clipped]:
+    """One gradient of 50 numbers, scaled to norms from 0.01 to 1000, clipped by value and by norm."""
+    direction = np.random.default_rng(3).standard_normal(50)
+    direction /= np.linalg.norm(direction)
+    before = np.logspace(-2, 3, points)
+    ways: dict[str, Any] = {"by value": reference.clip_by_value, "by norm": reference.clip_by_norm}
+    results = {}
+    for name, clip in ways.items():
+        y = np.stack([clip(norm * direction, threshold=THRESHOLD)[0] for norm in before])
+        after = np.linalg.norm(y, axis=1)
+        results[name] = Clipped(before, after, y @ direction / after)
+    return results
+
+
+START: Final = (6.4, -3.2)
+"""Where the descents begin: recurrent weight and bias."""
+
+RATE: Final = 1.0
+TARGET: Final = 0.7
+DESCENT_STEPS: Final = 100
+DESCENT_THRESHOLD: Final = 0.1
+
+
+def last_state(weight: float, bias: float, with_gradient: bool = True) -> tuple[float, Array]:
+    """Loss of a network of one unit, which is to stand at TARGET after 50 steps, and the loss's gradient."""
+    arguments = {
+        "x": np.zeros((1, 50, 1)),
+        "W": np.zeros((1, 1, 1)),
+        "R": np.full((1, 1, 1), weight),
+        "b": np.full((1, 1), bias),
+        "h0": np.full((1, 1), 0.5),
+    }
+    if not with_gradient:
+        _, h = reference.rnn(**arguments, activation="logistic")
+        (loss,) = reference.mean_squared_error(h[:, np.newaxis], np.full((1, 1, 1), TARGET))
+        return float(loss), np.zeros(2)
+    (y, h), back = reference.rnn_vjp(**arguments, activation="logistic")
+    (loss,), loss_back = reference.mean_squared_error_vjp(h[:, np.newaxis], np.full((1, 1, 1), TARGET))
+    dh = loss_back(np.ones(()))["prediction"][:, 0]
+    gradients = back(np.zeros_like(y), dh)
+    return float(loss), np.array([gradients["R"].item(), gradients["b"].item()])
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A gradient descent: its places ``(steps, 2)``, and at each the loss and the norm of the gradient as it came."""
+
+    places: Array
+    losses: Array
+    norms: Array
+
+
+def descents() -> dict[str, Descent]:
+    """Gradient descent from START, without and with clipping by norm."""
+    found = {}
+    for name, threshold in (("not clipped", None), ("clipped by norm", DESCENT_THRESHOLD)):
+        place, places, losses, norms = np.array(START), [], [], []
+        for _ in range(DESCENT_STEPS):
+            loss, gradient = last_state(*place)
+            places.append(place)
+            losses.append(loss)
+            norms.append(float(np.linalg.norm(gradient)))
+            if threshold is not None:
+                (gradient,) = reference.clip_by_norm(gradient, threshold=threshold)
+            place = place - RATE * gradient
+        found[name] = Descent(np.stack(places), np.array(losses), np.array(norms))
+    return found
+
+
+def loss_surface(weights: Array, biases: Array) -> Array:
+    """Loss at every pair of a weight and a bias, ``(biases, weights)``."""
+    return np.array([[last_state(w, b, with_gradient=False)[0] for w in weights] for b in biases])
+
+
+# The tables of the page.
+
+
+def tables() -> dict[str, list[str]]:
+    """The tables of docs/gradients.md, in Markdown, by name."""
+    powers = (1, 2, 4, 8, 16, 32)
+    spectrum = [_row("", *(f"k = {k}" for k in powers)), _row("---", *("---:" for _ in powers))]
+    for about, item in spectra().items():
+        largest, median = item.singular_values[:, 0], np.median(item.singular_values, axis=1)
+        for name, values in (
+            ("median entry", item.magnitude(0.5)),
+            ("largest entry", item.magnitude(1.0)),
+            ("largest singular value", largest),
+            ("median singular value", median),
+        ):
+            spectrum.append(_row(f"{about}: {name}", *(_figure(values[k - 1]) for k in powers)))
+    apart = (1, 2, 5, 10, 20, 50, 100)
+    jacobian = [_row("", *(f"t - k = {steps}" for steps in apart)), _row("---", *("---:" for _ in apart))]
+    for about, norms in jacobian_norms().items():
+        norm = typical(norms)
+        jacobian.append(_row(about, *(_figure(norm[steps - 1]) for steps in apart)))
+    before = (0.1, 1.0, 10.0, 100.0, 1000.0)
+    clipping = [_row("norm before", *(f"{norm:g}" for norm in before)), _row("---", *("---:" for _ in before))]
+    for name, item in clipped_gradients().items():
+        places = [int(np.argmin(np.abs(np.log(item.before / norm)))) for norm in before]
+        clipping.append(_row(f"{name}: norm after", *(_figure(item.after[place]) for place in places)))
+        clipping.append(_row(f"{name}: cosine", *(_figure(item.cosine[place]) for place in places)))
+    descent = [_row("", "largest gradient norm", "first loss", "last loss"), _row("---", "---:", "---:", "---:")]
+    for name, path in descents().items():
+        descent.append(_row(name, *(_figure(v) for v in (path.norms.max(), path.losses[0], path.losses[-1]))))
+    return {"powers": spectrum, "jacobian": jacobian, "clipping": clipping, "descent": descent}
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2g}" if 1e-3 < value < 1e3 else f"{value:.1e}"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
