@@ -7,8 +7,8 @@ means that place alone) or the definition of a function (``arg(a)``).
 An expression is made of numbers, names, ``+ - * / @ ** % //``, ``.T``, indices in brackets, comparisons, ``and``,
 ``or``, ``not``, ``a if condition else b``, the functions of `rnnspec.spec.vocabulary`, functions defined in the same
 system, and a reducer over a range: ``sum(… for t in range(…))``, and likewise max, min, argmax, log_sum_exp, all, any,
-vector and ``top(j, (… for t in range(…)))``; a sum may also run over the gates, ``sum(… for k in gates)``. Anything else
-is refused, with the line and the reason.
+vector and ``top(j, (… for t in range(…)))``; a sum may also run over the gates, ``sum(… for k in gates)``. Anything
+else is refused, with the line and the reason.
 """
 
 from __future__ import annotations

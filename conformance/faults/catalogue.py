@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rnnspec.conformance.faults import gru, lstm, rnn
+from rnnspec.conformance.faults import (
+    attention,
+    blocks,
+    clipping,
+    crf,
+    encoder_decoder,
+    gru,
+    layers,
+    losses,
+    lstm,
+    new_cells,
+    rnn,
+)
 from rnnspec.conformance.faults.fault import Fault, plant
 from rnnspec.conformance.faults.general import STEP_FAULTS, ComputedInFloat32
 from rnnspec.conformance.faults.remembering import REMEMBERING_FAULTS
@@ -25,7 +37,12 @@ def _of_family(family: str) -> Iterator[Fault]:
         yield plant(family, fault, loops)
 
 
-FAULTS: tuple[Fault, ...] = tuple(fault for family in LOOPS for fault in _of_family(family))
+_OTHERS = (blocks, losses, new_cells, layers, clipping, crf, attention, encoder_decoder)
+
+FAULTS: tuple[Fault, ...] = (
+    *(fault for family in LOOPS for fault in _of_family(family)),
+    *(fault for module in _OTHERS for fault in module.FAULTS),
+)
 """Every planted fault; names are unique."""
 
 

@@ -86,7 +86,7 @@ def jacobian_norms(units: int = 16) -> dict[str, Array]:
 
 
 def typical(norms: Array) -> Array:
-    """Of each step, the geometric mean over the sequences; a norm that has underflowed counts as the smallest number."""
+    """Of each step, the geometric mean over the sequences; a norm of 0 counts as the smallest number."""
     return np.asarray(np.exp(np.log(np.maximum(norms, np.finfo(np.float64).tiny)).mean(axis=0)))
 
 

@@ -226,19 +226,14 @@ def test_a_recurrence_may_run_in_two_indices_rules_for_fixed_places_first(solve:
 def test_a_fixed_place_may_depend_on_the_other_index_or_be_a_size(solve: Solve) -> None:
     system = """
     a[t, j] = 0
-    a[t, t] = 1
+    a[n - 1, K] = 4
     a[n - 1, j] = 2
     a[t, K] = 3
-    a[n - 1, K] = 4
+    a[t, t + 1] = 5
+    a[t, t] = 1
     """
-    triangle = "a[t, j] = 0\na[t, t + 1] = 1"
-    assert [[solve(triangle, "a", t, j, n=3) for j in range(3)] for t in range(2)] == [[0, 1, 0], [0, 0, 1]]
-    with pytest.raises(SpecError, match="a is defined|defines"):
-        solve("a[t, j] = 0\na[t, j] = 1", "a", 0, 0, n=1)
-    fixed = system.replace("    a[t, t] = 1\n", "")
-    sizes = {"K": 2}
-    found = [[solve(fixed, "a", t, j, n=3, sizes=sizes) for j in range(3)] for t in range(3)]
-    assert found == [[0, 0, 3], [0, 0, 3], [2, 2, 4]]
+    found = [[solve(system, "a", t, j, n=3, sizes={"K": 3}) for j in range(4)] for t in range(3)]
+    assert found == [[1, 5, 0, 3], [0, 1, 5, 3], [2, 2, 2, 4]]
 
 
 def test_given_arrays_take_several_indices_and_rows_of_defined_ones_do_not(solve: Solve) -> None:

@@ -273,6 +273,7 @@ def test_a_layers_system_is_its_cells_at_every_step_and_what_joins_the_steps(tmp
         (
             {"truncate": 3, "recurrent_dropout": 0.25},
             [
+                "s_prev[t] = s[t - 1] * recurrent_keep / (1 - 0.25)",
                 "ds_after[t] = 0 if t >= 0 and (t + 1) % 3 == 0 else ds_prev[t + 1] * recurrent_keep / (1 - 0.25)",
             ],
         ),
@@ -378,7 +379,7 @@ def test_a_stack_worked_by_hand(tmp_path: Path) -> None:
         ("[sum_cell]\n", "stray = 1\n[sum_cell]\n", "toy.toml: [stray]: expected a table, got 1"),
         # Keys
         ('title = "Running total"\n', "", "toy.toml: [sum]: expected the key title, got ["),
-        ('[sum.sizes]\nT = "steps"\n', "", "toy.toml: [sum]: expected the key sizes, got ["),
+        ("[tower.inputs]\n", "[tower.at_least]\n", "toy.toml: [tower]: expected the key inputs, got ["),
         ('flops = "B * H"\n', "", "toy.toml: [sum_cell.cost]: expected the key flops, got ['elements']"),
         ('title = "Running total"\n', 'titel = "x"\n', "toy.toml: [sum]: expected only the keys title, summary,"),
         ('flops = "B * H"\n', 'flop = "B"\n', "toy.toml: [sum_cell.cost]: expected only the keys flops, elements, got"),
@@ -389,19 +390,31 @@ def test_a_stack_worked_by_hand(tmp_path: Path) -> None:
             "[sum_cell.attributes.lone]: expected only the keys about,",
         ),
         (
-            'about = "totals"',
+            'about = "totals of the last layer"',
             'help = "x"',
-            "toy.toml: [sum.outputs.y]: expected only the keys shape, about, got 'hel",
+            "toy.toml: [tower.outputs.y]: expected only the keys shape, about, kind, ",
         ),
         ('about = "offset"', 'help = "x"', "toy.toml: [sum_cell.inputs.v]: expected only the keys shape, about, opti"),
-        ('text = "ds[t] = dy[t]"', "", "toy.toml: [sum.gradient.1]: expected the key text, got []"),
+        ('text = "dW_k = ds * x"', "", "toy.toml: [sum_cell.gradient.1]: expected the key text, got ['each']"),
         ('text = "arg(a) = a"', 'txt = "a"', "toy.toml: [sum_cell.equations.1]: expected only the keys text, when,"),
-        ('reads = { x = "x" }', "", "toy.toml: [sum.unrolls]: expected the key reads, got ['cell', 'state']"),
+        ('cell = "sum_cell"', "", "toy.toml: [sum.unrolls]: expected the key cell, got []"),
+        ('cell = "sum_cell"', "reads = {}", "toy.toml: [sum.unrolls]: expected only the keys cell, got 'reads'"),
+        ('operation = "layer"', "", "toy.toml: [tower.parts]: expected the key operation, got ['index', 'over', "),
+        (
+            'index = ["l"]',
+            "indices = ['l']",
+            "toy.toml: [tower.parts]: expected only the keys operation, index, over, ",
+        ),
+        (
+            "examples = [0.5, 2.5]",
+            "",
+            "[sum_cell.attributes.limit]: expected the key examples, got ['about', 'domain',",
+        ),
         ('order = ["a"]', "", "toy.toml: [sum_cell.gates.variants]: expected the key order, got ['when']"),
         # Types
         ('title = "Running total"\n', "title = 3\n", "toy.toml: [sum.title]: expected a str, got 3"),
         ('sources = ["folklore"]', "sources = [1]", "toy.toml: [sum_cell.sources]: expected only strings, got 1"),
-        ('T = "steps"', "T = 1", "toy.toml: [sum.sizes]: expected only strings, got 1"),
+        ('T = "steps"', "T = 1", "toy.toml: [tower.sizes]: expected only strings, got 1"),
         ('order = ["a", "b"]', "order = 'ab'", "toy.toml: [sum_cell.gates.order]: expected a list, got 'ab'"),
         ('order = ["a", "b"]', "order = ['a', 2]", "toy.toml: [sum_cell.gates.order]: expected only strings, got 2"),
         (
@@ -409,9 +422,12 @@ def test_a_stack_worked_by_hand(tmp_path: Path) -> None:
             "cell = ['sum_cell']",
             "toy.toml: [sum.unrolls.cell]: expected a str, got ['sum_cell']",
         ),
-        ('x = { shape = "B T H", about = "input" }', "x = 'B T H'", "[sum.inputs.x]: expected a table, got 'B T H'"),
+        ('x = { shape = "B T H", about = "input" }', "x = 'B T H'", "[tower.inputs.x]: expected a table, got 'B T H'"),
         ('about = "weights"', "about = 'w', optional = 1", "[sum_cell.inputs.W.optional]: expected a bool, got 1"),
-        ('text = "ds[t] = dy[t]"', "text = 1", "toy.toml: [sum.gradient.1.text]: expected a str, got 1"),
+        ('text = "dW_k = ds * x"', "text = 1", "toy.toml: [sum_cell.gradient.1.text]: expected a str, got 1"),
+        ('over = ["L"]', "over = 'L'", "toy.toml: [tower.parts.over]: expected a list, got 'L'"),
+        ('over = ["L"]', "over = [2]", "toy.toml: [tower.parts.over]: expected only strings, got 2"),
+        ("steps = true", "steps = 1", "toy.toml: [tower.steps]: expected a bool, got 1"),
         (
             'values = ["identity", "tanh"]',
             "values = 'tanh'",
@@ -424,25 +440,71 @@ def test_a_stack_worked_by_hand(tmp_path: Path) -> None:
         ),
         # Shapes
         (
-            'shape = "B T H", about = "totals"',
+            'shape = "B T H", about = "totals of the last layer"',
             'shape = "B, T"',
-            "[sum.outputs.y]: expected a shape like 'B T D', got",
+            "[tower.outputs.y]: expected a shape like 'B T D', got",
         ),
-        ('shape = "B T H", about = "totals"', 'shape = ""', "[sum.outputs.y]: expected a shape like 'B T D', got ''"),
-        ('shape = "G H"', 'shape = "4 H"', "[sum_cell.inputs.W]: expected a shape like 'B T D', got '4 H'"),
+        (
+            'shape = "B T H", about = "totals of the last layer"',
+            'shape = ""',
+            "[tower.outputs.y]: expected a shape like 'B T D', got ''",
+        ),
+        ('shape = "G H"', 'shape = "4x H"', "[sum_cell.inputs.W]: expected a shape like 'B T D', got '4x H'"),
+        ('shape = "G H"', 'shape = "-4 H"', "[sum_cell.inputs.W]: expected a shape like 'B T D', got '-4 H'"),
+        (
+            'about = "weights"',
+            "shapes = [{ shape = 'H' }]",
+            "[sum_cell.inputs.W.shapes]: expected the key when, got ['shape']",
+        ),
+        (
+            'about = "weights"',
+            "shapes = [{ when = { lone = true }, shape = 'Q' }]",
+            "[sum_cell.inputs.W]: expected axes from B, H, G, got 'Q'",
+        ),
+        (
+            'about = "weights"',
+            "shapes = [{ when = { alone = true }, shape = 'H' }]",
+            "[sum_cell.inputs.W.when]: expected attributes from lone, limit, squash, got 'alone'",
+        ),
+        # Words
+        ('about = "weights"', 'kind = "int"', "[sum_cell.inputs.W]: expected one of float, ids, bits, got 'int'"),
+        (
+            'about = "weights"',
+            'domain = "odd"',
+            "[sum_cell.inputs.W]: expected one of , probability, forbidding, got 'o",
+        ),
+        ('about = "total after"', 'kind = "bits"', "[sum_cell.outputs.s]: expected one of float, ids, got 'bits'"),
+        ('parameters = "own"', 'parameters = "mine"', "[tower.parts.parameters]: expected one of shared, own, got 'mi"),
+        ("steps = true", 'over = "row"', "toy.toml: [tower.over]: expected one of batch, sequence, got 'row'"),
         ('shape = "G H", ', "", "[sum_cell.inputs.W]: expected a shape like 'B T D', got None"),
         ('shape = "G H"', 'shape = "G Q"', "[sum_cell.inputs.W]: expected axes from B, H, G, got 'Q'"),
-        ('shape = "B T H", about = "totals"', 'shape = "B Q"', "[sum.outputs.y]: expected axes from B, H, G, T, got"),
+        (
+            'shape = "B T H", about = "totals of the last layer"',
+            'shape = "B Q"',
+            "[tower.outputs.y]: expected axes from B, T, n, L, got 'Q'",
+        ),
         # Names
-        ('cell = "sum_cell"', "cell = 'sum'", "[sum.unrolls.cell]: expected an operation defined above, got 'sum'"),
-        ('cell = "sum_cell"', "cell = 'total'", "[sum.unrolls.cell]: expected an operation defined above, got 'tot"),
+        (
+            'cell = "sum_cell"',
+            "cell = 'sum'",
+            "[sum.unrolls.cell]: expected an operation other than sum itself, got 'sum'",
+        ),
+        (
+            'cell = "sum_cell"',
+            "cell = 'lost'",
+            "[sum.unrolls.cell]: expected an operation other than sum itself, got 'lost'",
+        ),
         ('limit = "none"', 'limt = "none"', "[sum_cell.equations.1.when]: expected attributes from lone, limit, squa"),
         (
             '"offset", when = { lone',
             '"offset", when = { alone',
             "[sum_cell.inputs.v.when]: expected attributes from lone, limit, squash, got 'alone'",
         ),
-        ('domain = "positive"', 'domain = "odd"', "[sum_cell.attributes.limit.domain]: expected 'positive', got 'odd'"),
+        (
+            'domain = "positive"',
+            'domain = "odd"',
+            "[sum_cell.attributes.limit.domain]: expected one of positive, nonnegative, ",
+        ),
         (
             'default = "identity"',
             'default = "sin"',
@@ -485,7 +547,7 @@ def test_two_files_cannot_define_one_operation(tmp_path: Path) -> None:
             "= f(arg(s_prev",
             "= f(sine(s_prev",
             "[[sum_cell.equations]] 3, line 1: 's = f(sine(s_prev + sum(W_k * x for k in gates)))': "
-            "unknown function 'sine': expected one of clipped, exp,",
+            "unknown function 'sine': expected one of abs, clipped, concat, exp,",
         ),
         (
             "= f(arg(s_prev +",
