@@ -124,7 +124,8 @@ class Backend:
     def has_gradients(self, operation: str) -> bool:
         """Whether there are gradients of this operation at all, by hand or by differentiation."""
         by_hand = callable(getattr(self, operation + "_vjp", None))
-        return by_hand or type(self).differentiate is not Backend.differentiate
+        differentiated = type(self).differentiate is not Backend.differentiate
+        return spec.operation(operation).differentiable and (by_hand or differentiated)
 
     def run(self, call: Call) -> tuple[Array, ...]:
         """Outputs of the call, in the specification's order."""

@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 
-from rnnspec.reference.activations import logistic
 from rnnspec.reference.call import Admitted, Vjp, admit, widened
 from rnnspec.reference.unroll import Array, Mask
 
@@ -233,7 +232,8 @@ def _from_logits(steps: _Steps) -> tuple[tuple[Array], Vjp]:
 
     def vjp(dloss: Array) -> dict[str, Array]:
         d = steps.handed(dloss)
-        return steps.call.gradients({"logits": d * (logistic(z) - wanted), "target": -d * z})
+        p = (1 + np.tanh(z / 2)) / 2  # the logistic, in the form that cannot overflow
+        return steps.call.gradients({"logits": d * (p - wanted), "target": -d * z})
 
     return (steps.loss(each),), vjp
 

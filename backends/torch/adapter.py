@@ -85,9 +85,11 @@ class TorchBackend(Backend):
         mask: Tensor | None = None,
         direction: str,
         activation: str,
+        **unrolling: Any,
     ) -> Outputs:
         """nn.RNN, one layer."""
         _refuse_rnn(activation)
+        _refuse_unrolling(**unrolling)
         expect_one_dtype({"x": x, "W": W, "R": R, "b": b, "h0": h0})
         parameters = from_spec("rnn", W, R, b, suffix="_l0")
         sequences = (x, lengths, mask, direction)
@@ -105,11 +107,15 @@ class TorchBackend(Backend):
         *,
         lengths: Tensor | None = None,
         mask: Tensor | None = None,
+        recurrent_keep: Tensor | None = None,
         direction: str,
+        truncate: int | None,
+        recurrent_dropout: float | None,
         **attributes: Any,
     ) -> Outputs:
         """nn.LSTM, one layer; the projection is its proj_size."""
         _refuse_lstm(**attributes)
+        _refuse_unrolling(truncate, recurrent_dropout, recurrent_keep)
         if (P is not None) != attributes["projection"]:
             raise ValueError(f"P: expected it with projection only, got projection = {attributes['projection']}")
         expect_one_dtype({"x": x, "W": W, "R": R, "b": b, "P": P, "h0": h0, "c0": c0})
@@ -138,9 +144,11 @@ class TorchBackend(Backend):
         direction: str,
         reset: str,
         update: str,
+        **unrolling: Any,
     ) -> Outputs:
         """nn.GRU, one layer."""
         b_rn = _refuse_gru(reset, b_rn)
+        _refuse_unrolling(**unrolling)
         expect_one_dtype({"x": x, "W": W, "R": R, "b": b, "b_rn": b_rn, "h0": h0})
         parameters = from_spec("gru", W, R, b, b_rn, update=update, suffix="_l0")
         return self._layer("GRU", (x, lengths, mask, direction), {"h0": h0}, parameters)
@@ -264,13 +272,16 @@ def _refuse_rnn(activation: str) -> None:
         raise Unsupported("torch's RNN has no nonlinearity but tanh and relu")
 
 
-def _refuse_lstm(*, activations: Any, clip: Any, coupled: bool, projection: bool) -> None:
+def _refuse_lstm(*, activations: Any, clip: Any, coupled: bool, projection: bool, gradient: str) -> None:
+    expect_choice("gradient", gradient, ("full", "cell_only"))
     if list(activations) != ["logistic", "tanh", "tanh"]:
         raise Unsupported("torch's LSTM has no choice of activations: logistic, tanh, tanh")
     if clip is not None:
         raise Unsupported("torch's LSTM does not clip")
     if coupled:
         raise Unsupported("torch's LSTM has no coupled gates")
+    if gradient != "full":
+        raise Unsupported("torch's LSTM has no gradient but the full one")
 
 
 def _refuse_gru(reset: str, b_rn: Tensor | None) -> Tensor:
@@ -279,6 +290,17 @@ def _refuse_gru(reset: str, b_rn: Tensor | None) -> Tensor:
     if b_rn is None:
         raise ValueError("b_rn: expected with reset = after, got none")
     return b_rn
+
+
+def _refuse_unrolling(
+    truncate: int | None, recurrent_dropout: float | None, recurrent_keep: Tensor | None = None
+) -> None:
+    if truncate is not None:
+        raise Unsupported("torch's layers do not truncate the gradient within a sequence")
+    if recurrent_dropout is not None:
+        raise Unsupported("torch's layers have no dropout between the steps")
+    if recurrent_keep is not None:
+        raise ValueError("recurrent_keep: expected it with recurrent_dropout only")
 
 
 @lru_cache(maxsize=64)

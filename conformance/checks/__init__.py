@@ -5,11 +5,16 @@ from rnnspec.conformance.checks.bad_input import BadInput
 from rnnspec.conformance.checks.batch import Batch
 from rnnspec.conformance.checks.check import Check, Violation
 from rnnspec.conformance.checks.gradients import Gradients
+from rnnspec.conformance.checks.identities import Identities, MarginalsAreGradients
 from rnnspec.conformance.checks.padding import Padding
+from rnnspec.conformance.checks.paths import BestPath, Ties
 from rnnspec.conformance.checks.split import Split
 from rnnspec.conformance.checks.values import Values
 
-CHECKS: tuple[Check, ...] = (Values(), Gradients(), Padding(), Attributes(), Batch(), Split(), BadInput())
+CHECKS: tuple[Check, ...] = (
+    Values(), Gradients(), Padding(), Attributes(), Batch(), Split(), Identities(), MarginalsAreGradients(), BestPath(),
+    Ties(), BadInput(),
+)  # fmt: skip
 """Every check, in the order in which they run."""
 
 __all__ = ["CHECKS", "Check", "Violation"]

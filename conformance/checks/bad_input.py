@@ -27,7 +27,7 @@ class BadInput(Check):
     def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
         """Cases with something to do: some implementations look at no input where there is nothing."""
         small = replace(scope, largest=0)
-        return cases(small).filter(lambda case: case.sizes["B"] >= 1 and case.sizes.get("T", 1) >= 1)
+        return cases(small).filter(lambda case: case.sizes.get("B", 1) >= 1 and case.sizes.get("T", 1) >= 1)
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Break the call in every way, one at a time; any exception is right."""

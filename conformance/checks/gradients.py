@@ -5,6 +5,7 @@ from __future__ import annotations
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks.check import Check, compare_gradients, expected_of
+from rnnspec.spec import Operation
 
 
 class Gradients(Check):
@@ -13,6 +14,10 @@ class Gradients(Check):
     id = "gradients"
     needs_gradients = True
     about = "the gradient of every float input, initial states and parameters included, lies within its bound"
+
+    def applies_to(self, op: Operation) -> bool:
+        """Operations that have a gradient."""
+        return op.differentiable
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Differentiate the case and hold its gradients against the reference."""

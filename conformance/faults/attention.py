@@ -715,7 +715,6 @@ _PLANTED: dict[str, tuple[type[PlainAttention], ...]] = {
         FedOutputBeforeTheInput,
         FedOutputConstant,
         SoftmaxBeforeMasking,
-        GeneralTransposed,
     ),
 }
 

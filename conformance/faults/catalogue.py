@@ -42,6 +42,7 @@ _OTHERS = (blocks, losses, new_cells, layers, clipping, crf, attention, encoder_
 FAULTS: tuple[Fault, ...] = (
     *(fault for family in LOOPS for fault in _of_family(family)),
     *(fault for module in _OTHERS for fault in module.FAULTS),
+    *crf.TIES,
 )
 """Every planted fault; names are unique."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rnnspec import spec
 from rnnspec.conformance.faults.functions import FUNCTIONS, Array, Function
 from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops
 
@@ -84,7 +85,8 @@ class TypesUnchecked(Loops):
     """Inputs of another type are converted without a word."""
 
     def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
-        floats = {name: array for name, array in inputs.items() if name not in ("lengths", "mask")}
+        kinds = spec.operation(operation).inputs
+        floats = {name: array for name, array in inputs.items() if kinds[name].kind == "float"}
         alike = {name: array.astype(inputs["x"].dtype) for name, array in floats.items() if array.dtype != np.int64}
         return super().admit(operation, {**inputs, **alike}, attributes)
 

@@ -152,6 +152,13 @@ class Loops(Backend):
         """The steps in the order in which they are read."""
         return list(range(steps)) if a["direction"] == "forward" else list(reversed(range(steps)))
 
+    def seen(self, states: Arrays, keep: Array | None, a: Attributes) -> Arrays:
+        """The states that a step sees, before it and, of gradients, after it: `keep` drops units of the state."""
+        if keep is None:
+            return states
+        kept = states["h"].dtype.type(1 - a["recurrent_dropout"])
+        return {**states, "h": np.where(keep, states["h"] / kept, kept.dtype.type(0))}
+
     def place(self, t: int, steps: int, a: Attributes) -> int:
         """Where the output of step t stands."""
         return t
@@ -178,6 +185,13 @@ class Loops(Backend):
         """The gradients of the states after a step, from the step read next and from its own output."""
         return {**dstates, "h": dstates["h"] + np.where(valid, dy, dy.dtype.type(0))}
 
+    def truncated(self, dbefore: Arrays, read: Array, a: Attributes) -> Arrays:
+        """Nothing, where as many steps were read before this one as make the gradient end here."""
+        if a["truncate"] is None:
+            return dbefore
+        ends = (read > 0) & (read % a["truncate"] == 0)
+        return {state: np.where(ends, d.dtype.type(0), d) for state, d in dbefore.items()}
+
     def handed_back(self, dbefore: Arrays, t: int, a: Attributes) -> Arrays:
         """What flows from step t to the step that was read before it."""
         return dbefore
@@ -203,6 +217,7 @@ class Loops(Backend):
         inputs, a, dtype = self._begin(operation, call)
         valid = self.valid_steps(inputs["x"], inputs.pop("lengths", None), inputs.pop("mask", None), a)
         x = self.cleaned(inputs.pop("x"), valid)
+        keep = inputs.pop("recurrent_keep", None)
         given = {state: inputs.pop(f"{state}0", None) for state in self.states}
         p = inputs
         batch, steps, _ = x.shape
@@ -213,12 +228,14 @@ class Loops(Backend):
         })  # fmt: skip
         y = np.zeros((batch, steps, width["h"]), x.dtype)
         tape = []
+        read = np.zeros((batch, 1), np.int64)
         for t in self.reading_order(steps, a):
             taken = valid[:, t, np.newaxis]
-            after, known = self.step(x[:, t], states, p, a)
+            after, known = self.step(x[:, t], self.seen(states, keep, a), p, a)
             states = self.carried(after, states, taken, a)
             y[:, self.place(t, steps, a)] = self.shown(after, states, taken)
-            tape.append((t, taken, known))
+            tape.append((t, taken, read, known))
+            read = read + taken
         final = self.final(states, y, valid)
 
         def vjp(*cotangents: Array) -> Arrays:
@@ -226,11 +243,12 @@ class Loops(Backend):
             dstates = self.final_gradient(dict(zip(self.states, rest, strict=True)))
             dx, nothing = np.zeros_like(x), x.dtype.type(0)
             dp = []
-            for t, taken, known in reversed(tape):
+            for t, taken, read, known in reversed(tape):
                 dafter = self.arrived(dstates, dy[:, self.place(t, steps, a)], taken)
                 dtaken = {state: np.where(taken, d, nothing) for state, d in dafter.items()}
                 dx_t, dbefore, dp_t = self.step_back(dtaken, known, p, a)
-                dstates = self.passed_back(self.handed_back(dbefore, t, a), dafter, taken)
+                dhanded = self.truncated(self.seen(dbefore, keep, a), read, a)
+                dstates = self.passed_back(self.handed_back(dhanded, t, a), dafter, taken)
                 dx[:, self.gradient_place(t, steps, a)] = np.where(taken, dx_t, nothing)
                 dp.append(dp_t)
             initial = self.initial_gradient(dstates)

@@ -138,6 +138,10 @@ class LstmLoops(Loops):
         """The gradient of the input gate where it is the forget gate's too."""
         return np.asarray(dc * (known["g"] - known["c_prev"]))
 
+    def state_gradient(self, dh_prev: Array, a: Attributes) -> Array:
+        """The gradient of the state before, a constant where only the memory hands its gradient back."""
+        return dh_prev if a["gradient"] == "full" else np.zeros_like(dh_prev)
+
     def step_back(self, after: Arrays, known: Arrays, p: Arrays, a: Attributes) -> tuple[Array, Arrays, Arrays]:
         """From the gradients of state and memory after to those of x, of state and memory before and the parameters."""
         dm = self.product(after["h"], p["P"].T) if a["projection"] else after["h"]
@@ -158,4 +162,4 @@ class LstmLoops(Loops):
         dp = {"W": dW, "R": dR, "b": db}
         if a["projection"]:
             dp["P"] = self.outer(after["h"], known["m"])
-        return dx, {"h": dh_prev, "c": self.forgotten_gradient(dc, known)}, dp
+        return dx, {"h": self.state_gradient(dh_prev, a), "c": self.forgotten_gradient(dc, known)}, dp

@@ -97,17 +97,16 @@ def _clipping(pyplot: Any) -> Any:
 def _descent(pyplot: Any) -> Any:
     """The loss around the wall with the clipped descent, and both descents' losses and gradients."""
     figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
-    weights, biases = np.linspace(4.5, 7.5, 61), np.linspace(-3.8, -2.0, 61)
-    surface = left.contourf(weights, biases, numbers.loss_surface(weights, biases), levels=16, cmap="viridis")
+    weights, biases = np.linspace(3.8, 5.6, 61), np.linspace(-3.8, -1.4, 61)
+    surface = left.contourf(weights, biases, numbers.loss_surface(weights, biases), levels=16, cmap="Greys")
     figure.colorbar(surface, ax=left)
     left.set(xlabel="recurrent weight", ylabel="bias", title="loss")
     for number, (name, descent) in enumerate(numbers.descents().items()):
-        inside = descent.norms < 1e3
-        if inside.all():
-            left.plot(*descent.places.T, color="white", linewidth=1, marker=".", markersize=3)
+        left.plot(*descent.places.T, color=f"C{number}", linewidth=1, marker=".", markersize=3)
         middle.plot(descent.losses, color=f"C{number}", label=name)
         right.plot(np.maximum(descent.norms, 1e-12), color=f"C{number}", label=name)
     left.plot(*numbers.START, color="red", marker="o", markersize=4)
+    left.set(xlim=(weights[0], weights[-1]), ylim=(biases[0], biases[-1]))
     middle.set(xlabel="step", title="loss", yscale="log")
     right.set(xlabel="step", title="norm of the gradient, before clipping", yscale="log")
     middle.legend(frameon=False)

@@ -49,10 +49,15 @@ def test_ids_and_levels() -> None:
 
 
 def test_which_checks_ask_what_of_whom() -> None:
-    layers = {name for name, op in operations().items() if op.has_steps}
+    laws = {check.id: {name for name, op in operations().items() if check.id in op.laws} for check in CHECKS}
+    laws["attributes"] = {name for name, op in operations().items() if op.attributes}
     for check in CHECKS:
         asked = {name for name, op in operations().items() if check.applies_to(op)}
-        assert asked == (layers if check.id in ("padding", "split") else set(operations())), check.id
+        expected = laws[check.id] if check.id in ("padding", "split", "batch", "attributes") else set(operations())
+        assert asked == expected, check.id
+    layers = {name for name, op in operations().items() if op.unrolls}
+    assert {"rnn", "lstm", "gru"} <= layers <= laws["split"] <= laws["padding"]
+    assert laws["padding"] <= {name for name, op in operations().items() if op.has_steps}
 
 
 # One fault each.

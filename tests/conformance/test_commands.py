@@ -112,7 +112,8 @@ def test_show_prints_shapes_and_equations() -> None:
     for part in (
         "lstm: ",
         "(B, T, D)",
-        "c[t] = f[t] * c[t - 1] + i[t] * g[t]",
+        "c[t] = f[t] * c_prev[t] + i[t] * g[t]",
+        "c_prev[t] = c[t - 1]",
         "h[-1] = h0",
         "dc_prev[t] = dc_all[t] * f[t]",
         "dW_i = sum(outer(da_i[t], u[t]) for t in range(n))",

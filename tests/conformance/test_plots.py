@@ -60,6 +60,18 @@ def test_clipping_by_norm_keeps_the_direction_and_by_value_does_not() -> None:
     assert clipped["by value"].cosine[-1] < 0.8
 
 
+def test_one_step_at_the_wall_parts_the_descents() -> None:
+    plain, clipped = numbers.descents().values()
+    wall = int(plain.norms.argmax())
+    assert wall == int(clipped.norms.argmax()) == 53
+    np.testing.assert_array_equal(plain.places[: wall + 1], clipped.places[: wall + 1])
+    length = np.linalg.norm(clipped.places[wall + 1] - clipped.places[wall])
+    assert length == pytest.approx(numbers.RATE * numbers.DESCENT_THRESHOLD)
+    assert plain.norms[-1] < 1e-12
+    assert plain.losses[-1] > 0.05
+    assert clipped.losses[-20:].max() < 2e-3
+
+
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="drawing needs matplotlib (extra plots)")
 def test_the_command_draws_the_same_files_twice(tmp_path: Path) -> None:
     for folder in ("first", "second"):

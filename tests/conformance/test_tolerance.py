@@ -13,6 +13,7 @@ from rnnspec.conformance.cases import RandomChoices, Scope, draw_case
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.rounding import RUNS, Noise, Rounded
 from rnnspec.conformance.judge.tolerance import KAPPA, Bounded, Expected, _bounded, expect
+from rnnspec.spec import operation
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 Array = np.ndarray[Any, Any]
@@ -74,7 +75,7 @@ def worst_ratio(name: str, dtype: str, computed_in: str, seed: int, scale: float
     wanted = {key: (rng.normal(size=shape) * scale).astype(format_of(coarser).dtype) for key, shape in shapes.items()}
     inputs = {key: array.astype(format_of(computed_in).dtype) for key, array in wanted.items()}
     form = format_of(dtype)
-    expected = expect(Call(name, inputs, {} if name == "lstm_cell" else {"activation": "tanh"}), dtype, seed=seed)
+    expected = expect(Call(name, inputs, operation(name).defaults()), dtype, seed=seed)
     got = CELLS[name](**inputs)
     return max(
         float(bounded.error_ratios(array, form.largest).max())

@@ -10,7 +10,7 @@ from rnnspec.conformance.faults.variants import LOOPS
 from rnnspec.spec import evaluate, evaluate_gradient, operations
 
 
-@pytest.mark.parametrize("operation", operations())
+@pytest.mark.parametrize("operation", [name for name in operations() if name.removesuffix("_cell") in LOOPS])
 def test_loops_agree_with_the_literal_equations(operation: str) -> None:
     loops = LOOPS[operation.removesuffix("_cell")]()
     choices = RandomChoices(np.random.default_rng(0))

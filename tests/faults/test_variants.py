@@ -26,7 +26,7 @@ def test_variant_is_never_rejected(variant: Variant, operation: str) -> None:
     assert 0 < score.worst_error_ratio <= 1
 
 
-@pytest.mark.parametrize("operation", operations())
+@pytest.mark.parametrize("operation", [name for name in operations() if name.removesuffix("_cell") in LOOPS])
 def test_right_loops_pass_every_check(operation: str) -> None:
     loops = LOOPS[operation.removesuffix("_cell")]()
     for check in checks_for(operation, CHECKS):

@@ -1,12 +1,14 @@
 """Which calls the specification defines; any other gets one clear error: what was expected, and what came."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-from rnnspec.spec import CallError, UnknownOperationError, check_call
+from rnnspec.spec import CallError, UnknownOperationError, check_attributes, check_call, operation, operations
+from rnnspec.spec.operation import DOMAINS, Attribute
 
 Arrays = dict[str, Any]
 
@@ -35,7 +37,7 @@ def gru_inputs(**changed: Any) -> Arrays:
             {},
             "R: expected shape (G, H, S) = (4, 5, 5), got (4, 5, 6); H = 5 from W",
         ),
-        (lstm_inputs(h0=np.ones((3, 5))), {}, "h0: expected shape (B, S) = (2, 5), got (3, 5); B = 2 from x"),
+        (lstm_inputs(h0=np.ones((3, 5))), {}, "h0: expected shape (B, S) = (2, S), got (3, 5); B = 2 from x"),
         (lstm_inputs(b=np.ones((4, 1))), {}, "b: expected shape (G, H) = (4, 5), got (4, 1); H = 5 from W"),
         (
             lstm_inputs(W=np.ones((3, 5, 4))),
@@ -126,7 +128,8 @@ def gru_inputs(**changed: Any) -> Arrays:
         (
             lstm_inputs(),
             {"forget_bias": 1},
-            "unknown attribute 'forget_bias': expected activations, clip, coupled, projection, direction; leave it out",
+            "unknown attribute 'forget_bias': expected activations, clip, coupled, projection, gradient, direction, "
+            "truncate, recurrent_dropout; leave it out",
         ),
         (lstm_inputs(), {"direction": "back"}, "direction: expected one of 'forward', 'reverse', got 'back'"),
         (lstm_inputs(), {"coupled": 1}, "coupled: expected one of False, True, got 1"),
@@ -136,6 +139,33 @@ def gru_inputs(**changed: Any) -> Arrays:
         (lstm_inputs(), {"clip": "none"}, "clip: expected a positive number or None, got 'none'"),
         (lstm_inputs(), {"clip": float("nan")}, "clip: expected a positive number or None, got nan"),
         (lstm_inputs(), {"clip": float("inf")}, "clip: expected a positive number or None, got inf"),
+        (lstm_inputs(), {"truncate": 0}, "truncate: expected a whole number, at least 1 or None, got 0"),
+        (lstm_inputs(), {"truncate": 2.0}, "truncate: expected a whole number, at least 1 or None, got 2.0"),
+        (lstm_inputs(), {"truncate": True}, "truncate: expected a whole number, at least 1 or None, got True"),
+        *(
+            (
+                lstm_inputs(),
+                {"recurrent_dropout": value},
+                f"recurrent_dropout: expected a number from 0 to below 1 or None, got {value!r}",
+            )
+            for value in (1, 1.0, -0.1, float("nan"), "half")
+        ),
+        (
+            lstm_inputs(),
+            {"recurrent_dropout": 0.5},
+            "recurrent_keep is missing: expected an array of shape (B, S), with recurrent_dropout='number' "
+            "(which units of the state before every step sees)",
+        ),
+        (
+            lstm_inputs(recurrent_keep=np.ones((2, 5))),
+            {"recurrent_dropout": 0.5},
+            "recurrent_keep: expected bool, got float64; use recurrent_keep != 0 if it marks what is kept",
+        ),
+        (
+            lstm_inputs(recurrent_keep=np.ones((2, 5), bool)),
+            {},
+            "recurrent_keep: expected with recurrent_dropout='number' only, got recurrent_dropout=None; leave it out",
+        ),
         *(
             (
                 lstm_inputs(),
@@ -182,7 +212,10 @@ def test_a_good_call_gives_complete_attributes_the_sizes_and_the_valid_steps() -
         "clip": 3,
         "coupled": False,
         "projection": False,
+        "gradient": "full",
         "direction": "forward",
+        "truncate": None,
+        "recurrent_dropout": None,
     }
     assert checked.sizes == {"B": 2, "T": 3, "D": 4, "H": 5, "S": 5, "G": 4}
     assert checked.valid is not None
@@ -230,3 +263,156 @@ def test_whatever_has_a_shape_and_a_type_is_an_array() -> None:
 
     inputs = {key: Described(array.shape, array.dtype) for key, array in lstm_inputs().items()}
     assert check_call("lstm", inputs).sizes["H"] == 5
+
+
+# Attributes of several domains, and those that have a meaning under others alone.
+
+
+@pytest.mark.parametrize(
+    ("domain", "good", "bad"),
+    [
+        ("positive", [0.5, 1, 1e300], [0, -1, True, "1", float("inf"), float("nan")]),
+        ("nonnegative", [0, 0.5], [-1e-9, False, float("inf")]),
+        ("probability", [0, 0.5, 0.999], [1, -0.1, True, None]),
+        ("count", [1, 7], [0, 1.0, True, -1]),
+        ("index", [0, 7], [-1, 0.0, False]),
+    ],
+)
+def test_a_numeric_attribute_lies_in_its_domain(domain: str, good: list[Any], bad: list[Any]) -> None:
+    attribute = Attribute("a", "", 0.5, domain=domain, examples=(0.5,))
+    toy = replace(operation("rnn_cell"), name="toy", attributes={"a": attribute})
+    for value in good:
+        assert check_attributes(toy, {"a": value}) == {"a": value}
+    for value in bad:
+        with pytest.raises(CallError) as refusal:
+            check_attributes(toy, {"a": value})
+        assert str(refusal.value) == f"toy: a: expected {DOMAINS[domain]}, got {value!r}"
+
+
+def test_none_is_allowed_where_it_is_the_default() -> None:
+    attribute = Attribute("a", "", None, domain="count", examples=(1,))
+    toy = replace(operation("rnn_cell"), name="toy", attributes={"a": attribute})
+    assert check_attributes(toy, {"a": None}) == check_attributes(toy, {}) == {"a": None}
+    with pytest.raises(CallError, match="a: expected a whole number, at least 1 or None, got 0"):
+        check_attributes(toy, {"a": 0})
+
+
+def test_every_example_and_every_default_lies_in_its_domain() -> None:
+    for op in operations().values():
+        for name, attribute in op.attributes.items():
+            needed = {
+                key: value[0] if isinstance(value, (list, tuple)) else value for key, value in attribute.when.items()
+            }
+            for value in (*attribute.examples, attribute.default):
+                assert check_attributes(op, {**needed, name: value})[name] == value
+
+
+def test_an_attribute_of_another_choice_is_refused_unless_it_is_the_default() -> None:
+    stacked = operation("stacked")
+    assert check_attributes(stacked, {"layer": "gru", "reset": "before"})["reset"] == "before"
+    assert check_attributes(stacked, {"layer": "lstm", "reset": "after"})["reset"] == "after"
+    with pytest.raises(CallError) as refusal:
+        check_attributes(stacked, {"layer": "lstm", "reset": "before"})
+    assert str(refusal.value) == "stacked: reset: expected with layer = gru only, got 'before'; leave it out"
+    with pytest.raises(CallError, match=r"gradient: expected with layer = lstm or .* only, got 'cell_only'"):
+        check_attributes(stacked, {"layer": "rnn", "gradient": "cell_only"})
+
+
+# Sizes that follow from others.
+
+
+def stacked_inputs(above: int = 1, layers: int = 2, **changed: Any) -> Arrays:
+    inputs = {"x": np.ones((2, 3, 4)), "W": np.ones((1, 5, 4)), "W_above": np.ones((above, 1, 5, 5))}
+    return {**inputs, "R": np.ones((layers, 1, 5, 5)), "b": np.ones((layers, 1, 5)), **changed}
+
+
+def test_a_derived_size_is_worked_out() -> None:
+    for layers in (1, 2, 4):
+        sizes = check_call("stacked", stacked_inputs(layers - 1, layers), {"layer": "rnn"}).sizes
+        assert (sizes["L"], sizes["A"], sizes["S"], sizes["H"]) == (layers, layers - 1, 5, 5)
+    call = {"R": np.ones((2, 1, 5, 5)), "b": np.ones((2, 1, 5)), "W": np.ones((2, 1, 5, 4)), "x": np.ones((2, 3, 4))}
+    assert check_call("bidirectional", call, {"layer": "rnn"}).sizes["Q"] == 10
+    assert check_call("bidirectional", call, {"layer": "rnn", "merge": "sum"}).sizes["Q"] == 5
+
+
+def test_an_array_that_contradicts_a_derived_size_is_refused() -> None:
+    with pytest.raises(CallError) as refusal:
+        check_call("stacked", stacked_inputs(above=2, layers=2), {"layer": "rnn"})
+    assert str(refusal.value) == (
+        "stacked: A (layers above the first): expected L - 1 = 1, got A = 2 from W_above; L = 2 from R"
+    )
+
+
+def test_an_axis_of_a_fixed_length_is_held_to_it() -> None:
+    call = {"x": np.ones((2, 3, 4)), "W": np.ones((3, 1, 5, 4)), "R": np.ones((2, 1, 5, 5)), "b": np.ones((2, 1, 5))}
+    with pytest.raises(CallError) as refusal:
+        check_call("bidirectional", call, {"layer": "rnn"})
+    assert str(refusal.value) == (
+        "bidirectional: W: expected shape (2, G, H, D) = (2, 1, H, 4), got (3, 1, 5, 4); this axis always has 2"
+    )
+
+
+def test_an_attribute_may_be_a_size() -> None:
+    call = {"x": np.ones((2, 4)), "W": np.ones((1, 5, 4)), "R": np.ones((1, 5, 5)), "b": np.ones((1, 5))}
+    assert check_call("one_to_many", call, {"layer": "rnn", "steps": 7}).sizes["N"] == 7
+
+
+# Ids, probabilities, labels of the padding.
+
+
+def score_inputs(**changed: Any) -> Arrays:
+    """Two sequences of three steps, four tags."""
+    return {
+        "emissions": np.ones((2, 3, 4)),
+        "transitions": np.ones((4, 4)),
+        "tags": np.array([[0, 1, 2], [3, 2, 0]]),
+        **changed,
+    }
+
+
+@pytest.mark.parametrize("wrong", [4, -1, 1 << 40])
+def test_an_id_out_of_range_is_refused_where_it_is_read(wrong: int) -> None:
+    tags = np.array([[0, 1, wrong], [3, 2, 0]])
+    with pytest.raises(CallError) as refusal:
+        check_call("crf_score", score_inputs(tags=tags))
+    assert str(refusal.value) == f"crf_score: tags: expected 0 .. 3 (K = 4), got {wrong}"
+    assert check_call("crf_score", score_inputs(tags=tags, lengths=np.array([2, 3]))).sizes["K"] == 4
+    with pytest.raises(CallError, match="tags: expected int64, got int32"):
+        check_call("crf_score", score_inputs(tags=np.ones((2, 3), np.int32)))
+
+
+@pytest.mark.parametrize("wrong", [-0.01, 1.01, np.nan, np.inf])
+def test_what_is_no_probability_is_refused_where_it_is_read(wrong: float) -> None:
+    target = np.array([[0.0, 1.0, wrong]])
+    call = {"logits": np.ones((1, 3)), "target": target}
+    with pytest.raises(CallError) as refusal:
+        check_call("binary_cross_entropy", call)
+    assert str(refusal.value) == f"binary_cross_entropy: target: expected a probability, 0 .. 1, got {wrong}"
+    check_call("binary_cross_entropy", {**call, "lengths": np.array([2])})
+
+
+def test_a_label_of_its_own_marks_the_padding() -> None:
+    labelled = {"padding": "label"}
+    valid = check_call("crf_score", score_inputs(tags=np.array([[0, 1, 4], [4, 2, 0]])), labelled).valid
+    assert valid is not None
+    assert valid.tolist() == [[True, True, False], [False, True, True]]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"tags": np.array([[0, 1, 5], [3, 2, 0]])}, "tags: expected 0 .. 4 (4 marks padding), got 5"),
+        ({"tags": np.array([[0, 1, -1], [3, 2, 0]])}, "tags: expected 0 .. 4 (4 marks padding), got -1"),
+        ({"lengths": np.array([1, 2])}, "lengths: the padding is marked in tags; leave lengths out"),
+        ({"mask": np.ones((2, 3), bool)}, "mask: the padding is marked in tags; leave mask out"),
+    ],
+)
+def test_beside_the_label_there_is_no_other_mark(changed: Arrays, message: str) -> None:
+    with pytest.raises(CallError) as refusal:
+        check_call("crf_score", score_inputs(**changed), {"padding": "label"})
+    assert str(refusal.value) == f"crf_score: {message}"
+
+
+def test_without_label_padding_the_label_is_out_of_range() -> None:
+    with pytest.raises(CallError, match=r"tags: expected 0 \.\. 3 \(K = 4\), got 4"):
+        check_call("crf_score", score_inputs(tags=np.array([[0, 1, 4], [3, 2, 0]])))

@@ -446,8 +446,8 @@ def test_a_stack_worked_by_hand(tmp_path: Path) -> None:
         ),
         (
             'shape = "B T H", about = "totals of the last layer"',
-            'shape = ""',
-            "[tower.outputs.y]: expected a shape like 'B T D', got ''",
+            'shape = "B T-"',
+            "[tower.outputs.y]: expected a shape like 'B T D', got 'B T-'",
         ),
         ('shape = "G H"', 'shape = "4x H"', "[sum_cell.inputs.W]: expected a shape like 'B T D', got '4x H'"),
         ('shape = "G H"', 'shape = "-4 H"', "[sum_cell.inputs.W]: expected a shape like 'B T D', got '-4 H'"),

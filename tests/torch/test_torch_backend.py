@@ -24,7 +24,8 @@ LAYERS = {
     "gru": ("gru", {"update": "keeps"}),
     "gru admits": ("gru", {"update": "admits"}),
 }
-LSTM_DEFAULTS = {"activations": ("logistic", "tanh", "tanh"), "clip": None, "coupled": False}
+LSTM_DEFAULTS = {"activations": ("logistic", "tanh", "tanh"), "clip": None, "coupled": False, "gradient": "full"}
+UNROLLING_DEFAULTS = {"direction": "forward", "truncate": None, "recurrent_dropout": None}
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
@@ -55,7 +56,7 @@ def make_call(kind: str, *, cell: bool = False, lengths: list[int] | None = None
     if lengths is not None:
         inputs["lengths"] = np.array(lengths)
     if not cell:
-        attributes = {"direction": "forward"} | attributes
+        attributes = UNROLLING_DEFAULTS | attributes
     return Call(family + "_cell" * cell, inputs, attributes | more)
 
 
@@ -262,6 +263,7 @@ def refusals() -> dict[str, tuple[Call, str]]:
     for name, call in {"lstm": lstm, "lstm_cell": make_call("lstm", cell=True)}.items():
         calls[f"{name} activations"] = changed(call, {"activations": ("logistic", "tanh", "relu")}), "activations"
         calls[f"{name} clip"] = changed(call, {"clip": 3.0}), "clip"
+        calls[f"{name} memory's gradient alone"] = changed(call, {"gradient": "cell_only"}), "gradient"
         calls[f"{name} coupled"] = changed(call, {"coupled": True}, W=call.inputs["W"][:3]), "coupled"
     for name, call in {"gru": gru, "gru_cell": make_call("gru", cell=True)}.items():
         calls[f"{name} reset before"] = changed(call, {"reset": "before"}, b_rn=None), "after the product"
@@ -275,6 +277,9 @@ def refusals() -> dict[str, tuple[Call, str]]:
     holes[1, 2] = False
     calls["holes"] = changed(gru, mask=holes), "holes"
     for name, call in {"rnn": rnn, "lstm": lstm, "gru": gru}.items():
+        calls[f"{name} truncate"] = changed(call, {"truncate": 2}), "truncate"
+        keep = np.ones((B, H), bool)
+        calls[f"{name} dropout"] = changed(call, {"recurrent_dropout": 0.5}, recurrent_keep=keep), "dropout"
         calls[f"{name} T = 0"] = changed(call, x=np.zeros((B, 0, D))), "T = 0"
         calls[f"{name} T = 0 with lengths"] = changed(call, x=np.zeros((B, 0, D)), lengths=np.zeros(B, int)), "T = 0"
     return calls
@@ -335,6 +340,9 @@ def bad_calls() -> dict[str, Call]:
         bad[f"{kind}: mask of too few rows"] = changed(call, mask=ones[:1])
         bad[f"{kind}: mask of rank 1"] = changed(call, mask=ones[0])
         bad[f"{kind}: lengths and mask"] = changed(call, lengths=np.full(B, T), mask=ones)
+    for kind in ("rnn", "lstm", "gru"):
+        bad[f"{kind}: recurrent_keep without dropout"] = changed(make_call(kind), recurrent_keep=np.ones((B, H), bool))
+    bad["lstm: unknown gradient"] = make_call("lstm", gradient="half")
     bad["rnn: unbatched"] = changed(make_call("rnn"), x=np.ones((T, D)), h0=np.ones(H))
     bad["rnn: unbatched without state"] = changed(make_call("rnn"), x=np.ones((T, D)), h0=None)
     bad["rnn: unknown direction"] = make_call("rnn", direction="sideways")
@@ -353,10 +361,7 @@ def test_bad_input_is_an_error_never_a_number(name: str) -> None:
     call = BAD_CALLS[name]
     swap = {np.dtype(np.float64): np.float32, np.dtype(np.float32): np.float64}
     # Torch has other kernels for float32 (oneDNN's), with other checks.
-    swapped = {
-        key: call.inputs[key].astype(swap.get(call.inputs[key].dtype, call.inputs[key].dtype))
-        for key in call.float_inputs
-    }
+    swapped = {name: array.astype(swap.get(array.dtype, array.dtype)) for name, array in call.inputs.items()}
     for each in (call, changed(call, **swapped)):
         with pytest.raises((ValueError, RuntimeError), match=r"(?i)expected|must|inconsistent|cannot be multiplied"):
             TorchBackend().run(each)

@@ -17,15 +17,17 @@ class OnestepBackend(Backend):
         """What the verdict is about."""
         return {"onestep": "1.0", "numpy": np.__version__}
 
-    def gru(self, x, W, R, b, b_rn=None, h0=None, *, lengths=None, mask=None, direction, reset, update):
+    def gru(self, x, W, R, b, b_rn=None, h0=None, *, lengths=None, mask=None, recurrent_keep=None, **attributes):
         """From the specification's layout to the kernel's and back."""
         # The kernel checks nothing itself: bad input must end in an error, never in a number.
         given = {"x": x, "W": W, "R": R, "b": b, "b_rn": b_rn, "h0": h0, "lengths": lengths, "mask": mask}
-        check_call("gru", given, {"direction": direction, "reset": reset, "update": update})
-        if direction != "forward":
+        check_call("gru", {**given, "recurrent_keep": recurrent_keep}, attributes)
+        if attributes["direction"] != "forward":
             raise Unsupported("onestep reads forward only")
-        if reset != "after" or update != "keeps":
+        if attributes["reset"] != "after" or attributes["update"] != "keeps":
             raise Unsupported("onestep's GRU resets after the product, and its update gate keeps the state")
+        if attributes["truncate"] is not None or attributes["recurrent_dropout"] is not None:
+            raise Unsupported("onestep neither truncates the gradient nor drops units of the state")
         if mask is not None:
             raise Unsupported("onestep takes lengths, not masks")
         batch, steps, _ = x.shape
