@@ -2,7 +2,7 @@
 
 An adapter subclasses `Backend` and has one method per operation that it offers, named as in the specification::
 
-    def gru(self, x, W, R, b, b_rn=None, h0=None, *, lengths=None, mask=None, direction, reset, update):
+    def gru(self, x, W, R, b, b_rn=None, h0=None, *, lengths=None, mask=None, recurrent_keep=None, **attributes):
         ...
         return y, h_n
 
@@ -47,7 +47,8 @@ class Call:
     def float_inputs(self) -> dict[str, Array]:
         """The inputs that have gradients: all but lengths, masks and ids."""
         kinds = self.spec.inputs_for(self.attributes)
-        return {name: array for name, array in self.inputs.items() if kinds[name].kind == "float"}
+        others = {name for name, item in kinds.items() if item.kind != "float"}
+        return {name: array for name, array in self.inputs.items() if name not in others and array.dtype != np.bool_}
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,8 @@ def path_score(scores: Scores, tags: Array) -> Array:
     of_start = np.where(steps.first, scores.start[tags], 0)
     of_end = np.where(steps.last, scores.end[tags], 0)
     of_moves = np.where(steps.present[1:], scores.transitions[tags[:-1], tags[1:]], 0)
-    return np.sum(of_steps + of_start + of_end, axis=0) + np.sum(of_moves, axis=0)
+    score: Array = np.sum(of_steps + of_start + of_end, axis=0) + np.sum(of_moves, axis=0)
+    return score
 
 
 def path_gradients(scores: Scores, tags: Array, dscore: Array) -> Gradients:
@@ -204,4 +205,5 @@ def path_gradients(scores: Scores, tags: Array, dscore: Array) -> Gradients:
 
 def passes(tags: Array, steps: Packed, units: int) -> Array:
     """Whether a path has this tag at this step, ``(n, B, K)``."""
-    return np.logical_and(tags[:, :, np.newaxis] == np.arange(units), steps.present[:, :, np.newaxis])
+    on_path: Array = np.logical_and(tags[:, :, np.newaxis] == np.arange(units), steps.present[:, :, np.newaxis])
+    return on_path

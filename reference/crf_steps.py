@@ -34,12 +34,14 @@ class Packed:
     @property
     def first(self) -> Mask:
         """Which packed steps begin a sequence, ``(n, B)``."""
-        return self.present & (np.arange(len(self.present)) == 0)[:, np.newaxis]
+        first: Mask = self.present & (np.arange(len(self.present)) == 0)[:, np.newaxis]
+        return first
 
     @property
     def last(self) -> Mask:
         """Which packed steps end a sequence, ``(n, B)``."""
-        return np.arange(len(self.present))[:, np.newaxis] == self.lengths - 1
+        last: Mask = np.arange(len(self.present))[:, np.newaxis] == self.lengths - 1
+        return last
 
     def pack(self, array: Array) -> Array:
         """From ``(B, T, …)`` to ``(n, B, …)``, in memory of its own."""

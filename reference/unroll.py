@@ -66,7 +66,7 @@ class Reading:
         taken = np.ones((steps, batch), np.bool_) if self.valid is None else self.valid
         in_order = taken[::-1] if self.reverse else taken
         place = np.cumsum(in_order, axis=0) - 1
-        cuts = (place > 0) & (place % self.truncate == 0)
+        cuts: Mask = (place > 0) & (place % self.truncate == 0)
         return cuts[::-1] if self.reverse else cuts
 
 
@@ -122,7 +122,7 @@ def unroll_back(
 
 
 def unroll_with_back(cell: Cell, x: Array, states: Arrays, reading: Reading) -> tuple[Array, Arrays, Back]:
-    """Run `cell` as `unroll` does, and return as well the way back: from dy and the dstates to what `unroll_back` gives.
+    """Run `cell` as `unroll` does; return as well the way back, from dy and the dstates to what `unroll_back` gives.
 
     Where there is no step at all, the gradients that it gives are those of the initial states alone.
     """

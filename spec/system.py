@@ -61,7 +61,9 @@ def system(op: Operation, attributes: Mapping[str, Any]) -> System:
         inner = {name: attributes.get(name, a.default) for name, a in chosen.attributes.items()} | dict(part.fixed)
         rules = system(chosen, inner)
         lift = Lift(part, resolved(chosen, inner), rules.gates, (*rules.forward, *rules.gradient))
-        forward, gradient = [*lift.equations(rules.forward), *forward], [*lift.equations(rules.gradient), *gradient]
+        forward = [*lift.equations(rules.forward), *forward]
+        if op.gradient or part.step:
+            gradient = [*lift.equations(rules.gradient), *gradient]
     return System(op.name, gates, tuple(forward), tuple(gradient), frozenset((*op.sizes, "n")))
 
 

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case, Scope, cases
 from rnnspec.conformance.cases.support import everything
-from rnnspec.conformance.checks.check import Check, Violation, compare_outputs, expected_of
+from rnnspec.conformance.checks.check import (
+    Check,
+    Violation,
+    compare_gradients,
+    compare_outputs,
+    expected_of,
+)
 from rnnspec.spec import Operation, operation
 
 
@@ -32,6 +38,8 @@ class Attributes(Check):
         """Run both calls; where the second is wrong, see whether it is the first one's answer."""
         case, name, value = example
         other = case.with_attributes(**{name: value})
+        if name in _OF_THE_GRADIENT and backend.has_gradients(case.operation):
+            return max(_gradients(backend, case), _gradients(backend, other))
         got_first, got = backend.run(case.call), backend.run(other.call)
         expected, expected_other = expected_of(case), expected_of(other)
         worst = compare_outputs(case, case.call, expected.outputs, got_first)
@@ -44,6 +52,16 @@ class Attributes(Check):
                 raise violation from None
             violation.message = f"{name}={value!r} is ignored: {violation.message}"
             raise violation from None
+
+
+_OF_THE_GRADIENT = ("truncate", "gradient")
+"""Attributes that leave the outputs as they are."""
+
+
+def _gradients(backend: Backend, case: Case) -> float:
+    got = backend.gradients(case.call, case.cotangents)
+    expected = expected_of(case, gradients=True).gradients
+    return compare_gradients(case, case.call, case.cotangents, expected, got)
 
 
 def _pairs(scope: Scope) -> st.SearchStrategy[tuple[Case, str, Any]] | None:

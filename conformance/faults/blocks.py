@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.backends.numpy.adapter import NumpyBackend
+from rnnspec.backends import Backend
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.reference.blocks import dense_vjp, dropout_vjp, embedding_vjp, log_softmax_vjp, softmax_vjp
 
@@ -24,16 +24,16 @@ def wrong(operation: str, computed: Callable[..., Result]) -> Fault:
     It is called as the operation is, and returns the outputs and their vector-Jacobian product.
     """
 
-    def outputs(self: NumpyBackend, **arguments: Any) -> tuple[Array, ...]:
+    def outputs(self: Backend, **arguments: Any) -> tuple[Array, ...]:
         return computed(**arguments)[0]
 
-    def with_gradient(self: NumpyBackend, **arguments: Any) -> Result:
+    def with_gradient(self: Backend, **arguments: Any) -> Result:
         return computed(**arguments)
 
-    methods = {operation: outputs, f"{operation}_vjp": with_gradient}
+    methods = {"name": "faulty", operation: outputs, f"{operation}_vjp": with_gradient}
     name = f"{operation}-{computed.__name__}".replace("_", "-")
     about = re.sub(r"\s+", " ", computed.__doc__ or "").strip()
-    return Fault(name, operation, about, type("Faulty", (NumpyBackend,), methods))
+    return Fault(name, operation, about, type("Faulty", (Backend,), methods))
 
 
 def valid_steps(shape: tuple[int, ...], arguments: Arguments) -> NDArray[np.bool_]:

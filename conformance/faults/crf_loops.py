@@ -293,4 +293,5 @@ class CrfLoops(NumpyBackend):
 
 
 def _one_hot(tags: Array, units: int) -> Array:
-    return (tags[:, np.newaxis] == np.arange(units)).astype(np.float64)
+    one_hot: Array = (tags[:, np.newaxis] == np.arange(units)).astype(np.float64)
+    return one_hot

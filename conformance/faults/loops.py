@@ -154,7 +154,7 @@ class Loops(Backend):
 
     def seen(self, states: Arrays, keep: Array | None, a: Attributes) -> Arrays:
         """The states that a step sees, before it and, of gradients, after it: `keep` drops units of the state."""
-        if keep is None:
+        if keep is None or a["recurrent_dropout"] is None:
             return states
         kept = states["h"].dtype.type(1 - a["recurrent_dropout"])
         return {**states, "h": np.where(keep, states["h"] / kept, kept.dtype.type(0))}

@@ -55,10 +55,11 @@ class Bounded:
         Where the result lies within a bound of the type's largest number, an infinity of its sign is right.
         """
         got = got.astype(np.float64)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):
             ratios = np.asarray(np.abs(got - self.value) / self.bound)
         overflow = np.isinf(got) & (np.sign(got) == np.sign(self.value)) & (np.abs(self.value) + self.bound >= largest)
-        ratios[(got == self.value) | overflow | (np.isposinf(self.bound) & np.isfinite(got))] = 0.0
+        exact = (got == self.value) & (np.isinf(got) | (self.bound == 0))
+        ratios[exact | overflow | (np.isposinf(self.bound) & np.isfinite(got))] = 0.0
         ratios[np.isnan(ratios)] = np.inf
         return ratios
 

