@@ -6,6 +6,7 @@ the greatest.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -33,7 +34,8 @@ class BestPath(Check):
         tags = np.where(example.valid, outputs[1], 0)
         if np.any((tags < 0) | (tags >= example.lengths_of["K"])):
             raise Violation("path: expected tags below K", str(example), example.call, quantity="path")
-        scored = reference.crf_score(tags=tags, **wide)[0]
+        score: Callable[..., tuple[Array, ...]] = reference.crf_score
+        scored = score(tags=tags, **wide)[0]
         best = expected["score"]
         with np.errstate(invalid="ignore"):
             short = np.asarray(np.where(scored == best.value, 0.0, best.value - scored) > best.bound)
