@@ -76,14 +76,14 @@ def complex_step(case: Case) -> dict[str, Any]:
     return gradients
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("name", operations())
 def test_values_are_those_of_the_literal_equations(assert_agree: Fixture, name: str, seed: int) -> None:
     call = case_of(name, seed).call
     assert_agree(run(call), evaluate(name, call.inputs, call.attributes), 1e-12, FLOOR)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_gradients_are_those_of_the_literal_equations(assert_agree: Fixture, name: str, seed: int) -> None:
     case = case_of(name, seed)
@@ -95,7 +95,7 @@ def test_gradients_are_those_of_the_literal_equations(assert_agree: Fixture, nam
     assert_agree(gradients, wanted, 1e-11, FLOOR)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_gradients_are_those_of_the_complex_step(assert_agree: Fixture, name: str, seed: int) -> None:
     case = case_of(name, seed)
