@@ -34,7 +34,11 @@ def test_report_is_written(tmp_path: Path) -> None:
     assert len(sections) == 5
     for section in sections:
         assert f"## {section['title']}\n" in text
-        assert section["rows"]
+        if section["left_out"]:
+            assert "pytorch-crf is not installed" in section["left_out"]
+            assert section["left_out"] in text
+        else:
+            assert section["rows"]
         assert all(row["value"] > 0 and row["name"] in text for row in section["rows"])
 
 

@@ -55,7 +55,7 @@ def test_which_checks_ask_what_of_whom() -> None:
     laws = {law: {name for name, op in operations().items() if law in op.laws} for law in ("padding", "batch", "split")}
     expected = {
         **laws,
-        "gradients": {name for name, op in operations().items() if op.gradient_equations},
+        "gradients": {name for name, op in operations().items() if op.differentiable},
         "attributes": {name for name, op in operations().items() if op.attributes},
         "identities": {"rnn", "lstm", "gru", "greedy_decode"},
         "marginals_are_gradients": {"crf_marginals"},

@@ -79,7 +79,7 @@ def test_list_as_json(tmp_path: Path) -> None:
         assert {"name", "family", "inputs", "outputs", "attributes", "equations", "gradient_equations"} <= set(op)
         assert all(isinstance(line, str) and line for line in op["equations"] + op["gradient_equations"])
         assert {"name", "shape", "kind", "optional"} <= set(op["inputs"][0])
-        assert {"name", "shape"} <= set(op["outputs"][0])
+        assert all({"name", "shape"} <= set(item) for item in op["outputs"])
     lstm = next(op for op in data["operations"] if op["name"] == "lstm")
     assert {item["name"]: item["shape"] for item in lstm["inputs"]}["W"] == ["G", "H", "D"]
     assert {item["name"] for item in lstm["attributes"]} == set(operations()["lstm"].attributes)
