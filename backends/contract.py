@@ -115,6 +115,9 @@ class Backend:
         """
         return None
 
+    def accept(self, call: Call) -> None:
+        """Raise an error for bad input, before anything is converted; by default the methods are left to do so."""
+
     # What the suite calls: NumPy in, NumPy out.
 
     @classmethod
@@ -130,6 +133,7 @@ class Backend:
 
     def run(self, call: Call) -> tuple[Array, ...]:
         """Outputs of the call, in the specification's order."""
+        self.accept(call)
         native = {name: self.to_native(array) for name, array in call.inputs.items()}
         return tuple(self.to_numpy(output) for output in self._method(call.operation)(**native, **call.attributes))
 
@@ -141,6 +145,7 @@ class Backend:
         """Put the call's arrays on the device and return what is to be timed; with cotangents, forward and backward."""
         if cotangents is not None:
             return Prepared(self._gradient(call, cotangents), self.synchronise)
+        self.accept(call)
         method = self._method(call.operation)
         native = {name: self.to_native(array) for name, array in call.inputs.items()}
         return Prepared(lambda: method(**native, **call.attributes), self.synchronise)
@@ -153,6 +158,7 @@ class Backend:
 
     def _gradient(self, call: Call, cotangents: tuple[Array, ...]) -> Callable[[], dict[str, Any]]:
         """Put everything on the device and return the function that computes the gradients there."""
+        self.accept(call)
         method = self._method(call.operation)
         native = {name: self.to_native(array) for name, array in call.inputs.items()}
         native_cotangents = tuple(self.to_native(cotangent) for cotangent in cotangents)

@@ -1,0 +1,168 @@
+"""The namespace of array functions of the composed operations, in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rnnspec.backends.composed.arrays import Many, Step
+
+_HALF: Final = (torch.float16, torch.bfloat16)
+
+
+class TorchArrays:
+    """Functions on tensors of one device; see `rnnspec.backends.composed.arrays.Arrays`."""
+
+    float32 = torch.float32
+    int64 = torch.int64
+    bool = torch.bool
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+
+    # Making
+
+    def zeros(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        return torch.zeros(tuple(shape), dtype=dtype, device=self.device)
+
+    def full(self, shape: Sequence[int], value: float, dtype: torch.dtype) -> Tensor:
+        return torch.full(tuple(shape), value, dtype=dtype, device=self.device)
+
+    def arange(self, stop: int) -> Tensor:
+        return torch.arange(stop, device=self.device)
+
+    def astype(self, array: Tensor, dtype: torch.dtype) -> Tensor:
+        return array.to(dtype)
+
+    def one_hot(self, ids: Tensor, size: int, dtype: torch.dtype) -> Tensor:
+        return (ids[..., None] == torch.arange(size, device=ids.device)).to(dtype)
+
+    # Shape
+
+    def shape(self, array: Tensor) -> tuple[int, ...]:
+        return tuple(array.shape)
+
+    def reshape(self, array: Tensor, shape: Sequence[int]) -> Tensor:
+        return array.reshape(tuple(shape))
+
+    def permute_dims(self, array: Tensor, axes: Sequence[int]) -> Tensor:
+        return array.permute(tuple(axes))
+
+    def broadcast_to(self, array: Tensor, shape: Sequence[int]) -> Tensor:
+        return array.expand(tuple(shape))
+
+    def concat(self, arrays: Sequence[Tensor], axis: int = 0) -> Tensor:
+        return torch.cat(tuple(arrays), axis)
+
+    def stack(self, arrays: Sequence[Tensor], axis: int = 0) -> Tensor:
+        return torch.stack(tuple(arrays), axis)
+
+    def unstack(self, array: Tensor, axis: int = 0) -> Sequence[Tensor]:
+        return array.unbind(axis)
+
+    def flip(self, array: Tensor, axis: int) -> Tensor:
+        return array.flip(axis)
+
+    # Elementwise
+
+    exp = staticmethod(torch.exp)
+    log = staticmethod(torch.log)
+    sqrt = staticmethod(torch.sqrt)
+    abs = staticmethod(torch.abs)
+    tanh = staticmethod(torch.tanh)
+    logistic = staticmethod(torch.sigmoid)
+    relu = staticmethod(torch.relu)
+    log_logistic = staticmethod(functional.logsigmoid)
+    isfinite = staticmethod(torch.isfinite)
+    logical_not = staticmethod(torch.logical_not)
+    logical_and = staticmethod(torch.logical_and)
+    logical_or = staticmethod(torch.logical_or)
+    where = staticmethod(torch.where)
+
+    def maximum(self, a: Tensor, b: Tensor | float) -> Tensor:
+        return torch.maximum(a, b) if isinstance(b, Tensor) else a.clamp(min=b)
+
+    def minimum(self, a: Tensor, b: Tensor | float) -> Tensor:
+        return torch.minimum(a, b) if isinstance(b, Tensor) else a.clamp(max=b)
+
+    # Along axes
+
+    def sum(self, array: Tensor, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
+        axes = tuple(range(array.dim())) if axis is None else axis
+        return torch.sum(array, axes, keepdim=keepdims) if axes != () else array
+
+    def max(self, array: Tensor, axis: int, keepdims: bool = False) -> Tensor:
+        return array.amax(axis, keepdim=keepdims)
+
+    def any(self, array: Tensor, axis: int, keepdims: bool = False) -> Tensor:
+        return array.any(axis, keepdim=keepdims)
+
+    def all(self, array: Tensor, axis: int, keepdims: bool = False) -> Tensor:
+        return array.all(axis, keepdim=keepdims)
+
+    def argmax(self, array: Tensor, axis: int) -> Tensor:
+        return array.argmax(axis)
+
+    def cumulative_sum(self, array: Tensor, axis: int) -> Tensor:
+        return array.cumsum(axis)
+
+    def sort(self, array: Tensor, axis: int = -1) -> Tensor:
+        return array.sort(axis).values
+
+    def top_k(self, array: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        # torch.topk leaves open which of equals comes first; a stable sort does not.
+        values, places = array.sort(-1, descending=True, stable=True)
+        return values[..., :k], places[..., :k]
+
+    def softmax(self, array: Tensor, axis: int = -1) -> Tensor:
+        return torch.softmax(array, axis)
+
+    def log_softmax(self, array: Tensor, axis: int = -1) -> Tensor:
+        return torch.log_softmax(array, axis)
+
+    def log_sum_exp(self, array: Tensor, axis: int, keepdims: bool = False) -> Tensor:
+        return torch.logsumexp(array, axis, keepdim=keepdims)
+
+    # Places
+
+    def take(self, array: Tensor, ids: Tensor, axis: int = 0) -> Tensor:
+        axis %= array.dim()
+        taken = array.index_select(axis, ids.reshape(-1))
+        return taken.reshape(*array.shape[:axis], *ids.shape, *array.shape[axis + 1 :])
+
+    def take_along_axis(self, array: Tensor, ids: Tensor, axis: int) -> Tensor:
+        return torch.take_along_dim(array, ids, axis)
+
+    # Linear algebra
+
+    matmul = staticmethod(torch.matmul)
+    einsum = staticmethod(torch.einsum)
+
+    def singular_values(self, array: Tensor) -> Tensor:
+        if array.dtype in _HALF:  # LAPACK has no 16-bit types
+            return torch.linalg.svdvals(array.float()).to(array.dtype)
+        return torch.linalg.svdvals(array)
+
+    # Differentiation and recurrence
+
+    def stop_gradient(self, array: Tensor) -> Tensor:
+        return array.detach()
+
+    def batch_jacobian(self, function: Callable[[Tensor], Tensor], argument: Tensor) -> Tensor:
+        def row(one: Tensor) -> Tensor:
+            return function(one[None])[0]
+
+        jacobian: Tensor = torch.func.vmap(torch.func.jacrev(row))(argument)
+        return jacobian
+
+    def scan(self, step: Step, carry: Many, entering: Many, length: int) -> tuple[Many, Many]:
+        columns = [array.unbind(0) for array in entering]
+        left: list[Many] = []
+        for t in range(length):
+            carry, leaving = step(carry, tuple(column[t] for column in columns))
+            left.append(leaving)
+        return carry, tuple(torch.stack(column) for column in zip(*left, strict=True))
