@@ -24,7 +24,7 @@ class Arrays(Protocol):
 
     float32: Any
     int64: Any
-    bool: Any
+    boolean: Any
 
     # Making
 

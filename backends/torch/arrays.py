@@ -19,7 +19,7 @@ class TorchArrays:
 
     float32 = torch.float32
     int64 = torch.int64
-    bool = torch.bool
+    boolean = torch.bool
 
     def __init__(self, device: str) -> None:
         self.device = device
@@ -92,7 +92,7 @@ class TorchArrays:
     # Along axes
 
     def sum(self, array: Tensor, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
-        axes = tuple(range(array.dim())) if axis is None else axis
+        axes = tuple(range(array.dim())) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         return torch.sum(array, axes, keepdim=keepdims) if axes != () else array
 
     def max(self, array: Tensor, axis: int, keepdims: bool = False) -> Tensor:
@@ -111,11 +111,11 @@ class TorchArrays:
         return array.cumsum(axis)
 
     def sort(self, array: Tensor, axis: int = -1) -> Tensor:
-        return array.sort(axis).values
+        return torch.sort(array, dim=axis).values
 
     def top_k(self, array: Tensor, k: int) -> tuple[Tensor, Tensor]:
         # torch.topk leaves open which of equals comes first; a stable sort does not.
-        values, places = array.sort(-1, descending=True, stable=True)
+        values, places = torch.sort(array, dim=-1, descending=True, stable=True)
         return values[..., :k], places[..., :k]
 
     def softmax(self, array: Tensor, axis: int = -1) -> Tensor:
@@ -144,8 +144,9 @@ class TorchArrays:
 
     def singular_values(self, array: Tensor) -> Tensor:
         if array.dtype in _HALF:  # LAPACK has no 16-bit types
-            return torch.linalg.svdvals(array.float()).to(array.dtype)
-        return torch.linalg.svdvals(array)
+            return self.singular_values(array.float()).to(array.dtype)
+        values: Tensor = torch.linalg.svdvals(array)
+        return values
 
     # Differentiation and recurrence
 
