@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -69,6 +70,9 @@ class Backend:
 
     name: ClassVar[str]
 
+    by_default: ClassVar[bool] = True
+    """Whether a run that names no backend includes this one, where it is installed."""
+
     def __init__(self, device: str = "cpu") -> None:
         """Open the implementation on `device`; raise ValueError naming the devices there are if it has not that one."""
         if device not in self.devices():
@@ -113,6 +117,11 @@ class Backend:
         where gradients are at fault, a list ``cotangents``; it sets ``outputs`` (list of NumPy arrays, float32 or
         wider) and, with cotangents, ``gradients`` (dict of them). None: the repro shows the recorded numbers alone.
         """
+        return None
+
+    @classmethod
+    def expected_failures(cls) -> Path | None:
+        """The TOML file of what is known to be wrong with the implementation; None: nothing is."""
         return None
 
     def accept(self, call: Call) -> None:

@@ -25,6 +25,7 @@ class Available:
     available: bool
     reason: str
     operations: tuple[str, ...]
+    by_default: bool = False
 
 
 def names() -> list[str]:
@@ -52,7 +53,7 @@ def available() -> list[Available]:
         except BackendError as error:
             found.append(Available(name, False, str(error), ()))
         else:
-            found.append(Available(name, True, "", backend.operations()))
+            found.append(Available(name, True, "", backend.operations(), backend.by_default))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 When = Mapping[str, Any]
@@ -139,9 +140,12 @@ class Part:
         return self.choices[attributes.get(self.operation, self.operation)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
-    """One operation of the specification."""
+    """One operation of the specification.
+
+    Equal to itself alone, and so a key: what follows from an operation and attributes is worked out once.
+    """
 
     name: str
     family: str
@@ -196,19 +200,11 @@ class Operation:
 
     def inputs_for(self, attributes: Mapping[str, Any]) -> dict[str, Input]:
         """Return the inputs that a call with these attributes has, optional ones included, each in its shape."""
-        return {
-            name: replace(item, shape=_shape(item, attributes), shapes=())
-            for name, item in self.inputs.items()
-            if holds(item.when, attributes)
-        }
+        return dict(_inputs_for(self, Settings(attributes)))
 
     def outputs_for(self, attributes: Mapping[str, Any]) -> dict[str, Output]:
         """Return the outputs that a call with these attributes has, each in its shape."""
-        return {
-            name: replace(item, shape=_shape(item, attributes), shapes=())
-            for name, item in self.outputs.items()
-            if holds(item.when, attributes)
-        }
+        return dict(_outputs_for(self, Settings(attributes)))
 
     def attributes_for(self, attributes: Mapping[str, Any]) -> dict[str, Attribute]:
         """Return the attributes that have a meaning under these."""
@@ -217,6 +213,52 @@ class Operation:
     def same_sizes_for(self, attributes: Mapping[str, Any]) -> dict[str, str]:
         """Return the sizes that others give, under these attributes, each as an expression in them."""
         return {a: b for when, pairs in self.same_size if holds(when, attributes) for a, b in pairs.items()}
+
+
+class Settings(Mapping[str, Any]):
+    """Attributes as a key: equal to others of the same names, values and types, as 1, 1.0 and True are not the same."""
+
+    def __init__(self, attributes: Mapping[str, Any]) -> None:
+        self._attributes = dict(attributes)
+        # A list, which stands for a tuple before it is checked, is none.
+        self._key = tuple(
+            (name, type(value), tuple(value) if isinstance(value, list) else value)
+            for name, value in self._attributes.items()
+        )
+        self._hash = hash(self._key)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._attributes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._attributes)
+
+    def __len__(self) -> int:
+        return len(self._attributes)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Settings) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+@lru_cache(maxsize=4096)
+def _inputs_for(op: Operation, settings: Settings) -> dict[str, Input]:
+    return {
+        name: replace(item, shape=_shape(item, settings), shapes=())
+        for name, item in op.inputs.items()
+        if holds(item.when, settings)
+    }
+
+
+@lru_cache(maxsize=4096)
+def _outputs_for(op: Operation, settings: Settings) -> dict[str, Output]:
+    return {
+        name: replace(item, shape=_shape(item, settings), shapes=())
+        for name, item in op.outputs.items()
+        if holds(item.when, settings)
+    }
 
 
 def _shape(item: Input | Output, attributes: Mapping[str, Any]) -> Shape:

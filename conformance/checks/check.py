@@ -137,19 +137,43 @@ def compare(
     kind: str = "float",
 ) -> float:
     """Hold one array against what is right: type, shape, and every element within its bound."""
-    form = format_of(case.dtype)
+    must_have_form(case, call, quantity, expected.value.shape, got, cotangents, kind)
+    return judge(case, call, quantity, expected, got, cotangents)
+
+
+def must_have_form(
+    case: Case,
+    call: Call,
+    quantity: str,
+    shape: tuple[int, ...],
+    got: Any,
+    cotangents: tuple[Array, ...] | None = None,
+    kind: str = "float",
+) -> None:
+    """Raise Violation unless `got` is an array of this shape and of the type that its kind is to have."""
     wrong = ""
     if not isinstance(got, np.ndarray):
         wrong = f"expected an array, got {type(got).__name__}"
-    elif got.shape != expected.value.shape:
-        wrong = f"expected shape {expected.value.shape}, got {got.shape}"
+    elif got.shape != shape:
+        wrong = f"expected shape {shape}, got {got.shape}"
     elif got.dtype != (due := np.dtype(np.int64) if kind == "ids" else type_of(case, call)):
         wrong = f"expected {due}{'' if kind == 'ids' else ' like the inputs'}, got {got.dtype}"
     if wrong:
         raise Violation(f"{quantity}: {wrong}", str(case), call, quantity=quantity, cotangents=cotangents)
+
+
+def judge(
+    case: Case,
+    call: Call,
+    quantity: str,
+    expected: Bounded,
+    got: Array,
+    cotangents: tuple[Array, ...] | None = None,
+) -> float:
+    """Hold every element of an array against its bound; return the worst error ratio, at most 1, or raise Violation."""
     if got.size == 0:
         return 0.0
-    ratios = expected.error_ratios(got, form.largest)
+    ratios = expected.error_ratios(got, format_of(case.dtype).largest)
     worst = np.unravel_index(int(ratios.argmax()), ratios.shape)
     ratio = float(ratios[worst])
     if ratio > 1:

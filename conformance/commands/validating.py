@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from rich.console import Console
 
-from rnnspec.backends import Backend, open_backend
+from rnnspec.backends import Backend, available, open_backend
 from rnnspec.conformance.report.progress import Collector
 from rnnspec.conformance.report.summary import summarise
 from rnnspec.conformance.report.tables import print_backend
@@ -43,10 +43,7 @@ def validate_backends(request: Request, json_file: Path | None) -> int:
     # wants threads sets the variable; whoever wants all cores runs several processes, -n.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if not request.backends:
-        came = f", before {' '.join(request.for_pytest)}" if request.for_pytest else ""
-        raise PlanError(
-            f"expected at least one backend{came}, like 'rnnspec validate torch'; 'rnnspec list' shows them"
-        )
+        request = replace(request, backends=_installed())
     if request.profile not in PROFILES:
         raise PlanError(f"unknown profile {request.profile!r}: expected {', '.join(PROFILES)}")
     opened = {name: open_backend(name, request.device) for name in dict.fromkeys(request.backends)}
@@ -63,6 +60,17 @@ def validate_backends(request: Request, json_file: Path | None) -> int:
             "\n".join([f"pytest could not run the suite (exit status {int(status)})", *collector.problems, output])
         )
     return _report(console, opened, collector, json_file, items)
+
+
+def _installed() -> tuple[str, ...]:
+    """Every framework that is here, for whoever names none."""
+    found = tuple(backend.name for backend in available() if backend.available and backend.by_default)
+    if not found:
+        raise PlanError(
+            "no framework is installed: expected one, like pip install 'rnnspec[torch]', or a backend's name; "
+            "'rnnspec list' shows them"
+        )
+    return found
 
 
 def _pytest(request: Request, collector: Collector) -> tuple[int, str]:

@@ -197,7 +197,6 @@ def test_soak_of_the_reference(tmp_path: Path) -> None:
 # Errors.
 
 ERRORS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "no backend": (("validate",), ("expected at least one backend", "rnnspec list")),
     "unknown backend": (("validate", "tensorflo"), ("unknown backend 'tensorflo'", "expected", "numpy", "torch")),
     "unknown operation": (("validate", "numpy", "--op", "lstn"), ("unknown operation 'lstn'", "expected", "lstm")),
     "unknown dtype": (("validate", "numpy", "--dtype", "fp32"), ("unknown dtype 'fp32'", "expected", "float32")),

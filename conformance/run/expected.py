@@ -1,0 +1,136 @@
+"""Expected failures: what a backend is known to get wrong, as data.
+
+A TOML file beside the adapter (`Backend.expected_failures`) or given by the user has an entry for each known fault::
+
+    [[failure]]
+    operation = "lstm"                      # or a list
+    check = ["values", "gradients"]         # or one
+    when = { direction = "reverse", dtype = ["float16", "bfloat16"], T = 1 }
+    versions = { tensorflow = ">=2.20,<2.22" }
+    reason = "What is wrong, in a sentence."
+    link = "https://…"
+
+``when`` names attributes, sizes, ``dtype``, ``regime`` (of the values) and ``steps`` (how the padding is given), each
+with one value or a list; it may be left out. An example that violates the check where an entry speaks of it is counted
+as an expected failure, and the search goes on: an entry hides nothing but what it describes. An entry that nothing was
+seen to violate no longer fails, and is reported.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks import CHECKS
+from rnnspec.spec import Operation, operation, operations
+
+_NAMES = ("operation", "check", "when", "versions", "reason", "link")
+_OF_CASES = ("dtype", "regime", "steps")
+
+
+class ExpectedFailuresError(ValueError):
+    """A file of expected failures that says something else; the message says where, and what was expected."""
+
+
+@dataclass(frozen=True)
+class ExpectedFailure:
+    """One known fault of a backend."""
+
+    operations: tuple[str, ...]
+    checks: tuple[str, ...]
+    reason: str
+    link: str
+    when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    versions: Mapping[str, SpecifierSet] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The entry in one line."""
+        where = "".join(f", {key} = {' or '.join(map(str, values))}" for key, values in self.when.items())
+        return f"{', '.join(self.operations)}: {', '.join(self.checks)}{where}"
+
+    def concerns(self, case: Case, check: str) -> bool:
+        """Whether the entry speaks of this case under this check."""
+        if case.operation not in self.operations or check not in self.checks:
+            return False
+        known = {
+            **case.attributes, **case.sizes, "dtype": case.dtype, "regime": case.regime, "steps": case.steps
+        }  # fmt: skip
+        return all(key in known and known[key] in values for key, values in self.when.items())
+
+    def holds_for(self, versions: Mapping[str, str]) -> bool:
+        """Whether the entry is about the library in these versions."""
+        return all(
+            name in versions and specifier.contains(versions[name].split("+")[0], prereleases=True)
+            for name, specifier in self.versions.items()
+        )
+
+
+def load_expected(path: Path, versions: Mapping[str, str]) -> tuple[ExpectedFailure, ...]:
+    """Read the entries of a file that are about these versions; raise ExpectedFailuresError for what is none."""
+    try:
+        data = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise ExpectedFailuresError(f"{path}: expected TOML: {error}") from error
+    if set(data) - {"failure"} or not isinstance(data.get("failure", []), list):
+        raise ExpectedFailuresError(f"{path}: expected [[failure]] entries only, got {', '.join(data)}")
+    entries = [_entry(f"{path}: failure {number}", entry) for number, entry in enumerate(data.get("failure", []), 1)]
+    return tuple(entry for entry in entries if entry.holds_for(versions))
+
+
+def not_seen(entries: Iterable[ExpectedFailure], seen: Iterable[str], ran: Iterable[tuple[str, str]]) -> list[str]:
+    """Titles of the entries that nothing was seen to violate, though some of what they speak of ran.
+
+    Parameters
+    ----------
+    entries
+        All that were expected.
+    seen
+        Titles of those that something violated.
+    ran
+        Operation and check of all that ran.
+    """
+    found, done = set(seen), set(ran)
+    return [
+        entry.title
+        for entry in entries
+        if entry.title not in found and any((op, check) in done for op in entry.operations for check in entry.checks)
+    ]
+
+
+def _entry(where: str, entry: Any) -> ExpectedFailure:
+    if not isinstance(entry, dict) or set(entry) - set(_NAMES):
+        raise ExpectedFailuresError(f"{where}: expected a table of {', '.join(_NAMES)}, got {entry!r}")
+    for name in ("operation", "check", "reason", "link"):
+        if not entry.get(name):
+            raise ExpectedFailuresError(f"{where}: {name} is missing")
+    names = _names(where, "operation", entry["operation"], tuple(operations()))
+    checks = _names(where, "check", entry["check"], tuple(check.id for check in CHECKS))
+    when = {key: tuple(value) if isinstance(value, list) else (value,) for key, value in entry.get("when", {}).items()}
+    for key in when:
+        for op in map(operation, names):
+            if key not in _known(op):
+                raise ExpectedFailuresError(f"{where}: when: expected {', '.join(_known(op))} for {op.name}, got {key}")
+    try:
+        versions = {name: SpecifierSet(text) for name, text in entry.get("versions", {}).items()}
+    except InvalidSpecifier as error:
+        raise ExpectedFailuresError(f"{where}: versions: expected something like '>=2.20,<2.22': {error}") from error
+    return ExpectedFailure(names, checks, entry["reason"], entry["link"], when, versions)
+
+
+def _known(op: Operation) -> tuple[str, ...]:
+    return (*op.attributes, *op.sizes, *_OF_CASES)
+
+
+def _names(where: str, key: str, given: str | Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else tuple(given)
+    for name in names:
+        if name not in known:
+            raise ExpectedFailuresError(f"{where}: {key}: expected one of {', '.join(known)}, got {name!r}")
+    return names

@@ -1,0 +1,70 @@
+"""Expected failures as data: what an entry says, which cases it speaks of, and what a wrong file is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.run.expected import ExpectedFailuresError, load_expected, not_seen
+
+GOOD = """
+[[failure]]
+operation = ["lstm", "gru"]
+check = "values"
+when = { direction = "reverse", dtype = ["float16", "bfloat16"], T = 1 }
+versions = { torch = ">=2.6,<3" }
+reason = "It reads the sequence in order."
+link = "https://example.org/1"
+"""
+
+
+def file(folder: Path, text: str) -> Path:
+    path = folder / "expected.toml"
+    path.write_text(text)
+    return path
+
+
+def test_an_entry_speaks_of_the_cases_it_describes(tmp_path: Path, make_case: Callable[..., Case]) -> None:
+    (entry,) = load_expected(file(tmp_path, GOOD), {"torch": "2.13.0+cpu"})
+    described = {"name": "lstm", "dtype": "float16", "sizes": {"T": 1}, "attributes": {"direction": "reverse"}}
+    assert entry.concerns(make_case(**described), "values")
+    assert not entry.concerns(make_case(**described), "gradients")
+    for changed in ({"name": "rnn"}, {"dtype": "float32"}, {"sizes": {"T": 2}}, {"attributes": {}}):
+        assert not entry.concerns(make_case(**{**described, **changed}), "values")
+
+
+def test_versions_choose_the_entries(tmp_path: Path) -> None:
+    path = file(tmp_path, GOOD)
+    assert load_expected(path, {"torch": "2.6.0"})
+    assert not load_expected(path, {"torch": "3.0"})
+    assert not load_expected(path, {"numpy": "2.4"})
+
+
+def test_an_entry_that_nothing_violates_is_named(tmp_path: Path) -> None:
+    entries = load_expected(file(tmp_path, GOOD), {"torch": "2.13"})
+    (title,) = not_seen(entries, [], [("lstm", "values")])
+    assert title == "lstm, gru: values, direction = reverse, dtype = float16 or bfloat16, T = 1"
+    assert not not_seen(entries, [title], [("lstm", "values")])
+    assert not not_seen(entries, [], [("lstm", "gradients")])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    {
+        "no TOML": (("reason =", "reason"), "expected TOML"),
+        "another table": (("[[failure]]", "[[fault]]"), "expected [[failure]] entries only, got fault"),
+        "another key": (("link", "url"), "failure 1: expected a table of operation, check"),
+        "no reason": (('reason = "It reads the sequence in order."', ""), "failure 1: reason is missing"),
+        "no operation": (('"lstm", "gru"', '"lsmt"'), "operation: expected one of "),
+        "no check": (('"values"', '"value"'), "check: expected one of values"),
+        "no condition": (("direction", "way"), "got way"),
+        "no version": ((">=2.6,<3", "new"), "versions: expected something like '>=2.20,<2.22'"),
+    }.values(),
+)
+def test_a_wrong_file_is_told_what_was_expected(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    with pytest.raises(ExpectedFailuresError) as error:
+        load_expected(file(tmp_path, GOOD.replace(*change)), {"torch": "2.13"})
+    assert message in str(error.value)
