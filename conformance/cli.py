@@ -119,6 +119,24 @@ def soak(
     context.exit(_run(soak_backend, backend, cases, operations, dtypes, seed, json_file))
 
 
+@main.command()
+@click.argument("source", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--to", required=True, type=click.Choice(["torch", "keras", "spec"]), help="The layout that TARGET is to have."
+)
+@json_option
+def convert(source: Path, target: Path, to: str, json_file: Path | None) -> None:
+    """Carry the weights of RNN, LSTM and GRU layers from one framework's layout to another's.
+
+    SOURCE is a torch state dict, Keras's weights by their paths, or arrays by the specification's names; both files are
+    .npz or .safetensors. What the other layout cannot represent is an error, and nothing is written.
+    """
+    from rnnspec.conformance.commands.converting import convert_weights
+
+    _run(convert_weights, source, target, to, json_file)
+
+
 def _split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Backends come first; from the first option that is not ours on, everything is pytest's."""
     for index, argument in enumerate(arguments):
@@ -130,10 +148,14 @@ def _split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple
 def _run(command: Any, *arguments: Any) -> Any:
     """Run a command; turn the errors that tell a user what to mend into one line and exit status 2."""
     from rnnspec.backends import BackendError
+    from rnnspec.backends.layouts.gates import LayoutError
+    from rnnspec.conformance.run.files import FileError
     from rnnspec.conformance.run.plan import PlanError
     from rnnspec.spec import CallError, SpecError, UnknownOperationError
 
+    told = (BackendError, CallError, FileError, LayoutError, PlanError, SpecError, UnknownOperationError, OSError)
+
     try:
         return command(*arguments)
-    except (BackendError, CallError, PlanError, SpecError, UnknownOperationError, OSError) as error:
+    except told as error:
         raise CannotRunError(str(error)) from error

@@ -28,14 +28,11 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS
+from rnnspec.conformance.run.files import FileError
 from rnnspec.spec import Operation, operation, operations
 
 _NAMES = ("operation", "check", "when", "versions", "reason", "link")
 _OF_CASES = ("dtype", "regime", "steps")
-
-
-class ExpectedFailuresError(ValueError):
-    """A file of expected failures that says something else; the message says where, and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +70,13 @@ class ExpectedFailure:
 
 
 def load_expected(path: Path, versions: Mapping[str, str]) -> tuple[ExpectedFailure, ...]:
-    """Read the entries of a file that are about these versions; raise ExpectedFailuresError for what is none."""
+    """Read the entries of a file that are about these versions; raise FileError for what is none."""
     try:
         data = tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
-        raise ExpectedFailuresError(f"{path}: expected TOML: {error}") from error
+        raise FileError(f"{path}: expected TOML: {error}") from error
     if set(data) - {"failure"} or not isinstance(data.get("failure", []), list):
-        raise ExpectedFailuresError(f"{path}: expected [[failure]] entries only, got {', '.join(data)}")
+        raise FileError(f"{path}: expected [[failure]] entries only, got {', '.join(data)}")
     entries = [_entry(f"{path}: failure {number}", entry) for number, entry in enumerate(data.get("failure", []), 1)]
     return tuple(entry for entry in entries if entry.holds_for(versions))
 
@@ -106,21 +103,21 @@ def not_seen(entries: Iterable[ExpectedFailure], seen: Iterable[str], ran: Itera
 
 def _entry(where: str, entry: Any) -> ExpectedFailure:
     if not isinstance(entry, dict) or set(entry) - set(_NAMES):
-        raise ExpectedFailuresError(f"{where}: expected a table of {', '.join(_NAMES)}, got {entry!r}")
+        raise FileError(f"{where}: expected a table of {', '.join(_NAMES)}, got {entry!r}")
     for name in ("operation", "check", "reason", "link"):
         if not entry.get(name):
-            raise ExpectedFailuresError(f"{where}: {name} is missing")
+            raise FileError(f"{where}: {name} is missing")
     names = _names(where, "operation", entry["operation"], tuple(operations()))
     checks = _names(where, "check", entry["check"], tuple(check.id for check in CHECKS))
     when = {key: tuple(value) if isinstance(value, list) else (value,) for key, value in entry.get("when", {}).items()}
     for key in when:
         for op in map(operation, names):
             if key not in _known(op):
-                raise ExpectedFailuresError(f"{where}: when: expected {', '.join(_known(op))} for {op.name}, got {key}")
+                raise FileError(f"{where}: when: expected {', '.join(_known(op))} for {op.name}, got {key}")
     try:
         versions = {name: SpecifierSet(text) for name, text in entry.get("versions", {}).items()}
     except InvalidSpecifier as error:
-        raise ExpectedFailuresError(f"{where}: versions: expected something like '>=2.20,<2.22': {error}") from error
+        raise FileError(f"{where}: versions: expected something like '>=2.20,<2.22': {error}") from error
     return ExpectedFailure(names, checks, entry["reason"], entry["link"], when, versions)
 
 
@@ -132,5 +129,5 @@ def _names(where: str, key: str, given: str | Sequence[str], known: tuple[str, .
     names = (given,) if isinstance(given, str) else tuple(given)
     for name in names:
         if name not in known:
-            raise ExpectedFailuresError(f"{where}: {key}: expected one of {', '.join(known)}, got {name!r}")
+            raise FileError(f"{where}: {key}: expected one of {', '.join(known)}, got {name!r}")
     return names

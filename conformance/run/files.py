@@ -13,6 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+class FileError(ValueError):
+    """A file that cannot be read, or cannot hold what is to be written; the message says why and what to do."""
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file through a temporary one beside it, so that no one ever finds half of it."""
     with _replacing(path) as file:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.run.expected import ExpectedFailuresError, load_expected, not_seen
+from rnnspec.conformance.run.expected import load_expected, not_seen
+from rnnspec.conformance.run.files import FileError
 
 GOOD = """
 [[failure]]
@@ -65,6 +66,6 @@ def test_an_entry_that_nothing_violates_is_named(tmp_path: Path) -> None:
     }.values(),
 )
 def test_a_wrong_file_is_told_what_was_expected(tmp_path: Path, change: tuple[str, str], message: str) -> None:
-    with pytest.raises(ExpectedFailuresError) as error:
+    with pytest.raises(FileError) as error:
         load_expected(file(tmp_path, GOOD.replace(*change)), {"torch": "2.13"})
     assert message in str(error.value)

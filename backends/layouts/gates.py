@@ -1,0 +1,63 @@
+"""What the layouts share: the gates of each family, and errors for arrays of another shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from rnnspec.backends.layouts.arrays import Array, Shaping
+
+Family = Literal["rnn", "lstm", "gru"]
+Update = Literal["keeps", "admits"]
+
+GATES: Final[Mapping[Family, int]] = {"rnn": 1, "lstm": 4, "gru": 3}
+"""Gates in the specification's order: i, f, g, o for the LSTM; r, z, n for the GRU."""
+
+
+class LayoutError(ValueError):
+    """Arrays that are no parameters of the family; the message says what was expected."""
+
+
+def expect_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """LayoutError unless the value is one of these."""
+    if value not in choices:
+        raise LayoutError(f"{name}: expected {' or '.join(choices)}, got {value!r}")
+
+
+def expect_shape(xp: Shaping, name: str, array: Array, axes: str, shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    """Return the shape of an array; LayoutError unless it is this one, where None stands for any length."""
+    got = xp.shape(array)
+    if len(got) != len(shape) or any(due is not None and due != came for due, came in zip(shape, got, strict=True)):
+        due = ", ".join(
+            axis if size is None else f"{axis} = {size}" for axis, size in zip(axes.split(), shape, strict=False)
+        )
+        raise LayoutError(f"{name}: expected shape ({due}), got {got}")
+    return got
+
+
+def expect_parameters(
+    xp: Shaping, family: Family, W: Array, R: Array, b: Array, b_rn: Array | None, P: Array | None
+) -> tuple[int, int, int, int]:
+    """Return G, H, D and S of the specification's arrays; LayoutError if they do not fit together."""
+    expect_choice("family", family, tuple(GATES))
+    gates, hidden, features = expect_shape(xp, "W", W, "G H D", (GATES[family], None, None))
+    state = hidden if P is None else expect_shape(xp, "P", P, "S H", (None, hidden))[0]
+    expect_shape(xp, "R", R, "G H S", (gates, hidden, state))
+    expect_shape(xp, "b", b, "G H", (gates, hidden))
+    if b_rn is not None:
+        if family != "gru":
+            raise LayoutError(f"b_rn: expected with the gru only, got it with the {family}; leave it out")
+        expect_shape(xp, "b_rn", b_rn, "H", (hidden,))
+    return gates, hidden, features, state
+
+
+def with_update(xp: Shaping, update: Update, *arrays: Array) -> tuple[Array, ...]:
+    """The GRU's arrays (gates r, z, n on axis 0) for the other meaning of z.
+
+    The frameworks' gate keeps the state before; where a gate of 1 admits the candidate, the weights of z change sign,
+    since logistic(-a) = 1 - logistic(a). The same step leads back.
+    """
+    expect_choice("update", update, ("keeps", "admits"))
+    if update == "keeps":
+        return arrays
+    return tuple(xp.concat([array[:1], -array[1:2], array[2:]], 0) for array in arrays)

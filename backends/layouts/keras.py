@@ -1,0 +1,121 @@
+"""Keras's layout: the gates along the columns; the GRU's in the order z, r, h.
+
+``kernel: (D, G*H)``, ``recurrent_kernel: (H, G*H)`` and ``bias: (G*H,)``, for the GRU with ``reset_after`` (Keras's
+default) ``(2, 3*H)``: the biases of the input and of the state.
+Source: the weights of keras.layers.SimpleRNN, LSTM and GRU, as ``layer.weights`` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rnnspec.backends.layouts.arrays import Array, Shaping
+from rnnspec.backends.layouts.gates import (
+    GATES,
+    Family,
+    LayoutError,
+    Update,
+    expect_choice,
+    expect_parameters,
+    expect_shape,
+    with_update,
+)
+
+
+def from_spec(
+    xp: Shaping,
+    family: Family,
+    W: Array,
+    R: Array,
+    b: Array,
+    b_rn: Array | None = None,
+    *,
+    update: Update = "keeps",
+) -> dict[str, Array]:
+    """Return Keras's weights for the specification's arrays.
+
+    Parameters
+    ----------
+    xp
+        The namespace of the arrays.
+    family
+        ``"rnn"``, ``"lstm"`` or ``"gru"``.
+    W, R, b, b_rn
+        The specification's arrays: ``(G, H, D)``, ``(G, H, H)``, ``(G, H)``; `b_rn`, ``(H,)``, for the GRU with
+        reset = after (``reset_after=True``), without it for reset = before (``reset_after=False``).
+    update
+        The GRU's attribute.
+
+    Returns
+    -------
+    dict
+        ``kernel``, ``recurrent_kernel``, ``bias``, in the order of ``layer.weights``.
+
+    Raises
+    ------
+    LayoutError
+        If the arrays do not fit together.
+    """
+    gates, hidden, features, _ = expect_parameters(xp, family, W, R, b, b_rn, None)
+    if family == "gru":
+        W, R, b = (_exchange(xp, array) for array in with_update(xp, update, W, R, b))
+    bias = xp.reshape(b, (gates * hidden,))
+    if b_rn is not None:
+        bias = xp.stack([bias, xp.concat([xp.zeros((2 * hidden,), b.dtype), b_rn], 0)], 0)
+    return {
+        "kernel": xp.reshape(xp.permute_dims(W, (2, 0, 1)), (features, gates * hidden)),
+        "recurrent_kernel": xp.reshape(xp.permute_dims(R, (2, 0, 1)), (hidden, gates * hidden)),
+        "bias": bias,
+    }
+
+
+def to_spec(xp: Shaping, family: Family, weights: Mapping[str, Array], *, update: Update = "keeps") -> dict[str, Array]:
+    """Return the specification's arrays for Keras's weights: the inverse of `from_spec`.
+
+    Parameters
+    ----------
+    xp, family, update
+        As in `from_spec`.
+    weights
+        ``kernel``, ``recurrent_kernel`` and ``bias``; zero where there is none (``use_bias=False``), which for the GRU
+        is read as reset = before.
+
+    Returns
+    -------
+    dict
+        ``W``, ``R``, ``b`` and, for a bias of two rows (``reset_after``), ``b_rn``.
+
+    Raises
+    ------
+    LayoutError
+        If a weight is missing or has another shape.
+    """
+    expect_choice("family", family, tuple(GATES))
+    gates = GATES[family]
+    missing = [name for name in ("kernel", "recurrent_kernel") if name not in weights]
+    if missing:
+        raise LayoutError(f"{', '.join(missing)}: missing among {', '.join(weights) or 'no weights'}")
+    hidden = expect_shape(xp, "recurrent_kernel", weights["recurrent_kernel"], "H G*H", (None, None))[0]
+    features = expect_shape(xp, "kernel", weights["kernel"], "D G*H", (None, gates * hidden))[0]
+    expect_shape(xp, "recurrent_kernel", weights["recurrent_kernel"], "H G*H", (hidden, gates * hidden))
+    W = xp.permute_dims(xp.reshape(weights["kernel"], (features, gates, hidden)), (1, 2, 0))
+    R = xp.permute_dims(xp.reshape(weights["recurrent_kernel"], (hidden, gates, hidden)), (1, 2, 0))
+    bias, b_rn = weights.get("bias"), None
+    if bias is None:
+        bias = xp.zeros((gates * hidden,), W.dtype)
+    elif family == "gru" and len(xp.shape(bias)) == 2:
+        expect_shape(xp, "bias", bias, "2 G*H", (2, gates * hidden))
+        # Of r and z the two biases add up; the candidate's stay apart, since r stands between them.
+        b_rn = bias[1, 2 * hidden :]
+        bias = xp.concat([bias[0, : 2 * hidden] + bias[1, : 2 * hidden], bias[0, 2 * hidden :]], 0)
+    expect_shape(xp, "bias", bias, "G*H", (gates * hidden,))
+    b = xp.reshape(bias, (gates, hidden))
+    if family == "gru":
+        W, R, b = with_update(xp, update, *(_exchange(xp, array) for array in (W, R, b)))
+    arrays = {"W": W, "R": R, "b": b}
+    return arrays if b_rn is None else {**arrays, "b_rn": b_rn}
+
+
+def _exchange(xp: Shaping, array: Array) -> Array:
+    """The gates r, z, n as z, r, n, and back."""
+    return xp.concat([array[1:2], array[:1], array[2:]], 0)

@@ -1,0 +1,134 @@
+"""PyTorch's layout: the gates along the rows, two biases that are added up, and names that end in the layer.
+
+``weight_ih: (G*H, D)``, ``weight_hh: (G*H, S)``, ``bias_ih: (G*H,)``, ``bias_hh: (G*H,)`` and, with a projection,
+``weight_hr: (S, H)``. The gates have the specification's order.
+Source: the variables documented for torch.nn.RNN, LSTM and GRU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rnnspec.backends.layouts.arrays import Array, Shaping
+from rnnspec.backends.layouts.gates import (
+    GATES,
+    Family,
+    LayoutError,
+    Update,
+    expect_choice,
+    expect_parameters,
+    expect_shape,
+    with_update,
+)
+
+
+def from_spec(
+    xp: Shaping,
+    family: Family,
+    W: Array,
+    R: Array,
+    b: Array,
+    b_rn: Array | None = None,
+    P: Array | None = None,
+    *,
+    update: Update = "keeps",
+    suffix: str = "",
+) -> dict[str, Array]:
+    """Return torch's parameters for the specification's arrays.
+
+    Parameters
+    ----------
+    xp
+        The namespace of the arrays.
+    family
+        ``"rnn"``, ``"lstm"`` or ``"gru"``.
+    W, R, b, b_rn, P
+        The specification's arrays: ``(G, H, D)``, ``(G, H, S)``, ``(G, H)``; for the GRU (reset after the product)
+        `b_rn`, ``(H,)``; for an LSTM with projection `P`, ``(S, H)``.
+    update
+        The GRU's attribute.
+    suffix
+        Appended to the names: ``""`` fits a cell's ``state_dict()``, ``"_l0"`` that of a layer.
+
+    Returns
+    -------
+    dict
+        The specification's bias is ``bias_ih``; ``bias_hh`` is zero but for the GRU's `b_rn`.
+
+    Raises
+    ------
+    LayoutError
+        If the arrays do not fit together, or torch has no such layer: its GRU has `b_rn` always.
+    """
+    gates, hidden, features, state = expect_parameters(xp, family, W, R, b, b_rn, P)
+    if P is not None and family != "lstm":
+        raise LayoutError(f"P: expected with the lstm only, got it with the {family}; leave it out")
+    if family == "gru":
+        if b_rn is None:
+            raise LayoutError("b_rn is missing: torch's GRU applies the reset gate after the product, reset = after")
+        W, R, b = with_update(xp, update, W, R, b)
+        bias_hh = xp.concat([xp.zeros((2 * hidden,), b.dtype), b_rn], 0)
+    else:
+        bias_hh = xp.zeros((gates * hidden,), b.dtype)
+    parameters = {
+        "weight_ih": xp.reshape(W, (gates * hidden, features)),
+        "weight_hh": xp.reshape(R, (gates * hidden, state)),
+        "bias_ih": xp.reshape(b, (gates * hidden,)),
+        "bias_hh": bias_hh,
+    }
+    if P is not None:
+        parameters["weight_hr"] = P
+    return {name + suffix: parameter for name, parameter in parameters.items()}
+
+
+def to_spec(
+    xp: Shaping, family: Family, parameters: Mapping[str, Array], *, update: Update = "keeps", suffix: str = ""
+) -> dict[str, Array]:
+    """Return the specification's arrays for torch's parameters: the inverse of `from_spec`.
+
+    Both of torch's biases enter: they are added up, but for the GRU's candidate, whose recurrent bias is `b_rn`.
+    Without biases (``bias=False``) they are zero.
+
+    Parameters
+    ----------
+    xp, family, update
+        As in `from_spec`.
+    parameters
+        A module's ``state_dict()``; of a layer's, those whose names end in `suffix`.
+    suffix
+        As in `from_spec`; ``"_l0_reverse"`` reads the other direction of a bidirectional layer.
+
+    Raises
+    ------
+    LayoutError
+        If a parameter is missing or has another shape.
+    """
+    expect_choice("family", family, tuple(GATES))
+    gates = GATES[family]
+    missing = [name + suffix for name in ("weight_ih", "weight_hh") if name + suffix not in parameters]
+    if missing:
+        raise LayoutError(f"{', '.join(missing)}: missing among {', '.join(parameters) or 'no parameters'}")
+    weight_ih, weight_hh = parameters["weight_ih" + suffix], parameters["weight_hh" + suffix]
+    rows, features = expect_shape(xp, "weight_ih" + suffix, weight_ih, "G*H D", (None, None))
+    if rows % gates:
+        raise LayoutError(f"weight_ih{suffix}: expected {gates} gates of the {family}, got {rows} rows")
+    hidden = rows // gates
+    projection = parameters.get("weight_hr" + suffix)
+    state = hidden
+    if projection is not None:
+        state = expect_shape(xp, "weight_hr" + suffix, projection, "S H", (None, hidden))[0]
+    expect_shape(xp, "weight_hh" + suffix, weight_hh, "G*H S", (rows, state))
+    biases = []
+    for name in ("bias_ih", "bias_hh"):
+        bias = parameters.get(name + suffix)
+        bias = xp.zeros((rows,), weight_ih.dtype) if bias is None else bias
+        expect_shape(xp, name + suffix, bias, "G*H", (rows,))
+        biases.append(xp.reshape(bias, (gates, hidden)))
+    W, R = xp.reshape(weight_ih, (gates, hidden, features)), xp.reshape(weight_hh, (gates, hidden, state))
+    b_input, b_recurrent = biases
+    if family == "gru":
+        b = xp.concat([b_input[:2] + b_recurrent[:2], b_input[2:]], 0)
+        W, R, b = with_update(xp, update, W, R, b)
+        return {"W": W, "R": R, "b": b, "b_rn": b_recurrent[2]}
+    arrays = {"W": W, "R": R, "b": b_input + b_recurrent}
+    return arrays if projection is None else {**arrays, "P": projection}
