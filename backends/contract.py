@@ -110,6 +110,10 @@ class Backend:
     def synchronise(self) -> None:
         """Wait until the device has done all it was given."""
 
+    def peak_device_memory(self) -> int | None:
+        """Bytes that its arrays took on the device at most, since the process began; None: the CPU's, or not known."""
+        return None
+
     def script(self, call: Call) -> str | None:
         """Python source that makes this call on the library itself, for a repro that needs no rnnspec.
 
@@ -165,10 +169,14 @@ class Backend:
             raise Unsupported(f"backend {self.name} has no {operation}")
         return method
 
+    def _differentiable(self, operation: str) -> Callable[..., tuple[Any, ...]]:
+        """Return the method to differentiate, where it is not the one to run."""
+        return self._method(operation)
+
     def _gradient(self, call: Call, cotangents: tuple[Array, ...]) -> Callable[[], dict[str, Any]]:
         """Put everything on the device and return the function that computes the gradients there."""
         self.accept(call)
-        method = self._method(call.operation)
+        method = self._differentiable(call.operation)
         native = {name: self.to_native(array) for name, array in call.inputs.items()}
         native_cotangents = tuple(self.to_native(cotangent) for cotangent in cotangents)
         with_vjp = getattr(self, call.operation + "_vjp", None)

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from rnnspec.conformance.bench.options import WithDefault, size_options, sizes_from
+
 
 class CannotRunError(click.ClickException):
     """What was asked cannot be done: one line of error, exit status 2."""
@@ -137,6 +139,68 @@ def convert(source: Path, target: Path, to: str, json_file: Path | None) -> None
     _run(convert_weights, source, target, to, json_file)
 
 
+@main.group(cls=WithDefault)
+def bench() -> None:
+    """Time backends against each other: who is faster, by how much, how sure that is, and how far from the machine.
+
+    A BACKEND is an installed one's name or package.module:Class; with @DEVICE after it, it runs on that device. The
+    ratios are to the first. Each is held against the specification on the very workload before it is timed.
+    """
+
+
+@bench.command("run", hidden=True)
+@click.argument("backends", nargs=-1, metavar="BACKEND...")
+@click.option("--workload", "-w", "workloads", multiple=True, help="A named workload, or like lstm-large (repeatable).")
+@click.option(
+    "--workloads", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of your own."
+)
+@click.option("--op", "operations", multiple=True, help="This operation, at --scale (repeatable).")
+@click.option("--scale", default="medium", show_default=True, help="small, medium or large.")
+@size_options
+@click.option("--scan", metavar="SIZE[=N,N,...]", help="Time against this size, with the fitted exponent.")
+@click.option("--mode", "modes", multiple=True, help="forward, gradient or decode (repeatable).")
+@click.option("--dtype", "dtypes", multiple=True, help="Type, float32 by default (repeatable).")
+@click.option("--device", default="cpu", show_default=True, help="Device of backends that name none.")
+@click.option("--threads", type=click.IntRange(1), help="Threads of each; all cores by default.")
+@click.option("--seconds", default=6.0, show_default=True, type=click.FloatRange(0, min_open=True), help="For each row.")
+@click.option("--rounds", default=100, show_default=True, type=click.IntRange(2), help="At most so many rounds.")
+@click.option("--alone", is_flag=True, help="Time a single backend, with none to compare it with.")
+@click.option("--memory/--no-memory", default=True, show_default=True, help="Measure peak memory, in new processes.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots there.")
+@json_option
+@click.pass_context
+def bench_run(context: click.Context, threads: int | None, json_file: Path | None, **options: Any) -> None:
+    """Time backends against each other."""
+    from rnnspec.conformance.bench.errors import BenchError
+    from rnnspec.conformance.bench.threads import pinned
+
+    def run() -> int:
+        from rnnspec.conformance.commands.benching import Request, bench_backends
+
+        return bench_backends(Request(sizes=sizes_from(options), **options), json_file)
+
+    try:
+        with pinned(threads):  # before NumPy and the frameworks are imported
+            context.exit(_run(run))
+    except BenchError as error:
+        raise CannotRunError(str(error)) from error
+
+
+@bench.command("compare")
+@click.argument("old", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("new", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--threshold", default=0.1, show_default=True, type=click.FloatRange(0), help="Slower by more is a regression."
+)
+@json_option
+@click.pass_context
+def bench_compare(context: click.Context, old: Path, new: Path, threshold: float, json_file: Path | None) -> None:
+    """Hold the times in NEW against those in OLD, files that --json wrote; exit status 1 if something became slower."""
+    from rnnspec.conformance.commands.comparing import compare_files
+
+    context.exit(_run(compare_files, old, new, threshold, json_file))
+
+
 def _split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Backends come first; from the first option that is not ours on, everything is pytest's."""
     for index, argument in enumerate(arguments):
@@ -149,11 +213,14 @@ def _run(command: Any, *arguments: Any) -> Any:
     """Run a command; turn the errors that tell a user what to mend into one line and exit status 2."""
     from rnnspec.backends import BackendError
     from rnnspec.backends.layouts.gates import LayoutError
+    from rnnspec.conformance.bench.errors import BenchError
     from rnnspec.conformance.run.files import FileError
     from rnnspec.conformance.run.plan import PlanError
     from rnnspec.spec import CallError, SpecError, UnknownOperationError
 
-    told = (BackendError, CallError, FileError, LayoutError, PlanError, SpecError, UnknownOperationError, OSError)
+    told = (
+        BackendError, BenchError, CallError, FileError, LayoutError, PlanError, SpecError, UnknownOperationError, OSError,
+    )  # fmt: skip
 
     try:
         return command(*arguments)

@@ -145,15 +145,16 @@ class Direction:
         scale = np.max(np.abs(x), axis=-1, keepdims=True)
         scaled = x / _never_zero(scale)
         length = np.sqrt((scaled * scaled).sum(axis=-1, keepdims=True))
-        return cls(scaled / np.maximum(length, _ALL_BUT_ZERO), length, scale)
+        unit = np.where(scale == 0, 0, scaled / np.maximum(length, _ALL_BUT_ZERO))
+        return cls(unit, length, scale)
 
     def back(self, dunit: Array) -> Array:
         """From the gradient of the direction to that of the vector: what stands across it, and 0 at a zero vector."""
-        # The sign is 0 exactly where the vector is, and no comparison, which rounding might seem to decide.
-        across = (dunit - self.unit * (dunit * self.unit).sum(axis=-1, keepdims=True)) * np.sign(self.scale)
+        across = dunit - self.unit * (dunit * self.unit).sum(axis=-1, keepdims=True)
         with np.errstate(over="ignore"):
-            dx: Array = across / np.maximum(self.length, _ALL_BUT_ZERO) / _never_zero(self.scale)
-        return dx
+            dx = across / np.maximum(self.length, _ALL_BUT_ZERO) / _never_zero(self.scale)
+        # A test for equality is one that rounding cannot seem to decide either way.
+        return np.where(self.scale == 0, 0, dx)
 
 
 # A vector that is not zero has a scaled length of 1 at least, or, if it is subnormal, of the roundoff unit at least.

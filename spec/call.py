@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,13 @@ from rnnspec.spec.composition import resolved
 from rnnspec.spec.errors import CallError, SpecError
 from rnnspec.spec.language import parse_size
 from rnnspec.spec.loading import operation
-from rnnspec.spec.operation import Attribute, Input, Operation, holds
+from rnnspec.spec.operation import Attribute, Input, Operation, Settings, attributes_of, holds
 
 FLOAT_TYPES = ("float16", "bfloat16", "float32", "float64")
 """The number types of the specification. complex64 and complex128 pass too: a complex step is how derivatives are
 checked."""
+
+_parsed_size = cache(parse_size)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,18 @@ def check_call(name: str, inputs: Mapping[str, Any], attributes: Mapping[str, An
 
 def check_attributes(op: Operation, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return every attribute of `op`, defaults filled in; raise CallError for unknown ones and wrong values."""
+    try:
+        return dict(_complete(op, tuple((name, type(value), value) for name, value in attributes.items())))
+    except TypeError:  # a list, which may stand for a tuple, is no key
+        return _completed(op, attributes)
+
+
+@lru_cache(maxsize=4096)
+def _complete(op: Operation, settings: Settings) -> dict[str, Any]:
+    return _completed(op, attributes_of(settings))
+
+
+def _completed(op: Operation, attributes: Mapping[str, Any]) -> dict[str, Any]:
     for key in attributes:
         if key not in op.attributes:
             raise CallError(
@@ -191,7 +206,7 @@ def _derive_sizes(op: Operation, same: Mapping[str, str], sizes: dict[str, int],
     for _ in same:  # one may need another that stands below it
         for symbol, text in same.items():
             try:
-                expected = _size(parse_size(text, f"{op.name}, size {symbol}"), sizes)
+                expected = size_of(_parsed_size(text, f"{op.name}, size {symbol}"), sizes)
             except KeyError:
                 continue
             if symbol not in sizes:
@@ -202,20 +217,20 @@ def _derive_sizes(op: Operation, same: Mapping[str, str], sizes: dict[str, int],
                 raise CallError(f"{op.name}: {about}: expected {text} = {expected}, got {set_by[symbol]}; {others}")
 
 
-def _size(node: ast.expr, sizes: Mapping[str, int]) -> int:
-    """Value of an expression in sizes; KeyError if one is not known."""
+def size_of(node: ast.expr, sizes: Mapping[str, int]) -> int:
+    """Value of an expression in sizes, as `parse_size` gives it; KeyError if one is not known."""
     match node:
         case ast.Constant(value=int(number)):
             return number
         case ast.Name(id=name):
             return sizes[name]
         case ast.BinOp(left=left, op=operator, right=right):
-            a, b = _size(left, sizes), _size(right, sizes)
+            a, b = size_of(left, sizes), size_of(right, sizes)
             if isinstance(operator, ast.Pow):
                 return int(a**b)
             return a + b if isinstance(operator, ast.Add) else a - b if isinstance(operator, ast.Sub) else a * b
         case ast.IfExp(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]), body=body, orelse=other):
-            return _size(body if _size(left, sizes) == _size(right, sizes) else other, sizes)
+            return size_of(body if size_of(left, sizes) == size_of(right, sizes) else other, sizes)
     raise SpecError(f"a size is given by + - * ** of sizes, or by 'a if b == c else d', got {ast.unparse(node)}")
 
 

@@ -10,11 +10,12 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from rnnspec.spec.errors import SpecError
 from rnnspec.spec.language import Equation, indexed, indices_of
-from rnnspec.spec.operation import Input, Operation, Output, Part, Shape, When
+from rnnspec.spec.operation import Input, Operation, Output, Part, Settings, Shape, When, attributes_of, settings_of
 from rnnspec.spec.tree import transform
 
 
@@ -42,8 +43,17 @@ def renamed_words(text: str, names: Mapping[str, str]) -> str:
 def resolved(op: Operation, attributes: Mapping[str, Any]) -> Operation:
     """Return the operation with the inputs, outputs and sizes that its parts, as chosen by `attributes`, bring along.
 
-    An operation without parts, and a layer, whose parts bring nothing, is returned as it is.
+    An operation without parts, and a layer, whose parts bring nothing, is returned as it is. The same operation and
+    attributes give the same object.
     """
+    if all(op.unrolls and part.operation == op.unrolls for part in op.parts):
+        return op
+    return _resolved(op, settings_of(attributes))
+
+
+@lru_cache(maxsize=4096)
+def _resolved(op: Operation, settings: Settings) -> Operation:
+    attributes = attributes_of(settings)
     for part in op.parts:
         if not (op.unrolls and part.operation == op.unrolls):
             op = _with_part(op, part, part.chosen(attributes), {**attributes, **part.fixed})

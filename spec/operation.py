@@ -11,6 +11,9 @@ When = Mapping[str, Any]
 Shape = tuple[str, ...]
 """Symbols of sizes, and whole numbers as text; of what each sequence has its own of, ``B`` comes first."""
 
+Settings = tuple[tuple[str, type, Any], ...]
+"""Attributes as a key: names, types and values, as 1, 1.0 and True, which are equal, are not the same value."""
+
 Kind = Literal["float", "lengths", "mask", "ids", "bits"]
 DOMAINS = {
     "positive": "a positive number",
@@ -193,18 +196,15 @@ class Operation:
 
     def gates_for(self, attributes: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the gates on the leading axis of W, R and b."""
-        for when, order in self.gate_variants:
-            if holds(when, attributes):
-                return order
-        return self.gates
+        return next((order for when, order in self.gate_variants if holds(when, attributes)), self.gates)
 
     def inputs_for(self, attributes: Mapping[str, Any]) -> dict[str, Input]:
         """Return the inputs that a call with these attributes has, optional ones included, each in its shape."""
-        return dict(_inputs_for(self, Settings(attributes)))
+        return dict(_inputs_for(self, settings_of(attributes)))
 
     def outputs_for(self, attributes: Mapping[str, Any]) -> dict[str, Output]:
         """Return the outputs that a call with these attributes has, each in its shape."""
-        return dict(_outputs_for(self, Settings(attributes)))
+        return dict(_outputs_for(self, settings_of(attributes)))
 
     def attributes_for(self, attributes: Mapping[str, Any]) -> dict[str, Attribute]:
         """Return the attributes that have a meaning under these."""
@@ -212,53 +212,45 @@ class Operation:
 
     def same_sizes_for(self, attributes: Mapping[str, Any]) -> dict[str, str]:
         """Return the sizes that others give, under these attributes, each as an expression in them."""
-        return {a: b for when, pairs in self.same_size if holds(when, attributes) for a, b in pairs.items()}
+        return dict(_same_sizes_for(self, settings_of(attributes)))
 
 
-class Settings(Mapping[str, Any]):
-    """Attributes as a key: equal to others of the same names, values and types, as 1, 1.0 and True are not the same."""
+def settings_of(attributes: Mapping[str, Any]) -> Settings:
+    """Return attributes as a key; a list, which stands for a tuple before it is checked, as a tuple."""
+    return tuple(
+        (name, type(value), tuple(value) if isinstance(value, list) else value) for name, value in attributes.items()
+    )
 
-    def __init__(self, attributes: Mapping[str, Any]) -> None:
-        self._attributes = dict(attributes)
-        # A list, which stands for a tuple before it is checked, is none.
-        self._key = tuple(
-            (name, type(value), tuple(value) if isinstance(value, list) else value)
-            for name, value in self._attributes.items()
-        )
-        self._hash = hash(self._key)
 
-    def __getitem__(self, name: str) -> Any:
-        return self._attributes[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._attributes)
-
-    def __len__(self) -> int:
-        return len(self._attributes)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Settings) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return self._hash
+def attributes_of(settings: Settings) -> dict[str, Any]:
+    """Return the attributes of a key."""
+    return {name: value for name, _, value in settings}
 
 
 @lru_cache(maxsize=4096)
 def _inputs_for(op: Operation, settings: Settings) -> dict[str, Input]:
+    attributes = attributes_of(settings)
     return {
-        name: replace(item, shape=_shape(item, settings), shapes=())
+        name: replace(item, shape=_shape(item, attributes), shapes=())
         for name, item in op.inputs.items()
-        if holds(item.when, settings)
+        if holds(item.when, attributes)
     }
 
 
 @lru_cache(maxsize=4096)
 def _outputs_for(op: Operation, settings: Settings) -> dict[str, Output]:
+    attributes = attributes_of(settings)
     return {
-        name: replace(item, shape=_shape(item, settings), shapes=())
+        name: replace(item, shape=_shape(item, attributes), shapes=())
         for name, item in op.outputs.items()
-        if holds(item.when, settings)
+        if holds(item.when, attributes)
     }
+
+
+@lru_cache(maxsize=4096)
+def _same_sizes_for(op: Operation, settings: Settings) -> dict[str, str]:
+    attributes = attributes_of(settings)
+    return {a: b for when, pairs in op.same_size if holds(when, attributes) for a, b in pairs.items()}
 
 
 def _shape(item: Input | Output, attributes: Mapping[str, Any]) -> Shape:

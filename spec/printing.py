@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from rnnspec.spec.language import Equation, indexed, indices_of
 from rnnspec.spec.tree import transform
@@ -47,6 +48,137 @@ def to_text(node: ast.expr) -> str:
 def equation_text(equation: Equation) -> str:
     """Print an equation in the equation language itself."""
     return f"{equation.left} = {to_text(equation.value)}"
+
+
+def reading_order(equations: Sequence[Equation], others: Iterable[Equation] = ()) -> tuple[Equation, ...]:
+    """Return the equations with what each uses above it and results last, and otherwise in the order they have.
+
+    A result is what nothing else is made of, in these equations or the `others`. What is used of a step before or after
+    does not count: there the recurrence closes.
+    """
+    above = {id(equation): set(_used_here(equation)) for equation in equations}
+    used = {name for equation in (*equations, *others) for name in _used(equation)}
+    left, ordered = sorted(equations, key=lambda equation: equation.target not in used), []
+    while left:
+        open_ = {equation.target for equation in left}
+        free = (one for one in left if not (above[id(one)] & open_) - {one.target})
+        chosen = next(free, left[0])
+        left.remove(chosen)
+        ordered.append(chosen)
+    return tuple(ordered)
+
+
+def needed(equations: Iterable[Equation], outputs: Iterable[str]) -> tuple[Equation, ...]:
+    """Return those equations that the outputs are made of, through however many others."""
+    every = tuple(equations)
+    found: set[str] = set()
+    wanted = set(outputs)
+    while wanted:
+        found |= wanted
+        names = {name for one in every if one.target in wanted for name in _used(one)}
+        wanted = names - found
+    return tuple(one for one in every if one.target in found)
+
+
+def notation(equations: Iterable[Equation]) -> dict[str, str]:
+    """Return what is used of the language in these equations, and what it means, in the order of `MEANINGS`."""
+    used: set[str] = set()
+    for equation in equations:
+        for node in ast.walk(equation.value):
+            match node:
+                case ast.Call(func=ast.Name(id=name), args=arguments):
+                    used.add(f"{name}(…)" if any(isinstance(one, ast.GeneratorExp) for one in arguments) else name)
+                case ast.BinOp(op=operator):
+                    used.add(type(operator).__name__)
+                case ast.Attribute() | ast.IfExp():
+                    used.add(type(node).__name__)
+    return {form: meaning for key, (form, meaning) in MEANINGS.items() if key in used}
+
+
+def _used(equation: Equation) -> Iterator[str]:
+    """Quantities that an equation uses, indices left out, though a gate may have the same name."""
+    return (name for name, _ in _references(equation))
+
+
+def _used_here(equation: Equation) -> Iterator[str]:
+    """Those that it does not use of a neighbouring step alone."""
+    letters = {index.id for index in equation.indices if isinstance(index, ast.Name)}
+
+    def elsewhere(index: ast.expr) -> bool:
+        match index:
+            case ast.BinOp(left=ast.Name(id=letter), op=ast.Add() | ast.Sub(), right=ast.Constant()):
+                return letter in letters
+        return False
+
+    return (name for name, indices in _references(equation) if not any(map(elsewhere, indices)))
+
+
+def _references(equation: Equation) -> Iterator[tuple[str, tuple[ast.expr, ...]]]:
+    """Names in an equation, each with its indices."""
+    nodes = list(ast.walk(equation.value))
+    indexed_names = {id(node.value) for node in nodes if isinstance(node, ast.Subscript)}
+    letters = {index.id for index in equation.indices if isinstance(index, ast.Name)}
+    letters |= {
+        node.target.id for node in nodes if isinstance(node, ast.comprehension) and isinstance(node.target, ast.Name)
+    }
+    for node in nodes:
+        match node:
+            case ast.Subscript(value=ast.Name(id=name), slice=index):
+                yield name, indices_of(index)
+            case ast.Name(id=name) if id(node) not in indexed_names and name not in letters:
+                yield name, ()
+
+
+MEANINGS = {
+    "MatMult": ("A @ b", "matrix times vector; of two matrices their product, of two vectors their inner product"),
+    "Mult": ("a * b", "product, entry by entry"),
+    "Pow": ("a ** b", "power, entry by entry"),
+    "Mod": ("a % b", "remainder of a divided by b"),
+    "FloorDiv": ("a // b", "a divided by b, rounded down"),
+    "Attribute": ("A.T", "transpose"),
+    "IfExp": ("a if condition else b", "a where the condition holds, else b; the other is not worked out"),
+    "outer": ("outer(a, b)", "the matrix of all products, a[i] * b[j]"),
+    "concat": ("concat(a, b)", "the entries of a, then those of b"),
+    "sum(…)": ("sum(… for i in range(n))", "sum over i = 0 … n - 1; of nothing, 0"),
+    "max(…)": ("max(… for i in range(n))", "the greatest over i = 0 … n - 1"),
+    "min(…)": ("min(… for i in range(n))", "the smallest over i = 0 … n - 1"),
+    "argmax(…)": ("argmax(… for i in range(n))", "the lowest i at which it is greatest"),
+    "top(…)": ("top(j, (… for i in range(n)))", "the i of the j-th greatest, 0 the greatest; of equals, the lowest"),
+    "log_sum_exp(…)": ("log_sum_exp(… for i in range(n))", "log of the sum of the exponentials; of nothing, -inf"),
+    "all(…)": ("all(… for i in range(n))", "whether it holds for every i"),
+    "any(…)": ("any(… for i in range(n))", "whether it holds for some i"),
+    "vector(…)": ("vector(… for i in range(n))", "the vector (or, of vectors, the matrix) of these entries"),
+    "log_sum_exp": ("log_sum_exp(a)", "log of the sum of the exponentials of a vector's entries; of none, -inf"),
+    "logistic": ("logistic(a)", "1 / (1 + exp(-a))"),
+    "logistic_prime": ("logistic_prime(a)", "its derivative, logistic(a) * (1 - logistic(a))"),
+    "tanh": ("tanh(a)", "hyperbolic tangent"),
+    "tanh_prime": ("tanh_prime(a)", "its derivative, 1 - tanh(a) ** 2"),
+    "relu": ("relu(a)", "a where positive, else 0"),
+    "relu_prime": ("relu_prime(a)", "its derivative: 1 where a is positive, else 0"),
+    "identity": ("identity(a)", "a itself"),
+    "identity_prime": ("identity_prime(a)", "its derivative, 1"),
+    "softmax": ("softmax(a)", "exp(a) / total(exp(a)): positive shares that add up to 1"),
+    "exp": ("exp(a)", "exponential"),
+    "log": ("log(a)", "natural logarithm; of 0, -inf"),
+    "sqrt": ("sqrt(a)", "square root"),
+    "abs": ("abs(a)", "magnitude"),
+    "sign": ("sign(a)", "1, -1 or 0"),
+    "floor": ("floor(a)", "the greatest whole number that is not above a"),
+    "clipped": ("clipped(a, c)", "a, or the nearer end of -c … c where it lies outside"),
+    "inside": ("inside(a, c)", "1 where a lies in -c … c, else 0"),
+    "maximum": ("maximum(a, b)", "the greater of two, entry by entry"),
+    "mean": ("mean(a)", "mean of a vector's entries"),
+    "total": ("total(a)", "sum of all entries"),
+    "norm": ("norm(a)", "root of the sum of the squares of all entries"),
+    "spectral_norm": ("spectral_norm(A)", "the greatest singular value"),
+    "singular_values": ("singular_values(A)", "the singular values, the greatest first"),
+    "ordered": ("ordered(a)", "all entries as a vector, the smallest first"),
+    "power": ("power(A, k)", "A times itself, k factors in all"),
+    "one_hot": ("one_hot(k, n)", "the vector of n entries that is 1 at place k, if it has one, and 0 elsewhere"),
+    "zeros": ("zeros(n)", "the vector of n zeros"),
+    "identity_matrix": ("identity_matrix(n)", "the n by n matrix with 1 on its diagonal and 0 elsewhere"),
+}  # fmt: skip
+"""What can stand in an equation, by function (with … for one over a range) or by operator: its form and meaning."""
 
 
 def equation_latex(equation: Equation) -> str:

@@ -23,6 +23,7 @@ class Arrays(Protocol):
     """What a framework gives. `dtype` is always one of the framework's own types, as ``array.dtype`` has it."""
 
     float32: Any
+    float64: Any
     int64: Any
     boolean: Any
 
@@ -39,6 +40,9 @@ class Arrays(Protocol):
 
     def astype(self, array: Array, dtype: Any) -> Array:
         """Another type; the same array if it has it already."""
+
+    def widened(self, array: Array) -> Array:
+        """In float32 what has a floating-point type of 16 bits; everything else as it is."""
 
     def one_hot(self, ids: Array, size: int, dtype: Any) -> Array:
         """1 at the id and 0 elsewhere, on a new last axis of `size`."""
@@ -66,6 +70,9 @@ class Arrays(Protocol):
     def unstack(self, array: Array, axis: int = 0) -> Sequence[Array]:
         """The entries along an axis."""
 
+    def split(self, array: Array, sizes: Sequence[int], axis: int = -1) -> Sequence[Array]:
+        """Taken apart along an axis into blocks of these sizes, which add up to the axis's."""
+
     def flip(self, array: Array, axis: int) -> Array:
         """The other way round along an axis."""
 
@@ -88,6 +95,9 @@ class Arrays(Protocol):
 
         As everywhere, NaN or infinity in the branch not taken spoils the gradient of that branch: make it finite first.
         """
+
+    def lerp(self, a: Array, b: Array, weight: Array) -> Array:
+        """(1 - weight) a + weight b."""
 
     def isfinite(self, array: Array) -> Array: ...
     def logical_not(self, array: Array) -> Array: ...
@@ -114,6 +124,9 @@ class Arrays(Protocol):
     def log_softmax(self, array: Array, axis: int = -1) -> Array: ...
     def log_sum_exp(self, array: Array, axis: int, keepdims: bool = False) -> Array: ...
 
+    def layer_norm(self, array: Array, epsilon: float) -> Array:
+        """(a - mean) / √(variance + ε) along the last axis, computed in float32 at least."""
+
     # Places
 
     def take(self, array: Array, ids: Array, axis: int = 0) -> Array:
@@ -126,6 +139,9 @@ class Arrays(Protocol):
 
     def matmul(self, a: Array, b: Array) -> Array:
         """Matrix product; leading axes broadcast."""
+
+    def add_matmul(self, a: Array, b: Array, c: Array) -> Array:
+        """The sum a + b @ c for two matrices b and c; a is broadcast."""
 
     def einsum(self, subscripts: str, *arrays: Array) -> Array:
         """Einstein's sum."""
@@ -140,6 +156,13 @@ class Arrays(Protocol):
 
     def batch_jacobian(self, function: Callable[[Array], Array], argument: Array) -> Array:
         """Jacobian of a function that maps rows to rows one by one, (B, P) to (B, Q): (B, Q, P)."""
+
+    def branch(self, condition: Array, yes: Callable[[], Many], no: Callable[[], Many]) -> Many:
+        """What one of two functions gives, by a condition of shape (); both give arrays of the same shapes and types.
+
+        Only the one that is chosen runs. To be used sparingly: a framework that runs what it is given step by step has
+        to wait for the condition.
+        """
 
     def scan(self, step: Step, carry: Many, entering: Many, length: int) -> tuple[Many, Many]:
         """Run a recurrence.

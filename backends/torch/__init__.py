@@ -1,6 +1,7 @@
-"""The PyTorch backend: torch.nn's own recurrent cells and fused layers, differentiated by autograd."""
+"""The PyTorch backends: torch's own modules and functions, eager and under torch.compile, differentiated by autograd."""
 
 from rnnspec.backends.torch.adapter import TorchBackend
+from rnnspec.backends.torch.compiling import TorchCompileBackend
 from rnnspec.backends.torch.weights import from_spec, to_spec
 
-__all__ = ["TorchBackend", "from_spec", "to_spec"]
+__all__ = ["TorchBackend", "TorchCompileBackend", "from_spec", "to_spec"]

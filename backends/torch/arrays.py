@@ -18,6 +18,7 @@ class TorchArrays:
     """Functions on tensors of one device; see `rnnspec.backends.composed.arrays.Arrays`."""
 
     float32 = torch.float32
+    float64 = torch.float64
     int64 = torch.int64
     boolean = torch.bool
 
@@ -37,6 +38,9 @@ class TorchArrays:
 
     def astype(self, array: Tensor, dtype: torch.dtype) -> Tensor:
         return array.to(dtype)
+
+    def widened(self, array: Tensor) -> Tensor:
+        return array.float() if array.dtype in _HALF else array
 
     def one_hot(self, ids: Tensor, size: int, dtype: torch.dtype) -> Tensor:
         return (ids[..., None] == torch.arange(size, device=ids.device)).to(dtype)
@@ -64,6 +68,9 @@ class TorchArrays:
     def unstack(self, array: Tensor, axis: int = 0) -> Sequence[Tensor]:
         return array.unbind(axis)
 
+    def split(self, array: Tensor, sizes: Sequence[int], axis: int = -1) -> Sequence[Tensor]:
+        return array.split_with_sizes(tuple(sizes), axis)
+
     def flip(self, array: Tensor, axis: int) -> Tensor:
         return array.flip(axis)
 
@@ -81,13 +88,18 @@ class TorchArrays:
     logical_not = staticmethod(torch.logical_not)
     logical_and = staticmethod(torch.logical_and)
     logical_or = staticmethod(torch.logical_or)
-    where = staticmethod(torch.where)
+
+    def where(self, condition: Tensor, yes: Tensor | float, no: Tensor | float) -> Tensor:
+        return torch.where(condition, yes, no)
 
     def maximum(self, a: Tensor, b: Tensor | float) -> Tensor:
         return torch.maximum(a, b) if isinstance(b, Tensor) else a.clamp(min=b)
 
     def minimum(self, a: Tensor, b: Tensor | float) -> Tensor:
         return torch.minimum(a, b) if isinstance(b, Tensor) else a.clamp(max=b)
+
+    def lerp(self, a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+        return torch.lerp(a, b, weight)
 
     # Along axes
 
@@ -114,9 +126,19 @@ class TorchArrays:
         return torch.sort(array, dim=axis).values
 
     def top_k(self, array: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        # torch.topk leaves open which of equals comes first; a stable sort does not.
-        values, places = torch.sort(array, dim=-1, descending=True, stable=True)
-        return values[..., :k], places[..., :k]
+        # torch.topk leaves open which of equals comes first. A stable sort does not, and neither does argmax, which
+        # is much the faster for a few.
+        if k > array.shape[-1].bit_length() or not array.is_floating_point():
+            values, places = torch.sort(array, dim=-1, descending=True, stable=True)
+            return values[..., :k], places[..., :k]
+        # What is taken becomes -inf, and what was -inf is kept above it.
+        left = array.detach().clamp(min=torch.finfo(array.dtype).min)
+        taken: list[Tensor] = []
+        for _ in range(k):
+            taken.append(left.argmax(-1, keepdim=True))
+            left.scatter_(-1, taken[-1], -torch.inf)
+        places = torch.cat(taken, -1)
+        return array.gather(-1, places), places
 
     def softmax(self, array: Tensor, axis: int = -1) -> Tensor:
         return torch.softmax(array, axis)
@@ -126,6 +148,10 @@ class TorchArrays:
 
     def log_sum_exp(self, array: Tensor, axis: int, keepdims: bool = False) -> Tensor:
         return torch.logsumexp(array, axis, keepdim=keepdims)
+
+    def layer_norm(self, array: Tensor, epsilon: float) -> Tensor:
+        # In 16 bits torch's kernel for the CPU does not find equal numbers equal to their mean.
+        return functional.layer_norm(self.widened(array), array.shape[-1:], eps=epsilon).to(array.dtype)
 
     # Places
 
@@ -140,6 +166,10 @@ class TorchArrays:
     # Linear algebra
 
     matmul = staticmethod(torch.matmul)
+
+    def add_matmul(self, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+        return torch.addmm(a, b, c)
+
     einsum = staticmethod(torch.einsum)
 
     def singular_values(self, array: Tensor) -> Tensor:
@@ -159,6 +189,12 @@ class TorchArrays:
 
         jacobian: Tensor = torch.func.vmap(torch.func.jacrev(row))(argument)
         return jacobian
+
+    def branch(self, condition: Tensor, yes: Callable[[], Many], no: Callable[[], Many]) -> Many:
+        if torch.compiler.is_compiling():
+            chosen: Many = torch.cond(condition, yes, no)
+            return chosen
+        return yes() if condition else no()
 
     def scan(self, step: Step, carry: Many, entering: Many, length: int) -> tuple[Many, Many]:
         columns = [array.unbind(0) for array in entering]

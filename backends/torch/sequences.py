@@ -7,58 +7,48 @@ sequences of no steps. And no layer reads in reverse alone: the sequences are re
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rnnspec.backends.contract import Unsupported
-from rnnspec.backends.torch.checks import expect_shape
 
-Layer = Callable[[Tensor | PackedSequence, tuple[Tensor, ...]], tuple[Tensor | PackedSequence, tuple[Tensor, ...]]]
-"""A layer: a batch (padded or packed) and states (B, H) to the outputs and the states after."""
+States = tuple[Tensor, ...]
+Layer = Callable[[Tensor | PackedSequence, States | None], tuple[Tensor | PackedSequence, States]]
+"""A layer: a batch (padded or packed) and states to the outputs and the states after. States are torch's, (layers and
+directions, B, S); none where all are 0."""
 
 
-def valid_lengths(x: Tensor, lengths: Tensor | None, mask: Tensor | None) -> Tensor | None:
-    """Steps in each sequence of `x` from one of `lengths` and `mask`; None if all are full."""
-    batch, steps = x.shape[:2]
-    if lengths is not None and mask is not None:
-        raise ValueError("expected lengths or mask, got both")
-    if lengths is not None:
-        expect_shape("lengths", lengths, (batch,))
-        if lengths.dtype != torch.int64:
-            raise ValueError(f"lengths: expected torch.int64, got {lengths.dtype}")
-        wrong = lengths[(lengths < 0) | (lengths > steps)]
-        if len(wrong):
-            raise ValueError(f"lengths: expected values from 0 to T = {steps}, got {wrong.tolist()}")
-        return lengths
-    if mask is None:
-        return None
-    expect_shape("mask", mask, (batch, steps))
-    if mask.dtype != torch.bool:
-        raise ValueError(f"mask: expected torch.bool, got {mask.dtype}")
-    counted = mask.sum(1)
-    if not torch.equal(mask, torch.arange(steps, device=x.device) < counted[:, None]):
+def refuse_sequences(*, x: Tensor, mask: Tensor | None = None, **others: Any) -> None:
+    """Refuse the batches that torch's layers cannot read."""
+    if x.shape[1] == 0:
+        raise Unsupported("torch's layers refuse sequences of no steps (T = 0)")
+    if mask is not None and not torch.equal(mask, right_padded(mask.sum(1), mask.shape[1])):
         raise Unsupported("torch's packed sequences have their padding at the right: no left padding, no holes")
-    return counted
+
+
+def right_padded(lengths: Tensor, steps: int) -> Tensor:
+    """Mask (B, T) of the first so many steps of each sequence."""
+    return torch.arange(steps, device=lengths.device) < lengths[:, None]
 
 
 def run_layer(
-    layer: Layer, x: Tensor, states: tuple[Tensor, ...], lengths: Tensor | None, *, reverse: bool
-) -> tuple[Tensor, ...]:
-    """Outputs (0 in the padding) and final states of a layer over the valid steps of a batch."""
-    if x.shape[1] == 0:
-        raise Unsupported("torch's layers refuse sequences of no steps (T = 0)")
-    if reverse:
-        order = _reversed_order(x, lengths)
-        x = torch.take_along_dim(x, order, 1)
-    y, finals = _run_forward(layer, x, states, lengths)
-    return (torch.take_along_dim(y, order, 1) if reverse else y, *finals)
+    layer: Layer, x: Tensor, states: States | None, lengths: Tensor | None, *, reverse: bool = False
+) -> tuple[Tensor, States]:
+    """Outputs (0 in the padding) and final states of a layer over the first `lengths` steps of a batch, or all."""
+    if not reverse:
+        return _run_forward(layer, x, states, lengths)
+    if lengths is None:
+        y, finals = _run_forward(layer, x.flip(1), states, None)
+        return y.flip(1), finals
+    order = _reversed_order(x, lengths)
+    y, finals = _run_forward(layer, torch.take_along_dim(x, order, 1), states, lengths)
+    return torch.take_along_dim(y, order, 1), finals
 
 
-def _run_forward(
-    layer: Layer, x: Tensor, states: tuple[Tensor, ...], lengths: Tensor | None
-) -> tuple[Tensor, tuple[Tensor, ...]]:
+def _run_forward(layer: Layer, x: Tensor, states: States | None, lengths: Tensor | None) -> tuple[Tensor, States]:
     if lengths is None:
         return _padded(*layer(x, states), steps=x.shape[1])
     rows = lengths.nonzero()[:, 0]
@@ -66,23 +56,22 @@ def _run_forward(
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         return _padded(*layer(packed, states), steps=x.shape[1])
     # The layer sees the sequences that have steps; the outputs of the others are 0, and their states pass through.
-    some = tuple(state[rows] for state in states)
+    some = None if states is None else tuple(state[:, rows] for state in states)
     y, finals = _run_forward(layer, x[rows], some, lengths[rows] if len(rows) else None)
     everywhere = y.new_zeros(len(lengths), *y.shape[1:]).index_copy(0, rows, y)
-    return everywhere, tuple(state.index_copy(0, rows, final) for state, final in zip(states, finals, strict=True))
+    if states is None:
+        states = tuple(final.new_zeros(len(final), len(lengths), final.shape[2]) for final in finals)
+    return everywhere, tuple(state.index_copy(1, rows, final) for state, final in zip(states, finals, strict=True))
 
 
-def _padded(y: Tensor | PackedSequence, finals: tuple[Tensor, ...], steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+def _padded(y: Tensor | PackedSequence, finals: States, steps: int) -> tuple[Tensor, States]:
     if isinstance(y, PackedSequence):
         y, _ = pad_packed_sequence(y, batch_first=True, total_length=steps)
     return y, finals
 
 
-def _reversed_order(x: Tensor, lengths: Tensor | None) -> Tensor:
+def _reversed_order(x: Tensor, lengths: Tensor) -> Tensor:
     """For each step the one that takes its place (B, T, 1): n - 1 - t in the sequence, t itself in the padding."""
-    batch, steps = x.shape[:2]
-    step = torch.arange(steps, device=x.device)
-    if lengths is None:
-        return step.flip(0)[None, :, None].expand(batch, -1, -1)
+    step = torch.arange(x.shape[1], device=x.device)
     count = lengths[:, None]
     return torch.where(step < count, count - 1 - step, step)[:, :, None]

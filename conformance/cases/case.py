@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from rnnspec.spec.operation import Input, Output, holds
 
 Array = NDArray[Any]
 Steps = Literal["all", "lengths", "right_mask", "mask"]
+_PADDED: tuple[Steps, ...] = ("lengths", "right_mask", "mask")
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,17 @@ class Case:
         kinds = self.spec.attributes
         meant = {key: value if holds(kinds[key].when, wanted) else kinds[key].default for key, value in wanted.items()}
         return replace(self, attributes=meant)
+
+    def with_at_least(self, **sizes: int) -> Case:
+        """The same case with sizes no smaller than these, where it has such sizes.
+
+        A strategy mapped by this, rather than filtered, draws the cases that others draw, and wastes none.
+        """
+        return replace(self, sizes={key: max(size, sizes.get(key, size)) for key, size in self.sizes.items()})
+
+    def with_padding(self) -> Case:
+        """The same case with lengths or a mask, whichever the seed says, where it has neither."""
+        return self if self.steps != "all" else replace(self, steps=_PADDED[self.seed % len(_PADDED)])
 
     @cached_property
     def call(self) -> Call:
@@ -140,7 +153,7 @@ class Case:
 
     def _rng(self, name: str) -> np.random.Generator:
         """A stream for each array, so that one array's shape does not change another's values."""
-        return np.random.Generator(np.random.SFC64([self.seed, *name.encode()]))
+        return np.random.Generator(np.random.SFC64(self.seed << 32 | zlib.crc32(name.encode())))
 
     def __str__(self) -> str:
         same = self.spec.same_sizes_for(self.attributes)

@@ -33,6 +33,7 @@ class Regime:
     own_scales: bool = False
     whole: bool = False
     forbids: bool = False
+    empties: bool = False
 
 
 REGIMES: Final[Mapping[str, Regime]] = {
@@ -44,6 +45,7 @@ REGIMES: Final[Mapping[str, Regime]] = {
     "overflowing": Regime("gates' arguments whose exponential overflows", biases=150.0),
     "long_memory": Regime("the gate that keeps the state is open", recurrent=0.3, biases=0.2, remembers=True),
     "forbidding": Regime("minus infinity where it is legal", forbids=True),
+    "zeros": Regime("half of all vectors of inputs and states are zero", empties=True),
     "chaotic": Regime("recurrent weights that amplify every difference", matrices=0.5, recurrent=4.0, biases=0.1),
 }
 
@@ -81,6 +83,8 @@ def fill(
     numbers *= scale
     if regime.remembers and item.name == "b" and op.memory_gate:
         _open_memory(np.moveaxis(numbers, item.shape.index("G"), 0), op, attributes)
+    if regime.empties and (item.per_sequence or "B" not in op.sizes):
+        numbers[rng.random(shape[:-1]) < 0.5] = 0
     if regime.forbids and item.domain == "forbidding":
         numbers[rng.random(shape) < 0.25] = -np.inf
     return numbers

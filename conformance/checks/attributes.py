@@ -24,6 +24,7 @@ class Attributes(Check):
     """Pairs of calls that differ in one attribute."""
 
     id = "attributes"
+    calls = 2
     about = "two calls that differ in one attribute differ as the reference says: no attribute is silently ignored"
 
     def applies_to(self, op: Operation) -> bool:

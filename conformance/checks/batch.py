@@ -21,7 +21,7 @@ class Batch(Check):
 
     def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
         """Cases of at least two sequences."""
-        return cases(scope).filter(lambda case: case.sizes["B"] >= 2)
+        return cases(scope).map(lambda case: case.with_at_least(B=2))
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Reverse the order of the sequences; then run the first alone."""

@@ -95,15 +95,18 @@ def expected_of(case: Case, *, gradients: bool = False) -> Expected:
 
 def compare_outputs(case: Case, call: Call, expected: Mapping[str, Bounded], got: Sequence[Any]) -> float:
     """Hold all outputs against what is right; return the worst error ratio or raise Violation."""
+    compare_forms(case, call, expected, got)
+    return max(judge(case, call, name, expected[name], array) for name, array in zip(expected, got, strict=True))
+
+
+def compare_forms(case: Case, call: Call, expected: Mapping[str, Bounded], got: Sequence[Any]) -> None:
+    """Raise Violation unless there are as many outputs as there should be, each of the right shape and type."""
     if len(got) != len(expected):
         names = ", ".join(expected)
         raise Violation(f"expected {len(expected)} outputs ({names}), got {len(got)}", str(case), call)
-    kinds = case.results
-    ratios = [
-        compare(case, call, name, bounded, array, kind=kinds[name].kind)
-        for (name, bounded), array in zip(expected.items(), got, strict=True)
-    ]
-    return max(ratios)
+    kinds = call.spec.outputs_for(call.attributes)
+    for (name, bounded), array in zip(expected.items(), got, strict=True):
+        must_have_form(case, call, name, bounded.value.shape, array, kind=kinds[name].kind)
 
 
 def compare_gradients(
@@ -114,12 +117,23 @@ def compare_gradients(
     got: Mapping[str, Any],
 ) -> float:
     """Hold the gradients of all float inputs against what is right; return the worst error ratio."""
+    compare_gradient_forms(case, call, cotangents, expected, got)
+    return max((judge(case, call, f"d{name}", expected[name], got[name], cotangents) for name in expected), default=0.0)
+
+
+def compare_gradient_forms(
+    case: Case,
+    call: Call,
+    cotangents: tuple[Array, ...],
+    expected: Mapping[str, Bounded],
+    got: Mapping[str, Any],
+) -> None:
+    """Raise Violation unless there is a gradient of every float input, each of the right shape and type."""
     if set(got) != set(expected):
         wanted, came = ", ".join(expected), ", ".join(got)
         raise Violation(f"expected gradients of {wanted}, got those of {came}", str(case), call, cotangents=cotangents)
-    return max(
-        (compare(case, call, f"d{name}", expected[name], got[name], cotangents) for name in expected), default=0.0
-    )
+    for name, bounded in expected.items():
+        must_have_form(case, call, f"d{name}", bounded.value.shape, got[name], cotangents)
 
 
 def type_of(case: Case, call: Call) -> np.dtype[Any]:

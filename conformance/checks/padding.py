@@ -31,7 +31,8 @@ class Padding(Check):
 
     def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
         """Cases that have lengths or a mask."""
-        return cases(scope).filter(lambda case: bool({"lengths", "mask"} & set(case.call.inputs)))
+        padded = cases(scope).map(Case.with_padding)
+        return padded.filter(lambda case: bool({"lengths", "mask"} & set(case.call.inputs)))
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Put NaN in the padding and run and differentiate again."""

@@ -51,7 +51,7 @@ class Split(Check):
 
 @st.composite
 def _splits(draw: st.DrawFn, scope: Scope) -> tuple[Case, int]:
-    case = draw(cases(scope).filter(lambda case: case.sizes["T"] >= 2))
+    case = draw(cases(scope)).with_at_least(T=2)
     return case, draw(st.integers(1, case.sizes["T"] - 1))
 
 

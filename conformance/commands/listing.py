@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnspec.backends import available
+from rnnspec.conformance.commands.explaining import cost
 from rnnspec.conformance.run.files import write_json
 from rnnspec.spec import Operation, operations, system
 from rnnspec.spec.printing import equation_text
@@ -87,5 +88,5 @@ def operation_json(op: Operation, attributes: dict[str, Any] | None = None) -> d
         "equations": [equation_text(equation) for equation in chosen.forward],
         "gradient_equations": [equation_text(equation) for equation in chosen.gradient],
         "laws": list(op.laws),
-        "cost": dict(op.cost),
+        "cost": cost(op),
     }

@@ -83,6 +83,8 @@ def _pytest(request: Request, collector: Collector) -> tuple[int, str]:
         str(Path.cwd()),
         "-p",
         "no:cacheprovider",
+        "-p",
+        "no:benchmark",  # it would leave a folder of its own
         "-q",
         "--no-header",
     ]

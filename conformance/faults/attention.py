@@ -406,6 +406,14 @@ class CosineSquared(PlainAttention):
         return super().norms(q, k) ** 2
 
 
+class CosineOfZeroIsNan(PlainAttention):
+    """cosine divides by the norms whatever they are: the score of a zero vector is no number."""
+
+    def quotient(self, products: Array, norms: Array) -> Array:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(products / norms)
+
+
 class ScoresOfPaddingShown(PlainAttention):
     """Keys that are taken out have scores other than 0."""
 
@@ -673,6 +681,7 @@ _PLANTED: dict[str, tuple[type[PlainAttention], ...]] = {
         CosineWithoutTheQuery,
         CosineWithEpsilon,
         CosineSquared,
+        CosineOfZeroIsNan,
         ScoresOfPaddingShown,
     ),
     "attention_weights": (

@@ -15,6 +15,7 @@ from rnnspec.conformance.faults import (
     losses,
     lstm,
     new_cells,
+    relations,
     rnn,
 )
 from rnnspec.conformance.faults.fault import Fault, plant
@@ -37,7 +38,7 @@ def _of_family(family: str) -> Iterator[Fault]:
         yield plant(family, fault, loops)
 
 
-_OTHERS = (blocks, losses, new_cells, layers, clipping, crf, attention, encoder_decoder)
+_OTHERS = (blocks, losses, new_cells, layers, clipping, crf, attention, encoder_decoder, relations)
 
 FAULTS: tuple[Fault, ...] = (
     *(fault for family in LOOPS for fault in _of_family(family)),

@@ -1,4 +1,4 @@
-"""Faults of gradient clipping, and of the spectrum of recurrent weights."""
+"""Faults of gradient clipping, of the spectrum of recurrent weights, and of Jacobians through time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.conformance.faults.blocks import Array, Result, wrong
+from rnnspec.conformance.faults.blocks import Array, Result, valid_steps, wrong
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.reference.clipping import clip_by_global_norm_vjp, clip_by_norm_vjp, clip_by_value_vjp
+from rnnspec.reference.spectra import state_jacobian
 
 
 def _norm(x: Array) -> Array:
@@ -167,6 +168,56 @@ def eigenvalues_for_singular_values(R: Array, powers: int) -> Result:
     return (entries, magnitudes.astype(R.dtype)), _no_gradient
 
 
+# state_jacobian
+
+
+def jacobian_transposed(since: int, **call: Any) -> Result:
+    """Rows stand for the state before, columns for the state after."""
+    jacobian, norm = state_jacobian(since=since, **call)
+    return (np.ascontiguousarray(jacobian.swapaxes(2, 3)), norm), _no_gradient
+
+
+def product_in_the_wrong_order(since: int, **call: Any) -> Result:
+    """The Jacobian of each step is multiplied from the right, as if it came before those of the earlier steps."""
+    right, _ = state_jacobian(since=since, **call)
+    valid = valid_steps(call["x"].shape, call)
+    place = np.cumsum(valid, axis=1) - 1
+    product = np.zeros_like(right)
+    for t in range(right.shape[1]):
+        of_step, _ = state_jacobian(since=t, **call)
+        for b, at in np.argwhere(valid & (place == t) & (place >= since)):
+            before = np.flatnonzero(valid[b, :at])[-1:]
+            so_far = product[b, before[0]] if t > since else np.eye(right.shape[2], dtype=right.dtype)
+            product[b, at] = so_far @ of_step[b, at]
+    return (product, _spectral_norm(product)), _no_gradient
+
+
+def frobenius_norm(since: int, **call: Any) -> Result:
+    """The norm is the root of the sum of all squares, not the greatest singular value."""
+    jacobian, _ = state_jacobian(since=since, **call)
+    return (jacobian, np.sqrt((jacobian**2).sum(axis=(2, 3)))), _no_gradient
+
+
+def since_counted_from_1(since: int, **call: Any) -> Result:
+    """The product begins one step late."""
+    return state_jacobian(since=since + 1, **call), _no_gradient
+
+
+def memory_before_state(since: int, **call: Any) -> Result:
+    """The whole state is [c; h], where there is a memory."""
+    jacobian, norm = state_jacobian(since=since, **call)
+    if call["layer"] not in ("lstm", "lstm_1997", "peephole_lstm", "layer_norm_lstm"):
+        return (jacobian, norm), _no_gradient
+    order = np.roll(np.arange(jacobian.shape[2]), call["R"].shape[1])
+    return (jacobian[:, :, order][..., order], norm), _no_gradient
+
+
+def _spectral_norm(matrices: Array) -> Array:
+    finite = np.asarray(np.isfinite(matrices).all(axis=(2, 3), keepdims=True))
+    values = np.linalg.svd(np.where(finite, matrices, 0), compute_uv=False)
+    return np.where(finite[:, :, 0, 0], values[:, :, 0], np.inf).astype(matrices.dtype)
+
+
 FAULTS: tuple[Fault, ...] = (
     wrong("clip_by_value", from_above_only),
     wrong("clip_by_value", gradient_passed_whole),
@@ -185,5 +236,10 @@ FAULTS: tuple[Fault, ...] = (
     wrong("recurrent_power_spectrum", entries_raised_to_the_power),
     wrong("recurrent_power_spectrum", powers_from_0),
     wrong("recurrent_power_spectrum", eigenvalues_for_singular_values),
+    wrong("state_jacobian", jacobian_transposed),
+    wrong("state_jacobian", product_in_the_wrong_order),
+    wrong("state_jacobian", frobenius_norm),
+    wrong("state_jacobian", since_counted_from_1),
+    wrong("state_jacobian", memory_before_state),
 )
-"""Faults of clip_by_value, clip_by_norm, clip_by_global_norm and recurrent_power_spectrum."""
+"""Faults of clip_by_value, clip_by_norm, clip_by_global_norm, recurrent_power_spectrum and state_jacobian."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 
@@ -237,6 +238,28 @@ class TiesToTheHighest(CrfLoops):
         return np.asarray(a.shape[axis] - 1 - np.argmax(np.flip(a, axis), axis=axis))
 
 
+class TagsChosenApart(CrfLoops):
+    """Each step gets the tag of a best path, with no regard to which: of several, the lowest and highest by turns."""
+
+    def crf_viterbi(self, **call: Any) -> tuple[Array, ...]:
+        score, path = super().crf_viterbi(**call)
+        for b, steps, chain in self._chains("crf_viterbi", call):
+            if chain.steps and np.isfinite(score[b]):
+                path[b, steps] = self.apart(chain)
+        return score, path
+
+    def apart(self, c: Chain) -> list[int]:
+        """The best tags of the steps, by the score of the best path through each."""
+        reached, onward = [c.start + c.emissions[0]], [c.end]
+        for emission in c.emissions[1:]:
+            reached.append(emission + (reached[-1][:, np.newaxis] + c.transitions).max(axis=0))
+        for emission in c.emissions[:0:-1]:
+            onward.insert(0, (c.transitions + emission + onward[0]).max(axis=1))
+        through = np.stack(reached) + np.stack(onward)
+        best = [np.flatnonzero(scores == scores.max()) for scores in through]
+        return [int(tags[-1 if t % 2 else 0]) for t, tags in enumerate(best)]
+
+
 def _plant(operation: str, fault: type[CrfLoops]) -> Fault:
     words = re.sub(r"(?<!^)(?=[A-Z])", "-", fault.__name__).lower()
     family = operation.removeprefix("crf_").replace("_", "-")
@@ -272,5 +295,5 @@ FAULTS: tuple[Fault, ...] = tuple(
     for fault in faults
 )  # fmt: skip
 
-TIES: tuple[Fault, ...] = (_plant("crf_viterbi", TiesToTheHighest),)
+TIES: tuple[Fault, ...] = (_plant("crf_viterbi", TiesToTheHighest), _plant("crf_viterbi", TagsChosenApart))
 """Faults that show where several paths are equally good."""

@@ -546,6 +546,20 @@ class BeamGoesOnAfterTheEnd(Writing):
         return [Hypothesis(one.tokens, one.total, one.states, one.u) for one in found]
 
 
+class BeamExtendsFinishedHypotheses(Writing):
+    """A finished hypothesis is rated with what it would have been had it gone on: its tokens stay, its total falls."""
+
+    def longer(self, call: Admitted, beam: list[Hypothesis]) -> list[Hypothesis]:
+        return super().longer(call, [self.extended(call, one) if one.finished else one for one in beam])
+
+    def extended(self, call: Admitted, one: Hypothesis) -> Hypothesis:
+        """The hypothesis, with the log-probability of the token that would follow."""
+        states, logits = self.step(call, one.u, one.states)
+        token = int(np.argmax(logits))
+        total = one.total + self.log_probability(logits, token)
+        return Hypothesis(one.tokens, total, states, self.embedded(call, token), finished=True)
+
+
 class BeamStopsAtTheFirstEnd(Writing):
     """The search is over as soon as the best hypothesis is finished."""
 
@@ -603,6 +617,7 @@ _BEAM = (
     BeamRanksByMeans,
     BeamDropsFinishedHypotheses,
     BeamGoesOnAfterTheEnd,
+    BeamExtendsFinishedHypotheses,
     BeamStopsAtTheFirstEnd,
     BeamFollowsNoBackPointers,
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.faults.loops import Loops
@@ -26,8 +28,20 @@ class Fault:
 
 
 def plant(operation: str, fault: type[Loops], into: type[Loops] | None = None, dtype: str = "float32") -> Fault:
-    """A fault named after its class and described by its docstring; a general one goes `into` a family's loops."""
-    words = re.sub(r"(?<!^)(?=[A-Z])", "-", fault.__name__).lower()
+    """A fault of a cell or a layer; a general one goes `into` a family's loops."""
     implementation = fault if into is None else type(fault.__name__, (fault, into), {})
-    about = " ".join((fault.__doc__ or "").split())
-    return Fault(f"{operation.removesuffix('_cell')}-{words}", operation, about, implementation, dtype)
+    return planted(operation, implementation, fault, dtype)
+
+
+def planted(
+    operation: str,
+    implementation: type[Backend],
+    after: type | Callable[..., Any] | None = None,
+    dtype: str = "float32",
+) -> Fault:
+    """The fault `implementation`, named after its class or what else stands in it, and described by its docstring."""
+    source = after or implementation
+    words = re.sub(r"(?<!^)(?=[A-Z])", "-", source.__name__).lower().replace("_", "-")
+    about = " ".join((source.__doc__ or "").split())
+    family = operation.removesuffix("_cell").replace("_", "-")
+    return Fault(f"{family}-{words}", operation, about, implementation, dtype)

@@ -153,11 +153,15 @@ class Loops(Backend):
         return list(range(steps)) if a["direction"] == "forward" else list(reversed(range(steps)))
 
     def seen(self, states: Arrays, keep: Array | None, a: Attributes) -> Arrays:
-        """The states that a step sees, before it and, of gradients, after it: `keep` drops units of the state."""
+        """The states that a step sees: `keep` drops units of the state."""
         if keep is None or a["recurrent_dropout"] is None:
             return states
         kept = states["h"].dtype.type(1 - a["recurrent_dropout"])
         return {**states, "h": np.where(keep, states["h"] / kept, kept.dtype.type(0))}
+
+    def mask_at(self, keep: Array | None, t: int) -> Array | None:
+        """Which units of the state recurrent dropout keeps before step t."""
+        return keep
 
     def place(self, t: int, steps: int, a: Attributes) -> int:
         """Where the output of step t stands."""
@@ -185,12 +189,20 @@ class Loops(Backend):
         """The gradients of the states after a step, from the step read next and from its own output."""
         return {**dstates, "h": dstates["h"] + np.where(valid, dy, dy.dtype.type(0))}
 
+    def seen_back(self, dbefore: Arrays, keep: Array | None, a: Attributes) -> Arrays:
+        """The gradients of the states before dropout."""
+        return self.seen(dbefore, keep, a)
+
     def truncated(self, dbefore: Arrays, read: Array, a: Attributes) -> Arrays:
         """Nothing, where as many steps were read before this one as make the gradient end here."""
         if a["truncate"] is None:
             return dbefore
         ends = (read > 0) & (read % a["truncate"] == 0)
         return {state: np.where(ends, d.dtype.type(0), d) for state, d in dbefore.items()}
+
+    def counted_as_read(self, valid: Array) -> Array:
+        """Which sequences have read one step more, where the gradient is cut by their number."""
+        return valid
 
     def handed_back(self, dbefore: Arrays, t: int, a: Attributes) -> Arrays:
         """What flows from step t to the step that was read before it."""
@@ -231,11 +243,11 @@ class Loops(Backend):
         read = np.zeros((batch, 1), np.int64)
         for t in self.reading_order(steps, a):
             taken = valid[:, t, np.newaxis]
-            after, known = self.step(x[:, t], self.seen(states, keep, a), p, a)
+            after, known = self.step(x[:, t], self.seen(states, self.mask_at(keep, t), a), p, a)
             states = self.carried(after, states, taken, a)
             y[:, self.place(t, steps, a)] = self.shown(after, states, taken)
             tape.append((t, taken, read, known))
-            read = read + taken
+            read = read + self.counted_as_read(taken)
         final = self.final(states, y, valid)
 
         def vjp(*cotangents: Array) -> Arrays:
@@ -247,7 +259,7 @@ class Loops(Backend):
                 dafter = self.arrived(dstates, dy[:, self.place(t, steps, a)], taken)
                 dtaken = {state: np.where(taken, d, nothing) for state, d in dafter.items()}
                 dx_t, dbefore, dp_t = self.step_back(dtaken, known, p, a)
-                dhanded = self.truncated(self.seen(dbefore, keep, a), read, a)
+                dhanded = self.truncated(self.seen_back(dbefore, self.mask_at(keep, t), a), read, a)
                 dstates = self.passed_back(self.handed_back(dhanded, t, a), dafter, taken)
                 dx[:, self.gradient_place(t, steps, a)] = np.where(taken, dx_t, nothing)
                 dp.append(dp_t)

@@ -226,6 +226,13 @@ class GradientOfTheCouplingMissing(LstmLoops):
         return dc * known["g"]
 
 
+class CellOnlyKeepsTheState(LstmLoops):
+    """With cell_only, gradient reaches the step before through the state as well as through the memory."""
+
+    def state_gradient(self, dh_prev: Array, a: Attributes) -> Array:
+        return dh_prev
+
+
 def fitted(m: Array, size: int) -> Array:
     """The first units of m, and zeros if it has too few."""
     return np.pad(m, ((0, 0), (0, max(size - m.shape[1], 0))))[:, :size]
@@ -260,6 +267,7 @@ _LAYER = (
     InitialMemoryIgnored,
     InitialStateAndMemorySwapped,
     GradientThroughTheMemoryAlone,
+    CellOnlyKeepsTheState,
 )
 
 FAULTS: tuple[Fault, ...] = (

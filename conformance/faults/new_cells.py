@@ -8,7 +8,6 @@ wrong way.
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is the right cell's)
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from rnnspec import spec
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.faults.fault import Fault
+from rnnspec.conformance.faults.fault import Fault, planted
 from rnnspec.reference.activations import logistic, tanh
 from rnnspec.reference.call import Build, Vjp, run_cell, run_layer
 from rnnspec.reference.forget_only_lstm import ForgetOnlyLSTM
@@ -56,13 +55,6 @@ def wrong_attributes(operation: str, cell: Build, wrong: Callable[..., Any]) -> 
         return cell(**{**arguments, **wrong(arguments)})
 
     return wrong_cell(operation, build, wrong)
-
-
-def planted(operation: str, implementation: type[NumpyBackend], wrong: Callable[..., Any]) -> Fault:
-    """The fault `implementation`, named after `wrong` and described by its docstring."""
-    words = re.sub(r"(?<!^)(?=[A-Z])", "-", wrong.__name__).lower().replace("_", "-")
-    about = " ".join((wrong.__doc__ or "").split())
-    return Fault(f"{operation.removesuffix('_cell').replace('_', '-')}-{words}", operation, about, implementation)
 
 
 def _methods(operation: str, vjp: Callable[..., tuple[Arrays, Vjp]]) -> dict[str, Any]:
@@ -822,6 +814,7 @@ _TRUNCATED: tuple[tuple[str, type[Truncating]], ...] = (
     ("lstm", TruncationCarriesNoState),
     ("gru", TruncatedOneStepLate),
     ("rnn", TruncationIgnored),
+    ("rnn", TruncatedOneStepLate),
 )
 _DROPPED: tuple[tuple[str, type[Dropping]], ...] = (
     ("lstm", RecurrentDropoutNotRescaled),
@@ -831,6 +824,7 @@ _DROPPED: tuple[tuple[str, type[Dropping]], ...] = (
     ("lstm", RecurrentDropoutIgnored),
     ("lstm", RecurrentDropoutOfTheFirstSequence),
     ("gru", RecurrentDropoutNotRescaled),
+    ("rnn", RecurrentDropoutNotRescaled),
     ("forget_only_lstm", RecurrentDropoutIgnored),
 )
 

@@ -246,6 +246,27 @@ class GradientNotFlippedBack(Loops):
         return t if a["direction"] == "forward" else steps - 1 - t
 
 
+class TruncationCountsThePadding(Loops):
+    """Steps that are taken out count where the gradient is cut, as if they had been read."""
+
+    def counted_as_read(self, valid: Array) -> Array:
+        return np.ones_like(valid)
+
+
+class RecurrentDropoutRedrawn(Loops):
+    """Every step has a mask of its own: at every other one, what was to be dropped is kept, and the rest is dropped."""
+
+    def mask_at(self, keep: Array | None, t: int) -> Array | None:
+        return keep if keep is None or t % 2 == 0 else ~keep
+
+
+class RecurrentDropoutNotInTheGradient(Loops):
+    """The gradient passes recurrent dropout as if nothing were dropped or rescaled."""
+
+    def seen_back(self, dbefore: Arrays, keep: Array | None, a: Attributes) -> Arrays:
+        return dbefore
+
+
 LAYER_FAULTS: tuple[type[Loops], ...] = (
     ReverseNotFlippedBack,
     ReverseIgnored,
@@ -279,5 +300,8 @@ LAYER_FAULTS: tuple[type[Loops], ...] = (
     GradientStopsAtThePadding,
     GradientOfThePadding,
     GradientNotFlippedBack,
+    TruncationCountsThePadding,
+    RecurrentDropoutRedrawn,
+    RecurrentDropoutNotInTheGradient,
 )
 """Planted into every family's layer."""

@@ -26,12 +26,17 @@ RUNS: Final = 7
 BRANCH_SPREAD: Final = 4.0
 """How many times the spread of the versions a number must lie from a threshold to be decided one way."""
 
-_TRANSCENDENTAL: Final = {np.tanh, np.exp, np.log, np.log1p, np.expm1, np.power}
-_ROUNDED_ONCE: Final = {np.add, np.subtract, np.multiply, np.divide, np.sqrt, np.square, np.reciprocal}
-_EXACT: Final = {
+_TRANSCENDENTAL: Final = (np.tanh, np.exp, np.log, np.log1p, np.expm1, np.power)
+_ROUNDED_ONCE: Final = (np.add, np.subtract, np.multiply, np.divide, np.sqrt, np.square, np.reciprocal)
+_EXACT: Final = (
     np.negative, np.positive, np.absolute, np.maximum, np.minimum, np.sign, np.logical_and, np.logical_or,
     np.logical_not, np.isfinite, np.isnan, np.isinf,
+)  # fmt: skip
+_UNITS: Final = {
+    **dict.fromkeys(_TRANSCENDENTAL, 4.0), **dict.fromkeys(_ROUNDED_ONCE, 1.0), **dict.fromkeys(_EXACT, 0.0),
 }  # fmt: skip
+"""By how many units of roundoff an elementwise function's result may be off."""
+
 _COMPARISONS: Final = {np.less, np.less_equal, np.greater, np.greater_equal}
 # Kinks may act together only, as a product of slopes along a path, or one against another. So one version says yes to
 # all and one no; of the other four, each kink draws a column, and two kinks meet in nearly every combination.
@@ -46,6 +51,7 @@ _WAYS: Final = np.array(
     ],
     np.bool_,
 )
+_LARGEST: Final = np.array(np.finfo(np.float64).max)
 _SIGNS: Final = np.where(np.random.default_rng(0).integers(0, 2, 1 << 20) == 1, 1.0, -1.0)
 
 
@@ -68,8 +74,9 @@ class Noise:
     def __init__(self, unit_roundoff: float, smallest_normal: float, seed: int, whole: bool = False) -> None:
         self.unit_roundoff = unit_roundoff
         self.smallest_normal = smallest_normal
+        self._smallest_normal = np.array(smallest_normal)  # NumPy adds it faster than a Python number
         self.whole = whole
-        self._position = (seed * 7919) % (_SIGNS.size // 2)
+        self.position = (seed * 7919) % (_SIGNS.size // 2)
 
     def signs(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Random directions, +1 or -1."""
@@ -78,33 +85,38 @@ class Noise:
             size *= length
         if size > _SIGNS.size:
             return np.resize(_SIGNS, shape)
-        if self._position + size > _SIGNS.size:
-            self._position = (self._position * 31 + 17) % (_SIGNS.size - size + 1)
-        taken = _SIGNS[self._position : self._position + size].reshape(shape)
-        self._position += size + 1
+        if self.position + size > _SIGNS.size:
+            self.position = (self.position * 31 + 17) % (_SIGNS.size - size + 1)
+        taken = _SIGNS[self.position : self.position + size].reshape(shape)
+        self.position += size + 1
         return taken
 
     def ways(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """How the versions 1… decide what rounding could decide either way."""
-        chosen = np.random.default_rng(self._position).integers(_WAYS.shape[1], size=shape)
-        self._position += 1
+        chosen = np.random.Generator(np.random.SFC64(self.turn())).integers(_WAYS.shape[1], size=shape)
         return np.asarray(_WAYS[:, chosen])
 
     def turn(self) -> int:
         """A new seed."""
-        self._position += 1
-        return self._position
+        self.position += 1
+        return self.position
 
     def perturb(self, exact: NDArray[Any], magnitude: NDArray[Any] | None, units: float) -> NDArray[Any]:
         """Move versions 1… of `exact` by units·u·magnitude (of its own by default); version 0 stays."""
         if exact.shape[0] == 1:
             exact = np.repeat(exact, RUNS, axis=0)
         moved = exact[1:]
-        scale = np.abs(moved) if magnitude is None else np.broadcast_to(magnitude, exact.shape)[1:]
-        # An infinity is not moved, and neither is what is exactly 0 because its factors or its exponential are.
-        step = np.where(np.isfinite(scale), scale, 0.0) + self.smallest_normal
-        step *= units * self.unit_roundoff
+        if magnitude is None:
+            step = np.abs(moved)
+        elif magnitude.shape[0] == 1:
+            step = np.repeat(magnitude, RUNS - 1, axis=0)
+        else:
+            step = magnitude[1:].copy()
+        # An infinity stays one: no step is infinite.
+        np.minimum(step, _LARGEST, out=step)
+        step += self._smallest_normal
         step *= self.signs(moved.shape)
+        step *= units * self.unit_roundoff
         if self.whole:
             step[(moved == np.rint(moved)) & (np.abs(moved) <= 1 / self.unit_roundoff)] = 0
         moved += step
@@ -152,7 +164,7 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def size(self) -> int:
         """Numbers in one version."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def T(self) -> Rounded:
@@ -204,6 +216,22 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
         place = _all_runs(index)
         self.data[place] = _align(value, self.data[place].ndim - 1)
 
+    # The mixin's operators do the same by way of NumPy's dispatch, which takes as long again as the arithmetic.
+
+    def __add__(self, other: Any) -> Rounded:
+        return Rounded(_elementwise(self.noise, np.add, (self, other)), self.noise)
+
+    def __sub__(self, other: Any) -> Rounded:
+        return Rounded(_elementwise(self.noise, np.subtract, (self, other)), self.noise)
+
+    def __rsub__(self, other: Any) -> Rounded:
+        return Rounded(_elementwise(self.noise, np.subtract, (other, self)), self.noise)
+
+    def __mul__(self, other: Any) -> Rounded:
+        return Rounded(_elementwise(self.noise, np.multiply, (self, other)), self.noise)
+
+    __radd__, __rmul__ = __add__, __mul__
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
         if method == "at" and ufunc is np.add:
             return _add_at(*operands)
@@ -215,7 +243,12 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
         result = _matmul(self.noise, *operands) if ufunc is np.matmul else _elementwise(self.noise, ufunc, operands)
         if out is None:
             return Rounded(result, self.noise)
-        np.copyto(out.data, result)
+        if result.shape[0] > out.data.shape[0]:  # what was one version becomes several, in a place of its own
+            if out.data.base is not None:
+                raise TypeError(f"{ufunc.__name__}: expected `out` to have its own memory, got a view of one version")
+            out.data = result
+        else:
+            np.copyto(out.data, result)
         return out
 
     def __array_function__(
@@ -231,48 +264,57 @@ def _all_runs(index: Any) -> tuple[Any, ...]:
     return (slice(None), *index) if isinstance(index, tuple) else (slice(None), index)
 
 
+_ARRAYS: Final = (np.ndarray, np.generic)
+
+
 def _ndim(operand: Any) -> int:
-    return operand.ndim if isinstance(operand, Rounded | np.ndarray) else 0
+    if isinstance(operand, Rounded):
+        return operand.data.ndim - 1
+    return operand.ndim if isinstance(operand, np.ndarray) else 0
 
 
 def _align(operand: Any, ndim: int) -> Any:
     """The operand's data, versions first, with axes for broadcasting to `ndim` axes."""
     if not isinstance(operand, Rounded):
         return operand
-    missing = ndim - operand.ndim
-    if missing <= 0:
-        return operand.data
-    return operand.data.reshape(operand.data.shape[0], *(1,) * missing, *operand.data.shape[1:])
+    data = operand.data
+    missing = ndim + 1 - data.ndim
+    return data if missing <= 0 else data.reshape(data.shape[0], *(1,) * missing, *data.shape[1:])
+
+
+def _aligned(operands: tuple[Any, ...]) -> list[Any]:
+    """The data of all operands, with axes for broadcasting to the most that one of them has."""
+    ndim = max([_ndim(operand) for operand in operands])
+    return [_align(operand, ndim) for operand in operands]
 
 
 def _elementwise(noise: Noise, ufunc: np.ufunc, operands: tuple[Any, ...]) -> NDArray[Any]:
-    ndim = max([_ndim(operand) for operand in operands])
-    values = [_align(operand, ndim) for operand in operands]
-    if all(np.asarray(value).dtype.kind in "biu" for value in values) or ufunc in (np.equal, np.not_equal):
-        return np.asarray(ufunc(*values))  # whole numbers and truths are exact
+    values = _aligned(operands)
+    whole = True  # whole numbers and truths are exact
+    for value in values:
+        whole = whole and (value.dtype.kind in "biu" if isinstance(value, _ARRAYS) else isinstance(value, int))
+    if whole or ufunc in (np.equal, np.not_equal):
+        return np.asarray(ufunc(*values))
     if ufunc in _COMPARISONS:
         return _compare(noise, ufunc, *values)
+    units = _UNITS.get(ufunc)
+    if units is None:
+        raise TypeError(f"no rounding model for {ufunc.__name__}")
     result: NDArray[Any] = ufunc(*values)
-    if ufunc in _ROUNDED_ONCE:
-        if ufunc is np.multiply and any(_power_of_two(value) for value in operands):
-            return result
-        return noise.perturb(result, None, 1.0)
-    if ufunc in _TRANSCENDENTAL:
-        return noise.perturb(result, None, 4.0)
-    if ufunc in _EXACT:
+    if not units or (ufunc is np.multiply and any(_power_of_two(value) for value in operands)):
         return result
-    raise TypeError(f"no rounding model for {ufunc.__name__}")
+    return noise.perturb(result, None, units)
 
 
 def _power_of_two(value: Any) -> bool:
-    return not isinstance(value, Rounded | np.ndarray) and abs(math.frexp(value)[0]) == 0.5
+    return not isinstance(value, (Rounded, np.ndarray)) and abs(math.frexp(value)[0]) == 0.5
 
 
 def _compare(noise: Noise, ufunc: np.ufunc, left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
     """Compare; where the versions' spread reaches the threshold, let them go either way."""
     with np.errstate(invalid="ignore"):
         gap = np.asarray(left - right)
-    gap = np.where(np.isfinite(gap), gap, np.where(np.isnan(gap), 0, np.sign(gap) * np.finfo(np.float64).max))
+    gap = np.clip(np.where(np.isnan(gap), 0.0, gap), -_LARGEST, _LARGEST)
     decided: NDArray[Any] = ufunc(gap, 0)
     exact = gap[:1]
     spread = np.max(np.abs(gap - exact), axis=0, keepdims=True)
@@ -292,8 +334,7 @@ def _matmul(noise: Noise, left: Any, right: Any) -> NDArray[Any]:
         if isinstance(operand, Rounded) and operand.ndim < 2:
             # NumPy would take the versions of a vector for the rows of a matrix.
             raise TypeError(f"matmul of a Rounded: expected at least 2 axes, got shape {operand.shape}")
-    ndim = max(_ndim(left), _ndim(right))
-    a, b = _align(left, ndim), _align(right, ndim)
+    a, b = _aligned((left, right))
     length = a.shape[-1]
     magnitude = np.matmul(np.abs(a), np.abs(b))
     return noise.perturb(np.matmul(a, b), magnitude, max(length, 1) ** 0.5)
@@ -310,7 +351,7 @@ def _sum(array: Rounded, axis: int | tuple[int, ...] | None = None, keepdims: bo
     result = array.data.sum(inner, keepdims=keepdims)
     if array.data.dtype.kind != "f":
         return Rounded(result, array.noise)
-    length = int(np.prod([array.data.shape[one] for one in inner]))
+    length = math.prod([array.data.shape[one] for one in inner])
     magnitude = np.abs(array.data).sum(inner, keepdims=keepdims)
     return Rounded(array.noise.perturb(result, magnitude, max(length, 1) ** 0.5), array.noise)
 

@@ -17,7 +17,8 @@ and is the accuracy grade.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from rnnspec import reference
 from rnnspec.backends import Call
 from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.conformance.judge.rounding import Noise, Rounded
+from rnnspec.spec.operation import settings_of
 
 Array = NDArray[Any]
 
@@ -86,7 +88,9 @@ class Expected:
 
 
 def expect(call: Call, dtype: str, cotangents: tuple[Array, ...] | None = None, seed: int = 0) -> Expected:
-    """Compute what is right for a call, and the tolerance.
+    """Compute what is right for a call, and the tolerance; what was computed of late is remembered.
+
+    What comes depends on the arguments alone, not on what was asked before.
 
     Parameters
     ----------
@@ -99,36 +103,100 @@ def expect(call: Call, dtype: str, cotangents: tuple[Array, ...] | None = None, 
     seed
         Of the random directions of rounding.
     """
-    form = format_of(dtype)
-    floats = {name: array.astype(np.float64) for name, array in call.float_inputs.items()}
-    seeds = [cotangent.astype(np.float64) for cotangent in cotangents or ()]
-    exact = [np.where(np.isfinite(array), array, 0) for array in (*floats.values(), *seeds)]
-    whole = all(bool(np.all(array == np.rint(array))) for array in exact)
-    loudest = max((float(np.abs(array).max(initial=0.0)) for array in exact), default=0.0)
-    noise = Noise(form.unit_roundoff, form.smallest_normal, seed, whole)
-    inputs: dict[str, Any] = {
-        name: Rounded.exactly(floats[name], noise) if name in floats else array for name, array in call.inputs.items()
-    }
-    kinds = call.spec.inputs_for(call.attributes)
-    specified = call.spec.outputs_for(call.attributes)
-    # Perturbed runs may overflow or meet 0/0 where the exact one does not; the bound is then infinite or NaN there.
-    with np.errstate(all="ignore"):
-        if cotangents is None:
-            outputs = getattr(reference, call.operation)(**inputs, **call.attributes)
-            gradients: Mapping[str, Rounded] = {}
-        else:
-            outputs, vjp = getattr(reference, call.operation + "_vjp")(**inputs, **call.attributes)
-            gradients = vjp(*(Rounded.exactly(cotangent, noise) for cotangent in seeds))
-        return Expected(
-            {
-                name: _bounded(output, form, loudest, item.shape[:1] == ("B",))
+    run = _RECENT.run(call, dtype, seed)
+    return Expected(run.outputs, {} if cotangents is None else run.gradients(cotangents), run.form)
+
+
+class PerturbedRun:
+    """The reference run once on a call, in all versions: the bounded `outputs`, and the way back from them."""
+
+    def __init__(self, call: Call, dtype: str, seed: int = 0) -> None:
+        self.form = format_of(dtype)
+        self._kinds = call.spec.inputs_for(call.attributes)
+        floats = {name: array.astype(np.float64) for name, array in call.float_inputs.items()}
+        self._loudest = _loudest(floats.values())
+        self._noise = Noise(self.form.unit_roundoff, self.form.smallest_normal, seed, _all_whole(floats.values()))
+        inputs: dict[str, Any] = {
+            name: Rounded.exactly(floats[name], self._noise) if name in floats else array
+            for name, array in call.inputs.items()
+        }
+        self._vjp: Callable[..., Mapping[str, Rounded]] | None = None
+        # Perturbed runs may overflow or meet 0/0 where the exact one does not; the bound is then infinite or NaN there.
+        with np.errstate(all="ignore"):
+            if call.spec.differentiable:
+                outputs, self._vjp = getattr(reference, f"{call.operation}_vjp")(**inputs, **call.attributes)
+            else:
+                outputs = getattr(reference, call.operation)(**inputs, **call.attributes)
+            specified = call.spec.outputs_for(call.attributes)
+            self.outputs = {
+                name: _bounded(output, self.form, self._loudest, item.shape[:1] == ("B",))
                 if item.kind == "float"
                 else _exactly(output)
                 for (name, item), output in zip(specified.items(), outputs, strict=True)
-            },
-            {name: _bounded(d, form, loudest, kinds[name].per_sequence) for name, d in gradients.items()},
-            form,
-        )
+            }
+        self._after = self._noise.position
+        self._gradients: dict[tuple[bytes, ...], dict[str, Bounded]] = {}
+
+    def gradients(self, cotangents: tuple[Array, ...]) -> dict[str, Bounded]:
+        """Go back from these gradients of the outputs to those of the inputs."""
+        if self._vjp is None:
+            return {}
+        seeds = [cotangent.astype(np.float64) for cotangent in cotangents]
+        key = tuple(seed.tobytes() for seed in seeds)
+        if key not in self._gradients:
+            loudest = max(self._loudest, _loudest(seeds))
+            self._noise.position = self._after
+            whole, self._noise.whole = self._noise.whole, self._noise.whole and _all_whole(seeds)
+            with np.errstate(all="ignore"):
+                gradients = self._vjp(*(Rounded.exactly(seed, self._noise) for seed in seeds))
+                self._gradients[key] = {
+                    name: _bounded(d, self.form, loudest, self._kinds[name].per_sequence)
+                    for name, d in gradients.items()
+                }
+            self._noise.whole = whole
+        return self._gradients[key]
+
+
+class _Recent:
+    """The runs of late: the checks of an operation draw many of the same cases."""
+
+    def __init__(self, runs: int, numbers: int) -> None:
+        self._most, self._largest = runs, numbers
+        self._runs: OrderedDict[Hashable, PerturbedRun] = OrderedDict()
+
+    def run(self, call: Call, dtype: str, seed: int) -> PerturbedRun:
+        """The run of this call; known by all that it consists of, as a backend may change arrays in place."""
+        if sum(array.size for array in call.inputs.values()) > self._largest:
+            return PerturbedRun(call, dtype, seed)
+        inputs = tuple((name, array.dtype, array.shape, array.tobytes()) for name, array in call.inputs.items())
+        key = (call.operation, dtype, seed, settings_of(call.attributes), inputs)
+        if key not in self._runs:
+            self._runs[key] = PerturbedRun(call, dtype, seed)
+            if len(self._runs) > self._most:
+                self._runs.popitem(last=False)
+        self._runs.move_to_end(key)
+        return self._runs[key]
+
+    def forget(self) -> None:
+        """Forget all."""
+        self._runs.clear()
+
+
+_RECENT: Final = _Recent(runs=512, numbers=4096)
+
+
+def forget() -> None:
+    """Forget what `expect` remembers."""
+    _RECENT.forget()
+
+
+def _all_whole(arrays: Iterable[Array]) -> bool:
+    return all(bool(np.all((array == np.rint(array)) | ~np.isfinite(array))) for array in arrays)
+
+
+def _loudest(arrays: Iterable[Array]) -> float:
+    """The largest finite magnitude; 0 where there is none."""
+    return max((float(np.abs(array).max(initial=0.0, where=np.isfinite(array))) for array in arrays), default=0.0)
 
 
 def _exactly(result: Rounded | Array) -> Bounded:

@@ -15,7 +15,23 @@ Result = TypeVar("Result")
 
 
 class BackendCrashError(Exception):
-    """The backend raised something other than a refusal."""
+    """The backend raised something other than a refusal, in a call; its message is put together when it is asked for.
+
+    Most are never asked for: on bad input, any error is right.
+    """
+
+    def __init__(self, call: Call, error: BaseException) -> None:
+        super().__init__(call, error)
+        self.call = call
+        self.error = error
+
+    def __str__(self) -> str:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in self.call.inputs.items())
+        last = traceback.extract_tb(self.error.__traceback__)[-1]
+        return (
+            f"{type(self.error).__name__}: {_words(self.error)}\n"
+            f"  at {last.filename}, line {last.lineno}, in {self.call.operation}({shapes})"
+        )
 
 
 class Guarded(Backend):
@@ -47,12 +63,7 @@ class Guarded(Backend):
         except Unsupported:
             raise
         except (Exception, SystemExit) as error:  # a library that ends the process has crashed too
-            shapes = ", ".join(f"{name} {array.shape}" for name, array in call.inputs.items())
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            raise BackendCrashError(
-                f"{type(error).__name__}: {_words(error)}\n"
-                f"  at {last.filename}, line {last.lineno}, in {call.operation}({shapes})"
-            ) from error
+            raise BackendCrashError(call, error) from error
 
 
 def _words(error: BaseException) -> str:

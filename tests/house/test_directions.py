@@ -58,7 +58,8 @@ MEASURES_A_FRAMEWORK = {Path("conformance/benchmarks/against_torch.py")}
 
 
 def _other_adapter(path: Path, parts: list[str]) -> bool:
-    """Adapters do not see each other; nobody sees an adapter of a framework but itself.
+    """Adapters do not see each other; nobody sees an adapter of a framework but itself. What all of them share, the
+    composed operations, is no adapter.
 
     NumPy is no such framework: planted faults are the reference with one thing wrong, so they may change its adapter.
     What judges (the rest of `conformance`) knows adapters by their contract alone.
@@ -67,7 +68,7 @@ def _other_adapter(path: Path, parts: list[str]) -> bool:
         return False
     if path.parts[:2] == ("conformance", "faults") and parts[2:3] == ["numpy"]:
         return False
-    if len(parts) < 3 or not (ROOT / "backends" / parts[2]).is_dir():
+    if len(parts) < 3 or parts[2] == "composed" or not (ROOT / "backends" / parts[2]).is_dir():
         return False
     return not (path.parts[0] == "backends" and path.parts[1] == parts[2])
 

@@ -6,8 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnspec.spec import operation, operations, system
 from rnnspec.spec.language import parse
-from rnnspec.spec.printing import equation_latex, equation_text, to_latex, to_text
+from rnnspec.spec.printing import (
+    MEANINGS,
+    equation_latex,
+    equation_text,
+    needed,
+    notation,
+    reading_order,
+    to_latex,
+    to_text,
+)
+from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
 
 NAMES = st.sampled_from(["a", "h", "W_i", "dh_prev", "x", "n"])
 REDUCERS_OF_ONE = ["max", "min", "argmax", "log_sum_exp", "all", "any", "vector"]
@@ -166,3 +177,53 @@ def test_an_equation_prints_with_its_target() -> None:
         "h_{n-1} &= 0",
         "C_{t,0} &= C_{t-1,0}",
     ]
+
+
+# Reading order and notation.
+
+
+def ordered(*lines: str) -> list[str]:
+    return [equation_text(equation) for equation in reading_order(parse("\n".join(lines), "toy.toml"))]
+
+
+def test_what_is_used_stands_above_and_results_last() -> None:
+    assert ordered("y[t] = h[t]", "h[t] = f[t] * c[t]", "c[t] = f[t]", "f[t] = x[t]") == [
+        "f[t] = x[t]", "c[t] = f[t]", "h[t] = f[t] * c[t]", "y[t] = h[t]",
+    ]  # fmt: skip
+
+
+def test_a_neighbouring_step_closes_the_recurrence() -> None:
+    assert ordered("h[t] = a[t] + h[t - 1]", "a[t] = x[t] + h[t - 1]", "h[-1] = h0", "y = h[n - 1]") == [
+        "a[t] = x[t] + h[t - 1]", "h[t] = a[t] + h[t - 1]", "h[-1] = h0", "y = h[n - 1]",
+    ]  # fmt: skip
+
+
+def test_an_index_is_not_the_gate_of_the_same_name() -> None:
+    assert ordered("y[i] = b[i]", "b[i] = x[i]", "z = sum(b[i] for i in range(n))", "c = i", "i = x") == [
+        "b[i] = x[i]", "i = x", "y[i] = b[i]", "z = sum(b[i] for i in range(n))", "c = i",
+    ]  # fmt: skip
+
+
+def test_a_circle_within_a_step_is_printed_nevertheless() -> None:
+    assert sorted(ordered("a = b", "b = a")) == ["a = b", "b = a"]
+
+
+@pytest.mark.parametrize("name", operations())
+def test_nothing_is_lost_in_reading_order(name: str) -> None:
+    chosen = system(operation(name), operation(name).defaults())
+    for equations in (chosen.forward, chosen.gradient):
+        assert sorted(map(equation_text, reading_order(equations))) == sorted(map(equation_text, equations))
+
+
+def test_needed_follows_what_outputs_are_made_of() -> None:
+    equations = parse("y = a\na = b[0]\nb[t] = x\nunused = a", "toy.toml")
+    assert [equation.target for equation in needed(equations, ("y",))] == ["y", "a", "b"]
+
+
+def test_notation_lists_what_is_used_and_no_more() -> None:
+    equations = parse("y = tanh(W @ x) + sum(a[t] for t in range(n))", "toy.toml")
+    assert set(notation(equations)) == {"A @ b", "tanh(a)", "sum(… for i in range(n))"}
+
+
+def test_every_word_of_the_language_has_a_meaning() -> None:
+    assert set(VOCABULARY) | {f"{name}(…)" for name in REDUCERS} <= set(MEANINGS)

@@ -1,0 +1,48 @@
+"""Attention: from queries and keys to scores, weights and contexts; and attention to the features of one vector."""
+
+from __future__ import annotations
+
+from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.attention_keys import prepared
+from rnnspec.backends.composed.cell import affine
+from rnnspec.backends.composed.softmax import softmax_over
+from rnnspec.backends.composed.steps import valid_steps, zeroed
+
+
+def attention_scores(
+    xp: Arrays,
+    *,
+    q: Array,
+    k: Array,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    score: str,
+    **parameters: Array,
+) -> Many:
+    """How well each key fits each query; in float32 where these have 16 bits."""
+    valid = valid_steps(xp, xp.shape(k)[1], lengths, mask)
+    k = xp.widened(zeroed(xp, k, valid))
+    parameters = {name: xp.widened(array) for name, array in parameters.items()}
+    scores = xp.astype(prepared(xp, k, score=score, **parameters)(xp.widened(q)), q.dtype)
+    return (scores if valid is None else xp.where(valid[:, None, :], scores, 0.0),)
+
+
+def attention_weights(xp: Arrays, *, scores: Array, lengths: Array | None = None, mask: Array | None = None) -> Many:
+    """Softmax of the scores over the valid keys; a row without any gives zeros."""
+    valid = valid_steps(xp, xp.shape(scores)[-1], lengths, mask)
+    return (softmax_over(xp, scores, None if valid is None else valid[:, None, :]),)
+
+
+def attention_context(
+    xp: Arrays, *, weights: Array, values: Array, lengths: Array | None = None, mask: Array | None = None
+) -> Many:
+    """Sum of the values, each times its weight."""
+    valid = valid_steps(xp, xp.shape(values)[1], lengths, mask)
+    if valid is not None:
+        weights = xp.where(valid[:, None, :], weights, 0.0)
+    return (xp.matmul(weights, zeroed(xp, values, valid)),)
+
+
+def feature_attention(xp: Arrays, *, x: Array, W: Array, b: Array) -> Many:
+    """Each feature times its share of a softmax over all of them."""
+    return (x * xp.softmax(affine(xp, x, xp.permute_dims(W, (1, 0)), b)),)

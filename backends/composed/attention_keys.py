@@ -1,0 +1,71 @@
+"""Keys made ready to be compared with queries, once for all queries that may come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod, sqrt
+
+from rnnspec.backends.composed.arrays import Array, Arrays
+from rnnspec.backends.composed.cell import affine
+from rnnspec.backends.composed.norms import norm
+
+Scorer = Callable[[Array], Array]
+"""From queries (B, U, D) to the score of every key for every query, (B, U, T)."""
+
+
+def prepared(
+    xp: Arrays,
+    k: Array,
+    *,
+    score: str,
+    W_a: Array | None = None,
+    W_q: Array | None = None,
+    W_k: Array | None = None,
+    b_a: Array | None = None,
+    v_a: Array | None = None,
+) -> Scorer:
+    """Make keys (B, T, E) ready: what they alone decide of a score is computed here.
+
+    Everything is computed in the arrays' own type; keys that will be taken out are to be finite.
+    """
+    match score:
+        case "additive":
+            return _through_hidden_layer(xp, k, W_q, W_k, b_a, v_a)
+        case "concat":
+            assert W_a is not None
+            features = xp.shape(W_a)[1] - xp.shape(k)[-1]
+            return _through_hidden_layer(xp, k, W_a[:, :features], W_a[:, features:], b_a, v_a)
+        case "general":
+            k = xp.matmul(k, _transposed(xp, W_a))
+        case "scaled_dot":
+            k = k / sqrt(xp.shape(k)[-1])
+        case "cosine":
+            k = _unit(xp, k)
+    columns = xp.permute_dims(k, (0, 2, 1))
+    if score == "cosine":
+        return lambda q: xp.matmul(_unit(xp, q), columns)
+    return lambda q: xp.matmul(q, columns)
+
+
+def _through_hidden_layer(xp: Arrays, k: Array, W_q: Array, W_k: Array, b_a: Array, v_a: Array) -> Scorer:
+    from_key = affine(xp, k, _transposed(xp, W_k), b_a)[:, None]
+    W_q, v_a = _transposed(xp, W_q), v_a[:, None]
+
+    def scores(q: Array) -> Array:
+        from_query = xp.matmul(q, W_q)[:, :, None]
+        hidden = xp.tanh(from_query + from_key)
+        *each, units = xp.shape(hidden)
+        return xp.reshape(xp.matmul(xp.reshape(hidden, (prod(each), units)), v_a), each)
+
+    return scores
+
+
+def _unit(xp: Arrays, vectors: Array) -> Array:
+    """The vectors at length 1; zero, and constant, where they are zero."""
+    length = norm(xp, vectors)
+    nonzero = length > 0
+    return xp.where(nonzero, vectors / xp.where(nonzero, length, 1.0), 0.0)
+
+
+def _transposed(xp: Arrays, weights: Array) -> Array:
+    return xp.permute_dims(weights, (1, 0))

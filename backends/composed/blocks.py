@@ -1,0 +1,37 @@
+"""Building blocks: a dense layer, a table of embeddings, dropout."""
+
+from __future__ import annotations
+
+from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.cell import affine, function
+from rnnspec.backends.composed.steps import valid_steps, zeroed
+
+
+def dense(xp: Arrays, *, x: Array, W: Array, b: Array, activation: str) -> Many:
+    """``f(W x + b)``."""
+    a = affine(xp, x, xp.permute_dims(W, (1, 0)), b)
+    return (a if activation == "identity" else function(xp, activation)(a),)
+
+
+def embedding(xp: Arrays, *, ids: Array, E: Array, lengths: Array | None = None, mask: Array | None = None) -> Many:
+    """Rows of the table; the gradient adds up over repeated ids, in float32 at least."""
+    valid = valid_steps(xp, xp.shape(ids)[1], lengths, mask)
+    if valid is not None:
+        ids = xp.where(valid, ids, 0)
+    return (zeroed(xp, xp.astype(xp.take(xp.widened(E), ids), E.dtype), valid),)
+
+
+def dropout(
+    xp: Arrays,
+    *,
+    x: Array,
+    keep: Array,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    p: float,
+    shared_over: str,
+) -> Many:
+    """What is kept, divided by 1 - p; `keep` is a choice for each step, or one for the whole sequence."""
+    valid = valid_steps(xp, xp.shape(x)[1], lengths, mask)
+    kept = keep[:, None, :] if shared_over == "time" else keep
+    return (xp.where(kept, zeroed(xp, x, valid) / (1 - p), 0.0),)

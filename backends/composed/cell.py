@@ -1,0 +1,105 @@
+"""What a cell is: one step of a recurrent layer, its parameters laid out once to be used at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Protocol
+
+from rnnspec.backends.composed.arrays import Array, Arrays, Many
+
+
+class Cell(Protocol):
+    """A cell with its parameters and attributes.
+
+    What it carries from step to step is a tuple of arrays (B, units), the first of them h. What a step asks of its
+    input alone is `enter`, for any number of steps at once; `step` does the rest.
+    """
+
+    def first(self, batch: int, **states: Array | None) -> Many:
+        """Carry before the first step, from the states by name, h and c; zero where None or left out."""
+
+    def enter(self, x: Array) -> Many:
+        """What inputs (…, D) bring to their steps, arrays (…, units)."""
+
+    def step(self, entered: Many, carry: Many) -> Many:
+        """Carry after a step, from what entered, arrays (B, units), and the carry before."""
+
+    def states(self, carry: Many) -> Many:
+        """Return the states, h and c, in the specification's shapes."""
+
+
+class GatedCell:
+    """What the cells have alike: ``W x + R h + b`` is one product for all gates, one more for all inputs beforehand.
+
+    `gates` is the specification's order of the gates; `layout` that in which their arguments stand side by side along
+    the last axis, so that neighbours with the same function are computed as one block.
+    """
+
+    def __init__(
+        self, xp: Arrays, W: Array, R: Array, b: Array, *, gates: str, layout: str, gradient: str = "full"
+    ) -> None:
+        self.xp = xp
+        self.gates, self.layout = gates, layout
+        self.dtype, self.units = W.dtype, xp.shape(W)[1]
+        self.W, self.R, self.b = self.columns(W), self.columns(R), self.row(b)
+        self.sizes: tuple[int, ...] = (xp.shape(R)[-1], self.units)
+        self.cell_only = gradient == "cell_only"
+
+    def first(self, batch: int, **states: Array | None) -> Many:
+        """Carry before the first step, from the states by name; zero where None or left out."""
+        return tuple(
+            self.xp.zeros((batch, size), self.dtype) if states.get(name) is None else states[name]
+            for name, size in zip("hc", self.sizes, strict=False)
+        )
+
+    def enter(self, x: Array) -> Many:
+        """``W x + b`` for inputs (…, D)."""
+        return (affine(self.xp, x, self.W, self.b),)
+
+    def states(self, carry: Many) -> Many:
+        """Return the carry: it is the states."""
+        return carry
+
+    def arguments(self, entered: Array, h: Array) -> Array:
+        """``W x + R h + b`` for all gates, (B, G·H)."""
+        return self.xp.add_matmul(entered, self.seen(h), self.R)
+
+    def seen(self, h: Array) -> Array:
+        """The state before as the gates see it: a constant where the gradient goes through the memory alone."""
+        return self.xp.stop_gradient(h) if self.cell_only else h
+
+    def split(self, array: Array, *gates: int) -> Sequence[Array]:
+        """Take arguments apart into blocks of so many gates each."""
+        return self.xp.split(array, [count * self.units for count in gates], -1)
+
+    def laid_out(self, parameter: Array) -> Array:
+        """Bring the entries of axis 0, one for each gate, into the order of the layout."""
+        if self.layout == self.gates:
+            return parameter
+        entries = self.xp.unstack(parameter)
+        return self.xp.stack([entries[self.gates.index(gate)] for gate in self.layout])
+
+    def columns(self, weights: Array) -> Array:
+        """Weights (G, H, D) as (D, G·H), which rows are multiplied by from the left."""
+        gates, units, size = self.xp.shape(weights)
+        return self.xp.permute_dims(self.xp.reshape(self.laid_out(weights), (gates * units, size)), (1, 0))
+
+    def row(self, parameter: Array) -> Array:
+        """A parameter (G, H) as (G·H,)."""
+        return self.xp.reshape(self.laid_out(parameter), (prod(self.xp.shape(parameter)),))
+
+
+def affine(xp: Arrays, x: Array, weights: Array, bias: Array) -> Array:
+    """``x @ weights + bias`` for x (…, D) and weights (D, K), as one product of two matrices."""
+    *leading, size = xp.shape(x)
+    product = xp.add_matmul(bias, xp.reshape(x, (prod(leading), size)), weights)
+    return xp.reshape(product, (*leading, xp.shape(weights)[1]))
+
+
+def function(xp: Arrays, name: str, clip: float | None = None) -> Callable[[Array], Array]:
+    """Return the activation of that name: logistic, tanh or relu, of its argument clipped to -clip .. clip."""
+    activation: Callable[[Array], Array] = getattr(xp, name)
+    if clip is None:
+        return activation
+    return lambda a: activation(xp.minimum(xp.maximum(a, -clip), clip))

@@ -1,0 +1,62 @@
+"""All cells by the name of their operation, and the operations of one step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from rnnspec import spec
+from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.cell import Cell
+from rnnspec.backends.composed.gru import GRU
+from rnnspec.backends.composed.layer_norm_lstm import LayerNormLSTM
+from rnnspec.backends.composed.lstm import LSTM, LSTM1997, ForgetOnlyLSTM
+from rnnspec.backends.composed.nested_lstm import NestedLSTM
+from rnnspec.backends.composed.peephole_lstm import PeepholeLSTM
+from rnnspec.backends.composed.rnn import RNN
+
+CELLS: Final[Mapping[str, Callable[..., Cell]]] = {
+    "rnn_cell": RNN,
+    "lstm_cell": LSTM,
+    "lstm_1997_cell": LSTM1997,
+    "forget_only_lstm_cell": ForgetOnlyLSTM,
+    "peephole_lstm_cell": PeepholeLSTM,
+    "layer_norm_lstm_cell": LayerNormLSTM,
+    "gru_cell": GRU,
+    "nested_lstm_cell": NestedLSTM,
+}
+
+
+def make_cell(xp: Arrays, name: str, arguments: Mapping[str, Any]) -> Cell:
+    """Make the cell of this name (``lstm_cell``) or of the layer of this name (``lstm``).
+
+    Of `arguments`, its parameters and attributes are taken by their names in the specification; there may be others.
+    """
+    own = (*parameters_of(name), *spec.operation(_cell(name)).attributes)
+    return CELLS[_cell(name)](xp, **{key: arguments[key] for key in own if key in arguments})
+
+
+def make_cells(xp: Arrays, name: str, arguments: Mapping[str, Any], **given: Sequence[Array]) -> list[Cell]:
+    """Make cells of one kind, each with its own entry along axis 0 of every parameter; some may be `given` apart."""
+    own = {key: xp.unstack(arguments[key]) for key in parameters_of(name) if key in arguments} | given
+    each = (dict(zip(own, entries, strict=True)) for entries in zip(*own.values(), strict=True))
+    return [make_cell(xp, name, {**arguments, **parameters}) for parameters in each]
+
+
+def parameters_of(name: str) -> tuple[str, ...]:
+    """Names of the parameters of a cell or of its layer."""
+    return tuple(key for key, item in spec.operation(_cell(name)).inputs.items() if not item.per_sequence)
+
+
+def _cell(name: str) -> str:
+    return name if name in CELLS else f"{name}_cell"
+
+
+def cell_operation(name: str) -> Callable[..., Many]:
+    """Return the operation that is one step of this cell."""
+
+    def one_step(xp: Arrays, *, x: Array, h_prev: Array, c_prev: Array | None = None, **arguments: Any) -> Many:
+        cell = make_cell(xp, name, arguments)
+        return cell.states(cell.step(cell.enter(x), cell.first(xp.shape(x)[0], h=h_prev, c=c_prev)))
+
+    return one_step

@@ -1,0 +1,263 @@
+"""Linear-chain conditional random field, its framewise baseline, and accuracy over tags.
+
+16-bit types are computed in float32.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.crf_messages import (
+    exponentials_suffice,
+    log_sum_exp,
+    over_exponentials,
+    over_logarithms,
+)
+from rnnspec.backends.composed.losses import log_probability
+from rnnspec.backends.composed.packing import Packing
+from rnnspec.backends.composed.steps import valid_steps
+
+
+class _Chain:
+    """The scores of a batch of sequences, with the valid steps in front, in float32 at least."""
+
+    def __init__(
+        self,
+        xp: Arrays,
+        emissions: Array,
+        transitions: Array,
+        start: Array | None,
+        end: Array | None,
+        lengths: Array | None,
+        mask: Array | None,
+    ) -> None:
+        self.xp = xp
+        self.batch, self.steps, self.tags = xp.shape(emissions)
+        self.packing = Packing(xp, (self.batch, self.steps), lengths, mask)
+        self.emissions, self.transitions = xp.widened(self.packing.pack(emissions)), xp.widened(transitions)
+        self.start, self.end = (None if score is None else xp.widened(score) for score in (start, end))
+
+    def scores(self) -> Array:
+        """The emissions (B, T, K), with the start scores at the first step and the end scores at the last."""
+        xp, scores = self.xp, self.emissions
+        if self.start is not None:
+            scores = xp.concat([scores[:, :1] + self.start, scores[:, 1:]], 1)
+        if self.end is not None:
+            scores = xp.where(self.packing.last()[..., None], scores + self.end, scores)
+        return scores
+
+    def path_score(self, tags: Array) -> Array:
+        """The score (B,) of packed tags (B, T)."""
+        xp, packing = self.xp, self.packing
+        score = xp.sum(xp.take_along_axis(self.emissions, tags[..., None], 2)[..., 0], 1)
+        moved = xp.take(xp.reshape(self.transitions, (-1,)), tags[:, :-1] * self.tags + tags[:, 1:])
+        score += xp.sum(moved if packing.valid is None else xp.where(packing.valid[:, 1:], moved, 0.0), 1)
+        if self.start is not None:
+            score += self._unless_empty(xp.take(self.start, tags[:, 0]))
+        if self.end is not None:
+            last_tag = xp.sum(xp.where(packing.last(), tags, 0), 1)
+            score += self._unless_empty(xp.take(self.end, last_tag))
+        return xp.where(score > -inf, score, -inf)
+
+    def log_partition(self) -> Array:
+        """Log Z, (B,)."""
+        xp, scores, transitions = self.xp, _swapped(self.xp, self.scores()), self.transitions
+        (log_totals,) = xp.branch(
+            exponentials_suffice(xp, self.emissions, scores, transitions),
+            lambda: (over_exponentials(xp, scores, transitions).log_totals,),
+            lambda: (over_logarithms(xp, scores, transitions).log_totals,),
+        )
+        return xp.sum(xp.where(self.packing.last(), _swapped(xp, log_totals), 0.0), 1)
+
+    def marginals(self) -> Array:
+        """Probability of each tag at each packed step, (B, T, K)."""
+        xp, transitions = self.xp, self.transitions
+        onwards, backwards = self.scores(), self.packing.reverse(self.scores())
+        onwards, backwards = _swapped(xp, onwards), _swapped(xp, backwards)
+        reversed_moves = xp.permute_dims(transitions, (1, 0))
+
+        def by_exponentials() -> Many:
+            before = over_exponentials(xp, onwards, transitions).messages
+            after = over_exponentials(xp, backwards, reversed_moves).alphas
+            weights = _swapped(xp, before) * self.packing.reverse(_swapped(xp, after))
+            total = xp.sum(weights, -1, keepdims=True)
+            possible = total > 0
+            return (xp.where(possible, weights / xp.where(possible, total, 1.0), 0.0),)
+
+        def by_logarithms() -> Many:
+            before = over_logarithms(xp, onwards, transitions).messages
+            after = over_logarithms(xp, backwards, reversed_moves).alphas
+            weights = _swapped(xp, before) + self.packing.reverse(_swapped(xp, after))
+            total = log_sum_exp(xp, weights, -1, keepdims=True)
+            return (xp.exp(weights - xp.where(total > -inf, total, 0.0)),)
+
+        suffices = exponentials_suffice(xp, self.emissions, onwards, transitions)
+        (marginals,) = xp.branch(suffices, by_exponentials, by_logarithms)
+        return marginals
+
+    def best_path(self) -> Array:
+        """Packed tags (B, T) of a path with the highest score; of several the one with the lowest tags from the end."""
+        xp, steps = self.xp, self.steps
+        moves = xp.stop_gradient(self.transitions)
+        scores = xp.permute_dims(xp.stop_gradient(self.scores()), (1, 2, 0))
+
+        # delta is (K, B): the greatest of (K, K, B) along its first axis is found fastest.
+        def reach(carry: Many, entering: Many) -> tuple[Many, Many]:
+            (delta,), (score,) = carry, entering
+            delta = xp.max(delta[:, None, :] + moves[:, :, None], 0) + score
+            return (delta,), (delta,)
+
+        deltas = scores[:1]
+        if steps > 1:
+            _, (reached,) = xp.scan(reach, (scores[0],), (scores[1:],), steps - 1)
+            deltas = xp.concat([deltas, reached])
+        deltas = self.packing.reverse(xp.permute_dims(deltas, (2, 0, 1)))
+        into = xp.permute_dims(moves, (1, 0))
+
+        def trace(carry: Many, entering: Many) -> tuple[Many, Many]:
+            (tag,), (delta,) = carry, entering
+            tag = xp.argmax(delta + xp.take(into, tag), -1)
+            return (tag,), (tag,)
+
+        deltas = _swapped(xp, deltas)
+        tag = xp.argmax(deltas[0], -1)
+        tags = tag[None]
+        if steps > 1:
+            _, (traced,) = xp.scan(trace, (tag,), (deltas[1:],), steps - 1)
+            tags = xp.concat([tags, traced])
+        return self.packing.zeroed(self.packing.reverse(_swapped(xp, tags)))
+
+    def _unless_empty(self, score: Array) -> Array:
+        lengths = self.packing.lengths
+        return score if lengths is None else self.xp.where(lengths > 0, score, 0.0)
+
+
+def crf_score(
+    xp: Arrays,
+    *,
+    emissions: Array,
+    transitions: Array,
+    tags: Array,
+    start: Array | None = None,
+    end: Array | None = None,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    padding: str,
+) -> Many:
+    """What a path collects; minus infinity, and constant, where it is forbidden."""
+    batch, steps, labels = xp.shape(emissions)
+    if batch == 0 or steps == 0:
+        return (xp.zeros((batch,), emissions.dtype),)
+    mask = tags != labels if padding == "label" else mask
+    chain = _Chain(xp, emissions, transitions, start, end, lengths, mask)
+    return (xp.astype(chain.path_score(chain.packing.pack(tags)), emissions.dtype),)
+
+
+def crf_log_partition(
+    xp: Arrays,
+    *,
+    emissions: Array,
+    transitions: Array,
+    start: Array | None = None,
+    end: Array | None = None,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+) -> Many:
+    """Log of the sum over all paths; minus infinity, and constant, where none is possible."""
+    batch, steps, _ = xp.shape(emissions)
+    if batch == 0 or steps == 0:
+        return (xp.zeros((batch,), emissions.dtype),)
+    chain = _Chain(xp, emissions, transitions, start, end, lengths, mask)
+    return (xp.astype(chain.log_partition(), emissions.dtype),)
+
+
+def crf_log_likelihood(
+    xp: Arrays,
+    *,
+    emissions: Array,
+    transitions: Array,
+    tags: Array,
+    start: Array | None = None,
+    end: Array | None = None,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    padding: str,
+) -> Many:
+    """Score of the path less log Z; minus infinity, and constant, where the path is forbidden."""
+    batch, steps, labels = xp.shape(emissions)
+    if batch == 0 or steps == 0:
+        return (xp.zeros((batch,), emissions.dtype),)
+    mask = tags != labels if padding == "label" else mask
+    chain = _Chain(xp, emissions, transitions, start, end, lengths, mask)
+    score = chain.path_score(chain.packing.pack(tags))
+    return (xp.astype(xp.where(score > -inf, score - chain.log_partition(), -inf), emissions.dtype),)
+
+
+def crf_marginals(
+    xp: Arrays,
+    *,
+    emissions: Array,
+    transitions: Array,
+    start: Array | None = None,
+    end: Array | None = None,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+) -> Many:
+    """Probability of each tag at each step, by the recursion forwards and backwards; 0 where no path is possible."""
+    shape = xp.shape(emissions)
+    if shape[0] == 0 or shape[1] == 0:
+        return (xp.zeros(shape, emissions.dtype),)
+    chain = _Chain(xp, emissions, transitions, start, end, lengths, mask)
+    return (xp.astype(chain.packing.unpack(chain.marginals()), emissions.dtype),)
+
+
+def crf_viterbi(
+    xp: Arrays,
+    *,
+    emissions: Array,
+    transitions: Array,
+    start: Array | None = None,
+    end: Array | None = None,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+) -> Many:
+    """The score of a best path and the path; the gradient is that of the path's score."""
+    batch, steps, _ = xp.shape(emissions)
+    if batch == 0 or steps == 0:
+        return xp.zeros((batch,), emissions.dtype), xp.zeros((batch, steps), xp.int64)
+    chain = _Chain(xp, emissions, transitions, start, end, lengths, mask)
+    tags = chain.best_path()
+    return xp.astype(chain.path_score(tags), emissions.dtype), chain.packing.unpack(tags)
+
+
+def framewise_log_likelihood(
+    xp: Arrays,
+    *,
+    emissions: Array,
+    tags: Array,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    padding: str,
+) -> Many:
+    """Sum of the log-probabilities of the tags, each step by itself."""
+    _, steps, labels = xp.shape(emissions)
+    valid = tags != labels if padding == "label" else valid_steps(xp, steps, lengths, mask)
+    return (xp.astype(xp.sum(log_probability(xp, emissions, tags, valid), 1), emissions.dtype),)
+
+
+def token_accuracy(
+    xp: Arrays, *, predicted: Array, tags: Array, lengths: Array | None = None, mask: Array | None = None
+) -> Many:
+    """Share of the valid steps with the right tag, float64; 0 if there is none."""
+    batch, steps = xp.shape(tags)
+    right, valid = predicted == tags, valid_steps(xp, steps, lengths, mask)
+    if valid is None:
+        return (xp.sum(xp.astype(right, xp.float64)) / max(batch * steps, 1),)
+    right_steps = xp.sum(xp.astype(xp.logical_and(right, valid), xp.float64))
+    return (right_steps / xp.maximum(xp.sum(xp.astype(valid, xp.float64)), 1.0),)
+
+
+def _swapped(xp: Arrays, array: Array) -> Array:
+    """Steps and sequences change places: (B, T, …) to (T, B, …) and back."""
+    return xp.permute_dims(array, (1, 0, *range(2, len(xp.shape(array)))))

@@ -1,0 +1,186 @@
+"""A cell that writes tokens, each of which it reads next: greedily, and with a beam.
+
+All steps are taken, for no value may be asked for: a sequence that has ended goes on with nothing looking at it. The
+16-bit types are computed in float32 throughout, since their rounding would decide between tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.cell import affine
+from rnnspec.backends.composed.cells import make_cell
+
+
+class Writer:
+    """A cell whose state scores the tokens, and what each of them brings to a step that reads it.
+
+    `reads` is how many tokens will be read in all. Where they are at least as many as there are kinds, the product of
+    the input weights with every kind is cheaper than with every token.
+    """
+
+    def __init__(
+        self, xp: Arrays, cell: str, arguments: Mapping[str, Any], V: Array, c: Array, E: Array | None, reads: int
+    ) -> None:
+        self.xp, self.dtype, self.kinds = xp, V.dtype, xp.shape(V)[0]
+        self.V, self.c = xp.permute_dims(xp.widened(V), (1, 0)), xp.widened(c)
+        self.E = None if E is None else xp.widened(E)
+        self.cell = make_cell(xp, cell, {name: _widened(xp, value) for name, value in arguments.items()})
+        self.brought = self.cell.enter(self.embed(xp.arange(self.kinds))) if self.kinds <= reads else None
+
+    def embed(self, tokens: Array) -> Array:
+        """The embeddings (B, D) of tokens (B,)."""
+        xp = self.xp
+        return xp.one_hot(tokens, self.kinds, self.c.dtype) if self.E is None else xp.take(self.E, tokens)
+
+    def mix(self, probabilities: Array) -> Array:
+        """The mean (B, D) of all embeddings under probabilities (B, K)."""
+        return probabilities if self.E is None else self.xp.matmul(probabilities, self.E)
+
+    def read(self, tokens: Array) -> Many:
+        """What enters a step that reads tokens (B,)."""
+        if self.brought is None:
+            return self.cell.enter(self.embed(tokens))
+        return tuple(self.xp.take(every, tokens) for every in self.brought)
+
+    def logits(self, carry: Many) -> Array:
+        """The tokens' logits (B, K) after a step."""
+        return affine(self.xp, carry[0], self.V, self.c)
+
+
+def greedy_decode(
+    xp: Arrays,
+    *,
+    start: Array,
+    V: Array,
+    c: Array,
+    E: Array | None = None,
+    h0: Array | None = None,
+    c0: Array | None = None,
+    cell: str,
+    feedback: str,
+    end: int | None,
+    steps: int,
+    **arguments: Any,
+) -> tuple[Array, Array, Array]:
+    """The most probable token at every step; the gradient is that of the chosen tokens' log-probabilities."""
+    (batch,) = xp.shape(start)
+    writer = Writer(xp, cell, arguments, V, c, E, reads=batch * (steps if feedback == "token" else 1))
+    carry = writer.cell.first(batch, h=_widened(xp, h0), c=_widened(xp, c0))
+
+    def step(held: Many, _: Many) -> tuple[Many, Many]:
+        ended, fed, *before = held
+        entered = writer.read(fed) if feedback == "token" else writer.cell.enter(fed)
+        carry = writer.cell.step(entered, tuple(before))
+        if end is not None:
+            carry = _blanked(xp, carry, ended)
+        logits = writer.logits(carry)
+        log_p = xp.log_softmax(logits)
+        token = xp.argmax(logits, 1)
+        wrote = (token, xp.take_along_axis(log_p, token[:, None], 1)[:, 0], ended)
+        if end is not None:
+            ended = xp.logical_or(ended, token == end)
+        return (ended, token if feedback == "token" else writer.mix(xp.exp(log_p)), *carry), wrote
+
+    first = start if feedback == "token" else writer.embed(start)
+    _, wrote = xp.scan(step, (xp.zeros((batch,), xp.boolean), first, *carry), (), steps)
+    tokens, log_probabilities, ended = (xp.permute_dims(array, (1, 0)) for array in wrote)
+    lengths = xp.sum(xp.astype(xp.logical_not(ended), xp.int64), 1)
+    log_probabilities = xp.where(ended, 0.0, log_probabilities)
+    return xp.where(ended, 0, tokens), lengths, xp.astype(log_probabilities, writer.dtype)
+
+
+def beam_search(
+    xp: Arrays,
+    *,
+    start: Array,
+    V: Array,
+    c: Array,
+    E: Array | None = None,
+    h0: Array | None = None,
+    c0: Array | None = None,
+    cell: str,
+    width: int,
+    normalise: bool,
+    end: int | None,
+    steps: int,
+    **arguments: Any,
+) -> tuple[Array, Array, Array]:
+    """The best of the sequences that a beam of `width` beginnings leads to; the gradient is that of its score.
+
+    The beginnings stand side by side, as (B, Z), or one after the other as rows (B·Z) of the cell.
+    """
+    (batch,) = xp.shape(start)
+    rows = batch * width
+    writer = Writer(xp, cell, arguments, V, c, E, reads=rows * steps)
+    kinds = writer.kinds
+    carry = writer.cell.first(batch, h=_widened(xp, h0), c=_widened(xp, c0))
+    carry = tuple(_repeated(xp, state, width) for state in carry)
+
+    # A beginning that has ended is a candidate as it stands, in the place of its growth by token 0.
+    as_it_stands = xp.where(xp.arange(kinds) == 0, xp.zeros((kinds,), writer.c.dtype), -float("inf"))
+    first_row = width * xp.arange(batch)[:, None]
+
+    def step(held: Many, _: Many) -> tuple[Many, Many]:
+        ended, length, sum_of, token, *before = held
+        carry = writer.cell.step(writer.read(xp.reshape(token, (rows,))), tuple(before))
+        if end is not None:
+            carry = _blanked(xp, carry, xp.reshape(ended, (rows,)))
+        log_p = xp.reshape(xp.log_softmax(writer.logits(carry)), (batch, width, kinds))
+        if end is not None:
+            log_p = xp.where(ended[..., None], as_it_stands, log_p)
+        candidates = xp.reshape(sum_of[..., None] + log_p, (batch, width * kinds))
+        sum_of, best = xp.top_k(candidates, width)
+        origin, token = best // kinds, best % kinds
+        if end is not None:
+            ended, length = (xp.take_along_axis(array, origin, 1) for array in (ended, length))
+            length = length + xp.astype(xp.logical_not(ended), xp.int64)
+            ended = xp.logical_or(ended, token == end)
+        row = xp.reshape(first_row + origin, (rows,))
+        return (ended, length, sum_of, token, *(xp.take(state, row) for state in carry)), (best,)
+
+    none_yet = xp.zeros((batch, width), xp.int64)
+    # All beginnings are the same at first: the first one stands for all.
+    sum_of = xp.where(xp.arange(width) == 0, xp.zeros((batch, width), writer.c.dtype), -float("inf"))
+    held = (
+        xp.zeros((batch, width), xp.boolean),
+        none_yet if end is not None else none_yet + steps,
+        sum_of,
+        xp.broadcast_to(start[:, None], (batch, width)),
+        *carry,
+    )
+    (_, length, sum_of, *_), (best,) = xp.scan(step, held, (), steps)
+
+    final = sum_of / xp.astype(length, sum_of.dtype) if normalise else sum_of
+    winner = xp.argmax(final, 1)[:, None]
+    score, lengths = (xp.take_along_axis(array, winner, 1)[:, 0] for array in (final, length))
+    return _traced(xp, best, winner, kinds), lengths, xp.astype(score, writer.dtype)
+
+
+def _traced(xp: Arrays, best: Array, winner: Array, kinds: int) -> Array:
+    """Tokens (B, N) of the beginning in place `winner` (B, 1), from the candidates (N, B, Z) that were best."""
+
+    def step(held: Many, entering: Many) -> tuple[Many, Many]:
+        candidate = xp.take_along_axis(entering[0], held[0], 1)
+        return (candidate // kinds,), (candidate[:, 0],)
+
+    _, (path,) = xp.scan(step, (winner,), (xp.flip(best, 0),), xp.shape(best)[0])
+    return xp.permute_dims(xp.flip(path, 0), (1, 0)) % kinds
+
+
+def _blanked(xp: Arrays, carry: Many, ended: Array) -> Many:
+    """The carry with zeros for rows that have ended: they could overflow, and infinity times 0 is no gradient of 0."""
+    return tuple(xp.where(ended[:, None], 0.0, state) for state in carry)
+
+
+def _repeated(xp: Arrays, state: Array, times: int) -> Array:
+    """Each row (B, units) several times over, (B · times, units)."""
+    batch, units = xp.shape(state)
+    return xp.reshape(xp.broadcast_to(state[:, None], (batch, times, units)), (batch * times, units))
+
+
+def _widened(xp: Arrays, value: Any) -> Any:
+    """An array in float32 if it has 16 bits; what is none, an attribute or an absent state, as it is."""
+    return xp.widened(value) if hasattr(value, "dtype") else value

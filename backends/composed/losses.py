@@ -1,0 +1,137 @@
+"""Losses: how far predictions are from their targets, step by step, added up over the valid steps of a batch.
+
+Each loss of a step is computed in float32 at least, as are the sums.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.steps import valid_steps, zeroed
+
+
+def mean_absolute_error(
+    xp: Arrays,
+    *,
+    prediction: Array,
+    target: Array,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    reduction: str,
+) -> Many:
+    """Distance of the prediction from its target, a mean over the features; where they are equal the slope is 0."""
+    valid = valid_steps(xp, xp.shape(prediction)[1], lengths, mask)
+    error = xp.widened(zeroed(xp, prediction, valid)) - xp.widened(zeroed(xp, target, valid))
+    return (_reduced(xp, _mean_over_features(xp, xp.abs(error)), valid, reduction, prediction.dtype),)
+
+
+def mean_squared_error(
+    xp: Arrays,
+    *,
+    prediction: Array,
+    target: Array,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    reduction: str,
+) -> Many:
+    """Square of that distance, a mean over the features."""
+    valid = valid_steps(xp, xp.shape(prediction)[1], lengths, mask)
+    error = xp.widened(zeroed(xp, prediction, valid)) - xp.widened(zeroed(xp, target, valid))
+    return (_reduced(xp, _mean_over_features(xp, error * error), valid, reduction, prediction.dtype),)
+
+
+def binary_cross_entropy(
+    xp: Arrays,
+    *,
+    logits: Array | None = None,
+    probabilities: Array | None = None,
+    target: Array,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    given: str,
+    reduction: str,
+) -> Many:
+    """Surprise at which of two things came true, from the first one's logit or probability."""
+    valid = valid_steps(xp, xp.shape(target)[1], lengths, mask)
+    weight = xp.widened(zeroed(xp, target, valid))
+    if given == "logits":
+        logits = xp.widened(zeroed(xp, logits, valid))
+        loss = -xp.log_logistic(-logits) - weight * logits
+    else:
+        p = xp.widened(zeroed(xp, probabilities, valid))
+        loss = -_weighted_log(xp, weight, p) - _weighted_log(xp, 1 - weight, 1 - p)
+    return (_reduced(xp, loss, valid, reduction, target.dtype),)
+
+
+def cross_entropy(
+    xp: Arrays,
+    *,
+    logits: Array,
+    ids: Array | None = None,
+    target: Array | None = None,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    targets: str,
+    reduction: str,
+) -> Many:
+    """Surprise at the class that came true: one, by its id, or a weight for each."""
+    valid = valid_steps(xp, xp.shape(logits)[1], lengths, mask)
+    if targets == "ids":
+        loss = -log_probability(xp, logits, ids, valid)
+    else:
+        weights = xp.widened(zeroed(xp, target, valid))
+        loss = -xp.sum(weights * xp.log_softmax(xp.widened(zeroed(xp, logits, valid))), -1)
+    return (_reduced(xp, loss, valid, reduction, logits.dtype),)
+
+
+def perplexity(
+    xp: Arrays,
+    *,
+    logits: Array,
+    ids: Array,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    reduction: str,
+) -> Many:
+    """Exponential of the cross-entropy: of each step's, of the sum or of the mean."""
+    valid = valid_steps(xp, xp.shape(logits)[1], lengths, mask)
+    surprise = -log_probability(xp, logits, ids, valid)
+    if reduction == "none":
+        return (_reduced(xp, xp.exp(surprise), valid, reduction, logits.dtype),)
+    return (xp.astype(xp.exp(_reduced(xp, surprise, valid, reduction, surprise.dtype)), logits.dtype),)
+
+
+def log_probability(xp: Arrays, logits: Array, ids: Array, valid: Array | None) -> Array:
+    """Log of the softmax of the logits (B, T, K) at the ids (B, T), in float32 at least; 0 at steps taken out."""
+    chosen = ids if valid is None else xp.where(valid, ids, 0)
+    log_p = xp.log_softmax(xp.widened(zeroed(xp, logits, valid)))
+    return zeroed(xp, xp.take_along_axis(log_p, chosen[..., None], -1)[..., 0], valid)
+
+
+def _weighted_log(xp: Arrays, weight: Array, p: Array) -> Array:
+    """``weight log p``, where 0 log 0 = 0, of slope log p in the weight and weight / p in p."""
+    impossible = p == 0
+    # There the slopes are infinite. They are made by two large factors, so that nothing times such a slope is nothing.
+    large = xp.where(impossible, xp.full(xp.shape(p), 1e308 if p.dtype == xp.float64 else 1e38, p.dtype), 1.0)
+    at_zero = p * large * large * xp.stop_gradient(weight) - weight * large * large
+    return xp.where(impossible, at_zero, weight * xp.log(xp.where(impossible, 1.0, p)))
+
+
+def _mean_over_features(xp: Arrays, array: Array) -> Array:
+    return xp.sum(array, -1) / xp.shape(array)[-1]
+
+
+def _reduced(xp: Arrays, loss: Array, valid: Array | None, reduction: str, dtype: Any) -> Array:
+    """The losses (B, T) themselves, their sum over the valid steps, or their mean (0 where there is none)."""
+    loss = zeroed(xp, loss, valid)
+    if reduction == "none":
+        return xp.astype(loss, dtype)
+    total = xp.sum(loss)
+    if reduction == "mean":
+        batch, steps = xp.shape(loss)
+        if valid is None:
+            total = total / max(batch * steps, 1)
+        else:
+            total = total / xp.maximum(xp.sum(xp.astype(valid, loss.dtype)), 1.0)
+    return xp.astype(total, dtype)

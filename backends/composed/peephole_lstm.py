@@ -1,0 +1,23 @@
+"""The cell of long short-term memory with peepholes."""
+
+from __future__ import annotations
+
+from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.cell import GatedCell
+
+
+class PeepholeLSTM(GatedCell):
+    """Gates i and f see the memory before the step, o that after it, each through weights P."""
+
+    def __init__(self, xp: Arrays, *, W: Array, R: Array, b: Array, P: Array, gradient: str) -> None:
+        super().__init__(xp, W, R, b, gates="ifgo", layout="ifgo", gradient=gradient)
+        self.P_i, self.P_f, self.P_o = xp.unstack(P)
+
+    def step(self, entered: Many, carry: Many) -> Many:
+        """One step."""
+        xp, (h, c) = self.xp, carry
+        a_i, a_f, a_g, a_o = self.split(self.arguments(entered[0], h), 1, 1, 1, 1)
+        i, f = xp.logistic(a_i + self.P_i * c), xp.logistic(a_f + self.P_f * c)
+        c = f * c + i * xp.tanh(a_g)
+        o = xp.logistic(a_o + self.P_o * c)
+        return o * xp.tanh(c), c

@@ -1,0 +1,19 @@
+"""The plain recurrent network's cell."""
+
+from __future__ import annotations
+
+from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.cell import GatedCell, function
+
+
+class RNN(GatedCell):
+    """h = f(W x + R h + b)."""
+
+    def __init__(self, xp: Arrays, *, W: Array, R: Array, b: Array, activation: str) -> None:
+        super().__init__(xp, W, R, b, gates="h", layout="h")
+        self.sizes = (self.units,)
+        self.f = function(xp, activation)
+
+    def step(self, entered: Many, carry: Many) -> Many:
+        """One step."""
+        return (self.f(self.arguments(entered[0], carry[0])),)

@@ -1,0 +1,155 @@
+"""Layers built of layers: one input that runs for many steps, both directions, and stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.cell import Cell
+from rnnspec.backends.composed.cells import make_cell, make_cells
+from rnnspec.backends.composed.layers import run_layer
+from rnnspec.backends.composed.lstm import LSTM, NoOutputGateLSTM
+from rnnspec.backends.composed.steps import valid_steps
+
+
+def one_to_many(
+    xp: Arrays,
+    *,
+    x: Array,
+    h0: Array | None = None,
+    c0: Array | None = None,
+    layer: str,
+    feed: str,
+    steps: int,
+    truncate: int | None,
+    **arguments: Any,
+) -> Many:
+    """A layer that reads one vector, at its first step or at every step."""
+    batch, size = xp.shape(x)
+    fed = xp.broadcast_to(x[:, None], (batch, steps, size))
+    if feed == "first":
+        fed = xp.concat([x[:, None], xp.zeros((batch, steps - 1, size), x.dtype)], 1)
+    cell = make_cell(xp, layer, arguments)
+    y, carry = run_layer(xp, cell, fed, cell.first(batch, h=h0, c=c0), truncate=truncate)
+    return y, *cell.states(carry)
+
+
+def bidirectional(
+    xp: Arrays,
+    *,
+    x: Array,
+    h0: Array | None = None,
+    c0: Array | None = None,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    layer: str,
+    merge: str,
+    truncate: int | None,
+    **arguments: Any,
+) -> Many:
+    """Two layers read the same sequence, the second in reverse; their outputs are merged step by step."""
+    valid = valid_steps(xp, xp.shape(x)[1], lengths, mask)
+    ys, finals = [], []
+    cells = make_cells(xp, layer, arguments)
+    for cell, carry, reverse in zip(cells, first_carries(xp, cells, x, h0, c0), (False, True), strict=True):
+        y, carry = run_layer(xp, cell, x, carry, valid=valid, reverse=reverse, truncate=truncate)
+        ys.append(y)
+        finals.append(cell.states(carry))
+    forward, backward = ys
+    match merge:
+        case "concat":
+            merged: Many = (xp.concat([forward, backward], -1),)
+        case "sum":
+            merged = (forward + backward,)
+        case "mul":
+            merged = (forward * backward,)
+        case "ave":
+            merged = ((forward + backward) / 2,)
+        case _:
+            merged = (forward, backward)
+    return *merged, *side_by_side(xp, finals)
+
+
+def stacked(xp: Arrays, **arguments: Any) -> Many:
+    """Every layer reads the outputs of the one below."""
+    return _stack(xp, alternating=False, **arguments)
+
+
+def alternating_stack(xp: Arrays, **arguments: Any) -> Many:
+    """Every layer reads the outputs of the one below, every second one in reverse."""
+    return _stack(xp, alternating=True, **arguments)
+
+
+def _stack(
+    xp: Arrays,
+    *,
+    W: Array,
+    W_above: Array,
+    layer: str,
+    alternating: bool,
+    **arguments: Any,
+) -> Many:
+    cells = make_cells(xp, layer, arguments, W=[W, *xp.unstack(W_above)])
+    return run_stack(xp, cells, reverse=[alternating and place % 2 == 1 for place in range(len(cells))], **arguments)
+
+
+def gate_once_stack(
+    xp: Arrays,
+    *,
+    W: Array,
+    W_above: Array,
+    R: Array,
+    b: Array,
+    W_o: Array,
+    R_o: Array,
+    b_o: Array,
+    **arguments: Any,
+) -> Many:
+    """A stack of which the layers below the top have no output gate."""
+    *below, (W_top, R_top, b_top) = zip([W, *xp.unstack(W_above)], xp.unstack(R), xp.unstack(b), strict=True)
+    cells: list[Cell] = [NoOutputGateLSTM(xp, W=W_l, R=R_l, b=b_l) for W_l, R_l, b_l in below]
+    pairs = (W_top, W_o), (R_top, R_o), (b_top, b_o)
+    W_top, R_top, b_top = (xp.concat([gates, output[None]]) for gates, output in pairs)
+    cells.append(LSTM(xp, W=W_top, R=R_top, b=b_top))
+    return run_stack(xp, cells, **arguments)
+
+
+def run_stack(
+    xp: Arrays,
+    cells: Sequence[Cell],
+    *,
+    x: Array,
+    h0: Array | None = None,
+    c0: Array | None = None,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    keep: Array | None = None,
+    dropout: float | None = None,
+    truncate: int | None = None,
+    reverse: Sequence[bool] | None = None,
+    **_: Any,
+) -> Many:
+    """Run layers one upon the other, with dropout between them; `reverse` says which of them read in reverse."""
+    valid = valid_steps(xp, xp.shape(x)[1], lengths, mask)
+    finals = []
+    for place, (cell, carry) in enumerate(zip(cells, first_carries(xp, cells, x, h0, c0), strict=True)):
+        if place > 0 and dropout is not None:
+            assert keep is not None
+            x = x * (xp.astype(keep[:, place - 1], x.dtype) / (1 - dropout))
+        backwards = reverse is not None and reverse[place]
+        x, carry = run_layer(xp, cell, x, carry, valid=valid, reverse=backwards, truncate=truncate)
+        finals.append(cell.states(carry))
+    return x, *side_by_side(xp, finals)
+
+
+def first_carries(xp: Arrays, cells: Sequence[Cell], x: Array, h0: Array | None, c0: Array | None) -> list[Many]:
+    """Carry of each layer before the first step, from initial states (B, L, …)."""
+    hs, cs = ([None] * len(cells) if state is None else xp.unstack(state, 1) for state in (h0, c0))
+    batch = xp.shape(x)[0]
+    return [cell.first(batch, h=h, c=c) for cell, h, c in zip(cells, hs, cs, strict=True)]
+
+
+def side_by_side(xp: Arrays, finals: Sequence[Many]) -> Many:
+    """Join the states of all layers, (B, L, …) each."""
+    return tuple(xp.stack(states, 1) for states in zip(*finals, strict=True))

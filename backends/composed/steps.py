@@ -1,0 +1,31 @@
+"""Which steps of a padded batch are there, and what stands in for those that are not."""
+
+from __future__ import annotations
+
+from rnnspec.backends.composed.arrays import Array, Arrays
+
+
+def valid_steps(xp: Arrays, steps: int, lengths: Array | None, mask: Array | None) -> Array | None:
+    """Whether each step is valid, (B, T); None, which costs nothing, if neither lengths nor a mask are given."""
+    if mask is not None or lengths is None:
+        return mask
+    return xp.arange(steps) < lengths[:, None]
+
+
+def zeroed(xp: Arrays, array: Array, valid: Array | None) -> Array:
+    """The array (B, T, …) with 0 at the steps that are not valid, whatever stands there."""
+    if valid is None:
+        return array
+    shape = xp.shape(array)
+    return xp.where(xp.reshape(valid, (*shape[:2], *(1 for _ in shape[2:]))), array, 0.0)
+
+
+def last_valid(xp: Arrays, array: Array, valid: Array | None) -> Array:
+    """The entry (B, …) of an array (B, T, …) at the last valid step of each sequence; 0 where there is none."""
+    batch, steps, *rest = xp.shape(array)
+    if steps == 0:
+        return xp.zeros((batch, *rest), array.dtype)
+    if valid is None:
+        return array[:, -1]
+    counted = xp.cumulative_sum(xp.astype(valid, xp.int64), 1)
+    return xp.sum(zeroed(xp, array, xp.logical_and(valid, counted == counted[:, -1:])), 1)

@@ -1,0 +1,7 @@
+"""The TensorFlow backends: Keras's layers and TensorFlow's own functions, eager, in graphs, and compiled by XLA."""
+
+from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
+from rnnspec.backends.tensorflow.graphs import TensorFlowFunctionBackend, TensorFlowXlaBackend
+from rnnspec.backends.tensorflow.weights import from_spec, to_spec
+
+__all__ = ["TensorFlowBackend", "TensorFlowFunctionBackend", "TensorFlowXlaBackend", "from_spec", "to_spec"]

@@ -1,0 +1,124 @@
+"""TensorFlow, eager: Keras's layers and TensorFlow's functions where they exist, composed operations elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from rnnspec.backends.composed.arrays import Arrays
+from rnnspec.backends.composed.backend import FrameworkBackend
+from rnnspec.backends.contract import Array
+from rnnspec.backends.native import Function, Native
+from rnnspec.backends.tensorflow.arrays import TensorFlowArrays
+from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
+from rnnspec.backends.tensorflow.keras_layers import with_cudnn
+from rnnspec.backends.tensorflow.natives import NATIVES
+
+
+class TensorFlowBackend(FrameworkBackend):
+    """TensorFlow, eager: Keras's layers called as they are, differentiated by a tape."""
+
+    name: ClassVar[str] = "tensorflow"
+    natives: ClassVar[Mapping[str, Native]] = NATIVES
+    cudnn: ClassVar[bool] = True
+    """Whether Keras's layers may use cuDNN on a GPU."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        """Open TensorFlow on `device`: cpu, gpu:0 and so on."""
+        super().__init__(device)
+        self.arrays: Arrays = TensorFlowArrays()
+
+    # The machine.
+
+    def devices(self) -> tuple[str, ...]:
+        """The CPU, and every GPU that TensorFlow sees."""
+        return ("cpu", *(f"gpu:{index}" for index, _ in enumerate(tf.config.list_physical_devices("GPU"))))
+
+    def dtypes(self) -> tuple[str, ...]:
+        """All four: TensorFlow computes and differentiates every operation in each."""
+        return ("float16", "bfloat16", "float32", "float64")
+
+    def versions(self) -> dict[str, str]:
+        """TensorFlow and Keras and, on a GPU, CUDA."""
+        versions = {"tensorflow": str(tf.__version__), "keras": str(keras.__version__)}
+        if self.device != "cpu":
+            versions["cuda"] = str(tf.sysconfig.get_build_info().get("cuda_version"))
+        return versions
+
+    def to_native(self, array: Array) -> Tensor:
+        """Copy onto the device; TensorFlow's bfloat16 is that of ml_dtypes."""
+        with tf.device(self.device):
+            return tf.constant(np.array(array, order="C"))
+
+    def to_numpy(self, array: Tensor) -> Array:
+        """Copy back from the device."""
+        return np.array(array.numpy())
+
+    def synchronise(self) -> None:
+        """Wait for the GPU; on the CPU, TensorFlow is never behind."""
+        if self.device != "cpu":
+            tf.test.experimental.sync_devices()
+
+    def peak_device_memory(self) -> int | None:
+        """What TensorFlow's allocator gave out at most."""
+        if self.device == "cpu":
+            return None
+        return int(tf.config.experimental.get_memory_info(self.device.upper())["peak"])
+
+    @classmethod
+    def expected_failures(cls) -> Path | None:
+        """What Keras and TensorFlow are known to get wrong."""
+        return Path(__file__).with_name("expected_failures.toml")
+
+    # Gradients.
+
+    def differentiate(
+        self, function: Callable[..., tuple[Any, ...]], inputs: dict[str, Any], cotangents: tuple[Any, ...]
+    ) -> dict[str, Any]:
+        """By a tape; an input that no output depends on has gradient 0."""
+        with self._settings():
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(list(inputs.values()))
+                outputs = [output for output in function(**inputs) if output.dtype.is_floating]
+            gradients = tape.gradient(
+                outputs,
+                inputs,
+                output_gradients=list(cotangents),
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )
+            # The gradient of looking rows up names the rows.
+            return {name: tf.convert_to_tensor(gradient) for name, gradient in gradients.items()}
+
+    def _dispatch(self, operation: str, *, gradient: bool) -> Function:
+        method = super()._dispatch(operation, gradient=gradient)
+
+        def on_device(**arguments: Any) -> tuple[Any, ...]:
+            with self._settings():
+                return method(**arguments)
+
+        return on_device
+
+    @contextmanager
+    def _settings(self) -> Iterator[None]:
+        """Compute on the device, float32 as float32."""
+        with ExitStack() as stack:
+            stack.enter_context(tf.device(self.device))
+            if self.device != "cpu":
+                stack.enter_context(with_cudnn(self.cudnn))
+                stack.enter_context(_no_tf32())
+            yield
+
+
+@contextmanager
+def _no_tf32() -> Iterator[None]:
+    """Have GPUs compute float32 as float32, where TensorFloat-32 would keep 10 bits of the mantissa."""
+    allowed = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(allowed)

@@ -1,0 +1,139 @@
+"""TensorFlow in graphs: `tf.function` around each call, interpreted by TensorFlow or compiled by XLA.
+
+Gradients are taken inside the graph as well, by a tape that is traced with the call: that is how people train.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar, Final
+
+from rnnspec.backends.contract import Array, Call
+from rnnspec.backends.native import Function
+from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
+from rnnspec.backends.tensorflow.framework import Tensor, tf
+
+_KEPT: Final = 256
+"""Traced functions that are kept: a graph is large, and a suite of examples has as many shapes as examples."""
+
+
+class Traced:
+    """A function of tensors and attributes as graphs: traced once for each shape, type and attribute.
+
+    `function` takes tensors, or nested structures of them, and attributes by keyword.
+    """
+
+    def __init__(self, function: Callable[..., Any], *, jit_compile: bool) -> None:
+        self._function = function
+        self._jit_compile = jit_compile
+        self._graphs: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+
+    def __call__(self, tensors: Mapping[str, Any], attributes: Mapping[str, Any]) -> Any:
+        """Call the graph for these, traced if there is none yet."""
+        key = (_signature(tensors), repr(sorted(attributes.items())))
+        if key in self._graphs:
+            self._graphs.move_to_end(key)
+            return self._graphs[key](tensors)
+        graph = tf.function(
+            lambda tensors: self._function(**tensors, **attributes), autograph=False, jit_compile=self._jit_compile
+        )
+        with _no_retracing_warnings():
+            outputs = graph(tensors)
+        self._graphs[key] = graph
+        if len(self._graphs) > _KEPT:
+            self._graphs.popitem(last=False)
+        return outputs
+
+
+class TensorFlowFunctionBackend(TensorFlowBackend):
+    """TensorFlow with tf.function around each call, gradients included."""
+
+    name: ClassVar[str] = "tensorflow-function"
+    jit_compile: ClassVar[bool] = False
+
+    def __init__(self, device: str = "cpu") -> None:
+        """Open TensorFlow on `device`: cpu, gpu:0 and so on."""
+        super().__init__(device)
+        self._gradients: dict[str, Traced] = {}
+
+    def compiled(self, function: Function) -> Function:
+        """Return the function as graphs; inside another graph, as it is."""
+        traced = Traced(function, jit_compile=self.jit_compile)
+
+        def run(**arguments: Any) -> tuple[Any, ...]:
+            if tf.inside_function():
+                return function(**arguments)
+            tensors = {name: value for name, value in arguments.items() if tf.is_tensor(value)}
+            attributes = {name: value for name, value in arguments.items() if name not in tensors}
+            return tuple(traced(tensors, attributes))
+
+        return run
+
+    def _gradient(self, call: Call, cotangents: tuple[Array, ...]) -> Callable[[], dict[str, Any]]:
+        self.accept(call)
+        tensors = {name: self.to_native(array) for name, array in call.inputs.items()}
+        floats = {name: tensors[name] for name in call.float_inputs}
+        arguments = {
+            "floats": floats,
+            "others": {name: tensor for name, tensor in tensors.items() if name not in floats},
+            "cotangents": tuple(self.to_native(cotangent) for cotangent in cotangents),
+        }
+        traced = self._gradients.get(call.operation) or self._traced_gradient(call.operation)
+
+        def gradient() -> dict[str, Any]:
+            with self._settings():
+                return dict(traced(arguments, call.attributes))
+
+        return gradient
+
+    def _traced_gradient(self, operation: str) -> Traced:
+        method = self._differentiable(operation)
+
+        def gradient(
+            floats: dict[str, Tensor], others: dict[str, Tensor], cotangents: tuple[Tensor, ...], **attributes: Any
+        ) -> dict[str, Any]:
+            def function(**inputs: Tensor) -> tuple[Any, ...]:
+                return method(**inputs, **others, **attributes)
+
+            return self.differentiate(function, floats, cotangents)
+
+        self._gradients[operation] = Traced(gradient, jit_compile=self.jit_compile)
+        return self._gradients[operation]
+
+
+class TensorFlowXlaBackend(TensorFlowFunctionBackend):
+    """TensorFlow with each call compiled by XLA, gradients included."""
+
+    name: ClassVar[str] = "tensorflow-xla"
+    jit_compile: ClassVar[bool] = True
+    cudnn: ClassVar[bool] = False  # XLA cannot call it
+
+
+def _signature(tensors: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Names, shapes and types."""
+    signature: list[Any] = []
+    for name, value in tensors.items():
+        if isinstance(value, dict):
+            signature.append((name, _signature(value)))
+        else:
+            several = value if isinstance(value, tuple) else (value,)
+            signature.append((name, tuple((tuple(tensor.shape), tensor.dtype) for tensor in several)))
+    return tuple(signature)
+
+
+@contextmanager
+def _no_retracing_warnings() -> Iterator[None]:
+    """TensorFlow warns of functions traced often for the same lines of code; here, each trace is another function."""
+    logger = logging.getLogger("tensorflow")
+
+    def wanted(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger.addFilter(wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(wanted)

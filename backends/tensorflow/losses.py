@@ -1,0 +1,111 @@
+"""Keras's losses. Steps are taken out by sample weights of 0, or, among class ids, by the class to be ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from rnnspec.backends.contract import Unsupported
+from rnnspec.backends.native import Native
+from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
+from rnnspec.backends.tensorflow.sequences import valid_steps
+
+Outputs = tuple[Tensor, ...]
+
+_IGNORED: Final = -1
+"""A class that there is not."""
+
+_REDUCTIONS: Final = {"none": None, "sum": "sum", "mean": "mean_with_sample_weight"}
+
+
+@lru_cache(maxsize=64)
+def _loss(kind: str, reduction: str, dtype: str, **options: Any) -> Any:
+    return getattr(keras.losses, kind)(reduction=_REDUCTIONS[reduction], dtype=dtype, **options)
+
+
+def _weighted(
+    kind: str,
+    target: Tensor,
+    prediction: Tensor,
+    lengths: Tensor | None,
+    mask: Tensor | None,
+    reduction: str,
+    **options: Any,
+) -> Outputs:
+    """One of Keras's losses over (B, T, D), a mean over D at each step."""
+    valid = valid_steps(prediction.shape[1], lengths, mask)
+    weights = None if valid is None else tf.cast(valid, prediction.dtype)
+    loss = _loss(kind, reduction, prediction.dtype.name, **options)
+    return (loss(target, prediction, sample_weight=weights),)
+
+
+def _mean_absolute_error(
+    *,
+    prediction: Tensor,
+    target: Tensor,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+    reduction: str,
+) -> Outputs:
+    return _weighted("MeanAbsoluteError", target, prediction, lengths, mask, reduction)
+
+
+def _mean_squared_error(
+    *,
+    prediction: Tensor,
+    target: Tensor,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+    reduction: str,
+) -> Outputs:
+    return _weighted("MeanSquaredError", target, prediction, lengths, mask, reduction)
+
+
+def _binary_cross_entropy(
+    *,
+    target: Tensor,
+    logits: Tensor | None = None,
+    probabilities: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+    given: str,
+    reduction: str,
+) -> Outputs:
+    from_logits = given == "logits"
+    prediction: Tensor = logits if from_logits else probabilities
+    # Keras takes a mean over the last axis.
+    target, prediction = target[..., None], prediction[..., None]
+    return _weighted("BinaryCrossentropy", target, prediction, lengths, mask, reduction, from_logits=from_logits)
+
+
+def _cross_entropy(
+    *,
+    logits: Tensor,
+    ids: Tensor,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+    targets: str,
+    reduction: str,
+) -> Outputs:
+    valid = valid_steps(logits.shape[1], lengths, mask)
+    options: dict[str, Any] = {"from_logits": True}
+    if valid is not None:
+        ids, options = tf.where(valid, ids, _IGNORED), {**options, "ignore_class": _IGNORED}
+    return _weighted("SparseCategoricalCrossentropy", ids, logits, lengths, mask, reduction, **options)
+
+
+def _refuse_cross_entropy(*, logits: Tensor, targets: str, **others: Any) -> None:
+    if targets == "distribution":
+        # Said by tf.nn.softmax_cross_entropy_with_logits: its gradient is wrong for weights with any other sum.
+        raise Unsupported("Keras's CategoricalCrossentropy takes weights that add up to 1 only")
+    if logits.shape[2] == 1:
+        raise Unsupported("Keras's SparseCategoricalCrossentropy needs two classes at least")
+
+
+NATIVES: Final[Mapping[str, Native]] = {
+    "mean_absolute_error": Native("keras.losses.MeanAbsoluteError", _mean_absolute_error),
+    "mean_squared_error": Native("keras.losses.MeanSquaredError", _mean_squared_error),
+    "binary_cross_entropy": Native("keras.losses.BinaryCrossentropy", _binary_cross_entropy),
+    "cross_entropy": Native("keras.losses.SparseCategoricalCrossentropy", _cross_entropy, _refuse_cross_entropy),
+}

@@ -1,0 +1,60 @@
+"""PyTorch, compiled: the same functions as eager PyTorch's, under torch.compile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import ClassVar, Final
+
+import torch
+
+from rnnspec.backends.native import Function
+from rnnspec.backends.torch.adapter import TorchBackend
+from rnnspec.backends.torch.natives import NATIVES
+
+_LEFT_TO_EAGER: Final = tuple(NATIVES[name].function for name in ("rnn", "lstm", "gru", "bidirectional", "stacked"))
+"""torch.compile does not compile nn.RNN, nn.LSTM and nn.GRU: it breaks the graph there and calls them."""
+
+_RECOMPILATIONS: Final = 100_000
+"""A model has a few shapes, and a validation hundreds, with as many attributes. Beyond torch's limit, eight, it would
+quietly go on without compiling, and what was judged would not be what the backend's name says."""
+
+
+class TorchCompileBackend(TorchBackend):
+    """PyTorch under torch.compile, as people run it: inductor, with dynamic shapes where a size is seen to change.
+
+    What is compiled is one operation, forward and backward. Whether torch's own implementation takes a call is decided
+    before, outside of what is compiled.
+    """
+
+    name: ClassVar[str] = "torch-compile"
+
+    def __init__(self, device: str = "cpu") -> None:
+        """Open torch on `device`, and raise the limits of recompilation, which are those of the whole process.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no C++ compiler: inductor writes C++.
+        """
+        super().__init__(device)
+        compiler = os.environ.get("CXX") or {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+        if shutil.which(compiler) is None:
+            raise RuntimeError(
+                f"torch.compile needs a C++ compiler: expected {compiler} on the path; install it, or set CXX to another"
+            )
+        config = torch._dynamo.config
+        config.recompile_limit = config.accumulated_recompile_limit = _RECOMPILATIONS
+        config.fail_on_recompile_limit_hit = True
+
+    def versions(self) -> dict[str, str]:
+        """Torch's, and how it compiles."""
+        return {**super().versions(), "compiler": "inductor"}
+
+    def compiled(self, function: Function) -> Function:
+        """Compile what torch.compile compiles."""
+        if function in _LEFT_TO_EAGER:
+            return function
+        compiled: Function = torch.compile(function)
+        return compiled

@@ -1,0 +1,126 @@
+"""Losses by torch.nn.functional, with torch's own reductions wherever every step is there.
+
+Torch's reductions know no padding, but for that of class ids. Elsewhere the steps' own losses are torch's, and their
+sum is taken here, in float32 or wider: before it is divided by the number of steps, no 16-bit type may hold it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rnnspec.backends.contract import Unsupported
+from rnnspec.backends.native import native
+from rnnspec.backends.torch.native_blocks import valid_steps
+
+Outputs = tuple[Tensor, ...]
+
+IGNORED = -100
+"""The class id that torch's cross-entropy takes for padding."""
+
+
+def _refuse_none(*, reduction: str, target: Tensor | None = None, ids: Tensor | None = None, **others: Any) -> None:
+    given = ids if target is None else target
+    if reduction == "mean" and given is not None and 0 in given.shape[:2]:
+        raise Unsupported("torch's mean over no step at all is NaN")
+
+
+def _refuse_binary_cross_entropy(*, given: str, **arguments: Any) -> None:
+    if given == "probabilities":
+        raise Unsupported("torch's binary_cross_entropy takes no logarithm below -100, and probability 0 costs 100")
+    _refuse_none(**arguments)
+
+
+@native("torch.nn.functional.l1_loss", _refuse_none)
+def mean_absolute_error(*, prediction: Tensor, target: Tensor, **others: Any) -> Outputs:
+    """Return the loss."""
+    return (_over_features(functional.l1_loss, prediction, target, **others),)
+
+
+@native("torch.nn.functional.mse_loss", _refuse_none)
+def mean_squared_error(*, prediction: Tensor, target: Tensor, **others: Any) -> Outputs:
+    """Return the loss."""
+    return (_over_features(functional.mse_loss, prediction, target, **others),)
+
+
+@native("torch.nn.functional.binary_cross_entropy_with_logits", _refuse_binary_cross_entropy)
+def binary_cross_entropy(
+    *,
+    logits: Tensor,
+    target: Tensor,
+    given: str,
+    reduction: str,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+) -> Outputs:
+    """Return the loss."""
+    valid = valid_steps(lengths, mask, logits.shape[1])
+    if valid is None:
+        return (functional.binary_cross_entropy_with_logits(logits, target, reduction=reduction),)
+    logits, target = logits.where(valid, 0), target.where(valid, 0)
+    own = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (_reduced(own, valid, reduction),)
+
+
+@native("torch.nn.functional.cross_entropy", _refuse_none)
+def cross_entropy(
+    *,
+    logits: Tensor,
+    targets: str,
+    reduction: str,
+    ids: Tensor | None = None,
+    target: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+) -> Outputs:
+    """Return the loss."""
+    valid = valid_steps(lengths, mask, logits.shape[1])
+    there = None if valid is None else valid[:, :, None]
+    rows = (logits if there is None else logits.where(there, 0)).flatten(0, 1)
+    if target is not None:
+        weights = (target if there is None else target.where(there, 0)).flatten(0, 1)
+        if valid is None and reduction != "none":
+            return (functional.cross_entropy(rows, weights, reduction=reduction),)
+        own = functional.cross_entropy(rows, weights, reduction="none").reshape(logits.shape[:2])
+        return (_reduced(own, valid, reduction),)
+    assert ids is not None
+    true = (ids if valid is None else ids.where(valid, IGNORED)).flatten()
+    loss = functional.cross_entropy(rows, true, reduction=reduction, ignore_index=IGNORED)
+    if reduction == "none":
+        return (loss.reshape(ids.shape),)
+    return (loss if valid is None or reduction == "sum" else loss.where(valid.any(), 0),)
+
+
+def _over_features(
+    loss: Callable[..., Tensor],
+    prediction: Tensor,
+    target: Tensor,
+    *,
+    reduction: str,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Loss of steps that have several features, of which each step's own is the mean."""
+    valid = valid_steps(lengths, mask, prediction.shape[1])
+    if valid is None and reduction == "mean":
+        return loss(prediction, target)
+    if valid is not None:
+        there = valid[:, :, None]
+        prediction, target = prediction.where(there, 0), target.where(there, 0)
+    return _reduced(loss(prediction, target, reduction="none").mean(-1), valid, reduction)
+
+
+def _reduced(own: Tensor, valid: Tensor | None, reduction: str) -> Tensor:
+    """Losses of the steps (B, T), their sum, or their mean over the valid ones; 0 where there is none."""
+    if valid is not None:
+        own = own.where(valid, 0)
+    if reduction == "none":
+        return own
+    total = own.sum(dtype=torch.promote_types(own.dtype, torch.float32))
+    if reduction == "mean" and valid is not None:
+        total = total / valid.sum().clamp(min=1)
+    return total.to(own.dtype)

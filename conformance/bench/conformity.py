@@ -1,0 +1,142 @@
+"""Whether a backend is right on the very work that it is to be timed on: a fast wrong answer is not fast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.backends import Call, Unsupported
+from rnnspec.conformance.bench.contender import Contender, reason
+from rnnspec.conformance.bench.cost import cost_of
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks import Violation
+from rnnspec.conformance.checks.check import Array, compare_gradients, compare_outputs
+from rnnspec.conformance.judge.tolerance import Expected, expect
+from rnnspec.conformance.run.guard import BackendCrashError, Guarded
+
+WORK: Final = 2e8
+"""Forward floating-point operations up to which all sequences of a batch are judged."""
+FEWEST: Final = 2
+"""Sequences of a batch that are judged, however long they are."""
+
+
+class NotConformingError(Exception):
+    """The backend is wrong on the workload, or cannot do it; the message says how."""
+
+
+@dataclass(frozen=True)
+class Standard:
+    """What is right for one call: for all its sequences, or for some `rows` of them.
+
+    Computing what is right takes about ten times what the reference takes. Of large work the whole call is made, and
+    some of its sequences are judged; for the gradients, only their cotangents are not zero, so that the gradients of
+    the parameters are theirs too.
+    """
+
+    case: Case
+    call: Call
+    cotangents: tuple[Array, ...] | None
+    expected: Expected
+    rows: NDArray[np.int64] | None
+
+    @property
+    def judged(self) -> tuple[int, int]:
+        """How many sequences are judged, and of how many; 1 of 1 where the batch is judged as a whole."""
+        return (len(self.rows), self.case.lengths_of["B"]) if self.rows is not None else (1, 1)
+
+
+def standard_of(case: Case, *, gradient: bool) -> Standard:
+    """Compute what is right for a case.
+
+    Raises
+    ------
+    NotConformingError
+        If the case's type cannot hold the results, so that nothing can be judged.
+    """
+    rows = _rows(case)
+    cotangents = case.cotangents if gradient else None
+    call, seeds = case.call, cotangents
+    if rows is not None:
+        items = case.items
+        call = replace(
+            call,
+            inputs={name: array[rows] if items[name].per_sequence else array for name, array in call.inputs.items()},
+        )
+        if cotangents is not None:
+            seeds = tuple(d[rows] for d in cotangents)
+            cotangents = tuple(_only(rows, d) for d in cotangents)
+    expected = expect(call, case.dtype, seeds, case.seed)
+    if not expected.in_range():
+        raise NotConformingError(f"the results lie outside {case.dtype}'s range, so that nobody can be judged: {case}")
+    return Standard(case, call, cotangents, expected, rows)
+
+
+def must_conform(contender: Contender, standards: Sequence[Standard]) -> float:
+    """Make each call once and hold it against what is right; return the worst error ratio.
+
+    Raises
+    ------
+    NotConformingError
+        If the backend is wrong, refuses or crashes.
+    """
+    try:
+        return max(_examine(Guarded(contender.backend), standard) for standard in standards)
+    except Unsupported as refusal:
+        raise NotConformingError(f"refused: {reason(refusal)}") from refusal
+    except Violation as violation:
+        raise NotConformingError(f"does not conform: {violation.message}, in {violation.case}") from violation
+    except BackendCrashError as crash:
+        raise NotConformingError(f"crashed: {str(crash).splitlines()[0]}") from crash
+
+
+def _examine(backend: Guarded, standard: Standard) -> float:
+    case, rows = standard.case, standard.rows
+    outputs = tuple(_taken(array, case, rows) for array in backend.run(case.call))
+    worst = compare_outputs(case, standard.call, standard.expected.outputs, outputs)
+    if standard.cotangents is None:
+        return worst
+    seeds = tuple(_taken(d, case, rows) for d in standard.cotangents)
+    gradients = dict(backend.gradients(case.call, standard.cotangents))
+    for name, array in gradients.items():
+        if name in case.items and case.items[name].per_sequence and rows is not None:
+            _must_be_zero_elsewhere(case, name, array, rows)
+            gradients[name] = _taken(array, case, rows)
+    return max(worst, compare_gradients(case, standard.call, seeds, standard.expected.gradients, gradients))
+
+
+def _rows(case: Case) -> NDArray[np.int64] | None:
+    """Which sequences to judge: the longest and others by chance; None for all, where they cannot be told apart."""
+    own = all(item.shape[:1] == ("B",) for item in case.results.values())
+    if "batch" not in case.spec.laws or not own:
+        return None
+    batch = case.lengths_of["B"]
+    count = max(FEWEST, int(WORK * batch / max(1.0, cost_of([case], "forward").flops)))
+    if count >= batch:
+        return None
+    order = np.random.default_rng(case.seed).permutation(batch)
+    if case.steps != "all":
+        order = np.array(sorted(order, key=lambda row: row != case.valid.sum(axis=1).argmax()))
+    return np.sort(order[:count]).astype(np.int64)
+
+
+def _taken(array: Any, case: Case, rows: NDArray[np.int64] | None) -> Any:
+    """The judged rows; an array without the batch's rows as it is, for whoever judges it to find out."""
+    whole = rows is None or not isinstance(array, np.ndarray) or array.shape[:1] != (case.lengths_of["B"],)
+    return array if whole else array[rows]
+
+
+def _only(rows: NDArray[np.int64], cotangent: Array) -> Array:
+    kept = np.zeros_like(cotangent)
+    kept[rows] = cotangent[rows]
+    return kept
+
+
+def _must_be_zero_elsewhere(case: Case, name: str, gradient: Any, rows: NDArray[np.int64]) -> None:
+    if isinstance(gradient, np.ndarray) and gradient.shape[:1] == (case.lengths_of["B"],):
+        others = np.delete(gradient, rows, axis=0)
+        if np.any(others != 0):
+            raise Violation(f"d{name}: expected 0 for sequences whose cotangents are 0, got other numbers", str(case))

@@ -1,0 +1,82 @@
+"""Who takes part: a backend on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rnnspec.backends import Backend, Unsupported, available, open_backend
+from rnnspec.conformance.bench.errors import BenchError
+from rnnspec.conformance.bench.workload import Mode
+from rnnspec.conformance.cases import Case
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """A backend, under the name it was asked for by: ``torch``, or ``torch@cuda`` where the device is named."""
+
+    name: str
+    backend: Backend
+
+    @property
+    def place(self) -> str:
+        """Whose peak its times are held against: the CPU's or the accelerator's."""
+        return "cpu" if self.backend.device == "cpu" else "accelerator"
+
+    def prepare(self, cases: Sequence[Case], mode: Mode) -> Callable[[], None]:
+        """Put the arrays of some calls on the device; return what makes the calls, one after the other, and waits."""
+        prepared = [self.backend.prepare(case.call, case.cotangents if mode == "gradient" else None) for case in cases]
+
+        def run() -> None:
+            for one in prepared:
+                one.run()
+            self.backend.synchronise()
+
+        return run
+
+    def missing(self, cases: Sequence[Case], mode: Mode) -> str:
+        """Why it cannot even try; empty if it can."""
+        for case in cases:
+            if case.operation not in self.backend.operations():
+                return f"has no {case.operation}"
+            if case.dtype not in self.backend.dtypes():
+                return f"has no {case.dtype} on {self.backend.device}"
+            if mode == "gradient" and not self.backend.has_gradients(case.operation):
+                return f"has no gradient of {case.operation}"
+        return ""
+
+
+def open_contenders(names: Sequence[str], device: str, *, alone: bool = False) -> tuple[Contender, ...]:
+    """Open backends, named as ``backend`` or ``backend@device``; without names, every framework that is installed.
+
+    Raises
+    ------
+    BackendError
+        If one does not open.
+    BenchError
+        If there are fewer than two, unless one may be `alone`.
+    """
+    chosen = tuple(dict.fromkeys(names)) or tuple(b.name for b in available() if b.available and b.by_default)
+    if len(chosen) < 2 and not (alone and chosen):
+        got = f"got only {chosen[0]}" if chosen else "got none: no framework is installed"
+        raise BenchError(
+            f"expected two backends to compare, like 'rnnspec bench torch tensorflow', {got}; name another "
+            "('rnnspec list' shows them), or time one by itself with --alone"
+        )
+    return tuple(open_contender(name, device) for name in chosen)
+
+
+def open_contender(name: str, device: str = "cpu") -> Contender:
+    """Open one by its name; a device in the name goes before `device`."""
+    backend, _, own = name.partition("@")
+    return Contender(name, open_backend(backend, own or device))
+
+
+def reason(error: BaseException) -> str:
+    """Why a call failed, in one line."""
+    words = str(error).strip().splitlines()
+    first = words[0] if words else type(error).__name__
+    return first if isinstance(error, Unsupported) else f"{type(error).__name__}: {first}"
+
+

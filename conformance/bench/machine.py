@@ -1,0 +1,84 @@
+"""What the machine does at best, measured in the same run with what the contenders themselves have."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import numpy as np
+
+from rnnspec.conformance.bench.contender import Contender
+from rnnspec.conformance.bench.cost import Peak
+from rnnspec.conformance.bench.timing import Clock
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.spec import operation
+
+SIDE: Final = {"cpu": 1024, "accelerator": 8192}
+"""Of the matrices whose product gives the peak: large enough that memory does not count."""
+NUMBERS: Final = {"cpu": 2**24, "accelerator": 2**28}
+"""Of the array whose copying gives the bandwidth: too many for any cache."""
+REPETITIONS: Final = 5
+
+Task = tuple[Callable[[], object], float]
+"""What to time, and how much it does."""
+
+
+def peak_of(place: str, dtype: str, contenders: Iterable[Contender], clock: Clock = time.perf_counter) -> Peak | None:
+    """Return the best rates that any contender, or NumPy on the CPU, reaches; None if nothing can be measured.
+
+    The product is the operation `dense`, the array that is read and written that of `clip_by_value`. A peak is the best
+    of several, since all that disturbs it slows it.
+    """
+    here = [contender for contender in contenders if contender.place == place]
+    products = [task for contender in here for task in _task(contender, "dense", dtype)]
+    copies = [task for contender in here for task in _task(contender, "clip_by_value", dtype)]
+    if place == "cpu":
+        products += _numpy_product(dtype)
+        copies += _numpy_copy(dtype)
+    if not (products and copies):
+        return None
+    return Peak(*(max(_rate(task, clock) for task in tasks) for tasks in (products, copies)))
+
+
+def _rate(task: Task, clock: Clock) -> float:
+    run, amount = task
+    run()
+    seconds = []
+    for _ in range(REPETITIONS):
+        started = clock()
+        run()
+        seconds.append(clock() - started)
+    return amount / min(seconds)
+
+
+def _task(contender: Contender, name: str, dtype: str) -> list[Task]:
+    """The operation on the contender; nothing if it cannot do it."""
+    n, numbers = SIDE[contender.place], NUMBERS[contender.place]
+    sizes = {"B": n, "D": n, "H": n} if name == "dense" else {"N": numbers}
+    amount = 2.0 * n**3 if name == "dense" else 2.0 * numbers * format_of(dtype).dtype.itemsize
+    case = Case(name, dtype, sizes, operation(name).defaults())
+    if contender.missing([case], "forward"):
+        return []
+    try:
+        run = contender.prepare([case], "forward")
+        run()
+    except Exception:  # whoever refuses or crashes here shows no peak; on the workloads it is told why
+        return []
+    return [(run, amount)]
+
+
+def _numpy_product(dtype: str) -> list[Task]:
+    if dtype not in ("float32", "float64"):  # NumPy has no fast product of the others
+        return []
+    n = SIDE["cpu"]
+    a, b = np.random.default_rng(0).normal(size=(2, n, n)).astype(dtype)
+    out = np.empty_like(a)
+    return [(lambda: np.matmul(a, b, out=out), 2.0 * n**3)]
+
+
+def _numpy_copy(dtype: str) -> list[Task]:
+    source = np.zeros(NUMBERS["cpu"], format_of(dtype).dtype)
+    target = np.ones_like(source)
+    return [(lambda: np.copyto(target, source), 2.0 * source.nbytes)]

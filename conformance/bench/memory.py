@@ -1,0 +1,90 @@
+"""Peak memory of one contender on one workload, in a process of its own.
+
+Run as ``python -m rnnspec.conformance.bench.memory``: reads a request as JSON, prints what it took as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+CALLS: Final = 2
+"""The second shows what the first kept."""
+LONGEST: Final = 600.0
+"""Seconds."""
+_STATUS: Final = Path("/proc/self/status")
+_CLEAR: Final = Path("/proc/self/clear_refs")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes: the most that was resident, what was resident before any call, and the most on the device, if it tells."""
+
+    resident: int
+    before: int
+    device: int | None
+
+    @property
+    def taken(self) -> int:
+        """What the calls took beyond the framework and the arrays that were there."""
+        return max(0, self.resident - self.before)
+
+
+def peak_memory(contender: str, device: str, cases: Sequence[Any], mode: str) -> Memory | None:
+    """Measure in a new process; None if it fails there."""
+    request = {"contender": contender, "device": device, "mode": mode, "cases": [asdict(case) for case in cases]}
+    command = [sys.executable, "-m", "rnnspec.conformance.bench.memory"]
+    try:
+        done = subprocess.run(
+            command, input=json.dumps(request), capture_output=True, text=True, timeout=LONGEST, check=True
+        )
+        return Memory(**json.loads(done.stdout.splitlines()[-1]))
+    except (subprocess.SubprocessError, ValueError, IndexError, TypeError):
+        return None
+
+
+def measure(request: Mapping[str, Any]) -> Memory:
+    """Make the calls here, and return what they took."""
+    from rnnspec.conformance.bench.contender import open_contender
+    from rnnspec.conformance.cases import Case
+    from rnnspec.spec import check_attributes, operation
+
+    def case(data: Mapping[str, Any]) -> Case:
+        attributes = check_attributes(operation(data["operation"]), data["attributes"])
+        return Case(**{**data, "attributes": attributes, "absent": tuple(data["absent"])})
+
+    contender = open_contender(request["contender"], request["device"])
+    run = contender.prepare([case(data) for data in request["cases"]], request["mode"])
+    before = most_resident_anew()
+    for _ in range(CALLS):
+        run()
+    return Memory(most_resident(), before, contender.backend.peak_device_memory())
+
+
+def most_resident_anew() -> int:
+    """Bytes that are resident now; from here on, the most is counted anew, where the system can do that."""
+    with suppress(OSError):
+        _CLEAR.write_text("5")
+    return most_resident()
+
+
+def most_resident() -> int:
+    """Bytes that were resident at most in this process."""
+    if _STATUS.exists():
+        # Linux's getrusage counts what the parent had when it started this process; this line does not.
+        lines = _STATUS.read_text().splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    import resource  # not on Windows
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(measure(json.load(sys.stdin)))))

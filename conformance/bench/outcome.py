@@ -1,0 +1,140 @@
+"""What came of a contest: one workload in one mode and type, and what everyone took for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rnnspec.conformance.bench.cost import Cost, Peak
+from rnnspec.conformance.bench.memory import Memory
+from rnnspec.conformance.bench.statistics import Growth, growth, in_words
+from rnnspec.conformance.bench.timing import Timing
+from rnnspec.conformance.bench.workload import Mode, Workload
+from rnnspec.conformance.benchmarks.measuring import Estimate, ratio
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A workload in one mode and type; `scanned` is the size that a scan varies, empty outside of one."""
+
+    workload: Workload
+    mode: Mode
+    dtype: str
+    scanned: str = ""
+
+    @property
+    def series(self) -> str:
+        """Its name, which those of one scan share."""
+        return f"{self.workload.name} {self.mode} {self.dtype}"
+
+    @property
+    def name(self) -> str:
+        """Its own name."""
+        return self.series + (f" {self.scanned}={self.size}" if self.scanned else "")
+
+    @property
+    def size(self) -> int:
+        """The scanned size."""
+        return self.workload.sizes[self.scanned]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one contender took: its times, its worst error ratio on this work, its memory, where that was measured."""
+
+    timing: Timing
+    error_ratio: float
+    device: str
+    place: str
+    memory: Memory | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Results and refusals by contender; ratios are to the first contender that has a result."""
+
+    contest: Contest
+    cost: Cost
+    judged: tuple[tuple[int, int], ...]
+    peaks: Mapping[str, Peak | None]
+    results: Mapping[str, Result]
+    refusals: Mapping[str, str]
+
+    @property
+    def baseline(self) -> str:
+        """Whom the others are held against; empty if nobody was timed."""
+        return next(iter(self.results), "")
+
+    def ratio(self, name: str) -> Estimate | None:
+        """Time of a contender as a multiple of the baseline's; None of the baseline itself."""
+        if name == self.baseline:
+            return None
+        return ratio(self.results[name].timing.times, self.results[self.baseline].timing.times)
+
+    def efficiency(self, name: str) -> float | None:
+        """The roofline's time over the contender's, 1 at best; None where the machine could not be measured."""
+        result = self.results[name]
+        peak = self.peaks[result.place]
+        return peak.seconds(self.cost) / result.timing.median if peak else None
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """Everything about one contender but its times, as plain data."""
+        result, to = self.results[name], self.ratio(name)
+        peak = self.peaks[result.place]
+        return {
+            "contender": name,
+            "device": result.device,
+            "workload": self.contest.workload.name,
+            "mode": self.contest.mode,
+            "dtype": self.contest.dtype,
+            "sizes": dict(self.contest.workload.sizes),
+            "scanned": self.contest.scanned,
+            "calls_a_round": result.timing.calls,
+            "warm_up": asdict(result.timing.warm_up),
+            "error_ratio": result.error_ratio,
+            "sequences_judged": [list(pair) for pair in self.judged],
+            "flops": self.cost.flops,
+            "bytes": self.cost.bytes,
+            "bound_by": peak.bound_by(self.cost) if peak else None,
+            "efficiency": self.efficiency(name),
+            "memory": asdict(result.memory) if result.memory else None,
+            "baseline": self.baseline,
+            "ratio": list(to) if to else None,
+            "verdict": in_words(to) if to else None,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole run."""
+
+    outcomes: Sequence[Outcome]
+    threads: int
+    cores: Sequence[int]
+    versions: Mapping[str, Mapping[str, str]]
+    peaks: Mapping[str, Mapping[str, Peak | None]] = field(default_factory=dict)
+    """By type, then by place."""
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        """Everyone who took part."""
+        return tuple(self.versions)
+
+    def growths(self) -> dict[str, dict[str, Growth]]:
+        """By series and contender, how time grows with the scanned size; at least three sizes are needed."""
+        series: dict[str, list[Outcome]] = {}
+        for outcome in self.outcomes:
+            if outcome.contest.scanned:
+                series.setdefault(f"{outcome.contest.series}, {outcome.contest.scanned}", []).append(outcome)
+        fitted: dict[str, dict[str, Growth]] = {}
+        for title, outcomes in series.items():
+            for name in self.contenders:
+                timed = [outcome for outcome in outcomes if name in outcome.results]
+                if len(timed) >= 3:
+                    fitted.setdefault(title, {})[name] = growth(
+                        [outcome.contest.size for outcome in timed],
+                        [outcome.results[name].timing.median for outcome in timed],
+                        [outcome.cost.flops or outcome.cost.bytes for outcome in timed],
+                    )
+        return fitted

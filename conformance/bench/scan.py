@@ -1,0 +1,43 @@
+"""Series of one workload at growing sizes, to see how time grows."""
+
+from __future__ import annotations
+
+from rnnspec.conformance.bench.catalogue import must_be_a_size
+from rnnspec.conformance.bench.errors import BenchError
+from rnnspec.conformance.bench.workload import Workload
+
+FEWEST = 3
+"""Sizes through which an exponent is fitted: with two, nothing would tell how sure it is."""
+POINTS = 4
+
+
+def parse_scan(text: str, workload: Workload) -> tuple[str, tuple[int, ...]]:
+    """Read ``T`` or ``T=50,100,200``; without sizes, each is twice the one before, and the last twice the workload's.
+
+    Raises
+    ------
+    BenchError
+        If the workload has no such size, or the sizes are fewer than three or not whole numbers from 1 on.
+    """
+    symbol, _, listed = text.partition("=")
+    place = f"--scan {text}"
+    if symbol not in workload.symbols:
+        raise BenchError(f"{place}: workload {workload.name}: expected one of its sizes {', '.join(workload.symbols)}")
+    if listed:
+        parts = listed.split(",")
+        if not all(part.strip().isdigit() for part in parts):
+            raise BenchError(f"{place}: expected whole numbers, like {symbol}=50,100,200, got {listed!r}")
+        sizes = sorted({int(part) for part in parts})
+    else:
+        last = 2 * max(workload.sizes.get(symbol, 0), 2 ** (POINTS - 2))
+        sizes = sorted({last >> power for power in range(POINTS)})
+    for size in sizes:
+        must_be_a_size(symbol, size, place)
+    if len(sizes) < FEWEST:
+        raise BenchError(f"{place}: expected at least {FEWEST} different sizes, got {len(sizes)}")
+    return symbol, tuple(sizes)
+
+
+def scanned(workload: Workload, symbol: str, sizes: tuple[int, ...]) -> list[Workload]:
+    """The workload at each size."""
+    return [workload.with_sizes(**{symbol: size}) for size in sizes]

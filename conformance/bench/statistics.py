@@ -1,0 +1,69 @@
+"""What the times show, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from rnnspec.conformance.benchmarks.measuring import RESAMPLES, Estimate, Floats
+
+# Student's t, 97.5 %, by degrees of freedom from 1 on.
+_STUDENT_T: Final = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+FASTER_THAN_EXPECTED: Final = 0.25
+"""By how much a fitted exponent must surely exceed that of the work before it counts as a surprise."""
+
+
+def ratio_of_runs(times: Floats, to: Floats) -> Estimate:
+    """Ratio of the medians of two separate runs, with a bootstrap interval that draws from each by itself."""
+    rng = np.random.default_rng(0)
+    above, below = (np.median(x[rng.integers(x.size, size=(RESAMPLES, x.size))], axis=1) for x in (times, to))
+    low, high = np.quantile(above / below, (0.025, 0.975))
+    return Estimate(float(np.median(times) / np.median(to)), float(low), float(high))
+
+
+def differs(ratio: Estimate) -> bool:
+    """Whether a difference is shown: the interval leaves 1 out."""
+    return ratio.low > 1 or ratio.high < 1
+
+
+def in_words(ratio: Estimate) -> str:
+    """What a ratio of times shows."""
+    if not differs(ratio):
+        return "no difference shown"
+    return "slower" if ratio.value > 1 else "faster"
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Time against size, ``time = factor · size ** exponent`` by least squares in the logarithms; `work` is the work's."""
+
+    exponent: Estimate
+    factor: float
+    work: float
+
+    @property
+    def surprising(self) -> bool:
+        """Whether the time grows faster with the size than the work does, and surely so."""
+        return self.exponent.low > self.work + FASTER_THAN_EXPECTED
+
+
+def growth(sizes: Sequence[int], seconds: Sequence[float], work: Sequence[float]) -> Growth:
+    """Fit the exponents of time and of work; at least three sizes."""
+    fitted, factor = _power(sizes, seconds)
+    return Growth(fitted, factor, _power(sizes, work)[0].value)
+
+
+def _power(sizes: Sequence[int], values: Sequence[float]) -> tuple[Estimate, float]:
+    """Exponent, with the interval that the scatter about the line gives, and factor."""
+    x, y = np.log(np.array(sizes, np.float64)), np.log(np.array(values, np.float64))
+    centred = x - x.mean()
+    spread = float(centred @ centred)
+    slope = float(centred @ y) / spread
+    left = y - y.mean() - slope * centred
+    freedom = len(x) - 2
+    deviation = float(np.sqrt(left @ left / freedom / spread))
+    margin = _STUDENT_T[min(freedom, len(_STUDENT_T)) - 1] * deviation
+    return Estimate(slope, slope - margin, slope + margin), float(np.exp(y.mean() - slope * x.mean()))

@@ -1,0 +1,99 @@
+"""The result in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rnnspec.conformance.bench.outcome import Outcome, Report
+from rnnspec.conformance.bench.statistics import Growth, differs, in_words
+from rnnspec.conformance.benchmarks.measuring import Estimate
+
+_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
+
+
+def duration(seconds: float) -> str:
+    """Seconds, in the unit that suits them."""
+    unit, name = next((unit, name) for unit, name in _UNITS if seconds >= unit)
+    return f"{seconds / (unit or 1e-9):.3g} {name}"
+
+
+def interval(estimate: Estimate) -> str:
+    """An estimate and its interval."""
+    return f"{estimate.value:.3g} ({estimate.low:.3g} – {estimate.high:.3g})"
+
+
+def print_report(console: Console, report: Report) -> None:
+    """Print what was measured, who was refused and why, how time grows, and on what it was measured."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold")
+    for heading in ("workload", "backend", "time", "× first (95 %)", "", "of peak", "memory", "warm-up"):
+        table.add_column(heading, justify="right" if heading in ("time", "of peak", "memory", "warm-up") else "left")
+    for outcome in report.outcomes:
+        for number, name in enumerate(outcome.results):
+            table.add_row(*_row(outcome, name, first=not number))
+        if outcome.results:
+            table.add_section()
+    console.print(table)
+    for outcome in report.outcomes:
+        for name, why in outcome.refusals.items():
+            console.print(Text.assemble(("not timed ", "yellow"), f"{outcome.contest.name}: {name} {why}"))
+    for title, fitted in report.growths().items():
+        for name, growth in fitted.items():
+            console.print(growth_line(title, name, growth))
+    console.print(Text("\n".join(_conditions(report)), "dim"))
+
+
+def _row(outcome: Outcome, name: str, *, first: bool) -> tuple[Text | str, ...]:
+    result, ratio, efficiency = outcome.results[name], outcome.ratio(name), outcome.efficiency(name)
+    style = "" if ratio is None or not differs(ratio) else "red" if ratio.value > 1 else "green"
+    warm_up = result.timing.warm_up
+    memory = result.memory
+    on_device = f" + {mebibytes(memory.device)}" if memory and memory.device is not None else ""
+    return (
+        outcome.contest.name if first else "",
+        name,
+        duration(result.timing.median),
+        "1" if ratio is None else interval(ratio),
+        Text("" if ratio is None else in_words(ratio), style),
+        "–" if efficiency is None else f"{efficiency:.0%}",
+        f"{mebibytes(memory.resident)}{on_device}" if memory else "–",
+        duration(warm_up.extra) + ("" if warm_up.steady else ", not steady"),
+    )
+
+
+def mebibytes(number: int) -> str:
+    """Bytes, for people."""
+    return f"{number / 2**20:.0f} MiB"
+
+
+def growth_line(title: str, name: str, growth: Growth) -> Text:
+    """How one contender's time grows."""
+    said = f"{title}: {name} ~ {title.rpartition(', ')[2]}^{interval(growth.exponent)}, its work ~ ^{growth.work:.3g}"
+    return Text(said + (": faster than its work" if growth.surprising else ""), "red" if growth.surprising else "")
+
+
+def _conditions(report: Report) -> list[str]:
+    peaks = [
+        f"{place} in {dtype}: {peak.flops / 1e9:.4g} GFLOP/s, {peak.bandwidth / 1e9:.3g} GB/s"
+        for dtype, places in report.peaks.items()
+        for place, peak in places.items()
+        if peak
+    ]
+    judged = sorted({pair for outcome in report.outcomes for pair in outcome.judged if pair[0] < pair[1]})
+    lines = [
+        f"{report.threads} thread{'s' * (report.threads > 1)} for each, on cores {', '.join(map(str, report.cores))}",
+        *(f"{name}: {_listed(versions)}" for name, versions in report.versions.items()),
+        *(f"peak of the {line}" for line in peaks),
+    ]
+    if judged:
+        shares = ", ".join(f"{some} of {all_of_them}" for some, all_of_them in judged)
+        lines.append(f"of large work, the whole was run before timing and some sequences were judged: {shares}")
+    return lines
+
+
+def _listed(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

@@ -1,0 +1,57 @@
+"""The same number of threads for all, held to it by the operating system where that can be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rnnspec.conformance.bench.errors import BenchError
+from rnnspec.conformance.benchmarks.machine import THREAD_VARIABLES
+
+# OpenMP, BLAS and TensorFlow read these when they are first imported; what reads none is held by the cores alone.
+VARIABLES = (*THREAD_VARIABLES, "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+OTHERS = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+"""TensorFlow would take all of a GPU's memory, and leave none to whoever runs beside it."""
+
+
+def cores() -> tuple[int, ...]:
+    """Those that this process may run on, by number."""
+    return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else tuple(range(_count()))
+
+
+def _count() -> int:
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def pinned(count: int | None) -> Iterator[int]:
+    """Have whatever is imported meanwhile use so many threads on as many cores; None: one for each core there is.
+
+    Raises
+    ------
+    BenchError
+        If there are fewer cores than threads, where each thread is to have its own.
+    """
+    there = cores()
+    threads = count or len(there)
+    if threads > len(there):
+        raise BenchError(f"threads: expected 1 to {len(there)}, the cores that this process may run on, got {threads}")
+    before = {name: os.environ.get(name) for name in (*VARIABLES, *OTHERS)}
+    os.environ.update({**dict.fromkeys(VARIABLES, str(threads)), **OTHERS})
+    _run_on(there[:threads])
+    try:
+        yield threads
+    finally:
+        _run_on(there)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _run_on(chosen: tuple[int, ...]) -> None:
+    """Threads that are started from now on inherit it."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, chosen)

@@ -1,0 +1,169 @@
+"""A workload: which operations are run, at which sizes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from rnnspec.conformance.bench.errors import BenchError
+from rnnspec.conformance.cases import Case
+from rnnspec.spec import FLOAT_TYPES, Operation, SpecError, check_attributes, operation, resolved
+from rnnspec.spec.call import size_of
+from rnnspec.spec.language import parse_size
+from rnnspec.spec.operation import Input, Output
+
+Mode = Literal["forward", "gradient", "decode"]
+"""The forward pass; the forward and the backward pass; the search for the best output."""
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One operation of a workload.
+
+    Its sizes are those of the workload that have the same symbols, but for the ones in `sizes`, which are expressions
+    in the workload's. Optional inputs are left out, but for those in `inputs`. With `lengths`, the sequences' lengths
+    differ, and are given. `modes` are those in which the stage takes part.
+    """
+
+    operation: str
+    modes: tuple[Mode, ...]
+    sizes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    lengths: bool = False
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Stages that are run one after the other, and the sizes that they share.
+
+    Each stage runs on inputs of its own, drawn for it: the work of a model is timed, and not the handing over of one
+    operation's outputs to the next, for which backends have no common call.
+    """
+
+    name: str
+    about: str
+    sizes: Mapping[str, int]
+    stages: tuple[Stage, ...]
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """Those in which there is anything to run."""
+        return tuple(mode for mode in MODES if any(mode in stage.modes for stage in self.stages))
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols of the sizes that its stages have."""
+        return tuple(dict.fromkeys(symbol for stage in self.stages for symbol in self._symbols_of(stage)))
+
+    def with_sizes(self, **sizes: int) -> Workload:
+        """The same work at other sizes."""
+        for symbol in sizes:
+            if symbol not in self.symbols:
+                raise BenchError(
+                    f"workload {self.name}: unknown size {symbol!r}: expected one of {', '.join(self.symbols)}"
+                )
+        return replace(self, sizes={**self.sizes, **sizes})
+
+    def cases(self, mode: Mode, dtype: str) -> tuple[Case, ...]:
+        """One call for each stage that takes part in a mode.
+
+        Raises
+        ------
+        BenchError
+            If a size is missing or below the least that the operation takes.
+        CallError
+            If an attribute is unknown or has a wrong value.
+        """
+        if dtype not in FLOAT_TYPES:
+            raise BenchError(f"unknown dtype {dtype!r}: expected one of {', '.join(FLOAT_TYPES)}")
+        return tuple(self._case(stage, dtype) for stage in self.stages if mode in stage.modes)
+
+    def _case(self, stage: Stage, dtype: str) -> Case:
+        op = operation(stage.operation)
+        given = {
+            key: self._size(stage, item.size)
+            for key, item in op.attributes.items()
+            if item.size and key not in stage.attributes and self._has(stage, item.size)
+        }
+        attributes = check_attributes(op, {**given, **stage.attributes})
+        op = resolved(op, attributes)
+        present = op.inputs_for(attributes)
+        for name in stage.inputs:
+            if name not in present or not present[name].optional:
+                optional = ", ".join(key for key, item in present.items() if item.optional and item.kind == "float")
+                raise BenchError(
+                    f"workload {self.name}: {op.name}: inputs: expected optional ones ({optional or 'it has none'}), "
+                    f"got {name!r}"
+                )
+        absent = tuple(name for name, item in present.items() if item.optional and name not in stage.inputs)
+        absent = tuple(name for name in absent if present[name].kind == "float")
+        sizes = {}
+        for symbol in _free_symbols(op, attributes, absent):
+            sizes[symbol] = self._size(stage, symbol)
+            least = max(1, op.at_least.get(symbol, 1))
+            if sizes[symbol] < least:
+                raise BenchError(
+                    f"workload {self.name}: {op.name}: {symbol} ({op.sizes[symbol]}): expected at least {least}, "
+                    f"got {sizes[symbol]}"
+                )
+        return Case(
+            op.name, dtype, sizes, attributes, steps="lengths" if stage.lengths else "all", absent=absent
+        )  # fmt: skip
+
+    def _has(self, stage: Stage, symbol: str) -> bool:
+        return symbol in stage.sizes or symbol in self.sizes
+
+    def _size(self, stage: Stage, symbol: str) -> int:
+        place = f"workload {self.name}: {stage.operation}: size {symbol}"
+        try:
+            return size_of(parse_size(stage.sizes.get(symbol, symbol), place), self.sizes)
+        except KeyError as missing:
+            about = operation(stage.operation).sizes.get(symbol, "a size")
+            raise BenchError(
+                f"{place}: expected a number for {missing.args[0]} ({about}), got none; "
+                f"the workload has {', '.join(self.sizes) or 'no sizes'}"
+            ) from missing
+        except SpecError as error:
+            raise BenchError(f"{place}: {error}") from error
+
+    def _symbols_of(self, stage: Stage) -> Iterator[str]:
+        """The workload's symbols that a stage reads."""
+        op = operation(stage.operation)
+        attributes = {**op.defaults(), **stage.attributes}
+        whole = resolved(op, attributes)
+        optional = tuple(key for key, item in whole.inputs_for(attributes).items() if item.optional)
+        sized = (item.size for key, item in op.attributes.items() if item.size and key not in stage.attributes)
+        for symbol in (*_free_symbols(whole, attributes, optional), *sized):
+            text = stage.sizes.get(symbol, symbol)
+            yield from _names(text)
+
+
+def default_modes(name: str) -> tuple[Mode, ...]:
+    """How an operation is run: one that gives ids decodes, every other has a forward and mostly a backward pass."""
+    op = operation(name)
+    if any(output.kind == "ids" for output in op.outputs.values()):
+        return ("decode",)
+    return ("forward", "gradient") if op.differentiable else ("forward",)
+
+
+def _free_symbols(op: Operation, attributes: Mapping[str, Any], absent: tuple[str, ...]) -> tuple[str, ...]:
+    """The sizes that a call must be given: those of its arrays that do not follow from others or from attributes."""
+    derived = op.same_sizes_for(attributes)
+    settled = {"G", *derived, *(item.size for item in op.attributes.values() if item.size)}
+    inputs = {name: item for name, item in op.inputs_for(attributes).items() if name not in absent}
+    arrays: tuple[Input | Output, ...] = (*inputs.values(), *op.outputs_for(attributes).values())
+    named = [axis for item in arrays for axis in item.shape if not axis.isdigit()]
+    # Sizes may be given by sizes that are given by others.
+    for symbol in named:
+        if symbol in derived:
+            named.extend(name for name in _names(derived[symbol]) if name not in named)
+    return tuple(symbol for symbol in dict.fromkeys(named) if symbol not in settled)
+
+
+def _names(expression: str) -> list[str]:
+    """Symbols in an expression of sizes."""
+    return [node.id for node in ast.walk(parse_size(expression, expression)) if isinstance(node, ast.Name)]

@@ -1,0 +1,40 @@
+"""Check ``zeros``: vectors that are zero, which have no direction and no length to divide by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from rnnspec.backends import Backend
+from rnnspec.conformance.cases import Case, Scope, cases
+from rnnspec.conformance.checks.check import Check, compare_gradients, compare_outputs, expected_of
+
+_DIVIDING: Final[Mapping[str, Mapping[str, Any]]] = {"attention_scores": {"score": "cosine"}}
+"""Attributes with which an operation divides by a length, where it does not always."""
+
+
+class Zeros(Check):
+    """Values and gradients, in the regime in which half of all vectors are zero."""
+
+    id = "zeros"
+    about = "where whole vectors are zero, outputs and gradients are what they should be, not 0 / 0"
+    law = "zeros"
+    calls = 4
+
+    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
+        """Cases of that regime."""
+        dividing = _DIVIDING.get(scope.operation, {})
+        return cases(scope).map(lambda case: replace(case.with_attributes(**dividing), regime="zeros"))
+
+    def examine(self, backend: Backend, example: Case) -> float:
+        """Run and differentiate the case."""
+        back = backend.has_gradients(example.operation)
+        expected = expected_of(example, gradients=back)
+        worst = compare_outputs(example, example.call, expected.outputs, backend.run(example.call))
+        if not back:
+            return worst
+        gradients = backend.gradients(example.call, example.cotangents)
+        return max(worst, compare_gradients(example, example.call, example.cotangents, expected.gradients, gradients))

@@ -1,0 +1,128 @@
+"""Faults that only a law between two calls shows.
+
+Some remember an earlier call and take a related one for it; some are of another operation than the one that is asked
+for, which must fit it; one is wrong by less than rounding explains.
+"""
+
+# ruff: noqa: D102  (a fault's class says what is wrong; its methods are the operations)
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rnnspec import reference
+from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.conformance.faults.blocks import Array, Result
+from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.spec import operations
+
+Arguments = dict[str, Any]
+Outputs = tuple[Array, ...]
+
+
+class KeysByTheirChecksum(NumpyBackend):
+    """Keys are recognised by the sum of their bytes, and what was prepared for the first that had it is used again."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self._keys: dict[Any, Array] = {}
+
+    def attention_scores(self, **call: Any) -> Outputs:
+        return reference.attention_scores(**self._prepared(call))
+
+    def attention_scores_vjp(self, **call: Any) -> Result:
+        return reference.attention_scores_vjp(**self._prepared(call))
+
+    def _prepared(self, call: Arguments) -> Arguments:
+        if not {"q", "k"} <= set(call):  # the reference refuses it
+            return call
+        k = call["k"]
+        sums = tuple(sum(row.tobytes()) for row in k)
+        return {**call, "k": self._keys.setdefault((k.shape, sums, call["q"].tobytes()), k)}
+
+
+class EmissionsByTheirDifferences(NumpyBackend):
+    """Log Z is remembered by the differences between a step's emissions, and given to others that have them too."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self._seen: dict[Any, Outputs] = {}
+
+    def crf_log_partition(self, **call: Any) -> Outputs:
+        result = reference.crf_log_partition(**call)
+        emissions = call["emissions"]
+        if emissions.size == 0 or emissions.shape[2] == 1:
+            return result
+        others = tuple((name, array.tobytes()) for name, array in call.items() if name != "emissions")
+        return self._seen.setdefault(((emissions - emissions[:, :, :1]).tobytes(), others), result)
+
+
+class BestPathAboveThemAll(NumpyBackend):
+    """The best path's score counts its greatest emission twice: it may lie above log Z, which is right."""
+
+    def crf_viterbi(self, **call: Any) -> Outputs:
+        score, path = reference.crf_viterbi(**call)
+        return score + np.abs(call["emissions"]).max(axis=(1, 2), initial=0), path
+
+
+class LogPartitionGradientAveraged(NumpyBackend):
+    """The gradient of log Z is divided by the number of steps, T; marginals are right."""
+
+    def crf_log_partition_vjp(self, **call: Any) -> Result:
+        outputs, vjp = reference.crf_log_partition_vjp(**call)
+        steps = call["emissions"].dtype.type(max(call["emissions"].shape[1], 1))
+        return outputs, lambda *cotangents: {name: d / steps for name, d in vjp(*cotangents).items()}
+
+
+class InitialGradientTwice(NumpyBackend):
+    """Layers count the gradient of their initial state twice; state_jacobian is right."""
+
+
+def _initial_gradient_twice(layer: str) -> Callable[..., Result]:
+    def vjp(self: NumpyBackend, **call: Any) -> Result:
+        outputs, back = getattr(reference, f"{layer}_vjp")(**call)
+
+        def twice(*cotangents: Array) -> dict[str, Array]:
+            return {name: 2 * d if name in ("h0", "c0") else d for name, d in back(*cotangents).items()}
+
+        return outputs, twice
+
+    return vjp
+
+
+for _layer in (name for name, op in operations().items() if op.unrolls):
+    setattr(InitialGradientTwice, f"{_layer}_vjp", _initial_gradient_twice(_layer))
+
+
+class ZeroWeightsSkipped(NumpyBackend):
+    """Where R is 0 throughout, the way back through it is skipped, and R gets no gradient; with cell_only it does."""
+
+    def lstm_1997_vjp(self, **call: Any) -> Result:
+        outputs, vjp = reference.lstm_1997_vjp(**call)
+        if call["R"].any() or call["gradient"] == "cell_only":
+            return outputs, vjp
+        return outputs, lambda *cotangents: {**vjp(*cotangents), "R": np.zeros_like(call["R"])}
+
+
+class MultipliedAndDivided(NumpyBackend):
+    """Every gradient is multiplied by the threshold, and divided by it where it is short: off by a rounding or two."""
+
+    def clip_by_norm(self, x: Array, threshold: float, epsilon: float) -> Outputs:
+        reference.clip_by_norm(x, threshold=threshold, epsilon=epsilon)  # it refuses what is to be refused
+        limit = x.dtype.type(threshold)
+        norm = np.sqrt((x * x).sum(dtype=x.dtype)) + x.dtype.type(epsilon)
+        return (x * limit / max(norm, limit),)
+
+
+FAULTS: tuple[Fault, ...] = (
+    planted("attention_scores", KeysByTheirChecksum),
+    planted("crf_log_partition", EmissionsByTheirDifferences),
+    planted("crf_log_partition", BestPathAboveThemAll),
+    planted("crf_marginals", LogPartitionGradientAveraged),
+    planted("state_jacobian", InitialGradientTwice),
+    planted("lstm_1997", ZeroWeightsSkipped),
+    planted("clip_by_norm", MultipliedAndDivided),
+)
+"""Each is caught by a check of one law alone."""

@@ -1,0 +1,134 @@
+"""What frameworks have themselves, and what is composed: tables made from the adapters, within a page for people.
+
+``python -m rnnspec.conformance.report.frameworks docs/frameworks.md`` makes the tables of the frameworks that are
+installed again, and leaves the others, and all that is written around them, as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from rnnspec.backends import BackendError, open_backend
+from rnnspec.backends.composed.backend import FrameworkBackend
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.run.files import write_bytes
+from rnnspec.spec import Operation, operations
+from rnnspec.spec.operation import Attribute
+
+FRAMEWORKS: Final = ("torch", "tensorflow")
+"""Backends that stand for a framework; its other modes run the same functions."""
+
+SIZES: Final = {"B": 4, "T": 5, "D": 2, "H": 4, "S": 3}
+"""Of a probe; of whatever has another symbol there are two."""
+
+
+def probes(op: Operation) -> Iterator[Case]:
+    """Small calls of an operation, which differ from its defaults in one thing each.
+
+    One attribute has another value, together with those on which its having a meaning depends; or there are other
+    steps: some taken out, holes among them, or none at all; or as many units of the state as of the memory.
+    """
+    usual = Case(op.name, "float32", SIZES, op.defaults())
+    yield usual
+    for attribute in op.attributes.values():
+        chosen = {key: value[0] if isinstance(value, list | tuple) else value for key, value in attribute.when.items()}
+        needed = {key: 0.5 if value == "number" else value for key, value in chosen.items()}
+        for value in _values(attribute):
+            yield Case(op.name, "float32", SIZES, {**op.defaults(), **needed, attribute.name: value})
+    if op.has_steps:
+        yield Case(op.name, "float32", SIZES, op.defaults(), steps="lengths")
+        yield Case(op.name, "float32", SIZES, op.defaults(), steps="mask")
+        yield Case(op.name, "float32", {**SIZES, "T": 0}, op.defaults())
+    if "projection" in op.attributes:
+        yield Case(op.name, "float32", {**SIZES, "S": 4}, {**op.defaults(), "projection": True})
+
+
+def _values(attribute: Attribute) -> Iterator[Any]:
+    """The values other than the default; of a tuple, each entry's."""
+    if attribute.is_tuple:
+        for index, usual in enumerate(attribute.default):
+            for value in attribute.values:
+                if value != usual:
+                    yield (*attribute.default[:index], value, *attribute.default[index + 1 :])
+        return
+    yield from (value for value in attribute.examples or attribute.values if value != attribute.default)
+
+
+def reasons(backend: FrameworkBackend, op: Operation) -> list[str]:
+    """Why calls of an operation are composed though the framework has it."""
+    found = dict.fromkeys(reason for case in probes(op) if (reason := backend.refusal(case.call)) is not None)
+    if not backend.natives[op.name].differentiable:
+        found["gradients are composed: what is called has none"] = None
+    return list(found)
+
+
+def table(backend: FrameworkBackend) -> str:
+    """Return what the framework has itself, as Markdown."""
+    numbered: dict[str, int] = {}
+    rows, composed = [], []
+    for name in backend.operations():
+        if name not in backend.natives:
+            composed.append(f"`{name}`")
+            continue
+        notes = [numbered.setdefault(why, len(numbered) + 1) for why in reasons(backend, operations()[name])]
+        rows.append(f"| `{name}` | {backend.natives[name].calls} | {', '.join(map(str, sorted(notes)))} |")
+    versions = ", ".join(f"{key} {value}" for key, value in backend.versions().items())
+    lines = [
+        f"With {versions}:",
+        "",
+        "| operation | the framework's own | but composed where |",
+        "| --- | --- | --- |",
+        *rows,
+        "",
+        *(f"{number}. {why}" for why, number in numbered.items()),
+        "",
+        f"Composed: {', '.join(composed)}.",
+    ]
+    return "\n".join(lines)
+
+
+def frameworks() -> dict[str, FrameworkBackend]:
+    """Return the frameworks that open here."""
+    opened = {}
+    for name in FRAMEWORKS:
+        try:
+            backend = open_backend(name)
+        except BackendError:
+            continue
+        assert isinstance(backend, FrameworkBackend)
+        opened[name] = backend
+    return opened
+
+
+def filled_in(page: str, tables: Mapping[str, str]) -> str:
+    """Return the page with these tables in place of its own; ValueError if it has no place for one."""
+    for name, text in tables.items():
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+        before, found, rest = page.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
+            raise ValueError(f"expected a line {begin.strip()!r}, and {end.strip()!r} after it, in the page")
+        page = f"{before}{begin}{text}\n{end}{after}"
+    return page
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("page", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def main(page: Path) -> None:
+    """Fill in the tables of PAGE, for the frameworks that are installed."""
+    tables = {name: table(backend) for name, backend in frameworks().items()}
+    try:
+        text = filled_in(page.read_text(encoding="utf-8"), tables)
+    except ValueError as error:
+        raise click.ClickException(f"{page}: {error}") from error
+    write_bytes(page, text.encode())
+    for name in FRAMEWORKS:
+        click.echo(f"{name}: {'filled in' if name in tables else 'not installed here, left as it was'}")
+
+
+if __name__ == "__main__":
+    main()
