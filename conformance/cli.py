@@ -162,7 +162,9 @@ def bench() -> None:
 @click.option("--dtype", "dtypes", multiple=True, help="Type, float32 by default (repeatable).")
 @click.option("--device", default="cpu", show_default=True, help="Device of backends that name none.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of each; all cores by default.")
-@click.option("--seconds", default=6.0, show_default=True, type=click.FloatRange(0, min_open=True), help="For each row.")
+@click.option(
+    "--seconds", default=6.0, show_default=True, type=click.FloatRange(0, min_open=True), help="For each workload."
+)
 @click.option("--rounds", default=100, show_default=True, type=click.IntRange(2), help="At most so many rounds.")
 @click.option("--alone", is_flag=True, help="Time a single backend, with none to compare it with.")
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Measure peak memory, in new processes.")
@@ -219,7 +221,8 @@ def _run(command: Any, *arguments: Any) -> Any:
     from rnnspec.spec import CallError, SpecError, UnknownOperationError
 
     told = (
-        BackendError, BenchError, CallError, FileError, LayoutError, PlanError, SpecError, UnknownOperationError, OSError,
+        BackendError, BenchError, CallError, FileError, LayoutError, PlanError, SpecError, UnknownOperationError,
+        OSError,
     )  # fmt: skip
 
     try:

@@ -317,8 +317,8 @@ def attention_scores(
     References
     ----------
     Luong, Pham & Manning (2015), arXiv:1508.04025, section 3.1 (dot, general, concat); Bahdanau, Cho & Bengio (2014),
-    arXiv:1409.0473, appendix A.1.2 (additive); Vaswani et al. (2017), arXiv:1706.03762, equation 1 (scaled_dot);
-    Graves, Wayne & Danihelka (2014), arXiv:1410.5401, equation 6 (cosine).
+    arXiv:1409.0473, appendix A.1.2 (additive); Vaswani et al. (2017), arXiv:1706.03762, section 3.2.1 (scaled_dot);
+    Graves, Wayne & Danihelka (2014), arXiv:1410.5401 (cosine).
     """
     outputs, _ = attention_scores_vjp(q, k, W_a, W_q, W_k, b_a, v_a, lengths=lengths, mask=mask, score=score)
     return outputs

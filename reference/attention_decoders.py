@@ -187,7 +187,7 @@ def luong_decoder(
     References
     ----------
     Luong, Pham & Manning (2015), Effective approaches to attention-based neural machine translation, arXiv:1508.04025,
-    sections 3 (global attention) and 3.3 (input feeding).
+    sections 3.1 (global attention) and 3.3 (input feeding).
     """
     given = {"x": x, "annotations": annotations, "W": W, "R": R, "b": b, "W_c": W_c, "h0": h0}
     chosen = {"lengths": lengths, "mask": mask, "cell": cell, "score": score, "input_feeding": input_feeding}

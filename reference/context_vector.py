@@ -52,8 +52,8 @@ def context_vector(
 
     References
     ----------
-    Sutskever, Vinyals & Le (2014), arXiv:1409.3215 (last); Cho et al. (2014), arXiv:1406.1078, appendix A.1.1
-    (projected last); Sennrich et al. (2017), Nematus, arXiv:1703.04357, section 2 (projected mean).
+    Sutskever, Vinyals & Le (2014), arXiv:1409.3215 (last); Cho et al. (2014), arXiv:1406.1078
+    (projected last); Sennrich et al. (2017), Nematus, arXiv:1703.04357 (projected mean).
     """
     outputs, _ = context_vector_vjp(h, W, b, lengths=lengths, mask=mask, source=source)
     return outputs

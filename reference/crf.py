@@ -173,7 +173,7 @@ def crf_log_partition(
     ----------
     Lafferty, McCallum & Pereira (2001), Conditional random fields, ICML, 282-289;
     Sutton & McCallum (2012), An introduction to conditional random fields, Foundations and Trends in Machine Learning
-    4(4), 267-373, section 4.1.
+    4(4), 267-373.
     """
     inputs = {
         "emissions": emissions,
@@ -372,8 +372,8 @@ def crf_marginals(
     References
     ----------
     Sutton & McCallum (2012), An introduction to conditional random fields, Foundations and Trends in Machine Learning
-    4(4), 267-373, section 4.1; Rabiner (1989), A tutorial on hidden Markov models, Proceedings of the IEEE 77(2),
-    257-286, section III.A (forward-backward).
+    4(4), 267-373; Rabiner (1989), A tutorial on hidden Markov models, Proceedings of the IEEE 77(2),
+    257-286 (forward-backward).
     """
     outputs, _ = crf_marginals_vjp(emissions, transitions, start, end, lengths=lengths, mask=mask)
     return outputs
@@ -459,7 +459,7 @@ def crf_viterbi(
     ----------
     Viterbi (1967), Error bounds for convolutional codes and an asymptotically optimum decoding algorithm, IEEE
     Transactions on Information Theory 13(2), 260-269; Rabiner (1989), A tutorial on hidden Markov models, Proceedings
-    of the IEEE 77(2), 257-286, section III.B.
+    of the IEEE 77(2), 257-286.
     """
     outputs, _ = crf_viterbi_vjp(emissions, transitions, start, end, lengths=lengths, mask=mask)
     return outputs
@@ -543,7 +543,7 @@ def framewise_log_likelihood(
     References
     ----------
     Collobert et al. (2011), Natural language processing (almost) from scratch, Journal of Machine Learning Research 12,
-    2493-2537, section 3.3 (word-level against sentence-level log-likelihood).
+    2493-2537 (word-level against sentence-level log-likelihood).
     """
     outputs, _ = framewise_log_likelihood_vjp(emissions, tags, lengths=lengths, mask=mask, padding=padding)
     return outputs

@@ -202,7 +202,7 @@ def beam_search(
     References
     ----------
     Lowerre (1976), The Harpy speech recognition system (beam); Sutskever, Vinyals & Le (2014), arXiv:1409.3215 (of a
-    recurrent decoder); Graves (2012), arXiv:1211.3711, section 2.6 (the choice by the total divided by the length).
+    recurrent decoder); Graves (2012), arXiv:1211.3711 (the choice by the total divided by the length).
     """
     given = {"start": start, "W": W, "R": R, "b": b, "V": V, "c": c, "E": E, "h0": h0}
     chosen = {"steps": steps, "width": width, "normalise": normalise, "cell": cell, "embedding": embedding, "end": end}

@@ -202,7 +202,7 @@ def layer_norm_lstm_cell_vjp(
 
     References
     ----------
-    Ioffe & Szegedy (2015), Batch normalization, arXiv:1502.03167, section 3 (the gradient of a normalisation).
+    Ioffe & Szegedy (2015), Batch normalization, arXiv:1502.03167 (the gradient of a normalisation).
     """
     inputs = {
         "x": x,

@@ -110,7 +110,7 @@ def mean_squared_error(
 
     References
     ----------
-    Gauss (1809), Theoria motus corporum coelestium, book 2, section 3.
+    Gauss (1809), Theoria motus corporum coelestium.
     """
     outputs, _ = mean_squared_error_vjp(prediction, target, lengths=lengths, mask=mask, reduction=reduction)
     return outputs
@@ -185,7 +185,7 @@ def binary_cross_entropy(
 
     References
     ----------
-    Bishop (2006), Pattern recognition and machine learning, equation 4.90.
+    Bishop (2006), Pattern recognition and machine learning.
     """
     outputs, _ = binary_cross_entropy_vjp(
         logits, probabilities, target, lengths=lengths, mask=mask, given=given, reduction=reduction

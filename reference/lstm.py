@@ -144,8 +144,8 @@ def lstm_cell(
 
     References
     ----------
-    Hochreiter & Schmidhuber (1997), Long short-term memory, Neural Computation 9(8), 1735-1780 (its appendix: the
-    gradient through the memory alone);
+    Hochreiter & Schmidhuber (1997), Long short-term memory, Neural Computation 9(8), 1735-1780 (the gradient
+    through the memory alone);
     Gers, Schmidhuber & Cummins (2000), Learning to forget, Neural Computation 12(10), 2451-2471 (forget gate);
     Sak, Senior & Beaufays (2014), arXiv:1402.1128 (projection); Greff et al. (2017), LSTM: a search space odyssey,
     IEEE TNNLS 28(10) (coupled gates).
@@ -189,7 +189,7 @@ def lstm_cell_vjp(
 
     References
     ----------
-    Greff et al. (2017), LSTM: a search space odyssey, IEEE TNNLS 28(10), appendix.
+    Greff et al. (2017), LSTM: a search space odyssey, IEEE TNNLS 28(10).
     """
     inputs = {"x": x, "h_prev": h_prev, "c_prev": c_prev, "W": W, "R": R, "b": b, "P": P}
     attributes = {
@@ -326,7 +326,7 @@ def lstm_vjp(
     References
     ----------
     Graves & Schmidhuber (2005), Framewise phoneme classification, Neural Networks 18(5-6), 602-610;
-    Greff et al. (2017), LSTM: a search space odyssey, IEEE TNNLS 28(10), appendix.
+    Greff et al. (2017), LSTM: a search space odyssey, IEEE TNNLS 28(10).
     """
     inputs = {
         "x": x,

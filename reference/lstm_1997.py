@@ -115,7 +115,7 @@ def lstm_1997_cell_vjp(
 
     References
     ----------
-    Hochreiter & Schmidhuber (1997), Long short-term memory, Neural Computation 9(8), 1735-1780, appendix (cell_only).
+    Hochreiter & Schmidhuber (1997), Long short-term memory, Neural Computation 9(8), 1735-1780 (cell_only).
     """
     inputs = {"x": x, "h_prev": h_prev, "c_prev": c_prev, "W": W, "R": R, "b": b}
     attributes = {"gradient": gradient}

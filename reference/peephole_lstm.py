@@ -130,7 +130,7 @@ def peephole_lstm_cell_vjp(
 
     References
     ----------
-    Greff et al. (2017), LSTM: a search space odyssey, IEEE TNNLS 28(10), appendix.
+    Greff et al. (2017), LSTM: a search space odyssey, IEEE TNNLS 28(10).
     """
     inputs = {"x": x, "h_prev": h_prev, "c_prev": c_prev, "W": W, "R": R, "b": b, "P": P}
     attributes = {"gradient": gradient}
@@ -247,7 +247,7 @@ def peephole_lstm_vjp(
 
     References
     ----------
-    Greff et al. (2017), LSTM: a search space odyssey, IEEE TNNLS 28(10), appendix.
+    Greff et al. (2017), LSTM: a search space odyssey, IEEE TNNLS 28(10).
     """
     inputs = {
         "x": x,

@@ -38,7 +38,7 @@ def recurrent_power_spectrum(R: Array, *, powers: int = 8) -> tuple[Array, Array
     References
     ----------
     Bengio, Simard & Frasconi (1994), Learning long-term dependencies with gradient descent is difficult, IEEE TNN 5(2);
-    Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, ICML, section 2.
+    Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, ICML.
     """
     call = admit("recurrent_power_spectrum", {"R": R}, {"powers": powers})
     matrix = call.floats["R"]
@@ -104,7 +104,7 @@ def state_jacobian(
 
     References
     ----------
-    Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, ICML, section 2.1.
+    Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, ICML.
     """
     arguments = {"x": x, "W": W, "R": R, "b": b, "h0": h0, "lengths": lengths, "mask": mask, "layer": layer}
     call = admit("state_jacobian", *split_arguments("state_jacobian", {**arguments, "since": since, **own}))

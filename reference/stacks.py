@@ -173,8 +173,8 @@ def alternating_stack(
 
     References
     ----------
-    Zhou & Xu (2015), End-to-end learning of semantic role labeling using recurrent neural networks, ACL 2015,
-    section 3.2; He et al. (2017), Deep semantic role labeling, ACL 2017, section 2.1.
+    Zhou & Xu (2015), End-to-end learning of semantic role labeling using recurrent neural networks, ACL 2015;
+    He et al. (2017), Deep semantic role labeling, ACL 2017.
     """
     given = {"x": x, "W": W, "W_above": W_above, "R": R, "b": b, "h0": h0, "keep": keep}
     chosen = {"lengths": lengths, "mask": mask, "layer": layer, "dropout": dropout}

@@ -13,6 +13,7 @@ from rnnspec.backends.composed.crf_messages import (
     log_sum_exp,
     over_exponentials,
     over_logarithms,
+    recur,
 )
 from rnnspec.backends.composed.losses import log_probability
 from rnnspec.backends.composed.packing import Packing
@@ -32,9 +33,8 @@ class _Chain:
         lengths: Array | None,
         mask: Array | None,
     ) -> None:
-        self.xp = xp
-        self.batch, self.steps, self.tags = xp.shape(emissions)
-        self.packing = Packing(xp, (self.batch, self.steps), lengths, mask)
+        batch, steps, self.tags = xp.shape(emissions)
+        self.xp, self.packing = xp, Packing(xp, (batch, steps), lengths, mask)
         self.emissions, self.transitions = xp.widened(self.packing.pack(emissions)), xp.widened(transitions)
         self.start, self.end = (None if score is None else xp.widened(score) for score in (start, end))
 
@@ -98,21 +98,19 @@ class _Chain:
 
     def best_path(self) -> Array:
         """Packed tags (B, T) of a path with the highest score; of several the one with the lowest tags from the end."""
-        xp, steps = self.xp, self.steps
+        xp = self.xp
         moves = xp.stop_gradient(self.transitions)
+        moves_of_each = moves[:, :, None]
         scores = xp.permute_dims(xp.stop_gradient(self.scores()), (1, 2, 0))
 
         # delta is (K, B): the greatest of (K, K, B) along its first axis is found fastest.
         def reach(carry: Many, entering: Many) -> tuple[Many, Many]:
             (delta,), (score,) = carry, entering
-            delta = xp.max(delta[:, None, :] + moves[:, :, None], 0) + score
+            delta = xp.max(delta[:, None, :] + moves_of_each, 0) + score
             return (delta,), (delta,)
 
-        deltas = scores[:1]
-        if steps > 1:
-            _, (reached,) = xp.scan(reach, (scores[0],), (scores[1:],), steps - 1)
-            deltas = xp.concat([deltas, reached])
-        deltas = self.packing.reverse(xp.permute_dims(deltas, (2, 0, 1)))
+        (deltas,) = recur(xp, reach, (scores[0],), scores)
+        deltas = _swapped(xp, self.packing.reverse(xp.permute_dims(deltas, (2, 0, 1))))
         into = xp.permute_dims(moves, (1, 0))
 
         def trace(carry: Many, entering: Many) -> tuple[Many, Many]:
@@ -120,12 +118,7 @@ class _Chain:
             tag = xp.argmax(delta + xp.take(into, tag), -1)
             return (tag,), (tag,)
 
-        deltas = _swapped(xp, deltas)
-        tag = xp.argmax(deltas[0], -1)
-        tags = tag[None]
-        if steps > 1:
-            _, (traced,) = xp.scan(trace, (tag,), (deltas[1:],), steps - 1)
-            tags = xp.concat([tags, traced])
+        (tags,) = recur(xp, trace, (xp.argmax(deltas[0], -1),), deltas)
         return self.packing.zeroed(self.packing.reverse(_swapped(xp, tags)))
 
     def _unless_empty(self, score: Array) -> Array:

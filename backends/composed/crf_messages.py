@@ -72,7 +72,7 @@ def over_exponentials(xp: Arrays, scores: Array, transitions: Array) -> Recursio
         return (alpha,), (alpha, total, message)
 
     first = (*scaled(weights[0]), xp.full(xp.shape(scores)[1:], 1.0, scores.dtype))
-    alphas, totals, messages = _run(xp, step, first, weights)
+    alphas, totals, messages = recur(xp, step, first, weights)
     # A total is relative to all that was taken out before.
     log_totals = _log(xp, totals[..., 0])
     taken_out = xp.cumulative_sum(xp.stop_gradient(log_totals[:-1]), 0)
@@ -93,8 +93,17 @@ def over_logarithms(xp: Arrays, scores: Array, transitions: Array) -> Recursion:
         return (alpha,), (alpha, message)
 
     first = (entering[0], xp.zeros(xp.shape(entering)[1:], scores.dtype))
-    alphas, messages = (xp.permute_dims(array, (0, 2, 1)) for array in _run(xp, step, first, entering))
+    alphas, messages = (xp.permute_dims(array, (0, 2, 1)) for array in recur(xp, step, first, entering))
     return Recursion(messages, alphas, log_sum_exp(xp, alphas, -1))
+
+
+def recur(xp: Arrays, step: Step, first: Many, entering: Array) -> Many:
+    """What leaves all steps, along axis 0: `first` leaves the first one, and its first entry is carried on."""
+    steps = xp.shape(entering)[0]
+    if steps == 1:
+        return tuple(array[None] for array in first)
+    _, others = xp.scan(step, first[:1], (entering[1:],), steps - 1)
+    return tuple(xp.concat([one[None], more]) for one, more in zip(first, others, strict=True))
 
 
 def log_sum_exp(xp: Arrays, array: Array, axis: int, *, keepdims: bool = False) -> Array:
@@ -102,15 +111,6 @@ def log_sum_exp(xp: Arrays, array: Array, axis: int, *, keepdims: bool = False) 
     greatest = _or_zero(xp, xp.stop_gradient(xp.max(array, axis, keepdims=True)))
     total = xp.sum(xp.exp(array - greatest), axis, keepdims)
     return _log(xp, total) + (greatest if keepdims else xp.reshape(greatest, xp.shape(total)))
-
-
-def _run(xp: Arrays, step: Step, first: Many, entering: Array) -> Many:
-    """What leaves the first step, whose first entry is carried on, and the steps after it; axis 0 is the steps."""
-    steps = xp.shape(entering)[0]
-    if steps == 1:
-        return tuple(array[None] for array in first)
-    _, others = xp.scan(step, first[:1], (entering[1:],), steps - 1)
-    return tuple(xp.concat([one[None], more]) for one, more in zip(first, others, strict=True))
 
 
 def _log(xp: Arrays, array: Array) -> Array:

@@ -84,14 +84,25 @@ def alternating_stack(xp: Arrays, **arguments: Any) -> Many:
 def _stack(
     xp: Arrays,
     *,
+    x: Array,
     W: Array,
     W_above: Array,
+    h0: Array | None = None,
+    c0: Array | None = None,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    keep: Array | None = None,
     layer: str,
+    dropout: float | None,
+    truncate: int | None,
     alternating: bool,
     **arguments: Any,
 ) -> Many:
     cells = make_cells(xp, layer, arguments, W=[W, *xp.unstack(W_above)])
-    return run_stack(xp, cells, reverse=[alternating and place % 2 == 1 for place in range(len(cells))], **arguments)
+    kept = None if dropout is None else xp.astype(keep, x.dtype) / (1 - dropout)
+    return run_stack(
+        xp, cells, x=x, h0=h0, c0=c0, lengths=lengths, mask=mask, kept=kept, truncate=truncate, alternating=alternating
+    )
 
 
 def gate_once_stack(
@@ -124,21 +135,18 @@ def run_stack(
     c0: Array | None = None,
     lengths: Array | None = None,
     mask: Array | None = None,
-    keep: Array | None = None,
-    dropout: float | None = None,
+    kept: Array | None = None,
     truncate: int | None = None,
-    reverse: Sequence[bool] | None = None,
-    **_: Any,
+    alternating: bool = False,
 ) -> Many:
-    """Run layers one upon the other, with dropout between them; `reverse` says which of them read in reverse."""
+    """Run layers one upon the other; `kept` (B, L - 1, T, S) multiplies the outputs of each layer but the last."""
     valid = valid_steps(xp, xp.shape(x)[1], lengths, mask)
     finals = []
     for place, (cell, carry) in enumerate(zip(cells, first_carries(xp, cells, x, h0, c0), strict=True)):
-        if place > 0 and dropout is not None:
-            assert keep is not None
-            x = x * (xp.astype(keep[:, place - 1], x.dtype) / (1 - dropout))
-        backwards = reverse is not None and reverse[place]
-        x, carry = run_layer(xp, cell, x, carry, valid=valid, reverse=backwards, truncate=truncate)
+        if place > 0 and kept is not None:
+            x = x * kept[:, place - 1]
+        reverse = alternating and place % 2 == 1
+        x, carry = run_layer(xp, cell, x, carry, valid=valid, reverse=reverse, truncate=truncate)
         finals.append(cell.states(carry))
     return x, *side_by_side(xp, finals)
 

@@ -1,4 +1,4 @@
-"""The PyTorch backends: torch's own modules and functions, eager and under torch.compile, differentiated by autograd."""
+"""The PyTorch backends, eager and under torch.compile: torch's own modules and functions, and autograd."""
 
 from rnnspec.backends.torch.adapter import TorchBackend
 from rnnspec.backends.torch.compiling import TorchCompileBackend

@@ -42,7 +42,7 @@ class TorchCompileBackend(TorchBackend):
         compiler = os.environ.get("CXX") or {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
         if shutil.which(compiler) is None:
             raise RuntimeError(
-                f"torch.compile needs a C++ compiler: expected {compiler} on the path; install it, or set CXX to another"
+                f"torch.compile needs a C++ compiler: expected {compiler} on the path; install it or set CXX to another"
             )
         config = torch._dynamo.config
         config.recompile_limit = config.accumulated_recompile_limit = _RECOMPILATIONS

@@ -18,19 +18,20 @@ from rnnspec.backends.torch.sequences import right_padded
 
 Outputs = tuple[Tensor, ...]
 
-ACTIVATIONS: Final[Mapping[str, Callable[[Tensor], Tensor]]] = {
-    "identity": lambda a: a,
+ELEMENTWISE: Final[Mapping[str, Callable[[Tensor], Tensor]]] = {
     "tanh": torch.tanh,
     "logistic": torch.sigmoid,
     "relu": torch.relu,
-    "softmax": lambda a: functional.softmax(a, -1),
 }
 
 
 @native("torch.nn.functional.linear")
 def dense(*, x: Tensor, W: Tensor, b: Tensor, activation: str) -> Outputs:
     """Return y."""
-    return (ACTIVATIONS[activation](functional.linear(x, W, b)),)
+    a = functional.linear(x, W, b)
+    if activation == "identity":
+        return (a,)
+    return (functional.softmax(a, -1) if activation == "softmax" else ELEMENTWISE[activation](a),)
 
 
 @native("torch.nn.functional.linear")

@@ -27,7 +27,11 @@ def _beginning(call: Call, device: str) -> list[str]:
             "matmul.allow_fp16_reduced_precision_reduction = matmul.allow_bf16_reduced_precision_reduction = False",
         ]
     where = "" if device == "cpu" else f", device={device!r}"
-    lines.append(f'kind = dict(dtype=getattr(torch, dtype){where}, requires_grad="cotangents" in globals())')
+    lines += [
+        'differentiate = "cotangents" in globals()',
+        "torch.set_grad_enabled(differentiate)",
+        f"kind = dict(dtype=getattr(torch, dtype){where}, requires_grad=differentiate)",
+    ]
     others = [name for name in call.inputs if name not in call.float_inputs]
     chosen = f" if k not in {others}" if others else ""
     lines.append(f"leaves = {{k: torch.tensor(v, **kind) for k, v in inputs.items(){chosen}}}")
@@ -38,7 +42,7 @@ def _beginning(call: Call, device: str) -> list[str]:
 def _end() -> list[str]:
     return [
         "outputs = [result.detach().double().cpu().numpy() for result in results]",
-        'if "cotangents" in globals():',
+        "if differentiate:",
         "    seeds = [torch.tensor(c).to(y) for c, y in zip(cotangents, results)]",
         "    found = torch.autograd.grad(results, list(leaves.values()), seeds, materialize_grads=True)",
         "    gradients = {k: g.double().cpu().numpy() for k, g in zip(leaves, found)}",

@@ -44,8 +44,10 @@ def _weights(call: Call) -> list[str]:
             second = f't["b_rn"]{place}'
             second = f"torch.cat([torch.zeros(2 * {_hidden(call)}).to({second}), {second}])"
         lines += [
-            f'weights["weight_ih{suffix}"], weights["weight_hh{suffix}"] = {gates.format(W)}, {gates.format(R)}',
-            f'weights["bias_ih{suffix}"], weights["bias_hh{suffix}"] = {bias.format(b)}, {second}',
+            f'weights["weight_ih{suffix}"] = {gates.format(W)}',
+            f'weights["weight_hh{suffix}"] = {gates.format(R)}',
+            f'weights["bias_ih{suffix}"] = {bias.format(b)}',
+            f'weights["bias_hh{suffix}"] = {second}',
         ]
         if "P" in inputs:
             lines.append(f'weights["weight_hr{suffix}"] = t["P"]{place}')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rnnspec.backends import Backend, Unsupported, available, open_backend
 from rnnspec.conformance.bench.errors import BenchError
@@ -78,5 +77,3 @@ def reason(error: BaseException) -> str:
     words = str(error).strip().splitlines()
     first = words[0] if words else type(error).__name__
     return first if isinstance(error, Unsupported) else f"{type(error).__name__}: {first}"
-
-

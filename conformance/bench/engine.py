@@ -6,9 +6,10 @@ import importlib.util
 import io
 import json
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,10 +21,10 @@ from rnnspec.conformance.bench.conformity import NotConformingError, Standard, m
 from rnnspec.conformance.bench.contender import Contender, reason
 from rnnspec.conformance.bench.cost import Peak, cost_of
 from rnnspec.conformance.bench.errors import BenchError
-from rnnspec.conformance.bench.machine import peak_of
+from rnnspec.conformance.bench.machine import best_of, peak_of
 from rnnspec.conformance.bench.memory import Memory, peak_memory
 from rnnspec.conformance.bench.outcome import Contest, Outcome, Report, Result
-from rnnspec.conformance.bench.timing import Clock, Effort, Run, interleaved
+from rnnspec.conformance.bench.timing import Clock, Effort, Run, Timing, WarmUp, interleaved, warm_up
 from rnnspec.conformance.cases import Case
 
 FORMAT: Final = 1
@@ -37,9 +38,19 @@ class Setting:
     contenders: Sequence[Contender]
     threads: int
     cores: Sequence[int]
-    effort: Effort = Effort()
+    effort: Effort
     memory: Callable[[str, str, Sequence[Case], str], Memory | None] | None = peak_memory
     clock: Clock = time.perf_counter
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A contender that conforms on a workload, and the warmed-up call to time."""
+
+    contender: Contender
+    error_ratio: float
+    run: Run
+    warm_up: WarmUp
 
 
 class Engine:
@@ -77,7 +88,9 @@ class Engine:
                 "-p", "no:xdist", f"--benchmark-json={file}", f"--benchmark-storage={folder}",
                 "--benchmark-disable-gc", "--benchmark-enable",
             ]  # fmt: skip
-            status = pytest.main([*options, str(suite / "test_benchmarks.py")], plugins=[self])
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Not saving anything")  # that nobody was timed is told below
+                status = pytest.main([*options, str(suite / "test_benchmarks.py")], plugins=[self])
             written = json.loads(file.read_text("utf-8")) if file.exists() and file.stat().st_size else None
         if self.problems or status != pytest.ExitCode.OK:
             lines = [f"pytest could not run the benchmarks (exit status {int(status)})", *self.problems]
@@ -92,39 +105,64 @@ class Engine:
     def hold(self, contest: Contest, request: pytest.FixtureRequest) -> None:
         """Hold one contest: see who conforms, then time those in turn."""
         self._told(contest.name)
-        mode, gradient = contest.mode, contest.mode == "gradient"
-        cases = contest.workload.cases(mode, contest.dtype)
-        standards, refusals = (), {}
-        runs: dict[str, Run] = {}
-        errors: dict[str, float] = {}
-        try:
-            standards = tuple(self._standard(case, gradient) for case in cases)
-        except NotConformingError as impossible:
-            refusals = {contender.name: str(impossible) for contender in self._setting.contenders}
-        for contender in self._setting.contenders if standards else ():
-            try:
-                errors[contender.name], runs[contender.name] = self._admit(contender, cases, contest, standards)
-            except NotConformingError as refusal:
-                refusals[contender.name] = str(refusal)
-        timings = {}
-        if runs:
+        cases = contest.workload.cases(contest.mode, contest.dtype)
+        admitted, refusals, judged = self._admit_all(contest, cases)
+        timings: Mapping[str, Timing] = {}
+        if admitted:
             request.applymarker(pytest.mark.benchmark(group=contest.name, timer=self._setting.clock, disable_gc=True))
             benchmark = request.getfixturevalue("benchmark")
-            timings = interleaved(benchmark, runs, self._setting.effort, self._setting.clock)
-        members = {contender.name: contender for contender in self._setting.contenders}
-        results = {
-            name: Result(
-                timing,
-                errors[name],
-                members[name].backend.device,
-                members[name].place,
-                self._memory(members[name], cases, mode),
-            )
-            for name, timing in timings.items()
-        }
-        peaks = self._peaks_of(contest.dtype) if results else {}
-        judged = tuple(standard.judged for standard in standards)
-        self.outcomes.append(Outcome(contest, cost_of(cases, mode), judged, peaks, results, refusals))
+            runs = {name: one.run for name, one in admitted.items()}
+            warm_ups = {name: one.warm_up for name, one in admitted.items()}
+            timings = interleaved(benchmark, runs, warm_ups, self._setting.effort)
+            if contest.dtype not in self._peaks:
+                self._measure_machine(contest.dtype)
+        results = {name: self._result(admitted[name], timing, cases, contest) for name, timing in timings.items()}
+        peaks = self._peaks.get(contest.dtype, {})
+        self.outcomes.append(Outcome(contest, cost_of(cases, contest.mode), judged, peaks, results, refusals))
+        if len(self.outcomes) == len(self.contests):
+            # What slowed the machine at the beginning need not slow it at the end.
+            for dtype in self._peaks:
+                self._measure_machine(dtype)
+            self.outcomes = [replace(o, peaks=self._peaks.get(o.contest.dtype, {})) for o in self.outcomes]
+
+    def _admit_all(
+        self, contest: Contest, cases: Sequence[Case]
+    ) -> tuple[dict[str, Admitted], dict[str, str], tuple[tuple[int, int], ...]]:
+        """Who may be timed, who may not and why, and how many sequences that was judged by."""
+        contenders = self._setting.contenders
+        refusals = {one.name: why for one in contenders if (why := one.missing(cases, contest.mode))}
+        able = [one for one in contenders if one.name not in refusals]
+        admitted: dict[str, Admitted] = {}
+        if not able:
+            return admitted, refusals, ()
+        try:
+            standards = tuple(self._standard(case, contest.mode == "gradient") for case in cases)
+        except NotConformingError as impossible:
+            return admitted, refusals | {one.name: str(impossible) for one in able}, ()
+        for one in able:
+            try:
+                admitted[one.name] = self._admit(one, cases, contest, standards)
+            except NotConformingError as refusal:
+                refusals[one.name] = str(refusal)
+        return admitted, refusals, tuple(standard.judged for standard in standards)
+
+    def _admit(
+        self, contender: Contender, cases: Sequence[Case], contest: Contest, standards: Sequence[Standard]
+    ) -> Admitted:
+        """Let a contender take part if it conforms, and warm it up."""
+        error_ratio = must_conform(contender, standards)
+        longest = self._setting.effort.warm_up / len(self._setting.contenders)
+        try:
+            run = contender.prepare(cases, contest.mode)
+            return Admitted(contender, error_ratio, run, warm_up(run, longest, self._setting.clock))
+        except Exception as error:  # a backend may fail in any way at all
+            raise NotConformingError(f"cannot be timed: {reason(error)}") from error
+
+    def _result(self, admitted: Admitted, timing: Timing, cases: Sequence[Case], contest: Contest) -> Result:
+        contender, measure = admitted.contender, self._setting.memory
+        device = contender.backend.device
+        memory = measure(contender.name, device, cases, contest.mode) if measure else None
+        return Result(timing, admitted.error_ratio, device, contender.place, memory)
 
     def _standard(self, case: Case, gradient: bool) -> Standard:
         """What is right is computed once for all contenders, and for modes that follow each other."""
@@ -134,30 +172,13 @@ class Engine:
             self._standards[key] = standard_of(case, gradient=gradient)
         return self._standards[key]
 
-    def _admit(
-        self, contender: Contender, cases: Sequence[Case], contest: Contest, standards: Sequence[Standard]
-    ) -> tuple[float, Run]:
-        """Error ratio of a contender that conforms, and what to time."""
-        missing = contender.missing(cases, contest.mode)
-        if missing:
-            raise NotConformingError(missing)
-        ratio = must_conform(contender, standards)
-        try:
-            return ratio, contender.prepare(cases, contest.mode)
-        except Exception as error:  # a backend may fail in any way at all
-            raise NotConformingError(f"cannot be timed: {reason(error)}") from error
-
-    def _memory(self, contender: Contender, cases: Sequence[Case], mode: str) -> Memory | None:
-        measure = self._setting.memory
-        return measure(contender.name, contender.backend.device, cases, mode) if measure else None
-
-    def _peaks_of(self, dtype: str) -> Mapping[str, Peak | None]:
-        if dtype not in self._peaks:
-            self._told(f"the machine's peaks in {dtype}")
-            contenders = self._setting.contenders
-            places = dict.fromkeys(contender.place for contender in contenders)
-            self._peaks[dtype] = {p: peak_of(p, dtype, contenders, self._setting.clock) for p in places}
-        return self._peaks[dtype]
+    def _measure_machine(self, dtype: str) -> None:
+        """Measure the peaks in a type; the best of all measurements stands."""
+        self._told(f"the machine's peaks in {dtype}")
+        known, contenders = self._peaks.get(dtype, {}), self._setting.contenders
+        places = dict.fromkeys(contender.place for contender in contenders)
+        measured = {place: peak_of(place, dtype, contenders, self._setting.clock) for place in places}
+        self._peaks[dtype] = {place: best_of(known.get(place), peak) for place, peak in measured.items()}
 
     def _report(self) -> Report:
         versions = {contender.name: contender.backend.versions() for contender in self._setting.contenders}
@@ -171,7 +192,7 @@ class Engine:
 
     @pytest.fixture
     def engine(self) -> Engine:
-        """This one."""
+        """Return this one."""
         return self
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

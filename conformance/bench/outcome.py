@@ -121,14 +121,18 @@ class Report:
         """Everyone who took part."""
         return tuple(self.versions)
 
-    def growths(self) -> dict[str, dict[str, Growth]]:
-        """By series and contender, how time grows with the scanned size; at least three sizes are needed."""
+    def series(self) -> dict[str, list[Outcome]]:
+        """The scans' outcomes by title, which ends in the scanned size."""
         series: dict[str, list[Outcome]] = {}
         for outcome in self.outcomes:
             if outcome.contest.scanned:
                 series.setdefault(f"{outcome.contest.series}, {outcome.contest.scanned}", []).append(outcome)
+        return series
+
+    def growths(self) -> dict[str, dict[str, Growth]]:
+        """By series and contender, how time grows with the scanned size; at least three sizes are needed."""
         fitted: dict[str, dict[str, Growth]] = {}
-        for title, outcomes in series.items():
+        for title, outcomes in self.series().items():
             for name in self.contenders:
                 timed = [outcome for outcome in outcomes if name in outcome.results]
                 if len(timed) >= 3:

@@ -12,7 +12,7 @@ from rnnspec.conformance.benchmarks.measuring import RESAMPLES, Estimate, Floats
 
 # Student's t, 97.5 %, by degrees of freedom from 1 on.
 _STUDENT_T: Final = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-FASTER_THAN_EXPECTED: Final = 0.25
+SURPRISE: Final = 0.25
 """By how much a fitted exponent must surely exceed that of the work before it counts as a surprise."""
 
 
@@ -38,7 +38,7 @@ def in_words(ratio: Estimate) -> str:
 
 @dataclass(frozen=True)
 class Growth:
-    """Time against size, ``time = factor · size ** exponent`` by least squares in the logarithms; `work` is the work's."""
+    """Time against size, ``factor · size ** exponent`` by least squares in the logarithms; `work` is the work's."""
 
     exponent: Estimate
     factor: float
@@ -47,7 +47,7 @@ class Growth:
     @property
     def surprising(self) -> bool:
         """Whether the time grows faster with the size than the work does, and surely so."""
-        return self.exponent.low > self.work + FASTER_THAN_EXPECTED
+        return self.exponent.low > self.work + SURPRISE
 
 
 def growth(sizes: Sequence[int], seconds: Sequence[float], work: Sequence[float]) -> Growth:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Final
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,42 +27,56 @@ def interval(estimate: Estimate) -> str:
     return f"{estimate.value:.3g} ({estimate.low:.3g} – {estimate.high:.3g})"
 
 
+COLUMNS = (("backend", 11), ("time", 8), ("× first (95 %)", 40), ("of peak", 7), ("memory", 8))
+"""Headings and least widths, alike for all workloads, so that their rows stand below each other."""
+WORTH_TELLING: Final = 0.1
+"""Seconds of warming up."""
+
+
 def print_report(console: Console, report: Report) -> None:
     """Print what was measured, who was refused and why, how time grows, and on what it was measured."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold")
-    for heading in ("workload", "backend", "time", "× first (95 %)", "", "of peak", "memory", "warm-up"):
-        table.add_column(heading, justify="right" if heading in ("time", "of peak", "memory", "warm-up") else "left")
+    for number, outcome in enumerate(outcome for outcome in report.outcomes if outcome.results):
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=not number, header_style="dim")
+        for heading, width in COLUMNS:
+            table.add_column(heading, min_width=width, no_wrap=True)
+        for name in outcome.results:
+            table.add_row(*_row(outcome, name))
+        console.print(Text(outcome.contest.name, "bold"))
+        console.print(table)
     for outcome in report.outcomes:
-        for number, name in enumerate(outcome.results):
-            table.add_row(*_row(outcome, name, first=not number))
-        if outcome.results:
-            table.add_section()
-    console.print(table)
-    for outcome in report.outcomes:
-        for name, why in outcome.refusals.items():
-            console.print(Text.assemble(("not timed ", "yellow"), f"{outcome.contest.name}: {name} {why}"))
+        for line in _notes(outcome):
+            console.print(line, soft_wrap=True)
     for title, fitted in report.growths().items():
         for name, growth in fitted.items():
-            console.print(growth_line(title, name, growth))
-    console.print(Text("\n".join(_conditions(report)), "dim"))
+            console.print(growth_line(title, name, growth), soft_wrap=True)
+    console.print(Text("\n".join(conditions(report)), "dim"), soft_wrap=True)
 
 
-def _row(outcome: Outcome, name: str, *, first: bool) -> tuple[Text | str, ...]:
+def _row(outcome: Outcome, name: str) -> tuple[Text, ...]:
     result, ratio, efficiency = outcome.results[name], outcome.ratio(name), outcome.efficiency(name)
     style = "" if ratio is None or not differs(ratio) else "red" if ratio.value > 1 else "green"
-    warm_up = result.timing.warm_up
     memory = result.memory
     on_device = f" + {mebibytes(memory.device)}" if memory and memory.device is not None else ""
     return (
-        outcome.contest.name if first else "",
-        name,
-        duration(result.timing.median),
-        "1" if ratio is None else interval(ratio),
-        Text("" if ratio is None else in_words(ratio), style),
-        "–" if efficiency is None else f"{efficiency:.0%}",
-        f"{mebibytes(memory.resident)}{on_device}" if memory else "–",
-        duration(warm_up.extra) + ("" if warm_up.steady else ", not steady"),
+        Text(name),
+        Text(duration(result.timing.median)),
+        Text("1" if ratio is None else f"{interval(ratio)} {in_words(ratio)}", style),
+        Text("–" if efficiency is None else f"{efficiency:.0%}"),
+        Text(f"{mebibytes(memory.resident)}{on_device}" if memory else "–"),
     )
+
+
+def _notes(outcome: Outcome) -> Iterator[Text]:
+    """What its rows do not show: long warming up, and who was not timed."""
+    for name, result in outcome.results.items():
+        warm_up = result.timing.warm_up
+        if warm_up.extra >= WORTH_TELLING:
+            took = f"{duration(warm_up.extra)} of compiling and other firsts"
+            yield Text.assemble(("warm-up ", "yellow"), f"{outcome.contest.name}: {name} {took}")
+        if not warm_up.steady:
+            yield Text.assemble(("not steady ", "yellow"), f"{outcome.contest.name}: {name} still became faster")
+    for name, why in outcome.refusals.items():
+        yield Text.assemble(("not timed ", "yellow"), f"{outcome.contest.name}: {name} {why}")
 
 
 def mebibytes(number: int) -> str:
@@ -76,7 +90,8 @@ def growth_line(title: str, name: str, growth: Growth) -> Text:
     return Text(said + (": faster than its work" if growth.surprising else ""), "red" if growth.surprising else "")
 
 
-def _conditions(report: Report) -> list[str]:
+def conditions(report: Report) -> list[str]:
+    """On what it was measured, in lines."""
     peaks = [
         f"{place} in {dtype}: {peak.flops / 1e9:.4g} GFLOP/s, {peak.bandwidth / 1e9:.3g} GB/s"
         for dtype, places in report.peaks.items()

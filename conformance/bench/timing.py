@@ -92,7 +92,9 @@ def rounds_of(warm_ups: Mapping[str, WarmUp], effort: Effort) -> int:
     return min(max(int(effort.seconds / one), effort.fewest), effort.most)
 
 
-def interleaved(benchmark: Any, runs: Mapping[str, Run], effort: Effort, clock: Clock) -> dict[str, Timing]:
+def interleaved(
+    benchmark: Any, runs: Mapping[str, Run], warm_ups: Mapping[str, WarmUp], effort: Effort
+) -> dict[str, Timing]:
     """Time the functions in turn, A B A B, so that what else the machine does slows all of them alike.
 
     Parameters
@@ -101,8 +103,9 @@ def interleaved(benchmark: Any, runs: Mapping[str, Run], effort: Effort, clock: 
         pytest-benchmark's fixture, which times each round: its rounds are ours, one function after the other.
     runs
         What to time, by contender.
+    warm_ups
+        What is known of each from warming it up.
     """
-    warm_ups = {name: warm_up(run, effort.warm_up / len(runs), clock) for name, run in runs.items()}
     calls = {name: calls_a_round(item.each) for name, item in warm_ups.items()}
     rounds = rounds_of(warm_ups, effort)
     turns = itertools.cycle(runs)

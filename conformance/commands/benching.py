@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -86,7 +86,7 @@ def _contests(request: Request) -> list[Contest]:
         must_be_a_size(symbol, size, f"-{symbol}")
     contests = []
     for workload in _workloads(request, catalogue):
-        work = workload.with_sizes(**request.sizes)
+        work = _resized(workload, request.sizes)
         series: list[Workload] = [work]
         symbol = ""
         if request.scan:
@@ -101,6 +101,12 @@ def _contests(request: Request) -> list[Contest]:
     for contest in contests:  # what is wrong in them is told before anything is timed
         contest.workload.cases(contest.mode, contest.dtype)
     return contests
+
+
+def _resized(workload: Workload, sizes: Mapping[str, int]) -> Workload:
+    """The workload at these sizes, and so under another name: its times are not comparable with those before."""
+    given = "".join(f" {symbol}={size}" for symbol, size in sizes.items())
+    return replace(workload.with_sizes(**sizes), name=workload.name + given)
 
 
 def _workloads(request: Request, catalogue: Catalogue) -> list[Workload]:

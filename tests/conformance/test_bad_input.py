@@ -54,7 +54,6 @@ def test_a_call_keeps_the_size_that_it_alone_sets(make_case: Callable[..., Case]
     assert "x of shape (3, 5, 2) in place of (3, 4, 2)" in with_lengths
 
 
-@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # -inf, which forbids, as a whole number
 @pytest.mark.parametrize("name", operations())
 def test_the_specification_refuses_every_breakage(name: str) -> None:
     choices = RandomChoices(np.random.default_rng(1))

@@ -44,30 +44,34 @@ def test_the_reference_conforms(check: str, name: str, few: Profile) -> None:
 
 def test_ids_and_levels() -> None:
     assert list(BY_ID) == [
-        "values", "gradients", "padding", "attributes", "batch", "split", "identities", "marginals_are_gradients",
-        "best_path", "ties", "bad_input",
+        "values", "gradients", "zeros", "padding", "attributes", "batch", "split", "reverse", "permutation", "shift",
+        "sums_to_one", "partition", "clipping", "jacobian", "identities", "marginals_are_gradients", "best_path",
+        "ties", "bad_input",
     ]  # fmt: skip
     assert {check.id for check in CHECKS if check.level != "MUST"} == {"ties"}
     assert all(check.about and check.about[0].islower() for check in CHECKS)
 
 
 def test_which_checks_ask_what_of_whom() -> None:
-    laws = {law: {name for name, op in operations().items() if law in op.laws} for law in ("padding", "batch", "split")}
-    expected = {
-        **laws,
-        "gradients": {name for name, op in operations().items() if op.differentiable},
-        "attributes": {name for name, op in operations().items() if op.attributes},
-        "identities": {"rnn", "lstm", "gru", "greedy_decode"},
-        "marginals_are_gradients": {"crf_marginals"},
-        "best_path": {"crf_viterbi"},
-        "ties": {"crf_viterbi"},
-    }
-    for check in CHECKS:
-        asked = {name for name, op in operations().items() if check.applies_to(op)}
-        assert asked == expected.get(check.id, set(operations())), check.id
-    layers = {name for name, op in operations().items() if op.unrolls}
-    assert {"rnn", "lstm", "gru"} <= layers <= laws["split"] <= laws["padding"]
-    assert laws["padding"] <= {name for name, op in operations().items() if op.has_steps}
+    everyone = operations()
+    layers = {name for name, op in everyone.items() if op.unrolls}
+    asked = {check.id: {name for name, op in everyone.items() if check.applies_to(op)} for check in CHECKS}
+    for check in ("values", "bad_input"):
+        assert asked[check] == set(everyone)
+    assert asked["gradients"] == {name for name, op in everyone.items() if op.differentiable}
+    assert asked["attributes"] == {name for name, op in everyone.items() if op.attributes}
+    assert asked["batch"] <= {name for name, op in everyone.items() if "B" in op.sizes}
+    assert asked["padding"] <= {name for name, op in everyone.items() if op.has_steps}
+    assert layers == asked["split"] == asked["reverse"]
+    assert layers <= asked["padding"]
+    assert {"attention_scores", "clip_by_norm"} <= asked["zeros"]
+    assert {"softmax", "attention_weights"} <= asked["permutation"] & asked["shift"] & asked["sums_to_one"]
+    assert asked["partition"] == {"crf_log_partition"}
+    assert asked["clipping"] == {"clip_by_value", "clip_by_norm", "clip_by_global_norm"}
+    assert asked["jacobian"] == {"state_jacobian"}
+    assert {"rnn", "lstm", "gru", "greedy_decode"} <= asked["identities"]
+    assert asked["marginals_are_gradients"] == {"crf_marginals"}
+    assert asked["best_path"] == asked["ties"] == {"crf_viterbi"}
 
 
 # One fault each.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
-from itertools import islice
+from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
@@ -13,10 +12,70 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rnnspec.backends import Call, open_backend  # noqa: E402
 from rnnspec.backends.torch import TorchBackend  # noqa: E402
 from rnnspec.backends.torch.natives import NATIVES  # noqa: E402
 from rnnspec.conformance.cases import Case  # noqa: E402
-from rnnspec.spec import operation, system  # noqa: E402
+from rnnspec.conformance.report.frameworks import probes  # noqa: E402
+from rnnspec.spec import operations  # noqa: E402
 
-CASES = 12
+SCRIPTED = [name for name, native in NATIVES.items() if native.differentiable]
+
+
+def native_cases(operation: str) -> Iterator[Case]:
+    """Cases of an operation in every attribute value that torch has, and with steps and states of every sort."""
+    op, backend = operations()[operation], TorchBackend()
+    usual = [replace(probe, sizes={**probe.sizes, "B": 3, "T": 4, "H": 5, "S": 3}, seed=3) for probe in probes(op)]
+    if op.has_steps:
+        usual += [replace(case, steps=steps) for case in usual for steps in ("lengths", "right_mask")]
+        usual += [replace(case, sizes={**case.sizes, "B": 0}) for case in usual[-2:]]
+    states = tuple(name for name in ("h0", "c0") if name in usual[0].items)
+    usual += [replace(case, absent=absent) for case in usual[:6] for absent in (states, states[1:]) if absent]
+    for case in usual:
+        if backend.refusal(case.call) is None:
+            yield case
+
+
+def widened(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32) if array.dtype == ml_dtypes.bfloat16 else array
+
+
+@pytest.fixture(autouse=True)
+def grad_mode() -> Iterator[None]:
+    """Scripts switch it for good."""
+    with torch.enable_grad():
+        yield
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("operation", SCRIPTED)
+def test_a_script_computes_what_the_adapter_does(operation: str, dtype: str) -> None:
+    backend, sources = TorchBackend(), set()
+    for each in native_cases(operation):
+        case = replace(each, dtype=dtype)
+        source = backend.script(case.call)
+        assert source is not None
+        sources.add(source)
+        assert "rnnspec" not in source
+        assert len(source.splitlines()) <= 50
+        assert max(len(line) for line in source.splitlines()) <= 120
+        inputs = {name: widened(array) for name, array in case.call.inputs.items()}
+        scope: dict[str, Any] = {"inputs": inputs, "dtype": dtype}
+        exec(source, scope)
+        assert "gradients" not in scope
+        for got, expected in zip(scope["outputs"], backend.run(case.call), strict=True):
+            np.testing.assert_array_equal(got, expected.astype(np.float64), err_msg=str(case))
+        scope["cotangents"] = [widened(cotangent) for cotangent in case.cotangents]
+        exec(source, scope)
+        gradients = backend.gradients(case.call, case.cotangents)
+        assert set(scope["gradients"]) == set(gradients)
+        for name, expected in gradients.items():
+            np.testing.assert_array_equal(scope["gradients"][name], expected.astype(np.float64), err_msg=str(case))
+    assert sources
+
+
+def test_what_is_composed_has_no_script() -> None:
+    backend = TorchBackend()
+    for name in ("token_accuracy", "clip_by_value"):  # torch has none; torch has it, but not its gradient
+        (case, *_) = probes(operations()[name])
+        assert backend.script(case.call) is None

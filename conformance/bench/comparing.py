@@ -1,0 +1,145 @@
+"""Hold one run's times against another's: files in pytest-benchmark's format, ours or anyone's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from rnnspec.conformance.bench.errors import BenchError
+from rnnspec.conformance.bench.statistics import differs, ratio_of_runs
+from rnnspec.conformance.benchmarks.measuring import Estimate, Floats
+
+Verdict = Literal["regression", "slower", "faster", "no difference shown"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A file: seconds of each round by benchmark, why others were not timed, and the machine."""
+
+    path: Path
+    times: Mapping[str, Floats]
+    refusals: Mapping[str, str]
+    machine: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One benchmark in both files: the new time as a multiple of the old."""
+
+    name: str
+    old: float
+    new: float
+    ratio: Estimate
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All benchmarks of two files; `lost` are those that conformed once and are refused now, with the reason."""
+
+    compared: tuple[Compared, ...]
+    lost: Mapping[str, str]
+    only_old: tuple[str, ...]
+    only_new: tuple[str, ...]
+    machines: Mapping[str, tuple[str, str]]
+    """What is not the same about the two machines."""
+
+    @property
+    def bad(self) -> bool:
+        """Whether anything became slower by more than the threshold, surely, or is refused now."""
+        return bool(self.lost) or any(one.verdict == "regression" for one in self.compared)
+
+
+def compare(old: Run, new: Run, threshold: float) -> Comparison:
+    """Compare the benchmarks that both have.
+
+    Raises
+    ------
+    BenchError
+        If there are none.
+    """
+    both = [name for name in old.times if name in new.times]
+    lost = {name: new.refusals[name] for name in old.times if name in new.refusals}
+    if not (both or lost):
+        raise BenchError(
+            f"expected benchmarks that are in both files, got none: {old.path} has {_some(old)}, "
+            f"{new.path} has {_some(new)}"
+        )
+    compared = tuple(_compared(name, old.times[name], new.times[name], threshold) for name in both)
+    keys = [key for key in old.machine if old.machine[key] != new.machine.get(key, "")]
+    return Comparison(
+        compared,
+        lost,
+        tuple(name for name in old.times if name not in new.times and name not in lost),
+        tuple(name for name in new.times if name not in old.times),
+        {key: (old.machine[key], new.machine.get(key, "")) for key in keys},
+    )
+
+
+def _compared(name: str, old: Floats, new: Floats, threshold: float) -> Compared:
+    ratio = ratio_of_runs(new, old)
+    verdict: Verdict = "no difference shown"
+    if ratio.low > 1 + threshold:
+        verdict = "regression"
+    elif differs(ratio):
+        verdict = "slower" if ratio.value > 1 else "faster"
+    return Compared(name, float(np.median(old)), float(np.median(new)), ratio, verdict)
+
+
+def read_run(path: Path) -> Run:
+    """Read a file; raise BenchError if it is not what pytest-benchmark or `rnnspec bench --json` writes."""
+    wanted = "expected what 'rnnspec bench --json' or 'pytest --benchmark-json' writes"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BenchError(f"{path}: {wanted}, got no JSON: {error}") from error
+    entries = data.get("benchmarks") if isinstance(data, dict) else None
+    if not isinstance(entries, list) or not entries:
+        raise BenchError(f"{path}: {wanted}, got JSON without benchmarks")
+    times = {}
+    for number, entry in enumerate(entries, 1):
+        name, seconds = _times(entry)
+        if not name or seconds is None:
+            raise BenchError(
+                f"{path}: {wanted}, got a benchmark, number {number}, without a name and the seconds of each round "
+                "(with pytest's own --benchmark-save, add --benchmark-save-data)"
+            )
+        times[name] = seconds
+    ours = data.get("rnnspec", {})
+    refusals = ours.get("refusals", []) if isinstance(ours, dict) else []
+    try:
+        return Run(path, times, {item["benchmark"]: item["reason"] for item in refusals}, _machine(data))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise BenchError(f"{path}: {wanted}, got refusals or a machine of another form: {error!r}") from error
+
+
+def _times(entry: Any) -> tuple[str, Floats | None]:
+    """Name and seconds of a benchmark, as far as they are there."""
+    try:
+        seconds = np.array(entry["stats"]["data"], np.float64)
+        name = str(entry["fullname"])
+    except (TypeError, KeyError, ValueError):
+        return "", None
+    good = seconds.ndim == 1 and seconds.size and np.all(np.isfinite(seconds)) and np.all(seconds > 0)
+    return name, seconds if good else None
+
+
+def _machine(data: Mapping[str, Any]) -> dict[str, str]:
+    """What times depend on."""
+    info = data.get("machine_info", {})
+    cpu = info.get("cpu", {})
+    facts = {
+        "machine": info.get("node"), "CPU": cpu.get("brand_raw"), "cores": cpu.get("count"),
+        "threads": info.get("threads"), "Python": info.get("python_version"),
+    }  # fmt: skip
+    return {name: str(fact) for name, fact in facts.items() if fact is not None}
+
+
+def _some(run: Run) -> str:
+    names = list(run.times)
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")

@@ -1,0 +1,43 @@
+"""The result as one HTML page that needs nothing else: plots, figures and conditions."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from rnnspec.conformance.bench.errors import BenchError
+from rnnspec.conformance.bench.outcome import Report
+from rnnspec.conformance.bench.statistics import in_words
+from rnnspec.conformance.bench.table import conditions, duration, interval, mebibytes
+
+
+def must_be_drawable() -> None:
+    """Raise BenchError if what draws the page is not installed."""
+    for name in ("jinja2", "matplotlib"):
+        if importlib.util.find_spec(name) is None:
+            raise BenchError(f"the page needs {name}: expected it installed; use pip install 'rnnspec[bench]'")
+
+
+def page(report: Report, written: Mapping[str, Any]) -> str:
+    """Return the page; `written` is the run in pytest-benchmark's format, for the machine and the date."""
+    # Here, so that nothing else needs it.
+    import jinja2
+
+    from rnnspec.conformance.bench.plots import draw
+
+    source = (files("rnnspec.conformance.bench") / "page.html.jinja").read_text("utf-8")
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
+    functions = {"duration": duration, "interval": interval, "in_words": in_words, "mebibytes": mebibytes}
+    machine = written["machine_info"]
+    facts = {
+        "CPU": machine["cpu"].get("brand_raw", machine["processor"]),
+        "system": f"{machine['system']} {machine['release']}, {machine['machine']}",
+        "Python": machine["python_version"],
+        "date": written["datetime"][:10],
+    }
+    rendered: str = template.render(
+        report=report, plots=draw(report), facts=facts, conditions=conditions(report), **functions
+    )
+    return rendered

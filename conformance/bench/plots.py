@@ -1,0 +1,127 @@
+"""Plots of a run, as SVG: time, ratio, efficiency and growth. Needs matplotlib."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from rnnspec.conformance.bench.outcome import Outcome, Report
+
+_STYLE: Final = {
+    "svg.hashsalt": "rnnspec",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A title, what is shown, and the drawing as an ``<svg>`` element."""
+
+    title: str
+    about: str
+    svg: str
+
+
+def draw(report: Report) -> list[Plot]:
+    """Draw every plot that the run has anything to show in."""
+    # Here, so that nothing else needs it.
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    timed = [outcome for outcome in report.outcomes if outcome.results]
+    plots = []
+    with matplotlib.rc_context(_STYLE):
+        for title, about, drawn in _all(report, timed, pyplot):
+            file = io.StringIO()
+            drawn.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+            pyplot.close(drawn)
+            text = file.getvalue()
+            plots.append(Plot(title, about, text[text.index("<svg") :]))
+    return plots
+
+
+def _all(report: Report, timed: list[Outcome], pyplot: Any) -> Iterator[tuple[str, str, Any]]:
+    yield "Time", "Seconds of a call: median, and the middle half of the rounds.", _rows(report, timed, pyplot, _time)
+    if any(len(outcome.results) > 1 for outcome in timed):
+        about = "Time as a multiple of the first backend's, with the 95 % interval; left of the line is faster."
+        yield "Ratio", about, _rows(report, timed, pyplot, _ratio)
+    if any(outcome.efficiency(name) is not None for outcome in timed for name in outcome.results):
+        about = "The least time that the machine's peaks allow, as a share of the time taken: 1 is the roofline."
+        yield "Efficiency", about, _rows(report, timed, pyplot, _efficiency)
+    for title in report.growths():
+        yield f"Growth: {title}", "Median time against size, and the fitted power.", _growth(report, title, pyplot)
+
+
+Row = Callable[[Any, Outcome, str, float, str], None]
+
+
+def _rows(report: Report, timed: list[Outcome], pyplot: Any, row: Row) -> Any:
+    """One line for each workload, with each contender beside the others on it."""
+    names = report.contenders
+    figure, axis = pyplot.subplots(figsize=(9, 1.2 + 0.2 * len(timed) * (1 + len(names))))
+    for place, outcome in enumerate(timed):
+        for number, name in enumerate(names):
+            if name in outcome.results:
+                row(axis, outcome, name, place + 0.8 * ((number + 0.5) / len(names) - 0.5), f"C{number}")
+    for number, name in enumerate(names):
+        axis.plot([], [], "o", color=f"C{number}", label=name)
+    axis.set_yticks(range(len(timed)), [outcome.contest.name for outcome in timed])
+    axis.invert_yaxis()
+    axis.set_xscale("log")
+    axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _time(axis: Any, outcome: Outcome, name: str, y: float, colour: str) -> None:
+    low, median, high = np.quantile(outcome.results[name].timing.times, (0.25, 0.5, 0.75))
+    _point(axis, median, low, high, y, colour)
+    axis.set_xlabel("seconds")
+
+
+def _ratio(axis: Any, outcome: Outcome, name: str, y: float, colour: str) -> None:
+    ratio = outcome.ratio(name)
+    if ratio is not None:
+        _point(axis, *ratio, y, colour)
+    axis.axvline(1, color="black", linewidth=0.5)
+    axis.set_xlabel(f"× {outcome.baseline}")
+
+
+def _efficiency(axis: Any, outcome: Outcome, name: str, y: float, colour: str) -> None:
+    share = outcome.efficiency(name)
+    if share is not None:
+        _point(axis, share, share, share, y, colour)
+    axis.axvline(1, color="black", linewidth=0.5)
+    axis.set_xlabel("share of the roofline")
+
+
+def _point(axis: Any, value: float, low: float, high: float, y: float, colour: str) -> None:
+    axis.plot([low, high], [y, y], color=colour)
+    axis.plot([value], [y], "o", color=colour, markersize=4)
+
+
+def _growth(report: Report, title: str, pyplot: Any) -> Any:
+    figure, axis = pyplot.subplots(figsize=(5, 3.5))
+    for number, (name, growth) in enumerate(report.growths()[title].items()):
+        points = [
+            (outcome.contest.size, outcome.results[name].timing.median)
+            for outcome in report.series()[title]
+            if name in outcome.results
+        ]
+        sizes, seconds = np.array(points).T
+        axis.plot(sizes, seconds, "o", color=f"C{number}")
+        label = f"{name}: {growth.exponent.value:.2f} ({growth.exponent.low:.2f} – {growth.exponent.high:.2f})"
+        axis.plot(sizes, growth.factor * sizes**growth.exponent.value, color=f"C{number}", label=label)
+    axis.set(xscale="log", yscale="log", xlabel=title.rpartition(", ")[2], ylabel="seconds")
+    axis.legend(frameon=False)
+    return figure

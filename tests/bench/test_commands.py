@@ -1,0 +1,141 @@
+"""`rnnspec bench` as it is called: what is printed and written, exit statuses, and errors in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+pytest.importorskip("pytest_benchmark")
+
+from rnnspec.conformance.cli import main
+
+FAKES = '''\
+"""Backends to be named as package.module:Class."""
+from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.conformance.faults.lstm import ForgetBiasOfOne
+
+class Same(NumpyBackend):
+    name = "same"
+
+class Wrong(ForgetBiasOfOne):
+    name = "wrong"
+'''
+SMALL = ("--op", "lstm", "--scale", "small", "--rounds", "3", "--seconds", "0.01", "--no-memory")
+
+
+@pytest.fixture(autouse=True)
+def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fakes_timed.py").write_text(FAKES)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def bench(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ("bench", *arguments))
+
+
+def test_two_backends_are_compared(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    result = bench("numpy", "fakes_timed:Same", *SMALL, "-T", "5", "--mode", "forward", "--json", str(file))
+    assert result.exit_code == 0, result.output
+    for part in ("lstm-small T=5 forward float32", "numpy", "fakes_timed:Same", "GFLOP/s", "thread", "%"):
+        assert part in result.stdout
+    data = json.loads(file.read_text())
+    assert [entry["param"] for entry in data["benchmarks"]] == ["numpy", "fakes_timed:Same"]
+    assert data["benchmarks"][0]["extra_info"]["sizes"] == {"B": 4, "T": 5, "D": 16, "H": 32}
+    again = bench("compare", str(file), str(file))
+    assert again.exit_code == 0, again.output
+    assert "no difference shown" in again.stdout
+    assert "0 of 2 surely slower by more than 10%" in again.stdout
+
+
+def test_who_is_wrong_is_not_timed() -> None:
+    result = bench("fakes_timed:Wrong", "numpy", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "not timed lstm-small forward float32: fakes_timed:Wrong does not conform" in result.stdout
+
+
+def test_a_scan_takes_a_single_backend() -> None:
+    result = bench("numpy", *SMALL, "--mode", "forward", "--scan", "T=2,4,8")
+    assert result.exit_code == 0, result.output
+    assert "lstm-small forward float32, T: numpy ~ T^" in result.stdout
+    assert "its work ~ ^1" in result.stdout
+
+
+def test_one_alone() -> None:
+    result = bench("numpy", "--alone", *SMALL, "--mode", "gradient", "--dtype", "float64")
+    assert result.exit_code == 0, result.output
+    assert "lstm-small gradient float64" in result.stdout
+
+
+def test_a_file_of_ones_own_is_what_is_run(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text("[workloads.mine]\nsizes = {B = 2, T = 2, D = 2, H = 2}\nstages = [{operation = 'gru'}]\n")
+    quick = ("--rounds", "2", "--seconds", "0.01", "--no-memory")
+    result = bench("numpy", "fakes_timed:Same", "--workloads", str(own), *quick)
+    assert result.exit_code == 0, result.output
+    assert "mine forward float32" in result.stdout
+    assert "speech" not in result.stdout
+
+
+def test_slower_is_exit_status_1(tmp_path: Path) -> None:
+    for name, seconds in (("old", 1.0), ("new", 1.5)):
+        stats = {"data": [seconds * (1 + 0.001 * k) for k in range(20)]}
+        (tmp_path / name).write_text(json.dumps({"benchmarks": [{"fullname": "lstm[mine]", "stats": stats}]}))
+    old, new, file = (str(tmp_path / name) for name in ("old", "new", "out.json"))
+    result = bench("compare", old, new, "--json", file)
+    assert result.exit_code == 1
+    assert "lstm[mine]" in result.stdout
+    assert "regression" in result.stdout
+    data = json.loads(Path(file).read_text())
+    assert (data["bad"], data["compared"][0]["verdict"]) == (True, "regression")
+    assert bench("compare", old, new, "--threshold", "0.6").exit_code == 0
+    assert bench("compare", new, old).exit_code == 0
+
+
+ERRORS = {
+    "workload": (("numpy", "torch", "-w", "speach"), ("unknown workload 'speach'", "speech", "--workloads FILE")),
+    "operation": (("numpy", "torch", "--op", "lstn"), ("unknown operation 'lstn'",)),
+    "scale": (("numpy", "torch", "--op", "lstm", "--scale", "huge"), ("unknown scale 'huge'", "small, medium, large")),
+    "size below 1": (("numpy", "torch", "--op", "lstm", "-T", "0"), ("size T", "at least 1", "got 0")),
+    "negative size": (("numpy", "torch", "--op", "lstm", "-B", "-3"), ("size B", "at least 1", "got -3")),
+    "size it has not": (("numpy", "torch", "--op", "lstm", "-K", "3"), ("unknown size 'K'", "B, T, D, H")),
+    "mode": (("numpy", "torch", "--mode", "fast"), ("unknown mode 'fast'", "forward, gradient, decode")),
+    "no such mode": (("numpy", "torch", "--op", "lstm", "--mode", "decode"), ("nothing to time", "decode")),
+    "dtype": (("numpy", "torch", "--dtype", "float8"), ("unknown dtype 'float8'", "float16")),
+    "single": (("numpy",), ("expected two backends to compare", "got only numpy", "--alone")),
+    "backend": (("numpy", "no-such"), ("unknown backend 'no-such'",)),
+    "device": (("numpy@tpu", "numpy"), ("expected a device in cpu, got 'tpu'",)),
+    "nobody conforms": (("fakes_timed:Wrong", "fakes_timed:Wrong@cpu", *SMALL), ("no conforming backend",)),
+    "threads": (("numpy", "torch", "--threads", "100000"), ("threads: expected 1 to", "got 100000")),
+    "scan": (("numpy", "--op", "lstm", "--scan", "Q"), ("--scan Q", "expected one of its sizes B, T, D, H")),
+    "no file to compare": (("compare", "no-such.json", "no-such.json"), ("no-such.json",)),
+    "foreign file": (("compare", __file__, __file__), ("test_commands.py", "got no JSON")),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_is_clear(name: str) -> None:
+    arguments, parts = ERRORS[name]
+    result = bench(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1 or name == "nobody conforms"
+    for part in parts:
+        assert part in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [(("-h",), ("[BACKEND]...", "--scan", "-T SIZE", "compare")), (("compare", "-h"), ("OLD NEW", "--threshold"))],
+)
+def test_help(arguments: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    result = bench(*arguments)
+    assert result.exit_code == 0
+    for part in parts:
+        assert part in result.stdout

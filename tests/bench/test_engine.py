@@ -1,0 +1,187 @@
+"""Whole runs under a clock that moves as it is told: who wins, who may not take part, and what is written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pytest_benchmark")
+
+from rnnspec.backends import Call
+from rnnspec.conformance.bench import engine as engine_module
+from rnnspec.conformance.bench.comparing import compare, read_run
+from rnnspec.conformance.bench.engine import Engine
+from rnnspec.conformance.bench.errors import BenchError
+from rnnspec.conformance.bench.memory import Memory
+from rnnspec.conformance.bench.outcome import Contest
+from rnnspec.conformance.bench.scan import scanned
+
+
+def silent(_: str) -> None:
+    pass
+
+
+@pytest.fixture
+def contests(tiny: Callable[..., Any]) -> list[Contest]:
+    return [Contest(tiny(), mode, "float32") for mode in ("forward", "gradient")]
+
+
+def test_the_ratio_is_that_of_the_times(
+    contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any], clock: Any
+) -> None:
+    report, written = Engine(
+        contests, setting(contender("a", 0.01), contender("b", 0.02), contender("c", 0.01)), silent
+    ).run()
+    for outcome in report.outcomes:
+        assert outcome.baseline == "a"
+        assert outcome.ratio("a") is None
+        assert outcome.ratio("b") == pytest.approx((2.0, 2.0, 2.0), rel=1e-5)
+        assert outcome.results["a"].timing.median == pytest.approx(0.01)
+        assert 0 < outcome.results["b"].error_ratio < 1
+    turns = [name for name in clock.order if name]
+    assert "".join(turns).count("abc" * 20) == 2, "rounds take turns"
+    facts = {entry["param"]: entry["extra_info"] for entry in written["benchmarks"]}
+    assert facts["b"]["verdict"] == "slower"
+    assert facts["c"]["verdict"] == "no difference shown"
+
+
+def test_compiling_is_reported_apart(
+    contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any]
+) -> None:
+    report, _ = Engine(contests[:1], setting(contender("a", 0.01), contender("b", 0.01, first=7.0)), silent).run()
+    timings = {name: result.timing for name, result in report.outcomes[0].results.items()}
+    assert timings["b"].warm_up.extra == pytest.approx(7.0)
+    assert timings["a"].warm_up.extra == pytest.approx(0.0, abs=1e-6)
+    assert timings["b"].times == pytest.approx(timings["a"].times)
+
+
+def test_a_fast_wrong_answer_is_not_fast(
+    contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any], wrong: Any, clock: Any
+) -> None:
+    report, written = Engine(contests, setting(contender("wrong", 0.001, lstm=wrong), contender("b", 0.02)), silent).run()
+    for outcome in report.outcomes:
+        assert set(outcome.results) == {"b"}
+        assert outcome.refusals["wrong"].startswith("does not conform: ")
+        assert outcome.baseline == "b"
+    assert "wrong" not in clock.order, "it was not even timed"
+    refused = {item["benchmark"]: item["reason"] for item in written["rnnspec"]["refusals"]}
+    assert set(refused) == {f"rnnspec::tiny-lstm {mode} float32[wrong]" for mode in ("forward", "gradient")}
+
+
+def test_who_fails_once_timed_is_refused(
+    contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any]
+) -> None:
+    def fails(_: Call) -> float:
+        raise MemoryError("no more")
+
+    report, _ = Engine(contests[:1], setting(contender("a", fails), contender("b", 0.02)), silent).run()
+    assert report.outcomes[0].refusals == {"a": "cannot be timed: MemoryError: no more"}
+
+
+def test_no_conforming_backend(
+    contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any], wrong: Any
+) -> None:
+    with pytest.raises(BenchError, match="no conforming backend: (?s:.*)tiny-lstm forward float32: a does not conform"):
+        Engine(contests, setting(contender("a", lstm=wrong), contender("b", lstm=wrong)), silent).run()
+
+
+def test_a_scan_shows_a_quadratic_surprise(
+    tiny: Callable[..., Any], contender: Callable[..., Any], setting: Callable[..., Any]
+) -> None:
+    def steps(call: Call) -> float:
+        return float(call.inputs["x"].shape[1])
+
+    contests = [Contest(work, "forward", "float32", "T") for work in scanned(tiny(), "T", (4, 8, 16, 32))]
+    linear = contender("linear", lambda call: 0.01 * steps(call))
+    quadratic = contender("quadratic", lambda call: 0.001 * steps(call) ** 2)
+    report, written = Engine(contests, setting(linear, quadratic), silent).run()
+    ((title, fitted),) = report.growths().items()
+    assert title == "tiny-lstm forward float32, T"
+    assert fitted["linear"].exponent.value == pytest.approx(1.0, abs=1e-3)
+    assert fitted["quadratic"].exponent.value == pytest.approx(2.0, abs=1e-3)
+    assert fitted["linear"].work == pytest.approx(1.0, abs=1e-3)
+    assert (fitted["linear"].surprising, fitted["quadratic"].surprising) == (False, True)
+    assert written["rnnspec"]["growth"][title]["quadratic"]["surprising"] is True
+
+
+def test_efficiency_is_the_rooflines_share(
+    contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any]
+) -> None:
+    report, written = Engine(contests[:1], setting(contender("a", 0.01), contender("b", 0.02)), silent).run()
+    (outcome,) = report.outcomes
+    peak = report.peaks["float32"]["cpu"]
+    assert peak is not None
+    assert outcome.efficiency("a") == pytest.approx(peak.seconds(outcome.cost) / 0.01)
+    assert outcome.efficiency("b") == pytest.approx(peak.seconds(outcome.cost) / 0.02)
+    assert written["rnnspec"]["peaks"]["float32"]["cpu"] == {"flops": peak.flops, "bandwidth": peak.bandwidth}
+
+
+def test_memory_is_measured_for_whoever_is_timed(
+    contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any], wrong: Any
+) -> None:
+    asked = []
+
+    def memory(name: str, device: str, cases: Any, mode: str) -> Memory:
+        asked.append((name, device, len(cases), mode))
+        return Memory(3000, 1000, None)
+
+    given = setting(contender("a", 0.01), contender("w", 0.01, lstm=wrong), memory=memory)
+    _, written = Engine(contests[:1], given, silent).run()
+    assert asked == [("a", "cpu", 1, "forward")]
+    assert written["benchmarks"][0]["extra_info"]["memory"] == {"resident": 3000, "before": 1000, "device": None}
+
+
+@pytest.fixture
+def file(
+    tmp_path: Path, contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any]
+) -> Path:
+    _, written = Engine(contests, setting(contender("a", 0.01), contender("b", 0.02)), silent).run()
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(written, allow_nan=False))
+    return path
+
+
+def test_pytest_benchmark_reads_what_is_written(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from pytest_benchmark.cli import main
+
+    monkeypatch.chdir(tmp_path)  # it makes a folder for its own files
+    monkeypatch.setattr(sys, "argv", ["pytest-benchmark", "compare", str(file), "--columns=median,rounds"])
+    main()
+    printed = capsys.readouterr().out
+    assert "benchmark 'tiny-lstm forward float32': 2 tests" in printed
+    assert "tiny-lstm gradient float32[b]" in printed
+
+
+def test_the_file_says_what_it_was_measured_on(file: Path) -> None:
+    data = json.loads(file.read_text())
+    assert {"machine_info", "commit_info", "benchmarks", "datetime", "version", "rnnspec"} <= set(data)
+    assert (data["machine_info"]["threads"], data["machine_info"]["cores"]) == (1, [0])
+    assert "numpy" in data["rnnspec"]["versions"]["a"]
+    first = data["benchmarks"][0]
+    assert first["extra_info"]["sizes"] == {"B": 3, "T": 4, "D": 2, "H": 5}
+    assert first["stats"]["rounds"] == len(first["stats"]["data"]) == 20
+    assert first["stats"]["median"] == pytest.approx(0.01)
+    assert first["options"]["disable_gc"] is True
+
+
+def test_what_is_written_can_be_compared(file: Path) -> None:
+    run = read_run(file)
+    comparison = compare(run, run, 0.1)
+    assert len(comparison.compared) == 4
+    assert {one.verdict for one in comparison.compared} == {"no difference shown"}
+    assert not comparison.bad
+
+
+def test_without_pytest_benchmark(
+    monkeypatch: pytest.MonkeyPatch, contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(engine_module.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(BenchError, match=r"pip install 'rnnspec\[bench\]'"):
+        Engine(contests, setting(contender("a")), silent).run()

@@ -1,0 +1,91 @@
+"""The page: everything is in it, and nothing is fetched from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+for library in ("matplotlib", "jinja2"):
+    pytest.importorskip(library)
+
+from rnnspec.conformance.bench import page as page_module
+from rnnspec.conformance.bench.cost import Cost, Peak
+from rnnspec.conformance.bench.errors import BenchError
+from rnnspec.conformance.bench.memory import Memory
+from rnnspec.conformance.bench.outcome import Contest, Outcome, Report, Result
+from rnnspec.conformance.bench.page import must_be_drawable, page
+from rnnspec.conformance.bench.timing import Timing, WarmUp
+
+WRITTEN = {
+    "machine_info": {
+        "cpu": {"brand_raw": "Abacus & Sons"},
+        "processor": "",
+        "system": "Linux",
+        "release": "6",
+        "machine": "x86_64",
+        "python_version": "3.11",
+    },
+    "datetime": "2026-01-31T12:00:00",
+}
+
+
+def outcome(work: Any, scanned: str, seconds: dict[str, float], **refusals: str) -> Outcome:
+    rng = np.random.default_rng(0)
+    results = {
+        name: Result(
+            Timing(rng.lognormal(np.log(median), 0.05, 20), 1, WarmUp(4, median, 0.5, True)),
+            0.1, "cpu", "cpu", Memory(2**27, 2**26, None),
+        )
+        for name, median in seconds.items()
+    }  # fmt: skip
+    size = work.sizes["T"]
+    contest = Contest(work, "forward", "float32", scanned)
+    peaks: dict[str, Peak | None] = {"cpu": Peak(1e10, 1e10)}
+    return Outcome(contest, Cost(1e6 * size, 1e4), ((2, 9),), peaks, results, refusals)
+
+
+@pytest.fixture
+def report(tiny: Callable[..., Any]) -> Report:
+    outcomes = [outcome(tiny(), "", {"a": 0.01, "<b>": 0.02}, c="does not conform: y < x")]
+    outcomes += [outcome(tiny().with_sizes(T=t), "T", {"a": 0.01 * t, "<b>": 0.01 * t**2}) for t in (4, 8, 16)]
+    versions = {name: {"numpy": "2"} for name in ("a", "<b>", "c")}
+    return Report(outcomes, 2, (0, 1), versions, {"float32": {"cpu": Peak(1e10, 1e10)}})
+
+
+def test_the_page_has_every_plot_and_figure(report: Report) -> None:
+    text = page(report, WRITTEN)
+    for heading in ("Time", "Ratio", "Efficiency", "Growth: tiny-lstm forward float32, T", "Figures", "Machine"):
+        assert f"<h2>{heading}</h2>" in text
+    assert text.count("<svg") == text.count("</svg>") == 4
+    for part in ("slower", "128 MiB", "Abacus &amp; Sons", "2 threads for each", "2 of 9", "2026-01-31"):
+        assert part in text
+
+
+def test_names_are_escaped(report: Report) -> None:
+    text = page(report, WRITTEN)
+    assert "&lt;b&gt;" in text
+    assert "<b>" not in text
+    assert "does not conform: y &lt; x" in text
+
+
+def test_nothing_is_fetched(report: Report) -> None:
+    text = page(report, WRITTEN)
+    assert not re.search(r"<(script|link|img|iframe)\b", text)
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!#)""", text)
+    assert not re.search(r"url\((?!#)|@import", text)
+
+
+def test_the_same_run_gives_the_same_page(report: Report) -> None:
+    assert page(report, WRITTEN) == page(report, WRITTEN)
+
+
+@pytest.mark.parametrize("library", ["matplotlib", "jinja2"])
+def test_without_its_libraries(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = page_module.importlib.util.find_spec
+    monkeypatch.setattr(page_module.importlib.util, "find_spec", lambda name: None if name == library else found(name))
+    with pytest.raises(BenchError, match=rf"the page needs {library}: .*pip install 'rnnspec\[bench\]'"):
+        must_be_drawable()

@@ -1,0 +1,66 @@
+"""What is concluded from times: differences, and growth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rnnspec.conformance.bench.statistics import differs, growth, in_words, ratio_of_runs
+from rnnspec.conformance.benchmarks.measuring import Estimate
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(1.1, 1.3, "slower"), (0.5, 0.9, "faster"), (0.9, 1.1, "no difference shown"), (1.0, 1.2, "no difference shown")],
+)
+def test_a_difference_is_shown_where_the_interval_leaves_1_out(low: float, high: float, words: str) -> None:
+    ratio = Estimate((low + high) / 2, low, high)
+    assert in_words(ratio) == words
+    assert differs(ratio) == (words != "no difference shown")
+
+
+def test_separate_runs_are_drawn_from_separately() -> None:
+    old, new = RNG.lognormal(0.0, 0.05, 40), RNG.lognormal(np.log(1.5), 0.05, 60)
+    ratio = ratio_of_runs(new, old)
+    assert ratio.low < 1.5 < ratio.high
+    assert ratio.high - ratio.low < 0.2
+    assert not differs(ratio_of_runs(old, RNG.lognormal(0.0, 0.05, 40)))
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    inside = 0
+    for _ in range(200):
+        ratio = ratio_of_runs(RNG.lognormal(np.log(2), 0.1, 30), RNG.lognormal(0, 0.1, 30))
+        inside += ratio.low <= 2 <= ratio.high
+    assert inside >= 176  # of 95 %, less three standard deviations and a little
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 2.0])
+def test_a_power_is_found(exponent: float) -> None:
+    sizes = [8, 16, 64, 256]
+    found = growth(sizes, [3e-4 * size**exponent for size in sizes], [10.0 * size for size in sizes])
+    assert found.exponent.value == pytest.approx(exponent, abs=1e-9)
+    assert found.exponent.high - found.exponent.low < 1e-6
+    assert found.factor == pytest.approx(3e-4)
+    assert found.work == pytest.approx(1.0)
+    assert found.surprising == (exponent == 2.0)
+
+
+def test_scatter_widens_the_interval_and_forbids_conclusions() -> None:
+    found = growth([8, 16, 32], [1.0, 9.0, 16.0], [8.0, 16.0, 32.0])
+    assert found.exponent.value == pytest.approx(2.0)
+    assert found.exponent.low < 1.0
+    assert not found.surprising
+
+
+def test_the_interval_of_a_power_is_students() -> None:
+    """Against the textbook: slope ± t · s / √Sxx with n - 2 degrees of freedom."""
+    sizes, y = np.array([2.0, 4.0, 8.0, 16.0]), np.array([0.1, 0.9, 2.2, 2.8])
+    x = np.log(sizes)
+    slope, intercept = np.polyfit(x, y, 1)
+    residual = y - slope * x - intercept
+    margin = 4.303 * np.sqrt(np.sum(residual**2) / 2 / np.sum((x - x.mean()) ** 2))
+    found = growth([2, 4, 8, 16], list(np.exp(y)), [1.0, 2.0, 4.0, 8.0]).exponent
+    assert found == pytest.approx((slope, slope - margin, slope + margin))
