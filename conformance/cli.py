@@ -171,7 +171,7 @@ def bench() -> None:
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots there.")
 @json_option
 @click.pass_context
-def bench_run(context: click.Context, threads: int | None, json_file: Path | None, **options: Any) -> None:
+def bench_run(context: click.Context, /, threads: int | None, json_file: Path | None, **options: Any) -> None:
     """Time backends against each other."""
     from rnnspec.conformance.bench.errors import BenchError
     from rnnspec.conformance.bench.threads import pinned

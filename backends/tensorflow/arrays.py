@@ -16,12 +16,18 @@ _HALF: Final = (tf.float16, tf.bfloat16)
 
 
 class TensorFlowArrays:
-    """Functions on tensors; see `rnnspec.backends.composed.arrays.Arrays`. New tensors are on the device in force."""
+    """Functions on tensors; see `rnnspec.backends.composed.arrays.Arrays`. New tensors are on the device in force.
+
+    With `both_branches`, `branch` runs both and selects: XLA cannot differentiate a while loop inside a branch.
+    """
 
     float32 = tf.float32
     float64 = tf.float64
     int64 = tf.int64
     boolean = tf.bool
+
+    def __init__(self, *, both_branches: bool = False) -> None:
+        self.both_branches = both_branches
 
     # Making
 
@@ -186,6 +192,8 @@ class TensorFlowArrays:
         return tf.reshape(jacobian, (rows, outputs, parameters))
 
     def branch(self, condition: Tensor, yes: Callable[[], Many], no: Callable[[], Many]) -> Many:
+        if self.both_branches:
+            return tuple(tf.where(condition, first, second) for first, second in zip(yes(), no(), strict=True))
         return tuple(tf.cond(condition, lambda: tuple(yes()), lambda: tuple(no())))
 
     def scan(self, step: Step, carry: Many, entering: Many, length: int) -> tuple[Many, Many]:

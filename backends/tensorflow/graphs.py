@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final
 from rnnspec.backends.contract import Array, Call
 from rnnspec.backends.native import Function
 from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
+from rnnspec.backends.tensorflow.arrays import TensorFlowArrays
 from rnnspec.backends.tensorflow.framework import Tensor, tf
 
 _KEPT: Final = 256
@@ -110,6 +111,11 @@ class TensorFlowXlaBackend(TensorFlowFunctionBackend):
     name: ClassVar[str] = "tensorflow-xla"
     jit_compile: ClassVar[bool] = True
     cudnn: ClassVar[bool] = False  # XLA cannot call it
+
+    def __init__(self, device: str = "cpu") -> None:
+        """Open TensorFlow on `device`: cpu, gpu:0 and so on."""
+        super().__init__(device)
+        self.arrays = TensorFlowArrays(both_branches=True)
 
 
 def _signature(tensors: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -7,12 +7,13 @@ neither values nor gradients.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rnnspec.backends.contract import Unsupported
 from rnnspec.backends.native import native
 from rnnspec.backends.torch.sequences import right_padded
 
@@ -34,7 +35,12 @@ def dense(*, x: Tensor, W: Tensor, b: Tensor, activation: str) -> Outputs:
     return (functional.softmax(a, -1) if activation == "softmax" else ELEMENTWISE[activation](a),)
 
 
-@native("torch.nn.functional.linear")
+def _refuse_no_last(*, h: Tensor, at: str, **others: Any) -> None:
+    if at == "last" and h.shape[1] == 0:
+        raise Unsupported("there is no last of no steps (T = 0)")
+
+
+@native("torch.nn.functional.linear", _refuse_no_last)
 def output_projection(
     *, h: Tensor, V: Tensor, c: Tensor, at: str, lengths: Tensor | None = None, mask: Tensor | None = None
 ) -> Outputs:
@@ -45,13 +51,10 @@ def output_projection(
             return (functional.linear(h, V, c),)
         there = valid[:, :, None]
         return (functional.linear(h.where(there, 0), V, c).where(there, 0),)
-    batch, steps, units = h.shape
-    if steps == 0:
-        return (h.new_zeros(batch, len(c)) + 0 * (V.sum() + c.sum()),)
     if valid is None:
         return (functional.linear(h[:, -1], V, c),)
-    last = (torch.arange(steps, device=h.device) * valid).amax(1)
-    final = h.take_along_dim(last[:, None, None].expand(-1, 1, units), 1)[:, 0]
+    last = (torch.arange(h.shape[1], device=h.device) * valid).amax(1)
+    final = h.take_along_dim(last[:, None, None], 1)[:, 0]
     some = valid.any(1)[:, None]
     return (functional.linear(final.where(some, 0), V, c).where(some, 0),)
 

@@ -25,6 +25,7 @@ from rnnspec.conformance.bench.machine import best_of, peak_of
 from rnnspec.conformance.bench.memory import Memory, peak_memory
 from rnnspec.conformance.bench.outcome import Contest, Outcome, Report, Result
 from rnnspec.conformance.bench.timing import Clock, Effort, Run, Timing, WarmUp, interleaved, warm_up
+from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
 
 FORMAT: Final = 1
@@ -141,22 +142,25 @@ class Engine:
             return admitted, refusals | {one.name: str(impossible) for one in able}, ()
         for one in able:
             try:
-                admitted[one.name] = self._admit(one, cases, contest, standards)
+                admitted[one.name] = self._admit(one, cases, contest.mode, standards)
             except NotConformingError as refusal:
                 refusals[one.name] = str(refusal)
         return admitted, refusals, tuple(standard.judged for standard in standards)
 
     def _admit(
-        self, contender: Contender, cases: Sequence[Case], contest: Contest, standards: Sequence[Standard]
+        self, contender: Contender, cases: Sequence[Case], mode: Mode, standards: Sequence[Standard]
     ) -> Admitted:
-        """Let a contender take part if it conforms, and warm it up."""
-        error_ratio = must_conform(contender, standards)
+        """Warm a contender up, and let it take part if it conforms.
+
+        In this order, as the check would compile what the warm-up is to see compiled.
+        """
         longest = self._setting.effort.warm_up / len(self._setting.contenders)
         try:
-            run = contender.prepare(cases, contest.mode)
-            return Admitted(contender, error_ratio, run, warm_up(run, longest, self._setting.clock))
+            run = contender.prepare(cases, mode)
+            warmed = warm_up(run, longest, self._setting.clock)
         except Exception as error:  # a backend may fail in any way at all
-            raise NotConformingError(f"cannot be timed: {reason(error)}") from error
+            raise NotConformingError(f"cannot be run: {reason(error)}") from error
+        return Admitted(contender, must_conform(contender, standards), run, warmed)
 
     def _result(self, admitted: Admitted, timing: Timing, cases: Sequence[Case], contest: Contest) -> Result:
         contender, measure = admitted.contender, self._setting.memory

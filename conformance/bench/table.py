@@ -27,7 +27,7 @@ def interval(estimate: Estimate) -> str:
     return f"{estimate.value:.3g} ({estimate.low:.3g} – {estimate.high:.3g})"
 
 
-COLUMNS = (("backend", 11), ("time", 8), ("× first (95 %)", 40), ("of peak", 7), ("memory", 8))
+COLUMNS = (("backend", 11), ("time", 8), ("× first (95 %)", 20), ("of peak", 7), ("memory", 8))
 """Headings and least widths, alike for all workloads, so that their rows stand below each other."""
 WORTH_TELLING: Final = 0.1
 """Seconds of warming up."""
@@ -38,7 +38,8 @@ def print_report(console: Console, report: Report) -> None:
     for number, outcome in enumerate(outcome for outcome in report.outcomes if outcome.results):
         table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=not number, header_style="dim")
         for heading, width in COLUMNS:
-            table.add_column(heading, min_width=width, no_wrap=True)
+            # Where the terminal is narrow, the verdict goes below its figures.
+            table.add_column(heading, min_width=width, no_wrap=not heading.startswith("×"))
         for name in outcome.results:
             table.add_row(*_row(outcome, name))
         console.print(Text(outcome.contest.name, "bold"))

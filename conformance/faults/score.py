@@ -105,11 +105,14 @@ class Counting(Check):
         return ratio
 
 
-def score_fault(fault: Fault, profile: Profile, checks: Sequence[Check] = CHECKS) -> FaultScore:
-    """Run the checks of a fault's operation in order, up to the first that catches it."""
+def score_fault(fault: Fault, profile: Profile, checks: Sequence[Check] = CHECKS, shrink: bool = True) -> FaultScore:
+    """Run the checks of a fault's operation in order, up to the first that catches it.
+
+    Without `shrink`, the message tells the first case that failed, not the smallest.
+    """
     for check in checks_for(fault.operation, tuple(checks)):
         counting = Counting(check)
-        result = run_check(counting, fault.implementation(), fault.operation, fault.dtype, profile)
+        result = run_check(counting, fault.implementation(), fault.operation, fault.dtype, profile, shrink=shrink)
         if result.verdict.bad:
             caught = result.verdict is Verdict.VIOLATES
             return FaultScore(

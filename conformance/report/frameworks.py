@@ -32,19 +32,23 @@ def probes(op: Operation) -> Iterator[Case]:
     One attribute has another value, together with those on which its having a meaning depends; or there are other
     steps: some taken out, holes among them, or none at all; or as many units of the state as of the memory.
     """
-    usual = Case(op.name, "float32", SIZES, op.defaults())
-    yield usual
+    yield Case(op.name, "float32", SIZES, op.defaults())
     for attribute in op.attributes.values():
-        chosen = {key: value[0] if isinstance(value, list | tuple) else value for key, value in attribute.when.items()}
-        needed = {key: 0.5 if value == "number" else value for key, value in chosen.items()}
         for value in _values(attribute):
-            yield Case(op.name, "float32", SIZES, {**op.defaults(), **needed, attribute.name: value})
+            yield Case(op.name, "float32", SIZES, _changed(op, attribute, value))
     if op.has_steps:
         yield Case(op.name, "float32", SIZES, op.defaults(), steps="lengths")
         yield Case(op.name, "float32", SIZES, op.defaults(), steps="mask")
         yield Case(op.name, "float32", {**SIZES, "T": 0}, op.defaults())
     if "projection" in op.attributes:
-        yield Case(op.name, "float32", {**SIZES, "S": 4}, {**op.defaults(), "projection": True})
+        yield Case(op.name, "float32", {**SIZES, "S": SIZES["H"]}, _changed(op, op.attributes["projection"], True))
+
+
+def _changed(op: Operation, attribute: Attribute, value: Any) -> dict[str, Any]:
+    """Return the defaults but for one attribute, and for those on which its having a meaning depends."""
+    needed = {key: value[0] if isinstance(value, list | tuple) else value for key, value in attribute.when.items()}
+    numbers = {key: 0.5 for key, value in needed.items() if value == "number"}
+    return {**op.defaults(), **needed, **numbers, attribute.name: value}
 
 
 def _values(attribute: Attribute) -> Iterator[Any]:
@@ -76,10 +80,7 @@ def table(backend: FrameworkBackend) -> str:
             continue
         notes = [numbered.setdefault(why, len(numbered) + 1) for why in reasons(backend, operations()[name])]
         rows.append(f"| `{name}` | {backend.natives[name].calls} | {', '.join(map(str, sorted(notes)))} |")
-    versions = ", ".join(f"{key} {value}" for key, value in backend.versions().items())
     lines = [
-        f"With {versions}:",
-        "",
         "| operation | the framework's own | but composed where |",
         "| --- | --- | --- |",
         *rows,

@@ -59,10 +59,12 @@ def run_check(
     *,
     seed_number: int = 0,
     repro_dir: Path | None = None,
+    shrink: bool = True,
 ) -> CheckResult:
     """Run one check.
 
     The same seed draws the same examples. With `repro_dir`, a violation is written there as an ``.npz`` and a script.
+    Without `shrink`, the failing example is told as it was drawn.
     Whatever the backend raises ends in a verdict; an exception out of here is a fault of the suite.
     """
     tally = _Tally()
@@ -71,7 +73,7 @@ def run_check(
     if operation not in backend.operations():
         verdict = Verdict.NOT_IMPLEMENTED
     else:
-        _explore(check, backend, operation, dtype, profile, seed_number, tally)
+        _explore(check, backend, operation, dtype, profile, seed_number, shrink, tally)
     match tally.failure:
         case None:
             if not tally.judged and verdict is Verdict.CONFORMS:
@@ -114,7 +116,14 @@ def checks_for(operation: str, checks: tuple[Check, ...]) -> tuple[Check, ...]:
 
 
 def _explore(
-    check: Check, backend: Backend, operation: str, dtype: str, profile: Profile, seed_number: int, tally: _Tally
+    check: Check,
+    backend: Backend,
+    operation: str,
+    dtype: str,
+    profile: Profile,
+    seed_number: int,
+    shrink: bool,
+    tally: _Tally,
 ) -> None:
     """Let Hypothesis look for a failing example and shrink it; the tally remembers what came of it."""
 
@@ -133,7 +142,7 @@ def _explore(
         max_examples=max(1, profile.examples_for(dtype) // check.calls),
         deadline=None,
         database=None,
-        phases=(Phase.generate, Phase.shrink),
+        phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
         verbosity=Verbosity.quiet,

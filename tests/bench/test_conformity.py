@@ -123,7 +123,7 @@ def test_refusals_and_crashes_are_told(case: Case, contender: Callable[..., Any]
     standard = standard_of(case, gradient=False)
     with pytest.raises(NotConformingError, match="refused: no lengths here"):
         must_conform(contender("refuses", lstm=refuses), [standard])
-    with pytest.raises(NotConformingError, match="crashed: RuntimeError: GPU on fire$"):
+    with pytest.raises(NotConformingError, match=r"crashed: RuntimeError: GPU on fire$"):
         must_conform(contender("crashes", lstm=crashes), [standard])
 
 

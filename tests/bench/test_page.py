@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-for library in ("matplotlib", "jinja2"):
-    pytest.importorskip(library)
+pytest.importorskip("matplotlib")
+pytest.importorskip("jinja2")
 
 from rnnspec.conformance.bench import page as page_module
 from rnnspec.conformance.bench.cost import Cost, Peak

@@ -8,7 +8,10 @@ import pytest
 from rnnspec.conformance.bench.statistics import differs, growth, in_words, ratio_of_runs
 from rnnspec.conformance.benchmarks.measuring import Estimate
 
-RNG = np.random.default_rng(0)
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
 
 
 @pytest.mark.parametrize(
@@ -21,18 +24,18 @@ def test_a_difference_is_shown_where_the_interval_leaves_1_out(low: float, high:
     assert differs(ratio) == (words != "no difference shown")
 
 
-def test_separate_runs_are_drawn_from_separately() -> None:
-    old, new = RNG.lognormal(0.0, 0.05, 40), RNG.lognormal(np.log(1.5), 0.05, 60)
+def test_separate_runs_are_drawn_from_separately(rng: np.random.Generator) -> None:
+    old, new = rng.lognormal(0.0, 0.05, 40), rng.lognormal(np.log(1.5), 0.05, 60)
     ratio = ratio_of_runs(new, old)
     assert ratio.low < 1.5 < ratio.high
     assert ratio.high - ratio.low < 0.2
-    assert not differs(ratio_of_runs(old, RNG.lognormal(0.0, 0.05, 40)))
+    assert not differs(ratio_of_runs(old, rng.lognormal(0.0, 0.05, 40)))
 
 
-def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+def test_the_interval_holds_the_truth_as_often_as_it_says(rng: np.random.Generator) -> None:
     inside = 0
     for _ in range(200):
-        ratio = ratio_of_runs(RNG.lognormal(np.log(2), 0.1, 30), RNG.lognormal(0, 0.1, 30))
+        ratio = ratio_of_runs(rng.lognormal(np.log(2), 0.1, 30), rng.lognormal(0, 0.1, 30))
         inside += ratio.low <= 2 <= ratio.high
     assert inside >= 176  # of 95 %, less three standard deviations and a little
 

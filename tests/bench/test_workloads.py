@@ -132,19 +132,19 @@ def test_what_is_wrong_with_a_workload_is_told() -> None:
         stage = Stage(operation, ("forward",), **given)  # type: ignore[arg-type]  # some are wrong on purpose
         return Workload("mine", "", sizes or {"B": 1, "T": 1, "D": 1, "H": 1}, (stage,))
 
-    with pytest.raises(BenchError, match="expected a number for H .*got none; the workload has B, T, D"):
+    with pytest.raises(BenchError, match=r"expected a number for H .*got none; the workload has B, T, D"):
         mine(sizes={"B": 1, "T": 1, "D": 1}).cases("forward", "float32")
     with pytest.raises(BenchError, match=r"T \(steps.*expected at least 1, got 0"):
         mine(sizes={"B": 1, "T": 0, "D": 1, "H": 1}).cases("forward", "float32")
     with pytest.raises(BenchError, match="unknown dtype 'float8'"):
         mine().cases("forward", "float8")
-    with pytest.raises(BenchError, match="expected optional ones .h0, c0., got 'h1'"):
+    with pytest.raises(BenchError, match=r"expected optional ones .h0, c0., got 'h1'"):
         mine(inputs=("h1",)).cases("forward", "float32")
     with pytest.raises(BenchError, match="unknown size 'K'"):
         mine().with_sizes(K=3)
     with pytest.raises(CallError, match="unknown attribute 'peephole'"):
         mine(attributes={"peephole": True}).cases("forward", "float32")
-    with pytest.raises(BenchError, match="unknown workload 'lstm-huge'.*--workloads FILE"):
+    with pytest.raises(BenchError, match=r"unknown workload 'lstm-huge'.*--workloads FILE"):
         load_catalogue().get("lstm-huge")
     with pytest.raises(BenchError, match="unknown scale 'huge'"):
         at_scale("lstm", "huge")
@@ -196,3 +196,13 @@ def test_the_roofline_is_the_slower_of_arithmetic_and_memory() -> None:
     assert peak.bound_by(Cost(200.0, 10.0)) == "arithmetic"
     assert peak.seconds(Cost(200.0, 50.0)) == 5.0
     assert peak.bound_by(Cost(200.0, 50.0)) == "memory"
+
+
+def test_a_projection_costs_where_there_is_one() -> None:
+    sizes = {"B": 2, "T": 3, "D": 4, "H": 6}
+    plain = Workload("mine", "", sizes, (Stage("lstm", ("forward",)),))
+    projected = Workload("mine", "", {**sizes, "S": 5}, (Stage("lstm", ("forward",), attributes={"projection": True}),))
+    without = cost_of(plain.cases("forward", "float32"), "forward")
+    assert without.flops == 3 * (2 * 2 * 4 * 6 * (4 + 6) + 2 * 6 * (4 * 4 + 9))
+    with_projection = cost_of(projected.cases("forward", "float32"), "forward")
+    assert with_projection.flops == 3 * (2 * 2 * 4 * 6 * (4 + 5) + 2 * 6 * (4 * 4 + 9) + 2 * 2 * 5 * 6)

@@ -18,7 +18,7 @@ _SCORES: dict[str, FaultScore] = {}
 
 def score(fault: Fault) -> FaultScore:
     if fault.name not in _SCORES:
-        _SCORES[fault.name] = score_fault(fault, PROFILES["quick"])
+        _SCORES[fault.name] = score_fault(fault, PROFILES["quick"], shrink=False)
     return _SCORES[fault.name]
 
 

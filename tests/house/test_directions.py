@@ -56,10 +56,12 @@ def faults(path: Path, source: str) -> list[str]:
 MEASURES_A_FRAMEWORK = {Path("conformance/benchmarks/against_torch.py")}
 """What measures a framework itself beside its adapter."""
 
+SHARED = ("composed", "layouts")
+"""What all adapters share: operations composed for any framework, and layouts of parameters."""
+
 
 def _other_adapter(path: Path, parts: list[str]) -> bool:
-    """Adapters do not see each other; nobody sees an adapter of a framework but itself. What all of them share, the
-    composed operations, is no adapter.
+    """Adapters do not see each other; nobody sees an adapter of a framework but itself. What they share is no adapter.
 
     NumPy is no such framework: planted faults are the reference with one thing wrong, so they may change its adapter.
     What judges (the rest of `conformance`) knows adapters by their contract alone.
@@ -68,7 +70,7 @@ def _other_adapter(path: Path, parts: list[str]) -> bool:
         return False
     if path.parts[:2] == ("conformance", "faults") and parts[2:3] == ["numpy"]:
         return False
-    if len(parts) < 3 or parts[2] == "composed" or not (ROOT / "backends" / parts[2]).is_dir():
+    if len(parts) < 3 or parts[2] in SHARED or not (ROOT / "backends" / parts[2]).is_dir():
         return False
     return not (path.parts[0] == "backends" and path.parts[1] == parts[2])
 

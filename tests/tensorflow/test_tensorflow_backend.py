@@ -15,17 +15,17 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from rnnspec.backends import Call, open_backend  # noqa: E402
-from rnnspec.backends.numpy import NumpyBackend  # noqa: E402
-from rnnspec.backends.tensorflow import (  # noqa: E402
+from rnnspec.backends import open_backend
+from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.backends.tensorflow import (
     TensorFlowBackend,
     TensorFlowFunctionBackend,
     TensorFlowXlaBackend,
 )
-from rnnspec.backends.tensorflow.framework import tf  # noqa: E402
-from rnnspec.conformance.cases import Case  # noqa: E402
-from rnnspec.conformance.run.expected import load_expected  # noqa: E402
-from rnnspec.spec import operation  # noqa: E402
+from rnnspec.backends.tensorflow.framework import tf
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.run.expected import load_expected
+from rnnspec.spec import operation
 
 SIZES = {"B": 3, "T": 4, "D": 2, "H": 5, "S": 5, "U": 2, "L": 2, "A": 1, "V": 6, "K": 3, "E": 2, "N": 4, "M": 3}
 EAGER, GRAPH, XLA = TensorFlowBackend(), TensorFlowFunctionBackend(), TensorFlowXlaBackend()
@@ -60,6 +60,7 @@ COMPOSED = {
     "lstm clipped": ("lstm", {"clip": 1.5}),
     "gru truncated": ("gru", {"truncate": 2, "direction": "reverse"}),
     "peephole_lstm": ("peephole_lstm", {}),
+    "crf_log_partition": ("crf_log_partition", {}),
 }
 
 
@@ -101,7 +102,7 @@ def test_what_keras_has_not_is_composed(kind: str) -> None:
 
 
 @pytest.mark.parametrize("backend", [GRAPH, XLA], ids=lambda backend: backend.name)
-@pytest.mark.parametrize("kind", ["gru", "gru truncated"])
+@pytest.mark.parametrize("kind", ["gru", "gru truncated", "crf_log_partition"])
 def test_graphs_follow_the_reference(backend: TensorFlowBackend, kind: str) -> None:
     agree(backend, make(kind, "mask"))
 

@@ -9,12 +9,12 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from rnnspec.backends import Call  # noqa: E402
-from rnnspec.backends.layouts.gates import GATES, Family, LayoutError  # noqa: E402
-from rnnspec.backends.numpy import NumpyBackend  # noqa: E402
-from rnnspec.backends.tensorflow import from_spec, to_spec  # noqa: E402
-from rnnspec.backends.tensorflow.framework import keras, tf  # noqa: E402
-from rnnspec.spec import operation  # noqa: E402
+from rnnspec.backends import Call
+from rnnspec.backends.layouts.gates import GATES, Family, LayoutError
+from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.backends.tensorflow import from_spec, to_spec
+from rnnspec.backends.tensorflow.framework import keras, tf
+from rnnspec.spec import operation
 
 B, T, D, H = 3, 4, 2, 5
 KINDS: dict[str, tuple[Family, dict[str, Any], str, dict[str, Any]]] = {
