@@ -128,6 +128,13 @@ class Backend:
         """The TOML file of what is known to be wrong with the implementation; None: nothing is."""
         return None
 
+    def refusal(self, call: Call, *, gradient: bool = False) -> str | None:
+        """Why the library's own implementation does not take a call that the adapter answers; None if it does.
+
+        An adapter that composes what its library lacks overrides this, so that what is its own is judged by itself too.
+        """
+        return None
+
     def accept(self, call: Call) -> None:
         """Raise an error for bad input, before anything is converted; by default the methods are left to do so."""
 

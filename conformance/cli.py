@@ -52,7 +52,7 @@ def show(operation: str, latex: bool, settings: tuple[str, ...], json_file: Path
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
-@click.argument("backends", nargs=-1, metavar="BACKEND...")
+@click.argument("backends", nargs=-1, metavar="[BACKEND]...")
 @click.option("--op", "operations", multiple=True, help="Only this operation (repeatable).")
 @click.option("--dtype", "dtypes", multiple=True, help="Only this type (repeatable).")
 @click.option("--device", default="cpu", show_default=True, help="Device to run on.")
@@ -61,6 +61,12 @@ def show(operation: str, latex: bool, settings: tuple[str, ...], json_file: Path
 @click.option(
     "--repro-dir", type=click.Path(file_okay=False, path_type=Path), help="Write a repro of each violation there."
 )
+@click.option(
+    "--expected",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file of expected failures, besides the backend's own.",
+)
+@click.option("--strict", is_flag=True, help="Fail where an expected failure was not seen to fail.")
 @json_option
 @click.pass_context
 def validate(
@@ -72,17 +78,21 @@ def validate(
     profile: str,
     seed: int,
     repro_dir: Path | None,
+    expected: Path | None,
+    strict: bool,
     json_file: Path | None,
 ) -> None:
     """Hold backends against the specification.
 
-    A BACKEND is an installed one's name or package.module:Class. Options that rnnspec does not know go to pytest: -n 2,
-    -k lstm, --junitxml=FILE.
+    A BACKEND is an installed one's name or package.module:Class; without any, every framework that is installed.
+    Options that rnnspec does not know go to pytest: -n 2, -k lstm, --junitxml=FILE.
     """
     from rnnspec.conformance.commands.validating import Request, validate_backends
 
     names, for_pytest = _split_arguments(backends)
-    request = Request(names, operations, dtypes, device, profile, seed, repro_dir, for_pytest)
+    request = Request(
+        names, operations, dtypes, device, profile, seed, repro_dir, for_pytest, expected=expected, strict=strict
+    )
     context.exit(_run(validate_backends, request, json_file))
 
 
@@ -149,7 +159,7 @@ def bench() -> None:
 
 
 @bench.command("run", hidden=True)
-@click.argument("backends", nargs=-1, metavar="BACKEND...")
+@click.argument("backends", nargs=-1, metavar="[BACKEND]...")
 @click.option("--workload", "-w", "workloads", multiple=True, help="A named workload, or like lstm-large (repeatable).")
 @click.option(
     "--workloads", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of your own."

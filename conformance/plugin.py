@@ -30,6 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rnnspec-device", default="cpu", help="device to run on")
     group.addoption("--rnnspec-profile", default="quick", help="quick, standard or thorough")
     group.addoption("--rnnspec-seed", type=int, default=0, help="seed of the examples")
+    group.addoption(
+        "--rnnspec-expected", default=None, help="TOML file of expected failures, besides the backend's own"
+    )
     group.addoption("--rnnspec-repro-dir", default=None, help="where to write a repro of each violation")
 
 
@@ -62,6 +65,7 @@ def rnnspec_run(request: pytest.FixtureRequest, rnnspec_item: Item) -> Callable[
 def _run(request: pytest.FixtureRequest, item: Item) -> None:
     from rnnspec.conformance.checks import CHECKS
     from rnnspec.conformance.run import PROFILES, Verdict, run_check
+    from rnnspec.conformance.run.expected import expected_failures
 
     config = request.config
     folder = config.getoption("--rnnspec-repro-dir")
@@ -73,10 +77,13 @@ def _run(request: pytest.FixtureRequest, item: Item) -> None:
         PROFILES[config.getoption("--rnnspec-profile")],
         seed_number=config.getoption("--rnnspec-seed"),
         repro_dir=Path(folder) if folder else None,
+        expected=expected_failures(_backend(config, item.backend), config.getoption("--rnnspec-expected")),
     )
     request.node.user_properties.append((RESULT, {**result.to_json(), "backend": item.backend}))
     if result.verdict.bad:
         pytest.fail(f"{result.verdict}: {result.message}", pytrace=False)
+    if result.verdict is Verdict.EXPECTED:
+        pytest.xfail(result.message)
     if result.verdict is not Verdict.CONFORMS:
         pytest.skip(f"{result.verdict}: {result.message}")
 

@@ -191,9 +191,8 @@ class TorchArrays:
         return jacobian
 
     def branch(self, condition: Tensor, yes: Callable[[], Many], no: Callable[[], Many]) -> Many:
-        if torch.compiler.is_compiling():
-            chosen: Many = torch.cond(condition, yes, no)
-            return chosen
+        # torch.compile breaks the graph here and compiles the branches apart. Its own torch.cond has no gradient where
+        # the branches' gradients differ in their strides.
         return yes() if condition else no()
 
     def scan(self, step: Step, carry: Many, entering: Many, length: int) -> tuple[Many, Many]:

@@ -13,7 +13,8 @@ from rnnspec.backends.native import Function
 from rnnspec.backends.torch.adapter import TorchBackend
 from rnnspec.backends.torch.natives import NATIVES
 
-_LEFT_TO_EAGER: Final = tuple(NATIVES[name].function for name in ("rnn", "lstm", "gru", "bidirectional", "stacked"))
+_LAYERS: Final = ("rnn", "lstm", "gru", "one_to_many", "bidirectional", "stacked", "alternating_stack")
+_LEFT_TO_EAGER: Final = tuple(NATIVES[name].function for name in _LAYERS)
 """torch.compile does not compile nn.RNN, nn.LSTM and nn.GRU: it breaks the graph there and calls them."""
 
 _RECOMPILATIONS: Final = 100_000

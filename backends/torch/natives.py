@@ -23,7 +23,7 @@ from rnnspec.backends.torch.native_losses import (
     mean_absolute_error,
     mean_squared_error,
 )
-from rnnspec.backends.torch.native_stacks import bidirectional, stacked
+from rnnspec.backends.torch.native_stacks import alternating_stack, bidirectional, one_to_many, stacked
 
 NATIVES: Final[Mapping[str, Native]] = {
     "dense": dense,
@@ -41,8 +41,10 @@ NATIVES: Final[Mapping[str, Native]] = {
     "gru_cell": gru_cell,
     "gru": gru,
     "output_projection": output_projection,
+    "one_to_many": one_to_many,
     "bidirectional": bidirectional,
     "stacked": stacked,
+    "alternating_stack": alternating_stack,
     "clip_by_value": clip_by_value,
     "clip_by_norm": clip_by_norm,
     "clip_by_global_norm": clip_by_global_norm,

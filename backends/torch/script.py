@@ -12,8 +12,13 @@ from rnnspec.backends.torch.script_layers import RECURRENT, recurrent_lines
 from rnnspec.backends.torch.script_source import source_lines
 
 
-def script(call: Call, native: Native, device: str) -> str:
-    """Return source that makes a call, one that the native function takes, on torch as that function does."""
+def script(call: Call, native: Native, device: str) -> str | None:
+    """Return source that makes a call, one that the native function takes, on torch as that function does.
+
+    None for what is several calls of torch's layers: which of them is at fault, a script of its own shows.
+    """
+    if call.operation in ("one_to_many", "alternating_stack") or call.attributes.get("dropout") is not None:
+        return None
     lines = recurrent_lines(call) if call.operation in RECURRENT else source_lines(call, native)
     return "\n".join([*_beginning(call, device), *lines, *_end()]) + "\n"
 
@@ -28,21 +33,23 @@ def _beginning(call: Call, device: str) -> list[str]:
         ]
     where = "" if device == "cpu" else f", device={device!r}"
     lines += [
-        'differentiate = "cotangents" in globals()',
-        "torch.set_grad_enabled(differentiate)",
-        f"kind = dict(dtype=getattr(torch, dtype){where}, requires_grad=differentiate)",
+        'torch.set_grad_enabled("cotangents" in globals())',
+        f"kind = dict(dtype=getattr(torch, dtype){where}, requires_grad=torch.is_grad_enabled())",
     ]
     others = [name for name in call.inputs if name not in call.float_inputs]
-    chosen = f" if k not in {others}" if others else ""
-    lines.append(f"leaves = {{k: torch.tensor(v, **kind) for k, v in inputs.items(){chosen}}}")
-    more = f" | {{k: torch.tensor(inputs[k]{where}) for k in {others}}}" if others else ""
-    return [*lines, f"t = leaves{more}"]
+    if not others:
+        return [*lines, "t = leaves = {k: torch.tensor(v, **kind) for k, v in inputs.items()}"]
+    return [
+        *lines,
+        f"leaves = {{k: torch.tensor(v, **kind) for k, v in inputs.items() if k not in {others}}}",
+        f"t = leaves | {{k: torch.tensor(inputs[k]{where}) for k in {others}}}",
+    ]
 
 
 def _end() -> list[str]:
     return [
         "outputs = [result.detach().double().cpu().numpy() for result in results]",
-        "if differentiate:",
+        'if "cotangents" in globals():',
         "    seeds = [torch.tensor(c).to(y) for c, y in zip(cotangents, results)]",
         "    found = torch.autograd.grad(results, list(leaves.values()), seeds, materialize_grads=True)",
         "    gradients = {k: g.double().cpu().numpy() for k, g in zip(leaves, found)}",

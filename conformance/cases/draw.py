@@ -42,6 +42,8 @@ class RandomChoices:
 
 # Weighted by repetition: mostly small, all distinct sizes likely, and now and then nothing at all.
 _BATCHES = (1, 2, 3, 4, 2, 3, 4, 2, 3, 5, 0)
+# A choice among few says little of how it was made: of sequences that end in ids there are more.
+_BATCHES_OF_IDS = (1, 2, 8, 12, 16, 20, 12, 16, 5, 24, 0)
 _STEPS = (1, 2, 3, 4, 2, 3, 4, 5, 6, 3, 4, 5, 0)
 _UNITS = (1, 2, 3, 4, 2, 3, 4, 5, 3, 4)
 _STEP_KINDS: tuple[Steps, ...] = ("all", "lengths", "lengths", "right_mask", "mask")
@@ -63,30 +65,35 @@ class Scope:
 def draw_case(choices: Choices, scope: Scope) -> Case:
     """Choose a case."""
     op = operation(scope.operation)
-    values = (scope.support or everything(scope.operation)).values
+    support = scope.support or everything(scope.operation)
+    # Of what an adapter does in several ways, half is what the library does itself: that is what people run.
+    own = support.own if support.own is not None and choices.pick((True, False)) else None
+    values = own.values if own else support.values
     big = scope.largest > 0 and choices.pick((False, False, False, True))
     attributes = op.defaults()
     for key, attribute in op.attributes.items():
-        if holds(attribute.when, attributes):
+        if holds(attribute.when, attributes) and values[key]:
             attributes[key] = _draw_value(choices, attribute, values[key])
     op = resolved(op, attributes)
     given = {"G", "n", *op.same_sizes_for(attributes), *(item.size for item in op.attributes.values())}
     sizes = {}
+    batches = _BATCHES_OF_IDS if any(output.kind == "ids" for output in op.outputs.values()) else _BATCHES
     for symbol in op.sizes:
         if symbol in given:
             continue
-        usual = {"B": _BATCHES, "T": _STEPS}.get(symbol, _UNITS)
+        usual = {"B": batches, "T": _STEPS}.get(symbol, _UNITS)
         size = choices.integer(1, scope.largest) if big else choices.pick(usual)
         sizes[symbol] = max(size, op.at_least.get(symbol, 0))
     optional = [key for key, item in op.inputs.items() if item.optional and item.kind == "float"]
     absent = tuple(optional) if optional and choices.pick((False, False, False, True)) else ()
+    step_kinds = tuple(kind for kind in _STEP_KINDS if own is None or kind in own.steps)
     return Case(
         operation=scope.operation,
         dtype=scope.dtype,
         sizes=sizes,
         attributes=attributes,
         regime=choices.pick(tuple(REGIMES)),
-        steps=choices.pick(_STEP_KINDS) if op.has_steps else "all",
+        steps=choices.pick(step_kinds) if op.has_steps else "all",
         absent=absent,
         seed=choices.integer(0, 2**31 - 1),
     )

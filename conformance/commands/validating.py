@@ -19,6 +19,7 @@ from rnnspec.conformance.report.progress import Collector
 from rnnspec.conformance.report.summary import summarise
 from rnnspec.conformance.report.tables import print_backend
 from rnnspec.conformance.run import PROFILES, Verdict
+from rnnspec.conformance.run.expected import ExpectedFailure, expected_failures
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import Item, PlanError, plan
 
@@ -35,6 +36,8 @@ class Request:
     seed: int
     repro_dir: Path | None
     for_pytest: tuple[str, ...]
+    expected: Path | None = None
+    strict: bool = False
 
 
 def validate_backends(request: Request, json_file: Path | None) -> int:
@@ -47,6 +50,7 @@ def validate_backends(request: Request, json_file: Path | None) -> int:
     if request.profile not in PROFILES:
         raise PlanError(f"unknown profile {request.profile!r}: expected {', '.join(PROFILES)}")
     opened = {name: open_backend(name, request.device) for name in dict.fromkeys(request.backends)}
+    known = {name: expected_failures(backend, request.expected) for name, backend in opened.items()}
     items = [
         item for name, backend in opened.items() for item in plan(name, backend, request.operations, request.dtypes)
     ]
@@ -59,7 +63,7 @@ def validate_backends(request: Request, json_file: Path | None) -> int:
         raise PlanError(
             "\n".join([f"pytest could not run the suite (exit status {int(status)})", *collector.problems, output])
         )
-    return _report(console, opened, collector, json_file, items)
+    return _report(console, opened, collector, json_file, items, known, request.strict)
 
 
 def _installed() -> tuple[str, ...]:
@@ -99,6 +103,8 @@ def _pytest(request: Request, collector: Collector) -> tuple[int, str]:
         f"--rnnspec-profile={request.profile}",
         f"--rnnspec-seed={request.seed}",
     ]
+    if request.expected:
+        arguments.append(f"--rnnspec-expected={request.expected.absolute()}")
     if request.repro_dir:
         arguments.append(f"--rnnspec-repro-dir={request.repro_dir.absolute()}")
     # The Collector shows progress and the verdict; pytest's own lines matter only if it cannot run.
@@ -111,9 +117,17 @@ def _pytest(request: Request, collector: Collector) -> tuple[int, str]:
 
 
 def _report(
-    console: Console, opened: dict[str, Backend], collector: Collector, json_file: Path | None, items: list[Item]
+    console: Console,
+    opened: dict[str, Backend],
+    collector: Collector,
+    json_file: Path | None,
+    items: list[Item],
+    known: dict[str, tuple[ExpectedFailure, ...]],
+    strict: bool,
 ) -> int:
-    summaries = [summarise(name, backend.versions(), collector.results) for name, backend in opened.items()]
+    summaries = [
+        summarise(name, backend.versions(), collector.results, known[name]) for name, backend in opened.items()
+    ]
     for summary in summaries:
         print_backend(console, summary)
     if json_file:
@@ -122,4 +136,5 @@ def _report(
         print(f"{len(items) - len(collector.results)} of {len(items)} checks were left out", file=sys.stderr)
     if not collector.results:
         raise PlanError("no check was run: expected at least one; loosen -k or the like")
-    return int(Verdict.worst(summary.verdict for summary in summaries).bad)
+    stale = strict and any(summary.not_seen for summary in summaries)
+    return int(stale or Verdict.worst(summary.verdict for summary in summaries).bad)

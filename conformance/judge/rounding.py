@@ -367,7 +367,10 @@ def _reduced(reduce: Callable[..., Any]) -> Callable[..., Rounded]:
 
 
 def _argmax(array: Rounded, axis: int = -1) -> Rounded:
-    """Place of the greatest; among what rounding could put first, versions 1… choose each its own."""
+    """Place of the greatest; among what rounding could put first, versions 1… choose each its own.
+
+    Version 1 takes the first and version 2 the last, so that no choice that is open passes for one that is not.
+    """
     inner = axis % array.ndim + 1
     versions = array.versions()
     exact = versions[:1]
@@ -381,6 +384,8 @@ def _argmax(array: Rounded, axis: int = -1) -> Rounded:
     places = np.repeat(exact.argmax(axis=inner), RUNS, axis=0)
     draws = np.random.default_rng(array.noise.turn()).random((RUNS - 1, *rivals.shape[1:]))
     places[1:] = np.where(rivals, draws, -1.0).argmax(axis=inner)
+    places[1] = rivals[0].argmax(axis=inner - 1)
+    places[2] = array.shape[inner - 1] - 1 - np.flip(rivals[0], inner - 1).argmax(axis=inner - 1)
     return Rounded(places, array.noise)
 
 

@@ -131,7 +131,7 @@ class PerturbedRun:
             self.outputs = {
                 name: _bounded(output, self.form, self._loudest, item.shape[:1] == ("B",))
                 if item.kind == "float"
-                else _exactly(output)
+                else _exactly(output, item.shape[:1] == ("B",))
                 for (name, item), output in zip(specified.items(), outputs, strict=True)
             }
         self._after = self._noise.position
@@ -199,12 +199,18 @@ def _loudest(arrays: Iterable[Array]) -> float:
     return max((float(np.abs(array).max(initial=0.0, where=np.isfinite(array))) for array in arrays), default=0.0)
 
 
-def _exactly(result: Rounded | Array) -> Bounded:
-    """Ids, which are right or wrong: not judged where rounding could have chosen otherwise."""
+def _exactly(result: Rounded | Array, per_sequence: bool) -> Bounded:
+    """Ids, which are right or wrong: not judged where rounding could have chosen otherwise.
+
+    One choice leads to others: where one id of a sequence is open, so are all that it has.
+    """
     if not isinstance(result, Rounded):
         return Bounded(result, np.zeros(result.shape))
     versions = result.versions()
     agreed = np.all(versions == versions[0], axis=0)
+    if per_sequence:
+        together = tuple(range(1, agreed.ndim))
+        agreed = np.broadcast_to(agreed.all(axis=together, keepdims=True), agreed.shape)
     return Bounded(np.array(versions[0]), np.where(agreed, 0.0, np.inf))
 
 

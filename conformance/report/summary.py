@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnspec.conformance.run import CheckResult, Verdict
+from rnnspec.conformance.run.expected import ExpectedFailure, not_seen
 from rnnspec.spec import FLOAT_TYPES, operations
 
 
@@ -44,6 +45,8 @@ class BackendSummary:
     name: str
     versions: Mapping[str, str]
     operations: tuple[OperationSummary, ...]
+    not_seen: tuple[str, ...] = ()
+    """Titles of the expected failures that nothing was seen to violate."""
 
     @property
     def verdict(self) -> Verdict:
@@ -56,6 +59,7 @@ class BackendSummary:
             "name": self.name,
             "verdict": self.verdict,
             "versions": dict(self.versions),
+            "expected_failures_not_seen": list(self.not_seen),
             "operations": [
                 {
                     "name": operation.name,
@@ -69,7 +73,12 @@ class BackendSummary:
         }
 
 
-def summarise(name: str, versions: Mapping[str, str], results: Sequence[CheckResult]) -> BackendSummary:
+def summarise(
+    name: str,
+    versions: Mapping[str, str],
+    results: Sequence[CheckResult],
+    expected: Sequence[ExpectedFailure] = (),
+) -> BackendSummary:
     """Group a backend's results by operation and type, in the specification's order, whoever was done first."""
     known, types = list(operations()), FLOAT_TYPES[::-1]
     groups: dict[tuple[str, str, str], list[CheckResult]] = {}
@@ -77,7 +86,10 @@ def summarise(name: str, versions: Mapping[str, str], results: Sequence[CheckRes
         if result.backend == name:
             groups.setdefault((result.operation, result.dtype, result.device), []).append(result)
     order = sorted(groups, key=lambda key: (known.index(key[0]), types.index(key[1])))
-    return BackendSummary(name, versions, tuple(OperationSummary(*key, tuple(groups[key])) for key in order))
+    seen = [title for result in results if result.backend == name for title in result.expected]
+    ran = [(result.operation, result.id) for result in results if result.backend == name]
+    grouped = tuple(OperationSummary(*key, tuple(groups[key])) for key in order)
+    return BackendSummary(name, versions, grouped, tuple(not_seen(expected, seen, ran)))
 
 
 def _check_json(check: CheckResult) -> dict[str, Any]:

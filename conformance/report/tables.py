@@ -12,6 +12,7 @@ from rnnspec.conformance.run import Verdict
 
 STYLES = {
     Verdict.CONFORMS: "green",
+    Verdict.EXPECTED: "red",
     Verdict.VIOLATES: "bold red",
     Verdict.CRASHED: "bold magenta",
     Verdict.REFUSED: "yellow",
@@ -43,6 +44,8 @@ def print_backend(console: Console, summary: BackendSummary) -> None:
     for operation in summary.operations:
         _print_violations(console, operation)
     _print_refusals(console, summary)
+    for title in summary.not_seen:
+        console.print(Text(f"expected failure not seen in this run: {title}"), soft_wrap=True)
     console.print(Text.assemble(f"{summary.name}: ", (summary.verdict, STYLES[summary.verdict])))
 
 
@@ -55,7 +58,7 @@ def _cell(operation: OperationSummary | None) -> Text:
 
 def _print_violations(console: Console, operation: OperationSummary) -> None:
     for check in operation.checks:
-        if check.verdict.bad:
+        if check.verdict.bad or check.verdict is Verdict.EXPECTED:
             heading = f"{operation.name} {operation.dtype}: {check.id} ({check.level}) {check.verdict}"
             console.print(Text(heading, STYLES[check.verdict]))
             console.print(Text("  " + check.message.replace("\n", "\n  ")))

@@ -26,6 +26,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.run.files import FileError
@@ -35,7 +36,7 @@ _NAMES = ("operation", "check", "when", "versions", "reason", "link")
 _OF_CASES = ("dtype", "regime", "steps")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ExpectedFailure:
     """One known fault of a backend."""
 
@@ -79,6 +80,19 @@ def load_expected(path: Path, versions: Mapping[str, str]) -> tuple[ExpectedFail
         raise FileError(f"{path}: expected [[failure]] entries only, got {', '.join(data)}")
     entries = [_entry(f"{path}: failure {number}", entry) for number, entry in enumerate(data.get("failure", []), 1)]
     return tuple(entry for entry in entries if entry.holds_for(versions))
+
+
+def expected_failures(backend: Backend, own_file: str | Path | None = None) -> tuple[ExpectedFailure, ...]:
+    """What is known of a backend in the versions that are here: its own file's entries, and the user's."""
+    paths = [path for path in (backend.expected_failures(), own_file and Path(own_file)) if path]
+    return tuple(entry for path in paths for entry in load_expected(path, backend.versions()))
+
+
+def concerning(entries: Iterable[ExpectedFailure], example: Any, check: str) -> ExpectedFailure | None:
+    """The first entry that speaks of what a check was given: a case, or a case and more; None if no entry does."""
+    parts = example if isinstance(example, tuple) else (example,)
+    cases = [part for part in parts if isinstance(part, Case)]
+    return next((entry for entry in entries if any(entry.concerns(case, check) for case in cases)), None)
 
 
 def not_seen(entries: Iterable[ExpectedFailure], seen: Iterable[str], ran: Iterable[tuple[str, str]]) -> list[str]:

@@ -25,7 +25,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
     profile.name: profile
     for profile in (
         Profile("quick", examples=40, examples_other_types=10, largest=0),
-        Profile("standard", examples=150, examples_other_types=75, largest=16),
+        Profile("standard", examples=150, examples_other_types=50, largest=16),
         Profile("thorough", examples=1500, examples_other_types=1000, largest=48),
     )
 }

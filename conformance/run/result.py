@@ -14,19 +14,26 @@ class Verdict(StrEnum):
     CONFORMS = "conforms"
     NOT_IMPLEMENTED = "not implemented"
     REFUSED = "refused"
+    EXPECTED = "violates as expected"
     VIOLATES = "violates"
     CRASHED = "crashed"
 
     @property
     def bad(self) -> bool:
-        """Whether a backend with this verdict does not conform."""
+        """Whether a backend with this verdict does not conform, and that is news."""
         return self in (Verdict.VIOLATES, Verdict.CRASHED)
 
     @staticmethod
     def worst(verdicts: Iterable[Verdict]) -> Verdict:
         """The verdict on the whole: the worst of the bad ones; else it conforms if anything does."""
         found = set(verdicts)
-        for verdict in (Verdict.CRASHED, Verdict.VIOLATES, Verdict.CONFORMS, Verdict.REFUSED):
+        for verdict in (
+            Verdict.CRASHED,
+            Verdict.VIOLATES,
+            Verdict.EXPECTED,
+            Verdict.CONFORMS,
+            Verdict.REFUSED,
+        ):
             if verdict in found:
                 return verdict
         return Verdict.NOT_IMPLEMENTED
@@ -37,7 +44,8 @@ class CheckResult:
     """One check of one operation in one type.
 
     `examples` counts the calls that were judged, `refused` those that the backend refused, for `reasons`;
-    `worst_error_ratio` is the largest error / bound among the judged, None where nothing was measured.
+    `worst_error_ratio` is the largest error / bound among the judged, None where nothing was measured. `expected` has
+    the titles of the expected failures that were seen.
     """
 
     backend: str
@@ -54,6 +62,7 @@ class CheckResult:
     message: str
     repro: str
     seconds: float
+    expected: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, which goes between processes too."""
@@ -62,4 +71,5 @@ class CheckResult:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> CheckResult:
         """From plain data."""
-        return cls(**{**data, "verdict": Verdict(data["verdict"]), "reasons": tuple(data["reasons"])})
+        lists = {name: tuple(data[name]) for name in ("reasons", "expected")}
+        return cls(**{**data, **lists, "verdict": Verdict(data["verdict"])})

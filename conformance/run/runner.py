@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Scope, Support, supported_by
 from rnnspec.conformance.checks import Check, Violation
 from rnnspec.conformance.checks.check import OutOfRangeError
+from rnnspec.conformance.run.expected import ExpectedFailure, concerning
 from rnnspec.conformance.run.guard import BackendCrashError, Guarded
 from rnnspec.conformance.run.profile import Profile
 from rnnspec.conformance.run.repro import write_repro
@@ -32,6 +34,8 @@ class _Tally:
     reasons: dict[str, None] = field(default_factory=dict)
     worst: float | None = None
     failure: Violation | BackendCrashError | None = None
+    known: tuple[ExpectedFailure, ...] = ()
+    expected: dict[ExpectedFailure, Violation | BackendCrashError] = field(default_factory=dict)
 
     def examine(self, check: Check, backend: Backend, example: Any) -> None:
         try:
@@ -43,8 +47,11 @@ class _Tally:
         except OutOfRangeError:
             reject()
         except (Violation, BackendCrashError) as failure:
-            self.failure = failure
-            raise
+            entry = concerning(self.known, example, check.id)
+            if entry is None:
+                self.failure = failure
+                raise
+            self.expected.setdefault(entry, failure)
         else:
             self.judged += 1
             self.worst = ratio if self.worst is None else max(self.worst, ratio)
@@ -60,14 +67,16 @@ def run_check(
     seed_number: int = 0,
     repro_dir: Path | None = None,
     shrink: bool = True,
+    expected: tuple[ExpectedFailure, ...] = (),
 ) -> CheckResult:
     """Run one check.
 
     The same seed draws the same examples. With `repro_dir`, a violation is written there as an ``.npz`` and a script.
-    Without `shrink`, the failing example is told as it was drawn.
+    Without `shrink`, the failing example is told as it was drawn. What is among the `expected` failures is counted as
+    such, and the search for others goes on.
     Whatever the backend raises ends in a verdict; an exception out of here is a fault of the suite.
     """
-    tally = _Tally()
+    tally = _Tally(known=expected)
     started = time.perf_counter()
     verdict, message, repro = Verdict.CONFORMS, "", ""
     if operation not in backend.operations():
@@ -76,7 +85,9 @@ def run_check(
         _explore(check, backend, operation, dtype, profile, seed_number, shrink, tally)
     match tally.failure:
         case None:
-            if not tally.judged and verdict is Verdict.CONFORMS:
+            if tally.expected:
+                verdict, message = Verdict.EXPECTED, _told(tally.expected)
+            elif not tally.judged and verdict is Verdict.CONFORMS:
                 verdict, message = Verdict.REFUSED, "; ".join(tally.reasons)
         case Violation() as violation:
             verdict, message = Verdict.VIOLATES, str(violation)
@@ -100,7 +111,13 @@ def run_check(
         message=message,
         repro=repro,
         seconds=time.perf_counter() - started,
+        expected=tuple(entry.title for entry in tally.expected),
     )
+
+
+def _told(expected: Mapping[ExpectedFailure, Violation | BackendCrashError]) -> str:
+    """Each expected failure's reason and link, and how it showed."""
+    return "\n".join(f"{entry.reason} {entry.link}\n{failure}" for entry, failure in expected.items())
 
 
 @cache

@@ -212,6 +212,24 @@ def test_hypothesis_and_random_numbers_are_asked_the_same(monkeypatch: pytest.Mo
     assert recorded[-1] == plain.asked[-1]
 
 
+def test_a_case_is_made_to_have_what_a_check_needs(make_case: Make) -> None:
+    case = make_case(sizes={"B": 1, "T": 0})
+    larger = case.with_at_least(B=2, T=1, K=7)
+    assert {key: larger.sizes[key] for key in ("B", "T", "D", "H")} == {"B": 2, "T": 1, "D": 2, "H": 5}
+    assert "K" not in larger.sizes
+    assert larger.with_at_least(B=2) == larger
+    assert {make_case(seed=seed).with_padding().steps for seed in range(9)} == {"lengths", "right_mask", "mask"}
+    assert make_case(steps="mask", seed=1).with_padding() == make_case(steps="mask", seed=1)
+
+
+def test_choices_among_few_come_in_large_batches() -> None:
+    def batches(name: str) -> list[int]:
+        choices = RandomChoices(np.random.default_rng(0))
+        return [draw_case(choices, Scope(name, "float32")).sizes["B"] for _ in range(60)]
+
+    assert np.median(batches("beam_search")) > 2 * np.median(batches("lstm"))
+
+
 # Shrinking.
 
 

@@ -355,6 +355,50 @@ def test_a_kink_widens_only_what_stands_on_it() -> None:
     np.testing.assert_array_equal(moved(slope).max(axis=0), [0.0, 1.0, 0.0])
 
 
+# Choices.
+
+
+@pytest.mark.parametrize("rivals", [2, 3, 5])
+def test_equal_numbers_are_never_chosen_from_one_way(rivals: int) -> None:
+    for seed in range(200):
+        a = exactly([[*[1.0] * rivals, 0.5]] * 3, seed)
+        places = np.argmax(a, axis=-1).versions()
+        assert (places[0] == 0).all()
+        assert (places[1:].max(axis=0) == rivals - 1).all()
+        assert (places < rivals).all()
+
+
+def test_the_greatest_by_far_is_chosen_by_all() -> None:
+    assert (np.argmax(exactly([0.5, 2.0, 1.0]), axis=-1).versions() == 1).all()
+
+
+# Results in the place of others.
+
+
+def test_one_version_becomes_several_in_its_place() -> None:
+    a = exactly([0.5, 0.25])
+    half = np.multiply(a, 0.5)  # exact: still one version
+    result = np.tanh(half, out=half)
+    assert result is half
+    assert half.versions().shape == (RUNS, 2)
+    np.testing.assert_allclose(half.versions()[0], np.tanh([0.25, 0.125]), rtol=1e-15)
+    np.testing.assert_array_equal(a.versions()[0], [0.5, 0.25])
+
+
+def test_one_version_of_other_memory_does_not_become_several() -> None:
+    """What it is a view of would not follow."""
+    a = exactly([0.5, 0.25])
+    with pytest.raises(TypeError, match="own memory"):
+        np.tanh(a, out=a)
+
+
+def test_several_versions_are_written_where_the_others_stood() -> None:
+    a = exactly([[0.5, 0.25]]) * 3.0
+    row = a[0]
+    np.tanh(row, out=row)
+    np.testing.assert_array_equal(a.versions()[:, 0], row.versions())
+
+
 # What it does not know is refused.
 
 

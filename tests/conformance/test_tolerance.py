@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from rnnspec.backends import Call
-from rnnspec.conformance.cases import RandomChoices, Scope, draw_case
+from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.rounding import RUNS, Noise, Rounded
-from rnnspec.conformance.judge.tolerance import KAPPA, Bounded, Expected, _bounded, expect
+from rnnspec.conformance.judge.tolerance import KAPPA, Bounded, Expected, _bounded, expect, forget
 from rnnspec.spec import operation
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -129,6 +129,37 @@ def test_equal_calls_get_equal_results_and_bounds(make_case: Any) -> None:
         np.testing.assert_array_equal(one.gradients[name].bound, other.gradients[name].bound)
         np.testing.assert_array_equal(one.gradients[name].value, third.gradients[name].value)
     assert (one.gradients["W"].bound != third.gradients["W"].bound).any()
+
+
+@pytest.mark.parametrize("name", ["lstm", "crf_viterbi", "token_accuracy"])
+def test_what_is_expected_does_not_depend_on_what_was_asked_before(name: str) -> None:
+    cases = [
+        draw_case(RandomChoices(np.random.default_rng(seed)), Scope(name, "float32", largest=3)) for seed in range(12)
+    ]
+
+    def everything(case: Case) -> list[Array]:
+        expected = expect(case.call, case.dtype, case.cotangents, case.seed)
+        found = [*expected.outputs.values(), *expected.gradients.values()]
+        return [array for bounded in found for array in (bounded.value, bounded.bound)]
+
+    anew = []
+    for case in cases:
+        forget()
+        anew.append(everything(case))
+    forget()
+    for case in cases[::-1]:
+        expect(case.call, case.dtype, None, case.seed)
+        expect(case.call, case.dtype, tuple(2 * d for d in case.cotangents), case.seed)
+    for case, right in zip(cases, anew, strict=True):
+        for array, wanted in zip(everything(case), right, strict=True):
+            np.testing.assert_array_equal(array, wanted)
+
+
+def test_a_call_whose_arrays_have_changed_is_another(make_case: Any) -> None:
+    case = make_case()
+    before = expect(case.call, "float32").outputs["y"].value
+    case.call.inputs["x"][...] *= 2
+    assert (expect(case.call, "float32").outputs["y"].value != before).any()
 
 
 def test_names_and_shapes_of_what_is_expected(make_case: Any) -> None:

@@ -133,7 +133,7 @@ def test_the_json_has_the_documented_structure(every_verdict: tuple[Run, Path]) 
     assert set(run.json) == {"backends"}
     assert len(run.json["backends"]) == 6
     for backend in run.json["backends"]:
-        assert set(backend) == {"name", "verdict", "versions", "operations"}
+        assert set(backend) == {"name", "verdict", "versions", "operations", "expected_failures_not_seen"}
         assert "numpy" in backend["versions"]
         (operation,) = backend["operations"]
         assert set(operation) == {"name", "dtype", "device", "verdict", "checks"}
@@ -194,6 +194,41 @@ def test_what_is_printed(every_verdict: tuple[Run, Path]) -> None:
     assert "not on [weekdays]" in run.stdout
     assert "\x1b" not in run.stdout
     assert run.stderr == ""
+
+
+KNOWN = """
+[[failure]]
+operation = "rnn_cell"
+check = ["values", "attributes", "batch"]
+reason = "It adds one."
+link = "https://example.org/1"
+
+[[failure]]
+operation = "rnn_cell"
+check = "gradients"
+when = { B = 77 }
+reason = "Mended long ago."
+link = "https://example.org/2"
+"""
+
+
+def test_expected_failures(rnnspec: Callable[..., Run], tmp_path: Path) -> None:
+    (tmp_path / "known.toml").write_text(KNOWN)
+    arguments = ("fakes_run:Wrong", *ONE, "--expected", str(tmp_path / "known.toml"))
+    run = rnnspec(*arguments)
+    assert run.status == 0, run.stdout
+    (backend,) = run.json["backends"]
+    assert backend["verdict"] == "violates as expected"
+    checks = {check["id"]: check for check in backend["operations"][0]["checks"]}
+    assert checks["values"]["verdict"] == "violates as expected"
+    assert checks["values"]["expected"] == ["rnn_cell: values, attributes, batch"]
+    assert "It adds one. https://example.org/1" in checks["values"]["message"]
+    assert checks["gradients"]["verdict"] == "conforms"
+    assert backend["expected_failures_not_seen"] == ["rnn_cell: gradients, B = 77"]
+    assert "expected failure not seen in this run: rnn_cell: gradients, B = 77" in run.stdout
+    assert rnnspec(*arguments, "--strict").status == 1
+    other = rnnspec("fakes_run:Crashing", *ONE, "--expected", str(tmp_path / "known.toml"), "-k", "values or gradients")
+    assert by_name(other)["fakes_run:Crashing"]["verdict"] == "violates as expected"  # a crash is as wrong as a number
 
 
 def test_options_go_to_pytest(rnnspec: Callable[..., Run], tmp_path: Path) -> None:

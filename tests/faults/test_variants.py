@@ -31,4 +31,6 @@ def test_right_loops_pass_every_check(operation: str) -> None:
     loops = LOOPS[operation.removesuffix("_cell")]()
     for check in checks_for(operation, CHECKS):
         result = run_check(check, loops, operation, "float32", PROFILES["quick"])
-        assert result.verdict is Verdict.CONFORMS, result.message
+        # An identity with an operation that the loops have not is refused.
+        refusable = {Verdict.REFUSED} if check.id == "identities" else set()
+        assert result.verdict in {Verdict.CONFORMS, *refusable}, result.message
