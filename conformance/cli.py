@@ -31,12 +31,13 @@ def main() -> None:
 
 
 @main.command("list")
+@click.option("--checks", is_flag=True, help="List the checks instead: what is asked of a backend.")
 @json_option
-def list_command(json_file: Path | None) -> None:
+def list_command(checks: bool, json_file: Path | None) -> None:
     """List the operations of the specification and the installed backends."""
     from rnnspec.conformance.commands.listing import list_everything
 
-    _run(list_everything, json_file)
+    _run(list_everything, json_file, checks)
 
 
 @main.command()

@@ -54,8 +54,10 @@ class TorchBackend(FrameworkBackend):
         """Copy onto the device; bfloat16, which torch does not read from NumPy, goes as its bits."""
         copy = np.array(array, order="C")
         if copy.dtype == ml_dtypes.bfloat16:
-            return torch.from_numpy(copy.view(np.int16)).view(torch.bfloat16).to(self.device)
-        return torch.from_numpy(copy).to(self.device)
+            tensor = torch.from_numpy(copy.view(np.int16)).view(torch.bfloat16)
+        else:
+            tensor = torch.from_numpy(copy)
+        return tensor.to(self.device, copy=True)  # into torch's own memory, which is aligned: kernels are faster there
 
     def to_numpy(self, array: Tensor) -> Array:
         """Copy back from the device."""

@@ -37,7 +37,7 @@ def run_module(
     reverse: bool = False,
     **options: Any,
 ) -> tuple[Tensor, States]:
-    """Outputs (B, T, …) and final states (B, layers and directions, …) of torch's layer over a ragged batch.
+    """Outputs (B, T, …) and final states (layers and directions, B, …) of torch's layer over a ragged batch.
 
     Parameters
     ----------
@@ -74,8 +74,7 @@ def run_module(
         return y, finals if isinstance(finals, tuple) else (finals,)
 
     with _holding(module, weights):
-        y, finals = run_layer(layer, x, before, lengths, reverse=reverse)
-    return y, tuple(final.transpose(0, 1) for final in finals)
+        return run_layer(layer, x, before, lengths, reverse=reverse)
 
 
 @lru_cache(maxsize=64)

@@ -68,4 +68,4 @@ def _run_layer(
         reverse=direction == "reverse",
         **options,
     )
-    return (y, *(final[:, 0] for final in finals))
+    return (y, *(final[0] for final in finals))

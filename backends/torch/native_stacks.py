@@ -122,4 +122,5 @@ def _run(
         options["nonlinearity"] = activation
     states = [others.get(name) for name in STATES[layer]]
     lengths = lengths if mask is None else mask.sum(1)
-    return run_module(layer, x, parts, states, lengths, update=update, reverse=reverse, **options)
+    y, finals = run_module(layer, x, parts, states, lengths, update=update, reverse=reverse, **options)
+    return y, tuple(final.transpose(0, 1) for final in finals)

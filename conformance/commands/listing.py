@@ -10,28 +10,20 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnspec.backends import available
+from rnnspec.backends.discovery import Available
+from rnnspec.conformance.checks import CHECKS, Check
 from rnnspec.conformance.commands.explaining import cost
 from rnnspec.conformance.run.files import write_json
 from rnnspec.spec import Operation, operations, system
 from rnnspec.spec.printing import equation_text
 
 
-def list_everything(json_file: Path | None) -> None:
-    """Print both tables, and write them as JSON if asked to."""
+def list_everything(json_file: Path | None, checks: bool = False) -> None:
+    """Print the operations and backends, or the checks, and write them all as JSON if asked to."""
     backends = available()
     console = Console()
-    table = Table(title="Operations", title_justify="left", header_style="bold")
-    for column in ("operation", "family", "what it is", "attributes"):
-        table.add_column(column)
-    for op in operations().values():
-        table.add_row(op.name, op.family, op.title, ", ".join(op.attributes))
-    console.print(table)
-    table = Table(title="Backends", title_justify="left", header_style="bold")
-    for column in ("backend", "available", "operations"):
-        table.add_column(column)
-    for backend in backends:
-        table.add_row(backend.name, Text("yes" if backend.available else backend.reason), ", ".join(backend.operations))
-    console.print(table)
+    for table in (_checks(),) if checks else (_operations(), _backends(backends)):
+        console.print(table)
     if json_file:
         write_json(
             json_file,
@@ -46,8 +38,48 @@ def list_everything(json_file: Path | None) -> None:
                     }
                     for backend in backends
                 ],
+                "checks": [
+                    {"id": check.id, "level": check.level, "about": check.about, "operations": _asked(check)}
+                    for check in CHECKS
+                ],
             },
         )
+
+
+def _operations() -> Table:
+    table = _table("Operations", "operation", "family", "what it is", "attributes")
+    for op in operations().values():
+        table.add_row(op.name, op.family, op.title, ", ".join(op.attributes))
+    return table
+
+
+def _backends(backends: list[Available]) -> Table:
+    table = _table("Backends", "backend", "available", "operations")
+    for backend in backends:
+        missing = [name for name in operations() if name not in backend.operations]
+        has = f"all {len(operations())}" if not missing else ", ".join(backend.operations)
+        table.add_row(backend.name, Text("yes" if backend.available else backend.reason), has)
+    return table
+
+
+def _checks() -> Table:
+    table = _table("Checks", "check", "level", "what is asked", "of operations")
+    for check in CHECKS:
+        asked = _asked(check)
+        table.add_row(check.id, check.level, check.about, "all" if len(asked) == len(operations()) else str(len(asked)))
+    return table
+
+
+def _asked(check: Check) -> list[str]:
+    """Operations that a check asks something of."""
+    return [name for name, op in operations().items() if check.applies_to(op)]
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
 
 
 def operation_json(op: Operation, attributes: dict[str, Any] | None = None) -> dict[str, Any]:
