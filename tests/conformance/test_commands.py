@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.cli import main
 from rnnspec.spec import operations
 
@@ -73,7 +74,9 @@ def test_list_as_json(tmp_path: Path) -> None:
     file = tmp_path / "list.json"
     succeed("list", "--json", str(file))
     data = json.loads(file.read_text(encoding="utf-8"))
-    assert set(data) == {"operations", "backends"}
+    assert set(data) == {"operations", "backends", "checks"}
+    assert {check["id"]: check["level"] for check in data["checks"]} == {check.id: check.level for check in CHECKS}
+    assert all(check["about"] and check["operations"] for check in data["checks"])
     assert [op["name"] for op in data["operations"]] == list(operations())
     for op in data["operations"]:
         assert {"name", "family", "inputs", "outputs", "attributes", "equations", "gradient_equations"} <= set(op)
