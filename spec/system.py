@@ -10,13 +10,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from rnnspec.spec.composition import Lift, for_state, resolved, states_of
 from rnnspec.spec.errors import SpecError
 from rnnspec.spec.language import Equation, parse
-from rnnspec.spec.operation import Block, Operation, holds
+from rnnspec.spec.operation import Block, Operation, Settings, attributes_of, holds, settings_of
 from rnnspec.spec.tree import transform
 from rnnspec.spec.vocabulary import ARGUMENTS, REDUCERS, VOCABULARY
 
@@ -51,7 +51,13 @@ class System:
 
 
 def system(op: Operation, attributes: Mapping[str, Any]) -> System:
-    """Return the equations of `op` for a complete set of attributes."""
+    """Return the equations of `op` for a complete set of attributes; the same arguments give the same object."""
+    return _system(op, settings_of(attributes))
+
+
+@lru_cache(maxsize=512)
+def _system(op: Operation, settings: Settings) -> System:
+    attributes = attributes_of(settings)
     op = resolved(op, attributes)
     gates = op.gates_for(attributes)
     own = _Specialiser(op, attributes, gates)

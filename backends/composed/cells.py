@@ -26,13 +26,19 @@ CELLS: Final[Mapping[str, Callable[..., Cell]]] = {
     "nested_lstm_cell": NestedLSTM,
 }
 
+# Looked up here, once: what is traced or compiled must not read the specification.
+_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
+    name: tuple(key for key, item in spec.operation(name).inputs.items() if not item.per_sequence) for name in CELLS
+}
+_ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {name: tuple(spec.operation(name).attributes) for name in CELLS}
+
 
 def make_cell(xp: Arrays, name: str, arguments: Mapping[str, Any]) -> Cell:
     """Make the cell of this name (``lstm_cell``) or of the layer of this name (``lstm``).
 
     Of `arguments`, its parameters and attributes are taken by their names in the specification; there may be others.
     """
-    own = (*parameters_of(name), *spec.operation(_cell(name)).attributes)
+    own = (*_PARAMETERS[_cell(name)], *_ATTRIBUTES[_cell(name)])
     return CELLS[_cell(name)](xp, **{key: arguments[key] for key in own if key in arguments})
 
 
@@ -45,7 +51,7 @@ def make_cells(xp: Arrays, name: str, arguments: Mapping[str, Any], **given: Seq
 
 def parameters_of(name: str) -> tuple[str, ...]:
     """Names of the parameters of a cell or of its layer."""
-    return tuple(key for key, item in spec.operation(_cell(name)).inputs.items() if not item.per_sequence)
+    return _PARAMETERS[_cell(name)]
 
 
 def _cell(name: str) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.rnn import PackedSequence
 
+from rnnspec.backends.layouts.gates import Update
 from rnnspec.backends.torch.sequences import States, run_layer
 from rnnspec.backends.torch.weights import NAMES, flat_weights
 
@@ -33,7 +34,7 @@ def run_module(
     states: Sequence[Tensor | None],
     lengths: Tensor | None,
     *,
-    update: str = "keeps",
+    update: Update = "keeps",
     reverse: bool = False,
     **options: Any,
 ) -> tuple[Tensor, States]:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from rnnspec.backends.contract import Unsupported
+from rnnspec.backends.layouts.gates import Update
 from rnnspec.backends.native import native
 from rnnspec.backends.torch.kinds import refuse_gru, refuse_lstm, refuse_rnn
 from rnnspec.backends.torch.modules import run_cell
@@ -37,7 +38,7 @@ def lstm_cell(
 
 @native("torch.nn.GRUCell", refuse_gru)
 def gru_cell(
-    *, x: Tensor, h_prev: Tensor, W: Tensor, R: Tensor, b: Tensor, b_rn: Tensor, update: str, **attributes: Any
+    *, x: Tensor, h_prev: Tensor, W: Tensor, R: Tensor, b: Tensor, b_rn: Tensor, update: Update, **attributes: Any
 ) -> Outputs:
     """Return h."""
     return run_cell("gru", x, (h_prev,), flat_weights(W, R, b, b_rn, update=update))

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from rnnspec.backends.layouts.gates import Update
 from rnnspec.backends.native import native
 from rnnspec.backends.torch.kinds import refuse_gru, refuse_lstm, refuse_rnn, refuse_unrolling
 from rnnspec.backends.torch.modules import run_module
@@ -37,7 +38,7 @@ def lstm(*, activations: Any, clip: Any, coupled: bool, projection: bool, gradie
 
 
 @native("torch.nn.GRU", _refusing(refuse_gru))
-def gru(*, reset: str, update: str, **arguments: Any) -> Outputs:
+def gru(*, reset: str, update: Update, **arguments: Any) -> Outputs:
     """Return y and h_n."""
     return _run_layer("gru", ("h0",), update=update, **arguments)
 
@@ -52,7 +53,7 @@ def _run_layer(
     mask: Tensor | None = None,
     truncate: None = None,
     recurrent_dropout: None = None,
-    update: str = "keeps",
+    update: Update = "keeps",
     nonlinearity: str | None = None,
     **tensors: Tensor,
 ) -> Outputs:

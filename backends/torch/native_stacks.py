@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rnnspec.backends.layouts.gates import Update
 from rnnspec.backends.native import native
 from rnnspec.backends.torch.kinds import refuse_kind, refuse_unrolling
 from rnnspec.backends.torch.modules import run_module
@@ -110,7 +111,7 @@ def _run(
     x: Tensor,
     lengths: Tensor | None = None,
     mask: Tensor | None = None,
-    update: str,
+    update: Update,
     activation: str,
     reverse: bool = False,
     bidirectional: bool = False,

@@ -398,12 +398,12 @@ def test_a_layers_own_weights_give_its_outputs(module: Any) -> None:
 
 
 BAD_WEIGHTS: dict[str, tuple[dict[str, Any], str]] = {
-    "gates": ({"W": torch.ones(4, H, D)}, "W: expected 3 gates in the gru"),
-    "rank": ({"W": torch.ones(H, D)}, r"W: expected 3 axes \(G H D\)"),
-    "R": ({"R": torch.ones(3, H, D)}, r"R: expected shape \(3, 5, 5\)"),
-    "b": ({"b": torch.ones(1, H)}, r"b: expected shape \(3, 5\)"),
-    "b_rn": ({"b_rn": torch.ones(1)}, r"b_rn: expected shape \(5,\)"),
-    "P": ({"P": torch.ones(2, H)}, r"R: expected shape \(3, 5, 2\)"),
+    "gates": ({"W": torch.ones(4, H, D)}, r"W: expected shape \(G = 3, H, D\), got \(4, "),
+    "rank": ({"W": torch.ones(H, D)}, r"W: expected shape \(G = 3, H, D\)"),
+    "R": ({"R": torch.ones(3, H, D)}, r"R: expected shape \(G = 3, H = 5, S = 5\)"),
+    "b": ({"b": torch.ones(1, H)}, r"b: expected shape \(G = 3, H = 5\)"),
+    "b_rn": ({"b_rn": torch.ones(1)}, r"b_rn: expected shape \(H = 5\)"),
+    "P": ({"P": torch.ones(2, H)}, r"R: expected shape \(G = 3, H = 5, S = 2\)"),
     "update": ({"update": "ignores"}, "update: expected keeps or admits"),
 }
 
@@ -418,9 +418,9 @@ def test_weights_of_another_shape_are_an_error(name: str) -> None:
 
 def test_parameters_of_another_module_are_an_error() -> None:
     lstm = torch.nn.LSTM(D, H).state_dict()
-    with pytest.raises(ValueError, match="expected weight_ih, weight_hh, bias_ih, bias_hh too"):
+    with pytest.raises(ValueError, match="weight_ih, weight_hh: missing among weight_ih_l0"):
         to_spec("lstm", lstm)
-    with pytest.raises(ValueError, match=r"expected as many rows each, 3 \* H for the gru"):
+    with pytest.raises(ValueError, match="weight_ih_l0: expected 3 gates of the gru, got 20 rows"):
         to_spec("gru", lstm, suffix="_l0")
     with pytest.raises(ValueError, match="update: expected keeps or admits"):
         to_spec("gru", torch.nn.GRU(D, H).state_dict(), update="ignores", suffix="_l0")
