@@ -251,17 +251,21 @@ def test_options_go_to_pytest(rnnspec: Callable[..., Run], tmp_path: Path) -> No
 def test_parallel_runs_give_the_same_verdicts(rnnspec: Callable[..., Run]) -> None:
     pytest.importorskip("xdist")
     arguments = ("fakes_run:Noisy", "fakes_run:Wrong", *ONE, "--seed", "3")
-    alone, parallel = rnnspec(*arguments), rnnspec(*arguments, "-n", "2")
+    alone, one, two = (rnnspec(*arguments, *options) for options in ((), ("-n", "1"), ("-n", "2")))
 
-    def essence(run: Run) -> Any:
+    def essence(run: Run, *left_out: str) -> Any:
         return {
-            (backend["name"], check["id"]): {key: value for key, value in check.items() if key != "seconds"}
+            (backend["name"], check["id"]): {key: value for key, value in check.items() if key not in left_out}
             for backend in run.json["backends"]
             for check in backend["operations"][0]["checks"]
         }
 
-    assert alone.status == parallel.status == 1
-    assert essence(alone) == essence(parallel)
+    assert alone.status == one.status == two.status == 1
+    assert essence(one, "seconds") == essence(two, "seconds")
+    # Hypothesis draws constants from modules that are under development, and a worker has fewer of them than the
+    # command: where rnnspec is one, the same seed asks for other cases.
+    of_cases = ("seconds", "worst_error_ratio", "message")
+    assert essence(alone, *of_cases) == essence(two, *of_cases)
 
 
 def test_a_fault_of_the_suite_is_no_verdict(rnnspec: Callable[..., Run]) -> None:
