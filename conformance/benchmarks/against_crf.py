@@ -1,4 +1,4 @@
-"""The reference's linear-chain CRF against pytorch-crf."""
+"""The linear-chain CRF, of the reference and composed in torch, against pytorch-crf."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from rnnspec.backends import Backend, Call
 from rnnspec.conformance.benchmarks.measuring import Effort, Row, Section, interleaved, ratio_row
 from rnnspec.reference import crf
 from rnnspec.reference.unroll import Array
+from rnnspec.spec import operation
 
 SIZES: Final = {"B": 32, "T": 128, "K": 50}
 LARGE: Final = "T = 128, B = 32, K = 50 tags"
@@ -43,6 +45,30 @@ def reference_against_crf(effort: Effort) -> Section:
             Row(
                 "crf_log_likelihood, forward and backward, the reference alone", milliseconds, "ms", None, MILLISECONDS
             ),
+        ),
+    )
+
+
+def composed_against_crf(effort: Effort, backend: Backend) -> Section:
+    """Time of the torch backend's log-likelihood and Viterbi as a multiple of pytorch-crf's."""
+    title = "The CRF composed in torch against pytorch-crf"
+    if find_spec("torchcrf") is None:
+        return Section(title, "", left_out="pytorch-crf is not installed (`pip install pytorch-crf==0.7.2`).")
+    inputs = _inputs()
+    attributes = operation("crf_log_likelihood").defaults()
+    likelihood = backend.prepare(Call("crf_log_likelihood", inputs, attributes), (np.ones(SIZES["B"], np.float32),)).run
+    paths = {name: array for name, array in inputs.items() if name != "tags"}
+    viterbi = backend.prepare(Call("crf_viterbi", paths, operation("crf_viterbi").defaults())).run
+    gradients = interleaved((likelihood, _torchcrf_gradients(inputs)), effort.repetitions)
+    decoding = interleaved((viterbi, _torchcrf_decode(inputs)), effort.repetitions)
+    count = torch.get_num_threads()
+    return Section(
+        title,
+        "Time of the torch backend's CRF, composed of torch's functions and differentiated by torch, as a multiple of "
+        f"that of pytorch-crf: {LARGE}, float32, {count} thread{'s' * (count > 1)} for each.",
+        (
+            ratio_row("crf_log_likelihood, forward and backward", gradients, 1 / 4),
+            ratio_row("crf_viterbi", decoding, 1 / 3),
         ),
     )
 
@@ -85,6 +111,16 @@ def _torchcrf(inputs: dict[str, Any]) -> Callable[[], Any]:
     def run() -> Any:
         with torch.no_grad():
             return module(emissions, tags, mask, reduction="none")
+
+    return run
+
+
+def _torchcrf_decode(inputs: dict[str, Any]) -> Callable[[], Any]:
+    module, emissions, _, mask = _module(inputs)
+
+    def run() -> Any:
+        with torch.no_grad():
+            return module.decode(emissions, mask)
 
     return run
 

@@ -11,6 +11,8 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import track
 
+from rnnspec.backends import open_backend
+from rnnspec.conformance.benchmarks.against_products import reference_against_products
 from rnnspec.conformance.benchmarks.checking import checked_cases, tolerance_cost
 from rnnspec.conformance.benchmarks.commands import validation
 from rnnspec.conformance.benchmarks.machine import describe
@@ -34,7 +36,7 @@ def write_performance(path: Path, json_file: Path | None, effort: Effort, consol
     """Measure, write the Markdown report and, if asked for, the same as JSON."""
     date = datetime.now(UTC).date().isoformat()
     machine = describe(effort.threads)
-    measures = [checked_cases, tolerance_cost, *_torch_measures(effort)]
+    measures = [checked_cases, tolerance_cost, reference_against_products, *_torch_measures(effort)]
     steps = track(measures, "measuring", console=console, disable=not console.is_terminal)
     sections = [measure(effort) for measure in steps]
     write_bytes(path, markdown(date, machine, sections).encode())
@@ -44,13 +46,17 @@ def write_performance(path: Path, json_file: Path | None, effort: Effort, consol
 
 def _torch_measures(effort: Effort) -> list[Measure]:
     try:
-        from rnnspec.conformance.benchmarks.against_crf import reference_against_crf
+        from rnnspec.conformance.benchmarks.against_crf import composed_against_crf, reference_against_crf
+        from rnnspec.conformance.benchmarks.against_loops import composed_against_loops
         from rnnspec.conformance.benchmarks.against_torch import adapter_overhead, reference_against_torch
     except ImportError:
         return [lambda _: WITHOUT_TORCH]
+    backend = open_backend("torch")
     return [
         reference_against_torch,
         reference_against_crf,
+        lambda effort: composed_against_crf(effort, backend),
+        lambda effort: composed_against_loops(effort, backend),
         adapter_overhead,
         *([validation] if effort.profiles else []),
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rnnspec.conformance.benchmarks import calls, checking
+from rnnspec.conformance.benchmarks import against_products, calls, checking
 from rnnspec.conformance.benchmarks.measuring import Effort, Row
 from rnnspec.conformance.benchmarks.report import write_performance
 from rnnspec.conformance.cases import Scope
@@ -22,7 +22,9 @@ def small_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small, and of all operations three."""
     scopes = [Scope(name, dtype) for name in ("rnn", "lstm", "gru") for dtype in ("float32", "bfloat16")]
     monkeypatch.setattr(checking, "_scopes", lambda backend: scopes)
-    monkeypatch.setattr(calls, "SIZES", {"B": 2, "T": 3, "D": 4, "H": 5, "S": 5})
+    for sizes in (calls.SIZES, against_products.SIZES):
+        for symbol, size in {"B": 2, "T": 3, "D": 5, "H": 5, "S": 5, "K": 4, "E": 5}.items():
+            monkeypatch.setitem(sizes, symbol, size)
 
 
 def test_report_is_written(tmp_path: Path) -> None:
@@ -31,11 +33,11 @@ def test_report_is_written(tmp_path: Path) -> None:
     write_performance(report, figures, TINY, Console(quiet=True))
     text = report.read_text()
     sections = json.loads(figures.read_text())["sections"]
-    assert len(sections) == 5
+    assert len(sections) == 8
     for section in sections:
         assert f"## {section['title']}\n" in text
         if section["left_out"]:
-            assert "pytorch-crf is not installed" in section["left_out"]
+            assert "pytorch-crf is not installed" in section["left_out"] or "Without a matrix" in section["left_out"]
             assert section["left_out"] in text
         else:
             assert section["rows"]
