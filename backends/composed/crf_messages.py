@@ -2,7 +2,7 @@
 
 alpha[t, j] sums up all ways to reach tag j at step t, by way of what arrives there before the step's own score:
 message[t, j] = Σ_i alpha[t - 1, i] exp(transitions[i, j]). Over exponentials that is one product of matrices a step. To
-stay in range, alpha is scaled at each step (Rabiner 1989, section V), and transitions and scores are taken relative to
+stay in range, alpha is scaled at each step (Rabiner 1989), and transitions and scores are taken relative to
 the greatest. All these scales are constants of the differentiation, since no result depends on them.
 
 The recursion backwards is the same one, over the reversed sequence and the transposed transitions.
