@@ -73,6 +73,10 @@ class Backend:
     by_default: ClassVar[bool] = True
     """Whether a run that names no backend includes this one, where it is installed."""
 
+    compiles: ClassVar[int] = 1
+    """About how many times longer a call takes in shapes that come for the first time, as they mostly do in a
+    validation: the backend is asked so many times fewer examples. 1 for what does not compile."""
+
     def __init__(self, device: str = "cpu") -> None:
         """Open the implementation on `device`; raise ValueError naming the devices there are if it has not that one."""
         if device not in self.devices():
@@ -126,6 +130,14 @@ class Backend:
     @classmethod
     def expected_failures(cls) -> Path | None:
         """The TOML file of what is known to be wrong with the implementation; None: nothing is."""
+        return None
+
+    def refuses(self, call: Call) -> str | None:
+        """Why the adapter refuses a call; None if it does not. Found by making the call; override what knows better."""
+        try:
+            self.run(call)
+        except Unsupported as reason:
+            return str(reason)
         return None
 
     def refusal(self, call: Call, *, gradient: bool = False) -> str | None:

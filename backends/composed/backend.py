@@ -42,6 +42,10 @@ class FrameworkBackend(Backend):
         """Return what runs a native or composed operation; a mode that compiles overrides this, to compile it once."""
         return function
 
+    def refuses(self, call: Call) -> str | None:
+        """What is composed takes every call; only without it may a native operation refuse one."""
+        return None if call.operation in OPERATIONS else self.refusal(call)
+
     def refusal(self, call: Call, *, gradient: bool = False) -> str | None:
         """Why the framework's own implementation does not take this call; None if it does."""
         native = self.natives.get(call.operation)

@@ -53,6 +53,8 @@ class TensorFlowFunctionBackend(TensorFlowBackend):
     """TensorFlow with tf.function around each call, gradients included."""
 
     name: ClassVar[str] = "tensorflow-function"
+    by_default: ClassVar[bool] = False
+    compiles: ClassVar[int] = 10
     jit_compile: ClassVar[bool] = False
 
     def __init__(self, device: str = "cpu") -> None:
@@ -109,6 +111,7 @@ class TensorFlowXlaBackend(TensorFlowFunctionBackend):
     """TensorFlow with each call compiled by XLA, gradients included."""
 
     name: ClassVar[str] = "tensorflow-xla"
+    compiles: ClassVar[int] = 20
     jit_compile: ClassVar[bool] = True
     cudnn: ClassVar[bool] = False  # XLA cannot call it
 

@@ -30,6 +30,8 @@ class TorchCompileBackend(TorchBackend):
     """
 
     name: ClassVar[str] = "torch-compile"
+    by_default: ClassVar[bool] = False
+    compiles: ClassVar[int] = 20
 
     def __init__(self, device: str = "cpu") -> None:
         """Open torch on `device`, and raise the limits of recompilation, which are those of the whole process.

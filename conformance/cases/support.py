@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rnnspec.backends import Backend, Unsupported
+from rnnspec.backends import Backend
 from rnnspec.conformance.cases.case import Case, Steps
 from rnnspec.spec import Operation, operation
 from rnnspec.spec.operation import Attribute
@@ -60,14 +60,12 @@ def supported_by(backend: Backend, name: str, dtype: str) -> Support:
         case = Case(name, dtype, PROBE_SIZES, attributes)
         if str(case) not in answers:
             try:
-                backend.run(case.call)
-            except Unsupported as refusal:
-                reasons[str(refusal)] = None
-                answers[str(case)] = False
+                reason = backend.refuses(case.call)
             except Exception:  # whatever else goes wrong is for the checks to find
-                answers[str(case)] = True
-            else:
-                answers[str(case)] = True
+                reason = None
+            if reason is not None:
+                reasons[reason] = None
+            answers[str(case)] = reason is None
         return answers[str(case)]
 
     def its_own(attributes: Mapping[str, Any], steps: Steps = "all") -> bool:

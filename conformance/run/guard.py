@@ -47,6 +47,10 @@ class Guarded(Backend):
         """Whether the backend has gradients of the operation."""
         return self.backend.has_gradients(operation)
 
+    def refuses(self, call: Call) -> str | None:
+        """Why the adapter refuses the call."""
+        return self._guard(call, lambda: self.backend.refuses(call))
+
     def refusal(self, call: Call, *, gradient: bool = False) -> str | None:
         """Why the library itself does not take the call."""
         return self.backend.refusal(call, gradient=gradient)

@@ -156,7 +156,7 @@ def _explore(
 
     @seed(seed_number)
     @settings(
-        max_examples=max(1, profile.examples_for(dtype) // check.calls),
+        max_examples=max(1, profile.examples_for(dtype) // (check.calls * backend.compiles)),
         deadline=None,
         database=None,
         phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
