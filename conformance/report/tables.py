@@ -26,13 +26,17 @@ def ratio_text(ratio: float | None) -> str:
 
 
 def print_backend(console: Console, summary: BackendSummary) -> None:
-    """Print the verdict on a backend: a matrix of its operations and types, every violation and every refusal."""
+    """Print the verdict on a backend: a matrix of its operations and types, every violation and every refusal.
+
+    What conforms has its worst error ratio alone: fifty rows of four verdicts are to fit a terminal of 80 columns.
+    """
     versions = ", ".join(f"{name} {version}" for name, version in summary.versions.items())
     dtypes = list(dict.fromkeys(operation.dtype for operation in summary.operations))
     found = {(operation.name, operation.dtype): operation for operation in summary.operations}
-    console.print(Text(f"{summary.name} ({versions}): verdict and worst error ratio", "bold"), soft_wrap=True)
+    heading = f"{summary.name} ({versions}): worst error ratio, at most 1 where it conforms; else the verdict"
+    console.print(Text(heading, "bold"), soft_wrap=True)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("operation")
+    table.add_column("operation", no_wrap=True)
     for dtype in dtypes:
         table.add_column(dtype)
     table.add_column("cases", justify="right")
@@ -52,8 +56,10 @@ def print_backend(console: Console, summary: BackendSummary) -> None:
 def _cell(operation: OperationSummary | None) -> Text:
     if operation is None:
         return Text("")
-    ratio = "" if operation.worst_error_ratio is None else f" {ratio_text(operation.worst_error_ratio)}"
-    return Text(operation.verdict + ratio, STYLES[operation.verdict])
+    ratio = operation.worst_error_ratio
+    if operation.verdict is Verdict.CONFORMS:
+        return Text(ratio_text(ratio), STYLES[operation.verdict])
+    return Text(operation.verdict + ("" if ratio is None else f" {ratio_text(ratio)}"), STYLES[operation.verdict])
 
 
 def _print_violations(console: Console, operation: OperationSummary) -> None:
