@@ -29,7 +29,7 @@ def main(report: Path, quick: bool, standard: bool, threads: int, json_file: Pat
 
     profiles = ("quick", "standard") if standard else ("quick",)
     if quick:
-        effort = Effort(10, 3, rounds=1, cases=100, examples=5, profiles=profiles, validations=1, threads=threads)
+        effort = Effort(10, 3, rounds=1, cases=100, examples=2, profiles=profiles, validations=1, threads=threads)
     else:
         effort = Effort(profiles=profiles, threads=threads)
     write_performance(report, json_file, effort, Console(stderr=True))

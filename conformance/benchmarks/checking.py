@@ -66,7 +66,13 @@ def _rate_row(name: str, rates: Floats) -> Row:
 
 
 def _scopes(backend: Backend) -> list[Scope]:
-    return [Scope(operation, dtype) for operation in backend.operations() for dtype in backend.dtypes()]
+    """All operations that have gradients, in all types."""
+    return [
+        Scope(operation, dtype)
+        for operation in backend.operations()
+        if backend.has_gradients(operation)
+        for dtype in backend.dtypes()
+    ]
 
 
 def _rate_with_hypothesis(backend: Backend, examples: int, seed: int) -> float:

@@ -28,7 +28,7 @@ class Effort:
     long_repetitions: int = 9
     rounds: int = 3
     cases: int = 600
-    examples: int = 30
+    examples: int = 6
     profiles: tuple[str, ...] = ("quick",)
     validations: int = 3
     threads: int = 1
