@@ -14,6 +14,7 @@ FRAMEWORKS = ("torch", "tensorflow", "jax", "keras")
 MEASURES_A_FRAMEWORK = {
     "rnnspec.conformance.benchmarks.against_torch",
     "rnnspec.conformance.benchmarks.against_crf",  # pytorch-crf runs on torch
+    "rnnspec.conformance.benchmarks.against_loops",
 }
 # One file for each framework, found before the true one.
 FAKE = "fake = True\n"

@@ -1,0 +1,129 @@
+"""``rnnspec vectors``: write a corpus of cases for implementations without Python, and judge what they make of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rnnspec.conformance.report.progress import bar
+from rnnspec.conformance.report.summary import summarise
+from rnnspec.conformance.report.tables import STYLES, print_backend
+from rnnspec.conformance.run import Verdict
+from rnnspec.conformance.run.files import FileError, write_json
+from rnnspec.conformance.run.plan import PlanError
+from rnnspec.conformance.vectors.corpus import corpus, new_folder, write_vector
+from rnnspec.conformance.vectors.judging import Findings, judge_results
+from rnnspec.conformance.vectors.manifest import SCHEMA, Manifest, Vector
+from rnnspec.conformance.vectors.storage import Storage
+from rnnspec.spec import FLOAT_TYPES, operation, operations
+
+SHOWN = 3
+"""Cases without results that a line names; ``--json`` has all."""
+
+
+def export_vectors(
+    folder: Path, only: Sequence[str], dtypes: Sequence[str], count: int, storage: Storage, json_file: Path | None
+) -> None:
+    """Write `count` cases of each operation in each type, all or nothing."""
+    for wanted in only:
+        operation(wanted)
+    for wanted in dtypes:
+        if wanted not in FLOAT_TYPES:
+            raise PlanError(f"unknown dtype {wanted!r}: expected one of {', '.join(FLOAT_TYPES)}")
+    targets = [
+        (name, dtype)
+        for name in operations()
+        if not only or name in only
+        for dtype in FLOAT_TYPES[::-1]
+        if not dtypes or dtype in dtypes
+    ]
+    console = Console(file=sys.stdout)
+    versions = {"rnnspec": version("rnnspec"), "numpy": np.__version__}
+    vectors: list[Vector] = []
+    with new_folder(folder) as written, bar(console) as progress:
+        task = progress.add_task("exporting", total=len(targets) * count)
+        for name, dtype in targets:
+            progress.update(task, description=f"{name} {dtype}")
+            for number, (case, expected) in enumerate(corpus(name, dtype, count)):
+                vectors.append(write_vector(written, storage, number, case, expected))
+                progress.advance(task)
+        Manifest(versions, storage, tuple(vectors)).write(written)
+    _print_corpus(console, folder, vectors)
+    if json_file:
+        corpora = [{"operation": name, "dtype": dtype, "cases": count} for name, dtype in targets]
+        write_json(
+            json_file,
+            {"folder": str(folder), "schema": SCHEMA, "versions": versions, "storage": storage, "corpora": corpora},
+        )
+
+
+def check_vectors(folder: Path, results: Path, json_file: Path | None) -> int:
+    """Judge a folder of results, print and write the verdict; return the exit status."""
+    if not results.is_dir():
+        raise FileError(f"{results}: there is no such folder: expected the results")
+    if results.resolve() == folder.resolve():
+        raise FileError(f"{results}: expected results in a folder of their own, got that of the vectors")
+    manifest = Manifest.read(folder)
+    console = Console(file=sys.stdout)
+    findings: list[Findings] = []
+    with bar(console) as progress:
+        task = progress.add_task("judging", total=len(manifest.vectors))
+        for findings in judge_results(folder, manifest, results):
+            progress.update(task, advance=1, description=f"{findings[-1].operation} {findings[-1].dtype}")
+    if not any(found.judged for found in findings):
+        example = f", such as {manifest.vectors[0].file}" if manifest.vectors else ""
+        raise FileError(f"{results}: there are no results: expected files that are named as in {folder}{example}")
+    versions = {f"vectors of {name}": number for name, number in manifest.versions.items()}
+    summary = summarise(str(results), versions, [found.result(str(results), folder) for found in findings])
+    print_backend(console, summary)
+    _print_missing(console, findings)
+    if json_file:
+        write_json(json_file, {"backends": [summary.to_json()], "missing": _missing(findings)})
+    return int(summary.verdict.bad)
+
+
+def _print_corpus(console: Console, folder: Path, vectors: Sequence[Vector]) -> None:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("operation")
+    for heading in ("types", "cases"):
+        table.add_column(heading, justify="right")
+    for name, group in groupby(vectors, key=lambda vector: vector.case.operation):
+        cases = list(group)
+        table.add_row(name, str(len({vector.case.dtype for vector in cases})), str(len(cases)))
+    console.print(table)
+    console.print(Text(f"{len(vectors)} cases in {folder}"), soft_wrap=True)
+
+
+def _missing(findings: Sequence[Findings]) -> Mapping[str, Any]:
+    """The cases of which there are no outputs, and those of which there are no gradients."""
+    return {
+        question: [case for found in findings if found.question == question for case in found.missing]
+        for question in ("values", "gradients")
+    }
+
+
+def _print_missing(console: Console, findings: Sequence[Findings]) -> None:
+    """Say what is missing of the operations of which there is anything; the table shows the others."""
+    begun = {(found.operation, found.dtype) for found in findings if found.judged}
+    for found in findings:
+        if found.missing and (found.operation, found.dtype) in begun:
+            some = ", ".join([*found.missing[:SHOWN], *(["…"] if len(found.missing) > SHOWN else [])])
+            cases = found.judged + len(found.missing)
+            what = f"{found.question} of {found.operation} {found.dtype}"
+            console.print(
+                Text.assemble(
+                    (Verdict.NOT_IMPLEMENTED, STYLES[Verdict.NOT_IMPLEMENTED]),
+                    f": {what}, {len(found.missing)} of {cases} cases ({some})",
+                ),
+                soft_wrap=True,
+            )

@@ -1,0 +1,95 @@
+"""Which cases the corpus has, and how they become files."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import numpy as np
+
+from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
+from rnnspec.conformance.checks.check import OutOfRangeError, expected_of, type_of
+from rnnspec.conformance.judge.tolerance import Bounded, Expected
+from rnnspec.conformance.run.files import FileError
+from rnnspec.conformance.vectors.manifest import MANIFEST, Entry, Vector
+from rnnspec.conformance.vectors.storage import Array, Arrays, Storage, write_stored
+
+ATTEMPTS: Final = 20
+"""Cases drawn, for each that is wanted, before one is given up that the type can hold the results of."""
+
+
+def corpus(operation: str, dtype: str, count: int) -> Iterator[tuple[Case, Expected]]:
+    """The first `count` cases of an operation in a type, and what is right for them.
+
+    They depend on the operation and the type alone: fewer cases are the first of more, and other operations change
+    nothing.
+    """
+    seed = zlib.crc32(f"{operation} {dtype}".encode())
+    choices, scope = RandomChoices(np.random.default_rng(seed)), Scope(operation, dtype)
+    for _ in range(count):
+        for _ in range(ATTEMPTS):
+            case = draw_case(choices, scope)
+            try:
+                expected = expected_of(case, gradients=True)
+            except OutOfRangeError:
+                continue
+            yield case, expected
+            break
+        else:
+            raise FileError(f"{operation} {dtype}: no case in {ATTEMPTS} has results that the type can hold")
+
+
+def write_vector(folder: Path, storage: Storage, number: int, case: Case, expected: Expected) -> Vector:
+    """Write the file of one case; return its line of the manifest."""
+    arrays: Arrays = {}
+
+    def given(role: str, named: Mapping[str, Array]) -> tuple[Entry, ...]:
+        arrays.update({f"{role}.{name}": array for name, array in named.items()})
+        return tuple(Entry(name, f"{role}.{name}", array.dtype.name, array.shape) for name, array in named.items())
+
+    def due(role: str, named: Mapping[str, Bounded], ids: frozenset[str] = frozenset()) -> tuple[Entry, ...]:
+        entries = []
+        for name, bounded in named.items():
+            key, bound = f"{role}.{name}", f"bound.{role}.{name}"
+            arrays[key] = bounded.value.astype(np.int64 if name in ids else np.float64)
+            arrays[bound] = bounded.bound.astype(np.float64)
+            dtype = "int64" if name in ids else type_of(case, case.call).name
+            entries.append(Entry(name, key, dtype, bounded.value.shape, bound))
+        return tuple(entries)
+
+    floats = [name for name, output in case.results.items() if output.kind == "float"]
+    cotangents = dict(zip(floats, case.cotangents, strict=True)) if expected.gradients else {}
+    inputs = given("input", case.call.inputs)
+    outputs = due("output", expected.outputs, frozenset(case.results) - frozenset(floats))
+    seeds = given("cotangent", cotangents)
+    gradients = due("gradient", expected.gradients)
+    identity = f"{case.operation}/{case.dtype}/{number:03}"
+    path = folder / f"{identity}.{storage}"
+    write_stored(path, arrays)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Vector(identity, f"{identity}.{storage}", digest, case, inputs, outputs, seeds, gradients)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write to that becomes `folder` if all goes well, its manifest last; else nothing is left."""
+    folder = folder.absolute()
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{folder}: expected a folder, got a file")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise FileError(f"{folder}: expected a new or an empty folder: name another, or delete what it holds")
+    temporary = folder.with_name(f".{folder.name}.{uuid4().hex}")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        folder.mkdir(exist_ok=True)
+        for child in sorted(temporary.iterdir(), key=lambda child: child.name == MANIFEST):
+            child.rename(folder / child.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,192 @@
+"""Results that someone wrote beside the vectors, held against them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from rnnspec.backends import Call
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks import Violation
+from rnnspec.conformance.checks.check import compare_forms, compare_gradient_forms, judge
+from rnnspec.conformance.judge.tolerance import Bounded
+from rnnspec.conformance.run import CheckResult, Verdict
+from rnnspec.conformance.run.files import FileError
+from rnnspec.conformance.vectors.manifest import Entry, Manifest, Vector
+from rnnspec.conformance.vectors.storage import Array, Arrays, in_type, read_stored
+
+Question = Literal["values", "gradients"]
+Outcome = float | Violation | None
+"""The worst error ratio, or what is wrong; None where there is no result."""
+
+
+@dataclass
+class Findings:
+    """What the results of one operation in one type are, its values or its gradients."""
+
+    operation: str
+    dtype: str
+    question: Question
+    judged: int = 0
+    missing: list[str] = field(default_factory=list)
+    worst: float | None = None
+    failure: Violation | None = None
+    """What is wrong with the smallest case that violates, the file of that case, and how many numbers it reads."""
+
+    failed: str = ""
+    size: int = 0
+    seconds: float = 0.0
+
+    def add(self, vector: Vector, outcome: Outcome) -> None:
+        """Take in one case: its worst error ratio, what is wrong with it, or None where there are no results."""
+        if outcome is None:
+            self.missing.append(vector.id)
+            return
+        self.judged += 1
+        ratio = outcome.error_ratio if isinstance(outcome, Violation) else outcome
+        if ratio is not None:
+            self.worst = ratio if self.worst is None else max(self.worst, ratio)
+        size = sum(math.prod(entry.shape) for entry in vector.inputs)
+        if isinstance(outcome, Violation) and (self.failure is None or size < self.size):
+            self.failure, self.failed, self.size = outcome, vector.file, size
+
+    @property
+    def verdict(self) -> Verdict:
+        """On what there is; that some of it is missing is told beside."""
+        if self.failure is not None:
+            return Verdict.VIOLATES
+        return Verdict.CONFORMS if self.judged else Verdict.NOT_IMPLEMENTED
+
+    def result(self, name: str, folder: Path) -> CheckResult:
+        """As the result of a check."""
+        return CheckResult(
+            backend=name,
+            operation=self.operation,
+            dtype=self.dtype,
+            device="",  # results do not say where they were computed
+            id=self.question,
+            level="MUST",
+            verdict=self.verdict,
+            examples=self.judged,
+            refused=0,
+            reasons=(),
+            worst_error_ratio=self.worst if self.worst is not None and math.isfinite(self.worst) else None,
+            message=str(self.failure or ""),
+            repro=str(folder / self.failed) if self.failed else "",
+            seconds=self.seconds,
+        )
+
+
+def judge_results(folder: Path, manifest: Manifest, results: Path) -> Iterator[list[Findings]]:
+    """Judge the results of every case; after each case, give all that was found so far.
+
+    Raises FileError where the vectors are not as they were exported, or the results cannot be read.
+    """
+    findings: dict[tuple[str, str, Question], Findings] = {}
+    for vector in manifest.vectors:
+        started = time.perf_counter()
+        outcomes = _judge_case(folder, vector, results)
+        seconds = (time.perf_counter() - started) / len(outcomes)
+        for question, outcome in outcomes.items():
+            key = (vector.case.operation, vector.case.dtype, question)
+            found = findings.setdefault(key, Findings(*key))
+            found.add(vector, outcome)
+            found.seconds += seconds
+        yield list(findings.values())
+
+
+def _judge_case(folder: Path, vector: Vector, results: Path) -> dict[Question, Outcome]:
+    """What the outputs are worth and, where the operation has any, the gradients."""
+    arrays = _read_vector(folder, vector)
+    path = results / vector.file
+    stored = read_stored(path) if path.exists() else {}
+    outputs, gradients = _named(stored, "output", vector.outputs), _named(stored, "gradient", vector.gradients)
+    if path.exists() and not outputs and not gradients:
+        came = ", ".join(stored) or "none"
+        raise FileError(f"{path}: expected arrays named output.NAME or gradient.NAME, got {came}")
+    outcomes: dict[Question, Outcome] = {"values": _outcome(_compare_outputs, vector, arrays, outputs)}
+    if vector.gradients:
+        outcomes["gradients"] = _outcome(_compare_gradients, vector, arrays, gradients)
+    return outcomes
+
+
+def _read_vector(folder: Path, vector: Vector) -> Arrays:
+    """A case's arrays, as they were exported."""
+    path = folder / vector.file
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError as error:
+        raise FileError(
+            f"{path}: there is no such file, though the manifest has it: export the vectors anew"
+        ) from error
+    if digest != vector.sha256:
+        raise FileError(f"{path}: the file is not the one that was exported: export the vectors anew")
+    if [entry.name for entry in vector.outputs] != list(vector.case.results):
+        here = ", ".join(vector.case.results)
+        raise FileError(f"{path}: {vector.case.operation} has the outputs {here} in this rnnspec: export anew")
+    return read_stored(path)
+
+
+def _named(stored: Arrays, role: str, due: tuple[Entry, ...]) -> Arrays:
+    """The arrays of a role by their names alone, each in the type that it is to have."""
+    types = {entry.array: entry.dtype for entry in due}
+    return {
+        key.removeprefix(f"{role}."): in_type(array, types.get(key, ""))
+        for key, array in stored.items()
+        if key.startswith(f"{role}.")
+    }
+
+
+def _outcome(
+    compare: Callable[[Vector, Arrays, Arrays], float], vector: Vector, arrays: Arrays, got: Arrays
+) -> Outcome:
+    if not got:
+        return None
+    try:
+        return compare(vector, arrays, got)
+    except Violation as violation:
+        return violation
+
+
+def _compare_outputs(vector: Vector, arrays: Arrays, got: Arrays) -> float:
+    """Hold outputs against what is right, as the check ``values`` does."""
+    case, call, expected = vector.case, _call(vector, arrays), _expected(vector.outputs, arrays)
+    if set(got) != set(expected):
+        raise Violation(f"expected the outputs {', '.join(expected)}, got {', '.join(got)}", str(case), call)
+    compare_forms(case, call, expected, [got[name] for name in expected])
+    return _worst(case, call, {name: (expected[name], got[name]) for name in expected})
+
+
+def _compare_gradients(vector: Vector, arrays: Arrays, got: Arrays) -> float:
+    """Hold gradients against what is right, as the check ``gradients`` does."""
+    case, call, expected = vector.case, _call(vector, arrays), _expected(vector.gradients, arrays)
+    cotangents = tuple(in_type(arrays[entry.array], entry.dtype) for entry in vector.cotangents)
+    compare_gradient_forms(case, call, cotangents, expected, got)
+    return _worst(case, call, {f"d{name}": (expected[name], got[name]) for name in expected})
+
+
+def _call(vector: Vector, arrays: Arrays) -> Call:
+    inputs = {entry.name: in_type(arrays[entry.array], entry.dtype) for entry in vector.inputs}
+    return Call(vector.case.operation, inputs, vector.case.attributes)
+
+
+def _expected(entries: tuple[Entry, ...], arrays: Arrays) -> dict[str, Bounded]:
+    return {entry.name: Bounded(arrays[entry.array], arrays[entry.bound]) for entry in entries}
+
+
+def _worst(case: Case, call: Call, quantities: Mapping[str, tuple[Bounded, Array]]) -> float:
+    """The worst error ratio, or the worst violation: a file has all quantities, and none hides another."""
+    ratios, violations = [0.0], []
+    for quantity, (expected, got) in quantities.items():
+        try:
+            ratios.append(judge(case, call, quantity, expected, got))
+        except Violation as violation:
+            violations.append(violation)
+    if violations:
+        raise max(violations, key=lambda violation: violation.error_ratio or 0.0)
+    return max(ratios)

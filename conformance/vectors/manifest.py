@@ -1,0 +1,136 @@
+"""The manifest: what cases there are, and what their files hold. docs/vectors.md describes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.run.files import FileError, write_bytes
+from rnnspec.conformance.vectors.storage import STORAGES, STORED_AS, Storage
+from rnnspec.spec import FLOAT_TYPES
+
+MANIFEST: Final = "manifest.json"
+FORMAT: Final = "rnnspec vectors"
+SCHEMA: Final = 1
+"""Of the form of the manifest and the files; another one is not read."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One array of a case.
+
+    `array` is its name in the file, `bound` that of the bound on its error. `dtype` and `shape` are what an
+    implementation is given, or is to give.
+    """
+
+    name: str
+    array: str
+    dtype: str
+    shape: tuple[int, ...]
+    bound: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        named = {"name": self.name, "array": self.array, "dtype": self.dtype, "shape": list(self.shape)}
+        return {**named, "bound": self.bound} if self.bound else named
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Entry:
+        """From plain data."""
+        return cls(**{**data, "shape": tuple(data["shape"])})
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A case and the file with its arrays."""
+
+    id: str
+    file: str
+    sha256: str
+    case: Case
+    inputs: tuple[Entry, ...]
+    outputs: tuple[Entry, ...]
+    cotangents: tuple[Entry, ...]
+    gradients: tuple[Entry, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        case = {field.name: getattr(self.case, field.name) for field in fields(Case)}
+        arrays = {name: [entry.to_json() for entry in getattr(self, name)] for name in _ARRAYS}
+        return {"id": self.id, "file": self.file, "sha256": self.sha256, **case, **arrays}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Vector:
+        """From plain data; what is a tuple in the specification is a list in JSON."""
+        case = {field.name: data[field.name] for field in fields(Case)}
+        case["attributes"] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["attributes"].items()}
+        case["absent"] = tuple(data["absent"])
+        arrays = {name: tuple(map(Entry.from_json, data[name])) for name in _ARRAYS}
+        return cls(data["id"], data["file"], data["sha256"], Case(**case), **arrays)
+
+
+_ARRAYS: Final = ("inputs", "outputs", "cotangents", "gradients")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A corpus: with which versions it was made, how its arrays are stored, and its cases."""
+
+    versions: Mapping[str, str]
+    storage: Storage
+    vectors: tuple[Vector, ...]
+
+    def write(self, folder: Path) -> None:
+        """Write it, one line a case."""
+        head = {
+            "format": FORMAT,
+            "schema": SCHEMA,
+            "versions": dict(self.versions),
+            "storage": self.storage,
+            "types": _types(self.storage),
+        }
+        lines = ",\n".join(f"    {json.dumps(vector.to_json(), allow_nan=False)}" for vector in self.vectors)
+        opened = json.dumps(head, indent=2, allow_nan=False).removesuffix("\n}")
+        write_bytes(folder / MANIFEST, f'{opened},\n  "cases": [\n{lines}\n  ]\n}}\n'.encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read a folder's manifest; raise FileError unless it is one of this schema."""
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise FileError(f"{path}: there is no such file: expected a folder that 'rnnspec vectors export' wrote")
+        try:
+            data = json.loads(path.read_text())
+        except ValueError as error:
+            raise FileError(f"{path}: expected JSON: {error}") from error
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise FileError(f"{path}: expected a manifest of golden vectors, one with the format {FORMAT!r}")
+        if data.get("schema") != SCHEMA:
+            raise FileError(
+                f"{path}: expected schema {SCHEMA}, got {data.get('schema')!r}: export the vectors anew, "
+                "or check them with the rnnspec that wrote them"
+            )
+        try:
+            manifest = cls(data["versions"], data["storage"], tuple(map(Vector.from_json, data["cases"])))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise FileError(f"{path}: expected what schema {SCHEMA} has: {type(error).__name__}: {error}") from error
+        if manifest.storage not in STORAGES:
+            raise FileError(f"{path}: expected a storage in {', '.join(STORAGES)}, got {manifest.storage!r}")
+        return manifest
+
+
+def _types(storage: Storage) -> dict[str, dict[str, Any]]:
+    """What files call each type, and the numbers that judging floats takes."""
+    types: dict[str, dict[str, Any]] = {}
+    for name, stored_as in STORED_AS[storage].items():
+        types[name] = {"stored_as": stored_as}
+        if name in FLOAT_TYPES:
+            form = format_of(name)
+            numbers = ("unit_roundoff", "smallest_normal", "largest")
+            types[name] |= {number: getattr(form, number) for number in numbers}
+    return types

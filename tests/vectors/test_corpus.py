@@ -1,0 +1,54 @@
+"""What a corpus of the default size is worth: how many planted faults it catches, and that it rejects nothing right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from rnnspec.backends import Backend, Unsupported
+from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks import Violation
+from rnnspec.conformance.checks.gradients import Gradients
+from rnnspec.conformance.checks.values import Values
+from rnnspec.conformance.cli import export_command
+from rnnspec.conformance.faults.catalogue import FAULTS
+from rnnspec.conformance.run.guard import BackendCrashError, Guarded
+from rnnspec.conformance.vectors.corpus import corpus
+from rnnspec.spec import FLOAT_TYPES, operation, operations
+
+(CASES,) = (int(str(option.default)) for option in export_command.params if option.name == "cases")
+
+
+def outcomes(backend: Backend, name: str, dtype: str) -> Iterator[tuple[Case, float | Violation]]:
+    guarded = Guarded(backend)
+    checks = (Values(), Gradients()) if operation(name).differentiable else (Values(),)
+    for case, _ in corpus(name, dtype, CASES):
+        for check in checks:
+            try:
+                yield case, check.examine(guarded, case)
+            except Violation as violation:
+                yield case, violation
+            except (Unsupported, BackendCrashError):  # a crash writes no results
+                continue
+
+
+def test_most_planted_faults_are_caught() -> None:
+    """The others are of what a corpus cannot ask: bad input, garbage in the padding, one call after another."""
+    caught = sum(
+        any(
+            isinstance(outcome, Violation)
+            for _, outcome in outcomes(fault.implementation(), fault.operation, fault.dtype)
+        )
+        for fault in FAULTS
+    )
+    print(f"{caught} of {len(FAULTS)} with {CASES} cases")
+    assert caught > 0.85 * len(FAULTS)
+
+
+@pytest.mark.parametrize("dtype", FLOAT_TYPES)
+def test_nothing_right_is_rejected(dtype: str) -> None:
+    judged = [outcome for name in operations() for outcome in outcomes(NumpyBackend(), name, dtype)]
+    assert len(judged) > CASES * len(operations())
+    assert [str(outcome) for _, outcome in judged if isinstance(outcome, Violation)] == []
