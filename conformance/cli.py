@@ -68,6 +68,15 @@ def show(operation: str, latex: bool, settings: tuple[str, ...], json_file: Path
     help="TOML file of expected failures, besides the backend's own.",
 )
 @click.option("--strict", is_flag=True, help="Fail where an expected failure was not seen to fail.")
+@click.option(
+    "--isolate/--no-isolate", default=None, help="In a process of its own; by default if it is package.module:Class."
+)
+@click.option(
+    "--time-limit", default=60.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Seconds for a call."
+)
+@click.option(
+    "--memory-limit", default=8.0, show_default=True, type=click.FloatRange(0, min_open=True), help="GiB for a process."
+)
 @json_option
 @click.pass_context
 def validate(
@@ -81,19 +90,25 @@ def validate(
     repro_dir: Path | None,
     expected: Path | None,
     strict: bool,
+    isolate: bool | None,
+    time_limit: float,
+    memory_limit: float,
     json_file: Path | None,
 ) -> None:
     """Hold backends against the specification.
 
     A BACKEND is an installed one's name or package.module:Class; without any, every framework that is installed.
     Options that rnnspec does not know go to pytest: -n 2, -k lstm, --junitxml=FILE.
+    Of an isolated backend, a call that crashes, hangs or takes all memory ends in a verdict; both limits are for those.
     """
     from rnnspec.conformance.commands.validating import Request, validate_backends
+    from rnnspec.conformance.run.isolated import Isolation, Limits
 
     names, for_pytest = _split_arguments(backends)
     request = Request(
-        names, operations, dtypes, device, profile, seed, repro_dir, for_pytest, expected=expected, strict=strict
-    )
+        names, operations, dtypes, device, profile, seed, repro_dir, for_pytest, expected=expected, strict=strict,
+        isolation=Isolation.of(isolate), limits=Limits(time_limit, memory_limit),
+    )  # fmt: skip
     context.exit(_run(validate_backends, request, json_file))
 
 
@@ -212,6 +227,49 @@ def bench_compare(context: click.Context, old: Path, new: Path, threshold: float
     from rnnspec.conformance.commands.comparing import compare_files
 
     context.exit(_run(compare_files, old, new, threshold, json_file))
+
+
+@main.group()
+def vectors() -> None:
+    """Golden vectors: cases as files, for implementations in any language."""
+
+
+@vectors.command("export")
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--op", "operations", multiple=True, help="Only this operation (repeatable).")
+@click.option("--dtype", "dtypes", multiple=True, help="Only this type (repeatable).")
+@click.option(
+    "--cases", default=16, show_default=True, type=click.IntRange(1), help="Of each operation, in each of its types."
+)
+@click.option(
+    "--format", "storage", default="npz", show_default=True, type=click.Choice(["npz", "safetensors"]), help="Of files."
+)
+@json_option
+def export_command(
+    folder: Path, operations: tuple[str, ...], dtypes: tuple[str, ...], cases: int, storage: str, json_file: Path | None
+) -> None:
+    """Write a corpus of cases to DIR: inputs, right outputs and gradients, and the bounds on their errors.
+
+    DIR is to be new or empty. The same versions write the same bytes.
+    """
+    from rnnspec.conformance.commands.vectors import export_vectors
+
+    _run(export_vectors, folder, operations, dtypes, cases, storage, json_file)
+
+
+@vectors.command("check")
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("results", type=click.Path(file_okay=False, path_type=Path))
+@json_option
+@click.pass_context
+def check_command(context: click.Context, folder: Path, results: Path, json_file: Path | None) -> None:
+    """Judge RESULTS, a folder with files named as in DIR that hold what an implementation made of each case.
+
+    The arrays are output.NAME and, where it has gradients, gradient.NAME.
+    """
+    from rnnspec.conformance.commands.vectors import check_vectors
+
+    context.exit(_run(check_vectors, folder, results, json_file))
 
 
 def _split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

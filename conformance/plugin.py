@@ -33,6 +33,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--rnnspec-expected", default=None, help="TOML file of expected failures, besides the backend's own"
     )
+    group.addoption(
+        "--rnnspec-isolate",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="run backends in processes of their own; auto: those named as package.module:Class",
+    )
+    group.addoption("--rnnspec-time-limit", type=float, default=60.0, help="seconds that an isolated call may take")
+    group.addoption("--rnnspec-memory-limit", type=float, default=8.0, help="GiB that an isolated backend may have")
     group.addoption("--rnnspec-repro-dir", default=None, help="where to write a repro of each violation")
 
 
@@ -93,9 +101,11 @@ _OPENED = pytest.StashKey["dict[str, Backend]"]()
 
 def _backend(config: pytest.Config, name: str) -> Backend:
     """Open each backend once a process."""
-    from rnnspec.backends import open_backend
+    from rnnspec.conformance.run.isolated import Isolation, Limits
 
+    option = config.getoption
     opened = config.stash.setdefault(_OPENED, {})
     if name not in opened:
-        opened[name] = open_backend(name, config.getoption("--rnnspec-device"))
+        limits = Limits(option("--rnnspec-time-limit"), option("--rnnspec-memory-limit"))
+        opened[name] = Isolation(option("--rnnspec-isolate")).open(name, option("--rnnspec-device"), limits)
     return opened[name]

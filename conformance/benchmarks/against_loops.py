@@ -25,7 +25,7 @@ def composed_against_loops(effort: Effort, backend: Backend) -> Section:
         case = layer_case(name)
         composed = backend.prepare(case.call, case.cotangents).run
         x = torch.from_numpy(case.call.inputs["x"])
-        functions = (composed, _loop(cell(True), x), _loop(cell(False), x), _products(case.sizes.get("N", 0) + 1))
+        functions = (composed, _loop(cell(True), x), _loop(cell(False), x), _products(cell.memories))
         ours, per_gate, for_all, products = interleaved(functions, effort.repetitions)
         rows += [
             ratio_row(f"{name}, against a Linear for each gate", (ours, per_gate), TARGET),

@@ -7,7 +7,7 @@ from typing import Final
 from rnnspec.conformance.cases import Case
 from rnnspec.spec import operation
 
-SIZES: Final = {"B": 32, "T": 64, "D": 128, "H": 128, "S": 128}
+SIZES: Final = {"B": 32, "T": 64, "D": 128, "H": 128, "S": 128, "N": 1}
 LARGE: Final = "T = 64, B = 32, D = H = 128"
 
 

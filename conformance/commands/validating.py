@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,13 +14,14 @@ from tempfile import TemporaryDirectory
 import pytest
 from rich.console import Console
 
-from rnnspec.backends import Backend, available, open_backend
+from rnnspec.backends import Backend, available
 from rnnspec.conformance.report.progress import Collector
 from rnnspec.conformance.report.summary import summarise
 from rnnspec.conformance.report.tables import print_backend
 from rnnspec.conformance.run import PROFILES, Verdict
 from rnnspec.conformance.run.expected import ExpectedFailure, expected_failures
 from rnnspec.conformance.run.files import write_json
+from rnnspec.conformance.run.isolated import Isolation, Limits
 from rnnspec.conformance.run.plan import Item, PlanError, plan
 
 
@@ -38,6 +39,8 @@ class Request:
     for_pytest: tuple[str, ...]
     expected: Path | None = None
     strict: bool = False
+    isolation: Isolation = Isolation.AUTO
+    limits: Limits = field(default_factory=Limits)
 
 
 def validate_backends(request: Request, json_file: Path | None) -> int:
@@ -49,7 +52,9 @@ def validate_backends(request: Request, json_file: Path | None) -> int:
         request = replace(request, backends=_installed())
     if request.profile not in PROFILES:
         raise PlanError(f"unknown profile {request.profile!r}: expected {', '.join(PROFILES)}")
-    opened = {name: open_backend(name, request.device) for name in dict.fromkeys(request.backends)}
+    opened = {
+        name: request.isolation.open(name, request.device, request.limits) for name in dict.fromkeys(request.backends)
+    }
     known = {name: expected_failures(backend, request.expected) for name, backend in opened.items()}
     items = [
         item for name, backend in opened.items() for item in plan(name, backend, request.operations, request.dtypes)
@@ -102,6 +107,9 @@ def _pytest(request: Request, collector: Collector) -> tuple[int, str]:
         f"--rnnspec-device={request.device}",
         f"--rnnspec-profile={request.profile}",
         f"--rnnspec-seed={request.seed}",
+        f"--rnnspec-isolate={request.isolation}",
+        f"--rnnspec-time-limit={request.limits.seconds}",
+        f"--rnnspec-memory-limit={request.limits.gibibytes}",
     ]
     if request.expected:
         arguments.append(f"--rnnspec-expected={request.expected.absolute()}")

@@ -14,6 +14,7 @@ STYLES = {
     Verdict.CONFORMS: "green",
     Verdict.EXPECTED: "red",
     Verdict.VIOLATES: "bold red",
+    Verdict.TIMED_OUT: "bold magenta",
     Verdict.CRASHED: "bold magenta",
     Verdict.REFUSED: "yellow",
     Verdict.NOT_IMPLEMENTED: "dim",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.conformance.checks.check import Array
+from rnnspec.conformance.guest import place_of, words_of
 
 Result = TypeVar("Result")
 
@@ -26,12 +26,14 @@ class BackendCrashError(Exception):
         self.error = error
 
     def __str__(self) -> str:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in self.call.inputs.items())
-        last = traceback.extract_tb(self.error.__traceback__)[-1]
-        return (
-            f"{type(self.error).__name__}: {_words(self.error)}\n"
-            f"  at {last.filename}, line {last.lineno}, in {self.call.operation}({shapes})"
-        )
+        return told(f"{type(self.error).__name__}: {words_of(self.error)}", place_of(self.error), self.call)
+
+
+def told(what: str, place: str, call: Call) -> str:
+    """What went wrong, where in the code, and in which call."""
+    shapes = ", ".join(f"{name} {array.shape}" for name, array in call.inputs.items())
+    at = f"at {place}, " if place else ""
+    return f"{what}\n  {at}in {call.operation}({shapes})"
 
 
 class Guarded(Backend):
@@ -68,15 +70,7 @@ class Guarded(Backend):
             # Overflow is for the checks to judge; NumPy's warnings of it would only add noise.
             with np.errstate(all="ignore"):
                 return compute()
-        except Unsupported:
+        except (Unsupported, BackendCrashError):  # a crash in another process has its own words
             raise
         except (Exception, SystemExit) as error:  # a library that ends the process has crashed too
             raise BackendCrashError(call, error) from error
-
-
-def _words(error: BaseException) -> str:
-    """The exception's message; some cannot even be shown."""
-    try:
-        return str(error)
-    except Exception:
-        return "(its message cannot be shown)"

@@ -16,12 +16,13 @@ class Verdict(StrEnum):
     REFUSED = "refused"
     EXPECTED = "violates as expected"
     VIOLATES = "violates"
+    TIMED_OUT = "timed out"
     CRASHED = "crashed"
 
     @property
     def bad(self) -> bool:
         """Whether a backend with this verdict does not conform, and that is news."""
-        return self in (Verdict.VIOLATES, Verdict.CRASHED)
+        return self in (Verdict.VIOLATES, Verdict.TIMED_OUT, Verdict.CRASHED)
 
     @staticmethod
     def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -29,6 +30,7 @@ class Verdict(StrEnum):
         found = set(verdicts)
         for verdict in (
             Verdict.CRASHED,
+            Verdict.TIMED_OUT,
             Verdict.VIOLATES,
             Verdict.EXPECTED,
             Verdict.CONFORMS,

@@ -15,14 +15,18 @@ from hypothesis.errors import FlakyFailure, Unsatisfiable
 
 from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Scope, Support, supported_by
+from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.checks import Check, Violation
 from rnnspec.conformance.checks.check import OutOfRangeError
 from rnnspec.conformance.run.expected import ExpectedFailure, concerning
 from rnnspec.conformance.run.guard import BackendCrashError, Guarded
+from rnnspec.conformance.run.isolated import GuestLostError
 from rnnspec.conformance.run.profile import Profile
 from rnnspec.conformance.run.repro import write_repro
 from rnnspec.conformance.run.result import CheckResult, Verdict
 from rnnspec.spec import operation as spec_operation
+
+Failure = Violation | BackendCrashError | GuestLostError
 
 
 @dataclass
@@ -33,9 +37,9 @@ class _Tally:
     refused: int = 0
     reasons: dict[str, None] = field(default_factory=dict)
     worst: float | None = None
-    failure: Violation | BackendCrashError | None = None
+    failure: Failure | None = None
     known: tuple[ExpectedFailure, ...] = ()
-    expected: dict[ExpectedFailure, Violation | BackendCrashError] = field(default_factory=dict)
+    expected: dict[ExpectedFailure, Failure] = field(default_factory=dict)
 
     def examine(self, check: Check, backend: Backend, example: Any) -> None:
         try:
@@ -46,12 +50,14 @@ class _Tally:
             reject()  # a refused case does not use up an example
         except OutOfRangeError:
             reject()
-        except (Violation, BackendCrashError) as failure:
+        except (Violation, BackendCrashError, GuestLostError) as failure:
             entry = concerning(self.known, example, check.id)
             if entry is None:
                 self.failure = failure
                 raise
             self.expected.setdefault(entry, failure)
+            if isinstance(failure, GuestLostError) and failure.verdict is Verdict.TIMED_OUT:
+                raise  # each more would take the time limit
         else:
             self.judged += 1
             self.worst = ratio if self.worst is None else max(self.worst, ratio)
@@ -96,6 +102,8 @@ def run_check(
                 repro = str(write_repro(repro_dir, backend, check.id, dtype, violation))
         case BackendCrashError() as crash:
             verdict, message = Verdict.CRASHED, str(crash)
+        case GuestLostError() as lost:
+            verdict, message = lost.verdict, str(lost)
     return CheckResult(
         backend=backend.name,
         operation=operation,
@@ -115,7 +123,7 @@ def run_check(
     )
 
 
-def _told(expected: Mapping[ExpectedFailure, Violation | BackendCrashError]) -> str:
+def _told(expected: Mapping[ExpectedFailure, Failure]) -> str:
     """Each expected failure's reason and link, and how it showed."""
     return "\n".join(f"{entry.reason} {entry.link}\n{failure}" for entry, failure in expected.items())
 
@@ -123,7 +131,10 @@ def _told(expected: Mapping[ExpectedFailure, Violation | BackendCrashError]) -> 
 @cache
 def _support(backend: Backend, operation: str, dtype: str) -> Support:
     """What the backend supports, found once for all checks of an operation in a type."""
-    return supported_by(Guarded(backend), operation, dtype)
+    try:
+        return supported_by(Guarded(backend), operation, dtype)
+    except (BackendCrashError, GuestLostError):
+        return everything(operation)  # each more question could take the time limit: the checks find what is wrong
 
 
 def checks_for(operation: str, checks: tuple[Check, ...]) -> tuple[Check, ...]:
@@ -172,6 +183,8 @@ def _explore(
         explore()
     except (Violation, BackendCrashError) as failure:
         tally.failure = failure
+    except GuestLostError:
+        pass  # the tally has it
     except Unsatisfiable:
         pass  # all was refused: the tally says so
     except FlakyFailure as flaky:
