@@ -21,10 +21,10 @@ from rnnspec.conformance.report.tables import STYLES, print_backend
 from rnnspec.conformance.run import Verdict
 from rnnspec.conformance.run.files import FileError, write_json
 from rnnspec.conformance.run.plan import PlanError
+from rnnspec.conformance.run.storage import Storage
 from rnnspec.conformance.vectors.corpus import corpus, new_folder, write_vector
 from rnnspec.conformance.vectors.judging import Findings, judge_results
 from rnnspec.conformance.vectors.manifest import SCHEMA, Manifest, Vector
-from rnnspec.conformance.vectors.storage import Storage
 from rnnspec.spec import FLOAT_TYPES, operation, operations
 
 SHOWN = 3

@@ -17,8 +17,8 @@ from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks.check import OutOfRangeError, expected_of, type_of
 from rnnspec.conformance.judge.tolerance import Bounded, Expected
 from rnnspec.conformance.run.files import FileError
+from rnnspec.conformance.run.storage import Array, Arrays, Storage, write_stored
 from rnnspec.conformance.vectors.manifest import MANIFEST, Entry, Vector
-from rnnspec.conformance.vectors.storage import Array, Arrays, Storage, write_stored
 
 ATTEMPTS: Final = 20
 """Cases drawn, for each that is wanted, before one is given up that the type can hold the results of."""

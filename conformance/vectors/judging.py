@@ -17,8 +17,8 @@ from rnnspec.conformance.checks.check import compare_forms, compare_gradient_for
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.conformance.run import CheckResult, Verdict
 from rnnspec.conformance.run.files import FileError
+from rnnspec.conformance.run.storage import Array, Arrays, in_type, read_stored
 from rnnspec.conformance.vectors.manifest import Entry, Manifest, Vector
-from rnnspec.conformance.vectors.storage import Array, Arrays, in_type, read_stored
 
 Question = Literal["values", "gradients"]
 Outcome = float | Violation | None

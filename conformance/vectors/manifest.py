@@ -11,7 +11,7 @@ from typing import Any, Final
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.run.files import FileError, write_bytes
-from rnnspec.conformance.vectors.storage import STORAGES, STORED_AS, Storage
+from rnnspec.conformance.run.storage import STORAGES, STORED_AS, Storage
 from rnnspec.spec import FLOAT_TYPES
 
 MANIFEST: Final = "manifest.json"
