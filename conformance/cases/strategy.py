@@ -12,8 +12,13 @@ from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.draw import Scope, draw_case
 
 
+def _sampled(options: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+    return _sampled_of(options, tuple(map(type, options)))
+
+
 @cache
-def _sampled(options: Sequence[Any]) -> st.SearchStrategy[Any]:
+def _sampled_of(options: tuple[Any, ...], types: tuple[type, ...]) -> st.SearchStrategy[Any]:
+    """One strategy for the same options; their types belong to the key, since to a cache 0.0 and False are the same."""
     return st.sampled_from(options)
 
 

@@ -13,6 +13,7 @@ from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, cases, draw_case, supported_by
 from rnnspec.conformance.cases.regimes import REGIMES
+from rnnspec.conformance.cases.strategy import _sampled
 from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import check_call, operation, operations
@@ -367,3 +368,9 @@ def test_who_refuses_everything_is_asked_for_everything() -> None:
     assert support == everything("lstm")
     assert hash(support) == hash(everything("lstm"))
     assert dict(supported_by(NumpyBackend(), "lstm", "float32").values) == dict(support.values)
+
+
+def test_options_that_are_equal_are_not_the_same() -> None:
+    """Where a strategy was made for (False,), another operation's (0.0,) must not be drawn from it."""
+    drawn_types = [type(find(_sampled(options), lambda _: True)) for options in ((False,), (0.0,), (0,))]
+    assert drawn_types == [bool, float, int]
