@@ -2,6 +2,10 @@
 
 from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
 from rnnspec.backends.tensorflow.graphs import TensorFlowFunctionBackend, TensorFlowXlaBackend
+from rnnspec.backends.tensorflow.unrolled_cells import TensorFlowCellsBackend
 from rnnspec.backends.tensorflow.weights import from_spec, to_spec
 
-__all__ = ["TensorFlowBackend", "TensorFlowFunctionBackend", "TensorFlowXlaBackend", "from_spec", "to_spec"]
+__all__ = [
+    "TensorFlowBackend", "TensorFlowCellsBackend", "TensorFlowFunctionBackend", "TensorFlowXlaBackend", "from_spec",
+    "to_spec",
+]  # fmt: skip

@@ -23,7 +23,8 @@ from rnnspec.backends.tensorflow.sequences import valid_steps
 Outputs = tuple[Tensor, ...]
 
 
-def _refuse(*, layer: str, dropout: float | None = None, **attributes: Any) -> None:
+def refuse_stack(*, layer: str, dropout: float | None = None, **attributes: Any) -> None:
+    """Unsupported for what Keras's layers, one on another, have not."""
     if layer not in LAYERS:
         raise Unsupported(f"Keras has no layer {layer}")
     if dropout is not None:
@@ -113,11 +114,13 @@ def _stack(reverse: Callable[[int], bool]) -> Callable[..., Outputs]:
 
 
 NATIVES: Final[Mapping[str, Native]] = {
-    "bidirectional": Native("keras.layers.Bidirectional", _bidirectional, _refuse),
-    "stacked": Native("keras.layers of LSTM, GRU or SimpleRNN, one on another", _stack(lambda number: False), _refuse),
+    "bidirectional": Native("keras.layers.Bidirectional", _bidirectional, refuse_stack),
+    "stacked": Native(
+        "keras.layers of LSTM, GRU or SimpleRNN, one on another", _stack(lambda number: False), refuse_stack
+    ),
     "alternating_stack": Native(
         "keras.layers of LSTM, GRU or SimpleRNN, every second with go_backwards",
         _stack(lambda number: number % 2 == 1),
-        _refuse,
+        refuse_stack,
     ),
 }

@@ -19,10 +19,11 @@ from rnnspec.backends import open_backend
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.backends.tensorflow import (
     TensorFlowBackend,
+    TensorFlowCellsBackend,
     TensorFlowFunctionBackend,
     TensorFlowXlaBackend,
 )
-from rnnspec.backends.tensorflow.framework import tf
+from rnnspec.backends.tensorflow.framework import keras, tf
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.run.expected import load_expected
 from rnnspec.spec import operation
@@ -105,6 +106,20 @@ def test_what_keras_has_not_is_composed(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["gru", "gru truncated", "crf_log_partition"])
 def test_graphs_follow_the_reference(backend: TensorFlowBackend, kind: str) -> None:
     agree(backend, make(kind, "mask"))
+
+
+@pytest.mark.parametrize("steps", ["all", "mask"])
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru", "gru before", "stacked"])
+def test_cells_unrolled_follow_the_reference(kind: str, steps: str) -> None:
+    agree(TensorFlowCellsBackend(), make(kind, steps))
+
+
+def test_a_stack_of_cells_is_one_layer_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
+    stacks = []
+    stacked_cells = keras.layers.StackedRNNCells
+    monkeypatch.setattr(keras.layers, "StackedRNNCells", lambda *a, **k: stacks.append(1) or stacked_cells(*a, **k))
+    agree(TensorFlowCellsBackend(), make("stacked", L=4))
+    assert stacks
 
 
 def test_sequences_of_no_steps_are_composed() -> None:

@@ -1,0 +1,111 @@
+"""Keras's cells, unrolled by ``keras.layers.RNN``: another way to the same layers, and the one to a cell of one's own.
+
+A stack is one such layer of ``keras.layers.StackedRNNCells``: all its cells take a step before any takes the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from rnnspec.backends.layouts.gates import Family
+from rnnspec.backends.native import Native
+from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
+from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
+from rnnspec.backends.tensorflow.keras_layers import call
+from rnnspec.backends.tensorflow.layers_of_layers import refuse_stack
+from rnnspec.backends.tensorflow.recurrent import LAYERS, initial_state, keras_weights, options, refuse_layer
+from rnnspec.backends.tensorflow.sequences import valid_steps
+
+Outputs = tuple[Tensor, ...]
+
+
+@lru_cache(maxsize=256)
+def _unrolled(family: Family, layers: int, features: int, units: int, dtype: str, reverse: bool, **options: Any) -> Any:
+    """Return a layer that unrolls so many cells, one on another, built."""
+    kind = getattr(keras.layers, f"{LAYERS[family]}Cell")
+    with tf.init_scope():  # not inside the graph that may just be traced
+        cells = [kind(units, dtype=dtype, **options) for _ in range(layers)]
+        layer = keras.layers.RNN(
+            cells[0] if layers == 1 else keras.layers.StackedRNNCells(cells, dtype=dtype),
+            return_sequences=True,
+            return_state=True,
+            zero_output_for_mask=True,
+            go_backwards=reverse,
+            dtype=dtype,
+        )
+        layer.build((None, None, features))
+    return layer
+
+
+def _layer(family: Family) -> Native:
+    def layer(
+        *,
+        x: Tensor,
+        W: Tensor,
+        R: Tensor,
+        b: Tensor,
+        b_rn: Tensor | None = None,
+        h0: Tensor | None = None,
+        c0: Tensor | None = None,
+        lengths: Tensor | None = None,
+        mask: Tensor | None = None,
+        direction: str,
+        **attributes: Any,
+    ) -> Outputs:
+        features, units, reverse = x.shape[2], W.shape[1], direction == "reverse"
+        one = _unrolled(family, 1, features, units, x.dtype.name, reverse, **options(family, attributes))
+        weights = keras_weights(family, W, R, b, b_rn, attributes)
+        states = initial_state(family, x, units, h0, c0)
+        y, *after = call(one, weights, x, initial_state=states, mask=valid_steps(x.shape[1], lengths, mask))
+        # Keras gives the outputs of a layer that goes backwards in the order of its reading.
+        return (tf.reverse(y, [1]) if reverse else y, *after)
+
+    return Native(f"keras.layers.RNN of {LAYERS[family]}Cell", layer, refuse_layer)
+
+
+def _stacked(
+    *,
+    x: Tensor,
+    W: Tensor,
+    W_above: Tensor,
+    R: Tensor,
+    b: Tensor,
+    b_rn: Tensor | None = None,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+    layer: Any,
+    **attributes: Any,
+) -> Outputs:
+    features, units, layers = x.shape[2], W.shape[1], R.shape[0]
+    stack = _unrolled(layer, layers, features, units, x.dtype.name, False, **options(layer, attributes))
+    weights: list[Tensor] = []
+    states: list[Any] = []
+    for number in range(layers):
+        W_x = W if number == 0 else W_above[number - 1]
+        weights += keras_weights(layer, W_x, R[number], b[number], None if b_rn is None else b_rn[number], attributes)
+        states.append(initial_state(layer, x, units, *(None if s is None else s[:, number] for s in (h0, c0))))
+    # A stack of one is its cell, and one state a layer goes without a list of its own.
+    given = states[0] if layers == 1 else [state[0] if len(state) == 1 else state for state in states]
+    y, *after = call(stack, weights, x, initial_state=given, mask=valid_steps(x.shape[1], lengths, mask))
+    finals = [after] if layers == 1 else [state if isinstance(state, list | tuple) else [state] for state in after]
+    return y, *(tf.stack(state, 1) for state in zip(*finals, strict=True))
+
+
+class TensorFlowCellsBackend(TensorFlowBackend):
+    """What ``keras.layers.RNN`` makes of Keras's cells; it has the layers alone that can be made so."""
+
+    name: ClassVar[str] = "tensorflow-cells"
+    by_default: ClassVar[bool] = False
+    natives: ClassVar[Mapping[str, Native]] = {
+        **{family: _layer(family) for family in LAYERS},
+        "stacked": Native("keras.layers.RNN of StackedRNNCells", _stacked, refuse_stack),
+    }
+
+    @classmethod
+    def operations(cls) -> tuple[str, ...]:
+        """Those four: all else is as `tensorflow` has it."""
+        return tuple(cls.natives)
