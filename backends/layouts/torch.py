@@ -8,6 +8,7 @@ Source: the variables documented for torch.nn.RNN, LSTM and GRU.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from rnnspec.backends.layouts.arrays import Array, Shaping
 from rnnspec.backends.layouts.gates import (
@@ -20,6 +21,9 @@ from rnnspec.backends.layouts.gates import (
     expect_shape,
     with_update,
 )
+
+NAMES: Final = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+"""In torch's order; the last where there is a projection."""
 
 
 def from_spec(
@@ -60,25 +64,36 @@ def from_spec(
     LayoutError
         If the arrays do not fit together, or torch has no such layer: its GRU has `b_rn` always.
     """
-    gates, hidden, features, state = expect_parameters(xp, family, W, R, b, b_rn, P)
+    expect_parameters(xp, family, W, R, b, b_rn, P)
     if P is not None and family != "lstm":
         raise LayoutError(f"P: expected with the lstm only, got it with the {family}; leave it out")
-    if family == "gru":
-        if b_rn is None:
-            raise LayoutError("b_rn is missing: torch's GRU applies the reset gate after the product, reset = after")
-        W, R, b = with_update(xp, update, W, R, b)
-        bias_hh = xp.concat([xp.zeros((2 * hidden,), b.dtype), b_rn], 0)
+    if family == "gru" and b_rn is None:
+        raise LayoutError("b_rn is missing: torch's GRU applies the reset gate after the product, reset = after")
+    flat = flat_from_spec(xp, W, R, b, b_rn, P, update=update)
+    return {name + suffix: parameter for name, parameter in zip(NAMES, flat, strict=False)}
+
+
+def flat_from_spec(
+    xp: Shaping,
+    W: Array,
+    R: Array,
+    b: Array,
+    b_rn: Array | None = None,
+    P: Array | None = None,
+    *,
+    update: Update = "keeps",
+) -> tuple[Array, ...]:
+    """Return torch's parameters in the order of `NAMES`, of arrays that are known to fit together, as a call's are."""
+    gates, hidden, features = xp.shape(W)
+    rows = gates * hidden
+    if b_rn is None:
+        bias_hh = xp.zeros((rows,), b.dtype)
     else:
-        bias_hh = xp.zeros((gates * hidden,), b.dtype)
-    parameters = {
-        "weight_ih": xp.reshape(W, (gates * hidden, features)),
-        "weight_hh": xp.reshape(R, (gates * hidden, state)),
-        "bias_ih": xp.reshape(b, (gates * hidden,)),
-        "bias_hh": bias_hh,
-    }
-    if P is not None:
-        parameters["weight_hr"] = P
-    return {name + suffix: parameter for name, parameter in parameters.items()}
+        W, R, b = with_update(xp, update, W, R, b)
+        bias_hh = xp.concat([xp.zeros((rows - hidden,), b.dtype), b_rn], 0)
+    weight_ih, weight_hh = xp.reshape(W, (rows, features)), xp.reshape(R, (rows, xp.shape(R)[2]))
+    parameters = (weight_ih, weight_hh, xp.reshape(b, (rows,)), bias_hh)
+    return parameters if P is None else (*parameters, P)
 
 
 def to_spec(

@@ -13,8 +13,9 @@ from torch.func import functional_call
 from torch.nn.utils.rnn import PackedSequence
 
 from rnnspec.backends.layouts.gates import Update
+from rnnspec.backends.layouts.torch import NAMES
 from rnnspec.backends.torch.sequences import States, run_layer
-from rnnspec.backends.torch.weights import NAMES, flat_weights
+from rnnspec.backends.torch.weights import flat_weights
 
 LAYERS: Final[Mapping[str, Callable[..., nn.RNNBase]]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELLS: Final[Mapping[str, Callable[..., nn.RNNCellBase]]] = {"rnn": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}
@@ -23,7 +24,7 @@ CELLS: Final[Mapping[str, Callable[..., nn.RNNCellBase]]] = {"rnn": nn.RNNCell, 
 def run_cell(kind: str, x: Tensor, states: States, weights: Sequence[Tensor], **options: Any) -> States:
     """States after one step of torch's cell."""
     cell = _cell(kind, x.shape[1], states[0].shape[1], **options)
-    after = functional_call(cell, dict(zip(NAMES, weights, strict=True)), (x, _as_torch(states)))
+    after = functional_call(cell, dict(zip(NAMES, weights, strict=False)), (x, _as_torch(states)))
     return after if isinstance(after, tuple) else (after,)
 
 
@@ -100,7 +101,8 @@ def _holding(module: nn.RNNBase, weights: Sequence[Tensor]) -> Iterator[None]:
     """
     # What torch says once about speed changes nothing in what it computes.
     quiet = module.proj_size > 0 or weights[0].is_cuda
-    module._flat_weights = list(weights)
+    # As an object's: a module's way of setting attributes looks for parameters first, which takes longer than the rest.
+    object.__setattr__(module, "_flat_weights", list(weights))
     try:
         if not quiet:
             yield
@@ -110,7 +112,7 @@ def _holding(module: nn.RNNBase, weights: Sequence[Tensor]) -> Iterator[None]:
             warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk of memory")
             yield
     finally:
-        module._flat_weights = []
+        object.__setattr__(module, "_flat_weights", [])
 
 
 def _as_torch(states: States) -> Tensor | States:

@@ -6,16 +6,12 @@ The layout itself, which takes no framework, stands in `rnnspec.backends.layouts
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from torch import Tensor
 
 from rnnspec.backends.layouts import torch as layout
 from rnnspec.backends.layouts.gates import Family, Update
 from rnnspec.backends.torch.arrays import TorchArrays
-
-NAMES: Final = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-_FAMILIES: Final[Mapping[int, Family]] = {1: "rnn", 3: "gru", 4: "lstm"}
 
 
 def from_spec(
@@ -57,4 +53,4 @@ def flat_weights(
     update: Update = "keeps",
 ) -> tuple[Tensor, ...]:
     """Torch's parameters of one layer in one direction, in torch's order."""
-    return tuple(from_spec(_FAMILIES[len(W)], W, R, b, b_rn, P, update=update).values())
+    return layout.flat_from_spec(TorchArrays(str(W.device)), W, R, b, b_rn, P, update=update)

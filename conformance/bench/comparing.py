@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from rnnspec.conformance.bench.errors import BenchError
-from rnnspec.conformance.bench.statistics import differs, ratio_of_runs
-from rnnspec.conformance.benchmarks.measuring import Estimate, Floats
+from rnnspec.conformance.bench.facts import machine_facts
+from rnnspec.conformance.bench.statistics import Estimate, Floats, differs, ratio_of_runs
 
 Verdict = Literal["regression", "slower", "faster", "no difference shown"]
 
@@ -113,7 +113,7 @@ def read_run(path: Path) -> Run:
     ours = data.get("rnnspec", {})
     refusals = ours.get("refusals", []) if isinstance(ours, dict) else []
     try:
-        return Run(path, times, {item["benchmark"]: item["reason"] for item in refusals}, _machine(data))
+        return Run(path, times, {item["benchmark"]: item["reason"] for item in refusals}, machine_facts(data))
     except (TypeError, KeyError, AttributeError) as error:
         raise BenchError(f"{path}: {wanted}, got refusals or a machine of another form: {error!r}") from error
 
@@ -127,17 +127,6 @@ def _times(entry: Any) -> tuple[str, Floats | None]:
         return "", None
     good = seconds.ndim == 1 and seconds.size and np.all(np.isfinite(seconds)) and np.all(seconds > 0)
     return name, seconds if good else None
-
-
-def _machine(data: Mapping[str, Any]) -> dict[str, str]:
-    """What times depend on."""
-    info = data.get("machine_info", {})
-    cpu = info.get("cpu", {})
-    facts = {
-        "machine": info.get("node"), "CPU": cpu.get("brand_raw"), "cores": cpu.get("count"),
-        "threads": info.get("threads"), "Python": info.get("python_version"),
-    }  # fmt: skip
-    return {name: str(fact) for name, fact in facts.items() if fact is not None}
 
 
 def _some(run: Run) -> str:

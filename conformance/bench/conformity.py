@@ -17,6 +17,7 @@ from rnnspec.conformance.checks import Violation
 from rnnspec.conformance.checks.check import Array, compare_gradients, compare_outputs
 from rnnspec.conformance.judge.tolerance import Expected, expect
 from rnnspec.conformance.run.guard import BackendCrashError, Guarded
+from rnnspec.conformance.run.isolated import GuestLostError
 
 WORK: Final = 2e8
 """Forward floating-point operations up to which all sequences of a batch are judged."""
@@ -78,19 +79,24 @@ def standard_of(case: Case, *, gradient: bool) -> Standard:
 def must_conform(contender: Contender, standards: Sequence[Standard]) -> float:
     """Make each call once and hold it against what is right; return the worst error ratio.
 
+    An isolated contender makes the calls in its own process.
+
     Raises
     ------
     NotConformingError
-        If the backend is wrong, refuses or crashes.
+        If the backend is wrong, refuses, crashes or, being isolated, takes too long or ends its process.
     """
+    backend = Guarded(contender.isolated or contender.backend)
     try:
-        return max(_examine(Guarded(contender.backend), standard) for standard in standards)
+        return max(_examine(backend, standard) for standard in standards)
     except Unsupported as refusal:
         raise NotConformingError(f"refused: {reason(refusal)}") from refusal
     except Violation as violation:
         raise NotConformingError(f"does not conform: {violation.message}, in {violation.case}") from violation
     except BackendCrashError as crash:
         raise NotConformingError(f"crashed: {str(crash).splitlines()[0]}") from crash
+    except GuestLostError as lost:
+        raise NotConformingError(f"{lost.verdict}: {lost.reason}") from lost
 
 
 def _examine(backend: Guarded, standard: Standard) -> float:

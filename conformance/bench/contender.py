@@ -9,6 +9,7 @@ from rnnspec.backends import Backend, Unsupported, available, open_backend
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
+from rnnspec.conformance.run.isolated import Isolation, Limits
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,6 +18,8 @@ class Contender:
 
     name: str
     backend: Backend
+    isolated: Backend | None = None
+    """The same in a process of its own, which makes every call before this process does."""
 
     @property
     def place(self) -> str:
@@ -46,7 +49,14 @@ class Contender:
         return ""
 
 
-def open_contenders(names: Sequence[str], device: str, *, alone: bool = False) -> tuple[Contender, ...]:
+def open_contenders(
+    names: Sequence[str],
+    device: str,
+    *,
+    alone: bool = False,
+    isolation: Isolation = Isolation.NEVER,
+    limits: Limits | None = None,
+) -> tuple[Contender, ...]:
     """Open backends, named as ``backend`` or ``backend@device``; without names, every framework that is installed.
 
     Raises
@@ -63,13 +73,18 @@ def open_contenders(names: Sequence[str], device: str, *, alone: bool = False) -
             f"expected two backends to compare, like 'rnnspec bench torch tensorflow', {got}; name another "
             "('rnnspec list' shows them), or time one by itself with --alone"
         )
-    return tuple(open_contender(name, device) for name in chosen)
+    return tuple(open_contender(name, device, isolation, limits) for name in chosen)
 
 
-def open_contender(name: str, device: str = "cpu") -> Contender:
+def open_contender(
+    name: str, device: str = "cpu", isolation: Isolation = Isolation.NEVER, limits: Limits | None = None
+) -> Contender:
     """Open one by its name; a device in the name goes before `device`."""
     backend, _, own = name.partition("@")
-    return Contender(name, open_backend(backend, own or device))
+    isolated = None
+    if isolation.isolates(backend):
+        isolated = isolation.open(backend, own or device, limits or Limits())  # first: opening may crash too
+    return Contender(name, open_backend(backend, own or device), isolated)
 
 
 def reason(error: BaseException) -> str:

@@ -24,7 +24,16 @@ from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.machine import best_of, peak_of
 from rnnspec.conformance.bench.memory import Memory, peak_memory
 from rnnspec.conformance.bench.outcome import Contest, Outcome, Report, Result
-from rnnspec.conformance.bench.timing import Clock, Effort, Run, Timing, WarmUp, interleaved, warm_up
+from rnnspec.conformance.bench.timing import (
+    Clock,
+    Effort,
+    Run,
+    Timing,
+    WarmUp,
+    by_pytest_benchmark,
+    interleaved,
+    warm_up,
+)
 from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
 
@@ -60,12 +69,12 @@ class Engine:
     `told` is called with the name of each contest as it begins.
     """
 
-    def __init__(self, contests: Sequence[Contest], setting: Setting, told: Callable[[str], None]) -> None:
+    def __init__(self, contests: Sequence[Contest], setting: Setting) -> None:
         self.contests = contests
         self.outcomes: list[Outcome] = []
         self.problems: list[str] = []
+        self.told: Callable[[str], None] = lambda what: None
         self._setting = setting
-        self._told = told
         self._peaks: dict[str, dict[str, Peak | None]] = {}
         self._standards: dict[tuple[str, bool], Standard] = {}
 
@@ -96,7 +105,7 @@ class Engine:
         if self.problems or status != pytest.ExitCode.OK:
             lines = [f"pytest could not run the benchmarks (exit status {int(status)})", *self.problems]
             raise BenchError("\n".join([*lines, "" if self.problems else output.getvalue()]))
-        if written is None:
+        if written is None or not any(outcome.results for outcome in self.outcomes):
             reasons = [f"{o.contest.name}: {name} {why}" for o in self.outcomes for name, why in o.refusals.items()]
             raise BenchError(
                 "no conforming backend: expected one that is right on some workload, got\n  " + "\n  ".join(reasons)
@@ -105,7 +114,7 @@ class Engine:
 
     def hold(self, contest: Contest, request: pytest.FixtureRequest) -> None:
         """Hold one contest: see who conforms, then time those in turn."""
-        self._told(contest.name)
+        self.told(contest.name)
         cases = contest.workload.cases(contest.mode, contest.dtype)
         admitted, refusals, judged = self._admit_all(contest, cases)
         timings: Mapping[str, Timing] = {}
@@ -114,7 +123,8 @@ class Engine:
             benchmark = request.getfixturevalue("benchmark")
             runs = {name: one.run for name, one in admitted.items()}
             warm_ups = {name: one.warm_up for name, one in admitted.items()}
-            timings = interleaved(benchmark, runs, warm_ups, self._setting.effort)
+            timings, failed = interleaved(by_pytest_benchmark(benchmark), runs, warm_ups, self._setting.effort)
+            refusals |= {name: f"failed while it was timed: {reason(error)}" for name, error in failed.items()}
             if contest.dtype not in self._peaks:
                 self._measure_machine(contest.dtype)
         results = {name: self._result(admitted[name], timing, cases, contest) for name, timing in timings.items()}
@@ -150,17 +160,21 @@ class Engine:
     def _admit(
         self, contender: Contender, cases: Sequence[Case], mode: Mode, standards: Sequence[Standard]
     ) -> Admitted:
-        """Warm a contender up, and let it take part if it conforms.
+        """Warm a contender up, and let it take part if it conforms."""
+        if contender.isolated:  # first where it can do no harm
+            ratio = must_conform(contender, standards)
+            return Admitted(contender, ratio, *self._warm_up(contender, cases, mode))
+        # In this order, as the check would compile what the warm-up is to see compiled.
+        run, warmed = self._warm_up(contender, cases, mode)
+        return Admitted(contender, must_conform(contender, standards), run, warmed)
 
-        In this order, as the check would compile what the warm-up is to see compiled.
-        """
+    def _warm_up(self, contender: Contender, cases: Sequence[Case], mode: Mode) -> tuple[Run, WarmUp]:
         longest = self._setting.effort.warm_up / len(self._setting.contenders)
         try:
             run = contender.prepare(cases, mode)
-            warmed = warm_up(run, longest, self._setting.clock)
-        except Exception as error:  # a backend may fail in any way at all
+            return run, warm_up(run, longest, self._setting.clock)
+        except (Exception, SystemExit) as error:  # a backend may fail in any way at all
             raise NotConformingError(f"cannot be run: {reason(error)}") from error
-        return Admitted(contender, must_conform(contender, standards), run, warmed)
 
     def _result(self, admitted: Admitted, timing: Timing, cases: Sequence[Case], contest: Contest) -> Result:
         contender, measure = admitted.contender, self._setting.memory
@@ -178,7 +192,7 @@ class Engine:
 
     def _measure_machine(self, dtype: str) -> None:
         """Measure the peaks in a type; the best of all measurements stands."""
-        self._told(f"the machine's peaks in {dtype}")
+        self.told(f"the machine's peaks in {dtype}")
         known, contenders = self._peaks.get(dtype, {}), self._setting.contenders
         places = dict.fromkeys(contender.place for contender in contenders)
         measured = {place: peak_of(place, dtype, contenders, self._setting.clock) for place in places}

@@ -75,7 +75,7 @@ def _task(contender: Contender, name: str, dtype: str) -> list[Task]:
         must_conform(contender, [standard_of(small, gradient=False)])
         run = contender.prepare([case], "forward")
         run()
-    except Exception:  # whoever is wrong, refuses or crashes here shows no peak
+    except (Exception, SystemExit):  # whoever is wrong, refuses or crashes here shows no peak
         return []
     return [(run, amount)]
 

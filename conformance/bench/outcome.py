@@ -8,10 +8,9 @@ from typing import Any
 
 from rnnspec.conformance.bench.cost import Cost, Peak
 from rnnspec.conformance.bench.memory import Memory
-from rnnspec.conformance.bench.statistics import Growth, growth, in_words
+from rnnspec.conformance.bench.statistics import Estimate, Growth, growth, in_words, ratio_in_turn
 from rnnspec.conformance.bench.timing import Timing
 from rnnspec.conformance.bench.workload import Mode, Workload
-from rnnspec.conformance.benchmarks.measuring import Estimate, ratio
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Outcome:
         """Time of a contender as a multiple of the baseline's; None of the baseline itself."""
         if name == self.baseline:
             return None
-        return ratio(self.results[name].timing.times, self.results[self.baseline].timing.times)
+        return ratio_in_turn(self.results[name].timing.times, self.results[self.baseline].timing.times)
 
     def efficiency(self, name: str) -> float | None:
         """The roofline's time over the contender's, 1 at best; None where the machine could not be measured."""

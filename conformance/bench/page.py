@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from rnnspec.conformance.bench.errors import BenchError
+from rnnspec.conformance.bench.facts import machine_facts
 from rnnspec.conformance.bench.outcome import Report
 from rnnspec.conformance.bench.statistics import in_words
 from rnnspec.conformance.bench.table import conditions, duration, interval, mebibytes
@@ -30,13 +31,7 @@ def page(report: Report, written: Mapping[str, Any]) -> str:
     source = (files("rnnspec.conformance.bench") / "page.html.jinja").read_text("utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
     functions = {"duration": duration, "interval": interval, "in_words": in_words, "mebibytes": mebibytes}
-    machine = written["machine_info"]
-    facts = {
-        "CPU": machine["cpu"].get("brand_raw", machine["processor"]),
-        "system": f"{machine['system']} {machine['release']}, {machine['machine']}",
-        "Python": machine["python_version"],
-        "date": written["datetime"][:10],
-    }
+    facts = {**machine_facts(written), "date": written["datetime"][:10]}
     rendered: str = template.render(
         report=report, plots=draw(report), facts=facts, conditions=conditions(report), **functions
     )

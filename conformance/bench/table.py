@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from rich.console import Console
@@ -10,8 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnspec.conformance.bench.outcome import Outcome, Report
-from rnnspec.conformance.bench.statistics import Growth, differs, in_words
-from rnnspec.conformance.benchmarks.measuring import Estimate
+from rnnspec.conformance.bench.statistics import Estimate, Growth, differs, in_words
 
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
 
@@ -35,13 +34,14 @@ WORTH_TELLING: Final = 0.1
 
 def print_report(console: Console, report: Report) -> None:
     """Print what was measured, who was refused and why, how time grows, and on what it was measured."""
+    labels = short_names(report.contenders)
     for number, outcome in enumerate(outcome for outcome in report.outcomes if outcome.results):
         table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=not number, header_style="dim")
         for heading, width in COLUMNS:
             # Where the terminal is narrow, the verdict goes below its figures.
             table.add_column(heading, min_width=width, no_wrap=not heading.startswith("×"))
         for name in outcome.results:
-            table.add_row(*_row(outcome, name))
+            table.add_row(Text(labels[name]), *_row(outcome, name))
         console.print(Text(outcome.contest.name, "bold"))
         console.print(table)
     for outcome in report.outcomes:
@@ -53,13 +53,18 @@ def print_report(console: Console, report: Report) -> None:
     console.print(Text("\n".join(conditions(report)), "dim"), soft_wrap=True)
 
 
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Of those like ``package.module:Class@device`` what comes after the module, where that names no other as well."""
+    short = {name: name.partition("@")[0].rpartition(":")[2] + "".join(name.partition("@")[1:]) for name in names}
+    return {name: one if list(short.values()).count(one) == 1 else name for name, one in short.items()}
+
+
 def _row(outcome: Outcome, name: str) -> tuple[Text, ...]:
     result, ratio, efficiency = outcome.results[name], outcome.ratio(name), outcome.efficiency(name)
     style = "" if ratio is None or not differs(ratio) else "red" if ratio.value > 1 else "green"
     memory = result.memory
     on_device = f" + {mebibytes(memory.device)}" if memory and memory.device is not None else ""
     return (
-        Text(name),
         Text(duration(result.timing.median)),
         Text("1" if ratio is None else f"{interval(ratio)} {in_words(ratio)}", style),
         Text("–" if efficiency is None else f"{efficiency:.0%}"),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from rnnspec.conformance.bench.errors import BenchError
-from rnnspec.conformance.benchmarks.machine import THREAD_VARIABLES
 
 # OpenMP, BLAS and TensorFlow read these when they are first imported; what reads none is held by the cores alone.
-VARIABLES = (*THREAD_VARIABLES, "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-OTHERS = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+VARIABLES: Final = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
+)  # fmt: skip
+OTHERS: Final = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 """TensorFlow would take all of a GPU's memory, and leave none to whoever runs beside it."""
 
 

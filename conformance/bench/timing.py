@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
-from rnnspec.conformance.benchmarks.measuring import Floats
+from rnnspec.conformance.bench.statistics import Floats
 
 Clock = Callable[[], float]
-Run = Callable[[], None]
+Run = Callable[[], object]
+Rounds = Callable[[Callable[[], Run], int], Sequence[float]]
+"""Times so many rounds, each of them the call that the function gives for it; returns their seconds."""
 
 WINDOW: Final = 2
 """Calls that are compared with as many before them, to see whether they still become faster."""
@@ -92,32 +97,91 @@ def rounds_of(warm_ups: Mapping[str, WarmUp], effort: Effort) -> int:
     return min(max(int(effort.seconds / one), effort.fewest), effort.most)
 
 
+def by_pytest_benchmark(benchmark: Any) -> Rounds:
+    """Have pytest-benchmark's fixture time the rounds, and so keep them for its report."""
+
+    def rounds(next_round: Callable[[], Run], count: int) -> Sequence[float]:
+        benchmark.pedantic(lambda run: run(), setup=lambda: ((next_round(),), {}), rounds=count)
+        seconds: Sequence[float] = benchmark.stats.stats.data
+        return seconds
+
+    return rounds
+
+
+def by_clock(clock: Clock = time.perf_counter) -> Rounds:
+    """Time the rounds as pytest-benchmark does, outside of pytest."""
+
+    def rounds(next_round: Callable[[], Run], count: int) -> Sequence[float]:
+        seconds = []
+        for _ in range(count):
+            run = next_round()
+            with _no_garbage_collection():
+                started = clock()
+                run()
+                seconds.append(clock() - started)
+        return seconds
+
+    return rounds
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def interleaved(
-    benchmark: Any, runs: Mapping[str, Run], warm_ups: Mapping[str, WarmUp], effort: Effort
-) -> dict[str, Timing]:
+    rounds: Rounds, runs: Mapping[str, Run], warm_ups: Mapping[str, WarmUp], effort: Effort
+) -> tuple[dict[str, Timing], dict[str, BaseException]]:
     """Time the functions in turn, A B A B, so that what else the machine does slows all of them alike.
 
     Parameters
     ----------
-    benchmark
-        pytest-benchmark's fixture, which times each round: its rounds are ours, one function after the other.
+    rounds
+        What times each round.
     runs
         What to time, by contender.
     warm_ups
         What is known of each from warming it up.
+
+    Returns
+    -------
+    tuple
+        The timings, and the errors of whoever failed in a round: that one drops out, and the others' times stand.
     """
     calls = {name: calls_a_round(item.each) for name, item in warm_ups.items()}
-    rounds = rounds_of(warm_ups, effort)
+    count = rounds_of(warm_ups, effort)
     turns = itertools.cycle(runs)
+    failed: dict[str, BaseException] = {}
 
-    def one_round(run: Run, count: int) -> None:
-        for _ in range(count):
-            run()
+    def one_round(name: str) -> None:
+        if name in failed:
+            return
+        try:
+            for _ in range(calls[name]):
+                runs[name]()
+        except (Exception, SystemExit) as error:  # a backend may fail in any way at all
+            failed[name] = error
 
-    def next_turn() -> tuple[tuple[Run, int], dict[str, Any]]:
-        name = next(turns)
-        return (runs[name], calls[name]), {}
+    seconds = rounds(lambda: partial(one_round, next(turns)), count * len(runs))
+    taken = dict(zip(runs, np.array(seconds, np.float64).reshape(count, len(runs)).T, strict=True))
+    timings = {
+        name: Timing(times / calls[name], calls[name], warm_ups[name])
+        for name, times in taken.items()
+        if name not in failed
+    }
+    return timings, failed
 
-    benchmark.pedantic(one_round, setup=next_turn, rounds=rounds * len(runs))
-    taken = np.array(benchmark.stats.stats.data, np.float64).reshape(rounds, len(runs))
-    return {name: Timing(taken[:, k] / calls[name], calls[name], warm_ups[name]) for k, name in enumerate(runs)}
+
+def in_turn(runs: Mapping[str, Run], effort: Effort, clock: Clock = time.perf_counter) -> dict[str, Timing]:
+    """Warm functions up and time them in turn, outside of pytest; what one of them raises is raised."""
+    warm_ups = {name: warm_up(run, effort.warm_up / len(runs), clock) for name, run in runs.items()}
+    timings, failed = interleaved(by_clock(clock), runs, warm_ups, effort)
+    for error in failed.values():
+        raise error
+    return timings

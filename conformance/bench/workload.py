@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from rnnspec.conformance.bench.errors import BenchError
@@ -40,8 +41,8 @@ class Stage:
 class Workload:
     """Stages that are run one after the other, and the sizes that they share.
 
-    Each stage runs on inputs of its own, drawn for it: the work of a model is timed, and not the handing over of one
-    operation's outputs to the next, for which backends have no common call.
+    Each stage runs on inputs of its own, drawn for it, of the shape that the stage before gives: the work of a model is
+    timed, and not the handing over of one operation's outputs to the next, for which backends have no common call.
     """
 
     name: str
@@ -74,13 +75,29 @@ class Workload:
         Raises
         ------
         BenchError
-            If a size is missing or below the least that the operation takes.
+            If a size is missing or below the least that the operation takes, or no output of a stage has the shape
+            that the next one reads.
         CallError
             If an attribute is unknown or has a wrong value.
         """
         if dtype not in FLOAT_TYPES:
             raise BenchError(f"unknown dtype {dtype!r}: expected one of {', '.join(FLOAT_TYPES)}")
-        return tuple(self._case(stage, dtype) for stage in self.stages if mode in stage.modes)
+        cases = tuple(self._case(stage, dtype) for stage in self.stages if mode in stage.modes)
+        for before, after in pairwise(cases):
+            self._must_fit(before, after)
+        return cases
+
+    def _must_fit(self, before: Case, after: Case) -> None:
+        """Raise BenchError unless the first input of a stage could be an output of the stage before."""
+        name, read = next(iter(after.items.items()))
+        needed = after.shape_of(read.shape)
+        given = {output: before.shape_of(item.shape) for output, item in before.results.items()}
+        if needed not in given.values():
+            outputs = ", ".join(f"{output} {shape}" for output, shape in given.items())
+            raise BenchError(
+                f"workload {self.name}: {after.operation}: {name}: expected the shape of an output of "
+                f"{before.operation} ({outputs}), got {needed}; mend the stage's sizes"
+            )
 
     def _case(self, stage: Stage, dtype: str) -> Case:
         op = operation(stage.operation)

@@ -15,13 +15,14 @@ from rnnspec.conformance.bench.engine import Engine, Setting
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.memory import peak_memory
 from rnnspec.conformance.bench.outcome import Contest
+from rnnspec.conformance.bench.progress import telling
 from rnnspec.conformance.bench.scan import parse_scan, scanned
 from rnnspec.conformance.bench.table import print_report
 from rnnspec.conformance.bench.threads import cores
 from rnnspec.conformance.bench.timing import Effort
 from rnnspec.conformance.bench.workload import MODES, Workload
-from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run.files import write_bytes, write_json
+from rnnspec.conformance.run.isolated import Isolation, Limits
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Request:
     rounds: int
     memory: bool
     html: Path | None
+    isolation: Isolation
+    limits: Limits
 
 
 def bench_backends(request: Request, json_file: Path | None) -> int:
@@ -52,17 +55,20 @@ def bench_backends(request: Request, json_file: Path | None) -> int:
 
         must_be_drawable()
     contests = _contests(request)
-    contenders = open_contenders(request.backends, request.device, alone=request.alone or bool(request.scan))
+    contenders = open_contenders(
+        request.backends,
+        request.device,
+        alone=request.alone or bool(request.scan),
+        isolation=request.isolation,
+        limits=request.limits,
+    )
     effort = Effort(fewest=min(Effort.fewest, request.rounds), most=request.rounds, seconds=request.seconds)
     chosen = cores()
     setting = Setting(contenders, len(chosen), chosen, effort, peak_memory if request.memory else None)
-    console = Console(file=sys.stdout)  # this one, whatever takes its place while pytest runs
-    progress = bar(console)
-    task = progress.add_task("starting", total=len(contests))
-    engine = Engine(contests, setting, lambda name: progress.update(task, description=name, completed=_held(engine)))
-    with progress:
+    engine = Engine(contests, setting)
+    with telling(engine, Console(file=sys.stderr)):
         report, written = engine.run()
-    print_report(console, report)
+    print_report(Console(file=sys.stdout), report)
     if json_file:
         write_json(json_file, written)
     if request.html:
@@ -70,10 +76,6 @@ def bench_backends(request: Request, json_file: Path | None) -> int:
 
         write_bytes(request.html, page(report, written).encode())
     return 0
-
-
-def _held(engine: Engine) -> int:
-    return len(engine.outcomes)
 
 
 def _contests(request: Request) -> list[Contest]:

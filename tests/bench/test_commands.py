@@ -22,8 +22,22 @@ class Same(NumpyBackend):
 
 class Wrong(ForgetBiasOfOne):
     name = "wrong"
+
+class Aborts(NumpyBackend):
+    name = "aborts"
+
+    def lstm(self, **arguments):
+        import os
+        os.abort()
+
+class Hangs(NumpyBackend):
+    name = "hangs"
+
+    def lstm(self, **arguments):
+        while True:
+            pass
 '''
-SMALL = ("--op", "lstm", "--scale", "small", "--rounds", "3", "--seconds", "0.01", "--no-memory")
+SMALL = ("--op", "lstm", "--scale", "small", "--rounds", "3", "--seconds", "0.01", "--no-memory", "--no-isolate")
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +72,17 @@ def test_who_is_wrong_is_not_timed() -> None:
     assert "not timed lstm-small forward float32: fakes_timed:Wrong does not conform" in result.stdout
 
 
+def test_who_ends_the_process_or_hangs_is_not_timed() -> None:
+    options = [option for option in SMALL if option != "--no-isolate"]
+    fakes = ("fakes_timed:Aborts", "fakes_timed:Hangs", "fakes_timed:Same")
+    result = bench("numpy", *fakes, *options, "--mode", "forward", "--time-limit", "2")
+    assert result.exit_code == 0, result.output
+    assert "fakes_timed:Aborts crashed: the process ended by SIGABRT" in result.stdout
+    assert "fakes_timed:Hangs timed out: no answer within 2 s" in result.stdout
+    (row,) = [line for line in result.stdout.splitlines() if line.startswith("Same ")]
+    assert "%" in row
+
+
 def test_a_scan_takes_a_single_backend() -> None:
     result = bench("numpy", *SMALL, "--mode", "forward", "--scan", "T=2,4,8")
     assert result.exit_code == 0, result.output
@@ -74,7 +99,7 @@ def test_one_alone() -> None:
 def test_a_file_of_ones_own_is_what_is_run(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text("[workloads.mine]\nsizes = {B = 2, T = 2, D = 2, H = 2}\nstages = [{operation = 'gru'}]\n")
-    quick = ("--rounds", "2", "--seconds", "0.01", "--no-memory")
+    quick = ("--rounds", "2", "--seconds", "0.01", "--no-memory", "--no-isolate")
     result = bench("numpy", "fakes_timed:Same", "--workloads", str(own), *quick)
     assert result.exit_code == 0, result.output
     assert "mine forward float32" in result.stdout
@@ -123,9 +148,13 @@ def test_an_error_is_clear(name: str) -> None:
     result = bench(*arguments)
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
-    assert result.stderr.startswith("Error: ")
+    progress, _, error = result.stderr.partition("Error: ")
     assert "Traceback" not in result.stderr
-    assert len(result.stderr.splitlines()) == 1 or name == "nobody conforms"
+    if name == "nobody conforms":  # which is known at the end only
+        assert progress.startswith("0 of 2 done: lstm-small forward float32\n")
+    else:
+        assert progress == ""
+        assert len(error.splitlines()) == 1
     for part in parts:
         assert part in result.stderr
 

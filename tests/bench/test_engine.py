@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,7 @@ from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.memory import Memory
 from rnnspec.conformance.bench.outcome import Contest
 from rnnspec.conformance.bench.scan import scanned
-
-
-def silent(_: str) -> None:
-    pass
+from rnnspec.conformance.run.isolated import GuestLostError
 
 
 @pytest.fixture
@@ -35,7 +33,8 @@ def test_the_ratio_is_that_of_the_times(
     contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any], clock: Any
 ) -> None:
     report, written = Engine(
-        contests, setting(contender("a", 0.01), contender("b", 0.02), contender("c", 0.01)), silent
+        contests,
+        setting(contender("a", 0.01), contender("b", 0.02), contender("c", 0.01)),
     ).run()
     for outcome in report.outcomes:
         assert outcome.baseline == "a"
@@ -53,7 +52,7 @@ def test_the_ratio_is_that_of_the_times(
 def test_compiling_is_reported_apart(
     contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any]
 ) -> None:
-    report, _ = Engine(contests[:1], setting(contender("a", 0.01), contender("b", 0.01, first=7.0)), silent).run()
+    report, _ = Engine(contests[:1], setting(contender("a", 0.01), contender("b", 0.01, first=7.0))).run()
     timings = {name: result.timing for name, result in report.outcomes[0].results.items()}
     assert timings["b"].warm_up.extra == pytest.approx(7.0)
     assert timings["a"].warm_up.extra == pytest.approx(0.0, abs=1e-6)
@@ -64,7 +63,8 @@ def test_a_fast_wrong_answer_is_not_fast(
     contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any], wrong: Any, clock: Any
 ) -> None:
     report, written = Engine(
-        contests, setting(contender("wrong", 0.001, lstm=wrong), contender("b", 0.02)), silent
+        contests,
+        setting(contender("wrong", 0.001, lstm=wrong), contender("b", 0.02)),
     ).run()
     for outcome in report.outcomes:
         assert set(outcome.results) == {"b"}
@@ -81,8 +81,70 @@ def test_who_fails_once_timed_is_refused(
     def fails(_: Call) -> float:
         raise MemoryError("no more")
 
-    report, _ = Engine(contests[:1], setting(contender("a", fails), contender("b", 0.02)), silent).run()
+    report, _ = Engine(contests[:1], setting(contender("a", fails), contender("b", 0.02))).run()
     assert report.outcomes[0].refusals == {"a": "cannot be run: MemoryError: no more"}
+
+
+def _fails_at(number: int, error: BaseException) -> Callable[[Call], float]:
+    calls = iter(range(number))
+
+    def seconds(_: Call) -> float:
+        if next(calls, None) is None:
+            raise error
+        return 0.01
+
+    return seconds
+
+
+@pytest.mark.parametrize("error", [MemoryError("no more"), SystemExit("over")])
+def test_who_fails_in_the_timed_rounds_is_refused_and_the_others_times_stand(
+    error: BaseException, contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any]
+) -> None:
+    fails = contender("a", _fails_at(7, error))
+    report, written = Engine(contests, setting(fails, contender("b", 0.02), contender("c", 0.04))).run()
+    first, second = report.outcomes
+    assert first.refusals == {"a": f"failed while it was timed: {type(error).__name__}: {error}"}
+    assert second.refusals == {"a": f"cannot be run: {type(error).__name__}: {error}"}
+    for outcome in report.outcomes:
+        assert outcome.baseline == "b"
+        assert outcome.results["b"].timing.times == pytest.approx(0.02, rel=1e-5)
+        assert outcome.ratio("c") == pytest.approx((2.0, 2.0, 2.0), rel=1e-5)
+    assert {entry["param"] for entry in written["benchmarks"]} == {"b", "c"}
+
+
+def test_who_fails_alone_leaves_no_conforming_backend(
+    contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any]
+) -> None:
+    fails = contender("a", _fails_at(7, MemoryError("no more")))
+    with pytest.raises(BenchError, match=r"no conforming backend: (?s:.*)a failed while it was timed: MemoryError"):
+        Engine(contests[:1], setting(fails)).run()
+
+
+def test_an_isolated_contender_is_called_here_only_once_it_conforms_there(
+    contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any], wrong: Any, clock: Any
+) -> None:
+    """Of the two, the one in the other process is judged, and the one here is timed."""
+    lost = contender("lost", 0.01)
+    good, bad = contender("good", 0.01), contender("bad", 0.01)
+
+    def ends(**_: Any) -> Any:
+        call = contests[0].workload.cases("forward", "float32")[0].call
+        raise GuestLostError(call, "the process ended by SIGSEGV")
+
+    lost, good, bad = (
+        replace(one, isolated=there.backend)
+        for one, there in (
+            (lost, contender("there", lstm=ends)),
+            (good, contender("there")),
+            (bad, contender("there", lstm=wrong)),
+        )
+    )
+    report, _ = Engine(contests[:1], setting(lost, good, bad)).run()
+    (outcome,) = report.outcomes
+    assert outcome.refusals["lost"] == "crashed: the process ended by SIGSEGV"
+    assert outcome.refusals["bad"].startswith("does not conform: ")
+    assert set(outcome.results) == {"good"}
+    assert not {"lost", "bad"} & set(clock.order)
 
 
 def test_no_conforming_backend(
@@ -91,7 +153,7 @@ def test_no_conforming_backend(
     with pytest.raises(
         BenchError, match=r"no conforming backend: (?s:.*)tiny-lstm forward float32: a does not conform"
     ):
-        Engine(contests, setting(contender("a", lstm=wrong), contender("b", lstm=wrong)), silent).run()
+        Engine(contests, setting(contender("a", lstm=wrong), contender("b", lstm=wrong))).run()
 
 
 def test_a_scan_shows_a_quadratic_surprise(
@@ -103,7 +165,7 @@ def test_a_scan_shows_a_quadratic_surprise(
     contests = [Contest(work, "forward", "float32", "T") for work in scanned(tiny(), "T", (4, 8, 16, 32))]
     linear = contender("linear", lambda call: 0.01 * steps(call))
     quadratic = contender("quadratic", lambda call: 0.001 * steps(call) ** 2)
-    report, written = Engine(contests, setting(linear, quadratic), silent).run()
+    report, written = Engine(contests, setting(linear, quadratic)).run()
     ((title, fitted),) = report.growths().items()
     assert title == "tiny-lstm forward float32, T"
     assert fitted["linear"].exponent.value == pytest.approx(1.0, abs=1e-3)
@@ -116,7 +178,7 @@ def test_a_scan_shows_a_quadratic_surprise(
 def test_efficiency_is_the_rooflines_share(
     contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any]
 ) -> None:
-    report, written = Engine(contests[:1], setting(contender("a", 0.01), contender("b", 0.02)), silent).run()
+    report, written = Engine(contests[:1], setting(contender("a", 0.01), contender("b", 0.02))).run()
     (outcome,) = report.outcomes
     peak = report.peaks["float32"]["cpu"]
     assert peak is not None
@@ -135,14 +197,14 @@ def test_memory_is_measured_for_whoever_is_timed(
         return Memory(3000, 1000, None)
 
     given = setting(contender("a", 0.01), contender("w", 0.01, lstm=wrong), memory=memory)
-    _, written = Engine(contests[:1], given, silent).run()
+    _, written = Engine(contests[:1], given).run()
     assert asked == [("a", "cpu", 1, "forward")]
     assert written["benchmarks"][0]["extra_info"]["memory"] == {"resident": 3000, "before": 1000, "device": None}
 
 
 @pytest.fixture
 def file(tmp_path: Path, contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any]) -> Path:
-    _, written = Engine(contests, setting(contender("a", 0.01), contender("b", 0.02)), silent).run()
+    _, written = Engine(contests, setting(contender("a", 0.01), contender("b", 0.02))).run()
     path = tmp_path / "run.json"
     path.write_text(json.dumps(written, allow_nan=False))
     return path
@@ -186,4 +248,4 @@ def test_without_pytest_benchmark(
 ) -> None:
     monkeypatch.setattr(engine_module.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BenchError, match=r"pip install 'rnnspec\[bench\]'"):
-        Engine(contests, setting(contender("a")), silent).run()
+        Engine(contests, setting(contender("a"))).run()

@@ -18,12 +18,12 @@ from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.memory import Memory
 from rnnspec.conformance.bench.outcome import Contest, Outcome, Report, Result
 from rnnspec.conformance.bench.page import must_be_drawable, page
+from rnnspec.conformance.bench.table import short_names
 from rnnspec.conformance.bench.timing import Timing, WarmUp
 
 WRITTEN = {
     "machine_info": {
         "cpu": {"brand_raw": "Abacus & Sons"},
-        "processor": "",
         "system": "Linux",
         "release": "6",
         "machine": "x86_64",
@@ -81,6 +81,12 @@ def test_nothing_is_fetched(report: Report) -> None:
 
 def test_the_same_run_gives_the_same_page(report: Report) -> None:
     assert page(report, WRITTEN) == page(report, WRITTEN)
+
+
+def test_names_are_shortened_where_they_stay_apart() -> None:
+    given = ("torch@cuda:0", "a.b:Mine", "c:Other@cpu", "a:Same", "b:Same")
+    short = ["torch@cuda:0", "Mine", "Other@cpu", "a:Same", "b:Same"]
+    assert list(short_names(given).values()) == short
 
 
 @pytest.mark.parametrize("library", ["matplotlib", "jinja2"])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnnspec.conformance.bench.statistics import differs, growth, in_words, ratio_of_runs
-from rnnspec.conformance.benchmarks.measuring import Estimate
+from rnnspec.conformance.bench.statistics import Estimate, differs, growth, in_words, ratio_in_turn, ratio_of_runs
 
 
 @pytest.fixture
@@ -30,6 +29,14 @@ def test_separate_runs_are_drawn_from_separately(rng: np.random.Generator) -> No
     assert ratio.low < 1.5 < ratio.high
     assert ratio.high - ratio.low < 0.2
     assert not differs(ratio_of_runs(old, rng.lognormal(0.0, 0.05, 40)))
+
+
+def test_what_slows_both_in_a_round_does_not_widen_the_interval(rng: np.random.Generator) -> None:
+    disturbed = rng.lognormal(0.0, 0.5, 60)
+    one, other = 2 * disturbed * rng.lognormal(0.0, 0.01, 60), disturbed
+    in_turn, apart = ratio_in_turn(one, other), ratio_of_runs(one, other)
+    assert in_turn.low < 2 < in_turn.high
+    assert in_turn.high - in_turn.low < (apart.high - apart.low) / 3
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says(rng: np.random.Generator) -> None:

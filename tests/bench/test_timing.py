@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from rnnspec.conformance.bench.timing import Effort, WarmUp, calls_a_round, interleaved, rounds_of, warm_up
+from rnnspec.conformance.bench.timing import (
+    Effort,
+    WarmUp,
+    by_clock,
+    by_pytest_benchmark,
+    calls_a_round,
+    in_turn,
+    interleaved,
+    rounds_of,
+    warm_up,
+)
 
 
 def takes(clock: Any, seconds: Iterator[float], name: str = "") -> Callable[[], None]:
@@ -72,12 +83,41 @@ class Benchmark:
             self.stats.stats.data.append(self.clock() - started)
 
 
-def test_rounds_take_turns_and_each_gets_its_own_times(clock: Any) -> None:
+@pytest.fixture(params=["pytest-benchmark", "clock"])
+def rounds(request: pytest.FixtureRequest, clock: Any) -> Any:
+    return by_clock(clock) if request.param == "clock" else by_pytest_benchmark(Benchmark(clock))
+
+
+def test_rounds_take_turns_and_each_gets_its_own_times(clock: Any, rounds: Any) -> None:
     runs = {name: takes(clock, forever(then=each), name) for name, each in (("a", 2e-4), ("b", 0.5), ("c", 0.125))}
     warm_ups = {"a": WarmUp(4, 2e-4, 0, True), "b": WarmUp(4, 0.5, 0, True), "c": WarmUp(4, 0.125, 0, True)}
-    timings = interleaved(Benchmark(clock), runs, warm_ups, Effort(fewest=3, most=3))
+    timings, failed = interleaved(rounds, runs, warm_ups, Effort(fewest=3, most=3))
+    assert failed == {}
     assert clock.order == (["a"] * 5 + ["b", "c"]) * 3
     assert {name: timing.calls for name, timing in timings.items()} == {"a": 5, "b": 1, "c": 1}
     for name, each in (("a", 2e-4), ("b", 0.5), ("c", 0.125)):
         assert timings[name].times.shape == (3,)
         assert timings[name].median == pytest.approx(each)
+
+
+def test_who_fails_drops_out_and_is_not_called_again(clock: Any, rounds: Any) -> None:
+    runs = {"a": takes(clock, iter([0.5, 0.5]), "a"), "b": takes(clock, forever(then=0.125), "b")}
+    warm_ups = {"a": WarmUp(4, 0.5, 0, True), "b": WarmUp(4, 0.125, 0, True)}
+    timings, failed = interleaved(rounds, runs, warm_ups, Effort(fewest=5, most=5))
+    assert {name: type(error) for name, error in failed.items()} == {"a": StopIteration}
+    assert set(timings) == {"b"}
+    assert timings["b"].times == pytest.approx([0.125] * 5)
+    assert clock.order == ["a", "b"] * 2 + ["b"] * 3
+
+
+def test_functions_are_timed_in_turn_outside_of_pytest(clock: Any) -> None:
+    enabled: list[bool] = []
+    fast, slow = takes(clock, forever(then=0.125), "a"), takes(clock, forever(3.0, then=0.25), "b")
+    timings = in_turn({"a": lambda: enabled.append(gc.isenabled()) or fast(), "b": slow}, Effort(3, 3), clock)
+    assert clock.order == ["a"] * 4 + ["b"] * 5 + ["a", "b"] * 3
+    assert timings["a"].times == pytest.approx([0.125] * 3)
+    assert timings["b"].times == pytest.approx([0.25] * 3)
+    assert enabled == [True] * 4 + [False] * 3, "nothing is collected while the clock runs"
+    assert gc.isenabled()
+    with pytest.raises(StopIteration):
+        in_turn({"a": takes(clock, iter([0.5] * 5))}, Effort(3, 3), clock)

@@ -142,6 +142,9 @@ def test_what_is_wrong_with_a_workload_is_told() -> None:
         mine(inputs=("h1",)).cases("forward", "float32")
     with pytest.raises(BenchError, match="unknown size 'K'"):
         mine().with_sizes(K=3)
+    ill_fitting = Stage("output_projection", ("forward",), {"H": "2 * H", "K": "H"})
+    with pytest.raises(BenchError, match=r"output_projection: \w+: expected the shape of an output of lstm \(y \(1"):
+        Workload("mine", "", mine().sizes, (mine().stages[0], ill_fitting)).cases("forward", "float32")
     with pytest.raises(CallError, match="unknown attribute 'peephole'"):
         mine(attributes={"peephole": True}).cases("forward", "float32")
     with pytest.raises(BenchError, match=r"unknown workload 'lstm-huge'.*--workloads FILE"):

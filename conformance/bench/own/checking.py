@@ -10,8 +10,10 @@ import numpy as np
 
 from rnnspec import reference
 from rnnspec.backends import Backend, open_backend
-from rnnspec.conformance.benchmarks.calls import LARGE, layer_case
-from rnnspec.conformance.benchmarks.measuring import Effort, Floats, Row, Section, interleaved, ratio_row
+from rnnspec.conformance.bench.catalogue import at_scale
+from rnnspec.conformance.bench.own.rows import Extent, Row, Section, ratio_row
+from rnnspec.conformance.bench.statistics import Floats
+from rnnspec.conformance.bench.timing import Effort, in_turn
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks.check import compare_gradients, compare_outputs
 from rnnspec.conformance.checks.gradients import Gradients
@@ -24,12 +26,12 @@ CASES_A_SECOND = 150.0
 PARTS = ("drawing the case", "running the backend", "computing the tolerance", "comparing")
 
 
-def checked_cases(effort: Effort) -> Section:
+def checked_cases(extent: Extent) -> Section:
     """Cases a second, and where the time goes."""
     backend = open_backend("numpy")
     with np.errstate(all="ignore"):  # cases beyond the range of their type are part of the work
-        with_hypothesis = np.array([_rate_with_hypothesis(backend, effort.examples, k) for k in range(effort.rounds)])
-        rounds = [_plain_loop(backend, effort.cases, k) for k in range(effort.rounds)]
+        with_hypothesis = np.array([_rate_with_hypothesis(backend, extent.examples, k) for k in range(extent.rounds)])
+        rounds = [_plain_loop(backend, extent.cases, k) for k in range(extent.rounds)]
     plain = np.array([judged / parts.sum() for judged, parts in rounds])
     shares = np.median([parts / parts.sum() for _, parts in rounds], axis=0)
     return Section(
@@ -45,13 +47,15 @@ def checked_cases(effort: Effort) -> Section:
     )
 
 
-def tolerance_cost(effort: Effort) -> Section:
+def tolerance_cost(extent: Extent) -> Section:
     """The perturbed pass, which gives the tolerance, against the plain one."""
     choices = RandomChoices(np.random.default_rng(0))
-    small = [draw_case(choices, scope) for scope in _scopes(open_backend("numpy")) for _ in range(effort.examples)]
-    rows = [_cost("small sizes, all operations", small, effort.long_repetitions)]
+    small = [draw_case(choices, scope) for scope in _scopes(open_backend("numpy")) for _ in range(extent.examples)]
+    rows = [_cost("small sizes, all operations", small, extent.functions)]
     for name in ("rnn", "lstm", "gru"):
-        rows.append(_cost(f"{name}, {LARGE}", [layer_case(name)], effort.long_repetitions))
+        workload = at_scale(name, extent.scale)
+        sizes = ", ".join(f"{symbol} = {size}" for symbol, size in workload.sizes.items())
+        rows.append(_cost(f"{name}, {sizes}", workload.cases("gradient", "float32"), extent.functions))
     return Section(
         "Cost of a tolerance",
         "The reference on seven versions of every number, forward and backward, as a multiple of the same reference on "
@@ -111,7 +115,7 @@ def _plain_loop(backend: Backend, cases: int, seed: int) -> tuple[int, Floats]:
     return judged, spent
 
 
-def _cost(name: str, cases: Sequence[Case], repetitions: int) -> Row:
+def _cost(name: str, cases: Sequence[Case], effort: Effort) -> Row:
     """The tolerances of some cases against plain runs of them."""
 
     def all_of(functions: Sequence[Callable[[], object]]) -> None:
@@ -121,8 +125,8 @@ def _cost(name: str, cases: Sequence[Case], repetitions: int) -> Row:
     tolerances = [partial(_tolerances, case) for case in cases]
     runs = [_plain_run(case) for case in cases]
     with np.errstate(all="ignore"):
-        pair = interleaved((partial(all_of, tolerances), partial(all_of, runs)), repetitions)
-    return ratio_row(name, pair)
+        timings = in_turn({"tolerances": partial(all_of, tolerances), "runs": partial(all_of, runs)}, effort)
+    return ratio_row(name, timings["tolerances"], timings["runs"])
 
 
 def _tolerances(case: Case) -> object:

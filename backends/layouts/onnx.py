@@ -1,0 +1,66 @@
+"""ONNX's layout: an axis of directions in front, the gates along the rows, all biases in one array.
+
+``W: (1, G*H, D)``, ``R: (1, G*H, H)``, ``B: (1, 2*G*H)``, the input's biases before the state's. The gates stand in the
+order i, o, f, c for the LSTM and z, r, h for the GRU.
+Source: the inputs documented for ONNX's operators RNN, LSTM and GRU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from rnnspec.backends.layouts.arrays import Array, Shaping
+from rnnspec.backends.layouts.gates import Family, Update, expect_parameters, with_update
+
+ORDER: Final[Mapping[Family, tuple[int, ...]]] = {"rnn": (0,), "lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
+"""Which of the specification's gates stands in each place."""
+
+
+def from_spec(
+    xp: Shaping,
+    family: Family,
+    W: Array,
+    R: Array,
+    b: Array,
+    b_rn: Array | None = None,
+    *,
+    update: Update = "keeps",
+) -> dict[str, Array]:
+    """Return ONNX's ``W``, ``R`` and ``B`` for the specification's arrays.
+
+    Parameters
+    ----------
+    xp
+        The namespace of the arrays.
+    family
+        ``"rnn"``, ``"lstm"`` or ``"gru"``.
+    W, R, b, b_rn
+        The specification's arrays: ``(G, H, D)``, ``(G, H, H)``, ``(G, H)``; `b_rn`, ``(H,)``, for the GRU with
+        reset = after (``linear_before_reset=1``), without it for reset = before.
+    update
+        The GRU's attribute.
+
+    Returns
+    -------
+    dict
+        The specification's bias is the input's; the state's is zero but for the GRU's `b_rn`.
+
+    Raises
+    ------
+    LayoutError
+        If the arrays do not fit together.
+    """
+    gates, hidden, features, _ = expect_parameters(xp, family, W, R, b, b_rn, None)
+    if family == "gru":
+        W, R, b = with_update(xp, update, W, R, b)
+    W, R, b = (xp.concat([array[gate : gate + 1] for gate in ORDER[family]], 0) for array in (W, R, b))
+    if b_rn is None:
+        of_the_state = xp.zeros((gates * hidden,), b.dtype)
+    else:
+        of_the_state = xp.concat([xp.zeros((2 * hidden,), b.dtype), b_rn], 0)
+    return {
+        "W": xp.reshape(W, (1, gates * hidden, features)),
+        "R": xp.reshape(R, (1, gates * hidden, hidden)),
+        "B": xp.reshape(xp.concat([xp.reshape(b, (gates * hidden,)), of_the_state], 0), (1, 2 * gates * hidden)),
+    }

@@ -1,0 +1,22 @@
+"""ONNX's own reference implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+from rnnspec.conformance.bench.contenders.onnx_layers import Feed, OnnxLayers
+
+
+class OnnxReference(OnnxLayers):
+    """onnx.reference.ReferenceEvaluator: NumPy, a step at a time."""
+
+    name: ClassVar[str] = "onnx-reference"
+
+    def load(self, model: onnx.ModelProto) -> Callable[[Feed], Any]:
+        """Return what evaluates the model."""
+        evaluator = ReferenceEvaluator(model)
+        return lambda feed: evaluator.run(None, feed)
