@@ -58,7 +58,7 @@ class _Chain:
         if self.end is not None:
             last_tag = xp.sum(xp.where(packing.last(), tags, 0), 1)
             score += self._unless_empty(xp.take(self.end, last_tag))
-        return xp.where(score > -inf, score, -inf)
+        return xp.where(score <= -inf, -inf, score)
 
     def log_partition(self) -> Array:
         """Log Z, (B,)."""
@@ -82,15 +82,15 @@ class _Chain:
             after = over_exponentials(xp, backwards, reversed_moves).alphas
             weights = _swapped(xp, before) * self.packing.reverse(_swapped(xp, after))
             total = xp.sum(weights, -1, keepdims=True)
-            possible = total > 0
-            return (xp.where(possible, weights / xp.where(possible, total, 1.0), 0.0),)
+            none = total <= 0  # which NaN is not
+            return (xp.where(none, 0.0, weights / xp.where(none, 1.0, total)),)
 
         def by_logarithms() -> Many:
             before = over_logarithms(xp, onwards, transitions).messages
             after = over_logarithms(xp, backwards, reversed_moves).alphas
             weights = _swapped(xp, before) + self.packing.reverse(_swapped(xp, after))
             total = log_sum_exp(xp, weights, -1, keepdims=True)
-            return (xp.exp(weights - xp.where(total > -inf, total, 0.0)),)
+            return (xp.exp(weights - xp.where(total <= -inf, 0.0, total)),)
 
         suffices = exponentials_suffice(xp, self.emissions, onwards, transitions)
         (marginals,) = xp.branch(suffices, by_exponentials, by_logarithms)
@@ -184,7 +184,7 @@ def crf_log_likelihood(
     mask = tags != labels if padding == "label" else mask
     chain = _Chain(xp, emissions, transitions, start, end, lengths, mask)
     score = chain.path_score(chain.packing.pack(tags))
-    return (xp.astype(xp.where(score > -inf, score - chain.log_partition(), -inf), emissions.dtype),)
+    return (xp.astype(xp.where(score <= -inf, -inf, score - chain.log_partition()), emissions.dtype),)
 
 
 def crf_marginals(

@@ -115,13 +115,13 @@ def log_sum_exp(xp: Arrays, array: Array, axis: int, *, keepdims: bool = False) 
 
 def _log(xp: Arrays, array: Array) -> Array:
     """The logarithm; at 0 it is minus infinity, and constant."""
-    positive = array > 0
-    return xp.where(positive, xp.log(xp.where(positive, array, 1.0)), -inf)
+    none = array <= 0  # which NaN is not
+    return xp.where(none, -inf, xp.log(xp.where(none, 1.0, array)))
 
 
 def _or_zero(xp: Arrays, array: Array) -> Array:
     """0 in the place of minus infinity."""
-    return xp.where(array > -inf, array, 0.0)
+    return xp.where(array <= -inf, 0.0, array)
 
 
 def _greatest_difference(xp: Arrays, array: Array) -> Array:

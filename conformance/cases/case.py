@@ -18,7 +18,8 @@ from rnnspec.spec import Operation, complete_sizes, operation, resolved
 from rnnspec.spec.operation import Input, Output, holds
 
 Array = NDArray[Any]
-Steps = Literal["all", "lengths", "right_mask", "mask"]
+Steps = Literal["all", "lengths", "right_mask", "mask", "no_lengths", "no_mask"]
+"""How the valid steps are given, if not all are; at last by lengths of 0, and by a mask that is false throughout."""
 _PADDED: tuple[Steps, ...] = ("lengths", "right_mask", "mask")
 
 
@@ -78,6 +79,10 @@ class Case:
         """The same case with lengths or a mask, whichever the seed says, where it has neither."""
         return self if self.steps != "all" else replace(self, steps=_PADDED[self.seed % len(_PADDED)])
 
+    def shape_of(self, axes: tuple[str, ...]) -> tuple[int, ...]:
+        """The shape of an array with these symbolic axes, as inputs and outputs have them."""
+        return tuple(int(axis) if axis.isdigit() else self.lengths_of[axis] for axis in axes)
+
     @cached_property
     def call(self) -> Call:
         """The call, with its arrays."""
@@ -90,6 +95,8 @@ class Case:
         batch, steps = self.sizes["B"], self.sizes["T"]
         if self.steps == "all":
             return np.ones((batch, steps), np.bool_)
+        if self.steps in ("no_lengths", "no_mask"):
+            return np.zeros((batch, steps), np.bool_)
         if self.steps == "mask":
             return rng.random((batch, steps)) < 0.6
         # Short and empty sequences, and mostly one of full length: a batch is padded to its longest.
@@ -100,18 +107,23 @@ class Case:
     @cached_property
     def cotangents(self) -> tuple[Array, ...]:
         """One per output, in the outputs' shapes."""
-        dtype = format_of(self.dtype).dtype
+        return tuple(
+            self._weights("d" + output.name, self.shape_of(output.shape))
+            for output in self.results.values()
+            if output.kind == "float"
+        )
+
+    @cached_property
+    def directions(self) -> dict[str, Array]:
+        """One per float input, in its shape: what its gradient is multiplied by where gradients are differentiated."""
+        return {name: self._weights("dd" + name, array.shape) for name, array in self.call.float_inputs.items()}
+
+    def _weights(self, name: str, shape: tuple[int, ...]) -> Array:
+        """Numbers to multiply results by."""
+        rng = self._rng(name)
         scale = 2.0**-6 if self.regime == "tiny" else 1.0
-        integers = self.regime == "integers"
-        made = []
-        for output in self.results.values():
-            if output.kind != "float":
-                continue
-            rng = self._rng("d" + output.name)
-            shape = self._shape(output.shape)
-            numbers = rng.integers(-2, 3, shape) if integers else rng.normal(size=shape) * scale
-            made.append(numbers.astype(dtype))
-        return tuple(made)
+        numbers = rng.integers(-2, 3, shape) if self.regime == "integers" else rng.normal(size=shape) * scale
+        return numbers.astype(format_of(self.dtype).dtype)
 
     def _inputs(self) -> dict[str, Array]:
         dtype = format_of(self.dtype).dtype
@@ -119,12 +131,12 @@ class Case:
         for name, item in self.items.items():
             if name in self.absent:
                 continue
-            rng, shape = self._rng(name), self._shape(item.shape)
+            rng, shape = self._rng(name), self.shape_of(item.shape)
             if item.kind == "lengths":
-                if self.steps == "lengths" and not self._labelled:
+                if self.steps in ("lengths", "no_lengths") and not self._labelled:
                     inputs[name] = self.valid.sum(axis=1, dtype=np.int64)
             elif item.kind == "mask":
-                if self.steps in ("mask", "right_mask") and not self._labelled:
+                if self.steps in ("mask", "right_mask", "no_mask") and not self._labelled:
                     inputs[name] = self.valid
             elif item.kind == "ids":
                 inputs[name] = self._ids(item, shape, rng)
@@ -147,9 +159,6 @@ class Case:
         if label is not None and label[0] == item.name and self._labelled:
             ids[~self.valid] = self.lengths_of[label[1]]
         return ids
-
-    def _shape(self, axes: tuple[str, ...]) -> tuple[int, ...]:
-        return tuple(int(axis) if axis.isdigit() else self.lengths_of[axis] for axis in axes)
 
     def _rng(self, name: str) -> np.random.Generator:
         """A stream for each array, so that one array's shape does not change another's values."""

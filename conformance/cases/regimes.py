@@ -74,10 +74,10 @@ def fill(
     elif len(axes) >= 2:
         gain = regime.recurrent if axes[1] != "D" else regime.matrices
         # relu does not squash: a recurrence that amplifies would leave every type's range within a few steps.
-        gain = min(gain, 0.5) if "relu" in _functions(op, attributes) else gain
+        gain = min(gain, 0.5) if "relu" in functions_of(op, attributes) else gain
         scale = gain / max(shape[-1], 1) ** 0.5
     else:
-        scale = min(regime.biases, 0.5) if "relu" in _functions(op, attributes) else regime.biases
+        scale = min(regime.biases, 0.5) if "relu" in functions_of(op, attributes) else regime.biases
     if regime.own_scales:
         scale *= float(np.exp(rng.uniform(np.log(0.03), np.log(5.0))))
     numbers *= scale
@@ -90,7 +90,8 @@ def fill(
     return numbers
 
 
-def _functions(op: Operation, attributes: Mapping[str, Any]) -> set[str]:
+def functions_of(op: Operation, attributes: Mapping[str, Any]) -> set[str]:
+    """Names of the functions that the attributes choose, such as the activations."""
     chosen: set[str] = set()
     for name, attribute in op.attributes.items():
         if attribute.functions:

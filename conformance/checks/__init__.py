@@ -5,22 +5,30 @@ from rnnspec.conformance.checks.bad_input import BadInput
 from rnnspec.conformance.checks.batch import Batch
 from rnnspec.conformance.checks.check import Check, Violation
 from rnnspec.conformance.checks.clipping import Clipping
+from rnnspec.conformance.checks.edges import Edges
+from rnnspec.conformance.checks.forms import Forms
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.identities import Identities, MarginalsAreGradients
 from rnnspec.conformance.checks.jacobian import Jacobian
+from rnnspec.conformance.checks.layouts import Layouts
 from rnnspec.conformance.checks.padding import Padding
+from rnnspec.conformance.checks.partial_gradients import PartialGradients
 from rnnspec.conformance.checks.paths import BestPath, Ties
 from rnnspec.conformance.checks.reading import Permutation, Reverse
+from rnnspec.conformance.checks.repetition import Repeatability, Unmodified
+from rnnspec.conformance.checks.second_order import SecondOrder
 from rnnspec.conformance.checks.shifts import Shift
+from rnnspec.conformance.checks.special_values import SpecialValues
 from rnnspec.conformance.checks.split import Split
 from rnnspec.conformance.checks.sums import Partition, SumsToOne
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.checks.zeros import Zeros
 
 CHECKS: tuple[Check, ...] = (
-    Values(), Gradients(), Zeros(), Padding(), Attributes(), Batch(), Split(), Reverse(), Permutation(), Shift(),
-    SumsToOne(), Partition(), Clipping(), Jacobian(), Identities(), MarginalsAreGradients(), BestPath(), Ties(),
-    BadInput(),
+    Forms(), Unmodified(), Values(), Gradients(), Edges(), Zeros(), Padding(), Attributes(), Batch(), Split(),
+    Reverse(), Permutation(), Shift(), SumsToOne(), Partition(), Clipping(), Jacobian(), Identities(),
+    MarginalsAreGradients(), BestPath(), Ties(), PartialGradients(), SecondOrder(), SpecialValues(), Layouts(),
+    Repeatability(), BadInput(),
 )  # fmt: skip
 """Every check, in the order in which they run."""
 

@@ -22,7 +22,8 @@ class BadInput(Check):
 
     id = "bad_input"
     calls = 5
-    about = "a wrong rank, size, type, length, mask or attribute ends in an error, never in a number"
+    about = "a wrong rank, size, type, length, id, probability, mask or attribute ends in an error, never in a number"
+    why = "a number for a call that has no meaning is taken for a result"
 
     def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
         """Cases with something to do: some implementations look at no input where there is nothing."""
@@ -73,14 +74,31 @@ def _candidates(case: Case) -> Iterator[tuple[dict[str, Array], dict[str, Any], 
             yield {**others, "lengths": lengths}, attributes, f"a length of {length} for {steps} steps"
         both = {"lengths": full, "mask": np.ones((batch, steps), np.bool_)}
         yield {**others, **both}, attributes, "both lengths and mask"
+    yield from _without_any(case)
     for name in attributes:
         yield inputs, {**attributes, name: "no such value"}, f"{name}='no such value'"
     yield inputs, {**attributes, "no_such_attribute": 1}, "an unknown attribute"
 
 
+def _without_any(case: Case) -> Iterator[tuple[dict[str, Array], dict[str, Any], str]]:
+    """The case with none of what there is to be one of at least: no features, no units, no tags."""
+    for symbol, size in case.sizes.items():
+        if symbol in case.spec.sizes and symbol not in ("B", "T") and size:
+            none = replace(case, sizes={**case.sizes, symbol: 0})
+            if min(none.lengths_of.values()) < 0:  # one less than none: there is no such array
+                continue
+            inputs = {
+                name: np.zeros(none.shape_of(item.shape), array.dtype)
+                for name, item in none.items.items()
+                if (array := case.call.inputs.get(name)) is not None
+            }
+            yield inputs, dict(case.call.attributes), f"{symbol} = 0"
+
+
 def _wrong_numbers(array: Array, item: Input) -> Iterator[tuple[Array, str]]:
     """The array with one number outside its range, at each place: what stands in the padding may be anything."""
-    outside = {"ids": (-1, 1 << 40), "float": (-0.5, 1.5) if item.domain == "probability" else ()}
+    no_probability = (-0.5, 1.5, np.nan, np.inf)
+    outside = {"ids": (-1, 1 << 40), "float": no_probability if item.domain == "probability" else ()}
     for number in outside.get(item.kind, ()):
         for place in list(np.ndindex(array.shape))[:4]:
             changed = array.copy()

@@ -17,6 +17,7 @@ class Batch(Check):
 
     id = "batch"
     about = "a batch is independent sequences: reordered, or one alone, they give the same outputs and gradients"
+    why = "what is kept from one sequence for the next shows in no single call"
     law = "batch"
 
     def examples(self, scope: Scope) -> st.SearchStrategy[Any]:

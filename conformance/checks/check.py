@@ -10,20 +10,23 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnspec.backends import Backend, Call
+from rnnspec.backends import Backend, Call, Cotangents
 from rnnspec.conformance.cases import Case, Scope, cases
+from rnnspec.conformance.cases.support import PROBE_SIZES
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, Expected, expect
-from rnnspec.spec import Operation
+from rnnspec.spec import Operation, operation
 
 Array = NDArray[Any]
+Shape = tuple[int, ...]
 
 
 class Violation(AssertionError):
     """A backend is wrong on a call.
 
     `quantity` names the output or the gradient at fault (empty where an error was due), `expected` holds what is right
-    and the bound, `got` what came.
+    and the bound, `got` what came. Of `cotangents`, None is that of an output that was not used; `wanted` names the
+    inputs that gradients were asked of, where not of all; with `directions`, the gradient is of second order.
     """
 
     def __init__(
@@ -33,7 +36,9 @@ class Violation(AssertionError):
         call: Call | None = None,
         *,
         quantity: str = "",
-        cotangents: tuple[Array, ...] | None = None,
+        cotangents: Cotangents | None = None,
+        wanted: tuple[str, ...] | None = None,
+        directions: Mapping[str, Array] | None = None,
         expected: Bounded | None = None,
         got: Array | None = None,
         error_ratio: float | None = None,
@@ -44,6 +49,8 @@ class Violation(AssertionError):
         self.call = call
         self.quantity = quantity
         self.cotangents = cotangents
+        self.wanted = wanted
+        self.directions = directions
         self.expected = expected
         self.got = got
         self.error_ratio = error_ratio
@@ -58,12 +65,22 @@ class Check(ABC):
     id: ClassVar[str]
     level: ClassVar[Literal["MUST", "SHOULD"]] = "MUST"
     about: ClassVar[str]
+    """What is asked: a statement that holds for what is right."""
+    why: ClassVar[str]
+    """What for: it goes on from `about`, after "as"."""
     law: ClassVar[str] = ""
     """The law that an operation must list for this check to apply to it; empty: it applies to all."""
     calls: ClassVar[int] = 1
     """About how many times the calls of other checks an example makes: it gets so many times fewer examples."""
     needs_gradients: ClassVar[bool] = False
     """Whether there is nothing to ask of a backend without gradients."""
+    needs_second_order: ClassVar[bool] = False
+    """Whether there is nothing to ask of a backend without gradients of gradients."""
+
+    @classmethod
+    def sentence(cls) -> str:
+        """What is asked, and what for."""
+        return f"{cls.about}, as {cls.why}"
 
     def applies_to(self, op: Operation) -> bool:
         """Whether there is anything to ask of this operation."""
@@ -73,12 +90,22 @@ class Check(ABC):
         """Strategy for what `examine` takes: a case, or a case and more; None if there is nothing to ask."""
         return cases(scope)
 
+    def forced(self, scope: Scope) -> Sequence[Any]:
+        """What is asked in any case, before what chance draws; in float32, or else in the backend's first type."""
+        return ()
+
     @abstractmethod
     def examine(self, backend: Backend, example: Any) -> float:
         """Ask once; return the worst error ratio, or raise Violation.
 
         Unsupported passes through, and OutOfRangeError says that the example was not one to judge.
         """
+
+
+def usual_case(scope: Scope) -> Case:
+    """A small case with all attributes at their defaults, and lengths where there are steps."""
+    op = operation(scope.operation)
+    return Case(scope.operation, scope.dtype, PROBE_SIZES, op.defaults(), steps="lengths" if op.has_steps else "all")
 
 
 class OutOfRangeError(Exception):
@@ -101,18 +128,23 @@ def compare_outputs(case: Case, call: Call, expected: Mapping[str, Bounded], got
 
 def compare_forms(case: Case, call: Call, expected: Mapping[str, Bounded], got: Sequence[Any]) -> None:
     """Raise Violation unless there are as many outputs as there should be, each of the right shape and type."""
-    if len(got) != len(expected):
-        names = ", ".join(expected)
-        raise Violation(f"expected {len(expected)} outputs ({names}), got {len(got)}", str(case), call)
+    must_have_outputs(case, call, {name: bounded.value.shape for name, bounded in expected.items()}, got)
+
+
+def must_have_outputs(case: Case, call: Call, shapes: Mapping[str, Shape], got: Sequence[Any]) -> None:
+    """Raise Violation unless there is an output for each of these shapes, of that shape and of the right type."""
+    if len(got) != len(shapes):
+        names = ", ".join(shapes)
+        raise Violation(f"expected {len(shapes)} outputs ({names}), got {len(got)}", str(case), call)
     kinds = call.spec.outputs_for(call.attributes)
-    for (name, bounded), array in zip(expected.items(), got, strict=True):
-        must_have_form(case, call, name, bounded.value.shape, array, kind=kinds[name].kind)
+    for (name, shape), array in zip(shapes.items(), got, strict=True):
+        must_have_form(case, call, name, shape, array, kind=kinds[name].kind)
 
 
 def compare_gradients(
     case: Case,
     call: Call,
-    cotangents: tuple[Array, ...],
+    cotangents: Cotangents,
     expected: Mapping[str, Bounded],
     got: Mapping[str, Any],
 ) -> float:
@@ -124,16 +156,35 @@ def compare_gradients(
 def compare_gradient_forms(
     case: Case,
     call: Call,
-    cotangents: tuple[Array, ...],
+    cotangents: Cotangents,
     expected: Mapping[str, Bounded],
     got: Mapping[str, Any],
 ) -> None:
     """Raise Violation unless there is a gradient of every float input, each of the right shape and type."""
-    if set(got) != set(expected):
-        wanted, came = ", ".join(expected), ", ".join(got)
+    must_have_gradients(case, call, cotangents, {name: bounded.value.shape for name, bounded in expected.items()}, got)
+
+
+def must_have_gradients(
+    case: Case, call: Call, cotangents: Cotangents, shapes: Mapping[str, Shape], got: Mapping[str, Any]
+) -> None:
+    """Raise Violation unless there is a gradient for each of these shapes, of that shape and of the right type."""
+    if set(got) != set(shapes):
+        wanted, came = ", ".join(shapes), ", ".join(got)
         raise Violation(f"expected gradients of {wanted}, got those of {came}", str(case), call, cotangents=cotangents)
-    for name, bounded in expected.items():
-        must_have_form(case, call, f"d{name}", bounded.value.shape, got[name], cotangents)
+    for name, shape in shapes.items():
+        must_have_form(case, call, f"d{name}", shape, got[name], cotangents)
+
+
+def compare_both(backend: Backend, case: Case, call: Call, cotangents: tuple[Array, ...] | None = None) -> float:
+    """Run a call that has the case's numbers and, where there are gradients, differentiate it; hold all of it."""
+    back = backend.has_gradients(call.operation)
+    expected = expected_of(case, gradients=back)
+    worst = compare_outputs(case, call, expected.outputs, backend.run(call))
+    if not back:
+        return worst
+    cotangents = case.cotangents if cotangents is None else cotangents
+    gradients = backend.gradients(call, cotangents)
+    return max(worst, compare_gradients(case, call, cotangents, expected.gradients, gradients))
 
 
 def type_of(case: Case, call: Call) -> np.dtype[Any]:
@@ -147,7 +198,7 @@ def compare(
     quantity: str,
     expected: Bounded,
     got: Any,
-    cotangents: tuple[Array, ...] | None = None,
+    cotangents: Cotangents | None = None,
     kind: str = "float",
 ) -> float:
     """Hold one array against what is right: type, shape, and every element within its bound."""
@@ -159,9 +210,9 @@ def must_have_form(
     case: Case,
     call: Call,
     quantity: str,
-    shape: tuple[int, ...],
+    shape: Shape,
     got: Any,
-    cotangents: tuple[Array, ...] | None = None,
+    cotangents: Cotangents | None = None,
     kind: str = "float",
 ) -> None:
     """Raise Violation unless `got` is an array of this shape and of the type that its kind is to have."""
@@ -182,7 +233,7 @@ def judge(
     quantity: str,
     expected: Bounded,
     got: Array,
-    cotangents: tuple[Array, ...] | None = None,
+    cotangents: Cotangents | None = None,
 ) -> float:
     """Hold every element of an array against its bound; return the worst error ratio, at most 1, or raise Violation."""
     if got.size == 0:

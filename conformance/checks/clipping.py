@@ -18,6 +18,7 @@ class Clipping(Check):
 
     id = "clipping"
     about = "what is within the threshold comes back bit for bit, and what is beyond it as long as the threshold allows"
+    why = "a short gradient that is multiplied and divided by the threshold is no longer the one that came"
     law = "clipping"
     calls = 2
 

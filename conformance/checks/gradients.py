@@ -14,6 +14,7 @@ class Gradients(Check):
     id = "gradients"
     needs_gradients = True
     about = "the gradient of every float input, initial states and parameters included, lies within its bound"
+    why = "training follows a wrong gradient without complaint"
 
     def applies_to(self, op: Operation) -> bool:
         """Operations that have a gradient."""

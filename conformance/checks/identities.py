@@ -302,6 +302,7 @@ class Identities(Check):
 
     id = "identities"
     about = "where one operation is a special case of another, both give the same"
+    why = "a library writes them twice, and they drift apart"
     calls = 3
 
     def applies_to(self, op: Operation) -> bool:
@@ -328,6 +329,7 @@ class MarginalsAreGradients(Check):
 
     id = "marginals_are_gradients"
     about = "the gradient of log Z in the emissions is the marginals"
+    why = "training uses the one and decoding the other"
     law = "marginals"
     needs_gradients = True
     calls = 4

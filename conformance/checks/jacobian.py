@@ -20,6 +20,7 @@ class Jacobian(Check):
 
     id = "jacobian"
     about = "a vector times state_jacobian is the layer's gradient of its initial state for that cotangent"
+    why = "two ways to one derivative do not go wrong alike"
     law = "jacobian"
     calls = 4
 

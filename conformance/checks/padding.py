@@ -17,6 +17,7 @@ from rnnspec.conformance.checks.check import (
     compare_outputs,
     expected_of,
 )
+from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.spec.operation import Input
 
 
@@ -27,6 +28,7 @@ class Padding(Check):
     about = (
         "steps taken out by lengths or mask, NaN there included, change no output; outputs and gradients there are 0"
     )
+    why = "what stands there is whatever a batch was filled up with"
     law = "padding"
 
     def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
@@ -36,27 +38,31 @@ class Padding(Check):
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Put NaN in the padding and run and differentiate again."""
-        out = ~example.valid
         items = example.items
-        spoilt = {name: _spoilt(array, items[name], out) for name, array in example.call.inputs.items()}
-        call = Call(example.operation, spoilt, example.call.attributes)
+        call = spoilt(example)
         outputs = backend.run(call)
         expected = expected_of(example, gradients=example.spec.differentiable)
         worst = compare_outputs(example, call, expected.outputs, outputs)
         for name, array in zip(expected.outputs, outputs, strict=True):
             shape = example.results[name].shape
             if "T" in shape:
-                _must_be_zero(example, call, name, _at_steps(array, shape)[out])
+                _must_be_zero(example, call, name, shape, expected.outputs[name], array)
         if not backend.has_gradients(call.operation):
             return worst
         gradients = backend.gradients(call, example.cotangents)
         worst = max(worst, compare_gradients(example, call, example.cotangents, expected.gradients, gradients))
         for name, gradient in gradients.items():
             if "T" in items[name].shape:
-                _must_be_zero(
-                    example, call, f"d{name}", _at_steps(gradient, items[name].shape)[out], example.cotangents
-                )
+                due, shape = expected.gradients[name], items[name].shape
+                _must_be_zero(example, call, f"d{name}", shape, due, gradient, example.cotangents)
         return worst
+
+
+def spoilt(case: Case) -> Call:
+    """The case's call with NaN, or an id that there is not, at every step that is taken out."""
+    items, out = case.items, ~case.valid
+    inputs = {name: _spoilt(array, items[name], out) for name, array in case.call.inputs.items()}
+    return Call(case.operation, inputs, case.call.attributes)
 
 
 def _at_steps(array: Array, shape: tuple[str, ...]) -> Array:
@@ -65,17 +71,29 @@ def _at_steps(array: Array, shape: tuple[str, ...]) -> Array:
 
 
 def _spoilt(array: Array, item: Input, out: Array) -> Array:
-    """The input with NaN, or an id that there is not, at every step that is taken out."""
     if "T" not in item.shape or item.kind not in ("float", "ids"):
         return array
-    spoilt = np.array(array)
-    _at_steps(spoilt, item.shape)[out] = np.nan if item.kind == "float" else -1
-    return spoilt
+    changed = np.array(array)
+    _at_steps(changed, item.shape)[out] = np.nan if item.kind == "float" else -1
+    return changed
 
 
 def _must_be_zero(
-    case: Case, call: Call, quantity: str, padded: Array, cotangents: tuple[Array, ...] | None = None
+    case: Case,
+    call: Call,
+    quantity: str,
+    shape: tuple[str, ...],
+    expected: Bounded,
+    got: Array,
+    cotangents: tuple[Array, ...] | None = None,
 ) -> None:
+    """Raise Violation where anything else than 0 stands at a step that is taken out, however little."""
+    padded = _at_steps(got, shape)[~case.valid]
     if np.any(padded != 0):
+        due = Bounded(expected.value.copy(), expected.bound.copy())
+        for exact in (due.value, due.bound):
+            _at_steps(exact, shape)[~case.valid] = 0
         message = f"{quantity}: expected exactly 0 at the steps taken out, got {float(padded[padded != 0][0]):.9g}"
-        raise Violation(message, str(case), call, quantity=quantity, cotangents=cotangents)
+        raise Violation(
+            message, str(case), call, quantity=quantity, cotangents=cotangents, expected=due, got=got,
+        )  # fmt: skip

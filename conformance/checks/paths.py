@@ -24,6 +24,7 @@ class BestPath(Check):
 
     id = "best_path"
     about = "the score of the path that is returned is the greatest of all paths, to within rounding"
+    why = "back-pointers that mix two good paths give a bad one"
     law = "best_path"
 
     def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
@@ -58,6 +59,7 @@ class Ties(Check):
     id = "ties"
     level: ClassVar[Literal["MUST", "SHOULD"]] = "SHOULD"
     about = "of several best paths, the one with the lowest last tag, and before it the lowest each time, is returned"
+    why = "decoders that break ties in different ways cannot be compared tag by tag"
     law = "best_path"
 
     def examples(self, scope: Scope) -> st.SearchStrategy[Any]:

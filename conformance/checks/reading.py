@@ -23,6 +23,7 @@ class Reverse(Check):
 
     id = "reverse"
     about = "reading in reverse is reading forward the sequence turned round, its outputs turned back"
+    why = "outputs left in the order of reading, or padding that is read first, look right by themselves"
     law = "reverse"
     calls = 5
 
@@ -38,6 +39,7 @@ class Permutation(Check):
 
     id = "permutation"
     about = "what is attended to has no order: in another one, its weights move with it and all else stays"
+    why = "a position that slips into the weights looks like attention"
     law = "permutation"
     calls = 5
 

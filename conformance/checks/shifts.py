@@ -37,6 +37,7 @@ class Shift(Check):
 
     id = "shift"
     about = "a constant added to scores shifts the score of every path by as much, and no probability or gradient"
+    why = "scores have no zero of their own, and a normaliser that is missing shows here"
     law = "shift"
     calls = 4
 

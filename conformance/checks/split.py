@@ -20,6 +20,7 @@ class Split(Check):
 
     id = "split"
     about = "a sequence in two calls, the second starting from the state that the first returned, is the whole sequence"
+    why = "streaming and truncated training carry the state from call to call"
     law = "split"
 
     def examples(self, scope: Scope) -> st.SearchStrategy[Any]:

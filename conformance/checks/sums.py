@@ -32,6 +32,7 @@ class SumsToOne(Check):
 
     id = "sums_to_one"
     about = "weights and probabilities add up to 1 wherever there is anything to choose from, and are never negative"
+    why = "a share that is lost or counted twice shows in no single number"
     law = "sums_to_one"
     calls = 4
 
@@ -52,6 +53,7 @@ class Partition(Check):
 
     id = "partition"
     about = "log Z is at least the best path's score, and at most that of n log K more: K^n paths as good"
+    why = "a path that is lost or counted twice moves log Z beyond these bounds"
     law = "partition"
     calls = 4
 

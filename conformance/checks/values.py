@@ -12,6 +12,7 @@ class Values(Check):
 
     id = "values"
     about = "every output has the right shape and type, and its error lies within what rounding explains"
+    why = "a wrong gate order, bias or mask still gives plausible numbers"
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Run the case and hold its outputs against the reference."""

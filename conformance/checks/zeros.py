@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case, Scope, cases
-from rnnspec.conformance.checks.check import Check, compare_gradients, compare_outputs, expected_of
+from rnnspec.conformance.checks.check import Check, compare_both
 
 _DIVIDING: Final[Mapping[str, Mapping[str, Any]]] = {"attention_scores": {"score": "cosine"}}
 """Attributes with which an operation divides by a length, where it does not always."""
@@ -21,6 +21,7 @@ class Zeros(Check):
 
     id = "zeros"
     about = "where whole vectors are zero, outputs and gradients are what they should be, not 0 / 0"
+    why = "what divides by a length has nothing to divide by there"
     law = "zeros"
     calls = 4
 
@@ -31,10 +32,4 @@ class Zeros(Check):
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Run and differentiate the case."""
-        back = backend.has_gradients(example.operation)
-        expected = expected_of(example, gradients=back)
-        worst = compare_outputs(example, example.call, expected.outputs, backend.run(example.call))
-        if not back:
-            return worst
-        gradients = backend.gradients(example.call, example.cotangents)
-        return max(worst, compare_gradients(example, example.call, example.cotangents, expected.gradients, gradients))
+        return compare_both(backend, example, example.call)

@@ -39,7 +39,13 @@ def list_everything(json_file: Path | None, checks: bool = False) -> None:
                     for backend in backends
                 ],
                 "checks": [
-                    {"id": check.id, "level": check.level, "about": check.about, "operations": _asked(check)}
+                    {
+                        "id": check.id,
+                        "level": check.level,
+                        "about": check.about,
+                        "why": check.why,
+                        "operations": asked_of(check),
+                    }
                     for check in CHECKS
                 ],
             },
@@ -63,14 +69,14 @@ def _backends(backends: list[Available]) -> Table:
 
 
 def _checks() -> Table:
-    table = _table("Checks", "check", "level", "what is asked", "of operations")
+    table = _table("Checks", "check", "level", "what is asked, and what for", "of operations")
     for check in CHECKS:
-        asked = _asked(check)
-        table.add_row(check.id, check.level, check.about, "all" if len(asked) == len(operations()) else str(len(asked)))
+        asked = len(asked_of(check))
+        table.add_row(check.id, check.level, check.sentence(), "all" if asked == len(operations()) else str(asked))
     return table
 
 
-def _asked(check: Check) -> list[str]:
+def asked_of(check: Check) -> list[str]:
     """Operations that a check asks something of."""
     return [name for name, op in operations().items() if check.applies_to(op)]
 

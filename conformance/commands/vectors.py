@@ -67,8 +67,12 @@ def export_vectors(
         )
 
 
-def check_vectors(folder: Path, results: Path, json_file: Path | None) -> int:
-    """Judge a folder of results, print and write the verdict; return the exit status."""
+def check_vectors(folder: Path, results: Path, json_file: Path | None, partial: bool = False) -> int:
+    """Judge a folder of results, print and write the verdict; return the exit status.
+
+    Of what is begun (the values or the gradients of an operation in a type) a missing result counts as a wrong one
+    does, unless the results are `partial` on purpose.
+    """
     if not results.is_dir():
         raise FileError(f"{results}: there is no such folder: expected the results")
     if results.resolve() == folder.resolve():
@@ -87,9 +91,16 @@ def check_vectors(folder: Path, results: Path, json_file: Path | None) -> int:
     summary = summarise(str(results), versions, [found.result(str(results), folder) for found in findings])
     print_backend(console, summary)
     _print_missing(console, findings)
+    lacking = sum(len(found.missing) for found in findings if found.judged)
+    if lacking:
+        due = (
+            "left out on purpose" if partial else "all that is begun is due; --partial if they are left out on purpose"
+        )
+        console.print(Text(f"{results}: {lacking} results are missing: {due}"), soft_wrap=True)
     if json_file:
-        write_json(json_file, {"backends": [summary.to_json()], "missing": _missing(findings)})
-    return int(summary.verdict.bad)
+        complete = {"complete": not lacking, "missing": _missing(findings)}
+        write_json(json_file, {"backends": [summary.to_json()], **complete})
+    return int(summary.verdict.bad or (lacking > 0 and not partial))
 
 
 def _print_corpus(console: Console, folder: Path, vectors: Sequence[Vector]) -> None:
@@ -120,10 +131,9 @@ def _print_missing(console: Console, findings: Sequence[Findings]) -> None:
             some = ", ".join([*found.missing[:SHOWN], *(["…"] if len(found.missing) > SHOWN else [])])
             cases = found.judged + len(found.missing)
             what = f"{found.question} of {found.operation} {found.dtype}"
+            label = (
+                ("missing", "yellow") if found.judged else (Verdict.NOT_IMPLEMENTED, STYLES[Verdict.NOT_IMPLEMENTED])
+            )
             console.print(
-                Text.assemble(
-                    (Verdict.NOT_IMPLEMENTED, STYLES[Verdict.NOT_IMPLEMENTED]),
-                    f": {what}, {len(found.missing)} of {cases} cases ({some})",
-                ),
-                soft_wrap=True,
+                Text.assemble(label, f": {what}, {len(found.missing)} of {cases} cases ({some})"), soft_wrap=True
             )

@@ -53,6 +53,12 @@ class BackendSummary:
         """The verdict on the backend."""
         return Verdict.worst(operation.verdict for operation in self.operations)
 
+    @property
+    def departures(self) -> tuple[CheckResult, ...]:
+        """Checks that say SHOULD and are departed from: the backend conforms nevertheless."""
+        checks = (check for operation in self.operations for check in operation.checks)
+        return tuple(check for check in checks if check.verdict is Verdict.DEPARTS)
+
     def to_json(self) -> dict[str, Any]:
         """As plain data, in the form that the documentation gives."""
         return {

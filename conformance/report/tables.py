@@ -12,6 +12,7 @@ from rnnspec.conformance.run import Verdict
 
 STYLES = {
     Verdict.CONFORMS: "green",
+    Verdict.DEPARTS: "yellow",
     Verdict.EXPECTED: "red",
     Verdict.VIOLATES: "bold red",
     Verdict.TIMED_OUT: "bold magenta",
@@ -65,7 +66,7 @@ def _cell(operation: OperationSummary | None) -> Text:
 
 def _print_violations(console: Console, operation: OperationSummary) -> None:
     for check in operation.checks:
-        if check.verdict.bad or check.verdict is Verdict.EXPECTED:
+        if check.verdict.bad or check.verdict in (Verdict.EXPECTED, Verdict.DEPARTS):
             heading = f"{operation.name} {operation.dtype}: {check.id} ({check.level}) {check.verdict}"
             console.print(Text(heading, STYLES[check.verdict]))
             console.print(Text("  " + check.message.replace("\n", "\n  ")))

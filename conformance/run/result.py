@@ -9,15 +9,24 @@ from typing import Any, Literal
 
 
 class Verdict(StrEnum):
-    """The outcome of a check, an operation or a backend, from best to worst."""
+    """The outcome of a check, an operation or a backend, from best to worst.
+
+    A check that says SHOULD is departed from, where one that says MUST is violated.
+    """
 
     CONFORMS = "conforms"
     NOT_IMPLEMENTED = "not implemented"
     REFUSED = "refused"
+    DEPARTS = "departs"
     EXPECTED = "violates as expected"
     VIOLATES = "violates"
     TIMED_OUT = "timed out"
     CRASHED = "crashed"
+
+    @property
+    def judged(self) -> bool:
+        """Whether anything was asked of what has this verdict, and answered."""
+        return self not in (Verdict.NOT_IMPLEMENTED, Verdict.REFUSED)
 
     @property
     def bad(self) -> bool:
@@ -26,8 +35,11 @@ class Verdict(StrEnum):
 
     @staticmethod
     def worst(verdicts: Iterable[Verdict]) -> Verdict:
-        """The verdict on the whole: the worst of the bad ones; else it conforms if anything does."""
-        found = set(verdicts)
+        """The verdict on the whole: the worst of the bad ones; else it conforms if anything does.
+
+        What departs from a SHOULD conforms.
+        """
+        found = {Verdict.CONFORMS if verdict is Verdict.DEPARTS else verdict for verdict in verdicts}
         for verdict in (
             Verdict.CRASHED,
             Verdict.TIMED_OUT,

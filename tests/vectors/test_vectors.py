@@ -279,22 +279,43 @@ def test_a_gradient_that_is_not_there_violates(exported: Path, results: Path, ch
     assert "expected gradients of" in the_check(report, "lstm", "float32", "gradients")["message"]
 
 
-def test_what_is_missing_is_not_implemented(exported: Path, results: Path, check: Callable[..., Any]) -> None:
+def test_what_is_left_out_as_a_whole_is_not_implemented(
+    exported: Path, results: Path, check: Callable[..., Any]
+) -> None:
     shutil.rmtree(results / "crf_viterbi")
-    (results / "lstm/float32/000.npz").unlink()
+    shutil.rmtree(results / "lstm/float16")
     for path in (results / "gru_cell").rglob("*.npz"):
         save(path, {name: array for name, array in load(path).items() if name.startswith("output.")})
     result, report = check()
     assert result.exit_code == 0, result.output
     found = verdicts(report)
     assert {found["crf_viterbi", dtype, "values"] for dtype in FLOAT_TYPES} == {"not implemented"}
-    assert found["lstm", "float32", "values"] == "conforms"
-    assert the_check(report, "lstm", "float32", "values")["examples"] == CASES - 1
+    assert found["lstm", "float16", "values"] == "not implemented"
     assert found["gru_cell", "float32", "values"] == "conforms"
     assert found["gru_cell", "float32", "gradients"] == "not implemented"
-    assert "lstm/float32/000" in report["missing"]["values"]
-    assert f"not implemented: values of lstm float32, 1 of {CASES} cases (lstm/float32/000)" in result.output
+    assert report["complete"]
     assert f"not implemented: gradients of gru_cell float32, {CASES} of {CASES} cases" in result.output
+
+
+def test_what_is_missing_of_what_is_begun_counts(exported: Path, results: Path, check: Callable[..., Any]) -> None:
+    (results / "lstm/float32/000.npz").unlink()
+    path = results / "gru_cell/float64/001.npz"
+    save(path, {name: array for name, array in load(path).items() if name.startswith("output.")})
+    result, report = check()
+    assert result.exit_code == 1, result.output
+    found = verdicts(report)
+    assert found["lstm", "float32", "values"] == "conforms"  # what there is
+    assert the_check(report, "lstm", "float32", "values")["examples"] == CASES - 1
+    assert not report["complete"]
+    assert report["missing"] == {
+        "values": ["lstm/float32/000"], "gradients": ["lstm/float32/000", "gru_cell/float64/001"]
+    }  # fmt: skip
+    assert f"missing: values of lstm float32, 1 of {CASES} cases (lstm/float32/000)" in result.output
+    assert f"missing: gradients of gru_cell float64, 1 of {CASES} cases (gru_cell/float64/001)" in result.output
+    assert "3 results are missing: all that is begun is due" in result.output
+    partial = vectors("check", exported, results, "--partial")
+    assert partial.exit_code == 0, partial.output
+    assert "3 results are missing: left out on purpose" in partial.output
 
 
 def test_no_results_at_all_cannot_be_judged(exported: Path, tmp_path: Path) -> None:

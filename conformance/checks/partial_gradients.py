@@ -1,0 +1,106 @@
+"""Check ``partial_gradients``: cotangents of some outputs only, and gradients of some inputs only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from rnnspec.backends import Backend, Cotangents
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks.check import Array, Check, OutOfRangeError, Violation, compare_gradients
+from rnnspec.conformance.judge.tolerance import expect
+from rnnspec.spec import Operation
+
+STEPS: Final = ("T", "N", "U")
+"""Second axes of outputs that have an entry for each step."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which outputs are used, at which step where only one is, and the inputs that gradients are asked of."""
+
+    used: tuple[str, ...]
+    inputs: tuple[str, ...]
+    step: int | None = None
+
+    def cotangents(self, case: Case) -> Cotangents:
+        """The case's, without those of unused outputs, and with zeros at unused steps."""
+        outputs = [output for output in case.results.values() if output.kind == "float"]
+        return tuple(
+            self._at_the_step(dy, output.shape) if output.name in self.used else None
+            for dy, output in zip(case.cotangents, outputs, strict=True)
+        )
+
+    def _at_the_step(self, dy: Array, shape: tuple[str, ...]) -> Array:
+        if self.step is None or not has_steps(shape):
+            return dy
+        alone = np.zeros_like(dy)
+        alone[:, self.step] = dy[:, self.step]
+        return alone
+
+    @classmethod
+    def of(cls, case: Case) -> Part:
+        """A part of the case's gradients, mostly of one output or one input; the case's seed says which.
+
+        So it takes no choices of its own, and the cases are those that other checks draw.
+        """
+        rng = np.random.default_rng(case.seed)
+        outputs = [output for output in case.results.values() if output.kind == "float"]
+        used = _some_of([output.name for output in outputs], rng)
+        steps = min(
+            (dy.shape[1] for dy, y in zip(case.cotangents, outputs, strict=True) if has_steps(y.shape)), default=0
+        )
+        inputs = _some_of(list(case.call.float_inputs), rng)
+        return cls(used, inputs, int(rng.integers(steps)) if steps and rng.random() < 0.4 else None)
+
+    def __str__(self) -> str:
+        step = "" if self.step is None else f", of step {self.step} alone"
+        return f"cotangents of {', '.join(self.used)}{step}, gradients of {', '.join(self.inputs)}"
+
+
+class PartialGradients(Check):
+    """A loss on the final state alone, on one step alone; gradients of one parameter, of the initial state alone."""
+
+    id = "partial_gradients"
+    needs_gradients = True
+    calls = 2
+    about = (
+        "with cotangents of some outputs only, or of one step, and gradients of some inputs only, each gradient is as"
+        " if the other cotangents were 0 and all gradients asked for"
+    )
+    why = "outputs that a loss leaves out and weights that are frozen are the rule in training"
+
+    def applies_to(self, op: Operation) -> bool:
+        """Operations that have a gradient."""
+        return op.differentiable
+
+    def examine(self, backend: Backend, example: Case) -> float:
+        """Differentiate in part, and hold what comes against that part of the reference's gradients."""
+        case, part = example, Part.of(example)
+        cotangents = part.cotangents(case)
+        got = backend.gradients(case.call, cotangents, part.inputs)
+        expected = expect(case.call, case.dtype, cotangents, case.seed)
+        if not expected.in_range():
+            raise OutOfRangeError(str(case))
+        due = {name: expected.gradients[name] for name in part.inputs}
+        try:
+            return compare_gradients(case, case.call, cotangents, due, got)
+        except Violation as violation:
+            violation.wanted = part.inputs
+            violation.case = f"{case}: {part}"
+            raise
+
+
+def has_steps(shape: tuple[str, ...]) -> bool:
+    """Whether an output of this shape has an entry for each step."""
+    return shape[:1] == ("B",) and shape[1:2] != () and shape[1] in STEPS
+
+
+def _some_of(names: Sequence[str], rng: np.random.Generator) -> tuple[str, ...]:
+    """One name, or several, or all, in their order."""
+    chosen = rng.random(len(names)) < (0.5 if rng.random() < 0.4 else 0.0)
+    chosen[rng.integers(len(names))] = True
+    return tuple(name for name, taken in zip(names, chosen, strict=True) if taken)

@@ -1,0 +1,113 @@
+"""Checks ``unmodified`` and ``repeatability``: what a call leaves behind, and whether it comes out the same again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from rnnspec.backends import Backend, Call
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks.check import Array, Check, Violation
+from rnnspec.conformance.checks.padding import spoilt
+
+Named = Mapping[str, Any]
+
+
+class Unmodified(Check):
+    """Bytes before and after."""
+
+    id = "unmodified"
+    about = (
+        "inputs and cotangents stay bit for bit as they were, padding included, and so do the results of earlier calls"
+    )
+    why = "the caller goes on using all of them"
+    calls = 8
+
+    def examine(self, backend: Backend, example: Case) -> float:
+        """Run and differentiate the case with NaN in its padding; then another, and look at the first one's results."""
+        padded = bool({"lengths", "mask"} & set(example.call.inputs))
+        call = spoilt(example) if padded else example.call
+        given = {**call.inputs, **_cotangents(example)}
+        before = _copied(given)
+        results = _all_results(backend, call, example.cotangents)
+        self._must_be_the_same(example, call, before, given, "to stay as it was")
+        kept = _copied(results)
+        other = replace(example, seed=example.seed ^ 1)
+        _all_results(backend, other.call, other.cotangents)
+        self._must_be_the_same(example, call, kept, results, "to stay as it was when another call was made")
+        return 0.0
+
+    @staticmethod
+    def _must_be_the_same(case: Case, call: Call, before: Named, after: Named, expected: str) -> None:
+        for name, array in before.items():
+            if array.tobytes() != after[name].tobytes():
+                place = _first_difference(array, after[name])
+                raise Violation(f"{name}: expected {expected}, got another number {place}", str(case), call)
+
+
+class Repeatability(Check):
+    """The same call twice, and another in between."""
+
+    id = "repeatability"
+    level: ClassVar[Literal["MUST", "SHOULD"]] = "SHOULD"
+    about = "the same call gives the same outputs and gradients bit for bit, also after another call"
+    why = "what changes from run to run can be neither debugged nor compared"
+    calls = 10
+
+    def examine(self, backend: Backend, example: Case) -> float:
+        """Run and differentiate the case, another, and the case again."""
+        first = _copied(_all_results(backend, example.call, example.cotangents))
+        other = replace(example, seed=example.seed ^ 1)
+        _all_results(backend, other.call, other.cotangents)
+        again = _all_results(backend, example.call, example.cotangents)
+        for name, array in first.items():
+            if not _same(array, again.get(name)):
+                place = _first_difference(array, again.get(name))
+                message = f"{name}: expected the same from the same call, got another number {place}"
+                raise Violation(message, str(example), example.call, quantity="")
+        return 0.0
+
+
+def _all_results(backend: Backend, call: Call, cotangents: tuple[Array, ...]) -> dict[str, Any]:
+    """Outputs and gradients by name; what is no array is left out, as the check ``forms`` tells of it."""
+    results = dict(zip(call.spec.outputs_for(call.attributes), backend.run(call), strict=False))
+    if backend.has_gradients(call.operation):
+        results |= {f"d{name}": gradient for name, gradient in backend.gradients(call, cotangents).items()}
+    return {name: array for name, array in results.items() if isinstance(array, np.ndarray)}
+
+
+def _cotangents(case: Case) -> dict[str, Array]:
+    """The cotangents by name."""
+    floats = [output.name for output in case.results.values() if output.kind == "float"]
+    return {f"the cotangent of {name}": array for name, array in zip(floats, case.cotangents, strict=True)}
+
+
+def _copied(arrays: Named) -> dict[str, Array]:
+    return {name: np.array(array) for name, array in arrays.items()}
+
+
+def _same(one: Array, other: Any) -> bool:
+    """Whether two arrays have the same bits; any NaN is as good as another."""
+    if not isinstance(other, np.ndarray) or (one.shape, one.dtype) != (other.shape, other.dtype):
+        return False
+    return one.tobytes() == other.tobytes() or not _differ(one, other).any()
+
+
+def _differ(one: Array, other: Array) -> Array:
+    """Where the bits differ, and one of both is a number."""
+    bits = [np.ascontiguousarray(array).view(f"V{array.dtype.itemsize}").reshape(array.shape) for array in (one, other)]
+    return np.asarray((bits[0] != bits[1]) & ((one == one) | (other == other)))
+
+
+def _first_difference(one: Array, other: Any) -> str:
+    """Where two arrays differ first, and how."""
+    if not isinstance(other, np.ndarray) or one.shape != other.shape:
+        return "or another form"
+    places = np.argwhere(_differ(one, other))
+    if not len(places):
+        return "(another NaN)"
+    place = tuple(int(i) for i in places[0])
+    return f"at {list(place)}: {other[place]!s} for {one[place]!s}"

@@ -1,0 +1,60 @@
+"""Check ``second_order``: the gradient of a gradient."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from hypothesis import strategies as st
+
+from rnnspec.backends import Backend
+from rnnspec.conformance.cases import Case, Scope, cases
+from rnnspec.conformance.checks.check import Check, OutOfRangeError, Violation, compare_gradients
+from rnnspec.conformance.checks.partial_gradients import Part
+from rnnspec.conformance.judge.tolerance import expect_second_order
+from rnnspec.spec import Operation
+
+OF_NO_FUNCTION: Final = {"truncate": None, "gradient": "full"}
+"""What these attributes make of a gradient is the gradient of no function, and has no Hessian: their other values are
+left out here, and held by ``gradients``."""
+
+
+class SecondOrder(Check):
+    """A Hessian times a vector: what gradient penalties, meta-learning and second-order methods train by."""
+
+    id = "second_order"
+    needs_gradients = True
+    needs_second_order = True
+    calls = 6
+    about = "the gradient of a weighted sum of gradients lies within its bound, for every input"
+    why = "gradient penalties and meta-learning rest on it"
+
+    def applies_to(self, op: Operation) -> bool:
+        """Operations that have a gradient."""
+        return op.differentiable
+
+    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
+        """Cases whose gradients are those of their outputs."""
+        return cases(scope).map(differentiated_in_full)
+
+    def examine(self, backend: Backend, example: Case) -> float:
+        """Differentiate a sum of some gradients, for some cotangents, and hold what comes against the reference's."""
+        case, part = example, Part.of(example)
+        cotangents = part.cotangents(case)
+        directions = {name: case.directions[name] for name in part.inputs}
+        got = backend.second_order(case.call, cotangents, directions)
+        expected = expect_second_order(case.call, case.dtype, cotangents, directions, case.seed)
+        if not expected.in_range() or any(np.isinf(due.bound).any() for due in expected.gradients.values()):
+            raise OutOfRangeError(str(case))  # what lies between may overflow too, and then anything comes
+        try:
+            return compare_gradients(case, case.call, cotangents, expected.gradients, got)
+        except Violation as violation:
+            violation.directions = directions
+            violation.message = f"second order: {violation.message}"
+            violation.case = f"{case}: {part}, differentiated again"
+            raise
+
+
+def differentiated_in_full(case: Case) -> Case:
+    """The case with a gradient that is the gradient of its outputs."""
+    return case.with_attributes(**{name: value for name, value in OF_NO_FUNCTION.items() if name in case.attributes})

@@ -1,0 +1,257 @@
+"""Check ``special_values``: NaN, infinities and the ends of the type, at one place of one input.
+
+Judged is only what every right implementation must give. What a special value cannot reach (other sequences, steps that
+were read before it) is what it is without. Where the reference has NaN for NaN, a number would hide it. Behind an
+infinity or the largest number, results are judged where gates squash it; elsewhere two right formulas may differ, as
+``x - log_sum_exp(x)`` and ``(x - max(x)) - log_sum_exp(x - max(x))`` do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+from hypothesis import strategies as st
+
+from rnnspec import reference
+from rnnspec.backends import Backend, Call
+from rnnspec.conformance.cases import Case, Scope, cases
+from rnnspec.conformance.cases.regimes import functions_of
+from rnnspec.conformance.checks.check import (
+    Array,
+    Check,
+    OutOfRangeError,
+    Violation,
+    compare_gradients,
+    compare_outputs,
+    expected_of,
+    judge,
+    must_have_gradients,
+    must_have_outputs,
+    usual_case,
+)
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.judge.tolerance import Bounded, expect
+from rnnspec.spec import Operation, operation, operations
+
+_LARGE: Final = ("inf", "-inf", "largest", "-largest")
+_SMALL: Final = ("-0", "smallest", "-smallest")
+SPECIAL: Final = ("nan", *_LARGE, *_SMALL)
+"""Not a number; infinities and the largest finite numbers; minus zero and the smallest subnormal numbers."""
+
+_BEYOND: Final = 2.0**100
+"""Saturates every gate, as an infinity does; the reference's bounds can be worked out for it."""
+
+_SQUASHING: Final = frozenset({"tanh", "logistic"})
+_DIVIDING: Final = frozenset({"zeros", "clipping"})
+"""Laws of operations that divide by a length, of which squares vanish below the smallest normal number."""
+
+
+class SpecialValues(Check):
+    """One special value in one place."""
+
+    id = "special_values"
+    about = (
+        "NaN and infinities reach what depends on them, NaN never ends as a number, and none of them reaches "
+        "another sequence or an earlier step; -0 and subnormal numbers change no more than rounding does"
+    )
+    why = "one bad sequence is to be seen, and is not to spoil a batch"
+    calls = 6
+
+    def applies_to(self, op: Operation) -> bool:
+        """Operations that have a float input in which NaN is legal."""
+        return bool(_legal(op)) and op.name not in _ITERATING
+
+    def forced(self, scope: Scope) -> Sequence[Any]:
+        """NaN in each input, and infinity in one, all attributes at their defaults."""
+        usual = usual_case(scope)
+        infinity = [(usual, "inf", "")] if "inf" in _specials(usual.spec) else []
+        return [*((usual, "nan", name) for name in _open(usual)), *infinity]
+
+    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
+        """Cases of ordinary numbers, a special one, and the input it goes to; "": one that the case's seed chooses."""
+        usual = cases(scope).map(lambda case: replace(case.with_at_least(B=2, T=1), regime="generic"))
+        return st.tuples(usual, st.sampled_from(_specials(operation(scope.operation))), st.just(""))
+
+    def examine(self, backend: Backend, example: tuple[Case, str, str]) -> float:
+        """Put the value in one place that is read, and run and differentiate."""
+        case, special, wanted = example
+        name, place = place_of(case, special, wanted)
+        call = _with(case, name, place, _value(special, case))
+        try:
+            if special in _SMALL:
+                return _as_any_number(backend, case, call)
+            return _examine(backend, case, call, special, name, place)
+        except Violation as violation:
+            violation.message = f"with {name}{list(place)} = {special}: {violation.message}"
+            raise
+
+
+def _as_any_number(backend: Backend, case: Case, call: Call) -> float:
+    back = backend.has_gradients(call.operation)
+    expected = expect(call, case.dtype, case.cotangents if back else None, case.seed)
+    if not expected.in_range():
+        raise OutOfRangeError(str(case))
+    worst = compare_outputs(case, call, expected.outputs, backend.run(call))
+    if not back:
+        return worst
+    gradients = backend.gradients(call, case.cotangents)
+    return max(worst, compare_gradients(case, call, case.cotangents, expected.gradients, gradients))
+
+
+def _examine(backend: Backend, case: Case, call: Call, special: str, name: str, place: tuple[int, ...]) -> float:
+    outputs, inputs = case.results, case.items
+    back = backend.has_gradients(call.operation)
+    without = expected_of(case, gradients=back)
+    got = backend.run(call)
+    must_have_outputs(case, call, {key: bounded.value.shape for key, bounded in without.outputs.items()}, got)
+    found = dict(zip(without.outputs, got, strict=True))
+    worst = 0.0
+    if inputs[name].per_sequence:
+        for key, bounded in without.outputs.items():
+            far = _out_of_reach(case, outputs[key].shape, inputs[name].shape, place)
+            worst = max(worst, _judge_where(far, case, call, key, bounded, found[key]))
+    if special == "nan" and spreads(case):
+        for key, due in of_reference(call).items():
+            _must_be_nan(case, call, key, np.isnan(due), found[key])
+    elif special in _LARGE and _squashes(case) and name == "x":
+        stand_in = _BEYOND if "inf" in special else format_of(case.dtype).largest
+        wide = call.inputs["x"].astype(np.float64)
+        wide[place] = np.copysign(stand_in, wide[place])
+        expected = expect(replace(call, inputs={**call.inputs, "x": wide}), case.dtype, None, case.seed)
+        if not expected.in_range():
+            raise OutOfRangeError(str(case))
+        worst = max(worst, compare_outputs(case, call, expected.outputs, got))
+    if not back:
+        return worst
+    gradients = backend.gradients(call, case.cotangents)
+    shapes = {key: bounded.value.shape for key, bounded in without.gradients.items()}
+    must_have_gradients(case, call, case.cotangents, shapes, gradients)
+    if inputs[name].per_sequence and "batch" in case.spec.laws:
+        for key, bounded in without.gradients.items():
+            if inputs[key].per_sequence:
+                others = np.arange(len(bounded.value)) != place[0]
+                worst = max(
+                    worst, _judge_where(others, case, call, f"d{key}", bounded, gradients[key], case.cotangents)
+                )
+    return worst
+
+
+# What is judged.
+
+
+def _out_of_reach(case: Case, shape: tuple[str, ...], of_input: tuple[str, ...], place: tuple[int, ...]) -> Array:
+    """Which rows, or steps of rows, of an output the value cannot reach, as it stands in the sequence `place[0]`."""
+    if shape[:1] != ("B",):
+        return np.array(False)
+    rows = np.asarray(np.arange(case.sizes["B"]) != place[0])
+    if not case.spec.unrolls or shape[:2] != ("B", "T"):
+        return rows
+    steps = np.arange(case.sizes["T"])
+    earlier = steps > place[1] if case.attributes["direction"] == "reverse" else steps < place[1]
+    in_time = "T" in of_input  # a state is there from the beginning
+    return np.asarray(rows[:, np.newaxis] | (earlier & in_time))
+
+
+def _judge_where(
+    where: Array,
+    case: Case,
+    call: Call,
+    quantity: str,
+    expected: Bounded,
+    got: Array,
+    cotangents: tuple[Array, ...] | None = None,
+) -> float:
+    """Hold an array to what is right `where`, on its first axes, that is so; elsewhere it may be anything."""
+    everywhere = where.reshape((*where.shape, *(1,) * (got.ndim - where.ndim)))
+    judged = np.where(everywhere, got, expected.value.astype(got.dtype))
+    return judge(case, call, quantity, expected, judged, cotangents)
+
+
+def _must_be_nan(case: Case, call: Call, quantity: str, where: Array, got: Array) -> None:
+    hidden = np.argwhere(where & (got == got))
+    if len(hidden):
+        place = tuple(int(i) for i in hidden[0])
+        message = f"{quantity}{list(place)}: expected nan, got {float(got[place]):.9g}"
+        raise Violation(message, str(case), call, quantity=quantity)
+
+
+def of_reference(call: Call) -> dict[str, Array]:
+    """What the reference gives for a call, in float64 and without any bound."""
+    floats = call.float_inputs
+    inputs = {name: array.astype(np.float64) if name in floats else array for name, array in call.inputs.items()}
+    with np.errstate(all="ignore"):
+        outputs = getattr(reference, call.operation)(**inputs, **call.attributes)
+    return dict(zip(call.spec.outputs_for(call.attributes), outputs, strict=True))
+
+
+def spreads(case: Case) -> bool:
+    """Whether NaN comes out wherever the reference has it: no choice, threshold or dropped unit may leave it out."""
+    chooses = any(output.kind == "ids" for output in case.results.values())
+    drops = any(case.items[name].kind == "bits" for name in case.call.inputs)
+    cuts = "relu" in functions_of(case.spec, case.attributes) or case.attributes.get("clip") is not None
+    return not (chooses or drops or cuts or "clipping" in case.spec.laws)
+
+
+def _squashes(case: Case) -> bool:
+    """Whether the input is seen through gates alone, which saturate."""
+    recurrent = case.spec.unrolls or any(op.unrolls == case.operation for op in operations().values())
+    return bool(recurrent) and "gain" not in case.items and functions_of(case.spec, case.attributes) <= _SQUASHING
+
+
+# Where the value goes.
+
+
+_ITERATING: Final = frozenset({"recurrent_power_spectrum", "state_jacobian"})
+"""Operations that give singular values: they are found by an iteration that ends in an error for NaN, which is loud."""
+
+
+def _legal(op: Operation) -> list[str]:
+    """Float inputs in which any number is legal."""
+    return [name for name, item in op.inputs.items() if item.kind == "float" and item.domain != "probability"]
+
+
+def _specials(op: Operation) -> tuple[str, ...]:
+    """Special values that something is known of, for this operation."""
+    large = _LARGE if any(op.inputs[name].per_sequence for name in _legal(op)) else ()
+    return ("nan", *large, *(_SMALL if not _DIVIDING & set(op.laws) else _SMALL[:1]))
+
+
+def _open(case: Case) -> list[str]:
+    """Float inputs of a call in which any number is legal."""
+    return [name for name in case.call.float_inputs if case.items[name].domain != "probability"]
+
+
+def place_of(case: Case, special: str, wanted: str) -> tuple[str, tuple[int, ...]]:
+    """An input, and a place there that is read; infinities in parameters may be anything to each formula."""
+    rng = np.random.default_rng(case.seed)
+    places: dict[str, Array] = {}
+    for name in _open(case):
+        item, array = case.items[name], case.call.inputs[name]
+        if wanted not in ("", name) or (special in _LARGE and not item.per_sequence):
+            continue
+        read = np.ones(array.shape, np.bool_)
+        if item.shape[:2] == ("B", "T"):
+            read[~case.valid] = False
+        if read.any():
+            places[name] = np.argwhere(read)
+    if not places:
+        raise OutOfRangeError(str(case))
+    name = str(rng.choice(list(places)))
+    return name, tuple(int(i) for i in places[name][rng.integers(len(places[name]))])
+
+
+def _value(special: str, case: Case) -> float:
+    form = format_of(case.dtype)
+    smallest = float(np.nextafter(form.dtype.type(0), form.dtype.type(1)))
+    magnitudes = {"nan": np.nan, "inf": np.inf, "largest": form.largest, "0": 0.0, "smallest": smallest}
+    magnitude = magnitudes[special.removeprefix("-")]
+    return -magnitude if special.startswith("-") else magnitude
+
+
+def _with(case: Case, name: str, place: tuple[int, ...], value: float) -> Call:
+    array = case.call.inputs[name].copy()
+    array[place] = value
+    return replace(case.call, inputs={**case.call.inputs, name: array})

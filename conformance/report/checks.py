@@ -1,0 +1,47 @@
+"""All checks, as a table within a page for people.
+
+``python -m rnnspec.conformance.report.checks docs/checks.md`` makes the table again, from the checks, and leaves all
+that is written around it as it is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from rnnspec.conformance.checks import CHECKS
+from rnnspec.conformance.commands.listing import asked_of
+from rnnspec.conformance.report.frameworks import filled_in
+from rnnspec.conformance.run.files import write_bytes
+from rnnspec.spec import operations
+
+NAME: Final = "checks"
+"""Of the table's place in the page."""
+
+
+def table() -> str:
+    """Return every check with its level, what it asks and what for, and of how many operations, as Markdown."""
+    rows = []
+    for check in CHECKS:
+        asked = len(asked_of(check))
+        of = "all" if asked == len(operations()) else str(asked)
+        rows.append(f"| `{check.id}` | {check.level} | {check.about} | {check.why} | {of} |")
+    head = ["| id | level | what is asked | why | of operations |", "| --- | --- | --- | --- | --- |"]
+    return "\n".join([*head, *rows])
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("page", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def main(page: Path) -> None:
+    """Fill in the table of PAGE."""
+    try:
+        text = filled_in(page.read_text(encoding="utf-8"), {NAME: table()})
+    except ValueError as error:
+        raise click.ClickException(f"{page}: {error}") from error
+    write_bytes(page, text.encode())
+
+
+if __name__ == "__main__":
+    main()
