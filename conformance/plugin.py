@@ -41,7 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--rnnspec-time-limit", type=float, default=60.0, help="seconds that an isolated call may take")
     group.addoption("--rnnspec-memory-limit", type=float, default=8.0, help="GiB that an isolated backend may have")
-    group.addoption("--rnnspec-repro-dir", default=None, help="where to write a repro of each violation")
+    group.addoption("--rnnspec-repro-dir", default=None, help="where to write a repro of each failure")
+    group.addoption("--rnnspec-replay-dir", default=None, help="where failures are kept, and tried first by other runs")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -76,7 +77,7 @@ def _run(request: pytest.FixtureRequest, item: Item) -> None:
     from rnnspec.conformance.run.expected import expected_failures
 
     config = request.config
-    folder = config.getoption("--rnnspec-repro-dir")
+    folder, kept = config.getoption("--rnnspec-repro-dir"), config.getoption("--rnnspec-replay-dir")
     result = run_check(
         next(check for check in CHECKS if check.id == item.check),
         _backend(config, item.backend),
@@ -85,13 +86,14 @@ def _run(request: pytest.FixtureRequest, item: Item) -> None:
         PROFILES[config.getoption("--rnnspec-profile")],
         seed_number=config.getoption("--rnnspec-seed"),
         repro_dir=Path(folder) if folder else None,
+        replay_dir=Path(kept) if kept else None,
         expected=expected_failures(_backend(config, item.backend), config.getoption("--rnnspec-expected")),
     )
     request.node.user_properties.append((RESULT, {**result.to_json(), "backend": item.backend}))
     if result.verdict.bad:
         pytest.fail(f"{result.verdict}: {result.message}", pytrace=False)
-    if result.verdict is Verdict.EXPECTED:
-        pytest.xfail(result.message)
+    if result.verdict in (Verdict.EXPECTED, Verdict.DEPARTS):
+        pytest.xfail(f"{result.verdict}: {result.message}")
     if result.verdict is not Verdict.CONFORMS:
         pytest.skip(f"{result.verdict}: {result.message}")
 

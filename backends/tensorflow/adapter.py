@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,12 +11,13 @@ import numpy as np
 
 from rnnspec.backends.composed.arrays import Arrays
 from rnnspec.backends.composed.backend import FrameworkBackend
-from rnnspec.backends.contract import Array
+from rnnspec.backends.contract import Array, Call, Unsupported
 from rnnspec.backends.native import Function, Native
 from rnnspec.backends.tensorflow.arrays import TensorFlowArrays
 from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
 from rnnspec.backends.tensorflow.keras_layers import with_cudnn
 from rnnspec.backends.tensorflow.natives import NATIVES
+from rnnspec.backends.tensorflow.script import script
 
 
 class TensorFlowBackend(FrameworkBackend):
@@ -24,6 +25,8 @@ class TensorFlowBackend(FrameworkBackend):
 
     name: ClassVar[str] = "tensorflow"
     natives: ClassVar[Mapping[str, Native]] = NATIVES
+    graph: ClassVar[str | None] = None
+    """The decorator that makes a graph of a call, in a script; None: there is none."""
     cudnn: ClassVar[bool] = True
     """Whether Keras's layers may use cuDNN on a GPU."""
 
@@ -69,6 +72,12 @@ class TensorFlowBackend(FrameworkBackend):
             return None
         return int(tf.config.experimental.get_memory_info(self.device.upper())["peak"])
 
+    def script(self, call: Call, wanted: Collection[str] = (), directions: Collection[str] = ()) -> str | None:
+        """Python source that makes the call on Keras and TensorFlow alone; None where the call is composed."""
+        if directions or self.refusal(call, gradient=bool(wanted)) is not None:
+            return None
+        return script(call, self.device, wanted, self.graph)
+
     @classmethod
     def expected_failures(cls) -> Path | None:
         """What Keras and TensorFlow are known to get wrong."""
@@ -81,17 +90,27 @@ class TensorFlowBackend(FrameworkBackend):
     ) -> dict[str, Any]:
         """By a tape; an input that no output depends on has gradient 0."""
         with self._settings():
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(list(inputs.values()))
-                outputs = [output for output in function(**inputs) if output.dtype.is_floating]
-            gradients = tape.gradient(
-                outputs,
-                inputs,
-                output_gradients=list(cotangents),
-                unconnected_gradients=tf.UnconnectedGradients.ZERO,
-            )
-            # The gradient of looking rows up names the rows.
-            return {name: tf.convert_to_tensor(gradient) for name, gradient in gradients.items()}
+            with _watching(inputs) as tape:
+                outputs = _floats(function(**inputs))
+            return _gradients(tape, outputs, cotangents, inputs)
+
+    def differentiate_twice(
+        self,
+        function: Callable[..., tuple[Any, ...]],
+        inputs: dict[str, Any],
+        cotangents: tuple[Any, ...],
+        directions: dict[str, Any],
+    ) -> dict[str, Any]:
+        """By a tape within a tape; Unsupported, in TensorFlow's own words, where a gradient has no gradient."""
+        with self._settings():
+            try:
+                with _watching(inputs) as outer:
+                    with _watching(inputs) as inner:
+                        outputs = _floats(function(**inputs))
+                    first = _gradients(inner, outputs, cotangents, {name: inputs[name] for name in directions})
+                return _gradients(outer, list(first.values()), tuple(directions.values()), inputs)
+            except LookupError as error:
+                raise Unsupported(str(error)) from error
 
     def _dispatch(self, operation: str, *, gradient: bool) -> Function:
         method = super()._dispatch(operation, gradient=gradient)
@@ -111,6 +130,34 @@ class TensorFlowBackend(FrameworkBackend):
                 stack.enter_context(with_cudnn(self.cudnn))
                 stack.enter_context(_no_tf32())
             yield
+
+
+@contextmanager
+def _watching(inputs: Mapping[str, Tensor]) -> Iterator[Any]:
+    """Record what is computed of these inputs."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(list(inputs.values()))
+        yield tape
+
+
+def _floats(outputs: Sequence[Tensor]) -> list[Tensor]:
+    return [output for output in outputs if output.dtype.is_floating]
+
+
+def _gradients(
+    tape: Any, outputs: Sequence[Tensor], cotangents: Sequence[Tensor | None], inputs: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Gradients of the inputs; 0 for one that no output depends on. An output without a cotangent is not used."""
+    # TensorFlow takes an output whose gradient is None for one with a gradient of ones, or aborts.
+    used = [(y, dy) for y, dy in zip(outputs, cotangents, strict=True) if dy is not None]
+    gradients = tape.gradient(
+        [y for y, _ in used],
+        dict(inputs),
+        output_gradients=[dy for _, dy in used],
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+    # The gradient of looking rows up names the rows.
+    return {name: tf.convert_to_tensor(gradient) for name, gradient in gradients.items()}
 
 
 @contextmanager

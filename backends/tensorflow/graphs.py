@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Final
 
-from rnnspec.backends.contract import Array, Call
+from rnnspec.backends.contract import Array, Call, Cotangents, wanted_of
 from rnnspec.backends.native import Function
 from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
 from rnnspec.backends.tensorflow.arrays import TensorFlowArrays
@@ -56,6 +56,7 @@ class TensorFlowFunctionBackend(TensorFlowBackend):
     by_default: ClassVar[bool] = False
     compiles: ClassVar[int] = 10
     jit_compile: ClassVar[bool] = False
+    graph: ClassVar[str | None] = "@tf.function(autograph=False)"
 
     def __init__(self, device: str = "cpu") -> None:
         """Open TensorFlow on `device`: cpu, gpu:0 and so on."""
@@ -75,14 +76,27 @@ class TensorFlowFunctionBackend(TensorFlowBackend):
 
         return run
 
-    def _gradient(self, call: Call, cotangents: tuple[Array, ...]) -> Callable[[], dict[str, Any]]:
+    def _gradient(
+        self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None
+    ) -> Callable[[], dict[str, Any]]:
+        return self._in_a_graph(call, cotangents, wanted_of(call, wanted), {})
+
+    def _second_order(
+        self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]
+    ) -> Callable[[], dict[str, Any]]:
+        return self._in_a_graph(call, cotangents, wanted_of(call, None), directions)
+
+    def _in_a_graph(
+        self, call: Call, cotangents: Cotangents, wanted: Collection[str], directions: Mapping[str, Array]
+    ) -> Callable[[], dict[str, Any]]:
+        """Put all on the device; return the function that differentiates there, twice if there are directions."""
         self.accept(call)
         tensors = {name: self.to_native(array) for name, array in call.inputs.items()}
-        floats = {name: tensors[name] for name in call.float_inputs}
         arguments = {
-            "floats": floats,
-            "others": {name: tensor for name, tensor in tensors.items() if name not in floats},
-            "cotangents": tuple(self.to_native(cotangent) for cotangent in cotangents),
+            "floats": {name: tensor for name, tensor in tensors.items() if name in wanted},
+            "others": {name: tensor for name, tensor in tensors.items() if name not in wanted},
+            "cotangents": self._native_cotangents(cotangents),
+            "directions": {name: self.to_native(array) for name, array in directions.items()},
         }
         traced = self._gradients.get(call.operation) or self._traced_gradient(call.operation)
 
@@ -96,11 +110,17 @@ class TensorFlowFunctionBackend(TensorFlowBackend):
         method = self._differentiable(operation)
 
         def gradient(
-            floats: dict[str, Tensor], others: dict[str, Tensor], cotangents: tuple[Tensor, ...], **attributes: Any
+            floats: dict[str, Tensor],
+            others: dict[str, Tensor],
+            cotangents: tuple[Tensor | None, ...],
+            directions: dict[str, Tensor],
+            **attributes: Any,
         ) -> dict[str, Any]:
             def function(**inputs: Tensor) -> tuple[Any, ...]:
                 return method(**inputs, **others, **attributes)
 
+            if directions:
+                return self.differentiate_twice(function, floats, cotangents, directions)
             return self.differentiate(function, floats, cotangents)
 
         self._gradients[operation] = Traced(gradient, jit_compile=self.jit_compile)
@@ -113,6 +133,7 @@ class TensorFlowXlaBackend(TensorFlowFunctionBackend):
     name: ClassVar[str] = "tensorflow-xla"
     compiles: ClassVar[int] = 20
     jit_compile: ClassVar[bool] = True
+    graph: ClassVar[str | None] = "@tf.function(autograph=False, jit_compile=True)"
     cudnn: ClassVar[bool] = False  # XLA cannot call it
 
     def __init__(self, device: str = "cpu") -> None:
@@ -129,7 +150,7 @@ def _signature(tensors: Mapping[str, Any]) -> tuple[Any, ...]:
             signature.append((name, _signature(value)))
         else:
             several = value if isinstance(value, tuple) else (value,)
-            signature.append((name, tuple((tuple(tensor.shape), tensor.dtype) for tensor in several)))
+            signature.append((name, tuple(t if t is None else (tuple(t.shape), t.dtype) for t in several)))
     return tuple(signature)
 
 

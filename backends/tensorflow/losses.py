@@ -13,15 +13,15 @@ from rnnspec.backends.tensorflow.sequences import valid_steps
 
 Outputs = tuple[Tensor, ...]
 
-_IGNORED: Final = -1
+IGNORED: Final = -1
 """A class that there is not."""
 
-_REDUCTIONS: Final = {"none": None, "sum": "sum", "mean": "mean_with_sample_weight"}
+REDUCTIONS: Final = {"none": None, "sum": "sum", "mean": "mean_with_sample_weight"}
 
 
 @lru_cache(maxsize=64)
 def _loss(kind: str, reduction: str, dtype: str, **options: Any) -> Any:
-    return getattr(keras.losses, kind)(reduction=_REDUCTIONS[reduction], dtype=dtype, **options)
+    return getattr(keras.losses, kind)(reduction=REDUCTIONS[reduction], dtype=dtype, **options)
 
 
 def _weighted(
@@ -91,7 +91,7 @@ def _cross_entropy(
     valid = valid_steps(logits.shape[1], lengths, mask)
     options: dict[str, Any] = {"from_logits": True}
     if valid is not None:
-        ids, options = tf.where(valid, ids, _IGNORED), {**options, "ignore_class": _IGNORED}
+        ids, options = tf.where(valid, ids, IGNORED), {**options, "ignore_class": IGNORED}
     return _weighted("SparseCategoricalCrossentropy", ids, logits, lengths, mask, reduction, **options)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import ml_dtypes
 import numpy as np
@@ -12,12 +12,15 @@ import torch
 from torch import Tensor
 
 from rnnspec.backends.composed.backend import FrameworkBackend
-from rnnspec.backends.contract import Array, Call
+from rnnspec.backends.contract import Array, Call, Unsupported
 from rnnspec.backends.native import Function, Native
 from rnnspec.backends.torch.arrays import TorchArrays
 from rnnspec.backends.torch.natives import NATIVES
 from rnnspec.backends.torch.precision import full_precision
 from rnnspec.backends.torch.script import script
+
+_NOT_TWICE: Final = ("is not implemented", "double backward")
+"""What torch says where a backward pass has no derivative: kernels of cuDNN and oneDNN, and what is compiled."""
 
 
 class TorchBackend(FrameworkBackend):
@@ -62,6 +65,8 @@ class TorchBackend(FrameworkBackend):
     def to_numpy(self, array: Tensor) -> Array:
         """Copy back from the device."""
         tensor = array.detach().cpu().contiguous()
+        if tensor._is_zerotensor():  # what is known to be 0 may have no memory
+            tensor = torch.zeros_like(tensor)
         if tensor.dtype == torch.bfloat16:
             return np.array(tensor.view(torch.int16).numpy()).view(ml_dtypes.bfloat16)
         return np.array(tensor.numpy())
@@ -71,19 +76,27 @@ class TorchBackend(FrameworkBackend):
     ) -> dict[str, Any]:
         """Autograd; an input that no output depends on has gradient 0."""
         leaves = {name: tensor.detach().requires_grad_() for name, tensor in inputs.items()}
-        outputs = [output for output in function(**leaves) if output.is_floating_point()]
-        seeded = [(y, dy) for y, dy in zip(outputs, cotangents, strict=True) if y.requires_grad]
-        if not seeded:
-            return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
         with self._precision():
-            gradients = torch.autograd.grad(
-                [y for y, _ in seeded],
-                list(leaves.values()),
-                [dy for _, dy in seeded],
-                allow_unused=True,
-                materialize_grads=True,
-            )
-        return dict(zip(leaves, gradients, strict=True))
+            return _gradients(_floats(function(**leaves)), cotangents, leaves)
+
+    def differentiate_twice(
+        self,
+        function: Callable[..., tuple[Any, ...]],
+        inputs: dict[str, Any],
+        cotangents: tuple[Any, ...],
+        directions: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Autograd of autograd; Unsupported, in torch's own words, where a kernel's backward pass has no derivative."""
+        leaves = {name: tensor.detach().requires_grad_() for name, tensor in inputs.items()}
+        towards = {name: leaves[name] for name in directions}
+        with self._precision():
+            try:
+                first = _gradients(_floats(function(**leaves)), cotangents, towards, create_graph=True)
+                return _gradients(list(first.values()), tuple(directions.values()), leaves)
+            except RuntimeError as error:  # NotImplementedError is one
+                if any(words in str(error) for words in _NOT_TWICE):
+                    raise Unsupported(str(error)) from error
+                raise
 
     def synchronise(self) -> None:
         """Wait for the CUDA device; the CPU is never behind."""
@@ -94,11 +107,13 @@ class TorchBackend(FrameworkBackend):
         """What torch's allocator gave out at most."""
         return None if self.device == "cpu" else int(torch.cuda.max_memory_allocated(self.device))
 
-    def script(self, call: Call) -> str | None:
+    def script(self, call: Call, wanted: Collection[str] = (), directions: Collection[str] = ()) -> str | None:
         """Python source that makes the call on torch alone; None where the call, or its gradient, is composed."""
-        if self.refusal(call, gradient=True) is not None:
+        if self.refusal(call, gradient=bool(wanted)) is not None:
             return None
-        return script(call, self.natives[call.operation], self.device)
+        function = self.natives[call.operation].function
+        compiled = self.compiled(function) is not function
+        return script(call, self.device, wanted, directions, compiled=compiled)
 
     def _dispatch(self, operation: str, *, gradient: bool) -> Function:
         """As any framework, in full precision; and without autograd where none is asked for, which is faster."""
@@ -112,3 +127,29 @@ class TorchBackend(FrameworkBackend):
 
     def _precision(self) -> AbstractContextManager[None]:
         return nullcontext() if self.device == "cpu" else full_precision()
+
+
+def _floats(outputs: Sequence[Tensor]) -> list[Tensor]:
+    return [output for output in outputs if output.is_floating_point()]
+
+
+def _gradients(
+    outputs: Sequence[Tensor],
+    cotangents: Sequence[Tensor | None],
+    leaves: Mapping[str, Tensor],
+    *,
+    create_graph: bool = False,
+) -> dict[str, Tensor]:
+    """Gradients of the leaves; 0 for a leaf that no output depends on. An output without a cotangent is not used."""
+    seeded = [(y, dy) for y, dy in zip(outputs, cotangents, strict=True) if dy is not None and y.requires_grad]
+    if not seeded or not leaves:
+        return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
+    gradients = torch.autograd.grad(
+        [y for y, _ in seeded],
+        list(leaves.values()),
+        [dy for _, dy in seeded],
+        create_graph=create_graph,
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    return dict(zip(leaves, gradients, strict=True))

@@ -55,6 +55,10 @@ class TorchCompileBackend(TorchBackend):
         """Torch's, and how it compiles."""
         return {**super().versions(), "compiler": "inductor"}
 
+    def has_second_order(self, operation: str) -> bool:
+        """Of what is left to eager torch: what torch.compile compiles has no gradients of gradients."""
+        return operation in _LAYERS and super().has_second_order(operation)
+
     def compiled(self, function: Function) -> Function:
         """Compile what torch.compile compiles."""
         if function in _LEFT_TO_EAGER:

@@ -2,153 +2,142 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-import numpy as np
+from rnnspec.backends.contract import Call
+from rnnspec.backends.scripting import RECURRENT, WIDEST, Lines, Script, counts, family, hidden, states, width
 
-from rnnspec.backends.contract import Array, Call
-
-CLASSES: Final = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
-RECURRENT: Final = ("rnn_cell", "lstm_cell", "gru_cell", "rnn", "lstm", "gru", "bidirectional", "stacked")
-
-
-def recurrent_lines(call: Call) -> list[str]:
-    """Return lines that set ``results`` by torch's module."""
-    lines = _weights(call)
-    return [*lines, *(_cell_call(call) if call.operation.endswith("_cell") else _layer_call(call))]
+_CLASSES: Final = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
+_X: Final = 't["x"]'
 
 
-def _weights(call: Call) -> list[str]:
-    """Build torch's module, without its own weights, and the weights by torch's names."""
+def _recurrent(call: Call) -> Lines:
+    own = _cell_call(call) if call.operation.endswith("_cell") else _layer_call(call)
+    return Lines([*_weights(call), *own], (_layer(call),))
+
+
+def _layer(call: Call) -> str:
+    """Build torch's module."""
     attributes, inputs = call.attributes, call.inputs
-    options = [str(inputs["W"].shape[-1]), str(_hidden(call))]
-    if _family(call) == "rnn" and attributes["activation"] != "tanh":
+    cell = call.operation.endswith("_cell")
+    options = [str(inputs["W"].shape[-1]), str(hidden(call))]
+    if family(call) == "rnn" and attributes["activation"] != "tanh":
         options.append(f"nonlinearity={attributes['activation']!r}")
     if call.operation == "stacked":
         options.append(f"num_layers={len(inputs['R'])}")
     if call.operation == "bidirectional":
         options.append("bidirectional=True")
     if "P" in inputs:
-        options.append(f"proj_size={_width(call)}")
-    cell = "Cell" if call.operation.endswith("_cell") else ""
-    options += [] if cell else ["batch_first=True"]
-    lines = [f"layer = torch.nn.{CLASSES[_family(call)]}{cell}({', '.join(options)})", "weights = {}"]
-    gates, bias = "{}.flatten(0, 1)", "{}.flatten()"
-    if attributes.get("update") == "admits" and _family(call) == "gru":
-        lines.append('sign = torch.tensor([1.0, -1.0, 1.0]).to(t["W"])[:, None]  # torch\'s z is 1 - z here')
-        gates, bias = "({} * sign[:, :, None]).flatten(0, 1)", "({} * sign).flatten()"
-    for suffix, W, place in _parts(call):
-        R, b = f't["R"]{place}', f't["b"]{place}'
-        second = f"torch.zeros_like({b}).flatten()"
-        if "b_rn" in inputs:
-            second = f't["b_rn"]{place}'
-            second = f"torch.cat([torch.zeros(2 * {_hidden(call)}).to({second}), {second}])"
-        lines += [
-            f'weights["weight_ih{suffix}"] = {gates.format(W)}',
-            f'weights["weight_hh{suffix}"] = {gates.format(R)}',
-            f'weights["bias_ih{suffix}"] = {bias.format(b)}',
-            f'weights["bias_hh{suffix}"] = {second}',
-        ]
-        if "P" in inputs:
-            lines.append(f'weights["weight_hr{suffix}"] = t["P"]{place}')
-    return lines
+        options.append(f"proj_size={width(call)}")
+    if not cell:
+        options.append("batch_first=True")
+    return f"layer = torch.nn.{_CLASSES[family(call)]}{'Cell' if cell else ''}({', '.join(options)})"
 
 
-def _parts(call: Call) -> list[tuple[str, str, str]]:
-    """Of each layer and direction the end of torch's names, W, and the place in the specification's other arrays."""
-    match call.operation:
-        case "bidirectional":
-            return [(suffix, f't["W"][{d}]', f"[{d}]") for d, suffix in enumerate(("_l0", "_l0_reverse"))]
-        case "stacked":
-            inward = ['t["W"]', *(f't["W_above"][{a}]' for a in range(len(call.inputs["R"]) - 1))]
-            return [(f"_l{index}", W, f"[{index}]") for index, W in enumerate(inward)]
-    return [("" if call.operation.endswith("_cell") else "_l0", 't["W"]', "")]
+def _weights(call: Call) -> list[str]:
+    """Put the specification's arrays in place of the module's own weights, of each layer and direction in turn."""
+    W, place, each = 't["W"]', "", ""
+    if call.operation == "bidirectional":
+        W, place, each = 't["W"][i]', "[i]", " for i in (0, 1)"
+    elif call.operation == "stacked":
+        W, place, each = "W", "[i]", ' for i, W in enumerate([t["W"], *t["W_above"]])'
+    R, b = f't["R"]{place}', f't["b"]{place}'
+    first, second = f"{b}.flatten()", f"torch.zeros_like({b}).flatten()"
+    lines = []
+    if family(call) == "gru":
+        second = f'torch.nn.functional.pad(t["b_rn"]{place}, ({2 * hidden(call)}, 0))'
+        if call.attributes["update"] == "admits":
+            lines.append('sign = torch.tensor([[1], [-1], [1]]).to(t["W"])  # torch\'s z keeps')
+            W, R, first = f"({W} * sign[:, None])", f"({R} * sign[:, None])", f"({b} * sign).flatten()"
+    of_one = [f"{W}.flatten(0, 1)", f"{R}.flatten(0, 1)", first, second]
+    if "P" in call.inputs:
+        of_one.append(f't["P"]{place}')
+    if each:
+        flat = [f"flat = [w{each} for w in [", f"    {', '.join(of_one[:2])},", f"    {', '.join(of_one[2:])}]]"]
+    else:
+        flat = [f"flat = [{', '.join(of_one)}]"]
+        if len(flat[0]) > WIDEST:
+            flat = [f"flat = [{', '.join(of_one[:2])},", f"    {', '.join(of_one[2:])}]"]
+    return [*lines, *flat, "weights = dict(zip(dict(layer.named_parameters()), flat))"]
 
 
 def _cell_call(call: Call) -> list[str]:
-    if "c_prev" in call.inputs:
-        return ['results = torch.func.functional_call(layer, weights, (t["x"], (t["h_prev"], t["c_prev"])))']
-    return ['results = [torch.func.functional_call(layer, weights, (t["x"], t["h_prev"]))]']
+    before = [f't["{name}"]' for name in ("h_prev", "c_prev") if name in call.inputs]
+    after = _called(_X, before)
+    return [f"results = {after}" if len(before) > 1 else f"results = [{after}]"]
 
 
 def _layer_call(call: Call) -> list[str]:
-    """Call the layer, on packed sequences and reversed where the call is ragged or in reverse."""
+    """Call the layer, on packed sequences where the batch is ragged."""
+    names = [name.replace("0", "_n") for name in states(call)]
     several = call.operation in ("bidirectional", "stacked")
-    states = ("h0", "c0") if _family(call) == "lstm" else ("h0",)
-    finals = [name.replace("0", "_n") for name in states]
     reverse = call.attributes.get("direction") == "reverse"
-    batch, steps, _ = call.inputs["x"].shape
-    counts = _counts(call)
-    lines = []
-    for name, size in zip(states, (_width(call), _hidden(call)), strict=False):
-        if name not in call.inputs:
-            lines.append(f'{name} = torch.zeros({len(_parts(call))}, {batch}, {size}).to(t["x"])')
-        else:
-            form = ".transpose(0, 1).contiguous()" if several else "[None]"
-            lines.append(f'{name} = t["{name}"]{form}')
-    run = "torch.func.functional_call(layer, weights, ({}, {}))"
-    x, y, before = 't["x"]', "y", _tupled(states)
-    if counts is None:
-        x, y = (f"{x}.flip(1)", "y.flip(1)") if reverse else (x, y)
-        lines.append(f"y, {_tupled(finals)} = {run.format(x, before)}")
+    lengths = counts(call)
+    lines = _before(call, several)
+    if lengths is None:
+        x, y = (f"{_X}.flip(1)", "y.flip(1)") if reverse else (_X, "y")
+        lines.append(f"y, {_tupled(names)} = {_called(x, states(call))}")
     else:
-        lines.append(f"n = torch.tensor({counts.tolist()}, dtype=torch.int64)")
-        if reverse:
-            lines += [
-                f"step = torch.arange({steps})",
-                f"order = torch.where(step < n[:, None], n[:, None] - 1 - step, step)[:, :, None].to({x}.device)",
-                f"u = torch.take_along_dim({x}, order, 1)  # each sequence reversed in its place",
-            ]
-            x, y = "u", "torch.take_along_dim(y, order, 1)"
-        length = "n"
-        if (counts == 0).any() or not len(counts):
-            lines.append(f"rows = n.nonzero()[:, 0].to({x}.device)  # the sequences that have steps")
-            before = _tupled([f"{name}[:, rows]" for name in states])
-            x, length = f"{x}[rows]", "n[n > 0]"
-        if (counts > 0).any():
-            lines += [
-                f"packed = torch.nn.utils.rnn.pack_padded_sequence({x}, {length}, True, enforce_sorted=False)",
-                f"packed, {_tupled(finals)} = {run.format('packed', before)}",
-                f"y, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, True, total_length={steps})",
-            ]
-        else:
-            lines.append(f"y, {_tupled(finals)} = {run.format(x, before)}")
-        if length != "n":
-            lines.append("y = y.new_zeros(len(n), *y.shape[1:]).index_copy(0, rows, y)")
-            lines += [
-                f"{final} = {state}.index_copy(1, rows, {final})" for state, final in zip(states, finals, strict=True)
-            ]
-    merged = [y]
-    match call.attributes.get("merge"):
-        case "none":
-            merged = ["*y.chunk(2, -1)"]
-        case "sum" | "mul" | "ave" as merge:
-            lines.append("forward, reverse = y.chunk(2, -1)")
-            both = "forward * reverse" if merge == "mul" else "forward + reverse"
-            merged = [f"({both}) / 2" if merge == "ave" else both]
-    after = [f"{name}.transpose(0, 1)" if several else f"{name}[0]" for name in finals]
-    return [*lines, f"results = [{', '.join([*merged, *after])}]"]
+        y = "y"
+        lines += _ragged(call, lengths.tolist(), names, reverse)
+    after = [f"{name}.transpose(0, 1)" if several else f"{name}[0]" for name in names]
+    merged = {
+        "none": "*y.chunk(2, -1)",
+        "sum": "sum(y.chunk(2, -1))",
+        "mul": "torch.mul(*y.chunk(2, -1))",
+        "ave": "torch.add(*y.chunk(2, -1)) / 2",
+    }.get(str(call.attributes.get("merge")), y)
+    return [*lines, f"results = [{', '.join([merged, *after])}]"]
 
 
-def _family(call: Call) -> str:
-    return str(call.attributes.get("layer", call.operation.removesuffix("_cell")))
+def _before(call: Call, several: bool) -> list[str]:
+    """Set the initial states in torch's shape; those that are absent are 0."""
+    values, batch = [], len(call.inputs["x"])
+    of_all = {"bidirectional": 2, "stacked": call.inputs["R"].shape[0]}.get(call.operation, 1)
+    for name, size in zip(states(call), (width(call), hidden(call)), strict=False):
+        form = ".transpose(0, 1).contiguous()" if several else "[None]"
+        zeros = f"torch.zeros({of_all}, {batch}, {size}).to({_X})"
+        values.append(f't["{name}"]{form}' if name in call.inputs else zeros)
+    return [f"{', '.join(states(call))} = {', '.join(values)}"]
 
 
-def _hidden(call: Call) -> int:
-    return int(call.inputs["W"].shape[-2])
+def _ragged(call: Call, lengths: list[int], names: Sequence[str], reverse: bool) -> list[str]:
+    """Call the layer on the sequences that have steps, each in its own length and in the order of reading."""
+    rows = [row for row, length in enumerate(lengths) if length]
+    empty = len(rows) < len(lengths) or not lengths
+    before = list(states(call))
+    lines = [f"n = {lengths}  # steps of each sequence"]
+    if empty:  # torch's packed sequences have a step at least
+        lines.append(f'rows = torch.tensor({rows}, dtype=torch.int64, device=t["x"].device)')
+        before = [f"{name}[:, rows]" for name in before]
+    if rows:
+        turned = ".flip(0)" if reverse else ""
+        lines += [
+            f'sequences = [x[:k]{turned} for x, k in zip(t["x"], n) if k]',
+            "packed = torch.nn.utils.rnn.pack_sequence(sequences, enforce_sorted=False)",
+            f"packed, {_tupled(names)} = {_called('packed', before)}",
+            f"y, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, True, total_length={call.inputs['x'].shape[1]})",
+        ]
+    else:
+        lines.append(f"y, {_tupled(names)} = {_called(f'{_X}[rows]', before)}")
+    if empty:
+        lines.append("y = y.new_zeros(len(n), *y.shape[1:]).index_copy(0, rows, y)")
+        copied = (f"{state}.index_copy(1, rows, {name})" for state, name in zip(states(call), names, strict=True))
+        lines.append(f"{', '.join(names)} = {', '.join(copied)}")
+    if reverse and rows:
+        lines.append("y = torch.stack([torch.cat([z[:k].flip(0), z[k:]]) for z, k in zip(y, n)])")
+    return lines
 
 
-def _width(call: Call) -> int:
-    return int(call.inputs["R"].shape[-1])
+def _called(x: str, before: Sequence[str]) -> str:
+    return f"torch.func.functional_call(layer, weights, ({x}, {_tupled(before)}))"
 
 
-def _counts(call: Call) -> Array | None:
-    """Steps in each sequence; None where all are full."""
-    if "mask" in call.inputs:
-        return np.asarray(call.inputs["mask"].sum(1))
-    return call.inputs.get("lengths")
-
-
-def _tupled(names: tuple[str, ...] | list[str]) -> str:
+def _tupled(names: Sequence[str]) -> str:
     """Torch's LSTM takes and gives a pair of states, the others one."""
     return names[0] if len(names) == 1 else f"({', '.join(names)})"
+
+
+LAYERS: Final[Mapping[str, Script]] = dict.fromkeys(RECURRENT, _recurrent)
+"""Operations that a module of torch does."""

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from rnnspec.backends import Backend, available
 from rnnspec.conformance.report.progress import Collector
-from rnnspec.conformance.report.summary import summarise
+from rnnspec.conformance.report.summary import BackendSummary, summarise
 from rnnspec.conformance.report.tables import print_backend
 from rnnspec.conformance.run import PROFILES, Verdict
 from rnnspec.conformance.run.expected import ExpectedFailure, expected_failures
@@ -36,6 +36,7 @@ class Request:
     profile: str
     seed: int
     repro_dir: Path | None
+    replay_dir: Path | None
     for_pytest: tuple[str, ...]
     expected: Path | None = None
     strict: bool = False
@@ -115,6 +116,8 @@ def _pytest(request: Request, collector: Collector) -> tuple[int, str]:
         arguments.append(f"--rnnspec-expected={request.expected.absolute()}")
     if request.repro_dir:
         arguments.append(f"--rnnspec-repro-dir={request.repro_dir.absolute()}")
+    if request.replay_dir:
+        arguments.append(f"--rnnspec-replay-dir={request.replay_dir.absolute()}")
     # The Collector shows progress and the verdict; pytest's own lines matter only if it cannot run.
     output = io.StringIO()
     with TemporaryDirectory(prefix="rnnspec-") as folder, redirect_stdout(output), redirect_stderr(output):
@@ -144,5 +147,18 @@ def _report(
         print(f"{len(items) - len(collector.results)} of {len(items)} checks were left out", file=sys.stderr)
     if not collector.results:
         raise PlanError("no check was run: expected at least one; loosen -k or the like")
-    stale = strict and any(summary.not_seen for summary in summaries)
-    return int(stale or Verdict.worst(summary.verdict for summary in summaries).bad)
+    if Verdict.worst(summary.verdict for summary in summaries).bad:
+        return 1
+    for summary in summaries:
+        if summary.operations and not summary.verdict.judged:
+            raise PlanError(f"nothing was judged: {_why(summary)}")
+    return int(strict and any(summary.not_seen or summary.departures for summary in summaries))
+
+
+def _why(summary: BackendSummary) -> str:
+    """Why nothing of a backend was judged."""
+    names = ", ".join(dict.fromkeys(operation.name for operation in summary.operations))
+    if summary.verdict is Verdict.NOT_IMPLEMENTED:
+        return f"{summary.name} has not implemented {names}: expected one operation that it has; name it with --op"
+    reasons = dict.fromkeys(reason for op in summary.operations for check in op.checks for reason in check.reasons)
+    return f"{summary.name} refused every call of {names}: {'; '.join(reasons)}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 import numpy as np
 
-from rnnspec.backends import Backend, Call, Unsupported
+from rnnspec.backends import Backend, Call, Cotangents, Unsupported
 from rnnspec.conformance.checks.check import Array
 from rnnspec.conformance.guest import place_of, words_of
 
@@ -49,6 +49,10 @@ class Guarded(Backend):
         """Whether the backend has gradients of the operation."""
         return self.backend.has_gradients(operation)
 
+    def has_second_order(self, operation: str) -> bool:
+        """Whether the backend has gradients of the operation's gradients."""
+        return self.backend.has_second_order(operation)
+
     def refuses(self, call: Call) -> str | None:
         """Why the adapter refuses the call."""
         return self._guard(call, lambda: self.backend.refuses(call))
@@ -61,9 +65,13 @@ class Guarded(Backend):
         """Outputs of the call."""
         return self._guard(call, lambda: tuple(self.backend.run(call)))
 
-    def gradients(self, call: Call, cotangents: tuple[Array, ...]) -> dict[str, Array]:
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
         """Gradients of the call."""
-        return self._guard(call, lambda: dict(self.backend.gradients(call, cotangents)))
+        return self._guard(call, lambda: dict(self.backend.gradients(call, cotangents, wanted)))
+
+    def second_order(self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]) -> dict[str, Array]:
+        """Second-order gradients of the call."""
+        return self._guard(call, lambda: dict(self.backend.second_order(call, cotangents, directions)))
 
     def _guard(self, call: Call, compute: Callable[[], Result]) -> Result:
         try:

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import tempfile
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,7 +24,7 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any, Final
 
-from rnnspec.backends import Backend, BackendError, Call, Unsupported, contract, open_backend
+from rnnspec.backends import Backend, BackendError, Call, Cotangents, Unsupported, contract, open_backend
 from rnnspec.conformance import guest
 from rnnspec.conformance.checks.check import Array
 from rnnspec.conformance.guest import About, Answer, Done, Foreign, Layout, Raised, Refused, serve
@@ -63,12 +64,21 @@ class GuestLostError(BaseException):
     shrink what raises it, which would take a new process, or the time limit, for each step.
     """
 
-    def __init__(self, call: Call, reason: str, place: str = "", *, verdict: Verdict = Verdict.CRASHED) -> None:
+    def __init__(
+        self,
+        call: Call,
+        reason: str,
+        place: str = "",
+        *,
+        verdict: Verdict = Verdict.CRASHED,
+        seconds: float = Limits.seconds,
+    ) -> None:
         super().__init__(call, reason, place)
         self.call = call
         self.reason = reason
         self.place = place
         self.verdict = verdict
+        self.seconds = seconds
 
     def __str__(self) -> str:
         return told(self.reason, self.place, self.call)
@@ -111,15 +121,19 @@ class Isolated(Backend):
         """Whether the backend has gradients of the operation."""
         return operation in self._about.with_gradients
 
+    def has_second_order(self, operation: str) -> bool:
+        """Whether the backend has gradients of the operation's gradients."""
+        return operation in self._about.with_second_order
+
     def refusal(self, call: Call, *, gradient: bool = False) -> str | None:
         """Why the library itself does not take the call."""
         reason: str | None = self._ask("refusal", call, gradient=gradient)
         return reason
 
-    def script(self, call: Call) -> str | None:
+    def script(self, call: Call, wanted: Collection[str] = (), directions: Collection[str] = ()) -> str | None:
         """Source that makes the call on the library itself; None where the backend fails to give it."""
         with suppress(GuestCrashError, GuestLostError):
-            source: str | None = self._ask("script", call)
+            source: str | None = self._ask("script", call, tuple(wanted), tuple(directions))
             return source
         return None
 
@@ -127,9 +141,14 @@ class Isolated(Backend):
         """Outputs of the call."""
         return tuple(_seen(output) for output in self._ask("run", call))
 
-    def gradients(self, call: Call, cotangents: tuple[Array, ...]) -> dict[str, Array]:
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
         """Gradients of the call."""
-        gradients = self._ask("gradients", call, cotangents)
+        gradients = self._ask("gradients", call, cotangents, None if wanted is None else tuple(wanted))
+        return {name: _seen(gradient) for name, gradient in gradients.items()}
+
+    def second_order(self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]) -> dict[str, Array]:
+        """Second-order gradients of the call."""
+        gradients = self._ask("second_order", call, cotangents, dict(directions))
         return {name: _seen(gradient) for name, gradient in gradients.items()}
 
     def close(self) -> None:
@@ -152,7 +171,8 @@ class Isolated(Backend):
             answer = child.ask((request, layouts, call, more, options))
         except _LostError as lost:
             self._child = None
-            raise GuestLostError(call, lost.reason, lost.place, verdict=lost.verdict) from None
+            seconds = self.limits.seconds
+            raise GuestLostError(call, lost.reason, lost.place, verdict=lost.verdict, seconds=seconds) from None
         except BaseException:  # interrupted: the answer would be taken for that to the next call
             self.close()
             raise
@@ -192,9 +212,11 @@ class Isolation(StrEnum):
 
     def open(self, name: str, device: str, limits: Limits) -> Backend:
         """Open a backend by its name, here or in a process of its own; raise BackendError if it does not open."""
-        if self is Isolation.ALWAYS or (self is Isolation.AUTO and ":" in name):
-            return _isolated(name, device, limits)
-        return open_backend(name, device)
+        return _isolated(name, device, limits) if self.isolates(name) else open_backend(name, device)
+
+    def isolates(self, name: str) -> bool:
+        """Whether the backend of this name gets a process of its own."""
+        return self is Isolation.ALWAYS or (self is Isolation.AUTO and ":" in name)
 
 
 def _seen(value: Any) -> Any:

@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, Verbosity, given, reject, seed, settings
+from hypothesis import HealthCheck, Phase, Verbosity, example, given, reject, seed, settings
+from hypothesis.database import ExampleDatabase
 from hypothesis.errors import FlakyFailure, Unsatisfiable
 
 from rnnspec.backends import Backend, Unsupported
@@ -22,11 +23,14 @@ from rnnspec.conformance.run.expected import ExpectedFailure, concerning
 from rnnspec.conformance.run.guard import BackendCrashError, Guarded
 from rnnspec.conformance.run.isolated import GuestLostError
 from rnnspec.conformance.run.profile import Profile
-from rnnspec.conformance.run.repro import write_repro
+from rnnspec.conformance.run.replay import failures_of
+from rnnspec.conformance.run.repro import Ask, Failure, Witness, write_repro
 from rnnspec.conformance.run.result import CheckResult, Verdict
 from rnnspec.spec import operation as spec_operation
 
-Failure = Violation | BackendCrashError | GuestLostError
+
+class _LostError(Exception):
+    """The backend's process was lost: Hypothesis remembers for another run only what raises an Exception."""
 
 
 @dataclass
@@ -38,10 +42,15 @@ class _Tally:
     reasons: dict[str, None] = field(default_factory=dict)
     worst: float | None = None
     failure: Failure | None = None
+    asks: list[Ask] = field(default_factory=list)
     known: tuple[ExpectedFailure, ...] = ()
     expected: dict[ExpectedFailure, Failure] = field(default_factory=dict)
+    watched: bool = False
+    """Whether all that is asked is remembered, with the `asks` of the failing example."""
 
     def examine(self, check: Check, backend: Backend, example: Any) -> None:
+        if isinstance(backend, Witness):
+            backend.forget()
         try:
             ratio = check.examine(backend, example)
         except Unsupported as refusal:
@@ -54,6 +63,7 @@ class _Tally:
             entry = concerning(self.known, example, check.id)
             if entry is None:
                 self.failure = failure
+                self.asks = backend.asks if isinstance(backend, Witness) else []
                 raise
             self.expected.setdefault(entry, failure)
             if isinstance(failure, GuestLostError) and failure.verdict is Verdict.TIMED_OUT:
@@ -72,23 +82,26 @@ def run_check(
     *,
     seed_number: int = 0,
     repro_dir: Path | None = None,
+    replay_dir: Path | None = None,
     shrink: bool = True,
     expected: tuple[ExpectedFailure, ...] = (),
 ) -> CheckResult:
     """Run one check.
 
-    The same seed draws the same examples. With `repro_dir`, a violation is written there as an ``.npz`` and a script.
+    The same seed draws the same examples. With `repro_dir`, a failure is written there as an ``.npz`` and a script.
+    With `replay_dir`, examples that failed in earlier runs come first, and those that fail now are kept there.
     Without `shrink`, the failing example is told as it was drawn. What is among the `expected` failures is counted as
     such, and the search for others goes on.
     Whatever the backend raises ends in a verdict; an exception out of here is a fault of the suite.
     """
-    tally = _Tally(known=expected)
+    tally = _Tally(known=expected, watched=repro_dir is not None)
     started = time.perf_counter()
     verdict, message, repro = Verdict.CONFORMS, "", ""
     if operation not in backend.operations():
         verdict = Verdict.NOT_IMPLEMENTED
     else:
-        _explore(check, backend, operation, dtype, profile, seed_number, shrink, tally)
+        database = None if replay_dir is None else failures_of(replay_dir, backend.name, operation, dtype, check.id)
+        _explore(check, backend, operation, dtype, profile, seed_number, shrink, database, tally)
     match tally.failure:
         case None:
             if tally.expected:
@@ -96,14 +109,14 @@ def run_check(
             elif not tally.judged and verdict is Verdict.CONFORMS:
                 verdict, message = Verdict.REFUSED, "; ".join(tally.reasons)
         case Violation() as violation:
-            verdict, message = Verdict.VIOLATES, str(violation)
+            verdict, message = Verdict.VIOLATES if check.level == "MUST" else Verdict.DEPARTS, str(violation)
             tally.worst = violation.error_ratio
-            if repro_dir is not None:
-                repro = str(write_repro(repro_dir, backend, check.id, dtype, violation))
         case BackendCrashError() as crash:
             verdict, message = Verdict.CRASHED, str(crash)
         case GuestLostError() as lost:
             verdict, message = lost.verdict, str(lost)
+    if tally.failure is not None and repro_dir is not None:
+        repro = str(write_repro(repro_dir, backend, check.id, operation, dtype, tally.failure, tally.asks, message))
     return CheckResult(
         backend=backend.name,
         operation=operation,
@@ -129,12 +142,18 @@ def _told(expected: Mapping[ExpectedFailure, Failure]) -> str:
 
 
 @cache
-def _support(backend: Backend, operation: str, dtype: str) -> Support:
+def support_of(backend: Backend, operation: str, dtype: str) -> Support:
     """What the backend supports, found once for all checks of an operation in a type."""
     try:
         return supported_by(Guarded(backend), operation, dtype)
     except (BackendCrashError, GuestLostError):
         return everything(operation)  # each more question could take the time limit: the checks find what is wrong
+
+
+def _main_type(backend: Backend) -> str:
+    """The type in which a backend is looked at most closely."""
+    types = backend.dtypes()
+    return "float32" if "float32" in types else types[0]
 
 
 def checks_for(operation: str, checks: tuple[Check, ...]) -> tuple[Check, ...]:
@@ -151,6 +170,7 @@ def _explore(
     profile: Profile,
     seed_number: int,
     shrink: bool,
+    database: ExampleDatabase | None,
     tally: _Tally,
 ) -> None:
     """Let Hypothesis look for a failing example and shrink it; the tally remembers what came of it."""
@@ -158,35 +178,55 @@ def _explore(
     if check.needs_gradients and not backend.has_gradients(operation):
         tally.reasons[f"backend {backend.name} has no gradients"] = None
         return
-    guarded = Guarded(backend)
-    support = _support(backend, operation, dtype)
+    if check.needs_second_order and not backend.has_second_order(operation):
+        tally.reasons[f"backend {backend.name} has no second-order gradients"] = None
+        return
+    guarded = Witness(backend) if tally.watched else Guarded(backend)
+    support = support_of(backend, operation, dtype)
     tally.reasons.update(dict.fromkeys(support.reasons))
-    examples = check.examples(Scope(operation, dtype, profile.largest, support))
+    scope = Scope(operation, dtype, profile.largest, support)
+    examples = check.examples(scope)
     if examples is None:
         return
+    phases = (Phase.explicit, Phase.reuse, Phase.generate)
+    lost: list[Any] = []
 
-    @seed(seed_number)
     @settings(
         max_examples=max(1, profile.examples_for(dtype) // (check.calls * backend.compiles)),
         deadline=None,
-        database=None,
-        phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
+        database=database,
+        phases=(*phases, Phase.shrink) if shrink else phases,
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
         verbosity=Verbosity.quiet,
     )
+    @seed(seed_number)  # beneath the settings: it puts in place ones without a database
     @given(examples)
-    def explore(example: Any) -> None:
-        tally.examine(check, guarded, example)
+    def explore(drawn: Any) -> None:
+        if lost:  # to shrink it, each step would take a new process, or the time limit
+            if drawn == lost[0]:
+                raise _LostError
+            return
+        try:
+            tally.examine(check, guarded, drawn)
+        except GuestLostError as failure:
+            lost.append(drawn)
+            raise _LostError from failure
+
+    if dtype == _main_type(backend):
+        for one in check.forced(scope)[:: backend.compiles][::-1]:  # the last decorator's comes first
+            explore = example(one)(explore)
 
     try:
         explore()
     except (Violation, BackendCrashError) as failure:
         tally.failure = failure
-    except GuestLostError:
+    except _LostError:
         pass  # the tally has it
     except Unsatisfiable:
         pass  # all was refused: the tally says so
     except FlakyFailure as flaky:
+        if lost:
+            return
         # The same example failed once and passed once.
         tally.failure = Violation(f"results change from run to run: {flaky}", str(tally.failure))

@@ -168,35 +168,6 @@ def test_show_as_json(tmp_path: Path) -> None:
     assert json.loads(plain.read_text(encoding="utf-8"))["equations"] != data["equations"]
 
 
-# soak
-
-
-def test_soak_counts_a_crash_as_a_rejection_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "fragile.py").write_text(
-        "from rnnspec.backends.numpy import NumpyBackend\n\n\n"
-        "class Fragile(NumpyBackend):\n"
-        "    def rnn(self, **call):\n"
-        "        raise MemoryError('no room')\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    run = CliRunner().invoke(main, ["soak", "fragile:Fragile", "--cases", "8", "--op", "rnn", "--dtype", "float32"])
-    assert run.exit_code == 1
-    assert "rejected: MemoryError: no room" in run.output
-    assert "4 rejected" in " ".join(run.output.split())
-
-
-def test_soak_of_the_reference(tmp_path: Path) -> None:
-    file = tmp_path / "soak.json"
-    printed = succeed("soak", "numpy", "--cases", "24", "--op", "rnn", "--dtype", "float32", "--json", str(file))
-    assert "cases judged" in printed
-    data = json.loads(file.read_text(encoding="utf-8"))
-    assert data["backend"] == "numpy"
-    assert data["rejected"] == []
-    assert {group["dtype"] for group in data["groups"]} == {"float32"}
-    counted = sum(group["cases"] for group in data["groups"])
-    assert counted == 24 - data.get("refused", 0) - data.get("out_of_range", 0)
-
-
 # Errors.
 
 ERRORS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

@@ -14,9 +14,14 @@ from typing import Any
 
 import pytest
 
+from rnnspec import conformance
+from rnnspec.conformance.run.runner import checks_for
+
 FAKES = '''\
 """Backends, one for each verdict."""
 import os
+
+import numpy as np
 
 from rnnspec.backends import Unsupported
 from rnnspec.backends.numpy import NumpyBackend
@@ -65,6 +70,17 @@ class Refusing(NumpyBackend):
 class Partial(NumpyBackend):
     name = "partial"
     rnn_cell = None
+
+
+class Unsteady(NumpyBackend):
+    """Within every bound, and never twice the same."""
+    name = "unsteady"
+    calls = 0
+
+    def rnn_cell(self, **call):
+        type(self).calls += 1
+        (h,) = reference.rnn_cell(**call)
+        return (np.nextafter(h, h.dtype.type(self.calls % 3)),)
 '''
 SUITE_FAULT = """\
 from rnnspec.backends.numpy import NumpyBackend
@@ -77,7 +93,7 @@ def broken(*_, **__):
 
 check.expect = broken
 """
-CHECKS = ["values", "gradients", "attributes", "batch", "bad_input"]
+CHECKS = [check.id for check in checks_for("rnn_cell", conformance.checks.CHECKS)]
 
 
 @dataclass
@@ -199,7 +215,7 @@ def test_what_is_printed(every_verdict: tuple[Run, Path]) -> None:
 KNOWN = """
 [[failure]]
 operation = "rnn_cell"
-check = ["values", "attributes", "batch"]
+check = ["values", "edges", "special_values", "layouts", "attributes", "batch"]
 reason = "It adds one."
 link = "https://example.org/1"
 
@@ -221,7 +237,7 @@ def test_expected_failures(rnnspec: Callable[..., Run], tmp_path: Path) -> None:
     assert backend["verdict"] == "violates as expected"
     checks = {check["id"]: check for check in backend["operations"][0]["checks"]}
     assert checks["values"]["verdict"] == "violates as expected"
-    assert checks["values"]["expected"] == ["rnn_cell: values, attributes, batch"]
+    assert checks["values"]["expected"] == ["rnn_cell: values, edges, special_values, layouts, attributes, batch"]
     assert "It adds one. https://example.org/1" in checks["values"]["message"]
     assert checks["gradients"]["verdict"] == "conforms"
     assert backend["expected_failures_not_seen"] == ["rnn_cell: gradients, B = 77"]
@@ -231,20 +247,50 @@ def test_expected_failures(rnnspec: Callable[..., Run], tmp_path: Path) -> None:
     assert by_name(other)["fakes_run:Crashing"]["verdict"] == "violates as expected"  # a crash is as wrong as a number
 
 
+def test_a_departure_from_a_should_is_told_and_conforms(rnnspec: Callable[..., Run]) -> None:
+    arguments = ("fakes_run:Unsteady", *ONE, "--no-isolate")
+    run = rnnspec(*arguments)
+    assert run.status == 0, run.stdout
+    (backend,) = run.json["backends"]
+    assert backend["verdict"] == backend["operations"][0]["verdict"] == "conforms"
+    (check,) = (c for c in backend["operations"][0]["checks"] if c["id"] == "repeatability")
+    assert (check["level"], check["verdict"]) == ("SHOULD", "departs")
+    assert "rnn_cell float32: repeatability (SHOULD) departs" in run.stdout
+    assert check["message"].splitlines()[0] in run.stdout
+    assert rnnspec(*arguments, "--strict").status == 1
+
+
+@pytest.mark.parametrize(
+    ("backend", "told"),
+    [
+        ("Refusing", "fakes_run:Refusing refused every call of rnn_cell: not on [weekdays]"),
+        ("Partial", "fakes_run:Partial has not implemented rnn_cell: expected one operation that it has"),
+    ],
+)
+def test_where_nothing_was_judged_nothing_conforms(backend: str, told: str, rnnspec: Callable[..., Run]) -> None:
+    run = rnnspec(f"fakes_run:{backend}", *ONE, "-k", "values or attributes")
+    assert run.status == 2
+    assert f"Error: nothing was judged: {told}" in run.stderr
+    assert run.json["backends"][0]["operations"]  # what there is to read is written all the same
+    beside = rnnspec("numpy", f"fakes_run:{backend}", *ONE, "-k", "values")
+    assert beside.status == 2
+
+
 def test_options_go_to_pytest(rnnspec: Callable[..., Run], tmp_path: Path) -> None:
     junit = tmp_path / "junit.xml"
-    run = rnnspec("numpy", "--op", "rnn_cell", "--op", "gru_cell", "-k", "values and float64", f"--junitxml={junit}")
+    only = "gradients and not partial and float64"
+    run = rnnspec("numpy", "--op", "rnn_cell", "--op", "gru_cell", "-k", only, f"--junitxml={junit}")
     assert run.status == 0, run.stderr
     (numpy,) = run.json["backends"]
     assert [(op["name"], op["dtype"], [c["id"] for c in op["checks"]]) for op in numpy["operations"]] == [
-        ("rnn_cell", "float64", ["values"]),
-        ("gru_cell", "float64", ["values"]),
+        ("rnn_cell", "float64", ["gradients"]),
+        ("gru_cell", "float64", ["gradients"]),
     ]
     assert "checks were left out" in run.stderr
     names = {case.get("name") for case in ET.parse(junit).iter("testcase")}
     assert names == {
-        "test_conforms[numpy-gru_cell-float64-values]",
-        "test_conforms[numpy-rnn_cell-float64-values]",
+        "test_conforms[numpy-gru_cell-float64-gradients]",
+        "test_conforms[numpy-rnn_cell-float64-gradients]",
     }
 
 
@@ -311,4 +357,4 @@ def test_the_plugin_by_hand(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PASSED" in done.stdout
-    assert "5 passed" in done.stdout
+    assert f"{len(CHECKS)} passed" in done.stdout

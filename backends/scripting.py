@@ -1,0 +1,71 @@
+"""What the scripts of all frameworks ask of a call: calls written as source that needs the framework alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from rnnspec.backends.contract import Array, Call
+from rnnspec.backends.layouts.gates import Family
+
+RECURRENT: Final = ("rnn_cell", "lstm_cell", "gru_cell", "rnn", "lstm", "gru", "bidirectional", "stacked")
+"""Operations that a recurrent cell or layer of the framework does, with weights in the framework's layout."""
+
+WIDEST: Final = 120
+"""Columns of a line."""
+
+
+def family(call: Call) -> Family:
+    """The kind of cell that a call of a recurrent operation has."""
+    name: Family = call.attributes.get("layer", call.operation.removesuffix("_cell"))
+    return name
+
+
+def hidden(call: Call) -> int:
+    """Units of the cell, H."""
+    return int(call.inputs["W"].shape[-2])
+
+
+def width(call: Call) -> int:
+    """Numbers of its output, S: H, or those that it is projected to."""
+    return int(call.inputs["R"].shape[-1])
+
+
+def states(call: Call) -> tuple[str, ...]:
+    """Names of the initial states that the operation has, whether the call gives them or not."""
+    return ("h0", "c0") if family(call) == "lstm" else ("h0",)
+
+
+def counts(call: Call) -> Array | None:
+    """Valid steps of each sequence; None where neither lengths nor a mask takes any out."""
+    if "mask" in call.inputs:
+        return np.asarray(call.inputs["mask"].sum(1))
+    return call.inputs.get("lengths")
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A call's own lines: those that make the layers, once, and those that compute ``results`` from tensors ``t``."""
+
+    compute: list[str]
+    make: tuple[str, ...] = ()
+
+    def compiled(self, decorator: str) -> list[str]:
+        """The lines, what they compute under a decorator that compiles it."""
+        return [*self.make, decorator, "def run(t):", *indented([*self.compute, "return results"]), "results = run(t)"]
+
+    def plain(self) -> list[str]:
+        """The lines, one after the other."""
+        return [*self.make, *self.compute]
+
+
+Script = Callable[[Call], Lines]
+"""What writes the calls of one operation."""
+
+
+def indented(lines: Iterable[str]) -> list[str]:
+    """The lines as a block of source."""
+    return [f"    {line}" for line in lines]

@@ -1,0 +1,24 @@
+"""Failures of earlier runs, which the next run tries first."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
+from platformdirs import user_cache_path
+
+
+def usual_folder() -> Path:
+    """Where failures are kept if nothing else is said: in the user's cache, as the platform has it."""
+    return user_cache_path("rnnspec", appauthor=False) / "failures"
+
+
+def failures_of(folder: Path, backend: str, operation: str, dtype: str, check: str) -> ExampleDatabase:
+    """Hypothesis's database of the failing examples of one check of one operation in one type.
+
+    They are choices, not cases: another version may draw other cases from them, which do as well to begin with. A
+    folder that cannot be written to is none, and no error.
+    """
+    backend, *parts = (re.sub(r"\W+", "-", name) for name in (backend, operation, dtype, check))
+    return DirectoryBasedExampleDatabase(folder / backend / "-".join(parts))

@@ -1,0 +1,92 @@
+"""A failure as something to paste into an issue tracker: an ``.npz`` and a short script without rnnspec."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnspec.backends import Backend
+from rnnspec.conformance.run.files import write_arrays, write_bytes
+from rnnspec.conformance.run.repro.asking import Ask, Witness
+from rnnspec.conformance.run.repro.evidence import Evidence, Failure, Numbers, evidence_of, seen_in
+from rnnspec.conformance.run.repro.source import Heading, cotangent_names, live, source_of
+
+__all__ = ["Ask", "Failure", "Witness", "write_repro"]
+
+
+def write_repro(
+    folder: Path,
+    backend: Backend,
+    check: str,
+    operation: str,
+    dtype: str,
+    failure: Failure,
+    asks: Sequence[Ask],
+    message: str = "",
+) -> Path:
+    """Write the repro of a failure and return the script's path.
+
+    Parameters
+    ----------
+    folder
+        Where to write; it is made if it is not there.
+    backend
+        What failed: it writes its library's part of the script (`Backend.script`).
+    check, operation, dtype
+        What was asked.
+    failure
+        What was found.
+    asks
+        All that was asked on the failing example, in order.
+    message
+        How the failure is told; by default, in its own words.
+    """
+    evidence = evidence_of(failure, asks, dtype)
+    versions = ", ".join(f"{name} {version}" for name, version in backend.versions().items())
+    heading = Heading(
+        f"{backend.name}, {operation} in {dtype}: {check}{seen_in(evidence)} ({versions})",
+        message or str(failure),
+        " and ".join(backend.versions()),
+    )
+    stem = re.sub(r"\W+", "-", f"{backend.name}-{operation}-{dtype}-{check}")
+    path = folder / f"{stem}.py"
+    write_arrays(path.with_suffix(".npz"), _arrays(evidence, asks))
+    write_bytes(path, source_of(evidence, heading, dtype, _call(backend, evidence)).encode())
+    return path
+
+
+def _call(backend: Backend, evidence: Evidence) -> str | None:
+    """The library's part of the script; None if it has none."""
+    ask = live(evidence)
+    if ask is None:
+        return None
+    try:
+        return backend.script(ask.call, ask.wanted, tuple(ask.directions))
+    except Exception:  # an adapter need not know how to write down what it should have refused
+        return None
+
+
+def _arrays(evidence: Evidence, asks: Sequence[Ask]) -> dict[str, Any]:
+    """What the script reads and, where it reads no call, the last one's inputs."""
+    ask = live(evidence) or (asks[-1] if asks else None)
+    arrays: dict[str, Any] = {}
+    if ask is not None:
+        arrays |= {f"input.{name}": array for name, array in ask.call.inputs.items()}
+        if ask.cotangents is not None:
+            named = zip(cotangent_names(ask), ask.cotangents, strict=True)
+            arrays |= {name: cotangent for name, cotangent in named if cotangent is not None}
+        arrays |= {f"direction.{name}": array for name, array in ask.directions.items()}
+    if isinstance(evidence, Numbers):
+        arrays |= {"expected": evidence.due.value, "bound": evidence.due.bound}
+        if evidence.got is not None:
+            arrays["got"] = evidence.got
+    return {name: _portable(array) for name, array in arrays.items()}
+
+
+def _portable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Types that NumPy alone can read back: bfloat16 widens to float32, which holds it exactly."""
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
