@@ -4,7 +4,7 @@
 framework's own, and that one only when its backend is opened.
 """
 
-from rnnspec.backends.contract import Backend, Call, Prepared, Unsupported
+from rnnspec.backends.contract import Backend, Call, Cotangents, Prepared, Unsupported
 from rnnspec.backends.discovery import BackendError, available, open_backend
 
-__all__ = ["Backend", "BackendError", "Call", "Prepared", "Unsupported", "available", "open_backend"]
+__all__ = ["Backend", "BackendError", "Call", "Cotangents", "Prepared", "Unsupported", "available", "open_backend"]

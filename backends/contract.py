@@ -14,7 +14,7 @@ a size, a mask with holes) raises `Unsupported` with the reason: a loud refusal 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from rnnspec import spec
 
 Array = NDArray[Any]
+Cotangents = tuple[Array | None, ...]
+"""One for each float output, in the specification's order; None for an output that is not used."""
 
 
 class Unsupported(Exception):
@@ -65,7 +67,8 @@ class Backend:
 
     Gradients come from one of two places: a method ``lstm_vjp(**inputs, **attributes)`` beside ``lstm``, returning
     ``(outputs, vjp)`` where ``vjp(*cotangents)`` gives a dict of gradients by input name; or, for frameworks that
-    differentiate, from `differentiate`, and then the adapter's author writes no gradient at all.
+    differentiate, from `differentiate`, and then the adapter's author writes no gradient at all. `differentiate_twice`
+    gives the gradient of a gradient, where there is one.
     """
 
     name: ClassVar[str]
@@ -108,8 +111,27 @@ class Backend:
     def differentiate(
         self, function: Callable[..., tuple[Any, ...]], inputs: dict[str, Any], cotangents: tuple[Any, ...]
     ) -> dict[str, Any]:
-        """Vector-Jacobian product of ``function(**inputs)`` by the framework's own differentiation."""
+        """Vector-Jacobian product of ``function(**inputs)`` by the framework's own differentiation.
+
+        `inputs` are those that a gradient is wanted of; the call's others are constants of `function`. `cotangents` has
+        one for each float output of `function`, and None for an output that is not used: the framework is to be given
+        none for it, not an array of zeros.
+        """
         raise Unsupported(f"backend {self.name} has no gradients")
+
+    def differentiate_twice(
+        self,
+        function: Callable[..., tuple[Any, ...]],
+        inputs: dict[str, Any],
+        cotangents: tuple[Any, ...],
+        directions: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Gradient of ``sum(directions[k] * g[k])`` with respect to all `inputs`, by the framework's own means.
+
+        g is what `differentiate` gives for these cotangents. What has no direction, of the inputs, is no part of the
+        sum. What a kernel of the framework cannot differentiate twice is `Unsupported`, in the framework's own words.
+        """
+        raise Unsupported(f"backend {self.name} has no second-order gradients")
 
     def synchronise(self) -> None:
         """Wait until the device has done all it was given."""
@@ -118,12 +140,28 @@ class Backend:
         """Bytes that its arrays took on the device at most, since the process began; None: the CPU's, or not known."""
         return None
 
-    def script(self, call: Call) -> str | None:
+    def script(self, call: Call, wanted: Collection[str] = (), directions: Collection[str] = ()) -> str | None:
         """Python source that makes this call on the library itself, for a repro that needs no rnnspec.
 
-        The source finds a dict ``inputs`` (name to NumPy array, bfloat16 widened to float32), the string ``dtype`` and,
-        where gradients are at fault, a list ``cotangents``; it sets ``outputs`` (list of NumPy arrays, float32 or
-        wider) and, with cotangents, ``gradients`` (dict of them). None: the repro shows the recorded numbers alone.
+        The source finds a dict ``inputs`` (name to NumPy array, bfloat16 widened to float32) and the string ``dtype``,
+        and sets ``outputs``: a list of NumPy arrays in the library's types, bfloat16 widened to float32. A repro has 40
+        lines; 22 of them are the call's.
+
+        Parameters
+        ----------
+        call
+            The call.
+        wanted
+            Inputs whose gradients are at fault: the source finds a list ``cotangents`` too (None for an output that is
+            not used), and sets ``gradients``, a dict of arrays, in place of ``outputs``.
+        directions
+            Inputs that have a direction: the source finds a dict ``directions`` of arrays too, and ``gradients`` are
+            those of second order.
+
+        Returns
+        -------
+        str or None
+            None: the repro shows the recorded numbers alone.
         """
         return None
 
@@ -163,15 +201,55 @@ class Backend:
         differentiated = type(self).differentiate is not Backend.differentiate
         return spec.operation(operation).differentiable and (by_hand or differentiated)
 
+    def has_second_order(self, operation: str) -> bool:
+        """Whether there are gradients of this operation's gradients."""
+        differentiated = type(self).differentiate_twice is not Backend.differentiate_twice
+        return spec.operation(operation).differentiable and differentiated
+
     def run(self, call: Call) -> tuple[Array, ...]:
         """Outputs of the call, in the specification's order."""
         self.accept(call)
         native = {name: self.to_native(array) for name, array in call.inputs.items()}
         return tuple(self.to_numpy(output) for output in self._method(call.operation)(**native, **call.attributes))
 
-    def gradients(self, call: Call, cotangents: tuple[Array, ...]) -> dict[str, Array]:
-        """Gradient of every float input of the call, for one cotangent per float output."""
-        return {name: self.to_numpy(array) for name, array in self._gradient(call, cotangents)().items()}
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
+        """Gradients of the call.
+
+        Parameters
+        ----------
+        call
+            The call.
+        cotangents
+            One for each float output; None where an output is not used, which a framework is really not told of.
+        wanted
+            The float inputs to give gradients of, by name; the others are constants. None: all.
+
+        Raises
+        ------
+        Unsupported
+            If there are no gradients of this call.
+        ValueError
+            If an input is wanted that is no float input of the call.
+        """
+        return {name: self.to_numpy(array) for name, array in self._gradient(call, cotangents, wanted)().items()}
+
+    def second_order(self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]) -> dict[str, Array]:
+        """Gradient, of every float input, of the sum of `directions` times what `gradients` gives: a Hessian's product.
+
+        Parameters
+        ----------
+        call, cotangents
+            As of `gradients`.
+        directions
+            An array for each gradient that is part of the sum, by the input's name and in its shape.
+
+        Raises
+        ------
+        Unsupported
+            If there are no second-order gradients of this call.
+        """
+        gradients = self._second_order(call, cotangents, directions)()
+        return {name: self.to_numpy(array) for name, array in gradients.items()}
 
     def prepare(self, call: Call, cotangents: tuple[Array, ...] | None = None) -> Prepared:
         """Put the call's arrays on the device and return what is to be timed; with cotangents, forward and backward."""
@@ -192,25 +270,78 @@ class Backend:
         """Return the method to differentiate, where it is not the one to run."""
         return self._method(operation)
 
-    def _gradient(self, call: Call, cotangents: tuple[Array, ...]) -> Callable[[], dict[str, Any]]:
+    def _gradient(
+        self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None
+    ) -> Callable[[], dict[str, Any]]:
         """Put everything on the device and return the function that computes the gradients there."""
         self.accept(call)
-        method = self._differentiable(call.operation)
-        native = {name: self.to_native(array) for name, array in call.inputs.items()}
-        native_cotangents = tuple(self.to_native(cotangent) for cotangent in cotangents)
         with_vjp = getattr(self, call.operation + "_vjp", None)
         if with_vjp is not None:
+            return self._by_hand(call, with_vjp, cotangents, wanted)
+        function, floats = self._function(call, wanted)
+        native_cotangents = self._native_cotangents(cotangents)
+        return lambda: self.differentiate(function, floats, native_cotangents)
 
-            def by_hand() -> dict[str, Any]:
-                _, vjp = with_vjp(**native, **call.attributes)
-                gradients: dict[str, Any] = vjp(*native_cotangents)
-                return gradients
+    def _second_order(
+        self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]
+    ) -> Callable[[], dict[str, Any]]:
+        """Put everything on the device and return the function that computes the second-order gradients there."""
+        self.accept(call)
+        function, floats = self._function(call, None)
+        native_cotangents = self._native_cotangents(cotangents)
+        native_directions = {name: self.to_native(array) for name, array in directions.items()}
+        return lambda: self.differentiate_twice(function, floats, native_cotangents, native_directions)
 
-            return by_hand
-        floats = {name: native[name] for name in call.float_inputs}
-        others = {name: array for name, array in native.items() if name not in floats}
+    def _by_hand(
+        self, call: Call, with_vjp: Callable[..., Any], cotangents: Cotangents, wanted: Collection[str] | None
+    ) -> Callable[[], dict[str, Any]]:
+        """By a method that knows neither unused outputs nor constants: it gets zeros, and what is not wanted goes."""
+        unwanted = set(call.float_inputs) - wanted_of(call, wanted)
+        native = {name: self.to_native(array) for name, array in call.inputs.items()}
+        given = self._native_cotangents(cotangents)
+        kinds = call.spec.outputs_for(call.attributes).values()
+
+        def gradient() -> dict[str, Any]:
+            outputs, vjp = with_vjp(**native, **call.attributes)
+            if any(cotangent is None for cotangent in cotangents):
+                floats = [output for output, item in zip(outputs, kinds, strict=True) if item.kind == "float"]
+                seeds = [self._zeros(y) if dy is None else dy for y, dy in zip(floats, given, strict=True)]
+            else:
+                seeds = list(given)
+            gradients: dict[str, Any] = vjp(*seeds)
+            return {name: d for name, d in gradients.items() if name not in unwanted}
+
+        return gradient
+
+    def _function(
+        self, call: Call, wanted: Collection[str] | None
+    ) -> tuple[Callable[..., tuple[Any, ...]], dict[str, Any]]:
+        """The call as a function of the inputs that are wanted, and these."""
+        method = self._differentiable(call.operation)
+        names = wanted_of(call, wanted)
+        native = {name: self.to_native(array) for name, array in call.inputs.items()}
+        floats = {name: array for name, array in native.items() if name in names}
+        others = {name: array for name, array in native.items() if name not in names}
 
         def function(**inputs: Any) -> tuple[Any, ...]:
             return method(**inputs, **others, **call.attributes)
 
-        return lambda: self.differentiate(function, floats, native_cotangents)
+        return function, floats
+
+    def _native_cotangents(self, cotangents: Cotangents) -> tuple[Any, ...]:
+        return tuple(None if cotangent is None else self.to_native(cotangent) for cotangent in cotangents)
+
+    def _zeros(self, output: Any) -> Any:
+        """Zeros in the shape and type of an output."""
+        return self.to_native(np.zeros_like(self.to_numpy(output)))
+
+
+def wanted_of(call: Call, wanted: Collection[str] | None) -> frozenset[str]:
+    """Names of the float inputs of the call that gradients are wanted of; ValueError for what is none."""
+    floats = call.float_inputs
+    if wanted is None:
+        return frozenset(floats)
+    unknown = [name for name in wanted if name not in floats]
+    if unknown:
+        raise ValueError(f"wanted: expected float inputs of the call ({', '.join(floats)}), got {', '.join(unknown)}")
+    return frozenset(wanted)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from rnnspec.conformance.bench.options import WithDefault, size_options, sizes_from
+from rnnspec.conformance.bench.options import Command, WithDefault, size_options, sizes_from
 
 
 class CannotRunError(click.ClickException):
@@ -19,6 +20,34 @@ class CannotRunError(click.ClickException):
 json_option = click.option(
     "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result there as JSON."
 )
+_ISOLATION = (
+    click.option(
+        "--isolate/--no-isolate",
+        default=None,
+        help="In a process of its own; by default if it is package.module:Class.",
+    ),
+    click.option(
+        "--time-limit",
+        default=60.0,
+        show_default=True,
+        type=click.FloatRange(0, min_open=True),
+        help="Seconds for a call.",
+    ),
+    click.option(
+        "--memory-limit",
+        default=8.0,
+        show_default=True,
+        type=click.FloatRange(0, min_open=True),
+        help="GiB for a process.",
+    ),
+)
+
+
+def isolation_options(command: Command) -> Command:
+    """Whether a backend runs in a process of its own, and the limits of that process."""
+    for option in reversed(_ISOLATION):
+        command = option(command)
+    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,23 +89,28 @@ def show(operation: str, latex: bool, settings: tuple[str, ...], json_file: Path
 @click.option("--profile", default="quick", show_default=True, help="quick, standard or thorough.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the cases; equal seeds draw equal cases.")
 @click.option(
-    "--repro-dir", type=click.Path(file_okay=False, path_type=Path), help="Write a repro of each violation there."
+    "--repro-dir", type=click.Path(file_okay=False, path_type=Path), help="Write a repro of each failure there."
+)
+@click.option(
+    "--replay/--no-replay",
+    default=True,
+    show_default=True,
+    envvar="RNNSPEC_REPLAY",
+    show_envvar=True,
+    help="Try first what failed in earlier runs.",
+)
+@click.option(
+    "--replay-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where that is kept; by default in the user's cache.",
 )
 @click.option(
     "--expected",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="TOML file of expected failures, besides the backend's own.",
 )
-@click.option("--strict", is_flag=True, help="Fail where an expected failure was not seen to fail.")
-@click.option(
-    "--isolate/--no-isolate", default=None, help="In a process of its own; by default if it is package.module:Class."
-)
-@click.option(
-    "--time-limit", default=60.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Seconds for a call."
-)
-@click.option(
-    "--memory-limit", default=8.0, show_default=True, type=click.FloatRange(0, min_open=True), help="GiB for a process."
-)
+@click.option("--strict", is_flag=True, help="Fail where a SHOULD is departed from or an expected failure not seen.")
+@isolation_options
 @json_option
 @click.pass_context
 def validate(
@@ -88,6 +122,8 @@ def validate(
     profile: str,
     seed: int,
     repro_dir: Path | None,
+    replay: bool,
+    replay_dir: Path | None,
     expected: Path | None,
     strict: bool,
     isolate: bool | None,
@@ -103,10 +139,12 @@ def validate(
     """
     from rnnspec.conformance.commands.validating import Request, validate_backends
     from rnnspec.conformance.run.isolated import Isolation, Limits
+    from rnnspec.conformance.run.replay import usual_folder
 
     names, for_pytest = _split_arguments(backends)
+    kept = (replay_dir or usual_folder()) if replay else None
     request = Request(
-        names, operations, dtypes, device, profile, seed, repro_dir, for_pytest, expected=expected, strict=strict,
+        names, operations, dtypes, device, profile, seed, repro_dir, kept, for_pytest, expected=expected, strict=strict,
         isolation=Isolation.of(isolate), limits=Limits(time_limit, memory_limit),
     )  # fmt: skip
     context.exit(_run(validate_backends, request, json_file))
@@ -115,13 +153,36 @@ def validate(
 @main.command()
 @click.option("--op", "operations", multiple=True, help="Only faults of this operation (repeatable).")
 @click.option("--profile", default="quick", show_default=True, help="quick, standard or thorough.")
+@click.option("--exclusive", is_flag=True, help="Ask the later checks too: which faults does one alone catch?")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
 @json_option
 @click.pass_context
-def faults(context: click.Context, operations: tuple[str, ...], profile: str, json_file: Path | None) -> None:
+def faults(context: click.Context, /, json_file: Path | None, **options: Any) -> None:
     """Score the suite itself: which planted faults it catches, and with which check."""
-    from rnnspec.conformance.commands.scoring import score_faults
+    from rnnspec.conformance.commands.scoring import Request, score_faults
 
-    context.exit(_run(score_faults, operations, profile, json_file))
+    context.exit(_run(score_faults, Request(**options), json_file))
+
+
+@main.command()
+@click.option("--op", "operations", multiple=True, help="Only this operation (repeatable).")
+@click.option("--dtype", "dtypes", multiple=True, help="Only this type (repeatable).")
+@click.option(
+    "--part", "parts", multiple=True, type=click.Choice(["values", "gradients"]), help="Only this (repeatable)."
+)
+@click.option("--runs", default=20, show_default=True, type=click.IntRange(1), help="Seeds, of each of these.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
+@json_option
+@click.pass_context
+def sharpness(context: click.Context, /, json_file: Path | None, **options: Any) -> None:
+    """Measure the smallest error that the suite sees, beside what fixed tolerances would see.
+
+    In each run a relative error is planted in one intermediate quantity of the reference, and the check sees it or not.
+    What is told is the smallest that is seen in 19 of 20 runs, and how many right results each tolerance rejects.
+    """
+    from rnnspec.conformance.commands.measuring import Request, measure_sharpness
+
+    context.exit(_run(measure_sharpness, Request(**options), json_file))
 
 
 @main.command()
@@ -129,22 +190,44 @@ def faults(context: click.Context, operations: tuple[str, ...], profile: str, js
 @click.option("--cases", default=20_000, show_default=True, help="Random cases to run.")
 @click.option("--op", "operations", multiple=True, help="Only this operation (repeatable).")
 @click.option("--dtype", "dtypes", multiple=True, help="Only this type (repeatable).")
-@click.option("--seed", default=0, show_default=True, help="Seed of the cases.")
+@click.option("--device", default="cpu", show_default=True, help="Device to run on.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the cases.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
+@click.option(
+    "--resume",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep what is done in this file, and go on from what it has.",
+)
+@click.option(
+    "--case", "only", type=click.IntRange(0), help="Only this one, by its number, of each operation and type."
+)
+@isolation_options
 @json_option
 @click.pass_context
 def soak(
     context: click.Context,
-    backend: str,
-    cases: int,
-    operations: tuple[str, ...],
-    dtypes: tuple[str, ...],
-    seed: int,
+    /,
+    isolate: bool | None,
+    time_limit: float,
+    memory_limit: float,
     json_file: Path | None,
+    **options: Any,
 ) -> None:
-    """Measure error ratios over many random cases: how far a right implementation stays from its bounds."""
-    from rnnspec.conformance.commands.soaking import soak_backend
+    """Hold a backend's values and gradients against the reference on many random cases.
 
-    context.exit(_run(soak_backend, backend, cases, operations, dtypes, seed, json_file))
+    A right implementation is rejected in none; the error ratios show how near it comes. The cases depend on the seed
+    alone, not on --jobs, and Ctrl-C loses none that were done: with --resume FILE the same command goes on from there,
+    with more --cases too. Exit status 130: interrupted.
+    """
+    from rnnspec.conformance.bench.threads import VARIABLES
+
+    for variable in VARIABLES:  # before NumPy and the frameworks are imported; the cases are small, as in validate
+        os.environ.setdefault(variable, "1")
+    from rnnspec.conformance.commands.soaking import Request, soak_backend
+    from rnnspec.conformance.run.isolated import Isolation, Limits
+
+    request = Request(**options, isolation=Isolation.of(isolate), limits=Limits(time_limit, memory_limit))
+    context.exit(_run(soak_backend, request, json_file))
 
 
 @main.command()
@@ -195,17 +278,31 @@ def bench() -> None:
 @click.option("--alone", is_flag=True, help="Time a single backend, with none to compare it with.")
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Measure peak memory, in new processes.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots there.")
+@isolation_options
 @json_option
 @click.pass_context
-def bench_run(context: click.Context, /, threads: int | None, json_file: Path | None, **options: Any) -> None:
+def bench_run(
+    context: click.Context,
+    /,
+    threads: int | None,
+    isolate: bool | None,
+    time_limit: float,
+    memory_limit: float,
+    json_file: Path | None,
+    **options: Any,
+) -> None:
     """Time backends against each other."""
     from rnnspec.conformance.bench.errors import BenchError
     from rnnspec.conformance.bench.threads import pinned
 
     def run() -> int:
         from rnnspec.conformance.commands.benching import Request, bench_backends
+        from rnnspec.conformance.run.isolated import Isolation, Limits
 
-        return bench_backends(Request(sizes=sizes_from(options), **options), json_file)
+        isolation, limits = Isolation.of(isolate), Limits(time_limit, memory_limit)
+        return bench_backends(
+            Request(sizes=sizes_from(options), isolation=isolation, limits=limits, **options), json_file
+        )
 
     try:
         with pinned(threads):  # before NumPy and the frameworks are imported
@@ -260,16 +357,18 @@ def export_command(
 @vectors.command("check")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("results", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--partial", is_flag=True, help="Some cases of an operation are left out on purpose.")
 @json_option
 @click.pass_context
-def check_command(context: click.Context, folder: Path, results: Path, json_file: Path | None) -> None:
+def check_command(context: click.Context, folder: Path, results: Path, partial: bool, json_file: Path | None) -> None:
     """Judge RESULTS, a folder with files named as in DIR that hold what an implementation made of each case.
 
-    The arrays are output.NAME and, where it has gradients, gradient.NAME.
+    The arrays are output.NAME and, where it has gradients, gradient.NAME. An operation, a type or all gradients of one
+    may be left out; of what is begun, every case is due.
     """
     from rnnspec.conformance.commands.vectors import check_vectors
 
-    context.exit(_run(check_vectors, folder, results, json_file))
+    context.exit(_run(check_vectors, folder, results, json_file, partial))
 
 
 def _split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -43,6 +43,7 @@ class About:
     dtypes: tuple[str, ...]
     operations: tuple[str, ...]
     with_gradients: frozenset[str]
+    with_second_order: frozenset[str]
     versions: Mapping[str, str]
     expected_failures: Path | None
 
@@ -194,6 +195,7 @@ def _about(backend: Backend) -> About:
         dtypes=tuple(backend.dtypes()),
         operations=operations,
         with_gradients=frozenset(name for name in operations if backend.has_gradients(name)),
+        with_second_order=frozenset(name for name in operations if backend.has_second_order(name)),
         versions={str(key): str(version) for key, version in backend.versions().items()},
         expected_failures=backend.expected_failures(),
     )
@@ -237,7 +239,7 @@ def _plain(request: str, result: Any) -> Any:
     """The result in types that the other side knows."""
     if request == "run":
         return tuple(_portable(output) for output in result)
-    if request == "gradients":
+    if request in ("gradients", "second_order"):
         return {f"{name}": _portable(gradient) for name, gradient in dict(result).items()}
     return None if result is None else str(result)
 

@@ -8,7 +8,9 @@ from rnnspec.conformance.faults import (
     attention,
     blocks,
     clipping,
+    conduct,
     crf,
+    derivatives,
     encoder_decoder,
     gru,
     layers,
@@ -38,7 +40,19 @@ def _of_family(family: str) -> Iterator[Fault]:
         yield plant(family, fault, loops)
 
 
-_OTHERS = (blocks, losses, new_cells, layers, clipping, crf, attention, encoder_decoder, relations)
+_OTHERS = (
+    blocks,
+    losses,
+    new_cells,
+    layers,
+    clipping,
+    crf,
+    attention,
+    encoder_decoder,
+    relations,
+    derivatives,
+    conduct,
+)
 
 FAULTS: tuple[Fault, ...] = (
     *(fault for family in LOOPS for fault in _of_family(family)),

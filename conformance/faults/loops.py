@@ -6,14 +6,14 @@ families share; a family adds the step and the way back through it. Nothing here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import reduce
 from typing import Any, ClassVar
 
 import numpy as np
 
 from rnnspec import spec
-from rnnspec.backends import Backend, Call
+from rnnspec.backends import Backend, Call, Cotangents
 from rnnspec.conformance.faults.functions import FUNCTIONS, Array, Function
 from rnnspec.spec import check_call
 
@@ -39,10 +39,10 @@ class Loops(Backend):
         with np.errstate(over="ignore", invalid="ignore"):
             return super().run(call)
 
-    def gradients(self, call: Call, cotangents: tuple[Array, ...]) -> Arrays:
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> Arrays:
         """Gradients of the call; what the type cannot hold is infinite, without a warning."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return super().gradients(call, cotangents)
+            return super().gradients(call, cotangents, wanted)
 
     # The step, which a family gives.
 

@@ -17,6 +17,7 @@ class Remembering(Loops):
         self._parameters: tuple[bytes, ...] = ()
         self._attributes: dict[tuple[bytes, ...], Attributes] = {}
         self._valid: dict[tuple[tuple[bytes, ...], int], Array] = {}
+        self._steps: dict[tuple[tuple[bytes, ...], bytes, bytes], Array] = {}
         self._inputs: dict[tuple[tuple[bytes, ...], tuple[int, ...]], Array] = {}
         self._recognised: dict[tuple[tuple[bytes, ...], tuple[int, ...], tuple[int, ...]], Array] = {}
 
@@ -60,10 +61,21 @@ class InputByItsChecksum(Remembering):
         return self._recognised.setdefault((self._parameters, x.shape, sums), cleaned)
 
 
+class SequenceAloneLookedUp(Remembering):
+    """A sequence that comes alone is looked up among those of earlier batches, all kept with the first one's steps."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        valid = super().valid_steps(x, lengths, mask, a)
+        for row, own in zip(x, valid, strict=True):
+            kept = self._steps.setdefault((self._parameters, row.tobytes(), own.tobytes()), valid[0])
+        return kept[np.newaxis] if len(x) == 1 else valid
+
+
 REMEMBERING_FAULTS: tuple[type[Loops], ...] = (
     AttributesOfTheFirstCall,
     LengthsOfTheFirstCall,
     InputOfTheFirstCall,
     InputByItsChecksum,
+    SequenceAloneLookedUp,
 )
 """Planted into every family's layer."""

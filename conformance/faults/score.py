@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.variants import Variant
-from rnnspec.conformance.run import Profile, Verdict, run_check
+from rnnspec.conformance.run import Profile, run_check
 from rnnspec.conformance.run.guard import BackendCrashError
 from rnnspec.conformance.run.runner import checks_for
 from rnnspec.spec import FLOAT_TYPES, Operation
@@ -26,13 +26,20 @@ from rnnspec.spec import FLOAT_TYPES, Operation
 SHRINKING = 60
 """Examples that may be spent on finding a smaller one, once a fault is caught."""
 
+NEVER_ALONE: Final[Mapping[str, str]] = {
+    "forms": "results of a wrong form cannot be compared, as `values` and `gradients` say too; this tells it as such",
+    "sums_to_one": "a sum is as exact as its terms, all of which `values` holds to their bounds before",
+}
+"""Of a check that alone catches no planted fault, why it is there."""
+
 
 @dataclass(frozen=True)
 class FaultScore:
     """What became of one fault.
 
-    `check` is the first check that caught it, at its `cases`-th case; `message` tells the smallest case found. An
-    implementation that crashes is not caught: what was planted is a wrong number, not a crash.
+    `check` is the first check that caught it, at its `cases`-th case; `case` is the smallest found, and `message` tells
+    what was wrong there. `also` is the next check that catches it too, "" if none does, and None if that was not asked.
+    An implementation that crashes is not caught: what was planted is a wrong number, not a crash.
     """
 
     name: str
@@ -41,7 +48,27 @@ class FaultScore:
     caught: bool
     check: str
     cases: int
+    case: str
     message: str
+    also: str | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether one check catches it and no other does, as far as that was asked."""
+        return self.caught and self.also == ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class CheckScore:
+    """How many faults a check was the first to catch, and how many of those no other check catches, if it was asked."""
+
+    id: str
+    first: int
+    alone: int | None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -67,17 +94,20 @@ class VariantScore:
 
 @dataclass
 class Counting(Check):
-    """A check that counts the cases up to the first that fails, and then allows only so many for shrinking."""
+    """A check that counts the cases up to the first that fails, and then allows only so many for shrinking.
+
+    `failure` is that of the last case that failed: of the smallest, once shrinking has ended.
+    """
 
     check: Check
     cases: int = 0
+    failure: Violation | BackendCrashError | None = None
     _after: int = 0
     _failing: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.id, self.level, self.about, self.law, self.calls = (  # type: ignore[misc]  # it stands for the check it counts
-            self.check.id, self.check.level, self.check.about, self.check.law, self.check.calls,
-        )  # fmt: skip
+        for name in Check.__annotations__:  # it stands for the check that it counts
+            setattr(self, name, getattr(self.check, name))
 
     def applies_to(self, op: Operation) -> bool:
         """Whether the counted check does."""
@@ -86,6 +116,10 @@ class Counting(Check):
     def examples(self, scope: Scope) -> st.SearchStrategy[Any] | None:
         """Those of the counted check."""
         return self.check.examples(scope)
+
+    def forced(self, scope: Scope) -> Sequence[Any]:
+        """Those of the counted check."""
+        return self.check.forced(scope)
 
     def examine(self, backend: Backend, example: Any) -> float:
         """Count and ask. Once shrinking has had its share, only what failed before still fails."""
@@ -97,28 +131,54 @@ class Counting(Check):
         first = not self._failing
         try:
             ratio = self.check.examine(backend, example)
-        except (Violation, BackendCrashError):
+        except (Violation, BackendCrashError) as failure:
             self.cases += first
+            self.failure = failure
             self._failing.add(name)
             raise
         self.cases += first
         return ratio
 
 
-def score_fault(fault: Fault, profile: Profile, checks: Sequence[Check] = CHECKS, shrink: bool = True) -> FaultScore:
+def score_fault(
+    fault: Fault, profile: Profile, checks: Sequence[Check] = CHECKS, shrink: bool = True, exclusive: bool = False
+) -> FaultScore:
     """Run the checks of a fault's operation in order, up to the first that catches it.
 
-    Without `shrink`, the message tells the first case that failed, not the smallest.
+    Without `shrink`, the case is the first that failed, not the smallest. If `exclusive`, the later checks are asked
+    too, up to the first that catches it: those before did not.
     """
-    for check in checks_for(fault.operation, tuple(checks)):
+    asked = checks_for(fault.operation, tuple(checks))
+    for place, check in enumerate(asked):
         counting = Counting(check)
         result = run_check(counting, fault.implementation(), fault.operation, fault.dtype, profile, shrink=shrink)
-        if result.verdict.bad:
-            caught = result.verdict is Verdict.VIOLATES
-            return FaultScore(
-                fault.name, fault.operation, fault.about, caught, check.id, counting.cases, result.message
-            )
-    return FaultScore(fault.name, fault.operation, fault.about, False, "", 0, "no check caught it")
+        if counting.failure is None:
+            continue
+        caught = isinstance(counting.failure, Violation)
+        case = counting.failure.case if isinstance(counting.failure, Violation) else ""
+        also = None
+        if exclusive:
+            also = next((other.id for other in asked[place + 1 :] if _catches(other, fault, profile)), "")
+        return FaultScore(
+            fault.name, fault.operation, fault.about, caught, check.id, counting.cases, case, result.message, also
+        )
+    return FaultScore(fault.name, fault.operation, fault.about, False, "", 0, "", "no check caught it")
+
+
+def _catches(check: Check, fault: Fault, profile: Profile) -> bool:
+    counting = Counting(check)
+    run_check(counting, fault.implementation(), fault.operation, fault.dtype, profile, shrink=False)
+    return counting.failure is not None
+
+
+def by_check(scores: Sequence[FaultScore], checks: Sequence[Check] = CHECKS) -> list[CheckScore]:
+    """Sum the faults up by the check that caught them first."""
+    asked = any(score.also is not None for score in scores)
+    rows = []
+    for check in checks:
+        first = [score for score in scores if score.caught and score.check == check.id]
+        rows.append(CheckScore(check.id, len(first), sum(score.alone for score in first) if asked else None))
+    return rows
 
 
 def run_variant(

@@ -18,7 +18,7 @@ and is the accuracy grade.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,9 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec import reference
-from rnnspec.backends import Call
+from rnnspec.backends import Call, Cotangents
 from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.conformance.judge.rounding import Noise, Rounded
+from rnnspec.reference.traced import Traced, gradients
 from rnnspec.spec.operation import settings_of
 
 Array = NDArray[Any]
@@ -87,7 +88,7 @@ class Expected:
         )
 
 
-def expect(call: Call, dtype: str, cotangents: tuple[Array, ...] | None = None, seed: int = 0) -> Expected:
+def expect(call: Call, dtype: str, cotangents: Cotangents | None = None, seed: int = 0) -> Expected:
     """Compute what is right for a call, and the tolerance; what was computed of late is remembered.
 
     What comes depends on the arguments alone, not on what was asked before.
@@ -99,12 +100,55 @@ def expect(call: Call, dtype: str, cotangents: tuple[Array, ...] | None = None, 
     dtype
         The type to compute the tolerance for.
     cotangents
-        One per output, for the gradients; None for the outputs alone.
+        One per float output, for the gradients, itself None for an output that is not used; None for the outputs alone.
     seed
         Of the random directions of rounding.
     """
     run = _RECENT.run(call, dtype, seed)
     return Expected(run.outputs, {} if cotangents is None else run.gradients(cotangents), run.form)
+
+
+def expect_second_order(
+    call: Call, dtype: str, cotangents: Cotangents, directions: Mapping[str, Array], seed: int = 0
+) -> Expected:
+    """Compute what differentiating a call's gradients must give, and the tolerance.
+
+    Parameters
+    ----------
+    call, dtype, seed
+        As of `expect`. The gradients must be those of the outputs: not truncated, nor of the memory cell alone.
+    cotangents
+        One per float output, None for an output that is not used.
+    directions
+        What each gradient is multiplied by before all are summed and differentiated; none for one that is not used.
+
+    Returns
+    -------
+    expected
+        In place of outputs the gradients, which are what is differentiated here, and the gradients of their sum. These
+        are NaN where a second derivative does not exist, as of the cosine of a zero vector; no type holds such a case.
+    """
+    form, kinds = format_of(dtype), call.spec.inputs_for(call.attributes)
+    floats = {name: array.astype(np.float64) for name, array in call.float_inputs.items()}
+    along = {name: array.astype(np.float64) for name, array in directions.items()}
+    given = [*floats.values(), *along.values(), *(seed.astype(np.float64) for seed in cotangents if seed is not None)]
+    noise, loudest = Noise(form.unit_roundoff, form.smallest_normal, seed, _all_whole(given)), _loudest(given)
+    variables = {name: Traced.variable(Rounded.exactly(array, noise)) for name, array in floats.items()}
+    with np.errstate(all="ignore"):
+        inputs = {**call.inputs, **variables}
+        outputs, vjp = getattr(reference, f"{call.operation}_vjp")(**inputs, **call.attributes)
+        seeds = _seeds(cotangents, _float_shapes(call, outputs))
+        first: dict[str, Traced] = vjp(*(Traced(Rounded.exactly(seed, noise)) for seed in seeds))
+        weighted = [(first[name], Rounded.exactly(array, noise)) for name, array in along.items()]
+        second = dict(zip(variables, gradients(weighted, list(variables.values())), strict=True))
+        of_first, of_second = (
+            {name: _bounded(array, form, loudest, kinds[name].per_sequence) for name, array in results.items()}
+            for results in (
+                {name: d.value for name, d in first.items()},
+                {name: np.zeros(floats[name].shape) if d is None else d for name, d in second.items()},
+            )
+        )
+    return Expected(of_first, of_second, form)
 
 
 class PerturbedRun:
@@ -128,6 +172,7 @@ class PerturbedRun:
             else:
                 outputs = getattr(reference, call.operation)(**inputs, **call.attributes)
             specified = call.spec.outputs_for(call.attributes)
+            self._shapes = _float_shapes(call, outputs)
             self.outputs = {
                 name: _bounded(output, self.form, self._loudest, item.shape[:1] == ("B",))
                 if item.kind == "float"
@@ -137,11 +182,11 @@ class PerturbedRun:
         self._after = self._noise.position
         self._gradients: dict[tuple[bytes, ...], dict[str, Bounded]] = {}
 
-    def gradients(self, cotangents: tuple[Array, ...]) -> dict[str, Bounded]:
-        """Go back from these gradients of the outputs to those of the inputs."""
+    def gradients(self, cotangents: Cotangents) -> dict[str, Bounded]:
+        """Go back from these gradients of the outputs to those of the inputs; None is as good as zeros here."""
         if self._vjp is None:
             return {}
-        seeds = [cotangent.astype(np.float64) for cotangent in cotangents]
+        seeds = _seeds(cotangents, self._shapes)
         key = tuple(seed.tobytes() for seed in seeds)
         if key not in self._gradients:
             loudest = max(self._loudest, _loudest(seeds))
@@ -190,6 +235,20 @@ def forget() -> None:
     _RECENT.forget()
 
 
+def _float_shapes(call: Call, outputs: Sequence[Any]) -> list[tuple[int, ...]]:
+    """Shapes of the outputs that have cotangents."""
+    specified = call.spec.outputs_for(call.attributes).values()
+    return [output.shape for output, item in zip(outputs, specified, strict=True) if item.kind == "float"]
+
+
+def _seeds(cotangents: Cotangents, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+    """The cotangents in float64; to the reference, an output that is not used is one with a cotangent of 0."""
+    return [
+        np.zeros(shape) if cotangent is None else cotangent.astype(np.float64)
+        for cotangent, shape in zip(cotangents, shapes, strict=True)
+    ]
+
+
 def _all_whole(arrays: Iterable[Array]) -> bool:
     return all(bool(np.all((array == np.rint(array)) | ~np.isfinite(array))) for array in arrays)
 
@@ -214,7 +273,7 @@ def _exactly(result: Rounded | Array, per_sequence: bool) -> Bounded:
     return Bounded(np.array(versions[0]), np.where(agreed, 0.0, np.inf))
 
 
-def _bounded(result: Rounded, form: Format, loudest: float, per_sequence: bool) -> Bounded:
+def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence: bool) -> Bounded:
     versions = result.versions() if isinstance(result, Rounded) else result[np.newaxis]
     value = versions[0]
     spread = np.abs(versions - value).max(axis=0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnspec.conformance.plots import numbers
 
-_STYLE: Final = {
+STYLE: Final = {
     "svg.hashsalt": "rnnspec",
     "svg.fonttype": "none",
     "font.size": 9,
@@ -30,18 +30,22 @@ def draw_all(folder: Path) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         for name, draw in (
             ("powers", _powers),
             ("jacobian", _jacobian),
             ("clipping", _clipping),
             ("descent", _descent),
         ):
-            figure = draw(pyplot)
-            files.append(folder / f"{name}.svg")
-            figure.savefig(files[-1], format="svg", bbox_inches="tight", metadata={"Date": None})
-            pyplot.close(figure)
+            files.append(save(pyplot, draw(pyplot), folder / f"{name}.svg"))
     return files
+
+
+def save(pyplot: Any, figure: Any, file: Path) -> Path:
+    """Write a figure, the same bytes each time, and return the file."""
+    figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+    pyplot.close(figure)
+    return file
 
 
 def _powers(pyplot: Any) -> Any:

@@ -15,12 +15,17 @@ from rnnspec.conformance.run import PROFILES
 from rnnspec.spec import UnknownOperationError
 
 CAUGHT_FIRST = {
+    "forms": "gru-result-in-float64",
+    "unmodified": "lstm-buffer-used-again",
     "values": "lstm-forget-bias-of-one",
     "gradients": "gru-truncation-counts-the-padding",
+    "edges": "gru-no-lengths-taken-for-none",
+    "special_values": "crf-log-partition-nan-taken-for-forbidden",
+    "layouts": "lstm-strides-ignored",
     "zeros": "attention-cosine-of-zero-is-nan",
     "padding": "gru-padding-times-zero",
     "attributes": "decoding-greedy-fills-with-the-end",
-    "batch": "lstm-lengths-of-the-first-call",
+    "batch": "lstm-sequence-alone-looked-up",
     "split": "lstm-input-of-the-first-call",
     "reverse": "rnn-input-by-its-checksum",
     "permutation": "attention-scores-keys-by-their-checksum",
@@ -32,6 +37,9 @@ CAUGHT_FIRST = {
     "marginals_are_gradients": "crf-marginals-log-partition-gradient-averaged",
     "best_path": "crf-viterbi-tags-chosen-apart",
     "ties": "crf-viterbi-ties-to-the-highest",
+    "partial_gradients": "gru-initial-state-with-the-weights",
+    "second_order": "crf-log-partition-gradients-are-constants",
+    "repeatability": "rnn-sums-in-the-order-of-arrival",
     "bad_input": "gru-lengths-cut-off",
 }
 """Of each check, a fault that none before it catches."""

@@ -1,4 +1,4 @@
-"""The command that scores the suite."""
+"""The command that scores the suite, and the page that its scores make."""
 
 from __future__ import annotations
 
@@ -6,20 +6,29 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from rnnspec.conformance.checks import CHECKS
+from rnnspec.conformance.cli import main
 from rnnspec.conformance.commands import scoring
+from rnnspec.conformance.commands.scoring import Request
 from rnnspec.conformance.faults.catalogue import FAULTS
 from rnnspec.conformance.faults.fault import Fault
+from rnnspec.conformance.faults.score import NEVER_ALONE, CheckScore, FaultScore, by_check, score_fault
 from rnnspec.conformance.faults.variants import LOOPS
+from rnnspec.conformance.report.faults import read, sections
+from rnnspec.conformance.run import PROFILES
+from rnnspec.conformance.run.jobs import each
 from rnnspec.conformance.run.plan import PlanError
 
+PLANTED = {fault.name: fault for fault in FAULTS}
 NO_FAULT = Fault("rnn-no-fault-at-all", "rnn_cell", "Nothing is wrong.", LOOPS["rnn"])
-CAUGHT = next(fault for fault in FAULTS if fault.name == "rnn-bias-dropped")
+CAUGHT = PLANTED["rnn-bias-dropped"]
 
 
 def score(monkeypatch: pytest.MonkeyPatch, file: Path | None, *planted: Fault) -> int:
     monkeypatch.setattr(scoring, "faults", lambda operations: planted)
-    return scoring.score_faults(("rnn_cell",), "quick", file)
+    return scoring.score_faults(Request(("rnn_cell",)), file)
 
 
 def test_all_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,12 +36,19 @@ def test_all_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pyt
     assert score(monkeypatch, file, CAUGHT) == 0
     written = json.loads(file.read_text())
     (fault,) = written["faults"]
-    assert (fault["name"], fault["operation"], fault["caught"], fault["check"]) == (
-        "rnn-bias-dropped", "rnn_cell", True, "values",
+    assert (fault["name"], fault["operation"], fault["caught"], fault["check"], fault["also"]) == (
+        "rnn-bias-dropped", "rnn_cell", True, "values", None,
     )  # fmt: skip
     assert fault["cases"] >= 1
     assert all(variant["operation"] == "rnn_cell" and variant["rejected"] == 0 for variant in written["variants"])
+    assert {check["id"]: check["first"] for check in written["checks"] if check["first"]} == {"values": 1}
     assert "caught 1 of 1" in capsys.readouterr().out
+
+
+def test_the_case_is_the_smallest_and_the_message_tells_it() -> None:
+    found = score_fault(CAUGHT, PROFILES["quick"])
+    assert found.case == "rnn_cell float32 B=1 D=1 H=1 generic seed=0"
+    assert found.message.endswith(f"in {found.case}")
 
 
 def test_what_is_missed_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,6 +56,66 @@ def test_what_is_missed_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert "missed: rnn-no-fault-at-all" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("fault", "check", "also"),
+    [("rnn-bias-dropped", "values", "gradients"), ("rnn-inputs-unchecked", "bad_input", "")],
+)
+def test_who_else_catches_a_fault(fault: str, check: str, also: str) -> None:
+    found = score_fault(PLANTED[fault], PROFILES["quick"], shrink=False, exclusive=True)
+    assert (found.check, found.also, found.alone) == (check, also, also == "")
+
+
+def test_faults_are_summed_up_by_check() -> None:
+    scores = [
+        FaultScore("a", "rnn", "", True, "values", 1, "", "", also=""),
+        FaultScore("b", "rnn", "", True, "values", 3, "", "", also="gradients"),
+        FaultScore("c", "rnn", "", False, "", 0, "", "no check caught it"),
+    ]
+    rows = {row.id: row for row in by_check(scores)}
+    assert list(rows) == [check.id for check in CHECKS]
+    assert rows.pop("values") == CheckScore("values", first=2, alone=1)
+    assert {(row.first, row.alone) for row in rows.values()} == {(0, 0)}
+    unasked = [FaultScore("a", "rnn", "", True, "values", 1, "", "")]
+    assert CheckScore("values", first=1, alone=None) in by_check(unasked)
+
+
+def test_reasons_are_given_for_checks_that_there_are() -> None:
+    assert NEVER_ALONE.keys() <= {check.id for check in CHECKS}
+
+
+def test_the_page_tells_every_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "score.json"
+    score(monkeypatch, file, CAUGHT, NO_FAULT)
+    text = sections(read(file))
+    assert "| planted faults | 2 |" in text["summary"]
+    assert "| missed | 1 |" in text["summary"]
+    assert "| `values` | MUST | 1 | – |" in text["checks"]
+    assert "`rnn_cell` | 2 |" in text["operations"]
+    (row,) = (line for line in text["faults"].splitlines() if "rnn-bias-dropped" in line)
+    assert row.endswith("| `values` | 1 | float32 B=1 D=1 H=1 generic seed=0 |")
+    (row,) = (line for line in text["faults"].splitlines() if "rnn-no-fault-at-all" in line)
+    assert "| missed | 0 |" in row
+
+
+def test_a_file_of_something_else_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "other.json"
+    for content in ("[]", "{", '{"faults": [{"name": "a"}]}'):
+        file.write_text(content)
+        with pytest.raises(ValueError, match="rnnspec faults --json"):
+            read(file)
+
+
+def test_work_is_shared_between_processes_in_order() -> None:
+    assert list(each(str, range(7), 2)) == list(each(str, range(7), 1)) == [str(number) for number in range(7)]
+
+
 def test_unknown_profile() -> None:
     with pytest.raises(PlanError, match="quick, standard, thorough"):
-        scoring.score_faults((), "brisk", None)
+        scoring.score_faults(Request(profile="brisk"), None)
+
+
+def test_bad_input() -> None:
+    for options, message in ((["--op", "lsmt"], "lstm"), (["--jobs", "0"], "0 is not in the range x>=1")):
+        done = CliRunner().invoke(main, ["faults", *options])
+        assert done.exit_code == 2
+        assert message in done.output

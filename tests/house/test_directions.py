@@ -53,9 +53,6 @@ def faults(path: Path, source: str) -> list[str]:
     return found
 
 
-MEASURES_A_FRAMEWORK = {Path("conformance/benchmarks/against_torch.py")}
-"""What measures a framework itself beside its adapter."""
-
 SHARED = ("composed", "layouts")
 """What all adapters share: operations composed for any framework, and layouts of parameters."""
 
@@ -66,8 +63,6 @@ def _other_adapter(path: Path, parts: list[str]) -> bool:
     NumPy is no such framework: planted faults are the reference with one thing wrong, so they may change its adapter.
     What judges (the rest of `conformance`) knows adapters by their contract alone.
     """
-    if path in MEASURES_A_FRAMEWORK:
-        return False
     if path.parts[:2] == ("conformance", "faults") and parts[2:3] == ["numpy"]:
         return False
     if len(parts) < 3 or parts[2] in SHARED or not (ROOT / "backends" / parts[2]).is_dir():

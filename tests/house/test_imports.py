@@ -10,16 +10,11 @@ from pathlib import Path
 import pytest
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "keras")
-# What measures a framework itself, and is imported when that is asked for.
-MEASURES_A_FRAMEWORK = {
-    "rnnspec.conformance.benchmarks.against_torch",
-    "rnnspec.conformance.benchmarks.against_crf",  # pytorch-crf runs on torch
-    "rnnspec.conformance.benchmarks.against_loops",
-}
 # One file for each framework, found before the true one.
 FAKE = "fake = True\n"
 
-# What may import a framework: adapters, but for numpy's (files are read, as walking over packages would import them).
+# What may import a framework: adapters, but for numpy's, and libraries that are timed against them, which are opened as
+# adapters are (files are read, as walking over packages would import them).
 WALK = """
 import importlib, json, pathlib, sys
 
@@ -30,12 +25,12 @@ for package in {packages!r}:
         for path in sorted(pathlib.Path(root).rglob("*.py")):
             parts = path.relative_to(root).with_suffix("").parts
             adapter = package == "rnnspec.backends" and len(parts) > 1 and parts[0] != "numpy"
-            if adapter or parts[-1] == "__main__" or parts[-1].startswith("test_"):
+            library = package == "rnnspec.conformance" and parts[:2] == ("bench", "contenders")
+            if adapter or library or parts[-1] == "__main__" or parts[-1].startswith("test_"):
                 continue
             name = ".".join((package, *parts)).removesuffix(".__init__")
-            if name not in {measured!r}:
-                importlib.import_module(name)
-                imported.append(name)
+            importlib.import_module(name)
+            imported.append(name)
 {more}
 print(json.dumps({{"imported": imported, "loaded": sorted(set(sys.modules) - before)}}))
 """
@@ -47,7 +42,7 @@ def imported_by(*packages: str, more: str = "", path: Path | None = None) -> tup
     With `path`, there are fakes of the frameworks, so that whoever imports one is noticed wherever the test runs.
     """
     first = f"import sys; sys.path.insert(0, {str(path)!r})\n" if path else ""
-    return run(first + WALK.format(packages=packages, more=more, measured=MEASURES_A_FRAMEWORK))
+    return run(first + WALK.format(packages=packages, more=more))
 
 
 def run(program: str) -> tuple[list[str], list[str]]:

@@ -1,0 +1,185 @@
+"""Faults of gradients that are asked for in part, and of gradients of gradients; all else of them is right.
+
+The first show only where some outputs are not used or some inputs are constants, the others only where a gradient is
+differentiated.
+"""
+
+# ruff: noqa: D102  (a fault's class says what is wrong; its methods are the contract's)
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from rnnspec import spec
+from rnnspec.backends import Call, Cotangents
+from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.functions import Array
+from rnnspec.reference.call import run_layer
+from rnnspec.reference.gru import GRU
+from rnnspec.reference.lstm import LSTM
+from rnnspec.reference.traced import Traced
+
+Gradients = dict[str, Array]
+Wanted = Collection[str] | None
+
+
+class FinalStateAtTheLastStep(NumpyBackend):
+    """A loss of the final state alone is taken for one of the last output, which in a padded sequence is none."""
+
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Wanted = None) -> Gradients:
+        dy, dh_n, *rest = cotangents
+        if dy is None and dh_n is not None and call.inputs["x"].shape[1]:
+            dy = np.zeros((*call.inputs["x"].shape[:2], dh_n.shape[1]), dh_n.dtype)
+            dy[:, 0 if call.attributes["direction"] == "reverse" else -1] = dh_n
+            dh_n = None
+        return super().gradients(call, (dy, dh_n, *rest), wanted)
+
+
+class UnusedOutputsSeededWithOnes(NumpyBackend):
+    """An output without a cotangent is given one of ones, as a loss would be."""
+
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Wanted = None) -> Gradients:
+        outputs = self.run(call)
+        seeds = tuple(np.ones_like(y) if d is None else d for y, d in zip(outputs, cotangents, strict=True))
+        return super().gradients(call, seeds, wanted)
+
+
+class NothingAfterTheLastStep(NumpyBackend):
+    """The way back is skipped where no cotangent stands at the last step: one of an earlier step alone is lost."""
+
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Wanted = None) -> Gradients:
+        found = super().gradients(call, cotangents, wanted)
+        dy, *final = cotangents
+        if dy is None or dy[:, -1:].any() or any(d is not None for d in final):
+            return found
+        return {name: np.zeros_like(gradient) for name, gradient in found.items()}
+
+
+class InitialStateWithTheWeights(NumpyBackend):
+    """The gradient of the initial state is a by-product of that of W: where W is a constant, it stays 0."""
+
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Wanted = None) -> Gradients:
+        found = super().gradients(call, cotangents, wanted)
+        if "W" in found:
+            return found
+        return {name: np.zeros_like(d) if name in ("h0", "c0") else d for name, d in found.items()}
+
+
+class FrozenWeightsCutTheGradient(NumpyBackend):
+    """Where no parameter's gradient is asked for, none goes through the layer to its input either."""
+
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Wanted = None) -> Gradients:
+        found = super().gradients(call, cotangents, wanted)
+        if any(not item.per_sequence for name, item in call.spec.inputs.items() if name in found):
+            return found
+        return {name: np.zeros_like(gradient) for name, gradient in found.items()}
+
+
+class GradientsAreConstants(NumpyBackend):
+    """What comes out of the first way back is a constant: its gradient is 0."""
+
+    def second_order(self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]) -> Gradients:
+        return {name: np.zeros_like(d) for name, d in super().second_order(call, cotangents, directions).items()}
+
+
+class MixedDerivativesDropped(NumpyBackend):
+    """Each input's gradient is differentiated with respect to that input alone."""
+
+    def second_order(self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]) -> Gradients:
+        own = super().second_order
+        return {
+            name: own(call, cotangents, {name: directions[name]})[name] if name in directions else np.zeros_like(array)
+            for name, array in call.float_inputs.items()
+        }
+
+
+class UnusedOutputsUsed(NumpyBackend):
+    """An output that the first gradient does not use is given ones."""
+
+    def second_order(self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]) -> Gradients:
+        seeds = tuple(np.ones_like(y) if d is None else d for y, d in zip(self.run(call), cotangents, strict=True))
+        return super().second_order(call, seeds, directions)
+
+
+def _constant(array: Array | Traced) -> Traced:
+    return Traced(array.value if isinstance(array, Traced) else array)
+
+
+class _StepsRemembered:
+    """A cell whose way back knows what it remembers of a step as constants."""
+
+    def step(self, *arguments: Any) -> tuple[Any, Any]:
+        after, known = super().step(*arguments)  # type: ignore[misc]  # of the cell that this is mixed into
+        return after, tuple(map(_constant, known))
+
+
+class _LSTM(_StepsRemembered, LSTM):
+    pass
+
+
+class _GRU(_StepsRemembered, GRU):
+    pass
+
+
+class _GatesRemembered(LSTM):
+    """An LSTM cell whose way back knows its gates' values as constants."""
+
+    def step(self, *arguments: Any) -> tuple[Any, Any]:
+        after, (a, v, *others) = super().step(*arguments)
+        return after, (a, _constant(v), *others)
+
+
+class StepsSavedAsConstants(NumpyBackend):
+    """What a step saves for the way back is a constant there: derivatives through the parameters alone are left."""
+
+    def has_second_order(self, operation: str) -> bool:
+        return operation in ("lstm", "gru")
+
+    def vjp_of(self, operation: str) -> Callable[..., Any]:
+        if operation == "lstm":
+            return _layer(operation, _LSTM, ("h0", "c0"))
+        return _layer(operation, _GRU, ("h0",))
+
+
+class GatesSavedAsConstants(NumpyBackend):
+    """The gates' values are constants of the way back: their slopes v (1 - v) have no derivative."""
+
+    def has_second_order(self, operation: str) -> bool:
+        return operation == "lstm"
+
+    def vjp_of(self, operation: str) -> Callable[..., Any]:
+        return _layer(operation, _GatesRemembered, ("h0", "c0"))
+
+
+def _layer(name: str, build: Callable[..., Any], states: tuple[str, ...]) -> Callable[..., Any]:
+    known = spec.operation(name).attributes
+
+    def with_vjp(**arguments: Any) -> Any:
+        inputs = {key: value for key, value in arguments.items() if key not in known}
+        attributes = {key: value for key, value in arguments.items() if key in known}
+        return run_layer(name, build, states, inputs, attributes, record=True)
+
+    return with_vjp
+
+
+FAULTS: tuple[Fault, ...] = (
+    planted("lstm", FinalStateAtTheLastStep),
+    planted("gru", FinalStateAtTheLastStep),
+    planted("lstm", UnusedOutputsSeededWithOnes),
+    planted("rnn", NothingAfterTheLastStep),
+    planted("gru", InitialStateWithTheWeights),
+    planted("peephole_lstm", InitialStateWithTheWeights),
+    planted("stacked", FrozenWeightsCutTheGradient),
+    planted("output_projection", FrozenWeightsCutTheGradient),
+    planted("crf_log_partition", GradientsAreConstants),
+    planted("dense", MixedDerivativesDropped),
+    planted("layer_norm_lstm", MixedDerivativesDropped),
+    planted("gru", UnusedOutputsUsed),
+    planted("lstm", StepsSavedAsConstants),
+    planted("gru", StepsSavedAsConstants),
+    planted("lstm", GatesSavedAsConstants),
+)
+"""Each is caught by ``partial_gradients`` or ``second_order`` alone."""

@@ -1,0 +1,270 @@
+"""The smallest planted error that is seen: by the suite's computed bounds, and by fixed tolerances on the same cases.
+
+A **run** is what ``rnnspec validate --profile quick`` does for one check of one operation in one type, with one seed:
+the very cases that it draws. In each run one quantity is chosen at random, among those that the reference computes in
+these cases and that change a result; a relative error e is planted in it, the same at every step and in every case. A
+tolerance sees the error if it rejects a result in at least one case whose right result it accepts: what it rejects
+anyway tells nothing. The sharpness is the smallest power of two e that is seen in so many runs, each with another seed.
+
+A tolerance that rejects everything sees every error. So right results are judged too: those of the reference with each
+elementary operation rounded to the type. The share that is rejected is told beside the sharpness.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Any, Final
+
+import numpy as np
+
+from rnnspec.backends import Backend, Call, open_backend
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks.check import Array, Check, expected_of
+from rnnspec.conformance.checks.gradients import Gradients
+from rnnspec.conformance.checks.values import Values
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.judge.tolerance import Bounded
+from rnnspec.conformance.run import PROFILES, run_check
+from rnnspec.conformance.sharpness.places import Place
+from rnnspec.conformance.sharpness.planting import Places, RelativeError, RoundedToType, WatchedReference
+from rnnspec.conformance.sharpness.tolerances import TOLERANCES
+from rnnspec.conformance.sharpness.watched import Observer
+from rnnspec.spec import operation as spec_operation
+
+PARTS: Final[Mapping[str, Check]] = {"values": Values(), "gradients": Gradients()}
+"""What an error is planted in, and the check whose cases are used: the way forward, or the way back."""
+
+LARGEST: Final = 0
+"""The largest planted error is ``2**LARGEST``: the quantity doubled."""
+
+LIVE: Final = 2.0**-40
+"""An error of 1/8 that changes no result, in float64, by more than this times the largest does not matter: where it
+cancels, as the shift of a softmax does, the result stays right."""
+
+Results = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One seed: the quantity, and the exponent of the smallest error that each tolerance saw; None: not even 1."""
+
+    seed: int
+    quantity: str
+    seen: Mapping[str, int | None]
+
+    def smallest(self, tolerance: str) -> float:
+        """Return the smallest error that a tolerance saw; infinite where it saw none."""
+        exponent = self.seen[tolerance]
+        return math.inf if exponent is None else 2.0**exponent
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """What was measured of an operation in a type. `rejected` counts right results, out of `right`, by tolerance."""
+
+    operation: str
+    dtype: str
+    part: str
+    runs: tuple[Run, ...]
+    right: int
+    rejected: Mapping[str, int]
+
+    def smallest(self, tolerance: str, share: float = 0.95) -> float:
+        """Return the smallest error seen in this share of the runs; infinite if not even an error of 1 is in so many.
+
+        There must be a run.
+        """
+        errors = sorted(run.smallest(tolerance) for run in self.runs)
+        return errors[math.ceil(share * len(errors)) - 1]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "operation": self.operation,
+            "dtype": self.dtype,
+            "part": self.part,
+            "smallest": self._told(0.95),
+            "median": self._told(0.5),
+            "right": self.right,
+            "rejected": dict(self.rejected),
+            "runs": [{"seed": run.seed, "quantity": run.quantity, "seen": dict(run.seen)} for run in self.runs],
+        }
+
+    def _told(self, share: float) -> dict[str, float | None]:
+        """Smallest errors by tolerance; None where there is none."""
+        errors = {one.name: self.smallest(one.name, share) if self.runs else math.inf for one in TOLERANCES}
+        return {name: None if math.isinf(error) else error for name, error in errors.items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Sharpness:
+        """From plain data."""
+        runs = tuple(Run(run["seed"], run["quantity"], run["seen"]) for run in data["runs"])
+        return cls(data["operation"], data["dtype"], data["part"], runs, data["right"], data["rejected"])
+
+
+def error_text(error: float) -> str:
+    """An error for people."""
+    return f"> {2**LARGEST}" if math.isinf(error) else f"{error:.1e}"
+
+
+def measure(operation: str, dtype: str, part: str, runs: int) -> Sharpness:
+    """Measure one operation in one type, with the seeds from 0 to below `runs`.
+
+    Runs in which nothing is computed, as where numbers are only moved, are left out.
+    """
+    done: list[Run] = []
+    right, rejected = 0, dict.fromkeys((tolerance.name for tolerance in TOLERANCES), 0)
+    for seed in range(runs):
+        with np.errstate(all="ignore"):
+            trials = [_Trial(case, part) for case in cases_of(operation, dtype, part, seed)]
+            right += len(trials)
+            for trial in trials:
+                results = trial.step_by_step()
+                for tolerance in TOLERANCES:
+                    rejected[tolerance.name] += not trial.accepted(tolerance.name, results)
+            place = _quantity(trials, np.random.default_rng(seed))
+            if place is not None:
+                reached = [trial for trial in trials if place.instructions in trial.places]
+                seen = {tolerance.name: _smallest_seen(reached, place, tolerance.name) for tolerance in TOLERANCES}
+                done.append(Run(seed, place.name, seen))
+    return Sharpness(operation, dtype, part, tuple(done), right, rejected)
+
+
+def applies(operation: str, part: str) -> bool:
+    """Whether an operation has this part."""
+    return PARTS[part].applies_to(spec_operation(operation))
+
+
+def cases_of(operation: str, dtype: str, part: str, seed: int) -> list[Case]:
+    """Those that the profile ``quick`` draws for the check of this part, each once."""
+    gathered = _Gathering(part)
+    run_check(gathered, _reference(), operation, dtype, PROFILES["quick"], seed_number=seed)
+    return list(gathered.cases.values())
+
+
+@cache
+def _reference() -> Backend:
+    """The reference as a backend; one for all, so that what it supports is asked once."""
+    return open_backend("numpy")
+
+
+def smallest_seen(seen: Callable[[int], bool], lowest: int, below: int) -> int:
+    """Bisect for the lowest exponent from `lowest` that is seen, given that all from it to `below` are.
+
+    `below` itself is taken to be seen; it is the answer where none under it is.
+    """
+    while lowest < below:
+        middle = (lowest + below) // 2
+        if seen(middle):
+            below = middle
+        else:
+            lowest = middle + 1
+    return below
+
+
+@dataclass
+class _Gathering(Check):
+    """Finds nothing wrong, and keeps the cases."""
+
+    part: str
+    cases: dict[str, Case] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in Check.__annotations__:  # it stands for the check of that part
+            setattr(self, name, getattr(PARTS[self.part], name))
+
+    def examine(self, backend: Any, example: Case) -> float:
+        """Keep a case that is judged."""
+        expected_of(example, gradients=self.part == "gradients")
+        self.cases.setdefault(str(example), example)
+        return 0.0
+
+
+class _Trial:
+    """One case: what is right, what the tolerances make of it, and the results with errors planted."""
+
+    def __init__(self, case: Case, part: str) -> None:
+        self.case, self.part = case, part
+        expected = expected_of(case, gradients=part == "gradients")
+        self.expected: dict[str, Bounded] = expected.outputs if part == "values" else expected.gradients
+        places = Places()
+        self.results = self.of(places)
+        self.places = places.found
+        self._planted: dict[int, Results] = {}
+        self._sound = {tolerance.name: self.accepted(tolerance.name, self.results) for tolerance in TOLERANCES}
+
+    def of(self, observer: Observer, call: Call | None = None) -> Results:
+        """The reference's results by name, with every operation shown to an observer."""
+        backend = WatchedReference(observer)
+        if self.part == "gradients":
+            gradients = backend.way_back(call or self.case.call, self.case.cotangents)
+            return {name: gradients[name] for name in self.expected}
+        return dict(zip(self.expected, backend.run(call or self.case.call), strict=True))
+
+    def step_by_step(self) -> Results:
+        """Right results, each elementary operation rounded to the type."""
+        # In the wide types the reference does just that; in the others it computes in float32, and rounds once.
+        return self.results if _wide(self.case.dtype) == self.case.dtype else self.of(RoundedToType(self.case.dtype))
+
+    def accepted(self, tolerance: str, results: Results) -> bool:
+        """Whether a tolerance accepts all of these results."""
+        accepts = next(one for one in TOLERANCES if one.name == tolerance).accepts
+        return all(accepts(self.case, self.expected[name], got) for name, got in results.items())
+
+    def sees(self, tolerance: str, place: Place, exponent: int) -> bool:
+        """Whether a tolerance accepts the right results, and rejects those with the error ``2**exponent``."""
+        if not self._sound[tolerance]:
+            return False
+        if exponent not in self._planted:
+            self._planted[exponent] = self.of(RelativeError(place, 2.0**exponent))
+        return not self.accepted(tolerance, self._planted[exponent])
+
+    def matters(self, place: Place) -> bool:
+        """Whether an error there changes a result, in exact arithmetic; see `LIVE`."""
+        floats = {name: array.astype(np.float64) for name, array in self.case.call.float_inputs.items()}
+        call = Call(self.case.operation, {**self.case.call.inputs, **floats}, self.case.call.attributes)
+        right, wrong = (self.of(observer, call) for observer in (RelativeError(place, 0), RelativeError(place, 1 / 8)))
+        return any(_differ(right[name], wrong[name]) for name in right)
+
+
+def _differ(right: Array, wrong: Array) -> bool:
+    finite = np.isfinite(right) & np.isfinite(wrong)
+    if not np.array_equal(right[~finite], wrong[~finite], equal_nan=True):
+        return True
+    largest = np.abs(right).max(initial=0.0, where=finite)
+    return bool(np.any(np.abs(right - wrong)[finite] > LIVE * largest))
+
+
+def _quantity(trials: Sequence[_Trial], rng: np.random.Generator) -> Place | None:
+    """Choose one of the quantities that are computed in the cases and matter in at least one; None if there is none."""
+    places = list({key: place for trial in trials for key, place in trial.places.items()}.values())
+    for index in rng.permutation(len(places)):
+        place = places[int(index)]
+        if any(trial.matters(place) for trial in trials if place.instructions in trial.places):
+            return place
+    return None
+
+
+def _smallest_seen(trials: Iterable[_Trial], place: Place, tolerance: str) -> int | None:
+    """Exponent of the smallest error that is seen in one of the cases at least; None if that of 1 is in none."""
+    beyond = LARGEST + 1
+    found = beyond
+    for trial in trials:
+        lowest = _lowest(trial.case.dtype)
+        # Most cases see no less than the best so far: one question to each of them is enough.
+        if found > lowest and trial.sees(tolerance, place, found - 1):
+            found = smallest_seen(partial(trial.sees, tolerance, place), lowest, found - 1)
+    return None if found == beyond else found
+
+
+def _lowest(dtype: str) -> int:
+    """The exponent of the smallest error that changes 1 in the type that is computed in."""
+    return round(math.log2(format_of(_wide(dtype)).unit_roundoff)) + 1
+
+
+def _wide(dtype: str) -> str:
+    """The type that the reference computes in."""
+    return dtype if dtype in ("float32", "float64") else "float32"

@@ -1,0 +1,80 @@
+"""Where in the reference a number is computed: the quantity that an error is planted in."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Final
+
+from rnnspec import reference
+
+_FOLDER: Final = str(Path(str(reference.__file__)).parent)
+_INSIDE: Final[dict[str, bool]] = {}
+"""Of each file of code that was met, whether it is the reference's."""
+
+Instructions = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """An operation in the reference's code, and the calls that led to it.
+
+    `instructions` are those under way, the innermost first, each the identity of its code and the offset in it: so the
+    logistic function of one gate is another place than that of the next gate, and all steps of a sequence are one.
+    """
+
+    instructions: Instructions
+    name: str
+    """The lines that led there, and the expression: ``unroll.py:71 > lstm.py:60: f * c_prev``."""
+
+
+def innermost() -> FrameType | None:
+    """The frame of the reference's function that is under way; None if there is none."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not _of_reference(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+def instructions(frame: FrameType) -> Instructions:
+    """The instructions of the reference that are under way, from this frame outwards."""
+    return tuple([(id(one.f_code), one.f_lasti) for one in _outwards(frame)])
+
+
+def place_of(frame: FrameType) -> Place:
+    """The place that a frame of the reference has come to."""
+    frames = _outwards(frame)
+    lines = [f"{Path(one.f_code.co_filename).name}:{one.f_lineno}" for one in reversed(frames)]
+    return Place(instructions(frame), f"{' > '.join(lines)}: {_expression(frame.f_code, frame.f_lasti)}")
+
+
+def _of_reference(file: str) -> bool:
+    inside = _INSIDE.get(file)
+    if inside is None:
+        inside = _INSIDE[file] = str(Path(file).parent) == _FOLDER
+    return inside
+
+
+def _outwards(frame: FrameType) -> list[FrameType]:
+    frames: list[FrameType] = []
+    one: FrameType | None = frame
+    while one is not None and _of_reference(one.f_code.co_filename):
+        frames.append(one)
+        one = one.f_back
+    return frames
+
+
+def _expression(code: CodeType, offset: int) -> str:
+    """Source text of an instruction, on one line."""
+    # An instruction is two bytes.
+    first, last, begin, end = next(islice(code.co_positions(), offset // 2, None))
+    if first is None or last is None or begin is None or end is None:
+        return code.co_qualname
+    lines = [linecache.getline(code.co_filename, number).encode() for number in range(first, last + 1)]
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][begin:]
+    return " ".join(b" ".join(lines).decode().split())

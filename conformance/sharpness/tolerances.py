@@ -1,0 +1,73 @@
+"""What a result can be accepted by: the suite's computed bound, and the fixed tolerances that others use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+import numpy as np
+
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks import Violation
+from rnnspec.conformance.checks.check import Array, judge
+from rnnspec.conformance.judge.tolerance import Bounded
+
+
+class Tolerance(Protocol):
+    """Says whether an array is near enough to the right one."""
+
+    @property
+    def name(self) -> str:
+        """As tables and files call it."""
+
+    def accepts(self, case: Case, expected: Bounded, got: Array) -> bool:
+        """Whether `got` passes for the result of a case."""
+
+
+class Computed:
+    """The suite's own bound, as its checks `values` and `gradients` apply it."""
+
+    name = "computed"
+
+    def accepts(self, case: Case, expected: Bounded, got: Array) -> bool:
+        """Whether no element's error ratio is above 1."""
+        try:
+            judge(case, case.call, "", expected, got)
+        except Violation:
+            return False
+        return True
+
+
+class Fixed:
+    """``|got - right| <= atol + rtol |right|`` in every element, by type; ids must be equal.
+
+    What is right is taken from float64, which is kinder than to round it to the type first, as those who compare two
+    arrays of the type do.
+    """
+
+    def __init__(self, name: str, rtol_atol: Mapping[str, tuple[float, float]]) -> None:
+        self.name = name
+        self.rtol_atol = rtol_atol
+
+    def accepts(self, case: Case, expected: Bounded, got: Array) -> bool:
+        """Whether every element is near enough."""
+        rtol, atol = (0.0, 0.0) if got.dtype.kind == "i" else self.rtol_atol[case.dtype]
+        with np.errstate(invalid="ignore", over="ignore"):
+            near = np.abs(got.astype(np.float64) - expected.value) <= atol + rtol * np.abs(expected.value)
+        infinite = np.isinf(expected.value)
+        return bool(np.all(np.where(infinite, got == expected.value, near)))
+
+
+COMPUTED: Final = Computed()
+
+ONNX: Final = Fixed("onnx", dict.fromkeys(("float16", "bfloat16", "float32", "float64"), (1e-3, 1e-7)))
+"""What ONNX's backend tests accept where a model says nothing else (``onnx/backend/test/loader/__init__.py``)."""
+
+ASSERT_CLOSE: Final = Fixed(
+    "assert_close",
+    {"float16": (1e-3, 1e-5), "bfloat16": (1.6e-2, 1e-5), "float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)},
+)
+"""The defaults of ``torch.testing.assert_close``; a test holds them against the installed torch."""
+
+TOLERANCES: Final[Sequence[Tolerance]] = (COMPUTED, ONNX, ASSERT_CLOSE)
+"""The suite's own first."""
