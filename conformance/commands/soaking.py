@@ -2,119 +2,113 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-import numpy as np
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
+from rich.text import Text
 
-from rnnspec.backends import Unsupported, open_backend
-from rnnspec.conformance.cases import RandomChoices, Scope, draw_case, supported_by
-from rnnspec.conformance.checks import Violation
-from rnnspec.conformance.checks.check import OutOfRangeError
-from rnnspec.conformance.checks.gradients import Gradients
-from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.run.files import write_json
-from rnnspec.conformance.run.guard import BackendCrashError, Guarded
+from rnnspec.conformance.run.isolated import Isolation, Limits
 from rnnspec.conformance.run.plan import PlanError, plan
+from rnnspec.conformance.soak.engine import work_through
+from rnnspec.conformance.soak.examining import Soak, targets_of
+from rnnspec.conformance.soak.progress import SoakProgress
+from rnnspec.conformance.soak.report import BAD, repeat, report_of
+from rnnspec.conformance.soak.state import State, identity
+from rnnspec.conformance.soak.statistics import Statistics
+from rnnspec.conformance.soak.table import MOST_TOLD, failure_text, more_failures, print_report, totals
 
-LARGEST = 16
-"""One case in four has sizes up to this."""
-
-
-@dataclass
-class _Group:
-    """Error ratios of one type and regime."""
-
-    dtype: str
-    regime: str
-    values: list[float] = field(default_factory=list)
-    gradients: list[float] = field(default_factory=list)
-
-    def row(self) -> dict[str, Any]:
-        ratios = self.values + self.gradients
-        return {
-            "dtype": self.dtype,
-            "regime": self.regime,
-            "cases": len(ratios),
-            "worst_values": max(self.values, default=None),
-            "worst_gradients": max(self.gradients, default=None),
-            "median": float(np.median(ratios)) if ratios else None,
-            "99.9 %": float(np.quantile(ratios, 0.999)) if ratios else None,
-        }
+INTERRUPTED: Final = 130
+"""Exit status of a soak that was stopped before its end, as shells have it."""
 
 
-def soak_backend(
-    name: str, cases: int, operations: Sequence[str], dtypes: Sequence[str], seed: int, json_file: Path | None
-) -> int:
-    """Run `cases` random cases, half on values and half on gradients; print the worst ratios; 1 if any is rejected."""
-    if cases < 1:
-        raise PlanError(f"expected at least 1 case, got {cases}")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in validate: the cases are small
-    opened = open_backend(name)
-    backend = Guarded(opened)
-    items = plan(name, opened, operations, dtypes)
-    targets = [
-        target for target in dict.fromkeys((i.operation, i.dtype) for i in items) if target[0] in opened.operations()
-    ]
-    scopes = {target: Scope(*target, LARGEST, supported_by(backend, *target)) for target in targets}
-    choices = RandomChoices(np.random.default_rng(seed))
-    groups: dict[tuple[str, str], _Group] = {}
-    rejected: list[str] = []
-    refused = out_of_range = 0
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    backend: str
+    cases: int
+    operations: Sequence[str] = ()
+    dtypes: Sequence[str] = ()
+    seed: int = 0
+    only: int | None = None
+    device: str = "cpu"
+    jobs: int = 1
+    resume: Path | None = None
+    isolation: Isolation = Isolation.AUTO
+    limits: Limits = field(default_factory=Limits)
+
+
+def soak_backend(request: Request, json_file: Path | None) -> int:
+    """Run the cases that are not done yet, print and write what all gave; return the exit status.
+
+    0 if all is well, 1 if anything was rejected, crashed or timed out, INTERRUPTED if it did not come to its end.
+    """
+    if request.cases < 1:
+        raise PlanError(f"expected at least 1 case, got {request.cases}")
+    if request.only is not None and request.resume is not None:
+        raise PlanError("expected --case or --resume, got both: a single case is not worth keeping")
+    opened = request.isolation.open(request.backend, request.device, request.limits)
+    asked = plan(request.backend, opened, request.operations, request.dtypes)
+    targets = targets_of(opened, ((item.operation, item.dtype) for item in asked))
+    if not targets:
+        raise PlanError(f"backend {request.backend} has none of the operations: expected at least one to soak")
+    soak = Soak(request.backend, targets, request.seed, request.device, request.isolation, request.limits)
+    of = identity(soak, opened.versions())
+    state = State.load(request.resume, of) if request.resume else State()
     console = Console()
-    started = time.perf_counter()
-    for number in track(range(cases), "soaking", console=console, disable=not console.is_terminal):
-        operation, dtype = targets[number // 2 % len(targets)]
-        case = draw_case(choices, scopes[operation, dtype])
-        group = groups.setdefault((dtype, case.regime), _Group(dtype, case.regime))
-        try:
-            if number % 2:
-                group.gradients.append(Gradients().examine(backend, case))
-            else:
-                group.values.append(Values().examine(backend, case))
-        except Unsupported:
-            refused += 1
-        except OutOfRangeError:
-            out_of_range += 1
-        except (Violation, BackendCrashError) as failure:
-            rejected.append(str(failure))
-            console.print(f"rejected: {failure}", style="red", soft_wrap=True, markup=False)
-    seconds = time.perf_counter() - started
-    judged = cases - refused - out_of_range
-    rows = [group.row() for _, group in sorted(groups.items())]
-    _print(console, rows)
-    console.print(
-        f"{name}: {judged} cases judged, {len(rejected)} rejected, {refused} refused by the backend, "
-        f"{out_of_range} out of the type's range, in {seconds:.0f} s ({cases / seconds:.0f} a second)"
-    )
+    # The k-th case of every operation in every type, or all up to the last.
+    pending = state.pending(request.cases)
+    if request.only is not None:
+        pending = [range(request.only * len(targets), (request.only + 1) * len(targets))]
+    ended = _run(console, request, soak, of, state, pending)
+    report = report_of(soak, of, state, request.cases)
     if json_file:
-        write_json(
-            json_file,
-            {
-                "backend": name,
-                "versions": opened.versions(),
-                "judged": judged,
-                "refused": refused,
-                "out_of_range": out_of_range,
-                "rejected": rejected,
-                "seconds": seconds,
-                "groups": rows,
-            },
-        )
-    return int(bool(rejected))
+        write_json(json_file, report)
+    if state.cases:
+        print_report(console, report)
+    if more := more_failures(report):
+        console.print(more, soft_wrap=True)
+    if not ended:
+        console.print(Text(_interrupted(request, state), "bold"), soft_wrap=True)
+        return INTERRUPTED
+    return int(any(totals(report)[ending] for ending in BAD))
 
 
-def _print(console: Console, rows: list[dict[str, Any]]) -> None:
-    table = Table(title="Error ratios (error / bound)", title_justify="left", header_style="bold")
-    for key in rows[0]:
-        table.add_column(key.replace("_", " "), justify="left" if key in ("dtype", "regime") else "right")
-    for row in rows:
-        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else "–" if v is None else str(v) for v in row.values()))
-    console.print(table)
+def _run(
+    console: Console, request: Request, soak: Soak, of: dict[str, object], state: State, pending: list[range]
+) -> bool:
+    """Work through what is pending, keeping what is done; return whether it came to the end."""
+    due = sum(map(len, pending))
+    told = 0
+    before, started = state.seconds, time.perf_counter()
+
+    def keep(numbers: range, statistics: Statistics) -> None:
+        nonlocal told
+        state.add(numbers, statistics)
+        state.seconds = before + time.perf_counter() - started
+        if request.resume:
+            state.save(request.resume, of)
+        progress.advance(len(numbers), len(statistics.failures))
+        for failure in statistics.failures:
+            if told < MOST_TOLD:
+                console.print(failure_text({**failure.to_json(), "repeat": repeat(soak, failure)}), soft_wrap=True)
+            told += 1
+
+    if request.resume:
+        state.save(request.resume, of)  # whether it can be written is better known at once
+    if not pending:
+        return True
+    with SoakProgress(console, request.backend, state.cases + due, state.cases) as progress:
+        return work_through(soak, pending, min(request.jobs, due), keep)
+
+
+def _interrupted(request: Request, state: State) -> str:
+    done = f"interrupted with {state.cases:,} of {request.cases:,} cases done"
+    if request.resume:
+        return f"{done} and kept in {request.resume}: the same command goes on from there"
+    return f"{done}; with --resume FILE they would be kept"

@@ -1,0 +1,139 @@
+"""One case of a soak: which it is, and what a backend makes of it."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from rnnspec.backends import Backend, Unsupported
+from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
+from rnnspec.conformance.checks import Violation
+from rnnspec.conformance.checks.check import OutOfRangeError, compare_gradients, compare_outputs, expected_of
+from rnnspec.conformance.judge.tolerance import Bounded, forget
+from rnnspec.conformance.run.expected import ExpectedFailure, concerning, expected_failures
+from rnnspec.conformance.run.guard import BackendCrashError, Guarded
+from rnnspec.conformance.run.isolated import GuestLostError, Isolation, Limits
+from rnnspec.conformance.run.result import Verdict
+from rnnspec.conformance.run.runner import support_of
+from rnnspec.conformance.soak.statistics import Ending, Outcome, Place, Share, Statistics
+
+LARGEST: Final = 16
+"""One case in four has sizes up to this."""
+
+Judged = tuple[float, Mapping[str, Bounded]]
+"""The worst error ratio, and what the results were held against."""
+
+
+@dataclass(frozen=True)
+class Soak:
+    """Which cases there are, of what they are asked, and how the backend is opened.
+
+    The cases are numbered from 0. Operations and types take turns, and the k-th case of an operation in a type depends
+    on these, the seed and k alone (and on the attributes that the backend has): whatever else is soaked, in whatever
+    order and by however many processes.
+    """
+
+    backend: str
+    targets: tuple[tuple[str, str], ...]
+    seed: int = 0
+    device: str = "cpu"
+    isolation: Isolation = Isolation.AUTO
+    limits: Limits = field(default_factory=Limits)
+
+    def open(self) -> Backend:
+        """Open the backend."""
+        return self.isolation.open(self.backend, self.device, self.limits)
+
+    def place(self, number: int) -> Place:
+        """Where the case with this number stands."""
+        of_each, turn = divmod(number, len(self.targets))
+        return Place(*self.targets[turn], of_each)
+
+
+class Examiner:
+    """Asks one backend about the cases of a soak."""
+
+    def __init__(self, soak: Soak) -> None:
+        self._soak = soak
+        self._opened = soak.open()
+        self._backend = Guarded(self._opened)
+        self._known: tuple[ExpectedFailure, ...] = expected_failures(self._opened)
+
+    def case(self, place: Place) -> Case:
+        """The case that stands there."""
+        support = support_of(self._opened, place.operation, place.dtype)
+        where = zlib.crc32(f"{place.operation} {place.dtype}".encode())
+        choices = RandomChoices(np.random.default_rng([self._soak.seed, where, place.number]))
+        return draw_case(choices, Scope(place.operation, place.dtype, LARGEST, support))
+
+    def examine(self, number: int, into: Statistics) -> None:
+        """Ask about the case with this number and count what came of it."""
+        place = self._soak.place(number)
+        case = self.case(place)
+        try:
+            into.add(place, case.regime, self.outcomes(case))
+        except Exception as error:  # the backend's errors are counted: this is a fault of the suite
+            error.add_note(f"in case {place} of seed {self._soak.seed}: {case}")
+            raise
+        finally:
+            forget()  # no case comes again: what is right for this one would only take memory
+
+    def outcomes(self, case: Case) -> dict[str, Outcome]:
+        """What came of asking for a case's values and gradients, which share what is right."""
+        outcomes = {"values": self._outcome(case, "values", self._values)}
+        answered = outcomes["values"].ending in (Ending.JUDGED, Ending.REJECTED, Ending.EXPECTED)
+        if answered and self._backend.has_gradients(case.operation):
+            outcomes["gradients"] = self._outcome(case, "gradients", self._gradients)
+        return outcomes
+
+    def _values(self, case: Case) -> Judged:
+        got = self._backend.run(case.call)
+        expected = expected_of(case).outputs
+        return compare_outputs(case, case.call, expected, got), expected
+
+    def _gradients(self, case: Case) -> Judged:
+        got = self._backend.gradients(case.call, case.cotangents)
+        expected = expected_of(case, gradients=True).gradients
+        return compare_gradients(case, case.call, case.cotangents, expected, got), expected
+
+    def _outcome(self, case: Case, quantity: str, ask: Callable[[Case], Judged]) -> Outcome:
+        try:
+            ratio, expected = ask(case)
+        except Unsupported as refusal:
+            return Outcome(Ending.REFUSED, message=str(refusal))
+        except OutOfRangeError:
+            return Outcome(Ending.OUT_OF_RANGE)
+        except (Violation, BackendCrashError, GuestLostError) as failure:
+            known = concerning(self._known, case, quantity) is not None
+            return Outcome(Ending.EXPECTED) if known else _failed(failure, case)
+        kinds = case.results if quantity == "values" else {}
+        ids = [bounded for name, bounded in expected.items() if name in kinds and kinds[name].kind == "ids"]
+        numbers = [bounded for name, bounded in expected.items() if name not in kinds or kinds[name].kind != "ids"]
+        return Outcome(Ending.JUDGED, ratio, numbers=_share(numbers), ids=_share(ids))
+
+
+def _failed(failure: Violation | BackendCrashError | GuestLostError, case: Case) -> Outcome:
+    match failure:
+        case Violation():
+            ratio = failure.error_ratio
+            return Outcome(Ending.REJECTED, ratio if ratio is None or math.isfinite(ratio) else None, str(failure))
+        case GuestLostError() if failure.verdict is Verdict.TIMED_OUT:
+            return Outcome(Ending.TIMED_OUT, message=f"{failure}: {case}")
+    return Outcome(Ending.CRASHED, message=f"{failure}: {case}")
+
+
+def _share(results: Sequence[Bounded]) -> Share:
+    return Share(
+        sum(result.bound.size for result in results), sum(int(np.isposinf(result.bound).sum()) for result in results)
+    )
+
+
+def targets_of(backend: Backend, asked: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Those operations and types, each once, that the backend has."""
+    has = backend.operations()
+    return tuple(target for target in dict.fromkeys(asked) if target[0] in has)

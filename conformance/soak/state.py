@@ -1,0 +1,131 @@
+"""What is done of a soak, kept in a file, so that it can go on where it ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from rnnspec import reference, spec
+from rnnspec.conformance import cases, judge
+from rnnspec.conformance.run.files import FileError, write_bytes
+from rnnspec.conformance.soak.examining import Soak
+from rnnspec.conformance.soak.statistics import Statistics
+
+FORMAT: Final = 1
+
+
+def identity(soak: Soak, versions: Mapping[str, str]) -> dict[str, Any]:
+    """What must be the same for the results of two runs to be added up."""
+    return {
+        "format": FORMAT,
+        "rnnspec": version("rnnspec"),
+        "judge": fingerprint(),
+        "backend": soak.backend,
+        "device": soak.device,
+        "versions": dict(versions),
+        "seed": soak.seed,
+        "operations": list(dict.fromkeys(operation for operation, _ in soak.targets)),
+        "dtypes": list(dict.fromkeys(dtype for _, dtype in soak.targets)),
+    }
+
+
+def fingerprint() -> str:
+    """A digest of all that decides which cases there are and what is right for them."""
+    digest = hashlib.sha256()
+    for package in (spec, reference, cases, judge):
+        assert package.__file__ is not None  # each is a folder with an __init__
+        for path in sorted(Path(package.__file__).parent.rglob("*")):
+            if path.suffix in (".py", ".toml"):
+                digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@dataclass
+class State:
+    """The cases that are done, what they gave, and how many seconds it took."""
+
+    done: list[range] = field(default_factory=list)
+    statistics: Statistics = field(default_factory=Statistics)
+    seconds: float = 0.0
+
+    @property
+    def cases(self) -> int:
+        """How many are done."""
+        return sum(map(len, self.done))
+
+    def add(self, numbers: range, statistics: Statistics) -> None:
+        """Take in what these cases gave."""
+        if numbers:
+            self.done = joined([*self.done, numbers])
+            self.statistics.merge(statistics)
+
+    def pending(self, cases: int) -> list[range]:
+        """Those of the first so many cases that are not done."""
+        starts = [0, *(part.stop for part in self.done)]
+        stops = [*(min(part.start, cases) for part in self.done), cases]
+        return [range(start, stop) for start, stop in zip(starts, stops, strict=True) if start < stop]
+
+    def save(self, path: Path, of: Mapping[str, Any]) -> None:
+        """Write it to a file, whole or not at all."""
+        data = {
+            "of": of,
+            "done": [[part.start, part.stop] for part in self.done],
+            "seconds": self.seconds,
+            "statistics": self.statistics.to_json(),
+        }
+        write_bytes(path, json.dumps(data, allow_nan=False).encode())
+
+    @classmethod
+    def load(cls, path: Path, of: Mapping[str, Any]) -> State:
+        """Read it from a file, empty if there is none; raise FileError if it is of something else."""
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return cls()
+        try:
+            data = json.loads(text)
+            found = data["of"]
+            state = cls(
+                [range(start, stop) for start, stop in data["done"]],
+                Statistics.from_json(data["statistics"]),
+                data["seconds"],
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FileError(
+                f"{path}: expected what an earlier soak kept, got something else; name another file, or a new one"
+            ) from error
+        different = [
+            f"{key}: expected {_short(of.get(key))}, got {_short(found.get(key))}"
+            for key in {**of, **found}
+            if of.get(key) != found.get(key)
+        ]
+        if different:
+            told = "\n  ".join(different)
+            raise FileError(
+                f"{path} is of another soak, whose results cannot be added to this one's:\n  {told}\n"
+                "go on with the same command as before, or name a new file"
+            )
+        return state
+
+
+def joined(parts: list[range]) -> list[range]:
+    """The same numbers in as few ranges as there can be; no two may overlap."""
+    result: list[range] = []
+    for part in sorted(parts, key=lambda part: part.start):
+        if result and part.start < result[-1].stop:
+            raise ValueError(f"expected parts that do not overlap, got {result[-1]} and {part}")
+        if result and part.start == result[-1].stop:
+            result[-1] = range(result[-1].start, part.stop)
+        else:
+            result.append(part)
+    return result
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value) if value is not None else "none"
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -1,0 +1,323 @@
+"""What many cases gave, in a form in which the parts of a run add up to the same whole in any order."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+PER_OCTAVE: Final = 32
+"""Bins from one error ratio to twice as much; a quantile is read off at most 2.2 % too large."""
+SMALLEST: Final = -40 * PER_OCTAVE
+"""The bin of all ratios below 2⁻⁴⁰, zero among them."""
+RECORDED: Final = 100
+"""Failures of an operation in a type that are kept with all that is known of them; all are counted."""
+
+
+class Ending(StrEnum):
+    """What came of asking a backend for the values or the gradients of one case."""
+
+    JUDGED = "judged"
+    REFUSED = "refused"
+    OUT_OF_RANGE = "out of range"
+    EXPECTED = "expected"
+    REJECTED = "rejected"
+    CRASHED = "crashed"
+    TIMED_OUT = "timed out"
+
+    @property
+    def bad(self) -> bool:
+        """Whether a right implementation has none of these."""
+        return self in (Ending.REJECTED, Ending.CRASHED, Ending.TIMED_OUT)
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many elements were compared, and how many of those had no bound: nothing is known of them."""
+
+    elements: int = 0
+    open: int = 0
+
+    def __add__(self, other: Share) -> Share:
+        return Share(self.elements + other.elements, self.open + other.open)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One answer: `ratio` is its largest error / bound, None where nothing was measured or it is infinite."""
+
+    ending: Ending
+    ratio: float | None = None
+    message: str = ""
+    numbers: Share = Share()
+    ids: Share = Share()
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where a case stands: the number-th of an operation in a type; with the seed, this is all there is to it."""
+
+    operation: str
+    dtype: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.dtype} {self.number}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An answer that no right implementation gives."""
+
+    place: Place
+    quantity: str
+    ending: Ending
+    message: str
+
+    @property
+    def key(self) -> tuple[Place, str]:
+        """By which failures are put in order."""
+        return self.place, self.quantity
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "operation": self.place.operation,
+            "dtype": self.place.dtype,
+            "number": self.place.number,
+            "quantity": self.quantity,
+            "ending": self.ending.value,
+            "message": self.message,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Failure:
+        """From plain data."""
+        place = Place(data["operation"], data["dtype"], data["number"])
+        return cls(place, data["quantity"], Ending(data["ending"]), data["message"])
+
+
+class Histogram:
+    """Error ratios, counted on a logarithmic scale, and the largest of them with the place where it came up."""
+
+    def __init__(self, counts: Mapping[int, int] | None = None, largest: float = 0.0, place: str = "") -> None:
+        self.counts = Counter(counts or {})
+        self.largest = largest
+        self.place = place
+
+    def add(self, ratio: float, place: str) -> None:
+        """Count a ratio."""
+        self.counts[bin_of(ratio)] += 1
+        self._meet(ratio, place)
+
+    def merge(self, other: Histogram) -> None:
+        """Count all that another has counted."""
+        self.counts.update(other.counts)
+        if other.place:
+            self._meet(other.largest, other.place)
+
+    def _meet(self, ratio: float, place: str) -> None:
+        # Of equals the first by name, so that the order in which they come does not matter.
+        if not self.place or (-ratio, place) < (-self.largest, self.place):
+            self.largest, self.place = ratio, place
+
+    @property
+    def total(self) -> int:
+        """Ratios counted."""
+        return self.counts.total()
+
+    def quantile(self, share: float) -> float | None:
+        """The ratio that this share of all do not exceed, at most a bin's width too large; None if there are none."""
+        due, passed = share * self.total, 0
+        for number in sorted(self.counts):
+            passed += self.counts[number]
+            if passed >= due:
+                return min(upper_edge(number), self.largest)
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        counts = {str(number): self.counts[number] for number in sorted(self.counts)}
+        return {"counts": counts, "largest": self.largest, "place": self.place}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Histogram:
+        """From plain data."""
+        return cls({int(number): count for number, count in data["counts"].items()}, data["largest"], data["place"])
+
+
+def bin_of(ratio: float) -> int:
+    """The bin that a ratio is counted in."""
+    return max(math.floor(math.log2(ratio) * PER_OCTAVE), SMALLEST) if ratio > 0 else SMALLEST
+
+
+def upper_edge(number: int) -> float:
+    """What the ratios in a bin do not exceed."""
+    return float(2.0 ** ((number + 1) / PER_OCTAVE))
+
+
+@dataclass
+class Tally:
+    """What came of asking for the values, or the gradients, of many cases."""
+
+    endings: Counter[str] = field(default_factory=Counter)
+    ratios: Histogram = field(default_factory=Histogram)
+    numbers: Share = Share()
+    ids: Share = Share()
+
+    def add(self, outcome: Outcome, place: str) -> None:
+        """Count an outcome."""
+        self.endings[outcome.ending.value] += 1
+        if outcome.ratio is not None:
+            self.ratios.add(outcome.ratio, place)
+        self.numbers += outcome.numbers
+        self.ids += outcome.ids
+
+    def merge(self, other: Tally) -> None:
+        """Count all that another has counted."""
+        self.endings.update(other.endings)
+        self.ratios.merge(other.ratios)
+        self.numbers += other.numbers
+        self.ids += other.ids
+
+    def count(self, *endings: Ending) -> int:
+        """How often it ended in one of these ways."""
+        return sum(self.endings[ending.value] for ending in endings)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "endings": {ending.value: self.endings[ending.value] for ending in Ending if self.endings[ending.value]},
+            "ratios": self.ratios.to_json(),
+            "numbers": [self.numbers.elements, self.numbers.open],
+            "ids": [self.ids.elements, self.ids.open],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Tally:
+        """From plain data."""
+        ratios = Histogram.from_json(data["ratios"])
+        return cls(Counter(data["endings"]), ratios, Share(*data["numbers"]), Share(*data["ids"]))
+
+
+@dataclass
+class Group:
+    """Cases that have something in common: the tallies of their values and of their gradients."""
+
+    cases: int = 0
+    values: Tally = field(default_factory=Tally)
+    gradients: Tally = field(default_factory=Tally)
+
+    def tallies(self) -> dict[str, Tally]:
+        """Both, by the quantity that was asked for."""
+        return {"values": self.values, "gradients": self.gradients}
+
+    def merge(self, other: Group) -> None:
+        """Count all that another has counted."""
+        self.cases += other.cases
+        for quantity, tally in self.tallies().items():
+            tally.merge(other.tallies()[quantity])
+
+    def both(self) -> Tally:
+        """Values and gradients in one."""
+        return merged_tally(self.tallies().values())
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"cases": self.cases, **{name: tally.to_json() for name, tally in self.tallies().items()}}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Group:
+        """From plain data."""
+        return cls(data["cases"], Tally.from_json(data["values"]), Tally.from_json(data["gradients"]))
+
+
+def merged_tally(tallies: Iterable[Tally]) -> Tally:
+    """All of them in one."""
+    whole = Tally()
+    for tally in tallies:
+        whole.merge(tally)
+    return whole
+
+
+def merged_group(groups: Iterable[Group]) -> Group:
+    """All of them in one."""
+    whole = Group()
+    for group in groups:
+        whole.merge(group)
+    return whole
+
+
+Pair = tuple[str, str]
+
+
+@dataclass
+class Statistics:
+    """All that is known of many cases: by operation and type, by type and regime, and the failures one by one."""
+
+    by_operation: dict[Pair, Group] = field(default_factory=dict)
+    by_regime: dict[Pair, Group] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+    def add(self, place: Place, regime: str, outcomes: Mapping[str, Outcome]) -> None:
+        """Count a case: what came of it, by the quantity that was asked for."""
+        for groups, key in (
+            (self.by_operation, (place.operation, place.dtype)),
+            (self.by_regime, (place.dtype, regime)),
+        ):
+            group = groups.setdefault(key, Group())
+            group.cases += 1
+            for quantity, outcome in outcomes.items():
+                group.tallies()[quantity].add(outcome, str(place))
+        for quantity, outcome in outcomes.items():
+            if outcome.ending.bad:
+                self.failures.append(Failure(place, quantity, outcome.ending, outcome.message))
+
+    def merge(self, other: Statistics) -> None:
+        """Count all that another has counted."""
+        for mine, theirs in ((self.by_operation, other.by_operation), (self.by_regime, other.by_regime)):
+            for key, group in theirs.items():
+                mine.setdefault(key, Group()).merge(group)
+        self.failures = list(_first(sorted((*self.failures, *other.failures), key=lambda failure: failure.key)))
+
+    def whole(self) -> Group:
+        """All cases in one."""
+        return merged_group(self.by_operation.values())
+
+    def by_dtype(self) -> dict[str, Group]:
+        """All cases of each type in one."""
+        dtypes = dict.fromkeys(dtype for dtype, _ in self.by_regime)
+        return {
+            dtype: merged_group(group for (other, _), group in self.by_regime.items() if other == dtype)
+            for dtype in dtypes
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "by_operation": [[*key, group.to_json()] for key, group in sorted(self.by_operation.items())],
+            "by_regime": [[*key, group.to_json()] for key, group in sorted(self.by_regime.items())],
+            "failures": [failure.to_json() for failure in self.failures],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Statistics:
+        """From plain data."""
+        return cls(
+            {(first, second): Group.from_json(group) for first, second, group in data["by_operation"]},
+            {(first, second): Group.from_json(group) for first, second, group in data["by_regime"]},
+            [Failure.from_json(failure) for failure in data["failures"]],
+        )
+
+
+def _first(failures: Iterable[Failure]) -> Iterator[Failure]:
+    """The first of each operation in each type, by their numbers: the same ones in whatever order they came."""
+    seen: Counter[Pair] = Counter()
+    for failure in failures:
+        key = failure.place.operation, failure.place.dtype
+        seen[key] += 1
+        if seen[key] <= RECORDED:
+            yield failure
