@@ -13,6 +13,7 @@ from typing import Any, Final
 from rnnspec import reference, spec
 from rnnspec.conformance import cases, judge
 from rnnspec.conformance.run.files import FileError, write_bytes
+from rnnspec.conformance.soak import examining
 from rnnspec.conformance.soak.examining import Soak
 from rnnspec.conformance.soak.statistics import Statistics
 
@@ -42,6 +43,7 @@ def fingerprint() -> str:
         for path in sorted(Path(package.__file__).parent.rglob("*")):
             if path.suffix in (".py", ".toml"):
                 digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    digest.update(Path(examining.__file__).read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from rnnspec.conformance.bench.cost import cost_of
 from rnnspec.conformance.soak.engine import BLOCK, blocks, work_through
-from rnnspec.conformance.soak.examining import Examiner, Soak
+from rnnspec.conformance.soak.examining import MOST_FLOPS, Examiner, Soak
 from rnnspec.conformance.soak.state import State
 from rnnspec.conformance.soak.statistics import Place, Statistics
 
@@ -55,6 +56,13 @@ def test_a_case_depends_on_the_seed_and_its_place_alone() -> None:
     other = names(Soak("numpy", SOAK.targets, seed=6), numbers)
     assert other.keys() == forwards.keys()
     assert not set(other.values()) & set(forwards.values())
+
+
+def test_a_case_that_takes_minutes_is_drawn_again() -> None:
+    examiner = Examiner(Soak("numpy", (("state_jacobian", "float32"),)))
+    drawn = [examiner.case(Place("state_jacobian", "float32", number)) for number in range(300)]
+    assert max(cost_of([case], "forward").flops for case in drawn) <= MOST_FLOPS
+    assert sum(case.sizes["H"] > 5 for case in drawn) > 30  # there are large ones
 
 
 def test_the_order_of_the_parts_does_not_matter(at_once: dict[str, Any]) -> None:
