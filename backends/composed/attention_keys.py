@@ -7,7 +7,7 @@ from math import prod, sqrt
 
 from rnnspec.backends.composed.arrays import Array, Arrays
 from rnnspec.backends.composed.cell import affine
-from rnnspec.backends.composed.norms import norm
+from rnnspec.backends.composed.norms import unit
 
 Scorer = Callable[[Array], Array]
 """From queries (B, U, D) to the score of every key for every query, (B, U, T)."""
@@ -40,10 +40,10 @@ def prepared(
         case "scaled_dot":
             k = k / sqrt(xp.shape(k)[-1])
         case "cosine":
-            k = _unit(xp, k)
+            k = unit(xp, k)
     columns = xp.permute_dims(k, (0, 2, 1))
     if score == "cosine":
-        return lambda q: xp.matmul(_unit(xp, q), columns)
+        return lambda q: xp.matmul(unit(xp, q), columns)
     return lambda q: xp.matmul(q, columns)
 
 
@@ -58,13 +58,6 @@ def _through_hidden_layer(xp: Arrays, k: Array, W_q: Array, W_k: Array, b_a: Arr
         return xp.reshape(xp.matmul(xp.reshape(hidden, (prod(each), units)), v_a), each)
 
     return scores
-
-
-def _unit(xp: Arrays, vectors: Array) -> Array:
-    """The vectors at length 1; zero, and constant, where they are zero."""
-    length = norm(xp, vectors)
-    nonzero = length > 0
-    return xp.where(nonzero, vectors / xp.where(nonzero, length, 1.0), 0.0)
 
 
 def _transposed(xp: Arrays, weights: Array) -> Array:

@@ -10,9 +10,28 @@ def norm(xp: Arrays, vectors: Array) -> Array:
     shape = xp.shape(vectors)
     if shape[-1] == 0:
         return xp.zeros((*shape[:-1], 1), vectors.dtype)
-    # Squares are taken of numbers up to 1. What they are measured by is a constant: the norm does not depend on it.
+    scale, nonzero, _, length = _scaled(xp, vectors)
+    return xp.where(nonzero, scale * length, 0.0)
+
+
+def unit(xp: Arrays, vectors: Array) -> Array:
+    """The vectors along the last axis at length 1; zero, and constant, where they are zero.
+
+    Short vectors are scaled before they are divided by their length: its square, by which the gradient of a quotient is
+    divided, would underflow.
+    """
+    if xp.shape(vectors)[-1] == 0:
+        return vectors
+    _, nonzero, scaled, length = _scaled(xp, vectors)
+    return xp.where(nonzero, scaled / length, 0.0)
+
+
+def _scaled(xp: Arrays, vectors: Array) -> tuple[Array, Array, Array, Array]:
+    """Scale of each vector, whether it is not zero, the vector measured by its scale, and the norm of that."""
+    # Squares are taken of numbers up to 1. What they are measured by is a constant: no result depends on it.
     largest = xp.stop_gradient(xp.max(xp.abs(vectors), -1, keepdims=True))
     nonzero = largest > 0
-    unit = xp.where(nonzero, largest, 1.0)
-    squares = xp.sum((vectors / unit) * (vectors / unit), -1, keepdims=True)
-    return xp.where(nonzero, unit * xp.sqrt(xp.where(nonzero, squares, 1.0)), 0.0)
+    scale = xp.where(nonzero, largest, 1.0)
+    scaled = vectors / scale
+    squares = xp.sum(scaled * scaled, -1, keepdims=True)
+    return scale, nonzero, scaled, xp.sqrt(xp.where(nonzero, squares, 1.0))

@@ -69,13 +69,21 @@ class Noise:
     whole
         Whether the inputs are whole numbers. Sums and products of whole numbers up to 1/u are exact, in any order, and
         are then left alone; so kinks that stand exactly where such numbers fall have one side for everyone.
+    largest
+        The greatest number of the type. `overflowed` tells whether a finite result of version 0, or the sum of its
+        terms' magnitudes, was beyond it: who computes this in the type itself meets an infinity on the way, though the
+        end may be small.
     """
 
-    def __init__(self, unit_roundoff: float, smallest_normal: float, seed: int, whole: bool = False) -> None:
+    def __init__(
+        self, unit_roundoff: float, smallest_normal: float, seed: int, whole: bool = False, largest: float = math.inf
+    ) -> None:
         self.unit_roundoff = unit_roundoff
         self.smallest_normal = smallest_normal
         self._smallest_normal = np.array(smallest_normal)  # NumPy adds it faster than a Python number
         self.whole = whole
+        self.largest = largest
+        self.overflowed = False
         self.position = (seed * 7919) % (_SIGNS.size // 2)
 
     def signs(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -105,6 +113,7 @@ class Noise:
         """Move versions 1… of `exact` by units·u·magnitude (of its own by default); version 0 stays."""
         if exact.shape[0] == 1:
             exact = np.repeat(exact, RUNS, axis=0)
+        self._watch(np.abs(exact[:1]) if magnitude is None else magnitude[:1])
         moved = exact[1:]
         if magnitude is None:
             step = np.abs(moved)
@@ -121,6 +130,11 @@ class Noise:
             step[(moved == np.rint(moved)) & (np.abs(moved) <= 1 / self.unit_roundoff)] = 0
         moved += step
         return exact
+
+    def _watch(self, magnitude: NDArray[Any]) -> None:
+        """Look at a result of version 0: in the others, what is divided by 0 there is divided by next to nothing."""
+        if magnitude.max(initial=0.0) > self.largest:
+            self.overflowed = self.overflowed or bool(np.any((magnitude > self.largest) & np.isfinite(magnitude)))
 
 
 class Rounded(np.lib.mixins.NDArrayOperatorsMixin):

@@ -74,9 +74,16 @@ class Expected:
     outputs: dict[str, Bounded]
     gradients: dict[str, Bounded]
     format: Format
+    overflowed: bool = False
+    """Whether what lies between inputs and results was beyond the type's largest number."""
 
     def in_range(self) -> bool:
-        """Whether the type can hold the results with room to spare; calls beyond that show nothing about anyone."""
+        """Whether the type can hold the results with room to spare, and all that the reference makes on the way.
+
+        Calls beyond that show nothing about anyone.
+        """
+        if self.overflowed:
+            return False
         everything = [*self.outputs.values(), *self.gradients.values()]
         limit = self.format.largest / 16
         return all(
@@ -105,7 +112,10 @@ def expect(call: Call, dtype: str, cotangents: Cotangents | None = None, seed: i
         Of the random directions of rounding.
     """
     run = _RECENT.run(call, dtype, seed)
-    return Expected(run.outputs, {} if cotangents is None else run.gradients(cotangents), run.form)
+    if cotangents is None:
+        return Expected(run.outputs, {}, run.form, run.overflowed)
+    gradients, overflowed = run.gradients(cotangents)
+    return Expected(run.outputs, gradients, run.form, overflowed)
 
 
 def expect_second_order(
@@ -132,7 +142,7 @@ def expect_second_order(
     floats = {name: array.astype(np.float64) for name, array in call.float_inputs.items()}
     along = {name: array.astype(np.float64) for name, array in directions.items()}
     given = [*floats.values(), *along.values(), *(seed.astype(np.float64) for seed in cotangents if seed is not None)]
-    noise, loudest = Noise(form.unit_roundoff, form.smallest_normal, seed, _all_whole(given)), _loudest(given)
+    noise, loudest = noise_of(form, seed, _all_whole(given)), _loudest(given)
     variables = {name: Traced.variable(Rounded.exactly(array, noise)) for name, array in floats.items()}
     with np.errstate(all="ignore"):
         inputs = {**call.inputs, **variables}
@@ -148,7 +158,7 @@ def expect_second_order(
                 {name: np.zeros(floats[name].shape) if d is None else d for name, d in second.items()},
             )
         )
-    return Expected(of_first, of_second, form)
+    return Expected(of_first, of_second, form, noise.overflowed)
 
 
 class PerturbedRun:
@@ -159,7 +169,7 @@ class PerturbedRun:
         self._kinds = call.spec.inputs_for(call.attributes)
         floats = {name: array.astype(np.float64) for name, array in call.float_inputs.items()}
         self._loudest = _loudest(floats.values())
-        self._noise = Noise(self.form.unit_roundoff, self.form.smallest_normal, seed, _all_whole(floats.values()))
+        self._noise = noise_of(self.form, seed, _all_whole(floats.values()))
         inputs: dict[str, Any] = {
             name: Rounded.exactly(floats[name], self._noise) if name in floats else array
             for name, array in call.inputs.items()
@@ -180,24 +190,29 @@ class PerturbedRun:
                 for (name, item), output in zip(specified.items(), outputs, strict=True)
             }
         self._after = self._noise.position
-        self._gradients: dict[tuple[bytes, ...], dict[str, Bounded]] = {}
+        self.overflowed = self._noise.overflowed
+        self._gradients: dict[tuple[bytes, ...], tuple[dict[str, Bounded], bool]] = {}
 
-    def gradients(self, cotangents: Cotangents) -> dict[str, Bounded]:
-        """Go back from these gradients of the outputs to those of the inputs; None is as good as zeros here."""
+    def gradients(self, cotangents: Cotangents) -> tuple[dict[str, Bounded], bool]:
+        """Go back from these gradients of the outputs to those of the inputs; None is as good as zeros here.
+
+        With them, whether what lies between overflowed, forwards or backwards.
+        """
         if self._vjp is None:
-            return {}
+            return {}, self.overflowed
         seeds = _seeds(cotangents, self._shapes)
         key = tuple(seed.tobytes() for seed in seeds)
         if key not in self._gradients:
             loudest = max(self._loudest, _loudest(seeds))
-            self._noise.position = self._after
+            self._noise.position, self._noise.overflowed = self._after, self.overflowed
             whole, self._noise.whole = self._noise.whole, self._noise.whole and _all_whole(seeds)
             with np.errstate(all="ignore"):
                 gradients = self._vjp(*(Rounded.exactly(seed, self._noise) for seed in seeds))
-                self._gradients[key] = {
+                bounded = {
                     name: _bounded(d, self.form, loudest, self._kinds[name].per_sequence)
                     for name, d in gradients.items()
                 }
+                self._gradients[key] = bounded, self._noise.overflowed
             self._noise.whole = whole
         return self._gradients[key]
 
@@ -247,6 +262,11 @@ def _seeds(cotangents: Cotangents, shapes: Sequence[tuple[int, ...]]) -> list[Ar
         np.zeros(shape) if cotangent is None else cotangent.astype(np.float64)
         for cotangent, shape in zip(cotangents, shapes, strict=True)
     ]
+
+
+def noise_of(form: Format, seed: int, whole: bool) -> Noise:
+    """Where rounding to a type comes from, for numbers that are whole or not."""
+    return Noise(form.unit_roundoff, form.smallest_normal, seed, whole, form.largest)
 
 
 def _all_whole(arrays: Iterable[Array]) -> bool:

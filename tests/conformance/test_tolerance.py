@@ -238,6 +238,27 @@ def test_in_range_leaves_room_to_spare() -> None:
     assert Expected({"y": Bounded(np.zeros((0, 3)), np.zeros((0, 3)))}, {}, form).in_range()
 
 
+def test_what_overflows_on_the_way_is_not_judged() -> None:
+    """States of some 5e-6 are compared by cosine: the gradient there, of the size of the inverse, overflows."""
+    sizes = {"B": 7, "H": 7, "J": 14, "U": 6, "A": 1, "C": 9, "T": 14, "D": 5, "Z": 3}
+    chosen = {"score": "cosine", "cell": "nested_lstm_cell", "gradient": "cell_only"}
+    attributes = operation("luong_decoder").defaults() | chosen
+    case = Case("luong_decoder", "float16", sizes, attributes, "long_memory", "lengths", seed=1269631208)
+    expected = expect(case.call, "float16", case.cotangents)
+    assert max(float(np.abs(item.value).max()) for item in expected.gradients.values()) < 10
+    assert not expected.in_range()
+    assert expect(case.call, "float16").in_range()
+    assert expect(case.call, "float32", case.cotangents).in_range()
+
+
+def test_overflow_on_the_way_counts_though_the_end_is_small() -> None:
+    for values, overflowed in ((300.0, True), (100.0, False), (-INF, False)):
+        noise = Noise(2.0**-11, 2.0**-14, 0, largest=65504.0)
+        large = Rounded.exactly(np.array([values]), noise)
+        _ = (large * large) * 1e-6
+        assert noise.overflowed is overflowed
+
+
 # Where errors multiply.
 
 
