@@ -28,6 +28,8 @@ SHRINKING = 60
 
 NEVER_ALONE: Final[Mapping[str, str]] = {
     "forms": "results of a wrong form cannot be compared, as `values` and `gradients` say too; this tells it as such",
+    "values": "the checks after it hold their results to the reference too; it asks first, and on the plainest cases",
+    "gradients": "the checks after it hold their gradients to the reference too; it asks first, on the plainest cases",
     "sums_to_one": "a sum is as exact as its terms, all of which `values` holds to their bounds before",
 }
 """Of a check that alone catches no planted fault, why it is there."""

@@ -4,16 +4,17 @@ A TOML file beside the adapter (`Backend.expected_failures`) or given by the use
 
     [[failure]]
     operation = "lstm"                      # or a list
-    check = ["values", "gradients"]         # or one
+    check = ["values", "gradients"]         # or one, or "any"
     when = { direction = "reverse", dtype = ["float16", "bfloat16"], T = 1 }
     versions = { tensorflow = ">=2.20,<2.22" }
     reason = "What is wrong, in a sentence."
     link = "https://…"
 
-``when`` names attributes, sizes, ``dtype``, ``regime`` (of the values) and ``steps`` (how the padding is given), each
-with one value or a list; it may be left out. An example that violates the check where an entry speaks of it is counted
-as an expected failure, and the search goes on: an entry hides nothing but what it describes. An entry that nothing was
-seen to violate no longer fails, and is reported.
+``when`` names attributes, sizes, ``dtype``, ``regime`` (of the values), ``steps`` (how the padding is given) and
+``own`` (whether the library's own implementation takes the call, `Backend.refusal`), each with one value or a list; it
+may be left out. An example that violates the check where an entry speaks of it is counted as an expected failure, and
+the search goes on: an entry hides nothing but what it describes. An entry that nothing was seen to violate no longer
+fails, and is reported.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from rnnspec.conformance.run.files import FileError
 from rnnspec.spec import Operation, operation, operations
 
 _NAMES = ("operation", "check", "when", "versions", "reason", "link")
-_OF_CASES = ("dtype", "regime", "steps")
+_CHECKS = tuple(check.id for check in CHECKS)
+_OF_CASES = ("dtype", "regime", "steps", "own")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,15 +53,18 @@ class ExpectedFailure:
     def title(self) -> str:
         """The entry in one line."""
         where = "".join(f", {key} = {' or '.join(map(str, values))}" for key, values in self.when.items())
-        return f"{', '.join(self.operations)}: {', '.join(self.checks)}{where}"
+        checks = "any check" if self.checks == _CHECKS else ", ".join(self.checks)
+        return f"{', '.join(self.operations)}: {checks}{where}"
 
-    def concerns(self, case: Case, check: str) -> bool:
-        """Whether the entry speaks of this case under this check."""
+    def concerns(self, case: Case, check: str, backend: Backend) -> bool:
+        """Whether the entry speaks of this case under this check of this backend."""
         if case.operation not in self.operations or check not in self.checks:
             return False
         known = {
             **case.attributes, **case.sizes, "dtype": case.dtype, "regime": case.regime, "steps": case.steps
         }  # fmt: skip
+        if "own" in self.when:
+            known["own"] = backend.refusal(case.call) is None
         return all(key in known and known[key] in values for key, values in self.when.items())
 
     def holds_for(self, versions: Mapping[str, str]) -> bool:
@@ -88,11 +93,13 @@ def expected_failures(backend: Backend, own_file: str | Path | None = None) -> t
     return tuple(entry for path in paths for entry in load_expected(path, backend.versions()))
 
 
-def concerning(entries: Iterable[ExpectedFailure], example: Any, check: str) -> ExpectedFailure | None:
+def concerning(
+    entries: Iterable[ExpectedFailure], example: Any, check: str, backend: Backend
+) -> ExpectedFailure | None:
     """The first entry that speaks of what a check was given: a case, or a case and more; None if no entry does."""
     parts = example if isinstance(example, tuple) else (example,)
     cases = [part for part in parts if isinstance(part, Case)]
-    return next((entry for entry in entries if any(entry.concerns(case, check) for case in cases)), None)
+    return next((entry for entry in entries if any(entry.concerns(case, check, backend) for case in cases)), None)
 
 
 def not_seen(entries: Iterable[ExpectedFailure], seen: Iterable[str], ran: Iterable[tuple[str, str]]) -> list[str]:
@@ -122,7 +129,7 @@ def _entry(where: str, entry: Any) -> ExpectedFailure:
         if not entry.get(name):
             raise FileError(f"{where}: {name} is missing")
     names = _names(where, "operation", entry["operation"], tuple(operations()))
-    checks = _names(where, "check", entry["check"], tuple(check.id for check in CHECKS))
+    checks = _CHECKS if entry["check"] == "any" else _names(where, "check", entry["check"], _CHECKS)
     when = {key: tuple(value) if isinstance(value, list) else (value,) for key, value in entry.get("when", {}).items()}
     for key in when:
         for op in map(operation, names):

@@ -60,7 +60,7 @@ class _Tally:
         except OutOfRangeError:
             reject()
         except (Violation, BackendCrashError, GuestLostError) as failure:
-            entry = concerning(self.known, example, check.id)
+            entry = concerning(self.known, example, check.id, backend)
             if entry is None:
                 self.failure = failure
                 self.asks = backend.asks if isinstance(backend, Witness) else []

@@ -98,17 +98,11 @@ class RelativeError:
 
 
 class RoundedToType:
-    """Observer that rounds every result to a type: a right implementation that computes in that type throughout.
-
-    `overflowed` tells whether a number left the range of the type: then it was not a right one.
-    """
+    """Observer that rounds every result to a type: a right implementation that computes in that type throughout."""
 
     def __init__(self, dtype: str) -> None:
         self._dtype = format_of(dtype).dtype
-        self.overflowed = False
 
     def __call__(self, result: Array) -> None:
         """Round the result."""
-        infinite = np.isinf(result)
         result[...] = result.astype(self._dtype)
-        self.overflowed = self.overflowed or bool(np.any(np.isinf(result) > infinite))

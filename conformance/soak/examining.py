@@ -115,7 +115,7 @@ class Examiner:
         except OutOfRangeError:
             return Outcome(Ending.OUT_OF_RANGE)
         except (Violation, BackendCrashError, GuestLostError) as failure:
-            known = concerning(self._known, case, quantity) is not None
+            known = concerning(self._known, case, quantity, self._backend) is not None
             return Outcome(Ending.EXPECTED) if known else _failed(failure, case)
         kinds = case.results if quantity == "values" else {}
         ids = [bounded for name, bounded in expected.items() if name in kinds and kinds[name].kind == "ids"]

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from rnnspec.backends import Call
+from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.run.expected import load_expected, not_seen
 from rnnspec.conformance.run.files import FileError
 
@@ -31,10 +34,31 @@ def file(folder: Path, text: str) -> Path:
 def test_an_entry_speaks_of_the_cases_it_describes(tmp_path: Path, make_case: Callable[..., Case]) -> None:
     (entry,) = load_expected(file(tmp_path, GOOD), {"torch": "2.13.0+cpu"})
     described = {"name": "lstm", "dtype": "float16", "sizes": {"T": 1}, "attributes": {"direction": "reverse"}}
-    assert entry.concerns(make_case(**described), "values")
-    assert not entry.concerns(make_case(**described), "gradients")
+    backend = NumpyBackend()
+    assert entry.concerns(make_case(**described), "values", backend)
+    assert not entry.concerns(make_case(**described), "gradients", backend)
     for changed in ({"name": "rnn"}, {"dtype": "float32"}, {"sizes": {"T": 2}}, {"attributes": {}}):
-        assert not entry.concerns(make_case(**{**described, **changed}), "values")
+        assert not entry.concerns(make_case(**{**described, **changed}), "values", backend)
+
+
+def test_an_entry_may_speak_of_what_the_library_does_itself(tmp_path: Path, make_case: Callable[..., Case]) -> None:
+    class Composing(NumpyBackend):
+        def refusal(self, call: Call, *, gradient: bool = False) -> str | None:
+            return "composed" if call.attributes["direction"] == "reverse" else None
+
+    (entry,) = load_expected(file(tmp_path, GOOD.replace("T = 1", "own = true")), {"torch": "2.13"})
+    case = make_case("lstm", dtype="float16", attributes={"direction": "reverse"})
+    assert entry.concerns(case, "values", NumpyBackend())
+    assert not entry.concerns(case, "values", Composing())
+
+
+def test_an_entry_may_speak_of_any_check(tmp_path: Path, make_case: Callable[..., Case]) -> None:
+    (entry,) = load_expected(
+        file(tmp_path, GOOD.replace('"values"', '"any"').replace(", T = 1", "")), {"torch": "2.13"}
+    )
+    case = make_case("gru", dtype="float16", attributes={"direction": "reverse"})
+    assert all(entry.concerns(case, check.id, NumpyBackend()) for check in CHECKS)
+    assert entry.title.startswith("lstm, gru: any check, ")
 
 
 def test_versions_choose_the_entries(tmp_path: Path) -> None:
@@ -60,7 +84,7 @@ def test_an_entry_that_nothing_violates_is_named(tmp_path: Path) -> None:
         "another key": (("link", "url"), "failure 1: expected a table of operation, check"),
         "no reason": (('reason = "It reads the sequence in order."', ""), "failure 1: reason is missing"),
         "no operation": (('"lstm", "gru"', '"lsmt"'), "operation: expected one of "),
-        "no check": (('"values"', '"value"'), "check: expected one of values"),
+        "no check": (('"values"', '"value"'), "check: expected one of forms"),
         "no condition": (("direction", "way"), "got way"),
         "no version": ((">=2.6,<3", "new"), "versions: expected something like '>=2.20,<2.22'"),
     }.values(),
