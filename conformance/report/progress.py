@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rnnspec.conformance.plugin import RESULT
 from rnnspec.conformance.report.summary import OperationSummary
 from rnnspec.conformance.report.tables import ratio_text
-from rnnspec.conformance.run import CheckResult
+from rnnspec.conformance.run import CheckResult, Verdict
 from rnnspec.conformance.run.plan import Item
 
 
@@ -69,6 +69,8 @@ class Collector:
         if self._due[key] == 0 and not self._console.is_terminal:
             checks = tuple(r for r in self.results if (r.backend, r.operation, r.dtype) == key)
             group = OperationSummary(result.operation, result.dtype, result.device, checks)
+            if group.verdict is Verdict.NOT_IMPLEMENTED:  # the report names them together
+                return
             self._console.print(
                 f"{' '.join(key)}: {group.verdict}, {group.examples} cases, "
                 f"worst error ratio {ratio_text(group.worst_error_ratio)}",

@@ -93,7 +93,11 @@ def summarise(
             groups.setdefault((result.operation, result.dtype, result.device), []).append(result)
     order = sorted(groups, key=lambda key: (known.index(key[0]), types.index(key[1])))
     seen = [title for result in results if result.backend == name for title in result.expected]
-    ran = [(result.operation, result.id) for result in results if result.backend == name]
+    ran = [
+        (result.operation, result.id)
+        for result in results
+        if result.backend == name and result.verdict is not Verdict.NOT_IMPLEMENTED
+    ]
     grouped = tuple(OperationSummary(*key, tuple(groups[key])) for key in order)
     return BackendSummary(name, versions, grouped, tuple(not_seen(expected, seen, ran)))
 

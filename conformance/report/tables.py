@@ -30,7 +30,8 @@ def ratio_text(ratio: float | None) -> str:
 def print_backend(console: Console, summary: BackendSummary) -> None:
     """Print the verdict on a backend: a matrix of its operations and types, every violation and every refusal.
 
-    What conforms has its worst error ratio alone: fifty rows of four verdicts are to fit a terminal of 80 columns.
+    What conforms has its worst error ratio alone: fifty rows of four verdicts are to fit a terminal of 80 columns. What
+    is not implemented in any type is named below the table: most implementations have a few operations.
     """
     versions = ", ".join(f"{name} {version}" for name, version in summary.versions.items())
     dtypes = list(dict.fromkeys(operation.dtype for operation in summary.operations))
@@ -42,11 +43,15 @@ def print_backend(console: Console, summary: BackendSummary) -> None:
     for dtype in dtypes:
         table.add_column(dtype)
     table.add_column("cases", justify="right")
-    for name in dict.fromkeys(operation.name for operation in summary.operations):
+    implemented = [operation for operation in summary.operations if operation.verdict is not Verdict.NOT_IMPLEMENTED]
+    for name in dict.fromkeys(operation.name for operation in implemented):
         row = [found.get((name, dtype)) for dtype in dtypes]
         cases = sum(operation.examples for operation in row if operation)
         table.add_row(name, *(_cell(operation) for operation in row), str(cases))
     console.print(table)
+    missing = dict.fromkeys(operation.name for operation in summary.operations if operation not in implemented)
+    if missing:
+        console.print(Text(f"not implemented: {', '.join(missing)}", STYLES[Verdict.NOT_IMPLEMENTED]))
     for operation in summary.operations:
         _print_violations(console, operation)
     _print_refusals(console, summary)
