@@ -28,8 +28,13 @@ SHRINKING = 60
 
 NEVER_ALONE: Final[Mapping[str, str]] = {
     "forms": "results of a wrong form cannot be compared, as `values` and `gradients` say too; this tells it as such",
+    "unmodified": "what is changed in place shows elsewhere only where it is used again; this tells what happened",
     "values": "the checks after it hold their results to the reference too; it asks first, and on the plainest cases",
     "gradients": "the checks after it hold their gradients to the reference too; it asks first, on the plainest cases",
+    "edges": "`batch` meets empty and single sequences by chance; here no size is left to chance",
+    "zeros": "`special_values` finds the NaN of a zero vector too; this asks for its right value",
+    "split": "`reverse` sees what is kept from an earlier call too; this asks for the state that is handed on",
+    "best_path": "`ties` asks for one of the best paths, and is but a SHOULD; that any best path comes is a MUST",
     "sums_to_one": "a sum is as exact as its terms, all of which `values` holds to their bounds before",
 }
 """Of a check that alone catches no planted fault, why it is there."""

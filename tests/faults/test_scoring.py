@@ -20,6 +20,7 @@ from rnnspec.conformance.report.faults import read, sections
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.jobs import each
 from rnnspec.conformance.run.plan import PlanError
+from rnnspec.spec import operations
 
 PLANTED = {fault.name: fault for fault in FAULTS}
 NO_FAULT = Fault("rnn-no-fault-at-all", "rnn_cell", "Nothing is wrong.", LOOPS["rnn"])
@@ -95,6 +96,32 @@ def test_the_page_tells_every_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert row.endswith("| `values` | 1 | float32 B=1 D=1 H=1 generic seed=0 |")
     (row,) = (line for line in text["faults"].splitlines() if "rnn-no-fault-at-all" in line)
     assert "| missed | 0 |" in row
+
+
+def cells(table: str) -> list[list[str]]:
+    """Rows of a table of the published page."""
+    text = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
+    section = text.partition(f"<!-- {table}: begin -->\n")[2].partition(f"<!-- {table}: end -->")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ") and "---" not in line]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in rows]
+
+
+def test_the_published_score() -> None:
+    numbers = dict(cells("summary")[1:])
+    assert int(numbers["planted faults"]) >= 150
+    assert numbers["missed"] == "0"
+    assert numbers["operations that have some"] == f"{len(operations())} of {len(operations())}"
+    assert float(numbers["cases to catch: median"]) < 10
+    told = [row for row in cells("faults") if row[0] != "fault"]
+    assert len(told) == int(numbers["planted faults"])
+    assert all(int(cases) >= 1 and smallest for _, _, _, cases, smallest in told)
+
+
+def test_every_check_alone_catches_something_or_it_is_said_why_not() -> None:
+    rows = {row[0].strip("`"): row for row in cells("checks")[1:]}
+    assert set(rows) == {check.id for check in CHECKS}
+    for name, (_, _, _, alone, reason) in rows.items():
+        assert int(alone) > 0 or reason == NEVER_ALONE[name]
 
 
 def test_a_file_of_something_else_is_told(tmp_path: Path) -> None:
