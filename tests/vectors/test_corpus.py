@@ -13,6 +13,7 @@ from rnnspec.conformance.checks import Violation
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.cli import export_command
+from rnnspec.conformance.faults import conduct, derivatives
 from rnnspec.conformance.faults.catalogue import FAULTS
 from rnnspec.conformance.run.guard import BackendCrashError, Guarded
 from rnnspec.conformance.vectors.corpus import corpus
@@ -35,16 +36,20 @@ def outcomes(backend: Backend, name: str, dtype: str) -> Iterator[tuple[Case, fl
 
 
 def test_most_planted_faults_are_caught() -> None:
-    """The others are of what a corpus cannot ask: bad input, garbage in the padding, one call after another."""
+    """The others are of what a corpus cannot ask: bad input, garbage in the padding, one call after another.
+
+    Those of gradients in part or of second order, and of how a backend conducts itself, it asks nothing about at all.
+    """
+    shown = [fault for fault in FAULTS if fault not in (*derivatives.FAULTS, *conduct.FAULTS)]
     caught = sum(
         any(
             isinstance(outcome, Violation)
             for _, outcome in outcomes(fault.implementation(), fault.operation, fault.dtype)
         )
-        for fault in FAULTS
+        for fault in shown
     )
-    print(f"{caught} of {len(FAULTS)} with {CASES} cases")
-    assert caught > 0.85 * len(FAULTS)
+    print(f"{caught} of {len(shown)} with {CASES} cases")
+    assert caught > 0.85 * len(shown)
 
 
 @pytest.mark.parametrize("dtype", FLOAT_TYPES)
