@@ -17,8 +17,18 @@ class CannotRunError(click.ClickException):
     exit_code = 2
 
 
+def _no_dash(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    if path == Path("-"):
+        raise click.BadParameter("expected the name of a file, got '-': standard output has the report")
+    return path
+
+
 json_option = click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result there as JSON."
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_no_dash,
+    help="Write the result there as JSON.",
 )
 _ISOLATION = (
     click.option(

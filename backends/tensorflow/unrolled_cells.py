@@ -5,10 +5,11 @@ A stack is one such layer of ``keras.layers.StackedRNNCells``: all its cells tak
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from rnnspec.backends.contract import Call
 from rnnspec.backends.layouts.gates import Family
 from rnnspec.backends.native import Native
 from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
@@ -109,3 +110,7 @@ class TensorFlowCellsBackend(TensorFlowBackend):
     def operations(cls) -> tuple[str, ...]:
         """Those four: all else is as `tensorflow` has it."""
         return tuple(cls.natives)
+
+    def script(self, call: Call, wanted: Collection[str] = (), directions: Collection[str] = ()) -> str | None:
+        """None: what TensorFlow's scripts call is the layers."""
+        return None

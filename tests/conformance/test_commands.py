@@ -199,6 +199,14 @@ ERRORS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
+def test_a_dash_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = rnnspec("list", "--json", "-")
+    assert result.exit_code == 2
+    assert "expected the name of a file, got '-'" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.usefixtures("fakes")
 @pytest.mark.parametrize("name", ERRORS)
 def test_an_error_is_one_clear_line(name: str) -> None:
