@@ -19,6 +19,7 @@ class Batch(Check):
     about = "a batch is independent sequences: reordered, or one alone, they give the same outputs and gradients"
     why = "what is kept from one sequence for the next shows in no single call"
     law = "batch"
+    calls = 2
 
     def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
         """Cases of at least two sequences."""

@@ -30,6 +30,7 @@ class Padding(Check):
     )
     why = "what stands there is whatever a batch was filled up with"
     law = "padding"
+    calls = 2
 
     def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
         """Cases that have lengths or a mask."""

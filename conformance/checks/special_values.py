@@ -121,7 +121,8 @@ def _examine(backend: Backend, case: Case, call: Call, special: str, name: str, 
         wide = call.inputs["x"].astype(np.float64)
         wide[place] = np.copysign(stand_in, wide[place])
         expected = expect(replace(call, inputs={**call.inputs, "x": wide}), case.dtype, None, case.seed)
-        if not expected.in_range():
+        # One number alone overflows, with no other of its kind to take it from, and a gate squashes it.
+        if not replace(expected, overflowed=False).in_range():
             raise OutOfRangeError(str(case))
         worst = max(worst, compare_outputs(case, call, expected.outputs, got))
     if not back:
