@@ -94,7 +94,7 @@ def summarise(
     order = sorted(groups, key=lambda key: (known.index(key[0]), types.index(key[1])))
     seen = [title for result in results if result.backend == name for title in result.expected]
     ran = [
-        (result.operation, result.id)
+        (result.operation, result.id, result.dtype)
         for result in results
         if result.backend == name and result.verdict is not Verdict.NOT_IMPLEMENTED
     ]

@@ -102,7 +102,7 @@ def concerning(
     return next((entry for entry in entries if any(entry.concerns(case, check, backend) for case in cases)), None)
 
 
-def not_seen(entries: Iterable[ExpectedFailure], seen: Iterable[str], ran: Iterable[tuple[str, str]]) -> list[str]:
+def not_seen(entries: Iterable[ExpectedFailure], seen: Iterable[str], ran: Iterable[tuple[str, str, str]]) -> list[str]:
     """Titles of the entries that nothing was seen to violate, though some of what they speak of ran.
 
     Parameters
@@ -112,13 +112,17 @@ def not_seen(entries: Iterable[ExpectedFailure], seen: Iterable[str], ran: Itera
     seen
         Titles of those that something violated.
     ran
-        Operation and check of all that ran.
+        Operation, check and type of all that ran.
     """
     found, done = set(seen), set(ran)
     return [
         entry.title
         for entry in entries
-        if entry.title not in found and any((op, check) in done for op in entry.operations for check in entry.checks)
+        if entry.title not in found
+        and any(
+            operation in entry.operations and check in entry.checks and dtype in entry.when.get("dtype", (dtype,))
+            for operation, check, dtype in done
+        )
     ]
 
 

@@ -70,10 +70,10 @@ def test_versions_choose_the_entries(tmp_path: Path) -> None:
 
 def test_an_entry_that_nothing_violates_is_named(tmp_path: Path) -> None:
     entries = load_expected(file(tmp_path, GOOD), {"torch": "2.13"})
-    (title,) = not_seen(entries, [], [("lstm", "values")])
+    (title,) = not_seen(entries, [], [("lstm", "values", "float16")])
     assert title == "lstm, gru: values, direction = reverse, dtype = float16 or bfloat16, T = 1"
-    assert not not_seen(entries, [title], [("lstm", "values")])
-    assert not not_seen(entries, [], [("lstm", "gradients")])
+    assert not not_seen(entries, [title], [("lstm", "values", "float16")])
+    assert not not_seen(entries, [], [("lstm", "gradients", "float16"), ("lstm", "values", "float32")])
 
 
 @pytest.mark.parametrize(
