@@ -18,6 +18,9 @@ from rnnspec.spec import operations
 
 REASONS: Final = {
     "recurrent_power_spectrum": "its singular values and sorting are no products",
+    "crf_score": "it adds entries up; its only product counts moves, in the gradient",
+    "crf_log_likelihood": "its exponentials and logarithms over all moves are no products",
+    "crf_viterbi": "its maxima over all moves are no products",
     "state_jacobian": "its spectral norms, by singular values, are no products",
 }
 TARGET: Final = 5.0
