@@ -165,7 +165,7 @@ def softmax_vjp(x: Array, *, lengths: Array | None = None, mask: Array | None = 
     call = admit("softmax", {"x": x, "lengths": lengths, "mask": mask}, {})
     valid = _steps(call.valid)
     _, exponentials, total = _shifted(call.floats["x"], valid)
-    y = exponentials / total
+    y = np.where(valid, exponentials / total, 0)  # where another entry is NaN, one that is taken out is 0 still
 
     def vjp(dy: Array) -> dict[str, Array]:
         return call.gradients({"x": _softmax_back(np.where(valid, widened(dy), 0), y, y)})

@@ -30,7 +30,7 @@ def _scaled(xp: Arrays, vectors: Array) -> tuple[Array, Array, Array, Array]:
     """Scale of each vector, whether it is not zero, the vector measured by its scale, and the norm of that."""
     # Squares are taken of numbers up to 1. What they are measured by is a constant: no result depends on it.
     largest = xp.stop_gradient(xp.max(xp.abs(vectors), -1, keepdims=True))
-    nonzero = largest > 0
+    nonzero = largest != 0  # true of NaN, which is to stay
     scale = xp.where(nonzero, largest, 1.0)
     scaled = vectors / scale
     squares = xp.sum(scaled * scaled, -1, keepdims=True)

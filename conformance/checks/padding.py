@@ -66,7 +66,7 @@ def spoilt(case: Case) -> Call:
     return Call(case.operation, inputs, case.call.attributes)
 
 
-def _at_steps(array: Array, shape: tuple[str, ...]) -> Array:
+def at_steps(array: Array, shape: tuple[str, ...]) -> Array:
     """The array with the steps on its second axis, after the sequences."""
     return np.moveaxis(array, shape.index("T"), 1)
 
@@ -75,7 +75,7 @@ def _spoilt(array: Array, item: Input, out: Array) -> Array:
     if "T" not in item.shape or item.kind not in ("float", "ids"):
         return array
     changed = np.array(array)
-    _at_steps(changed, item.shape)[out] = np.nan if item.kind == "float" else -1
+    at_steps(changed, item.shape)[out] = np.nan if item.kind == "float" else -1
     return changed
 
 
@@ -89,11 +89,11 @@ def _must_be_zero(
     cotangents: tuple[Array, ...] | None = None,
 ) -> None:
     """Raise Violation where anything else than 0 stands at a step that is taken out, however little."""
-    padded = _at_steps(got, shape)[~case.valid]
+    padded = at_steps(got, shape)[~case.valid]
     if np.any(padded != 0):
         due = Bounded(expected.value.copy(), expected.bound.copy())
         for exact in (due.value, due.bound):
-            _at_steps(exact, shape)[~case.valid] = 0
+            at_steps(exact, shape)[~case.valid] = 0
         message = f"{quantity}: expected exactly 0 at the steps taken out, got {float(padded[padded != 0][0]):.9g}"
         raise Violation(
             message, str(case), call, quantity=quantity, cotangents=cotangents, expected=due, got=got,
