@@ -234,8 +234,7 @@ def softmax(scores: Array, valid: Mask | None) -> Array:
     shifted = kept(scores - np.where(np.isfinite(top), top, 0), valid)
     exponentials = kept(np.exp(shifted), valid)
     # The sum is 1 at least, or 0 where there is no key.
-    weights: Array = exponentials / np.maximum(exponentials.sum(axis=-1, keepdims=True), 0.5)
-    return weights
+    return kept(exponentials / np.maximum(exponentials.sum(axis=-1, keepdims=True), 0.5), valid)
 
 
 def softmax_back(dweights: Array, weights: Array) -> Array:
