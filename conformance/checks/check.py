@@ -177,12 +177,15 @@ def must_have_gradients(
 
 def compare_both(backend: Backend, case: Case, call: Call, cotangents: tuple[Array, ...] | None = None) -> float:
     """Run a call that has the case's numbers and, where there are gradients, differentiate it; hold all of it."""
-    back = backend.has_gradients(call.operation)
-    expected = expected_of(case, gradients=back)
+    expected = expected_of(case, gradients=backend.has_gradients(call.operation))
+    return compare_all(backend, case, call, expected, case.cotangents if cotangents is None else cotangents)
+
+
+def compare_all(backend: Backend, case: Case, call: Call, expected: Expected, cotangents: tuple[Array, ...]) -> float:
+    """Run a call and, where there are gradients, differentiate it; hold all of it against what is right."""
     worst = compare_outputs(case, call, expected.outputs, backend.run(call))
-    if not back:
+    if not backend.has_gradients(call.operation):
         return worst
-    cotangents = case.cotangents if cotangents is None else cotangents
     gradients = backend.gradients(call, cotangents)
     return max(worst, compare_gradients(case, call, cotangents, expected.gradients, gradients))
 

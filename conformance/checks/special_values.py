@@ -24,7 +24,7 @@ from rnnspec.conformance.checks.check import (
     Check,
     OutOfRangeError,
     Violation,
-    compare_gradients,
+    compare_all,
     compare_outputs,
     expected_of,
     judge,
@@ -95,11 +95,7 @@ def _as_any_number(backend: Backend, case: Case, call: Call) -> float:
     expected = expect(call, case.dtype, case.cotangents if back else None, case.seed)
     if not expected.in_range():
         raise OutOfRangeError(str(case))
-    worst = compare_outputs(case, call, expected.outputs, backend.run(call))
-    if not back:
-        return worst
-    gradients = backend.gradients(call, case.cotangents)
-    return max(worst, compare_gradients(case, call, case.cotangents, expected.gradients, gradients))
+    return compare_all(backend, case, call, expected, case.cotangents)
 
 
 def _examine(backend: Backend, case: Case, call: Call, special: str, name: str, place: tuple[int, ...]) -> float:
