@@ -13,8 +13,7 @@ import click
 
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.commands.listing import asked_of
-from rnnspec.conformance.report.frameworks import filled_in
-from rnnspec.conformance.run.files import write_bytes
+from rnnspec.conformance.report.markdown import fill_in
 from rnnspec.spec import operations
 
 NAME: Final = "checks"
@@ -36,11 +35,7 @@ def table() -> str:
 @click.argument("page", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def main(page: Path) -> None:
     """Fill in the table of PAGE."""
-    try:
-        text = filled_in(page.read_text(encoding="utf-8"), {NAME: table()})
-    except ValueError as error:
-        raise click.ClickException(f"{page}: {error}") from error
-    write_bytes(page, text.encode())
+    fill_in(page, {NAME: table()})
 
 
 if __name__ == "__main__":

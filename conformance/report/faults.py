@@ -17,9 +17,7 @@ import click
 
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.faults.score import NEVER_ALONE, CheckScore, FaultScore, by_check
-from rnnspec.conformance.report.frameworks import filled_in
-from rnnspec.conformance.report.markdown import table
-from rnnspec.conformance.run.files import write_bytes
+from rnnspec.conformance.report.markdown import fill_in, table
 from rnnspec.spec import operations
 
 HARDEST = 20
@@ -133,11 +131,7 @@ def main(file: Path, page: Path) -> None:
         scores = read(file)
     except ValueError as error:
         raise click.ClickException(f"{file}: {error}") from error
-    try:
-        text = filled_in(page.read_text(encoding="utf-8"), sections(scores))
-    except ValueError as error:
-        raise click.ClickException(f"{page}: {error}") from error
-    write_bytes(page, text.encode())
+    fill_in(page, sections(scores))
     click.echo(f"wrote {page}")
 
 

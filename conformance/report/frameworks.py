@@ -6,7 +6,7 @@ installed again, and leaves the others, and all that is written around them, as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ import click
 from rnnspec.backends import BackendError, open_backend
 from rnnspec.backends.composed.backend import FrameworkBackend
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.run.files import write_bytes
+from rnnspec.conformance.report.markdown import fill_in
 from rnnspec.spec import Operation, operations
 from rnnspec.spec.operation import Attribute
 
@@ -105,28 +105,12 @@ def frameworks() -> dict[str, FrameworkBackend]:
     return opened
 
 
-def filled_in(page: str, tables: Mapping[str, str]) -> str:
-    """Return the page with these tables in place of its own; ValueError if it has no place for one."""
-    for name, text in tables.items():
-        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
-        before, found, rest = page.partition(begin)
-        _, closed, after = rest.partition(end)
-        if not (found and closed):
-            raise ValueError(f"expected a line {begin.strip()!r}, and {end.strip()!r} after it, in the page")
-        page = f"{before}{begin}{text}\n{end}{after}"
-    return page
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("page", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def main(page: Path) -> None:
     """Fill in the tables of PAGE, for the frameworks that are installed."""
     tables = {name: table(backend) for name, backend in frameworks().items()}
-    try:
-        text = filled_in(page.read_text(encoding="utf-8"), tables)
-    except ValueError as error:
-        raise click.ClickException(f"{page}: {error}") from error
-    write_bytes(page, text.encode())
+    fill_in(page, tables)
     for name in FRAMEWORKS:
         click.echo(f"{name}: {'filled in' if name in tables else 'not installed here, left as it was'}")
 

@@ -15,9 +15,7 @@ from statistics import median_low
 
 import click
 
-from rnnspec.conformance.report.frameworks import filled_in
-from rnnspec.conformance.report.markdown import table
-from rnnspec.conformance.run.files import write_bytes
+from rnnspec.conformance.report.markdown import fill_in, table
 from rnnspec.conformance.sharpness.measuring import PARTS, Run, Sharpness, error_text
 from rnnspec.conformance.sharpness.tolerances import COMPUTED, TOLERANCES
 from rnnspec.spec import FLOAT_TYPES
@@ -128,11 +126,7 @@ def main(file: Path, page: Path) -> None:
         measured = read(file)
     except ValueError as error:
         raise click.ClickException(f"{file}: {error}") from error
-    try:
-        text = filled_in(page.read_text(encoding="utf-8"), sections(measured))
-    except ValueError as error:
-        raise click.ClickException(f"{page}: {error}") from error
-    write_bytes(page, text.encode())
+    fill_in(page, sections(measured))
     for drawn in (page, *draw(measured, page.with_suffix(""))):
         click.echo(f"wrote {drawn}")
 

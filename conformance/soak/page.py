@@ -17,9 +17,8 @@ from typing import Any
 
 import click
 
-from rnnspec.conformance.report.frameworks import filled_in
+from rnnspec.conformance.report.markdown import fill_in
 from rnnspec.conformance.report.tables import ratio_text
-from rnnspec.conformance.run.files import write_bytes
 from rnnspec.conformance.soak.statistics import Ending
 from rnnspec.conformance.soak.table import both, largest_of, not_judged, quantile_of, summary, totals
 
@@ -132,13 +131,9 @@ def main(page: Path, reports: tuple[Path, ...], faults: Path | None, plot: Path 
     found = {"together": whole(read), **{report["backend"]: tables(report) for report in read}}
     if faults is not None:
         found["variants"] = variants(json.loads(faults.read_text(encoding="utf-8"))["variants"])
-    try:
-        text = filled_in(page.read_text(encoding="utf-8"), found)
-    except ValueError as error:
-        raise click.ClickException(f"{page}: {error}") from error
     if plot is not None and importlib.util.find_spec("matplotlib") is None:
         raise click.ClickException("drawing needs matplotlib: expected it installed; use pip install 'rnnspec[plots]'")
-    write_bytes(page, text.encode())
+    fill_in(page, found)
     click.echo(f"filled in {', '.join(found)}")
     if plot is not None:
         from rnnspec.conformance.soak.plot import draw

@@ -17,7 +17,7 @@ from rnnspec.conformance.checks import CHECKS, Check, Violation
 from rnnspec.conformance.checks.check import OutOfRangeError, compare, compare_gradients, compare_outputs, expected_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.conformance.report.checks import NAME, table
-from rnnspec.conformance.report.frameworks import filled_in
+from rnnspec.conformance.report.markdown import filled_in
 from rnnspec.conformance.run import CheckResult, Profile, Verdict, run_check
 from rnnspec.spec import operation, operations
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rnnspec.conformance.report.frameworks import FRAMEWORKS, filled_in, frameworks, main, probes, table
+from rnnspec.conformance.report.frameworks import FRAMEWORKS, frameworks, main, probes, table
+from rnnspec.conformance.report.markdown import filled_in
 from rnnspec.spec import check_call, operations
 
 PAGE = Path(__file__).parents[2] / "docs" / "frameworks.md"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnspec.conformance.report.frameworks import filled_in
+from rnnspec.conformance.report.markdown import filled_in
 from rnnspec.conformance.sharpness.measuring import PARTS, applies, measure
 from rnnspec.conformance.sharpness.tolerances import COMPUTED
 from rnnspec.spec import FLOAT_TYPES, operations

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from rnnspec.conformance.report.frameworks import filled_in
+from rnnspec.conformance.report.markdown import filled_in
 from rnnspec.conformance.soak.page import main, tables, variants, whole
 from rnnspec.conformance.soak.table import LEAST_PERCENT, not_judged
 
