@@ -26,10 +26,10 @@ def script(call: Call, device: str, wanted: Collection[str], graph: str | None) 
         return None
     lines = write(call)
     narrow = any(array.dtype == ml_dtypes.bfloat16 for array in call.inputs.values())
-    numpy = 'tf.cast({}, "float32").numpy()' if narrow else "tf.convert_to_tensor({}).numpy()"
+    numpy = 'tf.cast(tf.convert_to_tensor({}), "float32").numpy()' if narrow else "tf.convert_to_tensor({}).numpy()"
     if wanted:
         found = [*_gradient(lines.compute, wanted), *_returned("found", graph)]
-        end = [f"gradients = {{k: {numpy.format('g')} for k, g in zip({list(wanted)}, found)}}"]
+        end = [f"gradients = {{k: {numpy.format('g')} for k, g in found.items()}}"]
     else:
         found = [*lines.compute, *_returned("results", graph)]
         end = [f"outputs = [{numpy.format('y')} for y in results]"]
@@ -54,7 +54,7 @@ def _beginning(call: Call, device: str, own: Collection[str]) -> list[str]:
 def _gradient(compute: Collection[str], wanted: Collection[str]) -> list[str]:
     return [
         "with tf.GradientTape(watch_accessed_variables=False) as tape:",
-        f"    tape.watch(leaves := [t[k] for k in {list(wanted)}])",
+        f"    tape.watch(leaves := {{k: t[k] for k in {list(wanted)}}})",
         *indented(compute),
         "ys, dys = zip(*((y, tf.cast(c, y.dtype)) for y, c in zip(results, cotangents) if c is not None))",
         'found = tape.gradient(ys, leaves, dys, unconnected_gradients="zero")',
