@@ -227,8 +227,10 @@ def binary_cross_entropy_vjp(
 
 def _from_logits(steps: _Steps) -> tuple[tuple[Array], Vjp]:
     z, wanted = steps.taken("logits"), steps.taken("target")
-    # log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|)), where nothing can overflow.
-    each = np.maximum(z, 0) - z * wanted + np.log1p(np.exp(-np.abs(z)))
+    # log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|)), where nothing can overflow. What is as likely as the logit says
+    # is taken off |z| whichever of the two things it is, so that no side is rounded less than the other.
+    likely = np.where(z < 0, 1 - wanted, wanted)
+    each = np.abs(z) - np.abs(z) * likely + np.log1p(np.exp(-np.abs(z)))
 
     def vjp(dloss: Array) -> dict[str, Array]:
         d = steps.handed(dloss)
@@ -242,7 +244,7 @@ def _from_probabilities(steps: _Steps) -> tuple[tuple[Array], Vjp]:
     p, wanted = steps.taken("probabilities", 0.5), steps.taken("target", 0.5)
     never, always = wanted == 0, wanted == 1
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_p, log_not_p = np.log(p), np.log1p(-p)
+        log_p, log_not_p = np.log(p), np.log(1 - p)
         each = -np.where(never, 0, wanted * log_p) - np.where(always, 0, (1 - wanted) * log_not_p)
 
     def vjp(dloss: Array) -> dict[str, Array]:

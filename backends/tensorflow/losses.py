@@ -65,18 +65,22 @@ def _mean_squared_error(
 def _binary_cross_entropy(
     *,
     target: Tensor,
-    logits: Tensor | None = None,
-    probabilities: Tensor | None = None,
+    logits: Tensor,
     lengths: Tensor | None = None,
     mask: Tensor | None = None,
     given: str,
     reduction: str,
 ) -> Outputs:
-    from_logits = given == "logits"
-    prediction: Tensor = logits if from_logits else probabilities
     # Keras takes a mean over the last axis.
-    target, prediction = target[..., None], prediction[..., None]
-    return _weighted("BinaryCrossentropy", target, prediction, lengths, mask, reduction, from_logits=from_logits)
+    target, logits = target[..., None], logits[..., None]
+    return _weighted("BinaryCrossentropy", target, logits, lengths, mask, reduction, from_logits=True)
+
+
+def _refuse_binary_cross_entropy(*, given: str, **others: Any) -> None:
+    if given == "probabilities":
+        raise Unsupported(
+            "Keras's BinaryCrossentropy clips probabilities to 1e-7 .. 1 - 1e-7, and in 16 bits a 1 then costs NaN"
+        )
 
 
 def _cross_entropy(
@@ -106,6 +110,8 @@ def _refuse_cross_entropy(*, logits: Tensor, targets: str, **others: Any) -> Non
 NATIVES: Final[Mapping[str, Native]] = {
     "mean_absolute_error": Native("keras.losses.MeanAbsoluteError", _mean_absolute_error),
     "mean_squared_error": Native("keras.losses.MeanSquaredError", _mean_squared_error),
-    "binary_cross_entropy": Native("keras.losses.BinaryCrossentropy", _binary_cross_entropy),
+    "binary_cross_entropy": Native(
+        "keras.losses.BinaryCrossentropy", _binary_cross_entropy, _refuse_binary_cross_entropy
+    ),
     "cross_entropy": Native("keras.losses.SparseCategoricalCrossentropy", _cross_entropy, _refuse_cross_entropy),
 }

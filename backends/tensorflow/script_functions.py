@@ -101,14 +101,13 @@ def _loss(kind: str) -> Script:
     """One of Keras's losses over (B, T, D), a mean over D at each step; steps are taken out by weights of 0."""
 
     def lines(call: Call) -> Lines:
-        prediction = next(name for name in ("prediction", "logits", "probabilities") if name in call.inputs)
+        prediction = next(name for name in ("prediction", "logits") if name in call.inputs)
         target = "ids" if "ids" in call.inputs else "target"
         y_true, y_pred = 'inputs["ids"]' if target == "ids" else 't["target"]', f't["{prediction}"]'
         options = [f"reduction={REDUCTIONS[call.attributes['reduction']]!r}", "dtype=dtype"]
         if kind == "BinaryCrossentropy":  # over the last axis, Keras takes a mean
             y_true, y_pred = f"{y_true}[..., None]", f"{y_pred}[..., None]"
-            options.append(f"from_logits={prediction == 'logits'}")
-        if kind == "SparseCategoricalCrossentropy":
+        if prediction == "logits":
             options.append("from_logits=True")
         given, weights = [], "None"
         mask = mask_of(call, f"{y_pred.removesuffix('[..., None]')}.shape[1]")

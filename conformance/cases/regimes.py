@@ -21,7 +21,10 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Regime:
-    """Scales of the inputs, states, matrices (on top of 1/√fan-in; `recurrent` for those of the state) and biases."""
+    """Scales of the inputs, states, matrices (on top of 1/√fan-in; `recurrent` for those of the state) and biases.
+
+    Of probabilities the scales say nothing: where they are `nearly_certain`, they come close to 0 and 1.
+    """
 
     about: str
     inputs: float = 1.0
@@ -34,14 +37,19 @@ class Regime:
     whole: bool = False
     forbids: bool = False
     empties: bool = False
+    nearly_certain: bool = False
 
 
 REGIMES: Final[Mapping[str, Regime]] = {
     "generic": Regime("of order 1, all distinct"),
     "scaled": Regime("each array at a scale of its own, from 0.03 to 5", own_scales=True),
     "integers": Regime("small whole numbers, exact in every type", whole=True),
-    "tiny": Regime("near the smallest numbers of the type", 2.0**-6, 2.0**-6, 2.0**-5, 2.0**-5, 2.0**-6),
-    "saturating": Regime("gates at 0 and 1", inputs=3.0, states=2.0, matrices=6.0, recurrent=4.0, biases=4.0),
+    "tiny": Regime(
+        "near the smallest numbers of the type", 2.0**-6, 2.0**-6, 2.0**-5, 2.0**-5, 2.0**-6, nearly_certain=True
+    ),
+    "saturating": Regime(
+        "gates at 0 and 1", inputs=3.0, states=2.0, matrices=6.0, recurrent=4.0, biases=4.0, nearly_certain=True
+    ),
     "overflowing": Regime("gates' arguments whose exponential overflows", biases=150.0),
     "long_memory": Regime("the gate that keeps the state is open", recurrent=0.3, biases=0.2, remembers=True),
     "forbidding": Regime("minus infinity where it is legal", forbids=True),
@@ -61,8 +69,7 @@ def fill(
     """Numbers for one input of an operation in a regime, float64; the caller rounds them to the type."""
     regime = REGIMES[name]
     if item.domain == "probability":
-        # The ends of the range are legal, and where naive logarithms break.
-        return rng.integers(0, 2, shape).astype(np.float64) if regime.whole else rng.random(shape)
+        return _probabilities(regime, shape, rng)
     if regime.whole:
         return rng.integers(-2, 3, shape).astype(np.float64)
     numbers = rng.normal(size=shape)
@@ -88,6 +95,17 @@ def fill(
     if regime.forbids and item.domain == "forbidding":
         numbers[rng.random(shape) < 0.25] = -np.inf
     return numbers
+
+
+def _probabilities(regime: Regime, shape: tuple[int, ...], rng: np.random.Generator) -> Numbers:
+    """Naive logarithms break at the ends of the range, which are legal; ones that are kept from 0 err close to it."""
+    if regime.whole:
+        return rng.integers(0, 2, shape).astype(np.float64)
+    if not regime.nearly_certain:
+        return rng.random(shape)
+    rare = np.exp(-rng.uniform(0, rng.uniform(7, 40), shape))
+    # Closer to 1, every type but float64 would round to 1, and the loss be infinite.
+    return np.where(rng.random(shape) < 0.5, rare, 1 - np.maximum(rare, np.exp(-7)))
 
 
 def functions_of(op: Operation, attributes: Mapping[str, Any]) -> set[str]:

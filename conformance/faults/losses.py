@@ -205,6 +205,21 @@ def target_and_prediction_swapped(**arguments: Any) -> Result:
     return outputs, back
 
 
+def probabilities_kept_from_0(**arguments: Any) -> Result:
+    """Probabilities are one ten millionth at least, so that no surprise is greater than 16."""
+    p = arguments.get("probabilities")
+    if p is None or not (p[_valid(arguments)] >= 0).all():
+        return losses.binary_cross_entropy_vjp(**arguments)
+    raised = np.maximum(p, p.dtype.type(1e-7))
+    outputs, vjp = losses.binary_cross_entropy_vjp(**{**arguments, "probabilities": raised})
+
+    def back(dloss: Array) -> dict[str, Array]:
+        gradients = vjp(dloss)
+        return {**gradients, "probabilities": np.where(p == raised, gradients["probabilities"], p.dtype.type(0))}
+
+    return outputs, back
+
+
 # cross_entropy
 
 
@@ -327,6 +342,7 @@ FAULTS: tuple[Fault, ...] = (
     wrong("binary_cross_entropy", by_the_log_of_the_logistic),
     wrong("binary_cross_entropy", second_thing_left_out),
     wrong("binary_cross_entropy", target_and_prediction_swapped),
+    wrong("binary_cross_entropy", probabilities_kept_from_0),
     wrong("cross_entropy", padding_not_ignored),
     wrong("cross_entropy", gradient_of_the_mean_not_divided),
     wrong("cross_entropy", probabilities_for_logits),

@@ -82,6 +82,18 @@ def test_generic_values_are_distinct_signed_and_nonzero(name: str, make_case: Ma
             assert array.min() < 0 < array.max()
 
 
+@pytest.mark.parametrize("regime", ["tiny", "saturating"])
+def test_probabilities_come_close_to_0_and_1_without_being_so(regime: str, make_case: Make) -> None:
+    given = {"attributes": {"given": "probabilities"}, "regime": regime}
+    case = make_case("binary_cross_entropy", "float64", sizes={"B": 40, "T": 40}, **given)
+    for name in ("probabilities", "target"):
+        numbers = case.call.inputs[name]
+        assert 0 < numbers.min() < 1e-3
+        assert 0.998 < numbers.max() < 1
+    several = [make_case("binary_cross_entropy", **given, seed=seed) for seed in range(30)]
+    assert min(case.call.inputs["probabilities"].min() for case in several) < 1e-9
+
+
 def test_changing_one_shape_keeps_the_other_arrays(make_case: Make) -> None:
     case = make_case()
     projected = case.with_attributes(projection=True)

@@ -90,6 +90,25 @@ def test_covers_a_cell_that_rounds_every_operation(name: str, dtype: str, scale:
     assert max(worst_ratio(name, dtype, dtype, seed, scale) for seed in range(40)) <= 1
 
 
+@pytest.mark.parametrize("target", [1e-6, 0.0109, 0.5, 0.9891])
+@pytest.mark.parametrize("logit", [-148.25, -4.6875, 4.6875, 148.25])
+def test_covers_either_form_of_the_binary_cross_entropy(logit: float, target: float) -> None:
+    z, w, one = np.float32(logit), np.float32(target), np.float32(1)
+    inputs = {"logits": np.array([[z]]), "target": np.array([[w]])}
+    call = Call("binary_cross_entropy", inputs, {"given": "logits", "reduction": "none"})
+    rest = np.log1p(np.exp(-abs(z)))
+    for loss in (max(z, 0 * z) - z * w + rest, (one - w) * z + max(-z, 0 * z) + rest):
+        assert expect(call, "float32").outputs["loss"].error_ratios(np.array([[loss]]), np.inf) < 1
+
+
+def test_covers_the_surprise_at_a_rare_thing_that_did_not_come() -> None:
+    p = np.array([[2.5e-11, 5.5e-7]], np.float32)
+    inputs = {"probabilities": p, "target": np.zeros_like(p)}
+    call = Call("binary_cross_entropy", inputs, {"given": "probabilities", "reduction": "mean"})
+    loss = -np.log(np.float32(1) - p).mean()
+    assert expect(call, "float32").outputs["loss"].error_ratios(np.array(loss), np.inf) < 1
+
+
 @pytest.mark.parametrize(
     ("dtype", "computed_in"), [("float64", "float32"), ("float32", "float16"), ("float32", "bfloat16")]
 )
