@@ -436,3 +436,33 @@ def test_a_product_with_a_vector_is_right_or_refused(length: int) -> None:
             continue
         assert result.shape == plain.shape
         np.testing.assert_allclose(result.versions()[0], plain, rtol=1e-12)
+
+
+# Whole numbers.
+
+
+@pytest.mark.parametrize(
+    ("function", "argument", "exact"),
+    [
+        (np.sqrt, 9.0, True),
+        (np.square, 3.0, True),
+        (lambda a: a / 3.0, 9.0, True),
+        (np.tanh, 0.0, True),
+        (np.log, 1.0, True),
+        (np.exp, 0.0, False),
+    ],
+    ids=["sqrt", "square", "divide", "tanh of 0", "log of 1", "exp of 0"],
+)
+def test_whole_results_are_exact_but_for_transcendental_functions(
+    function: Callable[[Any], Any], argument: float, exact: bool
+) -> None:
+    """Division and roots are rounded correctly; whether exp(0) is 1 to the last bit is the library's affair."""
+    result = function(Rounded.exactly(np.array([argument]), Noise(U, SMALLEST, 0, whole=True)))
+    assert (moved(result) == 0).all() == exact
+
+
+def test_singular_values_move_by_the_size_of_the_matrix() -> None:
+    matrix = numbers(6, 6)
+    greatest = np.linalg.svd(matrix, compute_uv=False)[0]
+    far = moved(np.linalg.svd(exactly(matrix), compute_uv=False))
+    np.testing.assert_allclose(far, 6 * U * greatest, rtol=1e-12)
