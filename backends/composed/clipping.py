@@ -28,4 +28,5 @@ def clip_by_global_norm(xp: Arrays, *, x1: Array, x2: Array, x3: Array, threshol
 def _scale(xp: Arrays, length: Array, threshold: float, epsilon: float) -> Array:
     """What brings the length to the threshold: exactly 1, and constant, if it is not above."""
     length = length + epsilon
-    return threshold / xp.where(length > threshold, length, threshold)
+    above = length > threshold
+    return xp.where(above, threshold / xp.where(above, length, 1.0), 1.0)

@@ -1,0 +1,57 @@
+"""torch.compile: what inductor gets wrong, on torch alone, and what is not compiled."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from packaging.version import Version
+
+from rnnspec.backends import Call
+from rnnspec.backends.torch import TorchCompileBackend
+from rnnspec.conformance.cases import Case
+from rnnspec.spec import operation
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="inductor writes C++: no g++ here")
+
+
+def gates(a: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+    """The elementwise part of an LSTM cell."""
+    a_ifo, a_g = torch.split(a, [9, 3], -1)
+    i, f, o = torch.split(torch.sigmoid(a_ifo), [3, 3, 3], -1)
+    return o * torch.tanh(f * c + i * torch.tanh(a_g))
+
+
+def gradient(function: object, batch: int) -> torch.Tensor:
+    numbers = torch.Generator().manual_seed(0)
+    a, c = (torch.randn(batch, size, generator=numbers, requires_grad=True) for size in (12, 3))
+    return torch.autograd.grad(function(a, c).sum(), (a, c))[0]
+
+
+@pytest.mark.skipif(Version(torch.__version__) >= Version("2.14"), reason="the entry speaks of torch before 2.14")
+def test_a_batch_of_one_has_wrong_gradients() -> None:
+    """As backends/torch/expected_failures_compiled.toml says; once it is right, the entry has had its day."""
+    compiled = torch.compile(gates)
+    torch.testing.assert_close(gradient(compiled, 2), gradient(gates, 2))
+    assert (gradient(compiled, 1) - gradient(gates, 1)).abs().max() > 1e-3
+    torch.compiler.reset()
+    with torch._functorch.config.patch(donated_buffer=False):
+        torch.testing.assert_close(gradient(torch.compile(gates), 1), gradient(gates, 1))
+
+
+def test_the_jacobian_is_left_to_eager_torch() -> None:
+    attributes = {**operation("state_jacobian").defaults(), "layer": "layer_norm_lstm"}
+    case = Case("state_jacobian", "float64", {"B": 1, "T": 1, "D": 1, "H": 2}, attributes, seed=1)
+    jacobian, _ = TorchCompileBackend().run(case.call)
+    assert jacobian.shape == (1, 1, 4, 4)
+    assert np.isfinite(jacobian).all()
+
+
+def test_a_vector_within_the_threshold_is_not_clipped_at_all() -> None:
+    x = np.array([0.3], np.float32)
+    (y,) = TorchCompileBackend().run(Call("clip_by_norm", {"x": x}, {"threshold": 1.4, "epsilon": 0.0}))
+    np.testing.assert_array_equal(y, x)
