@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from packaging.version import Version
 
 torch = pytest.importorskip("torch")
 
-from packaging.version import Version
-
-from rnnspec.backends import Call
-from rnnspec.backends.torch import TorchCompileBackend
-from rnnspec.conformance.cases import Case
-from rnnspec.spec import operation
+from rnnspec.backends import Call  # noqa: E402
+from rnnspec.backends.torch import TorchCompileBackend  # noqa: E402
+from rnnspec.conformance.cases import Case  # noqa: E402
+from rnnspec.spec import operation  # noqa: E402
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="inductor writes C++: no g++ here")
 
@@ -26,7 +26,7 @@ def gates(a: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
     return o * torch.tanh(f * c + i * torch.tanh(a_g))
 
 
-def gradient(function: object, batch: int) -> torch.Tensor:
+def gradient(function: Callable[..., torch.Tensor], batch: int) -> torch.Tensor:
     numbers = torch.Generator().manual_seed(0)
     a, c = (torch.randn(batch, size, generator=numbers, requires_grad=True) for size in (12, 3))
     return torch.autograd.grad(function(a, c).sum(), (a, c))[0]
