@@ -16,7 +16,10 @@ from rnnspec.backends.torch import TorchCompileBackend  # noqa: E402
 from rnnspec.conformance.cases import Case  # noqa: E402
 from rnnspec.spec import operation  # noqa: E402
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="inductor writes C++: no g++ here")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("g++") is None, reason="inductor writes C++: no g++ here"),
+    pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated"),  # inductor itself uses it
+]
 
 
 def gates(a: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
@@ -39,7 +42,8 @@ def test_a_batch_of_one_has_wrong_gradients() -> None:
     torch.testing.assert_close(gradient(compiled, 2), gradient(gates, 2))
     assert (gradient(compiled, 1) - gradient(gates, 1)).abs().max() > 1e-3
     torch.compiler.reset()
-    with torch._functorch.config.patch(donated_buffer=False):
+    # The cache does not care for the setting.
+    with torch._inductor.config.patch(fx_graph_cache=False), torch._functorch.config.patch(donated_buffer=False):
         torch.testing.assert_close(gradient(torch.compile(gates), 1), gradient(gates, 1))
 
 
