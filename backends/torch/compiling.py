@@ -16,11 +16,9 @@ from rnnspec.backends.torch.adapter import TorchBackend
 from rnnspec.backends.torch.natives import NATIVES
 
 _LAYERS: Final = ("rnn", "lstm", "gru", "one_to_many", "bidirectional", "stacked", "alternating_stack")
-_LEFT_TO_EAGER: Final = tuple(NATIVES[name].function for name in _LAYERS)
-"""torch.compile does not compile nn.RNN, nn.LSTM and nn.GRU: it breaks the graph there and calls them."""
-
-_JACOBIAN: Final = OPERATIONS["state_jacobian"]
-"""Composed of vmap and jacrev: for some cells torch.compile ends in an internal error of torch there."""
+_LEFT_TO_EAGER: Final = (*(NATIVES[name].function for name in _LAYERS), OPERATIONS["state_jacobian"])
+"""torch.compile does not compile nn.RNN, nn.LSTM and nn.GRU: it breaks the graph there and calls them. In the vmap of
+jacrev, which the Jacobian is composed of, it ends in an internal error of torch for some cells."""
 
 _RECOMPILATIONS: Final = 100_000
 """A model has a few shapes, and a validation hundreds, with as many attributes. Beyond torch's limit, eight, it would
@@ -71,7 +69,7 @@ class TorchCompileBackend(TorchBackend):
 
     def compiled(self, function: Function) -> Function:
         """Compile what torch.compile compiles."""
-        if function in _LEFT_TO_EAGER or getattr(function, "func", None) is _JACOBIAN:
+        if getattr(function, "func", function) in _LEFT_TO_EAGER:  # what is composed is bound to its arrays
             return function
         compiled: Function = torch.compile(function)
         return compiled
