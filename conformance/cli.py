@@ -144,7 +144,8 @@ def validate(
     """Hold backends against the specification.
 
     A BACKEND is an installed one's name or package.module:Class; without any, every framework that is installed.
-    Options that rnnspec does not know go to pytest: -n 2, -k lstm, --junitxml=FILE.
+    Options that rnnspec does not know go to pytest: -k lstm, --junitxml=FILE.
+    Where pytest-xdist is installed, a process for each core shares many checks: -n 2 for two, -n 0 for one alone.
     Of an isolated backend, a call that crashes, hangs or takes all memory ends in a verdict; both limits are for those.
     """
     from rnnspec.conformance.commands.validating import Request, validate_backends

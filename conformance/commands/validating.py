@@ -8,8 +8,10 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 import pytest
 from rich.console import Console
@@ -23,6 +25,11 @@ from rnnspec.conformance.run.expected import ExpectedFailure, expected_failures
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.isolated import Isolation, Limits
 from rnnspec.conformance.run.plan import Item, PlanError, plan
+
+_MANY: Final = 500
+"""Checks that take longer than to start processes which share them."""
+_MOST_PROCESSES: Final = 8
+"""Each has a framework in memory, which is up to half a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class Request:
 def validate_backends(request: Request, json_file: Path | None) -> int:
     """Validate, print and write the verdict; return the exit status."""
     # The cases are small: a framework's thread pool would only wait for itself (measured: ten times slower). Whoever
-    # wants threads sets the variable; whoever wants all cores runs several processes, -n.
+    # wants threads sets the variable.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if not request.backends:
         request = replace(request, backends=_installed())
@@ -62,7 +69,7 @@ def validate_backends(request: Request, json_file: Path | None) -> int:
     ]
     console = Console(file=sys.stdout)  # this one, whatever takes its place while pytest runs
     with Collector(console, items) as collector:
-        status, output = _pytest(request, collector)
+        status, output = _pytest(request, collector, _shared_out(request, len(items)))
     if status == pytest.ExitCode.USAGE_ERROR:
         raise PlanError(f"neither rnnspec nor pytest can make sense of {' '.join(request.for_pytest)!r}")
     if collector.problems or status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
@@ -83,7 +90,18 @@ def _installed() -> tuple[str, ...]:
     return found
 
 
-def _pytest(request: Request, collector: Collector) -> tuple[int, str]:
+def _shared_out(request: Request, checks: int) -> tuple[str, ...]:
+    """Options that let several processes share many checks, unless the user says how; a device is not shared."""
+    said = any(
+        option.startswith(("-n", "--numprocesses", "--dist")) or "xdist" in option for option in request.for_pytest
+    )
+    within_pytest = "PYTEST_XDIST_WORKER" in os.environ
+    if said or within_pytest or request.device != "cpu" or checks < _MANY or find_spec("xdist") is None:
+        return ()
+    return ("-n", "auto", f"--maxprocesses={_MOST_PROCESSES}")
+
+
+def _pytest(request: Request, collector: Collector, shared_out: tuple[str, ...]) -> tuple[int, str]:
     """Run the suite under its own configuration; return pytest's exit status and what it printed."""
     suite = files("rnnspec.conformance.suite")
     arguments = [
@@ -123,7 +141,8 @@ def _pytest(request: Request, collector: Collector) -> tuple[int, str]:
     with TemporaryDirectory(prefix="rnnspec-") as folder, redirect_stdout(output), redirect_stderr(output):
         # Hypothesis would leave a folder of its own where the command is run.
         os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", folder)
-        status = pytest.main([*arguments, *request.for_pytest, str(suite / "test_conformance.py")], plugins=[collector])
+        arguments += [*shared_out, *request.for_pytest, str(suite / "test_conformance.py")]
+        status = pytest.main(arguments, plugins=[collector])
     return int(status), output.getvalue()
 
 

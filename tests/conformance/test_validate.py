@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from rnnspec import conformance
+from rnnspec.conformance.commands.validating import Request, _shared_out
 from rnnspec.conformance.run.runner import checks_for
 
 FAKES = '''\
@@ -314,6 +315,31 @@ def test_parallel_runs_give_the_same_verdicts(rnnspec: Callable[..., Run]) -> No
     # command: where rnnspec is one, the same seed asks for other cases.
     of_cases = ("seconds", "worst_error_ratio", "message")
     assert essence(alone, *of_cases) == essence(two, *of_cases)
+
+
+@pytest.mark.parametrize(
+    ("given", "checks", "shared"),
+    [
+        ({}, 500, True),
+        ({}, 499, False),
+        ({"device": "cuda:0"}, 5000, False),
+        ({"for_pytest": ("-k", "lstm", "-n", "0")}, 5000, False),
+        ({"for_pytest": ("-n4",)}, 5000, False),
+        ({"for_pytest": ("--numprocesses=2",)}, 5000, False),
+        ({"for_pytest": ("-p", "no:xdist")}, 5000, False),
+        ({"for_pytest": ("--no-summary", "-k", "lstm")}, 5000, True),
+    ],
+)
+def test_many_checks_are_shared_by_processes_unless_the_user_says_how(
+    given: dict[str, Any], checks: int, shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("xdist")
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    nothing = {"backends": (), "operations": (), "dtypes": (), "repro_dir": None, "replay_dir": None, "for_pytest": ()}
+    request = Request(**{**nothing, "device": "cpu", "profile": "quick", "seed": 0, **given})
+    assert bool(_shared_out(request, checks)) == shared
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
+    assert not _shared_out(request, checks)
 
 
 def test_a_fault_of_the_suite_is_no_verdict(rnnspec: Callable[..., Run]) -> None:
