@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -160,12 +161,12 @@ class TensorFlowArrays:
 
     def take_along_axis(self, array: Tensor, ids: Tensor, axis: int) -> Tensor:
         rows, columns = _moved(array, axis, -1), _moved(ids, axis, -1)
-        batch = np.broadcast_shapes(tuple(rows.shape[:-1]), tuple(columns.shape[:-1]))
-        rows, columns = (
-            some if some.shape[:-1] == batch else self.broadcast_to(some, (*batch, some.shape[-1]))
-            for some in (rows, columns)
-        )
-        return _moved(tf.gather(rows, columns, batch_dims=len(batch)), -1, axis)
+        batch, size = np.broadcast_shapes(tuple(rows.shape[:-1]), tuple(columns.shape[:-1])), rows.shape[-1]
+        if rows.shape[:-1] != batch:
+            rows = self.broadcast_to(rows, (*batch, size))
+        # Out of one long row: XLA does not compile the second derivative of tf.gather with batch_dims in a while loop.
+        starts = size * np.arange(prod(batch)).reshape(*batch, 1)
+        return _moved(tf.gather(tf.reshape(rows, (-1,)), columns + tf.constant(starts, columns.dtype)), -1, axis)
 
     # Linear algebra
 
