@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope, cases
-from rnnspec.conformance.checks.check import Check, compare_gradients, compare_outputs, expected_of
+from rnnspec.conformance.checks.check import Check, compare_all, compare_outputs, expected_of
 
 
 class Batch(Check):
@@ -30,17 +31,14 @@ class Batch(Check):
         turned = np.arange(example.sizes["B"])[::-1]
         call = _rows(example, turned)
         cotangents = tuple(cotangent[turned] for cotangent in example.cotangents)
-        got = backend.run(call)
         expected = expected_of(example, gradients=example.spec.differentiable)
         outputs = {name: bounded.take(turned) for name, bounded in expected.outputs.items()}
         gradients = {
             name: bounded.take(turned) if example.items[name].per_sequence else bounded
             for name, bounded in expected.gradients.items()
         }
-        worst = compare_outputs(example, call, outputs, got)
-        if backend.has_gradients(call.operation):
-            found = backend.gradients(call, cotangents)
-            worst = max(worst, compare_gradients(example, call, cotangents, gradients, found))
+        of_turned = replace(expected, outputs=outputs, gradients=gradients)
+        worst = compare_all(backend, example, call, of_turned, cotangents)
         alone = _rows(example, np.array([0]))
         outputs = {name: bounded.take(np.array([0])) for name, bounded in expected.outputs.items()}
         return max(worst, compare_outputs(example, alone, outputs, backend.run(alone)))
