@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.spec.composition import resolved
-from rnnspec.spec.errors import CallError, SpecError
-from rnnspec.spec.language import parse_size
+from rnnspec.spec.errors import CallError
+from rnnspec.spec.language import parse_size, size_of
 from rnnspec.spec.loading import operation
-from rnnspec.spec.operation import Attribute, Input, Operation, Settings, attributes_of, holds
+from rnnspec.spec.operation import Attribute, Input, Operation, Settings, attributes_of, holds, lies_in
 
 FLOAT_TYPES = ("float16", "bfloat16", "float32", "float64")
 """The number types of the specification. complex64 and complex128 pass too: a complex step is how derivatives are
@@ -116,7 +115,7 @@ def _check_value(name: str, attribute: Attribute, value: Any) -> Any:
         value = tuple(value)
     if attribute.domain:
         good = value is None if attribute.default is None else False
-        good = good or _in_domain(attribute.domain, value)
+        good = good or lies_in(attribute.domain, value)
     elif attribute.is_tuple:
         fits = isinstance(value, tuple) and len(value) == len(attribute.functions)
         good = fits and all(entry in attribute.values for entry in value)
@@ -125,21 +124,6 @@ def _check_value(name: str, attribute: Attribute, value: Any) -> Any:
     if not good:
         raise CallError(f"{name}: {attribute.name}: expected {attribute.expected()}, got {value!r}")
     return value
-
-
-def _in_domain(domain: str, value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
-        return False
-    match domain:
-        case "positive":
-            return value > 0
-        case "nonnegative":
-            return value >= 0
-        case "probability":
-            return 0 <= value < 1
-        case "count":
-            return isinstance(value, int) and value >= 1
-    return isinstance(value, int) and value >= 0
 
 
 def _check_shapes(
@@ -215,23 +199,6 @@ def _derive_sizes(op: Operation, same: Mapping[str, str], sizes: dict[str, int],
                 others = "; ".join(set_by[name] for name in set_by if re.search(rf"\b{name}\b", text))
                 about = f"{symbol} ({op.sizes[symbol]})"
                 raise CallError(f"{op.name}: {about}: expected {text} = {expected}, got {set_by[symbol]}; {others}")
-
-
-def size_of(node: ast.expr, sizes: Mapping[str, int]) -> int:
-    """Value of an expression in sizes, as `parse_size` gives it; KeyError if one is not known."""
-    match node:
-        case ast.Constant(value=int(number)):
-            return number
-        case ast.Name(id=name):
-            return sizes[name]
-        case ast.BinOp(left=left, op=operator, right=right):
-            a, b = size_of(left, sizes), size_of(right, sizes)
-            if isinstance(operator, ast.Pow):
-                return int(a**b)
-            return a + b if isinstance(operator, ast.Add) else a - b if isinstance(operator, ast.Sub) else a * b
-        case ast.IfExp(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]), body=body, orelse=other):
-            return size_of(body if size_of(left, sizes) == size_of(right, sizes) else other, sizes)
-    raise SpecError(f"a size is given by + - * ** of sizes, or by 'a if b == c else d', got {ast.unparse(node)}")
 
 
 def _check_types(name: str, expected: Mapping[str, Input], inputs: Mapping[str, Any]) -> None:

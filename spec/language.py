@@ -14,15 +14,23 @@ else is refused, with the line and the reason.
 from __future__ import annotations
 
 import ast
+import operator as operators
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rnnspec.spec.errors import SpecError
 from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
 
 _EQUALS = re.compile(r"(?<![=<>!])=(?!=)")
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult, ast.Pow, ast.Mod, ast.FloorDiv)
+_OF_SIZES: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operators.add,
+    ast.Sub: operators.sub,
+    ast.Mult: operators.mul,
+    ast.Pow: operators.pow,
+}
 _COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 
@@ -63,8 +71,51 @@ def parse(text: str, place: str) -> list[Equation]:
 def parse_size(text: str, place: str) -> ast.expr:
     """Parse a size given by other sizes, such as ``2 * H`` or ``D if L == 1 else H``."""
     value = _parse_expression(text, place)
-    _check_expression(value, place)
+    _check_size(value, place)
     return value
+
+
+def sizes_in(node: ast.expr) -> tuple[str, ...]:
+    """Names of the sizes in an expression, as `parse_size` gives it."""
+    functions = {id(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
+    names = (inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and id(inner) not in functions)
+    return tuple(dict.fromkeys(names))
+
+
+def size_of(node: ast.expr, sizes: Mapping[str, int]) -> int:
+    """Value of an expression in sizes, as `parse_size` gives it; KeyError if one is not known."""
+    match node:
+        case ast.Constant(value=int(number)):
+            return number
+        case ast.Name(id=name):
+            return sizes[name]
+        case ast.BinOp(left=left, op=operator, right=right):
+            return int(_OF_SIZES[type(operator)](size_of(left, sizes), size_of(right, sizes)))
+        case ast.Call(args=arguments):
+            return min(size_of(argument, sizes) for argument in arguments)
+        case ast.IfExp(test=ast.Compare(left=left, comparators=[right]), body=body, orelse=other):
+            return size_of(body if size_of(left, sizes) == size_of(right, sizes) else other, sizes)
+    raise AssertionError(f"the parser let through {ast.dump(node)}")
+
+
+def _check_size(node: ast.expr, place: str) -> None:
+    """Refuse whatever gives no size."""
+    match node:
+        case ast.Constant(value=int(number)) if not isinstance(number, bool):
+            return
+        case ast.Name():
+            return
+        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OF_SIZES:
+            parts = [left, right]
+        case ast.Call(func=ast.Name(id="min"), args=[_, _, *_] as arguments, keywords=[]):
+            parts = arguments
+        case ast.IfExp(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]), body=body, orelse=other):
+            parts = [left, right, body, other]
+        case _:
+            forms = "+ - * ** of sizes, by 'min(a, b)' or by 'a if b == c else d'"
+            raise SpecError(f"{place}: a size is given by {forms}, got '{ast.unparse(node)}'")
+    for part in parts:
+        _check_size(part, place)
 
 
 def indices_of(node: ast.expr) -> tuple[ast.expr, ...]:

@@ -16,9 +16,10 @@ from typing import Any
 
 from rnnspec.spec.composition import renamed_axes, renamed_same_size, renamed_words
 from rnnspec.spec.errors import SpecError
-from rnnspec.spec.language import parse
+from rnnspec.spec.language import parse, parse_size, sizes_in
 from rnnspec.spec.operation import (
     DOMAINS,
+    WHOLE,
     Attribute,
     Block,
     Input,
@@ -26,6 +27,7 @@ from rnnspec.spec.operation import (
     Output,
     Part,
     When,
+    lies_in,
 )
 from rnnspec.spec.unrolling import unrolled
 
@@ -132,7 +134,8 @@ class _Loading:
                 for name, choice in choices.items():
                     for key, attribute in choice.attributes.items():
                         if key not in part.fixed:
-                            _take_over(attributes, replace(attribute, when={}), chooser.name, name)
+                            own = replace(_renamed(attribute, part.sizes), when={})
+                            _take_over(attributes, own, chooser.name, name)
             parts.append(replace(part, choices=choices))
         return replace(op, parts=tuple(parts), attributes=attributes)
 
@@ -152,6 +155,12 @@ def _take_over(attributes: dict[str, Attribute], attribute: Attribute, chooser: 
         return
     chosen = (*known.when[chooser], choice) if known is not None else (choice,)
     attributes[attribute.name] = replace(attribute, when={chooser: tuple(dict.fromkeys(chosen))})
+
+
+def _renamed(attribute: Attribute, sizes: Mapping[str, str]) -> Attribute:
+    """Return an attribute of another operation, some of whose sizes have other names here."""
+    ends = tuple(renamed_words(end, sizes) if isinstance(end, str) else end for end in attribute.range)
+    return replace(attribute, range=ends)
 
 
 def _including(op: Operation, other: Operation, sizes: Mapping[str, str]) -> Operation:
@@ -181,7 +190,7 @@ def _including(op: Operation, other: Operation, sizes: Mapping[str, str]) -> Ope
         op,
         sizes={**{name: about for name, about in other.sizes.items() if name in axes}, **op.sizes},
         inputs={**op.inputs, **parameters},
-        attributes={**other.attributes, **op.attributes},
+        attributes={**{name: _renamed(item, sizes) for name, item in other.attributes.items()}, **op.attributes},
         equations=(*definitions, *op.equations),
         same_size=(*op.same_size, *((when, pairs) for when, pairs in same if pairs)),
     )
@@ -258,6 +267,21 @@ class _Reader:
             chosen = default if isinstance(default, tuple) else (default,)
             if not attribute.domain and not all(value in attribute.values for value in chosen):
                 raise self.fail(f"attributes.{name}.default", f"one of {list(attribute.values)}", default)
+            self.check_range(
+                attribute, {size: op.at_least.get(size, 0 if size in ("B", "T", "n") else 1) for size in sizes}
+            )
+
+    def check_range(self, attribute: Attribute, least: Mapping[str, int]) -> None:
+        """Refuse ends that are not allowed, or the wrong way round; `least` are sizes as small as they may be."""
+        where = f"attributes.{attribute.name}.range"
+        for end in attribute.range:
+            named = sizes_in(parse_size(end, f"{self.file}: [{self.name}.{where}]")) if isinstance(end, str) else ()
+            if not set(named) <= set(least):
+                raise self.fail(where, f"sizes from {', '.join(sorted(least))}", end)
+        if attribute.range:
+            low, _ = attribute.ends(least)
+            if not lies_in(attribute.domain, low):
+                raise self.fail(where, f"to begin at {DOMAINS[attribute.domain]}", low)
 
     def operation(self, table: dict[str, Any]) -> Operation:
         entries = self.take(
@@ -377,13 +401,18 @@ class _Reader:
         where = f"attributes.{name}"
         entries = self.take(
             item, where,
-            about=str, values=list, default=(str, bool, int, float, list), functions=list, domain=str, examples=list,
-            size=str, when=dict,
+            about=str, values=list, default=(str, bool, int, float, list), functions=list, domain=str, range=list,
+            usual=list, size=str, when=dict,
         )  # fmt: skip
         self.need(entries, where, "default")
         if "domain" in entries:
             self.among(DOMAINS, entries["domain"], f"{where}.domain")
-            self.need(entries, where, "examples")
+            self.need(entries, where, "range")
+            self.numbers(entries, where)
+        else:
+            for key in ("range", "usual"):
+                if key in entries:
+                    raise self.fail(where, f"a domain beside {key}", list(entries))
         default = entries["default"]
         if isinstance(default, list):
             default = tuple(default)
@@ -394,10 +423,34 @@ class _Reader:
             tuple(entries.get("values", ())),
             tuple(entries.get("functions", ())),
             entries.get("domain", ""),
-            tuple(entries.get("examples", ())),
+            tuple(entries.get("range", ())),
+            tuple(entries.get("usual", ())),
             entries.get("size", ""),
             entries.get("when", {}),
         )
+
+    def numbers(self, entries: Mapping[str, Any], where: str) -> None:
+        """Refuse a range that is none, and numbers outside it or its domain."""
+        domain, ends, default = entries["domain"], entries["range"], entries["default"]
+        if "values" in entries:
+            raise self.fail(where, "values or a domain, not both", list(entries))
+        if len(ends) != 2:
+            raise self.fail(f"{where}.range", "two ends, the lower first", ends)
+        for end in ends:
+            if isinstance(end, str) and domain not in WHOLE:
+                raise self.fail(f"{where}.range", f"numbers: {DOMAINS[domain]} is no size", end)
+            if not isinstance(end, str) and not lies_in(domain, end):
+                raise self.fail(f"{where}.range", DOMAINS[domain], end)
+        low, high = (end if isinstance(end, int | float) else None for end in ends)
+        if low is not None and high is not None and low > high:
+            raise self.fail(f"{where}.range", "the lower end first", ends)
+        numbers = {"default": [] if default == "none" else [default], "usual": entries.get("usual", [])}
+        for key, values in numbers.items():
+            for value in values:
+                if not lies_in(domain, value):
+                    raise self.fail(f"{where}.{key}", DOMAINS[domain], value)
+                if (low is not None and value < low) or (high is not None and value > high):
+                    raise self.fail(f"{where}.{key}", f"a number within the range {ends}", value)
 
     def blocks(self, items: list[Any], where: str) -> Iterator[Block]:
         for number, item in enumerate(items, start=1):

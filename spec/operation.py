@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
+from rnnspec.spec.language import parse_size, size_of
+
 When = Mapping[str, Any]
+End = int | float | str
+"""An end of a range: a number, or an expression in sizes."""
+
 Shape = tuple[str, ...]
 """Symbols of sizes, and whole numbers as text; of what each sequence has its own of, ``B`` comes first."""
 
@@ -23,6 +29,24 @@ DOMAINS = {
     "index": "a whole number, at least 0",
 }
 """What a numeric attribute may be."""
+WHOLE = ("count", "index")
+"""The domains of whole numbers."""
+
+
+def lies_in(domain: str, value: Any) -> bool:
+    """Whether a value is what a numeric attribute of this domain may be."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
+        return False
+    match domain:
+        case "positive":
+            return value > 0
+        case "nonnegative":
+            return value >= 0
+        case "probability":
+            return 0 <= value < 1
+        case "count":
+            return isinstance(value, int) and value >= 1
+    return isinstance(value, int) and value >= 0
 
 
 @dataclass(frozen=True)
@@ -69,8 +93,9 @@ class Output:
 class Attribute:
     """A choice. `values` are the allowed ones; with `functions`, a name from `values` for each function named there.
 
-    With a `domain` (see `DOMAINS`), any such number; `examples` are some, to try. None is allowed too if it is the
-    default. With `size`, the number is the size of that name.
+    With a `domain` (see `DOMAINS`), any such number; those to try lie in the `range`, and `usual` are some that
+    implementations are fixed to. None is allowed too if it is the default. With `size`, the number is the size of that
+    name.
     """
 
     name: str
@@ -79,7 +104,8 @@ class Attribute:
     values: tuple[Any, ...] = ()
     functions: tuple[str, ...] = ()
     domain: str = ""
-    examples: tuple[Any, ...] = ()
+    range: tuple[End, ...] = ()
+    usual: tuple[int | float, ...] = ()
     size: str = ""
     when: When = field(default_factory=dict)
 
@@ -87,6 +113,18 @@ class Attribute:
     def is_tuple(self) -> bool:
         """Whether a value is a tuple, one entry a function."""
         return len(self.functions) > 1
+
+    def ends(self, sizes: Mapping[str, int]) -> tuple[Any, Any]:
+        """The least and the greatest number to try at these sizes; where they leave no range, the least alone."""
+        low, high = (_end(end, sizes) for end in self.range)
+        return low, max(low, high)
+
+    def tried(self) -> str:
+        """The numbers to try, in words; empty for what is not a number."""
+        if not self.range:
+            return ""
+        low, high = self.range
+        return f"{low} .. {high}" + "".join(f" or {number}" for number in self.usual)
 
     def expected(self) -> str:
         """The allowed values, in words, for error messages."""
@@ -213,6 +251,15 @@ class Operation:
     def same_sizes_for(self, attributes: Mapping[str, Any]) -> dict[str, str]:
         """Return the sizes that others give, under these attributes, each as an expression in them."""
         return dict(_same_sizes_for(self, settings_of(attributes)))
+
+
+@cache
+def _parsed(end: str) -> ast.expr:
+    return parse_size(end, f"the end {end!r} of a range")
+
+
+def _end(end: End, sizes: Mapping[str, int]) -> int | float:
+    return size_of(_parsed(end), sizes) if isinstance(end, str) else end
 
 
 def settings_of(attributes: Mapping[str, Any]) -> Settings:

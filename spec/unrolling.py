@@ -25,14 +25,14 @@ _TRUNCATE = Attribute(
     "if a number k, no gradient flows from step t + 1 to step t where (t + 1) % k == 0, steps counted as they are read",
     None,
     domain="count",
-    examples=(1, 2, 3),
+    range=(1, "2 * T + 1"),
 )
 _RECURRENT_DROPOUT = Attribute(
     "recurrent_dropout",
     "if a number p, every step sees the state before times recurrent_keep / (1 - p)",
     None,
     domain="probability",
-    examples=(0.25, 0.5),
+    range=(0.0, 0.95),
 )
 
 

@@ -9,8 +9,7 @@ from typing import Final
 from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.judge.formats import format_of
-from rnnspec.spec.call import size_of
-from rnnspec.spec.language import parse_size
+from rnnspec.spec.language import parse_size, size_of
 
 FLOPS_OF_A_GRADIENT: Final = 3
 """Forward and backward, in forward passes: each product has a backward product for either of its factors."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -11,8 +10,7 @@ from typing import Any, Literal, get_args
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.cases import Case
 from rnnspec.spec import FLOAT_TYPES, Operation, SpecError, check_attributes, operation, resolved
-from rnnspec.spec.call import size_of
-from rnnspec.spec.language import parse_size
+from rnnspec.spec.language import parse_size, size_of, sizes_in
 from rnnspec.spec.operation import Input, Output
 
 Mode = Literal["forward", "gradient", "decode"]
@@ -183,4 +181,4 @@ def _free_symbols(op: Operation, attributes: Mapping[str, Any], absent: tuple[st
 
 def _names(expression: str) -> list[str]:
     """Symbols in an expression of sizes."""
-    return [node.id for node in ast.walk(parse_size(expression, expression)) if isinstance(node, ast.Name)]
+    return list(sizes_in(parse_size(expression, expression)))

@@ -118,6 +118,8 @@ def operation_json(op: Operation, attributes: dict[str, Any] | None = None) -> d
                 "values": list(attribute.values),
                 "functions": list(attribute.functions),
                 "domain": attribute.domain,
+                "range": list(attribute.range),
+                "usual": list(attribute.usual),
                 "default": attribute.default,
                 "about": attribute.about,
             }

@@ -194,7 +194,8 @@ def _attributes(console: Console, op: Operation, attributes: Mapping[str, Any], 
         value = attributes[attribute.name]
         here = ", ".join(value) if isinstance(value, tuple) else str(value)
         console.print(Padding(Text(f"{attribute.name} = {here}"), (0, 0, 0, 2)))
-        console.print(Padding(Text(f"{attribute.about}. Expected {attribute.expected()}.", "dim"), (0, 0, 0, 6)))
+        tried = f" Tried: {attribute.tried()}." if attribute.range else ""
+        console.print(Padding(Text(f"{attribute.about}. Expected {attribute.expected()}.{tried}", "dim"), (0, 0, 0, 6)))
     others = [_elsewhere(attribute) for name, attribute in op.attributes.items() if name not in meant]
     others += [f"{name} ({_when(when)})" for name in elsewhere if (when := _condition(op, name))]
     if others:

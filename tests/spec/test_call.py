@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from rnnspec.spec import CallError, UnknownOperationError, check_attributes, check_call, operation, operations
+from rnnspec.spec import CallError, UnknownOperationError, check_attributes, check_call, operation, operations, resolved
 from rnnspec.spec.operation import DOMAINS, Attribute
 
 Arrays = dict[str, Any]
@@ -279,7 +279,7 @@ def test_whatever_has_a_shape_and_a_type_is_an_array() -> None:
     ],
 )
 def test_a_numeric_attribute_lies_in_its_domain(domain: str, good: list[Any], bad: list[Any]) -> None:
-    attribute = Attribute("a", "", 0.5, domain=domain, examples=(0.5,))
+    attribute = Attribute("a", "", 0.5, domain=domain, range=(0.5, 0.5))
     toy = replace(operation("rnn_cell"), name="toy", attributes={"a": attribute})
     for value in good:
         assert check_attributes(toy, {"a": value}) == {"a": value}
@@ -290,20 +290,23 @@ def test_a_numeric_attribute_lies_in_its_domain(domain: str, good: list[Any], ba
 
 
 def test_none_is_allowed_where_it_is_the_default() -> None:
-    attribute = Attribute("a", "", None, domain="count", examples=(1,))
+    attribute = Attribute("a", "", None, domain="count", range=(1, 1))
     toy = replace(operation("rnn_cell"), name="toy", attributes={"a": attribute})
     assert check_attributes(toy, {"a": None}) == check_attributes(toy, {}) == {"a": None}
     with pytest.raises(CallError, match="a: expected a whole number, at least 1 or None, got 0"):
         check_attributes(toy, {"a": 0})
 
 
-def test_every_example_and_every_default_lies_in_its_domain() -> None:
+@pytest.mark.parametrize("size", [0, 1, 5])
+def test_what_is_tried_and_every_default_lies_in_its_domain(size: int) -> None:
     for op in operations().values():
         for name, attribute in op.attributes.items():
             needed = {
                 key: value[0] if isinstance(value, (list, tuple)) else value for key, value in attribute.when.items()
             }
-            for value in (*attribute.examples, attribute.default):
+            sizes = {symbol: max(size, symbol not in ("B", "T")) for symbol in resolved(op, op.defaults()).sizes}
+            ends = attribute.ends(sizes) if attribute.range else ()
+            for value in (*ends, *attribute.usual, attribute.default):
                 assert check_attributes(op, {**needed, name: value})[name] == value
 
 

@@ -36,7 +36,7 @@ default = false
 [sum_cell.attributes.limit]
 about = "clip"
 domain = "positive"
-examples = [0.5, 2.5]
+range = [0.5, 2.5]
 default = "none"
 
 [sum_cell.attributes.squash]
@@ -115,7 +115,7 @@ default = "sum"
 [tower.attributes.p]
 about = "dropout"
 domain = "probability"
-examples = [0.5]
+range = [0.5, 0.9]
 default = "none"
 
 [tower.inputs]
@@ -406,9 +406,47 @@ def test_a_stack_worked_by_hand(tmp_path: Path) -> None:
             "toy.toml: [tower.parts]: expected only the keys operation, index, over, ",
         ),
         (
-            "examples = [0.5, 2.5]",
+            "range = [0.5, 2.5]",
             "",
-            "[sum_cell.attributes.limit]: expected the key examples, got ['about', 'domain',",
+            "[sum_cell.attributes.limit]: expected the key range, got ['about', 'domain',",
+        ),
+        # Ranges
+        (
+            "range = [0.5, 2.5]",
+            "range = [0.5]",
+            "[sum_cell.attributes.limit.range]: expected two ends, the lower first",
+        ),
+        ("range = [0.5, 2.5]", "range = [2.5, 0.5]", "limit.range]: expected the lower end first, got [2.5, 0.5]"),
+        ("range = [0.5, 2.5]", "range = [0.0, 0.5]", "limit.range]: expected a positive number, got 0.0"),
+        ("range = [0.5, 2.5]", "range = [0.5, true]", "limit.range]: expected a positive number, got True"),
+        ("range = [0.5, 2.5]", "range = [0.5, 'H']", "limit.range]: expected numbers: a positive number is no size"),
+        ("range = [0.5, 2.5]", "range = [0.5, 2.5]\nusual = [3.0]", "limit.usual]: expected a number within the ran"),
+        ("range = [0.5, 2.5]", "range = [0.5, 2.5]\nusual = [-1]", "limit.usual]: expected a positive number, got -1"),
+        ("range = [0.5, 2.5]", "range = [0.5, 2.5]\nvalues = [1]", "limit]: expected values or a domain, not both"),
+        (
+            'range = [0.5, 2.5]\ndefault = "none"',
+            "range = [0.5, 2.5]\ndefault = 9.0",
+            "limit.default]: expected a number within the range [0.5, 2.5], got 9.0",
+        ),
+        (
+            'domain = "positive"\nrange = [0.5, 2.5]',
+            "domain = 'count'\nrange = [1, 'Q']",
+            "limit.range]: expected sizes from B, G, H, got 'Q'",
+        ),
+        (
+            'domain = "positive"\nrange = [0.5, 2.5]',
+            "domain = 'count'\nrange = [1, 'H / 2']",
+            "limit.range]: a size is given by + - * ** of sizes, by 'min(a, b)' or by 'a if b == c else d', got 'H /",
+        ),
+        (
+            'domain = "positive"\nrange = [0.5, 2.5]',
+            "domain = 'count'\nrange = ['B', 9]",
+            "limit.range]: expected to begin at a whole number, at least 1, got 0",
+        ),
+        (
+            'domain = "positive"\nrange = [0.5, 2.5]',
+            "range = [1, 2]",
+            "[sum_cell.attributes.limit]: expected a domain beside range, got",
         ),
         ('order = ["a"]', "", "toy.toml: [sum_cell.gates.variants]: expected the key order, got ['when']"),
         # Types

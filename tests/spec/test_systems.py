@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import string
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,7 @@ from rnnspec.spec import (
     system,
 )
 from rnnspec.spec.language import parse
-from rnnspec.spec.operation import holds
+from rnnspec.spec.operation import Attribute, holds
 from rnnspec.spec.printing import equation_latex, equation_text
 from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
 
@@ -50,6 +51,12 @@ LSTM = [
 ]
 
 
+def _tried(attribute: Attribute) -> list[Any]:
+    """Numbers from a range, at sizes of 2."""
+    low, high = attribute.ends(dict.fromkeys(string.ascii_uppercase, 2))
+    return [low, *attribute.usual, (low + high) // 2 if isinstance(low, int) else (low + high) / 2, high]
+
+
 def attribute_combinations(op: Operation, at_random: int = 20) -> Iterator[dict[str, Any]]:
     """The defaults, every value of every attribute alone (with what gives it a meaning), and some at random."""
     choices: dict[str, list[Any]] = {}
@@ -57,7 +64,9 @@ def attribute_combinations(op: Operation, at_random: int = 20) -> Iterator[dict[
         if attribute.is_tuple:
             choices[key] = list(itertools.product(attribute.values, repeat=len(attribute.functions)))
         else:
-            choices[key] = list(dict.fromkeys((attribute.default, *(attribute.examples or attribute.values))))
+            choices[key] = list(
+                dict.fromkeys((attribute.default, *(_tried(attribute) if attribute.range else attribute.values)))
+            )
     wanted = [op.defaults()]
     for key, attribute in op.attributes.items():
         needed = {
