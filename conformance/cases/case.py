@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.backends import Call
-from rnnspec.conformance.cases.regimes import fill
+from rnnspec.conformance.cases.regimes import REGIMES, fill
+from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, NEEDS, Steps, valid_steps
+from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import Operation, complete_sizes, operation, resolved
 from rnnspec.spec.operation import Input, Output, holds
 
+__all__ = ["BY_LENGTHS", "BY_MASK", "NEEDS", "Case", "Steps"]
+
 Array = NDArray[Any]
-Steps = Literal["all", "lengths", "right_mask", "mask", "no_lengths", "no_mask"]
-"""How the valid steps are given, if not all are; at last by lengths of 0, and by a mask that is false throughout."""
-_PADDED: tuple[Steps, ...] = ("lengths", "right_mask", "mask")
+_PADDED: Final[tuple[Steps, ...]] = ("lengths", "right_mask", "mask")
+_SHOWN_LENGTHS: Final = 8
+_SHOWN_STEPS: Final = 40
 
 
 @dataclass(frozen=True)
@@ -91,18 +94,7 @@ class Case:
     @cached_property
     def valid(self) -> NDArray[np.bool_]:
         """Which steps of which sequence are valid, (B, T)."""
-        rng = self._rng("steps")
-        batch, steps = self.sizes["B"], self.sizes["T"]
-        if self.steps == "all":
-            return np.ones((batch, steps), np.bool_)
-        if self.steps in ("no_lengths", "no_mask"):
-            return np.zeros((batch, steps), np.bool_)
-        if self.steps == "mask":
-            return rng.random((batch, steps)) < 0.6
-        # Short and empty sequences, and mostly one of full length: a batch is padded to its longest.
-        lengths = rng.integers(0, steps + 1, batch)
-        lengths[rng.random(batch) < 0.3] = steps
-        return np.asarray(np.arange(steps) < lengths[:, None])
+        return valid_steps(self.steps, self.sizes["B"], self.sizes["T"], self._rng("steps"))
 
     @cached_property
     def cotangents(self) -> tuple[Array, ...]:
@@ -122,7 +114,7 @@ class Case:
         """Numbers to multiply results by."""
         rng = self._rng(name)
         scale = 2.0**-6 if self.regime == "tiny" else 1.0
-        numbers = rng.integers(-2, 3, shape) if self.regime == "integers" else rng.normal(size=shape) * scale
+        numbers = rng.integers(-2, 3, shape) if REGIMES[self.regime].whole else rng.normal(size=shape) * scale
         return numbers.astype(format_of(self.dtype).dtype)
 
     def _inputs(self) -> dict[str, Array]:
@@ -133,17 +125,17 @@ class Case:
                 continue
             rng, shape = self._rng(name), self.shape_of(item.shape)
             if item.kind == "lengths":
-                if self.steps in ("lengths", "no_lengths") and not self._labelled:
+                if self.steps in BY_LENGTHS and not self._labelled:
                     inputs[name] = self.valid.sum(axis=1, dtype=np.int64)
             elif item.kind == "mask":
-                if self.steps in ("mask", "right_mask", "no_mask") and not self._labelled:
+                if self.steps in BY_MASK and not self._labelled:
                     inputs[name] = self.valid
             elif item.kind == "ids":
                 inputs[name] = self._ids(item, shape, rng)
             elif item.kind == "bits":
                 inputs[name] = rng.random(shape) < 0.6
             else:
-                numbers = fill(self.regime, self.spec, item, shape, self.attributes, rng)
+                numbers = fill(self.regime, self.spec, item, shape, self.attributes, rng, format_of(self.dtype))
                 inputs[name] = numbers.astype(dtype)
         return inputs
 
@@ -154,7 +146,11 @@ class Case:
         return label is not None and holds(label[2], self.attributes)
 
     def _ids(self, item: Input, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-        ids = rng.integers(0, self.lengths_of[item.below] if item.below else 3, shape)
+        below = self.lengths_of[item.below] if item.below else 3
+        apart = REGIMES[self.regime].forbids_padding and item.shape[:2] == ("B", "T") and below > 1
+        ids = rng.integers(0, below - apart, shape)
+        if apart:
+            ids[~self.valid] = below - 1
         label = self.spec.padding_label
         if label is not None and label[0] == item.name and self._labelled:
             ids[~self.valid] = self.lengths_of[label[1]]
@@ -162,7 +158,7 @@ class Case:
 
     def _rng(self, name: str) -> np.random.Generator:
         """A stream for each array, so that one array's shape does not change another's values."""
-        return np.random.Generator(np.random.SFC64(self.seed << 32 | zlib.crc32(name.encode())))
+        return stream(self.seed, name)
 
     def __str__(self) -> str:
         same = self.spec.same_sizes_for(self.attributes)
@@ -172,6 +168,19 @@ class Case:
             f"{name}={value}" for name, value in self.attributes.items() if value != self.spec.attributes[name].default
         )
         absent = f" without {', '.join(self.absent)}" if self.absent else ""
-        steps = f" {self.steps}" if self.steps != "all" else ""
         attributes = f" {changed}" if changed else ""
+        steps = self._steps_text()
         return f"{self.operation} {self.dtype} {sizes}{steps}{attributes}{absent} {self.regime} seed={self.seed}"
+
+    def _steps_text(self) -> str:
+        """How the steps are given, and which they are, where they are few enough to read."""
+        if self.steps == "all":
+            return ""
+        if self.steps in BY_LENGTHS:
+            lengths = self.valid.sum(axis=1).tolist()
+            shown = ",".join(map(str, lengths[:_SHOWN_LENGTHS])) + (",…" if len(lengths) > _SHOWN_LENGTHS else "")
+            return f" {self.steps}" * (self.steps != "lengths") + f" lengths=[{shown}]"
+        if self.valid.size > _SHOWN_STEPS:
+            return f" {self.steps}"
+        rows = ",".join("".join(map(str, row.astype(int))) for row in self.valid)
+        return f" {self.steps}" * (self.steps != "mask") + f" mask=[{rows}]"

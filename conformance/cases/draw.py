@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
-from rnnspec.conformance.cases.case import Case, Steps
-from rnnspec.conformance.cases.regimes import REGIMES
-from rnnspec.conformance.cases.support import Support, everything
-from rnnspec.spec import operation, resolved
-from rnnspec.spec.operation import Attribute, holds
+from rnnspec.conformance.cases.case import NEEDS, Case, Steps
+from rnnspec.conformance.cases.levels import Level, Levels, settled
+from rnnspec.conformance.cases.regimes import REGIMES, gives_ids, regimes_for
+from rnnspec.conformance.cases.support import AttributeLevels, Support, everything
+from rnnspec.spec import Operation, operation, resolved
+from rnnspec.spec.operation import holds
 
 
 class Choices(Protocol):
@@ -46,7 +47,8 @@ _BATCHES = (1, 2, 3, 4, 2, 3, 4, 2, 3, 5, 0)
 _BATCHES_OF_IDS = (1, 2, 8, 12, 16, 20, 12, 16, 5, 24, 0)
 _STEPS = (1, 2, 3, 4, 2, 3, 4, 5, 6, 3, 4, 5, 0)
 _UNITS = (1, 2, 3, 4, 2, 3, 4, 5, 3, 4)
-_STEP_KINDS: tuple[Steps, ...] = ("all", "lengths", "lengths", "right_mask", "mask")
+_LIKELY: Final[Mapping[Steps, int]] = {"lengths": 2, "no_lengths": 0, "no_mask": 0}
+"""How often a kind of steps stands among those to draw, where not once; whether any step is valid is an edge."""
 
 
 @dataclass(frozen=True)
@@ -68,40 +70,75 @@ def draw_case(choices: Choices, scope: Scope) -> Case:
     support = scope.support or everything(scope.operation)
     # Of what an adapter does in several ways, half is what the library does itself: that is what people run.
     own = support.own if support.own is not None and choices.pick((True, False)) else None
-    values = own.values if own else support.values
     big = scope.largest > 0 and choices.pick((False, False, False, True))
-    attributes = op.defaults()
-    for key, attribute in op.attributes.items():
-        if holds(attribute.when, attributes) and values[key]:
-            attributes[key] = _draw_value(choices, attribute, values[key])
-    op = resolved(op, attributes)
-    given = {"G", "n", *op.same_sizes_for(attributes), *(item.size for item in op.attributes.values())}
-    sizes = {}
-    batches = _BATCHES_OF_IDS if any(output.kind == "ids" for output in op.outputs.values()) else _BATCHES
-    for symbol in op.sizes:
-        if symbol in given:
-            continue
-        usual = {"B": batches, "T": _STEPS}.get(symbol, _UNITS)
-        size = choices.integer(1, scope.largest) if big else choices.pick(usual)
-        sizes[symbol] = max(size, op.at_least.get(symbol, 0))
-    optional = [key for key, item in op.inputs.items() if item.optional and item.kind == "float"]
+    levels = _draw_levels(choices, op, own.levels if own else support.levels)
+    standing = {key: _standing(level) for key, level in levels.items()}
+    chosen = resolved(op, {**op.defaults(), **standing})
+    sizes = _draw_sizes(choices, chosen, {**op.defaults(), **standing}, scope.largest if big else 0)
+    optional = [key for key, item in chosen.inputs.items() if item.optional and item.kind == "float"]
     absent = tuple(optional) if optional and choices.pick((False, False, False, True)) else ()
-    step_kinds = tuple(kind for kind in _STEP_KINDS if own is None or kind in own.steps)
+    regime = choices.pick(regimes_for(op))
+    steps: Steps = "all"
+    if op.has_steps:
+        steps = _draw_steps(choices, own.steps if own else support.steps, sizes, REGIMES[regime].forbids_padding)
+    seed = choices.integer(0, 2**31 - 1)
     return Case(
         operation=scope.operation,
         dtype=scope.dtype,
         sizes=sizes,
-        attributes=attributes,
-        regime=choices.pick(tuple(REGIMES)),
-        steps=choices.pick(step_kinds) if op.has_steps else "all",
+        attributes=settled(op, levels, sizes, seed),
+        regime=regime,
+        steps=steps,
         absent=absent,
-        seed=choices.integer(0, 2**31 - 1),
+        seed=seed,
     )
 
 
-def _draw_value(choices: Choices, attribute: Attribute, values: Sequence[Any]) -> Any:
-    if not attribute.is_tuple:
-        return choices.pick(values)
-    # Mostly as people use it: what else is wrong shows best there.
-    usual = choices.pick((True, True, False))
-    return attribute.default if usual else tuple(choices.pick(entry) for entry in values)
+def _draw_levels(choices: Choices, op: Operation, among: AttributeLevels) -> dict[str, Level | Levels]:
+    """A level for each attribute that has a meaning beside those before it."""
+    levels: dict[str, Level | Levels] = {}
+    standing = op.defaults()
+    for key, attribute in op.attributes.items():
+        if not holds(attribute.when, standing) or not among[key]:
+            continue
+        if attribute.is_tuple:
+            if not all(among[key]):
+                continue
+            # Mostly as people use it: what else is wrong shows best there.
+            usual = choices.pick((True, True, False))
+            levels[key] = tuple(entry[0] if usual else choices.pick(entry) for entry in among[key])
+        else:
+            levels[key] = choices.pick(among[key])
+        standing[key] = _standing(levels[key])
+    return levels
+
+
+def _standing(level: Level | Levels) -> Any:
+    """What stands for a level's value until there are sizes: for a number that is drawn, any."""
+    if isinstance(level, Level):
+        return 1 if level.is_drawn else level.only
+    return tuple(entry.only for entry in level)
+
+
+def _draw_sizes(choices: Choices, op: Operation, attributes: Mapping[str, Any], largest: int) -> dict[str, int]:
+    """Every size that does not follow from others, up to `largest` if that is not 0."""
+    given = {"G", "n", *op.same_sizes_for(attributes), *(item.size for item in op.attributes.values())}
+    batches = _BATCHES_OF_IDS if gives_ids(op) else _BATCHES
+    sizes = {}
+    for symbol in op.sizes:
+        if symbol not in given:
+            usual = {"B": batches, "T": _STEPS}.get(symbol, _UNITS)
+            size = choices.integer(1, largest) if largest else choices.pick(usual)
+            sizes[symbol] = max(size, op.at_least.get(symbol, 0))
+    return sizes
+
+
+def _draw_steps(choices: Choices, kinds: Sequence[Steps], sizes: Mapping[str, int], padded: bool) -> Steps:
+    """A kind of steps, plain lengths where sizes are too small for it; some taken out if it is to be `padded`."""
+    likely = tuple(kind for kind in kinds for _ in range(_LIKELY.get(kind, 1)))
+    taken_out = tuple(kind for kind in likely if kind != "all")
+    kind: Steps = choices.pick((padded and taken_out) or likely or ("all",))
+    # All kinds are offered whatever the sizes: if the list were another, what is drawn would not shrink.
+    if all(sizes[symbol] >= least for symbol, least in NEEDS[kind].items()):
+        return kind
+    return "lengths" if "lengths" in kinds else "all"

@@ -6,17 +6,78 @@ states hide most faults. The other regimes go where implementations are known to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.spec import Operation
+from rnnspec.conformance.judge.formats import Format, format_of
+from rnnspec.spec import Operation, operation, resolved
 from rnnspec.spec.operation import Input
 
 Numbers = NDArray[np.float64]
+
+
+# What operations are made of.
+
+
+def choices_of(op: Operation) -> frozenset[str]:
+    """The sizes that something is chosen from, as a tag or a token is: those that ids lie below, and of moves."""
+    named = {item.below for item in op.inputs.values() if item.kind == "ids" and item.below}
+    return frozenset(named | {item.shape[-1] for item in op.inputs.values() if item.domain == "forbidding"})
+
+
+def scores_of(op: Operation) -> frozenset[str]:
+    """The inputs that are scores: what is chosen, or given a probability, is what has the highest ones.
+
+    Scores may be forbidding; or have one entry for each of what is chosen from; or a law tells that they have no zero
+    of their own, or that their exponentials are shared out, and each sequence has one such input. Of a decoder, they
+    are made with `v_a`.
+    """
+    plain = {name: item for name, item in op.inputs.items() if item.kind == "float" and not item.domain}
+    found = {name for name, item in op.inputs.items() if item.domain == "forbidding"}
+    found |= {name for name, item in plain.items() if item.shape[-1:] and item.shape[-1] in choices_of(op)}
+    own = [name for name, item in plain.items() if item.per_sequence]
+    if {"shift", "sums_to_one"} & set(op.laws):
+        found |= {own[0]} if len(own) == 1 else {"v_a"} & set(plain)
+    return frozenset(found)
+
+
+def has_scores(op: Operation) -> bool:
+    """Whether any of its inputs are scores."""
+    return bool(scores_of(op))
+
+
+def has_moves(op: Operation) -> bool:
+    """Whether moves may be forbidden."""
+    return any(item.domain == "forbidding" for item in op.inputs.values())
+
+
+def has_tagged_moves(op: Operation) -> bool:
+    """Whether moves may be forbidden between tags that are given for every step."""
+    return op.has_steps and has_moves(op) and any(_tags(item) for item in op.inputs.values())
+
+
+def _tags(item: Input) -> bool:
+    return item.kind == "ids" and item.shape == ("B", "T") and bool(item.below)
+
+
+def has_memory(op: Operation) -> bool:
+    """Whether a gate keeps the state."""
+    return bool(op.memory_gate)
+
+
+def takes_norms(op: Operation) -> bool:
+    """Whether it divides by a norm, or holds numbers against a threshold."""
+    return bool({"clipping", "zeros"} & set(op.laws))
+
+
+def gives_ids(op: Operation) -> bool:
+    """Whether it chooses."""
+    return any(output.kind == "ids" for output in op.outputs.values())
 
 
 @dataclass(frozen=True)
@@ -26,6 +87,7 @@ class Regime:
     Of probabilities the scales say nothing: where they are `nearly_certain`, they come close to 0 and 1.
     """
 
+    name: str
     about: str
     inputs: float = 1.0
     states: float = 0.7
@@ -35,27 +97,104 @@ class Regime:
     remembers: bool = False
     own_scales: bool = False
     whole: bool = False
-    forbids: bool = False
+    forbids: float = 0.0
+    """Of what may be forbidden, how much is."""
+
+    forbids_padding: bool = False
+    """Whether the last of the tags is forbidden, and stands in the padding alone."""
+
     empties: bool = False
     nearly_certain: bool = False
+    lowers: bool = False
+    """Whether scores go below the numbers that implementations mask with."""
+
+    far: bool = False
+    """Whether vectors are so long, or so short, that the type does not hold the squares."""
+
+    twins: bool = False
+    """Whether whatever is chosen from comes in pairs that are alike."""
+
+    of: Callable[[Operation], bool] = lambda op: True
+    """The operations that it says something of."""
+
+    def applies(self, op: Operation) -> bool:
+        """Whether its numbers say something of an operation, and are others than the generic ones."""
+        return self.name in regimes_for(op)
 
 
 REGIMES: Final[Mapping[str, Regime]] = {
-    "generic": Regime("of order 1, all distinct"),
-    "scaled": Regime("each array at a scale of its own, from 0.03 to 5", own_scales=True),
-    "integers": Regime("small whole numbers, exact in every type", whole=True),
-    "tiny": Regime(
-        "near the smallest numbers of the type", 2.0**-6, 2.0**-6, 2.0**-5, 2.0**-5, 2.0**-6, nearly_certain=True
-    ),
-    "saturating": Regime(
-        "gates at 0 and 1", inputs=3.0, states=2.0, matrices=6.0, recurrent=4.0, biases=4.0, nearly_certain=True
-    ),
-    "overflowing": Regime("gates' arguments whose exponential overflows", biases=150.0),
-    "long_memory": Regime("the gate that keeps the state is open", recurrent=0.3, biases=0.2, remembers=True),
-    "forbidding": Regime("minus infinity where it is legal", forbids=True),
-    "zeros": Regime("half of all vectors of inputs and states are zero", empties=True),
-    "chaotic": Regime("recurrent weights that amplify every difference", matrices=0.5, recurrent=4.0, biases=0.1),
-}
+    regime.name: regime
+    for regime in (
+        Regime("generic", "of order 1, all distinct"),
+        Regime("scaled", "each array at a scale of its own, from 0.03 to 5", own_scales=True),
+        Regime("integers", "small whole numbers, exact in every type", whole=True),
+        Regime(
+            "tiny", "near the smallest numbers of the type",
+            2.0**-6, 2.0**-6, 2.0**-5, 2.0**-5, 2.0**-6, nearly_certain=True,
+        ),
+        Regime(
+            "saturating", "gates at 0 and 1",
+            inputs=3.0, states=2.0, matrices=6.0, recurrent=4.0, biases=4.0, nearly_certain=True,
+        ),
+        Regime("overflowing", "gates' arguments whose exponential overflows", biases=150.0),
+        Regime(
+            "long_memory", "the gate that keeps the state is open",
+            recurrent=0.3, biases=0.2, remembers=True, of=has_memory,
+        ),
+        Regime("forbidding", "minus infinity where it is legal", forbids=0.25, of=has_moves),
+        Regime("zeros", "half of all vectors of inputs and states are zero", empties=True),
+        Regime(
+            "chaotic", "recurrent weights that amplify every difference", matrices=0.5, recurrent=4.0, biases=0.1
+        ),
+        Regime("masking", "scores below those that implementations mask with", lowers=True, of=has_scores),
+        Regime("far", "vectors whose squares the type does not hold", far=True, of=takes_norms),
+        Regime("impossible", "so much is forbidden that there is no path", forbids=0.85, of=has_moves),
+        Regime(
+            "padding_forbidden", "the padding alone has moves that are forbidden",
+            forbids_padding=True, of=has_tagged_moves,
+        ),
+        Regime("ties", "whatever is chosen from has its equal", whole=True, twins=True, of=gives_ids),
+    )
+}  # fmt: skip
+
+
+def regimes_for(op: Operation) -> tuple[str, ...]:
+    """The regimes that say something of an operation, and differ from one another in it, the generic one first.
+
+    They are those of the operation as its defaults make it, whatever parts are chosen.
+    """
+    return _regimes_for(op.name)
+
+
+@cache
+def _regimes_for(name: str) -> tuple[str, ...]:
+    op = operation(name)
+    attributes = op.defaults()
+    op = resolved(op, attributes)
+    generic = _sample("generic", op, attributes)
+    return tuple(
+        regime.name
+        for regime in REGIMES.values()
+        if regime.name == "generic"
+        or (regime.of(op) and (regime.forbids_padding or not _alike(_sample(regime.name, op, attributes), generic)))
+    )
+
+
+def _sample(name: str, op: Operation, attributes: Mapping[str, Any]) -> list[Numbers]:
+    """Numbers for all inputs, of any size that shows what a regime does."""
+    items = [item for item in op.inputs.values() if item.kind == "float"]
+    gates = len(op.gates_for(attributes))
+    shapes = [tuple(gates if axis == "G" else int(axis) if axis.isdigit() else 4 for axis in i.shape) for i in items]
+    form = format_of("float32")
+    return [
+        fill(name, op, item, shape, attributes, np.random.default_rng(seed), form)
+        for item, shape in zip(items, shapes, strict=True)
+        for seed in range(4)
+    ]
+
+
+def _alike(one: list[Numbers], other: list[Numbers]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def fill(
@@ -65,35 +204,84 @@ def fill(
     shape: tuple[int, ...],
     attributes: Mapping[str, Any],
     rng: np.random.Generator,
+    form: Format,
 ) -> Numbers:
-    """Numbers for one input of an operation in a regime, float64; the caller rounds them to the type."""
+    """Numbers for one input of an operation in a regime, float64; the caller rounds them to the type of this form."""
     regime = REGIMES[name]
     if item.domain == "probability":
         return _probabilities(regime, shape, rng)
     if regime.whole:
-        return rng.integers(-2, 3, shape).astype(np.float64)
+        numbers = rng.integers(-2, 3, shape).astype(np.float64)
+        return _in_pairs(numbers, op, item, rng) if regime.twins else numbers
     numbers = rng.normal(size=shape)
-    axes = [axis for axis in item.shape if axis != "G"]
-    if item.per_sequence:
-        scale = regime.inputs if "T" in item.shape or item.name == "x" else regime.states
-        if name == "overflowing" and "b" not in op.inputs:
-            scale = regime.biases
-    elif len(axes) >= 2:
-        gain = regime.recurrent if axes[1] != "D" else regime.matrices
-        # relu does not squash: a recurrence that amplifies would leave every type's range within a few steps.
-        gain = min(gain, 0.5) if "relu" in functions_of(op, attributes) else gain
-        scale = gain / max(shape[-1], 1) ** 0.5
-    else:
-        scale = min(regime.biases, 0.5) if "relu" in functions_of(op, attributes) else regime.biases
+    numbers *= _scale(regime, op, item, shape, attributes)
     if regime.own_scales:
-        scale *= float(np.exp(rng.uniform(np.log(0.03), np.log(5.0))))
-    numbers *= scale
+        numbers *= float(np.exp(rng.uniform(np.log(0.03), np.log(5.0))))
+    vectors = item.per_sequence or "B" not in op.sizes
+    if regime.far and vectors:
+        # Squares pass the type's ends from half of its decades on.
+        decades = min(np.log10(form.largest), -np.log10(form.smallest_normal))
+        numbers *= 10.0 ** (0.75 * decades * rng.uniform(-1, 1))
     if regime.remembers and item.name == "b" and op.memory_gate:
         _open_memory(np.moveaxis(numbers, item.shape.index("G"), 0), op, attributes)
-    if regime.empties and (item.per_sequence or "B" not in op.sizes):
+    if regime.empties and vectors:
         numbers[rng.random(shape[:-1]) < 0.5] = 0
-    if regime.forbids and item.domain == "forbidding":
-        numbers[rng.random(shape) < 0.25] = -np.inf
+    if item.domain == "forbidding":
+        numbers[rng.random(shape) < regime.forbids] = -np.inf
+        if regime.forbids_padding:
+            _forbid_the_last(numbers)
+    if regime.lowers and item.name in scores_of(op):
+        _lower(numbers, form, rng, apart=gives_ids(op))
+    return numbers
+
+
+def _scale(regime: Regime, op: Operation, item: Input, shape: tuple[int, ...], attributes: Mapping[str, Any]) -> float:
+    """How large the numbers of an input are."""
+    axes = [axis for axis in item.shape if axis != "G"]
+    if item.per_sequence:
+        if regime.name == "overflowing" and "b" not in op.inputs:
+            return regime.biases
+        return regime.inputs if "T" in item.shape or item.name == "x" else regime.states
+    # relu does not squash: a recurrence that amplifies would leave every type's range within a few steps.
+    unbounded = "relu" in functions_of(op, attributes)
+    if len(axes) >= 2:
+        gain = regime.recurrent if axes[1] != "D" else regime.matrices
+        return float((min(gain, 0.5) if unbounded else gain) / max(shape[-1], 1) ** 0.5)
+    return min(regime.biases, 0.5) if unbounded else regime.biases
+
+
+_MASKS: Final = (1e4, 1e9, 1e30)
+"""Magnitudes of the negative numbers that implementations put in the place of minus infinity."""
+
+
+def _lower(scores: Numbers, form: Format, rng: np.random.Generator, *, apart: bool) -> None:
+    """Bring some rows below a number that masks, and of other rows, in every second array, half of the scores."""
+    rows = rng.random((*scores.shape[:-1], 1))
+    partly = rng.random() < 0.5
+    low = (rows < 0.4) | (partly & (rows < 0.8) & (rng.random(scores.shape) < 0.5))
+    depth = rng.choice([mask for mask in _MASKS if mask * 4 < form.largest])
+    # All as deep, scores differ by what the type holds beside so large a number: by too little to choose by.
+    spread = rng.uniform(-0.1, 0.1, scores.shape) if rng.random() < 0.5 or apart else 0.0
+    scores -= np.where(low, depth * (1 + spread), 0.0)
+
+
+def _forbid_the_last(scores: Numbers) -> None:
+    """Forbid the last of what is chosen from, unless it is the only one."""
+    if scores.shape and scores.shape[-1] > 1:
+        for axis in range(scores.ndim):
+            np.moveaxis(scores, axis, 0)[-1] = -np.inf
+
+
+def _in_pairs(numbers: Numbers, op: Operation, item: Input, rng: np.random.Generator) -> Numbers:
+    """The numbers, those of each of what is chosen from the same as its twin's; weights of scores may be 0."""
+    sizes = choices_of(op)
+    if item.shape[:1] and item.shape[0] in sizes and item.shape[-1] not in sizes and rng.random() < 0.5:
+        numbers = np.zeros_like(numbers)  # what is left of scores is whole, and the ties exact
+    for axis, symbol in enumerate(item.shape):
+        if symbol in sizes:
+            length = numbers.shape[axis]
+            twins = np.minimum(np.arange(length) // 2, max(length // 2 - 1, 0))
+            numbers = numbers.take(twins, axis=axis)
     return numbers
 
 

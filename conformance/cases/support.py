@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from rnnspec.backends import Backend
-from rnnspec.conformance.cases.case import Case, Steps
+from rnnspec.conformance.cases.case import NEEDS, Case, Steps
+from rnnspec.conformance.cases.levels import Level, Levels, entry_levels, levels_of
+from rnnspec.conformance.cases.streams import stream
 from rnnspec.spec import Operation, operation
 from rnnspec.spec.operation import Attribute
 
@@ -17,47 +20,57 @@ PROBES: Final = 3
 """Cases that are tried of whatever chance may make easy, as a mask that happens to have no holes."""
 
 
-Values = Mapping[str, tuple[Any, ...]]
-"""Values of each attribute to draw from; of a tuple, those of each entry."""
+AttributeLevels = Mapping[str, tuple[Any, ...]]
+"""Levels of each attribute to draw from; of a tuple, a tuple of levels for each entry."""
+KINDS_OF_STEPS: Final[tuple[Steps, ...]] = tuple(NEEDS)
+_MOST_TRIES: Final = 256
 
 
 @dataclass(frozen=True)
 class Own:
     """What the implementation that is judged does itself, where its adapter answers more calls than that."""
 
-    values: Values
+    levels: AttributeLevels
     steps: tuple[Steps, ...]
 
 
 @dataclass(frozen=True)
 class Support:
-    """Values of each attribute to draw from, and the reasons for leaving others out.
+    """Levels of each attribute to draw from, kinds of steps, and the reasons for leaving others out.
 
-    Each value was tried with the other attributes at their defaults; pairs that only fail together are still drawn.
-    `own` is None where the implementation does all of it itself, or nothing.
+    Each level was tried with the other attributes as in `base`; pairs that only fail together are still drawn. `own` is
+    None where the implementation does all of it itself, or nothing.
     """
 
-    values: Values
+    operation: str
+    levels: AttributeLevels
+    steps: tuple[Steps, ...]
+    base: Mapping[str, Any]
     reasons: tuple[str, ...] = ()
     own: Own | None = None
 
     def __hash__(self) -> int:
-        return hash(tuple(self.values.items()))
+        return hash((self.operation, tuple(self.levels.items())))
+
+    def defaults(self) -> dict[str, Any]:
+        """Every attribute at its default, or where that is not supported, at the first value that is."""
+        return dict(self.base)
 
 
 def everything(name: str) -> Support:
-    """All values that the specification allows."""
-    return Support({key: _all_values(attribute) for key, attribute in operation(name).attributes.items()})
+    """All levels and steps that the specification allows."""
+    op = operation(name)
+    levels = {key: _all_levels(attribute) for key, attribute in op.attributes.items()}
+    return Support(name, levels, _kinds_of(op), op.defaults())
 
 
 def supported_by(backend: Backend, name: str, dtype: str) -> Support:
-    """Try each value of each attribute on a small case; keep those that the backend does not refuse."""
+    """Try each level of each attribute on a small case; keep those that the backend does not refuse."""
     op = operation(name)
     reasons: dict[str, None] = {}
     answers: dict[str, bool] = {}
 
-    def answered(attributes: Mapping[str, Any]) -> bool:
-        case = Case(name, dtype, PROBE_SIZES, attributes)
+    def answered(case: Case) -> bool:
         if str(case) not in answers:
             try:
                 reason = backend.refuses(case.call)
@@ -68,58 +81,106 @@ def supported_by(backend: Backend, name: str, dtype: str) -> Support:
             answers[str(case)] = reason is None
         return answers[str(case)]
 
-    def its_own(attributes: Mapping[str, Any], steps: Steps = "all") -> bool:
-        cases = [Case(name, dtype, PROBE_SIZES, attributes, steps=steps, seed=seed) for seed in range(PROBES)]
-        return answered(attributes) and all(backend.refusal(case.call) is None for case in cases)
+    def its_own(case: Case) -> bool:
+        return backend.refusal(case.call) is None and answered(case)
 
-    if not answered(op.defaults()):
-        return everything(name)
-    values = _values_where(op, answered)
+    plain = Case(name, dtype, PROBE_SIZES, op.defaults())
+    base = _base(plain, answered)
+    if base is None:
+        return replace(everything(name), reasons=tuple(reasons))
+    levels, kinds = _levels_where(base, answered), _steps_where(base, answered)
     own = None
-    if its_own(op.defaults()):
-        kinds: tuple[Steps, ...] = ("all", "lengths", "right_mask", "mask") if op.has_steps else ("all",)
-        done = Own(_values_where(op, its_own), tuple(steps for steps in kinds if its_own(op.defaults(), steps)))
-        own = None if done == Own(values, kinds) else done
-    return Support(values, tuple(reasons), own)
+    own_base = _base(plain, its_own)
+    if own_base is not None:
+        done = Own(_levels_where(own_base, its_own), _steps_where(own_base, its_own))
+        own = None if done == Own(levels, kinds) else done
+    return Support(name, levels, kinds, base.attributes, tuple(reasons), own)
 
 
-def _values_where(op: Operation, good: Callable[[Mapping[str, Any]], bool]) -> Values:
-    """Values of each attribute with which a call is good, the other attributes at their defaults."""
+Good = Callable[[Case], bool]
 
-    def defaults_for(attribute: Attribute) -> dict[str, Any]:
-        """The defaults, but those on which the attribute's having a meaning depends."""
-        chosen = {key: value[0] if isinstance(value, list | tuple) else value for key, value in attribute.when.items()}
-        return {**op.defaults(), **{key: 0.5 if value == "number" else value for key, value in chosen.items()}}
 
-    values: dict[str, tuple[Any, ...]] = {}
-    for key, attribute in op.attributes.items():
+def _base(plain: Case, good: Good) -> Case | None:
+    """The case at its defaults if that is good, or else with one attribute changed that makes it so, or two."""
+    single = [(key, value) for key, attribute in plain.spec.attributes.items() for value in values_of(plain, attribute)]
+    changes = itertools.chain(
+        [{}],
+        ({key: value} for key, value in single),
+        (dict(pair) for pair in itertools.combinations(single, 2) if pair[0][0] != pair[1][0]),
+    )
+    cases = (plain.with_attributes(**change) for change in itertools.islice(changes, _MOST_TRIES))
+    return next((case for case in cases if good(case)), None)
+
+
+def values_of(case: Case, attribute: Attribute) -> Iterator[Any]:
+    """A value of an attribute for each level but the default's; of a tuple, for each level of an entry."""
+    if attribute.is_tuple:
+        for index in range(len(attribute.functions)):
+            for level in entry_levels(attribute, index)[1:]:
+                yield _with_entry(attribute.default, index, level)
+    else:
+        for level in levels_of(attribute)[1:]:
+            yield _value(case, level)
+
+
+def _value(case: Case, level: Level) -> Any:
+    return level.value(stream(0, level.attribute), case.lengths_of)
+
+
+def _with_entry(whole: tuple[Any, ...], index: int, level: Level) -> tuple[Any, ...]:
+    return (*whole[:index], level.only, *whole[index + 1 :])
+
+
+def _levels_where(base: Case, good: Good) -> AttributeLevels:
+    """Levels of each attribute with which a call is good, the other attributes as in the base."""
+    levels: dict[str, tuple[Any, ...]] = {}
+    for key, attribute in operation(base.operation).attributes.items():
+        case = base.with_attributes(**_needed(attribute, levels))
         if attribute.is_tuple:
-            values[key] = tuple(
+            levels[key] = tuple(
                 tuple(
-                    value
-                    for value, whole in _entries(attribute, index)
-                    if good({**defaults_for(attribute), key: whole})
+                    level
+                    for level in entry_levels(attribute, index)
+                    if good(case.with_attributes(**{key: _with_entry(case.attributes[key], index, level)}))
                 )
                 for index in range(len(attribute.functions))
             )
         else:
-            values[key] = tuple(v for v in _all_values(attribute) if good({**defaults_for(attribute), key: v}))
-    return values
+            levels[key] = tuple(
+                level for level in levels_of(attribute) if good(case.with_attributes(**{key: _value(case, level)}))
+            )
+    return levels
 
 
-def _entries(attribute: Attribute, index: int) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    """Each value of one entry of a tuple, with the whole tuple, the other entries at their defaults."""
-    for value in _all_values(attribute)[index]:
-        yield value, (*attribute.default[:index], value, *attribute.default[index + 1 :])
+def _needed(attribute: Attribute, levels: AttributeLevels) -> dict[str, Any]:
+    """Values of the attributes on which one's having a meaning depends; of several, the first that is good."""
+    needed = {}
+    for key, wanted in attribute.when.items():
+        options = wanted if isinstance(wanted, list | tuple) else (wanted,)
+        good = [level.only for level in levels.get(key, ()) if isinstance(level, Level)]
+        value = next((option for option in options if option in good), options[0])
+        needed[key] = _A_NUMBER if value == "number" else value
+    return needed
 
 
-def _all_values(attribute: Attribute) -> tuple[Any, ...]:
-    """The default first, so that failures shrink to it."""
+_A_NUMBER: Final = 0.5
+"""A number for what has a meaning beside any."""
 
-    def default_first(default: Any) -> tuple[Any, ...]:
-        allowed = attribute.examples if attribute.domain else attribute.values
-        return (default, *(value for value in allowed if value != default))
 
+def _steps_where(base: Case, good: Good) -> tuple[Steps, ...]:
+    """Kinds of steps with which calls are good, whatever chance makes of them."""
+    return tuple(
+        kind
+        for kind in _kinds_of(base.spec)
+        if all(good(replace(base, steps=kind, seed=seed).with_at_least(**NEEDS[kind])) for seed in range(PROBES))
+    )
+
+
+def _kinds_of(op: Operation) -> tuple[Steps, ...]:
+    return KINDS_OF_STEPS if op.has_steps else ("all",)
+
+
+def _all_levels(attribute: Attribute) -> Levels | tuple[Levels, ...]:
     if attribute.is_tuple:
-        return tuple(default_first(default) for default in attribute.default)
-    return default_first(attribute.default)
+        return tuple(entry_levels(attribute, index) for index in range(len(attribute.functions)))
+    return levels_of(attribute)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case, Scope, cases
+from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.checks.check import (
     Check,
@@ -71,9 +73,9 @@ def _pairs(scope: Scope) -> st.SearchStrategy[tuple[Case, str, Any]] | None:
     support = scope.support or everything(scope.operation)
     kinds = operation(scope.operation).attributes
     choices = {
-        name: values
-        for name, values in support.values.items()
-        if (any(len(entry) > 1 for entry in values) if kinds[name].is_tuple else len(values) > 1)
+        name: levels
+        for name, levels in support.levels.items()
+        if (any(len(entry) > 1 for entry in levels) if kinds[name].is_tuple else len(levels) > 1)
     }
     return _changed(scope, choices) if choices else None
 
@@ -83,13 +85,15 @@ def _changed(draw: st.DrawFn, scope: Scope, choices: Mapping[str, tuple[Any, ...
     case = draw(cases(scope))
     name = draw(st.sampled_from(list(choices)))
     now = case.attributes[name]
+    rng = stream(case.seed, f"another {name}")
     if case.spec.attributes[name].is_tuple:
         others = [
-            (*now[:index], other, *now[index + 1 :])
+            (*now[:index], level.only, *now[index + 1 :])
             for index, entry in enumerate(choices[name])
-            for other in entry
-            if other != now[index]
+            for level in entry
+            if level.only != now[index]
         ]
     else:
-        others = [other for other in choices[name] if other != now]
+        others = [value for level in choices[name] if (value := level.value(rng, case.lengths_of)) != now]
+    assume(others)  # sizes may leave a number no other value
     return case, name, draw(st.sampled_from(others))

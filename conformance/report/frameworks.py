@@ -15,6 +15,7 @@ import click
 from rnnspec.backends import BackendError, open_backend
 from rnnspec.backends.composed.backend import FrameworkBackend
 from rnnspec.conformance.cases import Case
+from rnnspec.conformance.cases.support import values_of
 from rnnspec.conformance.report.markdown import fill_in
 from rnnspec.spec import Operation, operations
 from rnnspec.spec.operation import Attribute
@@ -32,9 +33,10 @@ def probes(op: Operation) -> Iterator[Case]:
     One attribute has another value, together with those on which its having a meaning depends; or there are other
     steps: some taken out, holes among them, or none at all; or as many units of the state as of the memory.
     """
-    yield Case(op.name, "float32", SIZES, op.defaults())
+    plain = Case(op.name, "float32", SIZES, op.defaults())
+    yield plain
     for attribute in op.attributes.values():
-        for value in _values(attribute):
+        for value in values_of(plain, attribute):
             yield Case(op.name, "float32", SIZES, _changed(op, attribute, value))
     if op.has_steps:
         yield Case(op.name, "float32", SIZES, op.defaults(), steps="lengths")
@@ -49,17 +51,6 @@ def _changed(op: Operation, attribute: Attribute, value: Any) -> dict[str, Any]:
     needed = {key: value[0] if isinstance(value, list | tuple) else value for key, value in attribute.when.items()}
     numbers = {key: 0.5 for key, value in needed.items() if value == "number"}
     return {**op.defaults(), **needed, **numbers, attribute.name: value}
-
-
-def _values(attribute: Attribute) -> Iterator[Any]:
-    """The values other than the default; of a tuple, each entry's."""
-    if attribute.is_tuple:
-        for index, usual in enumerate(attribute.default):
-            for value in attribute.values:
-                if value != usual:
-                    yield (*attribute.default[:index], value, *attribute.default[index + 1 :])
-        return
-    yield from (value for value in attribute.examples or attribute.values if value != attribute.default)
 
 
 def reasons(backend: FrameworkBackend, op: Operation) -> list[str]:

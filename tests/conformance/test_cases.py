@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,23 @@ from hypothesis import find, settings
 
 from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.cases import Case, RandomChoices, Scope, cases, draw_case, supported_by
-from rnnspec.conformance.cases.regimes import REGIMES
+from rnnspec.conformance.cases import (
+    NEEDS,
+    REGIMES,
+    Case,
+    Level,
+    RandomChoices,
+    Scope,
+    cases,
+    draw_case,
+    entry_levels,
+    levels_of,
+    regimes_for,
+    settled,
+    supported_by,
+)
+from rnnspec.conformance.cases.regimes import choices_of, scores_of
+from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, valid_steps
 from rnnspec.conformance.cases.strategy import _sampled
 from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.judge.formats import format_of
@@ -20,7 +37,8 @@ from rnnspec.spec import check_call, operation, operations
 
 Make = Callable[..., Case]
 SETTINGS = settings(database=None, max_examples=2000, deadline=None)
-STEP_KINDS = {"all", "lengths", "right_mask", "mask"}
+FORBIDDING = {"forbidding", "impossible", "padding_forbidden"}
+STEP_KINDS = set(NEEDS) - {"no_lengths", "no_mask"}
 
 
 def drawn(scope: Scope, count: int, seed: int = 0) -> list[Case]:
@@ -38,7 +56,7 @@ def test_every_case_is_a_call_that_the_specification_defines(name: str, dtype: s
             assert array.dtype == form.dtype
         for key, array in case.call.float_inputs.items():
             wide = array.astype(np.float64)
-            forbidding = case.items[key].domain == "forbidding" and case.regime == "forbidding"
+            forbidding = case.items[key].domain == "forbidding" and case.regime in FORBIDDING
             assert (np.isfinite(wide) | (forbidding & np.isneginf(wide))).all()
         assert all(np.isfinite(cotangent.astype(np.float64)).all() for cotangent in case.cotangents)
         assert len(case.cotangents) == sum(item.kind == "float" for item in case.results.values())
@@ -116,7 +134,7 @@ def test_lengths_lie_within_the_sequence_and_say_what_is_valid() -> None:
     seen = set()
     for case in drawn(Scope("lstm", "float32"), 300):
         if case.steps != "lengths":
-            assert "lengths" not in case.call.inputs
+            assert ("lengths" in case.call.inputs) == (case.steps in BY_LENGTHS)
             continue
         lengths = case.call.inputs["lengths"]
         assert lengths.dtype == np.int64
@@ -140,23 +158,143 @@ def test_masks_say_what_is_valid(make_case: Make) -> None:
     assert not {"lengths", "mask"} & set(full.call.inputs)
 
 
+def test_every_kind_of_steps_is_what_its_name_says() -> None:
+    rng = np.random.default_rng(0)
+    for kind, needs in NEEDS.items():
+        for number in range(60):
+            batch, steps = needs["B"] + number % 3, needs["T"] + number % 4
+            valid = valid_steps(kind, batch, steps, rng)
+            assert valid.shape == (batch, steps)
+            lengths = valid.sum(axis=1)
+            holes = ~valid[:, :-1] & valid[:, 1:]
+            if kind not in ("mask", "held_mask"):
+                np.testing.assert_array_equal(valid, np.arange(steps) < lengths[:, None])
+            match kind:
+                case "all":
+                    assert valid.all()
+                case "no_lengths" | "no_mask":
+                    assert not valid.any()
+                case "equal":
+                    assert len(set(lengths)) == 1
+                    assert 0 < lengths[0] < steps
+                case "shorter":
+                    assert lengths.max() == steps - 1
+                case "one_empty":
+                    assert sorted(lengths)[0] == 0 < sorted(lengths)[1]
+                case "unsorted":
+                    assert (np.diff(lengths) > 0).any()
+                    assert lengths.min() > 0
+                    assert len(set(lengths)) == batch or batch > steps
+                case "mask":
+                    assert holes.any()
+                case "held_mask":
+                    assert holes.any()
+                    assert valid[:, 0].all()
+
+
+@pytest.mark.parametrize("kind", NEEDS)
+def test_steps_of_sizes_that_are_too_small_are_steps_all_the_same(kind: Any) -> None:
+    for batch in range(4):
+        for steps in range(4):
+            for seed in range(8):
+                valid = valid_steps(kind, batch, steps, np.random.default_rng(seed))
+                assert valid.shape == (batch, steps)
+                assert valid.dtype == np.bool_
+
+
+def test_steps_are_given_by_lengths_or_by_a_mask(make_case: Make) -> None:
+    for kind in NEEDS:
+        given = {"lengths", "mask"} & set(make_case(steps=kind).call.inputs)
+        assert given == ({"lengths"} if kind in BY_LENGTHS else {"mask"} if kind in BY_MASK else set())
+
+
+def test_the_text_shows_which_steps_are_valid(make_case: Make) -> None:
+    lengths = make_case(steps="lengths", seed=3).call.inputs["lengths"]
+    assert f" lengths=[{','.join(map(str, lengths))}] " in str(make_case(steps="lengths", seed=3))
+    assert " no_lengths lengths=[0,0,0] " in str(make_case(steps="no_lengths"))
+    assert " lengths=[" in (text := str(make_case(steps="lengths", sizes={"B": 20})))
+    assert text.count(",") == 8
+    assert ",…]" in text
+    mask = make_case(steps="held_mask").valid
+    rows = ",".join("".join("1" if on else "0" for on in row) for row in mask)
+    assert f" held_mask mask=[{rows}] " in str(make_case(steps="held_mask"))
+    assert "mask=" not in str(make_case(steps="mask", sizes={"B": 20}))
+
+
+# Levels.
+
+
+def test_a_number_has_levels_for_its_ends_and_for_what_lies_between() -> None:
+    threshold, epsilon = (operation("clip_by_norm").attributes[key] for key in ("threshold", "epsilon"))
+    assert names(levels_of(threshold)) == ("default", "least", "within", "greatest")
+    assert names(levels_of(epsilon)) == ("default", "1e-06", "least", "within", "greatest")
+    assert names(levels_of(operation("lstm").attributes["clip"])) == NUMBER
+    assert names(levels_of(operation("lstm").attributes["coupled"])) == ("False", "True")
+    assert names(entry_levels(operation("lstm").attributes["activations"], 1)) == ("tanh", "logistic", "relu")
+    rng = np.random.default_rng(0)
+    default, least, _, greatest = levels_of(threshold)
+    assert (default.value(rng, {}), least.value(rng, {}), greatest.value(rng, {})) == (1.0, 0.01, 50.0)
+    assert levels_of(threshold)[1] != levels_of(epsilon)[2]  # of one name, but another attribute's
+    assert set(levels_of(threshold)) == set(levels_of(operation("clip_by_norm").attributes["threshold"]))
+
+
+def test_numbers_between_the_ends_span_the_decades_and_are_not_round() -> None:
+    rng = np.random.default_rng(0)
+
+    def between(name: str, key: str, **sizes: int) -> list[Any]:
+        (level,) = (level for level in levels_of(operation(name).attributes[key]) if level.name == "within")
+        return [level.value(rng, sizes) for _ in range(300)]
+
+    clips, epsilons, dropped = between("lstm", "clip"), between("clip_by_norm", "epsilon"), between("dropout", "p")
+    for numbers in (clips, epsilons, dropped):
+        assert all(type(number) is float for number in numbers)
+        assert len(set(numbers)) == 300
+        assert all(len(repr(number)) > 8 for number in numbers)
+    assert all(0.01 < number < 50 for number in clips)
+    assert min(clips) < 0.03 < 20 < max(clips)
+    assert min(epsilons) < 1e-7 < 1 < max(epsilons) < 2
+    assert 0 < min(dropped) < 0.05 < 0.9 < max(dropped) < 0.95
+    cut = between("lstm", "truncate", T=3)
+    assert {type(number) for number in cut} == {int}
+    assert set(cut) == set(range(2, 7))  # 1 and 2 T + 1 are the ends
+    assert set(between("state_jacobian", "since", T=0)) == {0}
+
+
+def test_values_follow_the_sizes_of_the_case() -> None:
+    op = operation("beam_search")
+    greatest = {
+        key: next(level for level in levels_of(op.attributes[key]) if level.name == "greatest")
+        for key in ("width", "end", "steps")
+    }
+    two = settled(op, {**greatest, "steps": levels_of(op.attributes["steps"])[0]}, {"B": 1, "H": 2, "D": 2, "K": 2}, 0)
+    assert (two["steps"], two["width"], two["end"]) == (3, 8, 1)
+    many = settled(op, greatest, {"B": 1, "H": 2, "D": 2, "K": 4}, 0)
+    assert (many["steps"], many["width"], many["end"]) == (6, 32, 3)
+    assert many["cell"] == op.defaults()["cell"]
+    for case in drawn(Scope("state_jacobian", "float32"), 80):
+        assert 0 <= case.attributes["since"] <= max(case.sizes["T"] - 1, 0)
+        assert 1 <= (case.attributes["truncate"] or 1) <= 2 * case.sizes["T"] + 1
+
+
 # Drawing.
 
 
 def test_every_kind_of_case_occurs() -> None:
-    many = drawn(Scope("lstm", "float32"), 300)
-    assert {case.regime for case in many} == set(REGIMES)
+    many = drawn(Scope("lstm", "float32"), 400)
+    assert {case.regime for case in many} == set(regimes_for(operation("lstm")))
     assert {case.steps for case in many} == STEP_KINDS
     assert {bool(case.absent) for case in many} == {True, False}
     assert {0, 1, 5} <= {case.sizes["B"] for case in many}
     assert {0, 1, 6} <= {case.sizes["T"] for case in many}
     assert {1, 5} <= {case.sizes["D"] for case in many} & {case.sizes["H"] for case in many}
     assert {case.attributes["direction"] for case in many} == {"forward", "reverse"}
-    assert {case.attributes["clip"] for case in many} == {None, *operation("lstm").attributes["clip"].examples}
+    clips = {case.attributes["clip"] for case in many}
+    assert {None, 0.01, 50.0} < clips
+    assert len(clips) > 60
     assert {case.attributes["coupled"] for case in many} == {True, False}
     for place in range(3):
         assert {case.attributes["activations"][place] for case in many} == {"logistic", "tanh", "relu"}
-    assert sum(case.sizes["T"] != case.sizes["B"] for case in many) > 200
+    assert sum(case.sizes["T"] != case.sizes["B"] for case in many) > 250
     assert max(max(case.sizes.values()) for case in many) <= 6
 
 
@@ -258,7 +396,7 @@ def test_choices_among_few_come_in_large_batches() -> None:
             "all",
         ),
         (lambda case: case.attributes["activations"][1] == "relu", {"B": 1, "T": 1}, {}, "all"),
-        (lambda case: case.steps == "mask", {"B": 1, "T": 1, "D": 1}, {}, "mask"),
+        (lambda case: case.steps == "mask", {"B": 1, "T": 2, "D": 1}, {}, "mask"),
         # Which steps are valid depends on the seed, so sizes and seed would have to shrink together.
         (lambda case: not case.valid.all(), {"D": 1}, {}, None),
     ],
@@ -326,6 +464,89 @@ def test_long_memory_opens_the_gate_that_keeps_the_state(
     assert (np.abs(np.delete(bias, gate, axis=0)) < 2).all()
 
 
+@pytest.mark.parametrize("name", operations())
+def test_a_regime_that_says_nothing_of_an_operation_does_not_apply(name: str) -> None:
+    op = operation(name)
+    found = regimes_for(op)
+    assert found[0] == "generic"
+    assert found == tuple(regime.name for regime in REGIMES.values() if regime.applies(op))
+    moves = any(item.domain == "forbidding" for item in op.inputs.values())
+    assert ("forbidding" in found) == ("impossible" in found) == moves
+    assert ("ties" in found) == any(output.kind == "ids" for output in op.outputs.values())
+    assert ("padding_forbidden" in found) == (name in ("crf_score", "crf_log_likelihood"))
+    assert ("far" in found) == bool({"clipping", "zeros"} & set(op.laws))
+    if op.memory_gate or "R" not in op.inputs:
+        return
+    assert "long_memory" not in found
+
+
+def test_what_has_no_floats_has_one_regime() -> None:
+    assert regimes_for(operation("token_accuracy")) == ("generic",)
+    assert {"masking", "saturating"} <= set(regimes_for(operation("softmax")))
+
+
+def several(name: str, regime: str, make_case: Make, **given: Any) -> list[Case]:
+    sizes = {"B": 6, "T": 5, "K": 4, "N": 3, **given.pop("sizes", {})}
+    return [make_case(name, sizes=sizes, regime=regime, seed=seed, **given) for seed in range(30)]
+
+
+def test_scores_below_what_masks_leave_others_as_they_are(make_case: Make) -> None:
+    assert scores_of(operation("softmax")) == {"x"}
+    assert scores_of(operation("crf_viterbi")) == {"emissions", "transitions", "start", "end"}
+    assert scores_of(operation("beam_search")) == {"c"}
+    assert scores_of(operation("bahdanau_decoder")) == {"v_a"}
+    assert scores_of(operation("lstm")) == frozenset()
+    for dtype, deepest in (("float32", 1e30), ("float64", 1e30), ("float16", 1e4)):
+        arrays = [case.call.inputs["x"].astype(float) for case in several("softmax", "masking", make_case, dtype=dtype)]
+        everything_drawn = np.concatenate([array.ravel() for array in arrays])
+        assert np.isfinite(everything_drawn).all()
+        assert -1.2 * deepest < everything_drawn.min() < -0.9 * deepest
+        assert 0.2 < (everything_drawn < -5e3).mean() < 0.8
+        assert any((array < -5e3).all(axis=-1).any() for array in arrays)  # all that may be chosen
+
+
+def test_far_vectors_have_squares_that_the_type_does_not_hold(make_case: Make) -> None:
+    for dtype in ("float16", "bfloat16", "float32", "float64"):
+        form = format_of(dtype)
+        many = several("clip_by_norm", "far", make_case, dtype=dtype, sizes={"N": 8})
+        norms = np.array([math.hypot(*case.call.inputs["x"].astype(float)) for case in many])
+        assert (norms < form.largest / 4).all()
+        with np.errstate(over="ignore", under="ignore"):
+            assert (norms**2 > form.largest).any()
+            assert (norms**2 < form.smallest_normal).any()
+
+
+def test_where_nothing_is_possible_some_sequences_have_no_path(make_case: Make) -> None:
+    from rnnspec import reference
+
+    found = [reference.crf_viterbi(**case.call.inputs)[0] for case in several("crf_viterbi", "impossible", make_case)]
+    assert np.isneginf(np.concatenate(found)).mean() > 0.3
+
+
+@pytest.mark.parametrize("name", ["crf_score", "crf_log_likelihood"])
+def test_what_is_forbidden_in_the_padding_alone_is_possible(name: str, make_case: Make) -> None:
+    from rnnspec import reference
+
+    for case in several(name, "padding_forbidden", make_case, steps="shorter"):
+        tags, moves = case.call.inputs["tags"], case.call.inputs["transitions"]
+        assert np.isneginf(moves[tags[:, -2], tags[:, -1]]).all()
+        assert np.isfinite(getattr(reference, name)(**case.call.inputs)[0]).all()
+
+
+def test_ties_are_exact_and_in_every_choice(make_case: Make) -> None:
+    assert choices_of(operation("beam_search")) == choices_of(operation("crf_viterbi")) == {"K"}
+    for case in several("crf_viterbi", "ties", make_case, sizes={"K": 5}):
+        emissions, moves = case.call.inputs["emissions"], case.call.inputs["transitions"]
+        for one, other in ((0, 1), (2, 3), (2, 4)):
+            np.testing.assert_array_equal(emissions[..., one], emissions[..., other])
+            np.testing.assert_array_equal(moves[one], moves[other])
+            np.testing.assert_array_equal(moves[:, one], moves[:, other])
+        assert len(np.unique(emissions)) <= 5
+    weights = [case.call.inputs["V"] for case in several("greedy_decode", "ties", make_case)]
+    assert any((array == 0).all() for array in weights)
+    assert any((array != 0).any() for array in weights)
+
+
 # What a backend supports.
 
 
@@ -346,19 +567,80 @@ class Picky(NumpyBackend):
         return super().run(call)
 
 
+def names(levels: Any) -> Any:
+    """The names of levels, in whatever tuples they stand."""
+    return levels.name if isinstance(levels, Level) else tuple(names(level) for level in levels)
+
+
+NUMBER = ("None", "least", "within", "greatest")
+
+
 def test_support_leaves_out_what_is_refused() -> None:
     support = supported_by(Picky(), "lstm", "float32")
-    assert dict(support.values) == {
+    assert {key: names(levels) for key, levels in support.levels.items()} == {
         "activations": (("logistic",), ("tanh", "logistic", "relu"), ("tanh", "logistic")),
-        "clip": (None,),
-        "coupled": (False, True),  # a crash is no refusal: the checks are to see it
-        "projection": (False, True),
+        "clip": ("None",),
+        "coupled": ("False", "True"),  # a crash is no refusal: the checks are to see it
+        "projection": ("False", "True"),
         "gradient": ("full", "cell_only"),
         "direction": ("forward", "reverse"),
-        "truncate": (None, 1, 2, 3),
-        "recurrent_dropout": (None, 0.25, 0.5),
+        "truncate": NUMBER,
+        "recurrent_dropout": NUMBER,
     }
     assert set(support.reasons) == {"no clip", "no such gate", "no such output"}
+    assert support.defaults() == operation("lstm").defaults()
+    assert support.steps == tuple(NEEDS)
+
+
+class FixedEpsilon(NumpyBackend):
+    """Adds 1e-6 to norms, and nothing else."""
+
+    name = "fixed epsilon"
+
+    def run(self, call: Call) -> tuple[Any, ...]:
+        if call.attributes["epsilon"] != 1e-6:
+            raise Unsupported("fixed")
+        return super().run(call)
+
+
+def test_who_refuses_the_default_is_asked_for_what_there_is_instead() -> None:
+    support = supported_by(FixedEpsilon(), "clip_by_norm", "float32")
+    assert names(support.levels["epsilon"]) == ("1e-06",)
+    assert names(support.levels["threshold"]) == ("default", "least", "within", "greatest")
+    assert support.defaults() == {"threshold": 1.0, "epsilon": 1e-6}
+    assert {case.attributes["epsilon"] for case in drawn(Scope("clip_by_norm", "float32", support=support), 20)} == {
+        1e-6
+    }
+
+
+class Coupled(NumpyBackend):
+    """Has coupled gates and clips, both or nothing; no lengths, and no masks."""
+
+    name = "coupled"
+
+    def run(self, call: Call) -> tuple[Any, ...]:
+        if not call.attributes["coupled"] or call.attributes["clip"] is None:
+            raise Unsupported("coupled and clipped")
+        if {"lengths", "mask"} & set(call.inputs):
+            raise Unsupported("no padding")
+        return super().run(call)
+
+
+def test_two_attributes_may_have_to_leave_their_defaults_and_steps_are_probed_too() -> None:
+    support = supported_by(Coupled(), "lstm", "float32")
+    assert support.defaults() == {**operation("lstm").defaults(), "coupled": True, "clip": 0.01}
+    assert names(support.levels["coupled"]) == ("True",)
+    assert names(support.levels["clip"]) == NUMBER[1:]
+    assert support.steps == ("all",)
+    assert {case.steps for case in drawn(Scope("lstm", "float32", support=support), 60)} == {"all"}
+
+
+def test_what_torch_does_itself_is_found_where_its_own_needs_another_attribute() -> None:
+    torch = pytest.importorskip("rnnspec.backends.torch")
+    support = supported_by(torch.TorchBackend(), "clip_by_norm", "float32")
+    assert names(support.levels["epsilon"]) == ("default", "1e-06", "least", "within", "greatest")
+    assert support.own is not None
+    assert names(support.own.levels["epsilon"]) == ("1e-06",)
 
 
 def test_cases_are_drawn_from_what_is_supported() -> None:
@@ -377,9 +659,10 @@ def test_who_refuses_everything_is_asked_for_everything() -> None:
             raise Unsupported("nothing at all")
 
     support = supported_by(Refuses(), "lstm", "float32")
-    assert support == everything("lstm")
+    assert support.reasons == ("nothing at all",)
+    assert replace(support, reasons=()) == everything("lstm")
     assert hash(support) == hash(everything("lstm"))
-    assert dict(supported_by(NumpyBackend(), "lstm", "float32").values) == dict(support.values)
+    assert dict(supported_by(NumpyBackend(), "lstm", "float32").levels) == dict(support.levels)
 
 
 def test_options_that_are_equal_are_not_the_same() -> None:

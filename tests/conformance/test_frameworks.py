@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rnnspec.conformance.report.frameworks import FRAMEWORKS, frameworks, main, probes, table
+from rnnspec.conformance.report.frameworks import FRAMEWORKS, SIZES, frameworks, main, probes, table
 from rnnspec.conformance.report.markdown import filled_in
-from rnnspec.spec import check_call, operations
+from rnnspec.spec import check_call, complete_sizes, operations, resolved
 
 PAGE = Path(__file__).parents[2] / "docs" / "frameworks.md"
 SAMPLE = "before\n<!-- a: begin -->\nold\n<!-- a: end -->\nbetween\n<!-- b: begin -->\n<!-- b: end -->\nafter\n"
@@ -45,7 +45,12 @@ def test_probes_are_calls_of_the_specification(name: str) -> None:
     calls = [probe.call for probe in probes(operations()[name])]
     for call in calls:
         check_call(call.operation, call.inputs, call.attributes)
+    op = operations()[name]
+    # Of a size that has no number there, a probe has two.
+    whole = resolved(op, op.defaults())
+    sizes = complete_sizes(whole, op.defaults(), {**dict.fromkeys(whole.sizes, 2), **SIZES})
     tried = {(key, value) for call in calls for key, value in call.attributes.items()}
     for key, attribute in operations()[name].attributes.items():
         if not attribute.is_tuple:
-            assert {(key, value) for value in attribute.examples or attribute.values} <= tried
+            values = attribute.values or (*attribute.usual, *attribute.ends(sizes))
+            assert {(key, value) for value in values} <= tried

@@ -1,0 +1,91 @@
+"""Which steps of a batch of sequences are valid, and how a call says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Steps = Literal[
+    "all", "lengths", "equal", "shorter", "one_empty", "unsorted", "right_mask", "mask", "held_mask", "no_lengths",
+    "no_mask",
+]  # fmt: skip
+"""How the valid steps are given: by nothing, as all are valid; by lengths; by a mask.
+
+Lengths are any, all equal and below T, none above T - 1, one 0 and the others not, or in no descending order. A mask
+stands for lengths, has holes, or has holes behind a first step that is valid. At last, no step is valid.
+"""
+BY_LENGTHS: Final[tuple[Steps, ...]] = ("lengths", "equal", "shorter", "one_empty", "unsorted", "no_lengths")
+BY_MASK: Final[tuple[Steps, ...]] = ("right_mask", "mask", "held_mask", "no_mask")
+NEEDS: Final[Mapping[Steps, Mapping[str, int]]] = {
+    "all": {"B": 0, "T": 0},
+    "lengths": {"B": 0, "T": 0},
+    "equal": {"B": 2, "T": 2},
+    "shorter": {"B": 1, "T": 2},
+    "one_empty": {"B": 2, "T": 1},
+    "unsorted": {"B": 2, "T": 2},
+    "right_mask": {"B": 0, "T": 0},
+    "mask": {"B": 1, "T": 2},
+    "held_mask": {"B": 1, "T": 3},
+    "no_lengths": {"B": 0, "T": 0},
+    "no_mask": {"B": 0, "T": 0},
+}
+"""The least sizes at which steps are what their name says."""
+
+
+def valid_steps(kind: Steps, batch: int, steps: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Steps of a kind, (B, T); where sizes are below those that the kind needs, as near to it as they allow."""
+    if kind == "all":
+        return np.ones((batch, steps), np.bool_)
+    if kind in ("mask", "held_mask"):
+        return _with_holes(batch, steps, rng, held=kind == "held_mask")
+    return np.asarray(np.arange(steps) < _lengths(kind, batch, steps, rng)[:, None])
+
+
+def _lengths(kind: Steps, batch: int, steps: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    match kind:
+        case "no_lengths" | "no_mask":
+            return np.zeros(batch, np.int64)
+        case "equal":
+            return np.full(batch, rng.integers(1, steps) if steps > 1 else 0)
+        case "shorter":
+            return _with_one(rng.integers(0, max(steps, 1), batch), max(steps - 1, 0), rng)
+        case "one_empty":
+            return _with_one(rng.integers(min(1, steps), steps + 1, batch), 0, rng)
+        case "unsorted":
+            return _unsorted(batch, steps, rng)
+    # Short and empty sequences, and mostly one of full length: a batch is padded to its longest.
+    lengths = rng.integers(0, steps + 1, batch)
+    lengths[rng.random(batch) < 0.3] = steps
+    return lengths
+
+
+def _with_one(lengths: NDArray[np.int64], length: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The lengths, with this one among them."""
+    if lengths.size:
+        lengths[rng.integers(lengths.size)] = length
+    return lengths
+
+
+def _unsorted(batch: int, steps: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Lengths from 1 on that ascend somewhere, all different where there are enough."""
+    lengths = 1 + (rng.permutation(steps)[:batch] if batch <= steps else rng.integers(0, max(steps, 1), batch))
+    if batch > 1 and steps > 1 and not (np.diff(lengths) > 0).any():
+        if batch <= steps:
+            return np.sort(lengths)
+        lengths[0], lengths[-1] = 1, steps  # one above its neighbour, at least
+    return np.minimum(lengths, steps)
+
+
+def _with_holes(batch: int, steps: int, rng: np.random.Generator, *, held: bool) -> NDArray[np.bool_]:
+    """A mask in which some step is off before one that is on; if `held`, every sequence begins with one that is on."""
+    mask = rng.random((batch, steps)) < 0.6
+    if held:
+        mask[:, :1] = True
+    first = int(held)
+    if batch and steps > first + 1 and not (~mask[:, first:-1] & mask[:, first + 1 :]).any():
+        row, hole = rng.integers(batch), rng.integers(first, steps - 1)
+        mask[row, hole], mask[row, hole + 1] = False, True
+    return mask
