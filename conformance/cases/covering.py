@@ -1,0 +1,241 @@
+"""Covering arrays: few rows in which every pair (or triple) of choices stands together somewhere.
+
+Each row chooses one level of each factor. The array is built greedily, row by row, as AETG does (Cohen et al. 1997, The
+AETG system, IEEE TSE 23(7), 437-444): a row begins with a tuple that no earlier row has, and then takes, factor after
+factor, the level that adds most such tuples. Pairs of levels that never stand together are given as forbidden, and so
+are larger combinations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Row = tuple[int, ...]
+"""The chosen level of each factor, by its number."""
+
+Combination = frozenset[tuple[int, int]]
+"""Levels that stand together: pairs of a factor's number and a level's."""
+
+CANDIDATES: Final = 4
+"""Rows that are tried at each turn; the one that adds most tuples is taken."""
+
+TRIES: Final = 12
+"""Rows that are tried for one tuple before it counts as impossible."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What there is to choose.
+
+    Parameters
+    ----------
+    levels
+        How many levels each factor has.
+    strength
+        2 if every pair of levels is to be met, 3 if every triple, 1 if every level.
+    deep
+        Factors of which every triple is to be met, whatever the strength.
+    forbidden
+        Levels that never stand together.
+    first
+        Factors that are chosen before the others, as the others depend on them.
+    """
+
+    levels: tuple[int, ...]
+    strength: int = 2
+    deep: tuple[int, ...] = ()
+    forbidden: frozenset[Combination] = frozenset()
+    first: tuple[int, ...] = ()
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """The place of each factor's first level among all levels."""
+        return np.concatenate([[0], np.cumsum(self.levels)])[: len(self.levels)].astype(np.int64)
+
+    @cached_property
+    def total(self) -> int:
+        """How many levels there are in all."""
+        return sum(self.levels)
+
+    def places(self, factor: int) -> NDArray[np.int64]:
+        """Where a factor's levels stand among all levels."""
+        return np.arange(self.starts[factor], self.starts[factor] + self.levels[factor])
+
+    def tuples(self) -> dict[int, NDArray[np.bool_]]:
+        """Which tuples are to be met, by strength: an array with an axis of all levels for each member, symmetric."""
+        owner = np.repeat(np.arange(len(self.levels)), self.levels)
+        wanted = {self.strength: self._apart(owner, np.ones(len(owner), np.bool_), self.strength)}
+        if self.deep and self.strength < 3:
+            wanted[3] = self._apart(owner, np.isin(owner, self.deep), 3)
+        return wanted
+
+    def _apart(self, owner: NDArray[Any], members: NDArray[np.bool_], strength: int) -> NDArray[np.bool_]:
+        """All tuples of levels of different factors, less those that are forbidden as pairs."""
+        table = np.array(True)
+        axes = [members.reshape([-1 if axis == place else 1 for axis in range(strength)]) for place in range(strength)]
+        for axis in axes:
+            table = table & axis
+        barred = self.barred
+        for one, other in combinations(range(strength), 2):
+            shape = [1] * strength
+            shape[one] = shape[other] = len(owner)
+            table = table & ((owner[:, None] != owner) & ~barred).reshape(shape)
+        return np.array(table, np.bool_)
+
+    @cached_property
+    def barred(self) -> NDArray[np.bool_]:
+        """Which pairs of levels are forbidden; levels that are forbidden alone are barred from all others."""
+        table = np.zeros((self.total, self.total), np.bool_)
+        for combination in self.forbidden:
+            places = [int(self.starts[factor]) + level for factor, level in combination]
+            if len(places) == 2:
+                table[places[0], places[1]] = table[places[1], places[0]] = True
+            elif len(places) == 1:
+                table[places[0], :] = table[:, places[0]] = True
+        return table
+
+    @cached_property
+    def larger(self) -> tuple[frozenset[int], ...]:
+        """Combinations of three or more levels that are forbidden, as places."""
+        return tuple(
+            frozenset(int(self.starts[factor]) + level for factor, level in combination)
+            for combination in self.forbidden
+            if len(combination) > 2
+        )
+
+
+@dataclass
+class Coverage:
+    """Which tuples of a model some rows meet: `met` of `total`; those that no legal row has do not count."""
+
+    model: Model
+    missing: dict[int, NDArray[np.bool_]] = field(init=False)
+    total: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.missing = self.model.tuples()
+        self.total = self.left
+
+    @property
+    def left(self) -> int:
+        """Tuples that are not met yet."""
+        return sum(int(table.sum()) // _orders(strength) for strength, table in self.missing.items())
+
+    @property
+    def met(self) -> int:
+        """Tuples that are met."""
+        return self.total - self.left
+
+    def add(self, row: Row) -> None:
+        """Count a row's tuples as met."""
+        places = self.model.starts + np.array(row, np.int64)
+        for strength, table in self.missing.items():
+            table[np.ix_(*[places] * strength)] = False
+
+    def drop(self, places: Sequence[int]) -> None:
+        """Count a tuple as impossible."""
+        table = self.missing[len(places)]
+        before = self.left
+        for axes in _permutations(tuple(places)):
+            table[axes] = False
+        self.total -= before - self.left
+
+
+def covering_rows(model: Model, given: Iterable[Row] = ()) -> tuple[tuple[Row, ...], Coverage]:
+    """Return rows that meet every possible tuple of the model, the given ones first, and what they cover.
+
+    The same model gives the same rows.
+    """
+    coverage, rows = Coverage(model), []
+    for row in given:
+        coverage.add(row)
+        rows.append(tuple(row))
+    rng = np.random.default_rng(0)
+    while coverage.left:
+        seed = _next(coverage)
+        found = [_grown(coverage, seed, rng) for _ in range(CANDIDATES)]
+        legal = [one for one in found if one is not None]
+        for _ in range(TRIES):
+            if legal:
+                break
+            legal = [one for one in (_grown(coverage, seed, rng),) if one is not None]
+        if not legal:
+            coverage.drop(seed)
+            continue
+        row = max(legal, key=lambda one: one[0])[1]
+        coverage.add(row)
+        rows.append(row)
+    return tuple(rows), coverage
+
+
+def _next(coverage: Coverage) -> tuple[int, ...]:
+    """A tuple that is not met yet, of the largest strength that has any: of a level that misses most."""
+    strength = max(strength for strength, table in coverage.missing.items() if table.any())
+    table = coverage.missing[strength]
+    place: tuple[int, ...] = ()
+    for _ in range(strength):
+        counts = table.reshape(len(table), -1).sum(axis=1)
+        one = int(counts.argmax())
+        place = (*place, one)
+        table = table[one]
+    return place
+
+
+def _grown(coverage: Coverage, seed: Sequence[int], rng: np.random.Generator) -> tuple[int, Row] | None:
+    """A whole row that has these levels, with the number of tuples that it adds; None where there is no such row."""
+    model = coverage.model
+    owner = np.repeat(np.arange(len(model.levels)), model.levels)
+    chosen = {int(owner[place]): int(place) for place in seed}
+    allowed = ~model.barred[list(chosen.values())].any(axis=0)
+    if not allowed[list(chosen.values())].all() or _holds_larger(model, chosen.values()):
+        return None
+    rest = [factor for factor in model.first if factor not in chosen]
+    others = [factor for factor in range(len(model.levels)) if factor not in chosen and factor not in model.first]
+    added = len(seed) and 1
+    for factor in (*rest, *rng.permutation(np.array(others, np.int64)).tolist()):
+        places = model.places(factor)
+        open_ = allowed[places]
+        for large in model.larger:
+            missing = large - set(chosen.values())
+            if len(missing) == 1 and (one := next(iter(missing))) in places:
+                open_ = open_ & (places != one)
+        if not open_.any():
+            return None
+        gains = _gains(coverage, places, np.array(list(chosen.values()), np.int64))
+        gains = np.where(open_, gains + rng.random(len(places)) * 0.5, -1.0)
+        best = int(gains.argmax())
+        added += int(gains[best])
+        chosen[factor] = int(places[best])
+        allowed &= ~model.barred[chosen[factor]]
+    return added, tuple(chosen[factor] - int(model.starts[factor]) for factor in range(len(model.levels)))
+
+
+def _gains(coverage: Coverage, places: NDArray[np.int64], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How many tuples each level would add to those that are chosen."""
+    gains = np.zeros(len(places))
+    for strength, table in coverage.missing.items():
+        found = table[np.ix_(places, *[chosen] * (strength - 1))]
+        gains += found.reshape(len(places), -1).sum(axis=1) / _orders(strength - 1)
+    return gains
+
+
+def _holds_larger(model: Model, places: Collection[int]) -> bool:
+    return any(large <= set(places) for large in model.larger)
+
+
+def _orders(members: int) -> int:
+    """In how many orders a tuple stands in a symmetric table."""
+    return (1, 1, 2, 6)[members]
+
+
+def _permutations(places: tuple[int, ...]) -> Iterable[tuple[int, ...]]:
+    if len(places) <= 1:
+        return [places]
+    return [(one, *rest) for i, one in enumerate(places) for rest in _permutations(places[:i] + places[i + 1 :])]
