@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -22,6 +22,9 @@ __all__ = ["BY_LENGTHS", "BY_MASK", "NEEDS", "Case", "Steps"]
 
 Array = NDArray[Any]
 _PADDED: Final[tuple[Steps, ...]] = ("lengths", "right_mask", "mask")
+_JUDGED_WHOLE: Final = 4096
+"""Sequences up to which all are judged."""
+_SAMPLE: Final = 24
 _SHOWN_LENGTHS: Final = 8
 _SHOWN_STEPS: Final = 40
 
@@ -41,6 +44,8 @@ class Case:
     steps: Steps = "all"
     absent: tuple[str, ...] = ()
     seed: int = 0
+    worked_out: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What follows from the case and was worked out once, by name; a case made from this one begins anew."""
 
     @cached_property
     def spec(self) -> Operation:
@@ -91,6 +96,28 @@ class Case:
         """The call, with its arrays."""
         return Call(self.operation, self._inputs(), dict(self.attributes))
 
+    def call_of(self, rows: NDArray[np.int64]) -> Call:
+        """The call with these sequences only, in this order."""
+        inputs = {
+            name: np.ascontiguousarray(array[rows]) if self.items[name].per_sequence else array
+            for name, array in self.call.inputs.items()
+        }
+        return Call(self.operation, inputs, self.call.attributes)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether there are so many sequences, none of which depends on another, that some of them are judged."""
+        return self.sizes.get("B", 0) > _JUDGED_WHOLE and "batch" in self.spec.laws
+
+    @cached_property
+    def judged(self) -> NDArray[np.int64]:
+        """The sequences that are judged: all, or a sample with the first, the last, and those around 16 bits."""
+        batch = self.sizes.get("B", 0)
+        if not self.sampled:
+            return np.arange(batch)
+        ends = [row for row in (0, 1, 32_767, 32_768, 65_534, 65_535, 65_536, batch - 2, batch - 1) if row < batch]
+        return np.unique([*ends, *self._rng("judged").integers(0, batch, _SAMPLE)])
+
     @cached_property
     def valid(self) -> NDArray[np.bool_]:
         """Which steps of which sequence are valid, (B, T)."""
@@ -98,12 +125,15 @@ class Case:
 
     @cached_property
     def cotangents(self) -> tuple[Array, ...]:
-        """One per output, in the outputs' shapes."""
-        return tuple(
-            self._weights("d" + output.name, self.shape_of(output.shape))
-            for output in self.results.values()
-            if output.kind == "float"
-        )
+        """One per output, in the outputs' shapes; zero for sequences that are not judged."""
+        found = []
+        for output in self.results.values():
+            if output.kind == "float":
+                weights = self._weights("d" + output.name, self.shape_of(output.shape))
+                if self.sampled:  # so the gradients of parameters are those of the sample alone
+                    weights[np.setdiff1d(np.arange(len(weights)), self.judged)] = 0
+                found.append(weights)
+        return tuple(found)
 
     @cached_property
     def directions(self) -> dict[str, Array]:

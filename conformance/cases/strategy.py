@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -44,3 +45,38 @@ class _Drawn:
 def cases(draw: st.DrawFn, scope: Scope) -> Case:
     """Cases of an operation in a type; see `rnnspec.conformance.cases.draw.draw_case`."""
     return draw_case(_Drawn(draw), scope)
+
+
+@st.composite
+def simpler_cases(draw: st.DrawFn, case: Case) -> Case:
+    """Cases like one, with some of its choices as plain as they can be, and none beyond it.
+
+    Each choice is mostly kept, so that what made the case fail, if it was few choices, is mostly kept too.
+    """
+
+    def mostly(plain: Any, own: Any) -> Any:
+        return own if plain == own else draw(_sampled((plain, own, own, own)))
+
+    plain = case.spec.defaults()
+    attributes = {
+        name: tuple(mostly(*entries) for entries in zip(plain[name], value, strict=True))
+        if isinstance(value, tuple)
+        else mostly(plain[name], value)
+        for name, value in case.attributes.items()
+    }
+    simple = replace(
+        case.with_attributes(**attributes),
+        steps=mostly("all", case.steps),
+        absent=mostly((), case.absent),
+        regime=mostly("generic", case.regime),
+    )
+    sizes = {symbol: draw(_sampled(_up_to(size))) for symbol, size in case.sizes.items()}
+    least = {symbol: case.spec.at_least.get(symbol, 0) for symbol in sizes}
+    return replace(simple, sizes={symbol: max(size, least[symbol]) for symbol, size in sizes.items()})
+
+
+def _up_to(size: int) -> tuple[int, ...]:
+    """Sizes up to one, small ones and halves of it first, and mostly the size itself."""
+    small = {*range(1, 9), size // 4, size // 3, size // 2, size - 1}
+    smaller = tuple(sorted(one for one in small if 0 < one < size))
+    return (*smaller, *(size,) * max(len(smaller), 1))

@@ -25,11 +25,14 @@ from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.checks.zeros import Zeros
 
 CHECKS: tuple[Check, ...] = (
-    Forms(), Unmodified(), Values(), Gradients(), Edges(), Zeros(), Padding(), Attributes(), Batch(), Split(),
+    Unmodified(), Forms(), Values(), Gradients(), Edges(), Zeros(), Padding(), Attributes(), Batch(), Split(),
     Reverse(), Permutation(), Shift(), SumsToOne(), Partition(), Clipping(), Jacobian(), Identities(),
     MarginalsAreGradients(), BestPath(), Ties(), PartialGradients(), SecondOrder(), SpecialValues(), Layouts(),
     Repeatability(), BadInput(),
 )  # fmt: skip
-"""Every check, in the order in which they run."""
+"""Every check, in the order in which they run.
+
+`unmodified` goes first: it makes the planned calls one after another, and sees what each leaves of the one before.
+"""
 
 __all__ = ["CHECKS", "Check", "Violation"]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hypothesis import assume
-from hypothesis import strategies as st
+import numpy as np
 
 from rnnspec.backends import Backend
-from rnnspec.conformance.cases import Case, Scope, cases
+from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.checks.check import (
@@ -20,6 +19,7 @@ from rnnspec.conformance.checks.check import (
     expected_of,
 )
 from rnnspec.spec import Operation, operation
+from rnnspec.spec.operation import holds
 
 
 class Attributes(Check):
@@ -34,9 +34,15 @@ class Attributes(Check):
         """Operations that have attributes."""
         return bool(op.attributes)
 
-    def examples(self, scope: Scope) -> st.SearchStrategy[Any] | None:
+    def of(self, case: Case, scope: Scope) -> tuple[Case, str, Any] | None:
         """A case, the name of an attribute and another value for it; None if the backend supports one value of each."""
-        return _pairs(scope)
+        choices = _choices(scope)
+        rng = stream(case.seed, "another value")
+        for name in rng.permutation(list(choices)).tolist():
+            others = _others(case, name, choices[name], rng)
+            if others:  # sizes may leave a number no other value
+                return case, name, others[int(rng.integers(len(others)))]
+        return None
 
     def examine(self, backend: Backend, example: tuple[Case, str, Any]) -> float:
         """Run both calls; where the second is wrong, see whether it is the first one's answer."""
@@ -68,32 +74,27 @@ def _gradients(backend: Backend, case: Case) -> float:
     return compare_gradients(case, case.call, case.cotangents, expected, got)
 
 
-def _pairs(scope: Scope) -> st.SearchStrategy[tuple[Case, str, Any]] | None:
-    """Pairs within what the backend supports: what it refuses was refused loudly when its support was probed."""
+def _choices(scope: Scope) -> Mapping[str, tuple[Any, ...]]:
+    """Attributes with several levels that the backend supports: others were refused loudly when support was probed."""
     support = scope.support or everything(scope.operation)
     kinds = operation(scope.operation).attributes
-    choices = {
+    return {
         name: levels
         for name, levels in support.levels.items()
         if (any(len(entry) > 1 for entry in levels) if kinds[name].is_tuple else len(levels) > 1)
     }
-    return _changed(scope, choices) if choices else None
 
 
-@st.composite
-def _changed(draw: st.DrawFn, scope: Scope, choices: Mapping[str, tuple[Any, ...]]) -> tuple[Case, str, Any]:
-    case = draw(cases(scope))
-    name = draw(st.sampled_from(list(choices)))
-    now = case.attributes[name]
-    rng = stream(case.seed, f"another {name}")
-    if case.spec.attributes[name].is_tuple:
-        others = [
+def _others(case: Case, name: str, levels: tuple[Any, ...], rng: np.random.Generator) -> list[Any]:
+    """Other values of an attribute than a case has; none where the attribute has no meaning."""
+    now, attribute = case.attributes[name], case.spec.attributes[name]
+    if not holds(attribute.when, case.attributes):
+        return []
+    if attribute.is_tuple:
+        return [
             (*now[:index], level.only, *now[index + 1 :])
-            for index, entry in enumerate(choices[name])
+            for index, entry in enumerate(levels)
             for level in entry
             if level.only != now[index]
         ]
-    else:
-        others = [value for level in choices[name] if (value := level.value(rng, case.lengths_of)) != now]
-    assume(others)  # sizes may leave a number no other value
-    return case, name, draw(st.sampled_from(others))
+    return [value for level in levels if (value := level.value(rng, case.lengths_of)) != now]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
-from rnnspec.backends import Backend, Call
-from rnnspec.conformance.cases import Case, Scope, cases
+from rnnspec.backends import Backend
+from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.checks.check import Check, compare_all, compare_outputs, expected_of
 
 
@@ -22,14 +20,14 @@ class Batch(Check):
     law = "batch"
     calls = 2
 
-    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
+    def of(self, case: Case, scope: Scope) -> Case:
         """Cases of at least two sequences."""
-        return cases(scope).map(lambda case: case.with_at_least(B=2))
+        return case.with_at_least(B=2)
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Reverse the order of the sequences; then run the first alone."""
         turned = np.arange(example.sizes["B"])[::-1]
-        call = _rows(example, turned)
+        call = example.call_of(turned)
         cotangents = tuple(cotangent[turned] for cotangent in example.cotangents)
         expected = expected_of(example, gradients=example.spec.differentiable)
         outputs = {name: bounded.take(turned) for name, bounded in expected.outputs.items()}
@@ -39,16 +37,6 @@ class Batch(Check):
         }
         of_turned = replace(expected, outputs=outputs, gradients=gradients)
         worst = compare_all(backend, example, call, of_turned, cotangents)
-        alone = _rows(example, np.array([0]))
+        alone = example.call_of(np.array([0]))
         outputs = {name: bounded.take(np.array([0])) for name, bounded in expected.outputs.items()}
         return max(worst, compare_outputs(example, alone, outputs, backend.run(alone)))
-
-
-def _rows(case: Case, rows: np.ndarray[Any, Any]) -> Call:
-    """The call with these sequences only, in this order."""
-    kinds = case.items
-    inputs = {
-        name: np.ascontiguousarray(array[rows]) if kinds[name].per_sequence else array
-        for name, array in case.call.inputs.items()
-    }
-    return Call(case.operation, inputs, case.call.attributes)

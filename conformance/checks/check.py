@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -11,8 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnspec.backends import Backend, Call, Cotangents
-from rnnspec.conformance.cases import Case, Scope, cases
-from rnnspec.conformance.cases.support import PROBE_SIZES
+from rnnspec.conformance.cases import Case, Deck, Scope, cases, simpler_cases
+from rnnspec.conformance.cases.case import Steps
+from rnnspec.conformance.cases.support import PROBE_SIZES, everything
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, Expected, expect
 from rnnspec.spec import Operation, operation
@@ -86,12 +89,41 @@ class Check(ABC):
         """Whether there is anything to ask of this operation."""
         return not self.law or self.law in op.laws
 
-    def examples(self, scope: Scope) -> st.SearchStrategy[Any] | None:
-        """Strategy for what `examine` takes: a case, or a case and more; None if there is nothing to ask."""
-        return cases(scope)
+    whole_deck: ClassVar[bool] = False
+    """Whether every planned case is asked: the check needs no call that others do not make too."""
+
+    def of(self, case: Case, scope: Scope) -> Any | None:
+        """What `examine` takes, made of a case; None if there is nothing to ask of it.
+
+        Whatever is to be chosen beyond the case follows from the case's seed.
+        """
+        return case
+
+    def planned(self, deck: Deck, count: int) -> Iterator[Any]:
+        """What is asked of a deck: of its covering array so many examples, spread over it; or of every case."""
+        if self.whole_deck:
+            yield from self._made(deck.cases, deck.scope)
+        else:
+            yield from islice(self._made(deck.spread(), deck.scope), count)
+
+    def _made(self, cases: Iterable[Case], scope: Scope) -> Iterator[Any]:
+        return (example for case in cases if (example := self.of(case, scope)) is not None)
+
+    def simpler(self, example: Any) -> st.SearchStrategy[Any]:
+        """Strategy for examples like one that failed, at most as large, and simpler in some choices."""
+        case, *more = parts_of(example)
+        return simpler_cases(case).map(lambda other: self.like(example, other) if more else other)
+
+    def like(self, example: tuple[Any, ...], case: Case) -> Any:
+        """Return the example with another case."""
+        return (case, *example[1:])
+
+    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
+        """Strategy for examples beyond the deck."""
+        return cases(scope).map(lambda case: self.of(case, scope)).filter(lambda example: example is not None)
 
     def forced(self, scope: Scope) -> Sequence[Any]:
-        """What is asked in any case, before what chance draws; in float32, or else in the backend's first type."""
+        """What is asked in any case, before the deck; in float32, or else in the backend's first type."""
         return ()
 
     @abstractmethod
@@ -102,10 +134,22 @@ class Check(ABC):
         """
 
 
+def parts_of(example: Any) -> tuple[Any, ...]:
+    """What an example consists of: its case first, or what holds its cases."""
+    return example if isinstance(example, tuple) else (example,)
+
+
+def cases_of(example: Any) -> list[Case]:
+    """The cases of an example."""
+    return [part for part in parts_of(example) if isinstance(part, Case)]
+
+
 def usual_case(scope: Scope) -> Case:
-    """A small case with all attributes at their defaults, and lengths where there are steps."""
+    """A small case: all attributes at their defaults, or as the backend has them, and lengths where it takes them."""
     op = operation(scope.operation)
-    return Case(scope.operation, scope.dtype, PROBE_SIZES, op.defaults(), steps="lengths" if op.has_steps else "all")
+    support = scope.support or everything(scope.operation)
+    steps: Steps = "lengths" if op.has_steps and "lengths" in support.steps else "all"
+    return Case(scope.operation, scope.dtype, PROBE_SIZES, support.defaults(), steps=steps)
 
 
 class OutOfRangeError(Exception):
@@ -113,11 +157,38 @@ class OutOfRangeError(Exception):
 
 
 def expected_of(case: Case, *, gradients: bool = False) -> Expected:
-    """What is right for a case; raise OutOfRangeError if its type cannot hold the results."""
-    expected = expect(case.call, case.dtype, case.cotangents if gradients else None, case.seed)
+    """What is right for a case, worked out once; raise OutOfRangeError if its type cannot hold the results."""
+    name = "expected, with gradients" if gradients else "expected"
+    if name not in case.worked_out:
+        case.worked_out[name] = _expected(case, case.cotangents if gradients else None)
+    expected: Expected = case.worked_out[name]
     if not expected.in_range():
         raise OutOfRangeError(str(case))
     return expected
+
+
+def _expected(case: Case, cotangents: tuple[Array, ...] | None) -> Expected:
+    """What is right; of sequences that are not judged, no more is known than that gradients are 0."""
+    if not case.sampled:
+        return expect(case.call, case.dtype, cotangents, case.seed)
+    rows = case.judged
+    own = None if cotangents is None else tuple(cotangent[rows] for cotangent in cotangents)
+    sample = expect(case.call_of(rows), case.dtype, own, case.seed)
+    unjudged, none = np.inf, sample.format.smallest_normal
+    outputs = {name: _spread_out(bounded, case, unjudged) for name, bounded in sample.outputs.items()}
+    gradients = {
+        name: _spread_out(bounded, case, none) if case.items[name].per_sequence else bounded
+        for name, bounded in sample.gradients.items()
+    }
+    return replace(sample, outputs=outputs, gradients=gradients)
+
+
+def _spread_out(bounded: Bounded, case: Case, bound: float) -> Bounded:
+    """The results of the judged sequences where these stand in the batch; 0 to within `bound` elsewhere."""
+    shape = (case.sizes["B"], *bounded.value.shape[1:])
+    value, bounds = np.zeros(shape, bounded.value.dtype), np.full(shape, bound)
+    value[case.judged], bounds[case.judged] = bounded.value, bounded.bound
+    return Bounded(value, bounds)
 
 
 def compare_outputs(case: Case, call: Call, expected: Mapping[str, Bounded], got: Sequence[Any]) -> float:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hypothesis import strategies as st
-
 from rnnspec.backends import Backend
-from rnnspec.conformance.cases import Case, Scope, cases
+from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.case import Steps
+from rnnspec.conformance.cases.streams import stream
+from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.checks.check import Check, compare_both, usual_case
 from rnnspec.spec import Operation, operation, resolved
 
@@ -32,12 +32,18 @@ class Edges(Check):
 
     def forced(self, scope: Scope) -> Sequence[Any]:
         """A case at each edge, all attributes at their defaults."""
-        return [edge.of(usual_case(scope)) for edge in edges_of(operation(scope.operation))]
+        return [edge.of(usual_case(scope)) for edge in self._edges(scope)]
 
-    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
-        """Cases as ever, each brought to an edge."""
-        edges = list(edges_of(operation(scope.operation)))
-        return st.builds(lambda case, edge: edge.of(case), cases(scope), st.sampled_from(edges))
+    def of(self, case: Case, scope: Scope) -> Case:
+        """A case, brought to an edge."""
+        edges = self._edges(scope)
+        return edges[int(stream(case.seed, "edge").integers(len(edges)))].of(case)
+
+    @staticmethod
+    def _edges(scope: Scope) -> list[Edge]:
+        """The edges that the backend takes."""
+        kinds = (scope.support or everything(scope.operation)).steps
+        return [edge for edge in edges_of(operation(scope.operation)) if edge.steps is None or edge.steps in kinds]
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Run and differentiate the case."""

@@ -11,6 +11,7 @@ class Forms(Check):
     """Shapes and types, and no number; nothing is computed to know them."""
 
     id = "forms"
+    whole_deck = True
     about = "results are arrays, and as many, of the shapes and types that the specification gives"
     why = "whatever reads them relies on that before it reads a number"
     calls = 8

@@ -12,6 +12,7 @@ class Gradients(Check):
     """The backward pass against the reference."""
 
     id = "gradients"
+    whole_deck = True
     needs_gradients = True
     about = "the gradient of every float input, initial states and parameters included, lies within its bound"
     why = "training follows a wrong gradient without complaint"

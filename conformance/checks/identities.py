@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-from hypothesis import strategies as st
 
 from rnnspec.backends import Backend, Call, Unsupported
-from rnnspec.conformance.cases import Case, Scope, cases
+from rnnspec.conformance.cases import Case, Scope
+from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.checks.check import Array, Check, judge
 from rnnspec.conformance.checks.pairs import Bounds, Change, Pair, hold, only, results_of, unchanged
 from rnnspec.conformance.judge.formats import format_of
@@ -309,14 +309,11 @@ class Identities(Check):
         """Operations of which an identity is known."""
         return any(identity.operation == op.name for identity in IDENTITIES)
 
-    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
+    def of(self, case: Case, scope: Scope) -> tuple[Case, Identity]:
         """A case with one of the operation's identities, and its fixed attributes."""
         known = [identity for identity in IDENTITIES if identity.operation == scope.operation]
-        return st.builds(
-            lambda case, identity: (case.with_attributes(**identity.fixed), identity),
-            cases(scope),
-            st.sampled_from(known),
-        )
+        identity = known[int(stream(case.seed, "identity").integers(len(known)))]
+        return case.with_attributes(**identity.fixed), identity
 
     def examine(self, backend: Backend, example: tuple[Case, Identity]) -> float:
         """Run both sides of the identity."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from hypothesis import strategies as st
 
 from rnnspec.backends import Backend
-from rnnspec.conformance.cases import Case, Scope, cases
+from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.checks.check import Check, OutOfRangeError, Violation, compare_gradients
 from rnnspec.conformance.checks.partial_gradients import Part
 from rnnspec.conformance.judge.tolerance import expect_second_order
@@ -33,9 +32,9 @@ class SecondOrder(Check):
         """Operations that have a gradient."""
         return op.differentiable
 
-    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
+    def of(self, case: Case, scope: Scope) -> Case:
         """Cases whose gradients are those of their outputs."""
-        return cases(scope).map(differentiated_in_full)
+        return differentiated_in_full(case)
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Differentiate a sum of some gradients, for some cotangents, and hold what comes against the reference's."""

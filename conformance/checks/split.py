@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from rnnspec.backends import Backend, Call
-from rnnspec.conformance.cases import Case, Scope, cases
+from rnnspec.conformance.cases import Case, Scope
+from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.checks.check import Array, Check, compare, compare_outputs, expected_of
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded
@@ -23,9 +23,15 @@ class Split(Check):
     why = "streaming and truncated training carry the state from call to call"
     law = "split"
 
-    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
+    def of(self, case: Case, scope: Scope) -> tuple[Case, int]:
         """A case of at least two steps, and where to split it."""
-        return _splits(scope)
+        long = case.with_at_least(T=2)
+        return long, int(stream(case.seed, "split").integers(1, long.sizes["T"]))
+
+    def like(self, example: tuple[Case, int], case: Case) -> tuple[Case, int]:
+        """Another case, split at the same step or the last that it has."""
+        long = case.with_at_least(T=2)
+        return long, min(example[1], long.sizes["T"] - 1)
 
     def examine(self, backend: Backend, example: tuple[Case, int]) -> float:
         """Run the part that is read first, then the other from its final state, and join the outputs."""
@@ -48,12 +54,6 @@ class Split(Check):
             for name in expected.outputs
         ]
         return compare_outputs(case, case.call, expected.outputs, joined)
-
-
-@st.composite
-def _splits(draw: st.DrawFn, scope: Scope) -> tuple[Case, int]:
-    case = draw(cases(scope)).with_at_least(T=2)
-    return case, draw(st.integers(1, case.sizes["T"] - 1))
 
 
 def _outputs(

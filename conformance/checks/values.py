@@ -11,6 +11,7 @@ class Values(Check):
     """The forward pass against the reference."""
 
     id = "values"
+    whole_deck = True
     about = "every output has the right shape and type, and its error lies within what rounding explains"
     why = "a wrong gate order, bias or mask still gives plausible numbers"
 

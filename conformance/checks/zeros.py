@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from hypothesis import strategies as st
-
 from rnnspec.backends import Backend
-from rnnspec.conformance.cases import Case, Scope, cases
+from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.checks.check import Check, compare_both
 
 _DIVIDING: Final[Mapping[str, Mapping[str, Any]]] = {"attention_scores": {"score": "cosine"}}
@@ -25,10 +23,9 @@ class Zeros(Check):
     law = "zeros"
     calls = 4
 
-    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
+    def of(self, case: Case, scope: Scope) -> Case:
         """Cases of that regime."""
-        dividing = _DIVIDING.get(scope.operation, {})
-        return cases(scope).map(lambda case: replace(case.with_attributes(**dividing), regime="zeros"))
+        return replace(case.with_attributes(**_DIVIDING.get(scope.operation, {})), regime="zeros")
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Run and differentiate the case."""

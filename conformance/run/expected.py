@@ -30,6 +30,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS
+from rnnspec.conformance.checks.check import cases_of
 from rnnspec.conformance.run.files import FileError
 from rnnspec.spec import Operation, operation, operations
 
@@ -97,8 +98,7 @@ def concerning(
     entries: Iterable[ExpectedFailure], example: Any, check: str, backend: Backend
 ) -> ExpectedFailure | None:
     """The first entry that speaks of what a check was given: a case, or a case and more; None if no entry does."""
-    parts = example if isinstance(example, tuple) else (example,)
-    cases = [part for part in parts if isinstance(part, Case)]
+    cases = cases_of(example)
     return next((entry for entry in entries if any(entry.concerns(case, check, backend) for case in cases)), None)
 
 

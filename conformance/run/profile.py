@@ -3,29 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+
+from rnnspec.conformance.cases import Extent
+from rnnspec.conformance.cases.ladder import LARGEST
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Examples for each check of each operation, in the types that matter most and in the others, and largest size."""
+    """What is planned and drawn for each operation, in the type that matters most and in the others.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    examples, examples_other_types
+        Examples of each check that makes calls of its own; a check whose examples take several calls has fewer.
+    largest
+        The largest size that is drawn beyond the deck.
+    planned, planned_other_types
+        What the deck holds.
+    draws
+        Whether as many examples are drawn beyond the deck.
+    """
 
     name: str
     examples: int
     examples_other_types: int
     largest: int
+    planned: Extent = field(default_factory=Extent)
+    planned_other_types: Extent = field(default_factory=Extent)
+    draws: bool = True
 
     def examples_for(self, dtype: str) -> int:
         """Examples of one check; float32 is what people run, so it gets the most."""
         return self.examples if dtype == "float32" else self.examples_other_types
 
+    def extent_for(self, dtype: str, main_type: str) -> Extent:
+        """What the deck of a type holds; `main_type` is the one that a backend is looked at most closely in."""
+        return self.planned if dtype == main_type else self.planned_other_types
 
+
+PAIRS: Final = Extent(2, largest=LARGEST)
 PROFILES: Final[Mapping[str, Profile]] = {
     profile.name: profile
     for profile in (
-        Profile("quick", examples=40, examples_other_types=10, largest=0),
-        Profile("standard", examples=150, examples_other_types=50, largest=16),
-        Profile("thorough", examples=1500, examples_other_types=1000, largest=48),
+        Profile("quick", 40, 10, largest=0, planned=PAIRS, planned_other_types=Extent(1), draws=False),
+        Profile(
+            "standard", 150, 50, largest=16,
+            planned=Extent(2, deep=True, largest=LARGEST), planned_other_types=Extent(2, deep=True),
+        ),
+        Profile("thorough", 1500, 1000, largest=48, planned=Extent(3, largest=LARGEST), planned_other_types=Extent(3)),
     )
-}
+}  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
+from hypothesis.database import DirectoryBasedExampleDatabase
 from platformdirs import user_cache_path
 
 
@@ -14,7 +14,7 @@ def usual_folder() -> Path:
     return user_cache_path("rnnspec", appauthor=False) / "failures"
 
 
-def failures_of(folder: Path, backend: str, operation: str, dtype: str, check: str) -> ExampleDatabase:
+def failures_of(folder: Path, backend: str, operation: str, dtype: str, check: str) -> DirectoryBasedExampleDatabase:
     """Hypothesis's database of the failing examples of one check of one operation in one type.
 
     They are choices, not cases: another version may draw other cases from them, which do as well to begin with. A
@@ -22,3 +22,8 @@ def failures_of(folder: Path, backend: str, operation: str, dtype: str, check: s
     """
     backend, *parts = (re.sub(r"\W+", "-", name) for name in (backend, operation, dtype, check))
     return DirectoryBasedExampleDatabase(folder / backend / "-".join(parts))
+
+
+def has_failures(database: DirectoryBasedExampleDatabase) -> bool:
+    """Whether any were kept there."""
+    return Path(database.path).is_dir()

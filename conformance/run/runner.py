@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from hypothesis import HealthCheck, Phase, Verbosity, example, given, reject, seed, settings
-from hypothesis.database import ExampleDatabase
+from hypothesis import HealthCheck, Phase, Verbosity, given, reject, seed, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.errors import FlakyFailure, Unsatisfiable
+from hypothesis.strategies import SearchStrategy
 
 from rnnspec.backends import Backend, Unsupported
-from rnnspec.conformance.cases import Scope, Support, supported_by
-from rnnspec.conformance.cases.support import everything
+from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Check, Violation
-from rnnspec.conformance.checks.check import OutOfRangeError
+from rnnspec.conformance.checks.check import OutOfRangeError, cases_of
 from rnnspec.conformance.run.expected import ExpectedFailure, concerning
 from rnnspec.conformance.run.guard import BackendCrashError, Guarded
 from rnnspec.conformance.run.isolated import GuestLostError
 from rnnspec.conformance.run.profile import Profile
-from rnnspec.conformance.run.replay import failures_of
+from rnnspec.conformance.run.replay import failures_of, has_failures
 from rnnspec.conformance.run.repro import Ask, Failure, Witness, write_repro
 from rnnspec.conformance.run.result import CheckResult, Verdict
+from rnnspec.conformance.run.session import Session, main_type, session_of
+from rnnspec.spec import CallError
 from rnnspec.spec import operation as spec_operation
+
+HANDFUL: Final = 12
+"""Refusals after which a check that has judged nothing asks no more."""
+
+SIMPLER: Final = 120
+"""Cases that are tried for one that is simpler than the one that failed and fails too."""
 
 
 class _LostError(Exception):
@@ -39,6 +47,10 @@ class _Tally:
 
     judged: int = 0
     refused: int = 0
+    out_of_range: int = 0
+    planned: list[Case] = field(default_factory=list)
+    """The cases of the deck that were judged."""
+
     reasons: dict[str, None] = field(default_factory=dict)
     worst: float | None = None
     failure: Failure | None = None
@@ -48,7 +60,13 @@ class _Tally:
     watched: bool = False
     """Whether all that is asked is remembered, with the `asks` of the failing example."""
 
-    def examine(self, check: Check, backend: Backend, example: Any) -> None:
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing but refusals came, and enough of them."""
+        return self.judged == 0 and self.refused >= HANDFUL and self.failure is None
+
+    def examine(self, check: Check, backend: Backend, example: Any) -> bool:
+        """Ask once; return whether anything was judged. A failure that is not expected is raised."""
         if isinstance(backend, Witness):
             backend.forget()
         try:
@@ -56,9 +74,10 @@ class _Tally:
         except Unsupported as refusal:
             self.refused += 1
             self.reasons[str(refusal)] = None
-            reject()  # a refused case does not use up an example
+            return False
         except OutOfRangeError:
-            reject()
+            self.out_of_range += 1
+            return False
         except (Violation, BackendCrashError, GuestLostError) as failure:
             entry = concerning(self.known, example, check.id, backend)
             if entry is None:
@@ -86,22 +105,32 @@ def run_check(
     shrink: bool = True,
     expected: tuple[ExpectedFailure, ...] = (),
 ) -> CheckResult:
-    """Run one check.
+    """Run one check: what is forced, what is planned, and what the profile draws beyond that.
 
-    The same seed draws the same examples. With `repro_dir`, a failure is written there as an ``.npz`` and a script.
-    With `replay_dir`, examples that failed in earlier runs come first, and those that fail now are kept there.
-    Without `shrink`, the failing example is told as it was drawn. What is among the `expected` failures is counted as
+    The same seed gives the same examples. With `repro_dir`, a failure is written there as an ``.npz`` and a script.
+    With `replay_dir`, drawn examples that failed in earlier runs come first, and those that fail now are kept there.
+    Without `shrink`, the failing example is told as it was found. What is among the `expected` failures is counted as
     such, and the search for others goes on.
     Whatever the backend raises ends in a verdict; an exception out of here is a fault of the suite.
+
+    Raises
+    ------
+    DeckError
+        If no deck can be planned for what the backend supports.
     """
     tally = _Tally(known=expected, watched=repro_dir is not None)
     started = time.perf_counter()
     verdict, message, repro = Verdict.CONFORMS, "", ""
+    session = None
     if operation not in backend.operations():
         verdict = Verdict.NOT_IMPLEMENTED
+    elif check.needs_gradients and not backend.has_gradients(operation):
+        tally.reasons[f"backend {backend.name} has no gradients"] = None
+    elif check.needs_second_order and not backend.has_second_order(operation):
+        tally.reasons[f"backend {backend.name} has no second-order gradients"] = None
     else:
-        database = None if replay_dir is None else failures_of(replay_dir, backend.name, operation, dtype, check.id)
-        _explore(check, backend, operation, dtype, profile, seed_number, shrink, database, tally)
+        session = session_of(backend, operation, dtype, profile, seed_number)
+        _ask_all(check, backend, session, profile, seed_number, shrink, replay_dir, tally)
     match tally.failure:
         case None:
             if tally.expected:
@@ -136,24 +165,36 @@ def run_check(
     )
 
 
+def _ask_all(
+    check: Check,
+    backend: Backend,
+    session: Session,
+    profile: Profile,
+    seed_number: int,
+    shrink: bool,
+    replay_dir: Path | None,
+    tally: _Tally,
+) -> None:
+    """Ask what failed before, what is forced and planned, and then what is drawn, up to the first failure."""
+    scope = session.scope
+    database = None
+    if replay_dir is not None:
+        database = failures_of(replay_dir, backend.name, scope.operation, scope.dtype, check.id)
+    tally.reasons.update(dict.fromkeys((*session.scope.support.reasons, *session.refused)))
+    examples = max(1, profile.examples_for(scope.dtype) // check.calls)
+    task = _Task(check, backend, session, examples, seed_number, shrink, database, tally)
+    if database is not None and not profile.draws and has_failures(database):
+        task.search(check.examples(scope), examples, replay=True)
+    if tally.failure is None:
+        forced = check.forced(scope) if scope.dtype == main_type(backend) else ()
+        task.ask_planned(forced)
+    if tally.failure is None and profile.draws:
+        task.search(check.examples(scope), examples // backend.compiles)
+
+
 def _told(expected: Mapping[ExpectedFailure, Failure]) -> str:
     """Each expected failure's reason and link, and how it showed."""
     return "\n".join(f"{entry.reason} {entry.link}\n{failure}" for entry, failure in expected.items())
-
-
-@cache
-def support_of(backend: Backend, operation: str, dtype: str) -> Support:
-    """What the backend supports, found once for all checks of an operation in a type."""
-    try:
-        return supported_by(Guarded(backend), operation, dtype)
-    except (BackendCrashError, GuestLostError):
-        return everything(operation)  # each more question could take the time limit: the checks find what is wrong
-
-
-def _main_type(backend: Backend) -> str:
-    """The type in which a backend is looked at most closely."""
-    types = backend.dtypes()
-    return "float32" if "float32" in types else types[0]
 
 
 def checks_for(operation: str, checks: tuple[Check, ...]) -> tuple[Check, ...]:
@@ -162,71 +203,96 @@ def checks_for(operation: str, checks: tuple[Check, ...]) -> tuple[Check, ...]:
     return tuple(check for check in checks if check.applies_to(op))
 
 
-def _explore(
-    check: Check,
-    backend: Backend,
-    operation: str,
-    dtype: str,
-    profile: Profile,
-    seed_number: int,
-    shrink: bool,
-    database: ExampleDatabase | None,
-    tally: _Tally,
-) -> None:
-    """Let Hypothesis look for a failing example and shrink it; the tally remembers what came of it."""
+@dataclass(frozen=True)
+class _Task:
+    """One check to run, and how."""
 
-    if check.needs_gradients and not backend.has_gradients(operation):
-        tally.reasons[f"backend {backend.name} has no gradients"] = None
-        return
-    if check.needs_second_order and not backend.has_second_order(operation):
-        tally.reasons[f"backend {backend.name} has no second-order gradients"] = None
-        return
-    guarded = Witness(backend) if tally.watched else Guarded(backend)
-    support = support_of(backend, operation, dtype)
-    tally.reasons.update(dict.fromkeys(support.reasons))
-    scope = Scope(operation, dtype, profile.largest, support)
-    examples = check.examples(scope)
-    if examples is None:
-        return
-    phases = (Phase.explicit, Phase.reuse, Phase.generate)
-    lost: list[Any] = []
+    check: Check
+    backend: Backend
+    session: Session
+    examples: int
+    seed: int
+    shrink: bool
+    database: DirectoryBasedExampleDatabase | None
+    tally: _Tally
 
-    @settings(
-        max_examples=max(1, profile.examples_for(dtype) // (check.calls * backend.compiles)),
-        deadline=None,
-        database=database,
-        phases=(*phases, Phase.shrink) if shrink else phases,
-        suppress_health_check=list(HealthCheck),
-        report_multiple_bugs=False,
-        verbosity=Verbosity.quiet,
-    )
-    @seed(seed_number)  # beneath the settings: it puts in place ones without a database
-    @given(examples)
-    def explore(drawn: Any) -> None:
-        if lost:  # to shrink it, each step would take a new process, or the time limit
-            if drawn == lost[0]:
-                raise _LostError
-            return
+    @property
+    def guarded(self) -> Guarded:
+        """The backend, asked anew; watched if what is asked is to be remembered."""
+        return Witness(self.backend) if self.tally.watched else Guarded(self.backend)
+
+    def ask_planned(self, forced: Sequence[Any]) -> None:
+        """Ask what is forced and what is planned, up to the first failure; then look for a simpler one."""
+        for example in chain(forced, self.check.planned(self.session.deck, self.examples)):
+            try:
+                if self.tally.examine(self.check, self.session.answers, example) and self.check.whole_deck:
+                    self.tally.planned += cases_of(example)[:1]
+            except (Violation, BackendCrashError):
+                self._simplify(example)
+                return
+            except GuestLostError:
+                return  # the tally has it
+            if self.tally.is_idle:
+                return
+
+    def _simplify(self, failing: Any) -> None:
+        """Ask again, of the backend itself; if that fails too, let Hypothesis look for a simpler case that does."""
+        found = str(self.tally.failure)
         try:
-            tally.examine(check, guarded, drawn)
-        except GuestLostError as failure:
-            lost.append(drawn)
-            raise _LostError from failure
-
-    if dtype == _main_type(backend):
-        for one in check.forced(scope)[:: backend.compiles][::-1]:  # the last decorator's comes first
-            explore = example(one)(explore)
-
-    try:
-        explore()
-    except (Violation, BackendCrashError) as failure:
-        tally.failure = failure
-    except _LostError:
-        pass  # the tally has it
-    except Unsatisfiable:
-        pass  # all was refused: the tally says so
-    except FlakyFailure as flaky:
-        if lost:
+            self.tally.examine(self.check, self.guarded, failing)
+        except GuestLostError:
             return
-        # The same example failed once and passed once.
-        tally.failure = Violation(f"results change from run to run: {flaky}", str(tally.failure))
+        except (Violation, BackendCrashError):
+            if self.shrink:
+                self.search(self.check.simpler(failing), SIMPLER, again=True)
+            return
+        if isinstance(self.tally.failure, Violation):
+            self.tally.failure = Violation(f"results change from call to call: {self.tally.failure.message}", found)
+
+    def search(self, examples: SearchStrategy[Any], count: int, *, again: bool = False, replay: bool = False) -> None:
+        """Let Hypothesis look for a failing example and shrink it; the tally remembers what came of it."""
+        phases = (Phase.reuse,) if replay else (Phase.explicit, Phase.reuse, Phase.generate)
+        lost: list[Any] = []
+        guarded = self.guarded
+        before = self.tally.failure if again else None
+
+        @settings(
+            max_examples=max(1, count),
+            deadline=None,
+            database=self.database,
+            phases=(*phases, Phase.shrink) if self.shrink else phases,
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            verbosity=Verbosity.quiet,
+        )
+        @seed(self.seed)  # beneath the settings: it puts in place ones without a database
+        @given(examples)
+        def explore(drawn: Any) -> None:
+            if lost:  # to shrink it, each step would take a new process, or the time limit
+                if drawn == lost[0]:
+                    raise _LostError
+                return
+            try:
+                # A refused case does not use up an example.
+                if self.tally.is_idle or not self.tally.examine(self.check, guarded, drawn):
+                    reject()
+            except CallError:
+                if not again:
+                    raise
+                reject()  # a simpler case may have values that its sizes do not allow
+            except GuestLostError as failure:
+                lost.append(drawn)
+                raise _LostError from failure
+
+        try:
+            explore()
+        except (Violation, BackendCrashError) as failure:
+            self.tally.failure = failure
+        except _LostError:
+            pass  # the tally has it
+        except Unsatisfiable:
+            pass  # all was refused: the tally says so
+        except FlakyFailure as flaky:
+            if not lost and before is None:
+                # The same example failed once and passed once.
+                self.tally.failure = Violation(f"results change from run to run: {flaky}", str(self.tally.failure))

@@ -1,0 +1,420 @@
+"""The deck: the cases that are planned for an operation in a type, the same whatever the seed.
+
+Its first part is a covering array (`rnnspec.conformance.cases.covering`) over all that is to be chosen: the level of
+each attribute, the kind of steps, which optional inputs are absent, the regime, and each size, small. Then come calls
+in which no step is valid, one size after the other where kernels break (`rnnspec.conformance.cases.ladder`), and sizes
+that are equal where shapes could be confused. The seed changes numbers, never what is met.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Any, Final
+
+from rnnspec.conformance.cases.case import NEEDS, Case, Steps
+from rnnspec.conformance.cases.covering import Combination, Coverage, Model, Row, covering_rows
+from rnnspec.conformance.cases.draw import Scope
+from rnnspec.conformance.cases.ladder import equal_sizes, rungs_of
+from rnnspec.conformance.cases.levels import settled
+from rnnspec.conformance.cases.regimes import REGIMES, functions_of, gives_ids, regimes_for
+from rnnspec.conformance.cases.streams import stream
+from rnnspec.conformance.cases.support import Support, everything
+from rnnspec.spec import Operation, operation, resolved
+from rnnspec.spec.operation import Attribute, holds
+
+UNUSED: Final = "unused"
+"""The level of an attribute that has no meaning beside the others."""
+
+STEPS: Final = "valid steps"
+"""The factor of the kinds of steps; some operation has an attribute of the name ``steps``."""
+
+NONE_VALID: Final[tuple[Steps, ...]] = ("no_lengths", "no_mask")
+_SMALL: Final[tuple[tuple[int, int], ...]] = ((1, 1), (2, 2), (3, 3), (4, 6))
+"""Ends of the classes of a size in the covering array."""
+
+# A choice among few says little of how it was made: of sequences that end in ids there are more.
+_OF_IDS: Final[tuple[tuple[int, int], ...]] = ((1, 1), (2, 2), (8, 12), (16, 20))
+_FEW_SHAPES: Final = 2
+"""Shapes of a deck for who compiles each shape anew."""
+_ATTEMPTS: Final = 16
+"""Seeds that are tried for a case in which some step is valid."""
+_STEADY_FROM: Final = 32
+"""A size from which on the attributes stay where numbers stay within their type."""
+
+
+class DeckError(ValueError):
+    """What was asked for cannot be planned; the message says why."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is planned.
+
+    Parameters
+    ----------
+    strength
+        2: every pair of choices is met; 3: every triple; 1: every choice; 0: nothing is planned.
+    deep
+        Whether every triple of those choices is met that change what code runs: attributes, steps, absent inputs.
+    largest
+        The largest size on the ladder; 0: there is no ladder.
+    """
+
+    strength: int = 0
+    deep: bool = False
+    largest: int = 0
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Something to choose: its name, and the levels that it has."""
+
+    name: str
+    levels: tuple[Any, ...]
+    runs: bool = False
+    """Whether it changes what code runs, rather than on what numbers."""
+
+
+@dataclass(frozen=True)
+class Deck:
+    """The planned cases, and what the covering array among them covers.
+
+    `rows` has the row of the array behind each of its first cases.
+    """
+
+    scope: Scope
+    factors: tuple[Factor, ...]
+    rows: tuple[Row, ...]
+    cases: tuple[Case, ...]
+    model: Model | None
+    impossible: int = 0
+
+    def spread(self) -> Iterator[Case]:
+        """The cases of the covering array, in an order of which each beginning is spread over the whole."""
+        return (self.cases[place] for place in spread_order(len(self.rows)))
+
+    def met_by(self, judged: Iterable[Case]) -> tuple[int, int]:
+        """How many tuples of choices these cases meet, of how many that are possible."""
+        if self.model is None:
+            return 0, 0
+        row_of = {id(case): row for case, row in zip(self.cases, self.rows, strict=False)}
+        coverage = Coverage(self.model)
+        for case in judged:
+            if id(case) in row_of:
+                coverage.add(row_of[id(case)])
+        return coverage.met, coverage.total - self.impossible
+
+    @cached_property
+    def levels_of_row(self) -> tuple[Mapping[str, Any], ...]:
+        """Each row's levels by factor."""
+        return tuple(_levels(self.factors, row) for row in self.rows)
+
+
+def spread_order(count: int) -> list[int]:
+    """All places below a number, each beginning spread evenly (van der Corput's sequence in base 2)."""
+    bits = max(count - 1, 1).bit_length()
+    reversed_ = (int(f"{place:0{bits}b}"[::-1], 2) for place in range(1 << bits))
+    return [place for place in reversed_ if place < count]
+
+
+@dataclass
+class Planner:
+    """Plans the deck of an operation in a type for what a backend supports; refusals that show only then are added."""
+
+    scope: Scope
+    extent: Extent
+    seed: int = 0
+    few_shapes: bool = False
+    """Whether sizes are of few shapes, for who compiles each shape anew."""
+
+    refused: set[Combination] = field(default_factory=set)
+    _cases: dict[Row, Case] = field(default_factory=dict)
+
+    @cached_property
+    def op(self) -> Operation:
+        """The operation."""
+        return operation(self.scope.operation)
+
+    @cached_property
+    def support(self) -> Support:
+        """What the backend supports."""
+        return self.scope.support or everything(self.scope.operation)
+
+    @cached_property
+    def factors(self) -> tuple[Factor, ...]:
+        """All that is to be chosen, and has more than one level."""
+        return tuple(factor for factor in self._all_factors() if len(factor.levels) > 1)
+
+    @cached_property
+    def fixed(self) -> dict[str, Any]:
+        """The level of whatever has only one."""
+        return {factor.name: factor.levels[0] for factor in self._all_factors() if len(factor.levels) == 1}
+
+    def _all_factors(self) -> Iterator[Factor]:
+        for key, attribute in self.op.attributes.items():
+            meant = self._meant(attribute)
+            unused = (UNUSED,) if False in meant else ()
+            levels = self.support.levels[key]
+            for name, entry in self._entries(key, levels) if attribute.is_tuple else [(key, levels)]:
+                yield Factor(name, (*(entry if True in meant else ()), *unused) or (UNUSED,), runs=True)
+        if self.op.has_steps:
+            kinds = tuple(kind for kind in self.support.steps if kind not in NONE_VALID)
+            yield Factor(STEPS, kinds or ("all",), runs=True)
+        for name in self._optional:
+            yield Factor(f"absent {name}", (False, True), runs=True)
+        regimes = regimes_for(self.op)
+        padded = self.op.has_steps and any(kind != "all" for kind in self.support.steps)
+        yield Factor("regime", tuple(name for name in regimes if padded or not REGIMES[name].forbids_padding))
+        if self.few_shapes:
+            yield Factor("shape", tuple(range(_FEW_SHAPES)))
+        else:
+            for symbol in self.symbols:
+                classes = _OF_IDS if symbol == "B" and gives_ids(self.op) else _SMALL
+                least = self.op.at_least.get(symbol, 1)
+                yield Factor(f"size {symbol}", tuple(one for one in classes if one[1] >= least))
+
+    def _meant(self, attribute: Attribute) -> set[bool]:
+        """Whether an attribute has a meaning: always, never, or beside some levels of those that it depends on."""
+        meant = {True}
+        for chooser, wanted in attribute.when.items():
+            values = {
+                holds({chooser: wanted}, {chooser: _standing(level)}) for level in self.support.levels.get(chooser, ())
+            }
+            meant = {one and other for one in meant for other in values or {True}}
+        return meant
+
+    @staticmethod
+    def _entries(key: str, levels: Sequence[Any]) -> list[tuple[str, Any]]:
+        """The factors of an attribute that is a tuple."""
+        return [(f"{key}[{index}]", entry) for index, entry in enumerate(levels)]
+
+    @cached_property
+    def _optional(self) -> tuple[str, ...]:
+        return tuple(key for key, item in self.op.inputs.items() if item.optional and item.kind == "float")
+
+    @cached_property
+    def symbols(self) -> tuple[str, ...]:
+        """Sizes that nothing else gives, whatever the attributes."""
+        given = {"G", "n", *(item.size for item in self.op.attributes.values())}
+        given |= {size for _, sizes in self.op.same_size for size in sizes}
+        return tuple(symbol for symbol in self.op.sizes if symbol not in given)
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {factor.name: place for place, factor in enumerate(self.factors)}
+
+    def _forbidden(self) -> Iterator[Combination]:
+        """Levels that do not stand together: attributes without a meaning, and steps that need larger sizes."""
+        for factor in self.factors:
+            key = factor.name.partition("[")[0]
+            attribute = self.op.attributes.get(key)
+            if attribute is not None and attribute.when:
+                yield from self._meaningless(factor, attribute.when)
+        for kind, level in self._levels_of(STEPS):
+            for symbol, least in NEEDS[kind].items():
+                for size, other in self._levels_of(f"size {symbol}"):
+                    if size[1] < least:
+                        yield frozenset({level, other})
+        for kind, level in self._levels_of(STEPS):
+            for name, other in self._levels_of("regime"):
+                if kind == "all" and REGIMES[name].forbids_padding:
+                    yield frozenset({level, other})
+
+    def _meaningless(self, factor: Factor, when: Mapping[str, Any]) -> Iterator[Combination]:
+        mine = self._place[factor.name]
+        for chooser, wanted in when.items():
+            for value, level in self._levels_of(chooser):
+                meant = holds({chooser: wanted}, {chooser: _standing(value)})
+                for number, own in enumerate(factor.levels):
+                    if meant == (own == UNUSED):
+                        yield frozenset({level, (mine, number)})
+
+    def _levels_of(self, name: str) -> list[tuple[Any, tuple[int, int]]]:
+        """The levels of a factor, each with its place; of one that has a single level, none."""
+        if name not in self._place:
+            return []
+        place = self._place[name]
+        return [(level, (place, number)) for number, level in enumerate(self.factors[place].levels)]
+
+    def model(self, more: Iterable[Combination] = ()) -> Model:
+        """What there is to choose, with all that is forbidden."""
+        first = {key for attribute in self.op.attributes.values() for key in attribute.when}
+        deep = tuple(place for place, factor in enumerate(self.factors) if factor.runs)
+        return Model(
+            levels=tuple(len(factor.levels) for factor in self.factors),
+            strength=min(self.extent.strength, max(len(self.factors), 1)),
+            deep=deep if self.extent.deep and len(deep) > 2 else (),
+            forbidden=frozenset({*self._always_forbidden, *self.refused, *more}),
+            first=tuple(place for place, factor in enumerate(self.factors) if factor.name in first),
+        )
+
+    def deck(self) -> Deck:
+        """Plan it."""
+        if not self.extent.strength:
+            return Deck(self.scope, (), (), (), None)
+        model = self.model()
+        rows, impossible = _planned(model, self._own()) if self.factors else (((),), 0)
+        array = tuple(self.case_of(row) for row in rows)
+        others = (*self._none_valid(array), *self._ladder(array))
+        return Deck(self.scope, self.factors, rows, (*array, *others), model, impossible)
+
+    def _own(self) -> Model | None:
+        """The same model with what the judged library does itself alone; None where that is all, or nothing.
+
+        What an adapter does in several ways has its pairs met by the library itself too: that is what people run.
+        """
+        own = self.support.own
+        if own is None:
+            return None
+        allowed: dict[str, tuple[Any, ...]] = {STEPS: own.steps}
+        for key, attribute in self.op.attributes.items():
+            if attribute.is_tuple:
+                allowed.update({f"{key}[{index}]": entry for index, entry in enumerate(own.levels[key])})
+            else:
+                allowed[key] = own.levels[key]
+        barred = [
+            frozenset({(place, number)})
+            for place, factor in enumerate(self.factors)
+            if factor.name in allowed
+            for number, level in enumerate(factor.levels)
+            if level != UNUSED and level not in allowed[factor.name]
+        ]
+        return self.model(barred)
+
+    # From a row to a case.
+
+    def case_of(self, row: Row) -> Case:
+        """The case of a row; the same row gives the same case."""
+        if row not in self._cases:
+            chosen, salt = _levels(self.factors, row), zlib.crc32(repr(row).encode())
+            cases = [self._case(chosen, salt)]
+            # A case without a valid step would meet its choices in name alone.
+            while cases[-1].spec.has_steps and not cases[-1].valid.any() and len(cases) < _ATTEMPTS:
+                cases.append(self._case(chosen, salt + len(cases)))
+            self._cases[row] = cases[-1]
+        return self._cases[row]
+
+    def fresh(self, row: Row) -> Case:
+        """The case of a row that is no part of the deck."""
+        return self._case(_levels(self.factors, row), 0)
+
+    def is_legal(self, row: Sequence[int]) -> bool:
+        """Whether the levels of a row may stand together, refusals aside."""
+        chosen = set(enumerate(row))
+        return not any(combination <= chosen for combination in self._always_forbidden)
+
+    @cached_property
+    def _always_forbidden(self) -> frozenset[Combination]:
+        return frozenset(self._forbidden())
+
+    def _case(self, chosen: Mapping[str, Any], salt: int, sizes: Mapping[str, int] | None = None) -> Case:
+        """The case of these levels; sizes that are given stand, and the others are small then."""
+        chosen = {**self.fixed, **chosen}
+        seed = int(stream(self.seed, f"{self.op.name} {salt}").integers(2**31))
+        rng = stream(seed, "sizes")
+        levels = self._attribute_levels(chosen)
+        standing = {**self.op.defaults(), **{key: _standing(level) for key, level in levels.items()}}
+        resolved_op = resolved(self.op, standing)
+        given = {"G", "n", *resolved_op.same_sizes_for(standing)}
+        given |= {item.size for item in self.op.attributes.values()}
+        steps: Steps = chosen.get(STEPS, "all")
+        found: dict[str, int] = {}
+        for place, symbol in enumerate(symbol for symbol in resolved_op.sizes if symbol not in given):
+            low, high = self._ends(chosen, symbol, place)
+            if sizes is not None:
+                low, high = min(low, 3), min(high, 3)
+            found[symbol] = max(int(rng.integers(low, high + 1)), resolved_op.at_least.get(symbol, 0))
+        for symbol, least in NEEDS[steps].items() if self.op.has_steps else ():
+            found[symbol] = max(found[symbol], least)
+        found.update({symbol: size for symbol, size in (sizes or {}).items() if symbol in found})
+        return Case(
+            operation=self.op.name,
+            dtype=self.scope.dtype,
+            sizes=found,
+            attributes=settled(self.op, levels, found, seed),
+            regime=chosen.get("regime", "generic"),
+            steps=steps,
+            absent=tuple(name for name in self._optional if chosen.get(f"absent {name}")),
+            seed=seed,
+        )
+
+    def _ends(self, chosen: Mapping[str, Any], symbol: str, place: int) -> tuple[int, int]:
+        """The least and the greatest size of a symbol at these levels."""
+        if "shape" in chosen:
+            size = (2, 3, 2, 4, 3)[place % 5] if chosen["shape"] == 0 else (3, 4, 5, 2, 4)[place % 5]
+            return size, size
+        return chosen.get(f"size {symbol}", _SMALL[1 + place % 3])
+
+    def _attribute_levels(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        levels: dict[str, Any] = {}
+        for key, attribute in self.op.attributes.items():
+            if attribute.is_tuple:
+                entries = tuple(chosen[f"{key}[{index}]"] for index in range(len(attribute.functions)))
+                if UNUSED not in entries:
+                    levels[key] = entries
+            elif chosen[key] != UNUSED:
+                levels[key] = chosen[key]
+        return levels
+
+    # Beyond the array.
+
+    def _none_valid(self, array: Sequence[Case]) -> Iterator[Case]:
+        """Every choice once more, in calls in which no step is valid."""
+        kinds = [kind for kind in NONE_VALID if self.op.has_steps and kind in self.support.steps]
+        if not kinds:
+            return
+        seen: set[tuple[int, int]] = set()
+        for place, (row, case) in enumerate(zip(self._cases, array, strict=False)):
+            levels = {(factor, level) for factor, level in enumerate(row) if self.factors[factor].name != STEPS}
+            if levels - seen and not REGIMES[case.regime].forbids_padding:
+                seen |= levels
+                yield replace(case, steps=kinds[place % len(kinds)]).with_at_least(B=1, T=1)
+
+    def _ladder(self, array: Sequence[Case]) -> Iterator[Case]:
+        """One size at a time where kernels break, the others small; then sizes that are equal."""
+        if not self.extent.largest:
+            return
+        rows = [_levels(self.factors, row) for row in self._cases][: len(array)]
+        number = 0
+        for symbol in self.symbols:
+            for size in () if self.few_shapes else rungs_of(symbol, self.extent.largest):
+                yield self._rung(rows, number, {symbol: size})
+                number += 1
+        for pair in equal_sizes(resolved(self.op, self.support.defaults()), self.symbols):
+            apart = {symbol: 4 + place for place, symbol in enumerate(self.symbols)}
+            yield self._rung(rows, number, {**apart, **dict.fromkeys(pair, 3)})
+            number += 1
+
+    def _rung(self, rows: Sequence[Mapping[str, Any]], number: int, sizes: Mapping[str, int]) -> Case:
+        """A generic case of these sizes, its choices those of one row after the other."""
+        row = rows[spread_order(len(rows))[number % len(rows)]]
+        case = self._case({**row, "regime": "generic"}, 7919 + number, sizes)
+        if max(sizes.values()) >= _STEADY_FROM and "relu" in functions_of(case.spec, case.attributes):
+            steady = {key: self.support.defaults()[key] for key in case.attributes}
+            case = replace(case, attributes=steady)
+        if case.sampled:
+            case = replace(case, sizes={symbol: sizes.get(symbol, 1) for symbol in case.sizes}, steps="all")
+        return case
+
+
+@lru_cache(maxsize=256)
+def _planned(model: Model, own: Model | None) -> tuple[tuple[Row, ...], int]:
+    """Rows that meet every possible tuple, and how many tuples are impossible."""
+    given = covering_rows(own)[0] if own is not None else ()
+    before = Coverage(model).total
+    rows, coverage = covering_rows(model, given)
+    return rows, before - coverage.total
+
+
+def _levels(factors: Sequence[Factor], row: Row) -> dict[str, Any]:
+    return {factor.name: factor.levels[level] for factor, level in zip(factors, row, strict=True)}
+
+
+def _standing(level: Any) -> Any:
+    """What stands for a level's value until there are sizes: for a number that is drawn, any."""
+    if isinstance(level, tuple):
+        return tuple(entry.only for entry in level)
+    return 1 if level.is_drawn else level.only

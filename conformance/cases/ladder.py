@@ -1,0 +1,34 @@
+"""Sizes where kernels break: around powers of two, and where an index or a block no longer fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations, pairwise
+from typing import Final
+
+from rnnspec.spec import Operation
+
+RUNGS: Final = (1, 2, 3, 5, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 300)
+"""Sizes that every size has once, while the others are small."""
+
+ONCE: Final = {"B": (65_537,), "T": (1_025,), "H": (513,)}
+"""Sequences beyond 16 bits, steps beyond a block of 1,024, units beyond one of 512."""
+
+LARGEST: Final = 65_537
+"""The largest size of all."""
+
+
+def rungs_of(symbol: str, largest: int) -> Iterator[int]:
+    """Yield the sizes of a symbol, in order, up to `largest`; beyond the usual ones, around each power of two."""
+    yield from (size for size in (*RUNGS, *ONCE.get(symbol, ())) if size <= largest)
+    power = 512
+    while largest > LARGEST and power <= largest:
+        yield from (size for size in (power - 1, power, power + 1) if size <= largest)
+        power *= 2
+
+
+def equal_sizes(op: Operation, symbols: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of sizes that stand beside each other in a shape: where they are equal, axes can be confused."""
+    shapes = [item.shape for item in (*op.inputs.values(), *op.outputs.values())]
+    beside = {pair for shape in shapes for pair in pairwise(shape)}
+    return [pair for pair in combinations(symbols, 2) if pair in beside or pair[::-1] in beside]

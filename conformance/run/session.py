@@ -1,0 +1,177 @@
+"""A backend, the deck that is planned for it, and what it answered: shared by all checks of an operation in a type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import Any, Final
+
+from rnnspec.backends import Backend, Call, Cotangents, Unsupported
+from rnnspec.conformance.cases import Case, Deck, DeckError, Planner, Scope, Support, supported_by
+from rnnspec.conformance.cases.covering import Combination, Row
+from rnnspec.conformance.cases.support import everything
+from rnnspec.conformance.checks.check import Array
+from rnnspec.conformance.run.guard import BackendCrashError, Guarded
+from rnnspec.conformance.run.isolated import GuestLostError
+from rnnspec.conformance.run.profile import Profile
+
+ROUNDS: Final = 12
+"""How often a deck is planned anew without what turned out to be refused."""
+
+
+class Answers(Guarded):
+    """Passes calls on as `Guarded` does, and remembers what came of the planned ones: each is made once."""
+
+    name = "answers"
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__(backend)
+        self._planned: dict[int, Case] = {}
+        self._came: dict[tuple[int, str], Any] = {}
+
+    def plan(self, case: Case) -> None:
+        """Remember what comes of this case's call."""
+        self._planned[id(case.call)] = case
+
+    def run(self, call: Call) -> tuple[Array, ...]:
+        """Outputs of the call."""
+        answer: tuple[Array, ...] = self._once(call, "outputs", lambda: super(Answers, self).run(call))
+        return answer
+
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
+        """Gradients of the call."""
+        case = self._planned.get(id(call))
+        if wanted is not None or case is None or cotangents is not case.cotangents:
+            return super().gradients(call, cotangents, wanted)
+        answer: dict[str, Array] = self._once(
+            call, "gradients", lambda: super(Answers, self).gradients(call, cotangents)
+        )
+        return answer
+
+    def refuses(self, call: Call) -> str | None:
+        """Why the adapter refuses the call: by what it knows, or by making the call, as will be done anyway."""
+        if type(self.backend).refuses is not Backend.refuses:
+            return super().refuses(call)
+        try:
+            self.run(call)
+        except Unsupported as reason:
+            return str(reason)
+        return None
+
+    def _once(self, call: Call, what: str, ask: Callable[[], Any]) -> Any:
+        if id(call) not in self._planned:
+            return ask()
+        key = (id(call), what)
+        if key not in self._came:
+            try:
+                self._came[key] = ask()
+            except (Unsupported, BackendCrashError, GuestLostError) as error:
+                self._came[key] = error
+        if isinstance(self._came[key], BaseException):
+            raise self._came[key]
+        return self._came[key]
+
+
+@dataclass
+class Session:
+    """What the checks of an operation in a type share."""
+
+    scope: Scope
+    deck: Deck
+    answers: Answers
+    refused: dict[str, None] = field(default_factory=dict)
+    """Reasons why planned calls were refused, beside those of the support."""
+
+
+@cache
+def support_of(backend: Backend, operation: str, dtype: str) -> Support:
+    """What the backend supports, found once for all checks of an operation in a type."""
+    try:
+        return supported_by(Guarded(backend), operation, dtype)
+    except (BackendCrashError, GuestLostError):
+        return everything(operation)  # each more question could take the time limit: the checks find what is wrong
+
+
+def main_type(backend: Backend) -> str:
+    """The type in which a backend is looked at most closely."""
+    types = backend.dtypes()
+    return "float32" if "float32" in types else types[0]
+
+
+@lru_cache(maxsize=1)
+def session_of(backend: Backend, operation: str, dtype: str, profile: Profile, seed: int) -> Session:
+    """Plan the deck for what the backend answers.
+
+    What it refuses is found by asking; the deck is then planned without it, so that refusals cost no coverage.
+
+    Raises
+    ------
+    DeckError
+        If refusals leave no end to the planning.
+    """
+    scope = Scope(operation, dtype, profile.largest, support_of(backend, operation, dtype))
+    extent = profile.extent_for(dtype, main_type(backend))
+    answers, reasons = Answers(backend), {}
+    planner = Planner(scope, extent, seed, few_shapes=backend.compiles > 1)
+    for _ in range(ROUNDS):
+        deck = planner.deck()
+        for case in deck.cases[: len(deck.rows)]:
+            answers.plan(case)
+        found = _refused(planner, deck, answers, reasons)
+        if not found - planner.refused:
+            for case in deck.cases[len(deck.rows) :]:
+                answers.plan(case)
+            return Session(scope, deck, answers, reasons)
+        planner.refused |= found
+    raise DeckError(
+        f"{operation} in {dtype}: no deck can be planned for backend {backend.name}, which goes on refusing what is "
+        f"planned: expected refusals that attributes, steps or sizes explain, got {'; '.join(reasons)}"
+    )
+
+
+def _refused(planner: Planner, deck: Deck, answers: Answers, reasons: dict[str, None]) -> set[Combination]:
+    """Combinations of levels that are refused together, of which no part is refused alone."""
+    found: set[Combination] = set()
+    for row, case in zip(deck.rows, deck.cases, strict=False):
+        reason = _reason(answers, case)
+        if reason is not None and not any(combination <= _combination(row) for combination in found):
+            reasons[reason] = None
+            least = _least(planner, row, answers)
+            if least:
+                found.add(least)
+    return found
+
+
+def _least(planner: Planner, row: Row, answers: Answers) -> Combination:
+    """The levels of a refused row without which it is not refused; empty where every row is."""
+    levels, kept = list(row), []
+    for factor, level in enumerate(row):
+        plain = [*levels[:factor], 0, *levels[factor + 1 :]]
+        if level == 0 or (planner.is_legal(plain) and _reason(answers, planner.fresh(tuple(plain))) is not None):
+            levels = plain
+        else:
+            kept.append((factor, level))
+    if not kept:  # the levels that stand first are refused together: any other one may be right
+        kept = [
+            (factor, 0)
+            for factor in range(len(row))
+            if any(
+                planner.is_legal(other) and _reason(answers, planner.fresh(tuple(other))) is None
+                for level in range(1, planner.model().levels[factor])
+                for other in ([*levels[:factor], level, *levels[factor + 1 :]],)
+            )
+        ]
+    return frozenset(kept)
+
+
+def _combination(row: Row) -> Combination:
+    return frozenset(enumerate(row))
+
+
+def _reason(answers: Answers, case: Case) -> str | None:
+    """Why a call is refused; a crash is no refusal."""
+    try:
+        return answers.refuses(case.call)
+    except (BackendCrashError, GuestLostError):
+        return None
