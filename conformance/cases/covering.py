@@ -181,10 +181,8 @@ def _next(coverage: Coverage) -> tuple[int, ...]:
     table = coverage.missing[strength]
     place: tuple[int, ...] = ()
     for _ in range(strength):
-        counts = table.reshape(len(table), -1).sum(axis=1)
-        one = int(counts.argmax())
-        place = (*place, one)
-        table = table[one]
+        counts = table[place].reshape(len(table), -1).sum(axis=1)
+        place = (*place, int(counts.argmax()))
     return place
 
 
@@ -193,7 +191,7 @@ def _grown(coverage: Coverage, seed: Sequence[int], rng: np.random.Generator) ->
     model = coverage.model
     owner = np.repeat(np.arange(len(model.levels)), model.levels)
     chosen = {int(owner[place]): int(place) for place in seed}
-    allowed = ~model.barred[list(chosen.values())].any(axis=0)
+    allowed: NDArray[np.bool_] = np.logical_not(np.any(model.barred[list(chosen.values())], axis=0))
     if not allowed[list(chosen.values())].all() or _holds_larger(model, chosen.values()):
         return None
     rest = [factor for factor in model.first if factor not in chosen]

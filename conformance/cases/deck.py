@@ -346,7 +346,8 @@ class Planner:
         if "shape" in chosen:
             size = (2, 3, 2, 4, 3)[place % 5] if chosen["shape"] == 0 else (3, 4, 5, 2, 4)[place % 5]
             return size, size
-        return chosen.get(f"size {symbol}", _SMALL[1 + place % 3])
+        ends: tuple[int, int] = chosen.get(f"size {symbol}", _SMALL[1 + place % 3])
+        return ends
 
     def _attribute_levels(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         levels: dict[str, Any] = {}

@@ -29,6 +29,6 @@ def rungs_of(symbol: str, largest: int) -> Iterator[int]:
 
 def equal_sizes(op: Operation, symbols: Sequence[str]) -> list[tuple[str, str]]:
     """Pairs of sizes that stand beside each other in a shape: where they are equal, axes can be confused."""
-    shapes = [item.shape for item in (*op.inputs.values(), *op.outputs.values())]
+    shapes = [*(item.shape for item in op.inputs.values()), *(item.shape for item in op.outputs.values())]
     beside = {pair for shape in shapes for pair in pairwise(shape)}
     return [pair for pair in combinations(symbols, 2) if pair in beside or pair[::-1] in beside]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from rnnspec.backends import Backend, Call
-from rnnspec.conformance.cases import RandomChoices, Scope, draw_case
+from rnnspec.conformance.cases import Case, Deck, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks import CHECKS, Check, Violation
 from rnnspec.conformance.checks.check import OutOfRangeError
 from rnnspec.conformance.checks.gradients import Gradients
@@ -120,7 +120,19 @@ class Counting(Check):
         """Whether the counted check does."""
         return self.check.applies_to(op)
 
-    def examples(self, scope: Scope) -> st.SearchStrategy[Any] | None:
+    def of(self, case: Case, scope: Scope) -> Any | None:
+        """What the counted check makes of a case."""
+        return self.check.of(case, scope)
+
+    def planned(self, deck: Deck, count: int) -> Iterator[Any]:
+        """Those of the counted check."""
+        return self.check.planned(deck, count)
+
+    def simpler(self, example: Any) -> st.SearchStrategy[Any]:
+        """Those of the counted check."""
+        return self.check.simpler(example)
+
+    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
         """Those of the counted check."""
         return self.check.examples(scope)
 

@@ -87,9 +87,11 @@ class _Tally:
             self.expected.setdefault(entry, failure)
             if isinstance(failure, GuestLostError) and failure.verdict is Verdict.TIMED_OUT:
                 raise  # each more would take the time limit
+            return True
         else:
             self.judged += 1
             self.worst = ratio if self.worst is None else max(self.worst, ratio)
+            return True
 
 
 def run_check(
@@ -180,7 +182,7 @@ def _ask_all(
     database = None
     if replay_dir is not None:
         database = failures_of(replay_dir, backend.name, scope.operation, scope.dtype, check.id)
-    tally.reasons.update(dict.fromkeys((*session.scope.support.reasons, *session.refused)))
+    tally.reasons.update(dict.fromkeys(session.reasons))
     examples = max(1, profile.examples_for(scope.dtype) // check.calls)
     task = _Task(check, backend, session, examples, seed_number, shrink, database, tally)
     if database is not None and not profile.draws and has_failures(database):

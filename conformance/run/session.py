@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Final
 
@@ -80,8 +80,8 @@ class Session:
     scope: Scope
     deck: Deck
     answers: Answers
-    refused: dict[str, None] = field(default_factory=dict)
-    """Reasons why planned calls were refused, beside those of the support."""
+    reasons: tuple[str, ...] = ()
+    """Why calls were refused, when support was probed and when the deck was planned."""
 
 
 @cache
@@ -110,9 +110,10 @@ def session_of(backend: Backend, operation: str, dtype: str, profile: Profile, s
     DeckError
         If refusals leave no end to the planning.
     """
-    scope = Scope(operation, dtype, profile.largest, support_of(backend, operation, dtype))
+    support = support_of(backend, operation, dtype)
+    scope = Scope(operation, dtype, profile.largest, support)
     extent = profile.extent_for(dtype, main_type(backend))
-    answers, reasons = Answers(backend), {}
+    answers, reasons = Answers(backend), dict.fromkeys(support.reasons)
     planner = Planner(scope, extent, seed, few_shapes=backend.compiles > 1)
     for _ in range(ROUNDS):
         deck = planner.deck()
@@ -122,7 +123,7 @@ def session_of(backend: Backend, operation: str, dtype: str, profile: Profile, s
         if not found - planner.refused:
             for case in deck.cases[len(deck.rows) :]:
                 answers.plan(case)
-            return Session(scope, deck, answers, reasons)
+            return Session(scope, deck, answers, tuple(reasons))
         planner.refused |= found
     raise DeckError(
         f"{operation} in {dtype}: no deck can be planned for backend {backend.name}, which goes on refusing what is "

@@ -20,7 +20,7 @@ from rnnspec.conformance.run.expected import ExpectedFailure, concerning, expect
 from rnnspec.conformance.run.guard import BackendCrashError, Guarded
 from rnnspec.conformance.run.isolated import GuestLostError, Isolation, Limits
 from rnnspec.conformance.run.result import Verdict
-from rnnspec.conformance.run.runner import support_of
+from rnnspec.conformance.run.session import support_of
 from rnnspec.conformance.soak.statistics import Ending, Outcome, Place, Share, Statistics
 
 LARGEST: Final = 16
