@@ -330,17 +330,20 @@ def _versions(result: Rounded | Array) -> Array:
 def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence: bool) -> Bounded:
     versions = _versions(result)
     value = versions[0]
-    # One infinity less another would be NaN, but they are equal. Where some versions have it, the spread is infinite.
-    apart = np.subtract(versions, value, out=np.zeros(versions.shape), where=versions != value)
-    spread = np.abs(apart).max(axis=0)
-    size = np.where(np.isinf(value), 0.0, np.abs(value))
+    with np.errstate(invalid="ignore"):
+        spread, size = np.abs(versions - value).max(axis=0), np.abs(value)
+    largest, exact = spread.max(initial=0.0), False
+    if not np.isfinite(largest):
+        # One infinity less another is NaN, but they are equal. Where some versions have it, the spread is infinite.
+        spread = np.abs(np.subtract(versions, value, out=np.zeros(versions.shape), where=versions != value)).max(axis=0)
+        exact = np.isinf(value) & (spread == 0)
+        size = np.where(np.isinf(value), 0.0, size)
+        largest = spread.max(initial=0.0, where=~np.isinf(spread))
     together = tuple(range(1 if per_sequence else 0, value.ndim))
     widest = spread.max(axis=together, keepdims=True, initial=0.0)
     r = widest / (size.max(axis=together, keepdims=True, initial=0.0) + form.smallest_normal)
     grown = np.where((r > WILD) & (widest > loudest), np.inf, 1 + 8 * np.minimum(r, WILD))
-    quarter = spread.max(initial=0.0, where=~np.isinf(spread)) / 4
-    rounding = spread + quarter + form.unit_roundoff * size + form.smallest_normal
-    exact = np.isinf(value) & (spread == 0)
+    rounding = spread + largest / 4 + form.unit_roundoff * size + form.smallest_normal
     return Bounded(np.array(value), np.where(exact, 0.0, KAPPA * grown * rounding))
 
 
@@ -352,6 +355,7 @@ def _bounded_gradient(
     An infinity is no gradient: its bound is NaN, and no type holds it.
     """
     bounded = _bounded(result, form, loudest, per_sequence)
+    # The parameters' gradients are sums over all sequences.
     unjudged = open_[:, *(np.newaxis,) * (bounded.value.ndim - 1)] if per_sequence else open_.any()
     bound = np.where(unjudged, np.inf, bounded.bound)
     return Bounded(bounded.value, np.where(np.isfinite(bounded.value), bound, np.nan))
