@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -52,7 +53,26 @@ _WAYS: Final = np.array(
     np.bool_,
 )
 _LARGEST: Final = np.array(np.finfo(np.float64).max)
-_SIGNS: Final = np.where(np.random.default_rng(0).integers(0, 2, 1 << 20) == 1, 1.0, -1.0)
+_SIGNS: Final = np.where(np.random.default_rng(0).integers(0, 2, 262_139) == 1, 1.0, -1.0)
+"""Random directions, +1 or -1. Their number is prime: where an array takes more, no two versions have the same ones."""
+
+_CALM: Final = 1e300
+"""A sum of squares up to which all terms are finite, and stay so when they move."""
+
+
+@cache
+def _factors(size: float) -> NDArray[np.float64] | None:
+    """In each direction, what moves a number by `size` of itself; None where 1 + size is no number.
+
+    A step then has the sign of the number, too, which changes nothing where directions are random, and saves time.
+    """
+    return 1 + size * _SIGNS if 1 + size > 1 else None
+
+
+@cache
+def _shifts(size: float) -> NDArray[np.float64]:
+    """Steps of this size, in directions of their own."""
+    return size * np.roll(_SIGNS, _SIGNS.size // 3)
 
 
 class Noise:
@@ -84,20 +104,20 @@ class Noise:
         self.whole = whole
         self.largest = largest
         self.overflowed = False
-        self.position = (seed * 7919) % (_SIGNS.size // 2)
+        self._calm = min(_CALM, largest / 2 * largest)
+        self._tables: dict[float, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        for units in filter(None, set(_UNITS.values())):
+            if (factors := _factors(units * unit_roundoff)) is not None:
+                self._tables[units] = factors, _shifts(units * unit_roundoff * smallest_normal)
+        self.position = (seed * 7919) % _SIGNS.size
 
-    def signs(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """Random directions, +1 or -1."""
-        size = 1
-        for length in shape:
-            size *= length
-        if size > _SIGNS.size:
-            return np.resize(_SIGNS, shape)
-        if self.position + size > _SIGNS.size:
-            self.position = (self.position * 31 + 17) % (_SIGNS.size - size + 1)
-        taken = _SIGNS[self.position : self.position + size].reshape(shape)
-        self.position += size + 1
-        return taken
+    def _places(self, size: int) -> slice:
+        """Where the tables have so many directions that are not used yet, if they have so many at all."""
+        start = self.position
+        if start + size > _SIGNS.size:
+            start = (start * 31 + 17) % max(_SIGNS.size - size + 1, 1)
+        self.position = start + size + 1
+        return slice(start, start + size)
 
     def ways(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """How the versions 1… decide what rounding could decide either way."""
@@ -116,20 +136,24 @@ class Noise:
 
         Of transcendental functions nothing says that they are exact where the result is a whole number, but for 0.
         """
-        if exact.shape[0] == 1:
-            exact = np.repeat(exact, RUNS, axis=0)
-        self._watch(np.abs(exact[:1]) if magnitude is None else magnitude[:1])
-        moved = exact[1:]
-        if magnitude is None:
-            step = np.abs(moved)
-        elif magnitude.shape[0] == 1:
-            step = np.repeat(magnitude, RUNS - 1, axis=0)
-        else:
-            step = magnitude[1:].copy()
+        exact = _one_after_another(exact)
+        flat = exact.reshape(-1)
+        single = flat.size // RUNS
+        large = flat if magnitude is None else _one_after_another(magnitude).reshape(-1)
+        calm = large.dot(large) <= self._calm  # not so where anything is NaN
+        if not calm:
+            self._watch(np.abs(large[:single]))
+        moved = flat[single:]
+        places = self._places(moved.size)
+        if magnitude is None and not self.whole and units in self._tables and moved.size <= _SIGNS.size:
+            factors, shifts = self._tables[units]
+            moved *= factors[places]
+            moved += shifts[places]
+            return exact
+        reach = np.abs(moved) if magnitude is None else large[single:]
         # An infinity stays one: no step is infinite.
-        np.minimum(step, _LARGEST, out=step)
-        step += self._smallest_normal
-        step *= self.signs(moved.shape)
+        step = (reach if calm else np.minimum(reach, _LARGEST)) + self._smallest_normal
+        step *= _SIGNS[places] if moved.size <= _SIGNS.size else np.resize(_SIGNS, moved.size)
         step *= units * self.unit_roundoff
         if self.whole:
             most = 0 if transcendental else 1 / self.unit_roundoff
@@ -162,7 +186,7 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def versions(self) -> NDArray[Any]:
         """All versions, on the first axis."""
-        return np.broadcast_to(self.data, (RUNS, *self.shape))
+        return self.data if self.data.shape[0] == RUNS else np.broadcast_to(self.data, (RUNS, *self.shape))
 
     # What the reference asks of an array.
 
@@ -189,14 +213,15 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def T(self) -> Rounded:
         """Axes reversed."""
-        return self.transpose(*range(self.ndim - 1, -1, -1))
+        return Rounded(self.data.transpose(0, *range(self.data.ndim - 1, 0, -1)), self.noise)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def transpose(self, *axes: int) -> Rounded:
         """Axes in another order, as a view."""
-        return Rounded(self.data.transpose(0, *(axis % self.ndim + 1 for axis in axes)), self.noise)
+        ndim = self.data.ndim - 1
+        return Rounded(self.data.transpose(0, *[axis % ndim + 1 for axis in axes]), self.noise)
 
     def reshape(self, *shape: Any) -> Rounded:
         """Another shape, as a view where NumPy gives one."""
@@ -219,11 +244,11 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def max(self, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Rounded:
         """Greatest along axes."""
-        return _reduced(np.max)(self, axis, keepdims, initial=initial)
+        return _reduced(np.maximum.reduce)(self, axis, keepdims, initial=initial)
 
     def min(self, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Rounded:
         """Smallest along axes."""
-        return _reduced(np.min)(self, axis, keepdims, initial=initial)
+        return _reduced(np.minimum.reduce)(self, axis, keepdims, initial=initial)
 
     def argmax(self, axis: int) -> Rounded:
         """Place of the greatest, as each version has it."""
@@ -239,37 +264,39 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
     # The mixin's operators do the same by way of NumPy's dispatch, which takes as long again as the arithmetic.
 
     def __add__(self, other: Any) -> Rounded:
-        return Rounded(_elementwise(self.noise, np.add, (self, other)), self.noise)
+        return Rounded(_rounded_once(self.noise, np.add, self, other), self.noise)
 
     def __sub__(self, other: Any) -> Rounded:
-        return Rounded(_elementwise(self.noise, np.subtract, (self, other)), self.noise)
+        return Rounded(_rounded_once(self.noise, np.subtract, self, other), self.noise)
 
     def __rsub__(self, other: Any) -> Rounded:
         return Rounded(_elementwise(self.noise, np.subtract, (other, self)), self.noise)
 
     def __mul__(self, other: Any) -> Rounded:
-        return Rounded(_elementwise(self.noise, np.multiply, (self, other)), self.noise)
+        return Rounded(_rounded_once(self.noise, np.multiply, self, other), self.noise)
 
     __radd__, __rmul__ = __add__, __mul__
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *operands: Any, out: tuple[Any] | None = None, **options: Any
+    ) -> Any:
         if method == "at" and ufunc is np.add:
             return _add_at(*operands)
         if method != "__call__":
             return NotImplemented
-        out = options.pop("out", (None,))[0]
         if options:
             raise TypeError(f"{ufunc.__name__} of a Rounded: unknown options {', '.join(options)}")
         result = _matmul(self.noise, *operands) if ufunc is np.matmul else _elementwise(self.noise, ufunc, operands)
         if out is None:
             return Rounded(result, self.noise)
-        if result.shape[0] > out.data.shape[0]:  # what was one version becomes several, in a place of its own
-            if out.data.base is not None:
+        (place,) = out
+        if result.shape[0] > place.data.shape[0]:  # what was one version becomes several, in a place of its own
+            if place.data.base is not None:
                 raise TypeError(f"{ufunc.__name__}: expected `out` to have its own memory, got a view of one version")
-            out.data = result
+            place.data = result
         else:
-            np.copyto(out.data, result)
-        return out
+            place.data[...] = result
+        return place
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, arguments: Sequence[Any], options: dict[str, Any]
@@ -278,19 +305,23 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
         return NotImplemented if handler is None else handler(*arguments, **options)
 
 
+def _one_after_another(array: NDArray[Any]) -> NDArray[Any]:
+    """All versions, in memory one after another."""
+    return array.repeat(RUNS, axis=0) if array.shape[0] == 1 else np.ascontiguousarray(array)
+
+
+_ALL: Final = slice(None)
+
+
 def _all_runs(index: Any) -> tuple[Any, ...]:
+    if isinstance(index, tuple):
+        return (_ALL, *index)
     if isinstance(index, np.ndarray) and index.dtype == np.bool_:
-        return (slice(None), *np.nonzero(index))
-    return (slice(None), *index) if isinstance(index, tuple) else (slice(None), index)
+        return (_ALL, *np.nonzero(index))
+    return _ALL, index
 
 
 _ARRAYS: Final = (np.ndarray, np.generic)
-
-
-def _ndim(operand: Any) -> int:
-    if isinstance(operand, Rounded):
-        return operand.data.ndim - 1
-    return operand.ndim if isinstance(operand, np.ndarray) else 0
 
 
 def _align(operand: Any, ndim: int) -> Any:
@@ -302,32 +333,57 @@ def _align(operand: Any, ndim: int) -> Any:
     return data if missing <= 0 else data.reshape(data.shape[0], *(1,) * missing, *data.shape[1:])
 
 
-def _aligned(operands: tuple[Any, ...]) -> list[Any]:
+def _aligned(*operands: Any) -> list[Any]:
     """The data of all operands, with axes for broadcasting to the most that one of them has."""
-    ndim = max([_ndim(operand) for operand in operands])
-    return [_align(operand, ndim) for operand in operands]
+    values, most, level = [], -1, True
+    for operand in operands:
+        value = operand.data if isinstance(operand, Rounded) else operand
+        values.append(value)
+        if isinstance(value, np.ndarray):
+            ndim = value.ndim - (value is not operand)
+            level = level and most in (-1, ndim)
+            most = max(most, ndim)
+    return values if level else [_align(operand, most) for operand in operands]
+
+
+def _rounded_once(noise: Noise, ufunc: np.ufunc, left: Rounded, right: Any) -> NDArray[Any]:
+    """A sum, difference or product: as `_elementwise`, and sooner where both have as many axes."""
+    if type(right) is not Rounded or right.data.ndim != left.data.ndim:
+        return _elementwise(noise, ufunc, (left, right))
+    result: NDArray[Any] = ufunc(left.data, right.data)
+    return noise.perturb(result, None, 1.0) if result.dtype.kind == "f" else result
 
 
 def _elementwise(noise: Noise, ufunc: np.ufunc, operands: tuple[Any, ...]) -> NDArray[Any]:
-    values = _aligned(operands)
-    whole = True  # whole numbers and truths are exact
-    for value in values:
-        whole = whole and (value.dtype.kind in "biu" if isinstance(value, _ARRAYS) else isinstance(value, int))
-    if whole or ufunc in (np.equal, np.not_equal):
-        return np.asarray(ufunc(*values))
-    if ufunc in _COMPARISONS:
-        return _compare(noise, ufunc, *values)
+    values = _aligned(*operands)
     units = _UNITS.get(ufunc)
-    if units is None:
-        raise TypeError(f"no rounding model for {ufunc.__name__}")
+    if units is None or _all_whole(values):
+        return _decided(noise, ufunc, values)
     result: NDArray[Any] = ufunc(*values)
-    if not units or (ufunc is np.multiply and any(_power_of_two(value) for value in operands)):
+    if not units or (ufunc is np.multiply and any(map(_power_of_two, values))):
         return result
     return noise.perturb(result, None, units, transcendental=ufunc in _TRANSCENDENTAL)
 
 
+def _decided(noise: Noise, ufunc: np.ufunc, values: list[Any]) -> NDArray[Any]:
+    """What is not rounded: comparisons, and all that is done to whole numbers and truths."""
+    if _all_whole(values) or ufunc in (np.equal, np.not_equal):
+        return np.asarray(ufunc(*values))
+    if ufunc in _COMPARISONS:
+        return _compare(noise, ufunc, *values)
+    raise TypeError(f"no rounding model for {ufunc.__name__}")
+
+
+def _all_whole(values: list[Any]) -> bool:
+    """Whether there are only whole numbers and truths, which are exact."""
+    for value in values:
+        if value.dtype.kind not in "biu" if isinstance(value, _ARRAYS) else not isinstance(value, int):
+            return False
+    return True
+
+
 def _power_of_two(value: Any) -> bool:
-    return not isinstance(value, (Rounded, np.ndarray)) and abs(math.frexp(value)[0]) == 0.5
+    return not isinstance(value, np.ndarray) and abs(math.frexp(value)[0]) == 0.5
 
 
 def _compare(noise: Noise, ufunc: np.ufunc, left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
@@ -354,7 +410,7 @@ def _matmul(noise: Noise, left: Any, right: Any) -> NDArray[Any]:
         if isinstance(operand, Rounded) and operand.ndim < 2:
             # NumPy would take the versions of a vector for the rows of a matrix.
             raise TypeError(f"matmul of a Rounded: expected at least 2 axes, got shape {operand.shape}")
-    a, b = _aligned((left, right))
+    a, b = _aligned(left, right)
     length = a.shape[-1]
     magnitude = np.matmul(np.abs(a), np.abs(b))
     return noise.perturb(np.matmul(a, b), magnitude, max(length, 1) ** 0.5)
@@ -363,16 +419,20 @@ def _matmul(noise: Noise, left: Any, right: Any) -> NDArray[Any]:
 def _inner(array: Rounded, axis: Any) -> tuple[int, ...]:
     """Axes of one version as axes of the data."""
     axes = range(array.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    return tuple(one % array.ndim + 1 for one in axes)
+    ndim = array.ndim
+    return tuple([one % ndim + 1 for one in axes])
+
+
+_TOTAL: Final[Callable[..., NDArray[Any]]] = np.add.reduce
 
 
 def _sum(array: Rounded, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, **_: Any) -> Rounded:
     inner = _inner(array, axis)
-    result = array.data.sum(inner, keepdims=keepdims)
+    result = _TOTAL(array.data, axis=inner, keepdims=keepdims)
     if array.data.dtype.kind != "f":
         return Rounded(result, array.noise)
     length = math.prod([array.data.shape[one] for one in inner])
-    magnitude = np.abs(array.data).sum(inner, keepdims=keepdims)
+    magnitude = _TOTAL(np.abs(array.data), axis=inner, keepdims=keepdims)
     return Rounded(array.noise.perturb(result, magnitude, max(length, 1) ** 0.5), array.noise)
 
 
@@ -467,8 +527,7 @@ def _tensordot(left: Rounded, right: Rounded, axes: Any) -> Rounded:
 
 def _where(condition: Any, yes: Any, no: Any) -> Rounded:
     noise = next(item.noise for item in (condition, yes, no) if isinstance(item, Rounded))
-    ndim = max(_ndim(item) for item in (condition, yes, no))
-    return Rounded(np.where(*(_align(item, ndim) for item in (condition, yes, no))), noise)
+    return Rounded(np.where(*_aligned(condition, yes, no)), noise)
 
 
 def _full_like(value: float) -> Callable[..., Rounded]:
@@ -493,10 +552,10 @@ def _joined(join: Callable[..., NDArray[Any]]) -> Callable[..., Rounded]:
 _FUNCTIONS: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
     np.where: _where,
     np.sum: _sum,
-    np.max: _reduced(np.max),
-    np.min: _reduced(np.min),
-    np.any: _reduced(np.any),
-    np.all: _reduced(np.all),
+    np.max: _reduced(np.maximum.reduce),
+    np.min: _reduced(np.minimum.reduce),
+    np.any: _reduced(np.logical_or.reduce),
+    np.all: _reduced(np.logical_and.reduce),
     np.argmax: _argmax,
     np.take_along_axis: _take_along_axis,
     np.sort: _sorted,

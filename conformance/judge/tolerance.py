@@ -11,6 +11,10 @@ how far. As r nears 1 they multiply, as in a chaotic recurrence: deviations are 
 and six of them tell less. Where rounding moves a result by more than WILD times itself and by more than any number
 that it was computed from, nothing is known of it, and it is not judged: its bound is infinite.
 
+A result of minus infinity, as the score of a forbidden path, has no rounding error: its bound is 0, and nothing else is
+right. To some libraries it is a constant, with gradient 0; others give it the gradient of the sum that it is. So what
+has a part of its gradient must be finite, and is not judged beyond that.
+
 No relative or absolute tolerance is chosen anywhere. The error ratio, error / bound, is at most 1 for a right result
 and is the accuracy grade.
 """
@@ -147,12 +151,17 @@ def expect_second_order(
     with np.errstate(all="ignore"):
         inputs = {**call.inputs, **variables}
         outputs, vjp = getattr(reference, f"{call.operation}_vjp")(**inputs, **call.attributes)
-        seeds = _seeds(cotangents, _float_shapes(call, outputs))
+        float_outputs = _FloatOutputs.of(call, [output.value for output in outputs])
+        seeds = float_outputs.seeds(cotangents)
         first: dict[str, Traced] = vjp(*(Traced(Rounded.exactly(seed, noise)) for seed in seeds))
         weighted = [(first[name], Rounded.exactly(array, noise)) for name, array in along.items()]
         second = dict(zip(variables, gradients(weighted, list(variables.values())), strict=True))
+        open_ = float_outputs.open_sequences(seeds)
         of_first, of_second = (
-            {name: _bounded(array, form, loudest, kinds[name].per_sequence) for name, array in results.items()}
+            {
+                name: _bounded_gradient(array, form, loudest, kinds[name].per_sequence, open_)
+                for name, array in results.items()
+            }
             for results in (
                 {name: d.value for name, d in first.items()},
                 {name: np.zeros(floats[name].shape) if d is None else d for name, d in second.items()},
@@ -182,7 +191,7 @@ class PerturbedRun:
             else:
                 outputs = getattr(reference, call.operation)(**inputs, **call.attributes)
             specified = call.spec.outputs_for(call.attributes)
-            self._shapes = _float_shapes(call, outputs)
+            self._float_outputs = _FloatOutputs.of(call, outputs)
             self.outputs = {
                 name: _bounded(output, self.form, self._loudest, item.shape[:1] == ("B",))
                 if item.kind == "float"
@@ -200,16 +209,17 @@ class PerturbedRun:
         """
         if self._vjp is None:
             return {}, self.overflowed
-        seeds = _seeds(cotangents, self._shapes)
+        seeds = self._float_outputs.seeds(cotangents)
         key = tuple(seed.tobytes() for seed in seeds)
         if key not in self._gradients:
             loudest = max(self._loudest, _loudest(seeds))
             self._noise.position, self._noise.overflowed = self._after, self.overflowed
             whole, self._noise.whole = self._noise.whole, self._noise.whole and _all_whole(seeds)
+            open_ = self._float_outputs.open_sequences(seeds)
             with np.errstate(all="ignore"):
                 gradients = self._vjp(*(Rounded.exactly(seed, self._noise) for seed in seeds))
                 bounded = {
-                    name: _bounded(d, self.form, loudest, self._kinds[name].per_sequence)
+                    name: _bounded_gradient(d, self.form, loudest, self._kinds[name].per_sequence, open_)
                     for name, d in gradients.items()
                 }
                 self._gradients[key] = bounded, self._noise.overflowed
@@ -250,18 +260,38 @@ def forget() -> None:
     _RECENT.forget()
 
 
-def _float_shapes(call: Call, outputs: Sequence[Any]) -> list[tuple[int, ...]]:
-    """Shapes of the outputs that have cotangents."""
-    specified = call.spec.outputs_for(call.attributes).values()
-    return [output.shape for output, item in zip(outputs, specified, strict=True) if item.kind == "float"]
+@dataclass(frozen=True)
+class _FloatOutputs:
+    """What the cotangents of a call are for: where each float output is minus infinity, and if sequences have it."""
 
+    impossible: tuple[tuple[Array, bool], ...]
 
-def _seeds(cotangents: Cotangents, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
-    """The cotangents in float64; to the reference, an output that is not used is one with a cotangent of 0."""
-    return [
-        np.zeros(shape) if cotangent is None else cotangent.astype(np.float64)
-        for cotangent, shape in zip(cotangents, shapes, strict=True)
-    ]
+    @classmethod
+    def of(cls, call: Call, outputs: Sequence[Rounded | Array]) -> _FloatOutputs:
+        """Look at the outputs, in any version of which a path may be impossible."""
+        specified = call.spec.outputs_for(call.attributes).values()
+        return cls(
+            tuple(
+                (np.asarray(np.isneginf(_versions(output)).any(axis=0)), item.shape[:1] == ("B",))
+                for output, item in zip(outputs, specified, strict=True)
+                if item.kind == "float"
+            )
+        )
+
+    def seeds(self, cotangents: Cotangents) -> list[Array]:
+        """The cotangents in float64; to the reference, an output that is not used is one with a cotangent of 0."""
+        return [
+            np.zeros(impossible.shape) if cotangent is None else cotangent.astype(np.float64)
+            for cotangent, (impossible, _) in zip(cotangents, self.impossible, strict=True)
+        ]
+
+    def open_sequences(self, seeds: Sequence[Array]) -> Array:
+        """Which sequences have a result of minus infinity that is differentiated, ``(B,)``; ``(1,)`` stands for all."""
+        open_ = np.zeros(1, np.bool_)
+        for seed, (impossible, per_sequence) in zip(seeds, self.impossible, strict=True):
+            used = impossible & (seed != 0)
+            open_ = open_ | (used.any(axis=tuple(range(1, used.ndim))) if per_sequence else used.any())
+        return open_
 
 
 def noise_of(form: Format, seed: int, whole: bool) -> Noise:
@@ -293,13 +323,39 @@ def _exactly(result: Rounded | Array, per_sequence: bool) -> Bounded:
     return Bounded(np.array(versions[0]), np.where(agreed, 0.0, np.inf))
 
 
+def _versions(result: Rounded | Array) -> Array:
+    return result.versions() if isinstance(result, Rounded) else result[np.newaxis]
+
+
 def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence: bool) -> Bounded:
-    versions = result.versions() if isinstance(result, Rounded) else result[np.newaxis]
+    versions = _versions(result)
     value = versions[0]
-    spread = np.abs(versions - value).max(axis=0)
+    with np.errstate(invalid="ignore"):
+        spread, size = np.abs(versions - value).max(axis=0), np.abs(value)
+    largest, exact = spread.max(initial=0.0), False
+    if not np.isfinite(largest):
+        # One infinity less another is NaN, but they are equal. Where some versions have it, the spread is infinite.
+        spread = np.abs(np.subtract(versions, value, out=np.zeros(versions.shape), where=versions != value)).max(axis=0)
+        exact = np.isinf(value) & (spread == 0)
+        size = np.where(np.isinf(value), 0.0, size)
+        largest = spread.max(initial=0.0, where=~np.isinf(spread))
     together = tuple(range(1 if per_sequence else 0, value.ndim))
     widest = spread.max(axis=together, keepdims=True, initial=0.0)
-    r = widest / (np.abs(value).max(axis=together, keepdims=True, initial=0.0) + form.smallest_normal)
+    r = widest / (size.max(axis=together, keepdims=True, initial=0.0) + form.smallest_normal)
     grown = np.where((r > WILD) & (widest > loudest), np.inf, 1 + 8 * np.minimum(r, WILD))
-    rounding = spread + spread.max(initial=0.0) / 4 + form.unit_roundoff * np.abs(value) + form.smallest_normal
-    return Bounded(np.array(value), KAPPA * grown * rounding)
+    rounding = spread + largest / 4 + form.unit_roundoff * size + form.smallest_normal
+    return Bounded(np.array(value), np.where(exact, 0.0, KAPPA * grown * rounding))
+
+
+def _bounded_gradient(
+    result: Rounded | Array, form: Format, loudest: float, per_sequence: bool, open_: Array
+) -> Bounded:
+    """A gradient, of which the part that the open sequences have must be finite: of a parameter, all if there are any.
+
+    An infinity is no gradient: its bound is NaN, and no type holds it.
+    """
+    bounded = _bounded(result, form, loudest, per_sequence)
+    # The parameters' gradients are sums over all sequences.
+    unjudged = open_[:, *(np.newaxis,) * (bounded.value.ndim - 1)] if per_sequence else open_.any()
+    bound = np.where(unjudged, np.inf, bounded.bound)
+    return Bounded(bounded.value, np.where(np.isfinite(bounded.value), bound, np.nan))

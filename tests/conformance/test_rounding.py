@@ -293,11 +293,60 @@ def test_directions_are_balanced_and_differ_between_versions_and_elements() -> N
     assert 0.45 < ((again.versions()[1:] > again.versions()[0]) == up).mean() < 0.55
 
 
-def test_many_more_directions_than_are_stored() -> None:
-    source = noise()
-    for size in (1 << 19, 1 << 19, 1 << 19, 3 << 19):
-        signs = source.signs((2, size // 2))
-        assert set(np.unique(signs)) == {-1.0, 1.0}
+@pytest.mark.parametrize("unit_roundoff", [U, 2.0**-53])
+def test_many_more_directions_than_are_stored(unit_roundoff: float) -> None:
+    source = Noise(unit_roundoff, SMALLEST, 0)
+    for size in (1 << 18, 1 << 16, 1 << 16, 3 << 16):
+        versions = (Rounded.exactly(np.full(size, 1.5), source) * 1.1).versions()
+        up = versions[1:] > versions[0]
+        assert 0.47 < up.mean() < 0.53
+        agreement = [(up[k] == up[m]).mean() for k in range(6) for m in range(k)]
+        assert 0.45 < min(agreement) <= max(agreement) < 0.55
+
+
+@pytest.mark.parametrize(("unit_roundoff", "smallest"), [(2.0**-11, 2.0**-14), (2.0**-24, 2.0**-126), (2.0**-53, 0.0)])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_numbers_move_as_far_as_their_type_says_and_in_either_direction(
+    unit_roundoff: float, smallest: float, scale: float
+) -> None:
+    values = numbers(400) * scale
+    for function, units in ((lambda a: a + 0.0, 1), (np.tanh, 4)):
+        versions = function(Rounded.exactly(values, Noise(unit_roundoff, smallest, 0))).versions()
+        steps, largest = versions[1:] - versions[0], units * unit_roundoff * (np.abs(versions[0]) + smallest)
+        ulp = 2 * np.spacing(np.abs(versions[0]))
+        assert (np.abs(steps) <= largest + ulp).all()
+        assert (np.abs(steps).max(axis=0) >= largest - ulp).mean() > 0.9
+        for sign in (-1, 1):  # neither direction is tied to the sign of the number
+            assert 0.4 < (steps[:, values * sign > 0] > 0).mean() < 0.6
+
+
+@pytest.mark.parametrize("unit_roundoff", [U, 2.0**-53])
+def test_what_is_negative_and_hardly_normal_moves_as_much_as_what_is_positive(unit_roundoff: float) -> None:
+    source = Noise(unit_roundoff, 2.0**-14, 0)
+    for value in (-(2.0**-14), 2.0**-14):
+        versions = (Rounded.exactly(np.full(500, value), source) * 1.25).versions()
+        reach = unit_roundoff * 2.0**-14 * 2.25
+        assert np.median(np.abs(versions[1:] - versions[0]).max(axis=0)) == pytest.approx(reach, rel=1e-6)
+
+
+@pytest.mark.parametrize("unit_roundoff", [U, 2.0**-53])
+@pytest.mark.parametrize("whole", [False, True])
+def test_infinities_and_nan_stay(unit_roundoff: float, whole: bool) -> None:
+    a = Rounded.exactly(np.array([[np.inf, -np.inf, np.nan, 2.5]] * 30), Noise(unit_roundoff, SMALLEST, 0, whole))
+    with np.errstate(invalid="ignore"):
+        results = [a + 1.5, a * 1.5, np.sqrt(a * a), np.exp(a), a @ np.diag(np.full(4, 1.5)), (a * 1.5).sum(axis=0)]
+    for result in results:
+        versions = result.versions()
+        same = ~np.isfinite(versions[:1])
+        np.testing.assert_array_equal(versions[:, same[0]], np.repeat(versions[:1], RUNS, axis=0)[:, same[0]])
+
+
+@pytest.mark.parametrize("axes", [(0, 1), (1, 0)])
+def test_memory_in_any_order_is_moved_alike(axes: tuple[int, int]) -> None:
+    a, b = numbers(30, 40).transpose(axes), numbers(30, 40, seed=1).transpose(axes)
+    result = exactly(a) * exactly(b)
+    np.testing.assert_array_equal(result.versions()[0], a * b)
+    np.testing.assert_allclose(moved(result), np.broadcast_to(U * np.abs(a * b), (6, *a.shape)), rtol=1e-9)
 
 
 def chain(seed: int) -> np.ndarray[Any, Any]:
