@@ -62,7 +62,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         ]
     except (BackendError, PlanError, UnknownOperationError) as error:
         raise pytest.UsageError(str(error)) from error
-    metafunc.parametrize("rnnspec_item", items, ids=[item.id for item in items])
+    # The checks of an operation in a type share a deck and its answers: one process runs them all.
+    together = metafunc.config.pluginmanager.hasplugin("xdist")
+    parameters = [
+        pytest.param(item, id=item.id, marks=pytest.mark.xdist_group(item.group)) if together else item
+        for item in items
+    ]
+    metafunc.parametrize("rnnspec_item", parameters, ids=None if together else [item.id for item in items])
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from rnnspec.conformance.cases import Case, Deck, Scope, cases, simpler_cases
 from rnnspec.conformance.cases.case import Steps
 from rnnspec.conformance.cases.support import PROBE_SIZES, everything
 from rnnspec.conformance.judge.formats import format_of
-from rnnspec.conformance.judge.tolerance import Bounded, Expected, expect
+from rnnspec.conformance.judge.tolerance import Bounded, Expected, expect, expect_both
 from rnnspec.spec import Operation, operation
 
 Array = NDArray[Any]
@@ -156,24 +156,38 @@ class OutOfRangeError(Exception):
     """The case's type cannot hold its results: it shows nothing about anyone, and is not judged."""
 
 
-def expected_of(case: Case, *, gradients: bool = False) -> Expected:
-    """What is right for a case, worked out once; raise OutOfRangeError if its type cannot hold the results."""
-    name = "expected, with gradients" if gradients else "expected"
-    if name not in case.worked_out:
-        case.worked_out[name] = _expected(case, case.cotangents if gradients else None)
-    expected: Expected = case.worked_out[name]
+def expected_of(case: Case, *, gradients: bool = False, both: bool = False) -> Expected:
+    """What is right for a case, worked out once; raise OutOfRangeError if its type cannot hold the results.
+
+    With `both`, gradients are worked out too, as they will be asked for.
+    """
+    known = case.worked_out
+    if both and "gradients" not in known:
+        known["outputs"], known["gradients"] = _expected(case, both=True)
+    name = "gradients" if gradients else "outputs"
+    if name not in known:
+        known[name] = _expected(case, both=gradients)[-1]
+    expected: Expected = known[name]
     if not expected.in_range():
         raise OutOfRangeError(str(case))
     return expected
 
 
-def _expected(case: Case, cotangents: tuple[Array, ...] | None) -> Expected:
-    """What is right; of sequences that are not judged, no more is known than that gradients are 0."""
-    if not case.sampled:
-        return expect(case.call, case.dtype, cotangents, case.seed)
-    rows = case.judged
-    own = None if cotangents is None else tuple(cotangent[rows] for cotangent in cotangents)
-    sample = expect(case.call_of(rows), case.dtype, own, case.seed)
+def _expected(case: Case, *, both: bool) -> tuple[Expected, ...]:
+    """What is right without and, if both are wanted, with gradients."""
+    call = case.call_of(case.judged) if case.sampled else case.call
+    if not both:
+        found: tuple[Expected, ...] = (expect(call, case.dtype, None, case.seed),)
+    else:
+        cotangents = case.cotangents
+        if case.sampled:
+            cotangents = tuple(cotangent[case.judged] for cotangent in cotangents)
+        found = expect_both(call, case.dtype, cotangents, case.seed)
+    return tuple(_of_whole_batch(case, expected) for expected in found) if case.sampled else found
+
+
+def _of_whole_batch(case: Case, sample: Expected) -> Expected:
+    """What is known of a batch of which a sample is judged: of the other sequences, that gradients are 0."""
     unjudged, none = np.inf, sample.format.smallest_normal
     outputs = {name: _spread_out(bounded, case, unjudged) for name, bounded in sample.outputs.items()}
     gradients = {

@@ -23,6 +23,6 @@ class Gradients(Check):
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Differentiate the case and hold its gradients against the reference."""
-        got = backend.gradients(example.call, example.cotangents)
         expected = expected_of(example, gradients=True).gradients
+        got = backend.gradients(example.call, example.cotangents)
         return compare_gradients(example, example.call, example.cotangents, expected, got)

@@ -92,13 +92,16 @@ def _installed() -> tuple[str, ...]:
 
 def _shared_out(request: Request, checks: int) -> tuple[str, ...]:
     """Options that let several processes share many checks, unless the user says how; a device is not shared."""
-    said = any(
-        option.startswith(("-n", "--numprocesses", "--dist")) or "xdist" in option for option in request.for_pytest
-    )
-    within_pytest = "PYTEST_XDIST_WORKER" in os.environ
-    if said or within_pytest or request.device != "cpu" or checks < _MANY or find_spec("xdist") is None:
+    if find_spec("xdist") is None:
         return ()
-    return ("-n", "auto", f"--maxprocesses={_MOST_PROCESSES}")
+    said = any(option.startswith(("-n", "--numprocesses")) or "xdist" in option for option in request.for_pytest)
+    shared = any(option.startswith("--dist") for option in request.for_pytest)
+    # The checks of an operation in a type share a deck and its answers: one process runs them all.
+    together = () if shared else ("--dist=loadgroup",)
+    within_pytest = "PYTEST_XDIST_WORKER" in os.environ
+    if said or shared or within_pytest or request.device != "cpu" or checks < _MANY:
+        return together
+    return ("-n", "auto", f"--maxprocesses={_MOST_PROCESSES}", *together)
 
 
 def _pytest(request: Request, collector: Collector, shared_out: tuple[str, ...]) -> tuple[int, str]:

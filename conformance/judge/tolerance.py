@@ -116,10 +116,13 @@ def expect(call: Call, dtype: str, cotangents: Cotangents | None = None, seed: i
         Of the random directions of rounding.
     """
     run = _RECENT.run(call, dtype, seed)
-    if cotangents is None:
-        return Expected(run.outputs, {}, run.form, run.overflowed)
-    gradients, overflowed = run.gradients(cotangents)
-    return Expected(run.outputs, gradients, run.form, overflowed)
+    return run.outputs_alone() if cotangents is None else run.with_gradients(cotangents)
+
+
+def expect_both(call: Call, dtype: str, cotangents: Cotangents, seed: int = 0) -> tuple[Expected, Expected]:
+    """Compute what `expect` gives without and with cotangents, at once."""
+    run = _RECENT.run(call, dtype, seed)
+    return run.outputs_alone(), run.with_gradients(cotangents)
 
 
 def expect_second_order(
@@ -201,6 +204,15 @@ class PerturbedRun:
         self._after = self._noise.position
         self.overflowed = self._noise.overflowed
         self._gradients: dict[tuple[bytes, ...], tuple[dict[str, Bounded], bool]] = {}
+
+    def outputs_alone(self) -> Expected:
+        """What the call must give, gradients aside."""
+        return Expected(self.outputs, {}, self.form, self.overflowed)
+
+    def with_gradients(self, cotangents: Cotangents) -> Expected:
+        """What the call must give, with the gradients for these cotangents."""
+        gradients, overflowed = self.gradients(cotangents)
+        return Expected(self.outputs, gradients, self.form, overflowed)
 
     def gradients(self, cotangents: Cotangents) -> tuple[dict[str, Bounded], bool]:
         """Go back from these gradients of the outputs to those of the inputs; None is as good as zeros here.

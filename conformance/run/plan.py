@@ -27,7 +27,12 @@ class Item:
     @property
     def id(self) -> str:
         """As pytest's ``-k`` sees it."""
-        return f"{self.backend}-{self.operation}-{self.dtype}-{self.check}"
+        return f"{self.group}-{self.check}"
+
+    @property
+    def group(self) -> str:
+        """What the checks have in common that share a deck."""
+        return f"{self.backend}-{self.operation}-{self.dtype}"
 
 
 def plan(name: str, backend: Backend, only: Sequence[str] = (), dtypes: Sequence[str] = ()) -> list[Item]:
