@@ -235,7 +235,7 @@ def _differ(right: Array, wrong: Array) -> bool:
     if not np.array_equal(right[~finite], wrong[~finite], equal_nan=True):
         return True
     largest = np.abs(right).max(initial=0.0, where=finite)
-    return bool(np.any(np.abs(right - wrong)[finite] > LIVE * largest))
+    return bool(np.any(np.abs(right[finite] - wrong[finite]) > LIVE * largest))
 
 
 def _quantity(trials: Sequence[_Trial], rng: np.random.Generator) -> Place | None:
