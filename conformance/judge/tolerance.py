@@ -43,14 +43,19 @@ WILD: Final = 8.0
 
 @dataclass(frozen=True)
 class Bounded:
-    """A right result in float64, and the bound on the error of each of its elements; infinite: not judged."""
+    """A right result in float64, and the bound on the error of each of its elements; infinite: not judged.
+
+    `perturbed` holds the other versions of the result, on a first axis, where rounding was let loose on it.
+    """
 
     value: Array
     bound: Array
+    perturbed: Array | None = None
 
     def take(self, rows: Any) -> Bounded:
         """These rows (sequences) alone, in this order."""
-        return Bounded(self.value[rows], self.bound[rows])
+        perturbed = None if self.perturbed is None else self.perturbed[:, rows]
+        return Bounded(self.value[rows], self.bound[rows], perturbed)
 
     def error_ratios(self, got: Array, largest: float) -> Array:
         """|got - value| / bound, elementwise; infinite where `got` is no number.
@@ -302,4 +307,4 @@ def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence
     r = widest / (np.abs(value).max(axis=together, keepdims=True, initial=0.0) + form.smallest_normal)
     grown = np.where((r > WILD) & (widest > loudest), np.inf, 1 + 8 * np.minimum(r, WILD))
     rounding = spread + spread.max(initial=0.0) / 4 + form.unit_roundoff * np.abs(value) + form.smallest_normal
-    return Bounded(np.array(value), KAPPA * grown * rounding)
+    return Bounded(np.array(value), KAPPA * grown * rounding, versions[1:] if len(versions) > 1 else None)
