@@ -91,7 +91,7 @@ def test_a_result_that_is_short_drifts_though_every_element_lies_within_its_boun
 
 @pytest.mark.parametrize(("dtype", "error"), [("float16", 2e-3), ("float32", 3e-7)])
 def test_small_systematic_errors_are_seen(dtype: str, error: float) -> None:
-    for name in ("dense", "rnn"):
+    for name in ("dense", "attention_context"):
         for quantity in answers(name, dtype)[0][0]:
             for sign in (1, -1):
                 changed = drifts(name, dtype, lambda key, got, q=quantity, e=sign * error: got * (1 + e * (key == q)))
