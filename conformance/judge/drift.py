@@ -11,15 +11,16 @@ these, tells how far rounding moves the slope of this call. Errors of one call h
 many elements; calls are independent. So a call counts as one observation, with a weight q ∝ 1 / (t² + f² + u²/4), and
 the slope of the quantity is the weighted mean over calls. Rounding explains at most::
 
-    bound = u + Σ q f + T SE / √3,   SE² = Σ q² t²
+    bound = u + Σ q f + T SE / √6,   SE² = Σ q² t²
 
 - u, the unit roundoff, is left to what is right though biased: a last rounding toward zero (0.7 u on average), or a
   function whose approximation errs to one side.
 - f is what the slope of a call changes by where numbers below the smallest normal are flushed to zero.
 - SE is the standard error under rounding. For each version's part of it, the weights come from the other versions:
   weights that a version helped to choose favour the calls in which it happened to err little.
-- √3: the versions move every result by all that rounding may move it. Errors that are spread evenly up to there are √3
-  times smaller in the root mean square, and those of rounding to nearest are no larger.
+- √6: the versions move every result by all that rounding may move it, which is u in units of the result. Rounding to
+  nearest moves m in [1, 2) by something spread evenly over ±u. In the root mean square that is u / (√3 m), and u / √6
+  for m spread evenly.
 - T is Student's factor for `CHANCE`. Sohier et al. (2021), "Confidence intervals for stochastic arithmetic", ACM TOMS
   47(2), derive what a variance costs that is estimated from few samples, errors being normal about a known centre: a
   factor by χ² of as many degrees of freedom as samples. Six versions alone would cost much. Six of each of many calls
@@ -54,6 +55,9 @@ CHANCE: Final = 1e-7
 
 LEVERAGE: Final = 1 / 8
 """The largest share of the weight that one call may have."""
+
+EVEN: Final = 1 / math.sqrt(6)
+"""How large rounding to nearest is, in the root mean square, where the versions are moved by 1."""
 
 LOST: Final = 32.0
 """The slope, in units of roundoff, that rounding gives a call which tells nothing more; it is left out."""
@@ -151,7 +155,7 @@ class Drift:
         explained = 0.0
         if by_call.any():
             freedom = len(squares) * by_call.sum() ** 2 / (by_call @ by_call)
-            explained = student(float(freedom)) * math.sqrt(by_call.sum() / 3)
+            explained = student(float(freedom)) * math.sqrt(by_call.sum()) * EVEN
         error = math.sqrt(self.calls / (self.calls - 1) * float(weights**2 @ (kept - slope) ** 2))
         bound = u + float(weights @ flushed) + explained
         return Finding(quantity, slope, error, bound, self.elements, self.calls)
