@@ -307,4 +307,5 @@ def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence
     r = widest / (np.abs(value).max(axis=together, keepdims=True, initial=0.0) + form.smallest_normal)
     grown = np.where((r > WILD) & (widest > loudest), np.inf, 1 + 8 * np.minimum(r, WILD))
     rounding = spread + spread.max(initial=0.0) / 4 + form.unit_roundoff * np.abs(value) + form.smallest_normal
-    return Bounded(np.array(value), KAPPA * grown * rounding, versions[1:] if len(versions) > 1 else None)
+    perturbed = np.array(versions[1:]) if len(versions) > 1 else None
+    return Bounded(np.array(value), KAPPA * grown * rounding, perturbed)
