@@ -3,12 +3,13 @@
 The reference is run once on arrays of seven versions (`rnnspec.conformance.judge.rounding`): the exact one gives the
 result y, the spread d of the six others what rounding to the call's type can do to it. The bound is::
 
-    KAPPA * (1 + 8 min(r, WILD)) * (d + max(d) / 4 + u |y| + smallest normal)
+    KAPPA * (1 + 8 min(r, WILD) + a) * (d + max(d) / 4 + u |y| + smallest normal)
 
 elementwise, with max(d) over the array: six versions leave some elements unmoved by chance. r is the largest d over
 the largest |y| of a sequence (of a whole parameter). While r is small, rounding errors add up, and six versions tell
 how far. As r nears 1 they multiply, as in a chaotic recurrence: deviations are then spread over orders of magnitude,
-and six of them tell less. Where rounding moves a result by more than WILD times itself and by more than any number
+and six of them tell less. a counts the powers of ten by which r exceeds AMPLIFIED u: where rounding grows on its way by more
+than sums explain, all elements move together, and six versions are six samples of one direction. Where rounding moves a result by more than WILD times itself and by more than any number
 that it was computed from, nothing is known of it, and it is not judged: its bound is infinite.
 
 A result of minus infinity, as the score of a forbidden path, has no rounding error: its bound is 0, and nothing else is
@@ -41,20 +42,28 @@ Array = NDArray[Any]
 KAPPA: Final = 4.0
 """Safety factor over the spread; docs/tolerances.md shows the measured distribution of error ratios it rests on."""
 
+AMPLIFIED: Final = 1e3
+"""Spread over result, in units of roundoff, beyond which rounding has been amplified rather than added up."""
+
 WILD: Final = 8.0
 """Spread over result beyond which six versions tell no more."""
 
 
 @dataclass(frozen=True)
 class Bounded:
-    """A right result in float64, and the bound on the error of each of its elements; infinite: not judged."""
+    """A right result in float64, and the bound on the error of each of its elements; infinite: not judged.
+
+    `perturbed` holds the other versions of the result, on a first axis, where rounding was let loose on it.
+    """
 
     value: Array
     bound: Array
+    perturbed: Array | None = None
 
     def take(self, rows: Any) -> Bounded:
         """These rows (sequences) alone, in this order."""
-        return Bounded(self.value[rows], self.bound[rows])
+        perturbed = None if self.perturbed is None else self.perturbed[:, rows]
+        return Bounded(self.value[rows], self.bound[rows], perturbed)
 
     def error_ratios(self, got: Array, largest: float) -> Array:
         """|got - value| / bound, elementwise; infinite where `got` is no number.
@@ -354,9 +363,11 @@ def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence
     together = tuple(range(1 if per_sequence else 0, value.ndim))
     widest = spread.max(axis=together, keepdims=True, initial=0.0)
     r = widest / (size.max(axis=together, keepdims=True, initial=0.0) + form.smallest_normal)
-    grown = np.where((r > WILD) & (widest > loudest), np.inf, 1 + 8 * np.minimum(r, WILD))
+    amplified = np.log10(np.maximum(r / (AMPLIFIED * form.unit_roundoff), 1))
+    grown = np.where((r > WILD) & (widest > loudest), np.inf, 1 + 8 * np.minimum(r, WILD) + amplified)
     rounding = spread + largest / 4 + form.unit_roundoff * size + form.smallest_normal
-    return Bounded(np.array(value), np.where(exact, 0.0, KAPPA * grown * rounding))
+    perturbed = np.array(versions[1:]) if len(versions) > 1 else None
+    return Bounded(np.array(value), np.where(exact, 0.0, KAPPA * grown * rounding), perturbed)
 
 
 def _bounded_gradient(
@@ -370,4 +381,4 @@ def _bounded_gradient(
     # The parameters' gradients are sums over all sequences.
     unjudged = open_[:, *(np.newaxis,) * (bounded.value.ndim - 1)] if per_sequence else open_.any()
     bound = np.where(unjudged, np.inf, bounded.bound)
-    return Bounded(bounded.value, np.where(np.isfinite(bounded.value), bound, np.nan))
+    return Bounded(bounded.value, np.where(np.isfinite(bounded.value), bound, np.nan), bounded.perturbed)
