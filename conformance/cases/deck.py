@@ -393,12 +393,19 @@ class Planner:
         """A generic case of these sizes, its choices those of one row after the other."""
         row = rows[spread_order(len(rows))[number % len(rows)]]
         case = self._case({**row, "regime": "generic"}, 7919 + number, sizes)
-        if max(sizes.values()) >= _STEADY_FROM and "relu" in functions_of(case.spec, case.attributes):
-            steady = {key: self.support.defaults()[key] for key in case.attributes}
-            case = replace(case, attributes=steady)
+        if max(sizes.values()) >= _STEADY_FROM:
+            case = self._steady(case)
         if case.sampled:
             case = replace(case, sizes={symbol: sizes.get(symbol, 1) for symbol in case.sizes}, steps="all")
         return case
+
+    def _steady(self, case: Case) -> Case:
+        """The case with attributes under which numbers stay within the type, however long they are worked on."""
+        usual = self.support.defaults()
+        if "relu" in functions_of(case.spec, case.attributes):
+            return replace(case, attributes={key: usual[key] for key in case.attributes})
+        rates = [key for key in case.attributes if self.op.attributes[key].domain == "probability"]
+        return replace(case, attributes={**case.attributes, **{key: usual[key] for key in rates}})
 
 
 @lru_cache(maxsize=256)

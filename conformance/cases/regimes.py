@@ -147,7 +147,7 @@ REGIMES: Final[Mapping[str, Regime]] = {
             "chaotic", "recurrent weights that amplify every difference", matrices=0.5, recurrent=4.0, biases=0.1
         ),
         Regime("masking", "scores below those that implementations mask with", lowers=True, of=has_scores),
-        Regime("far", "vectors whose squares the type does not hold", far=True, of=takes_norms),
+        Regime("far", "vectors whose squares come near the ends of the type", far=True, of=takes_norms),
         Regime("impossible", "so much is forbidden that there is no path", forbids=0.85, of=has_moves),
         Regime(
             "padding_forbidden", "the padding alone has moves that are forbidden",
@@ -219,9 +219,7 @@ def fill(
         numbers *= float(np.exp(rng.uniform(np.log(0.03), np.log(5.0))))
     vectors = item.per_sequence or "B" not in op.sizes
     if regime.far and vectors:
-        # Squares pass the type's ends from half of its decades on.
-        decades = min(np.log10(form.largest), -np.log10(form.smallest_normal))
-        numbers *= 10.0 ** (0.75 * decades * rng.uniform(-1, 1))
+        numbers *= 10.0 ** (_far(op, form) * rng.uniform(-1, 1))
     if regime.remembers and item.name == "b" and op.memory_gate:
         _open_memory(np.moveaxis(numbers, item.shape.index("G"), 0), op, attributes)
     if regime.empties and vectors:
@@ -233,6 +231,16 @@ def fill(
     if regime.lowers and item.name in scores_of(op):
         _lower(numbers, form, rng, apart=gives_ids(op))
     return numbers
+
+
+def _far(op: Operation, form: Format) -> float:
+    """How many decades vectors are long or short.
+
+    Squares pass the type's ends from half of its decades on. What is clipped has a norm and a result within the type
+    all the same; of what is divided by a norm, squares stay within it.
+    """
+    decades = min(np.log10(form.largest), -np.log10(form.smallest_normal))
+    return float(0.75 * decades if "clipping" in op.laws else min(0.4 * decades, 12.0))
 
 
 def _scale(regime: Regime, op: Operation, item: Input, shape: tuple[int, ...], attributes: Mapping[str, Any]) -> float:

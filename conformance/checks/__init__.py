@@ -5,6 +5,7 @@ from rnnspec.conformance.checks.bad_input import BadInput
 from rnnspec.conformance.checks.batch import Batch
 from rnnspec.conformance.checks.check import Check, Violation
 from rnnspec.conformance.checks.clipping import Clipping
+from rnnspec.conformance.checks.drift import Drift
 from rnnspec.conformance.checks.edges import Edges
 from rnnspec.conformance.checks.forms import Forms
 from rnnspec.conformance.checks.gradients import Gradients
@@ -25,7 +26,7 @@ from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.checks.zeros import Zeros
 
 CHECKS: tuple[Check, ...] = (
-    Unmodified(), Forms(), Values(), Gradients(), Edges(), Zeros(), Padding(), Attributes(), Batch(), Split(),
+    Unmodified(), Forms(), Values(), Gradients(), Drift(), Edges(), Zeros(), Padding(), Attributes(), Batch(), Split(),
     Reverse(), Permutation(), Shift(), SumsToOne(), Partition(), Clipping(), Jacobian(), Identities(),
     MarginalsAreGradients(), BestPath(), Ties(), PartialGradients(), SecondOrder(), SpecialValues(), Layouts(),
     Repeatability(), BadInput(),

@@ -8,9 +8,10 @@ result y, the spread d of the six others what rounding to the call's type can do
 elementwise, with max(d) over the array: six versions leave some elements unmoved by chance. r is the largest d over
 the largest |y| of a sequence (of a whole parameter). While r is small, rounding errors add up, and six versions tell
 how far. As r nears 1 they multiply, as in a chaotic recurrence: deviations are then spread over orders of magnitude,
-and six of them tell less. a counts the powers of ten by which r exceeds AMPLIFIED u: where rounding grows on its way by more
-than sums explain, all elements move together, and six versions are six samples of one direction. Where rounding moves a result by more than WILD times itself and by more than any number
-that it was computed from, nothing is known of it, and it is not judged: its bound is infinite.
+and six of them tell less. a counts the powers of ten by which r exceeds AMPLIFIED u: where rounding grows on its way
+by more than sums explain, all elements move together, and six versions are six samples of one direction. Where rounding
+moves a result by more than WILD times itself and by more than any number that it was computed from, nothing is known of
+it, and it is not judged: its bound is infinite.
 
 A result of minus infinity, as the score of a forbidden path, has no rounding error: its bound is 0, and nothing else is
 right. To some libraries it is a constant, with gradient 0; others give it the gradient of the sum that it is. So what

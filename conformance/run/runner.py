@@ -185,6 +185,9 @@ def _ask_all(
     tally.reasons.update(dict.fromkeys(session.reasons))
     examples = max(1, profile.examples_for(scope.dtype) // check.calls)
     task = _Task(check, backend, session, examples, seed_number, shrink, database, tally)
+    if not check.by_case:
+        task.ask_planned(())
+        return
     if database is not None and not profile.draws and has_failures(database):
         task.search(check.examples(scope), examples, replay=True)
     if tally.failure is None:
@@ -221,7 +224,7 @@ class _Task:
     @property
     def guarded(self) -> Guarded:
         """The backend, asked anew; watched if what is asked is to be remembered."""
-        return Witness(self.backend) if self.tally.watched else Guarded(self.backend)
+        return Witness(self.backend) if self.tally.watched and self.check.by_case else Guarded(self.backend)
 
     def ask_planned(self, forced: Sequence[Any]) -> None:
         """Ask what is forced and what is planned, up to the first failure; then look for a simpler one."""
@@ -245,7 +248,7 @@ class _Task:
         except GuestLostError:
             return
         except (Violation, BackendCrashError):
-            if self.shrink:
+            if self.shrink and self.check.by_case:
                 self.search(self.check.simpler(failing), SIMPLER, again=True)
             return
         if isinstance(self.tally.failure, Violation):

@@ -1,0 +1,74 @@
+"""Check ``drift``: errors that are small in every call, and the same in all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rnnspec.backends import Backend, Unsupported
+from rnnspec.conformance.cases import Case, Deck
+from rnnspec.conformance.checks.check import (
+    Array,
+    Check,
+    OutOfRangeError,
+    Violation,
+    compare_forms,
+    compare_gradient_forms,
+    expected_of,
+)
+from rnnspec.conformance.judge import drift
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.judge.tolerance import Bounded
+
+
+class Drift(Check):
+    """All elements of all planned calls, judged together."""
+
+    id = "drift"
+    about = "of all elements of all calls together, none are too large or too small by more than rounding explains"
+    why = "what is a little off everywhere stays within each bound, and rounding, which is not, averages out"
+    by_case = False
+
+    def planned(self, deck: Deck, count: int) -> Iterator[Deck]:
+        """The whole deck is one example."""
+        if deck.cases:
+            yield deck
+
+    def examine(self, backend: Backend, example: Deck) -> float:
+        """Add up all that came, and what rounding explains of it."""
+        scope = example.scope
+        found: dict[str, drift.Drift] = {}
+        for case in example.cases:
+            for quantity, bounded, got in _results(backend, case):
+                if bounded.perturbed is not None and _is_within(case, bounded, got):
+                    found.setdefault(quantity, drift.Drift(scope.dtype)).add(bounded, got)
+        findings = drift.judge_drift(found)
+        if findings and findings[0].ratio > 1:
+            worst = findings[0]
+            raise Violation(
+                worst.message, f"{scope.operation} {scope.dtype}, the whole deck", quantity=worst.quantity,
+                error_ratio=worst.ratio,
+            )  # fmt: skip
+        return max((finding.ratio for finding in findings), default=0.0)
+
+
+def _results(backend: Backend, case: Case) -> Iterator[tuple[str, Bounded, Array]]:
+    """Outputs and gradients of a case; nothing of what is refused, or beyond the type."""
+    back = backend.has_gradients(case.operation)
+    try:
+        expected = expected_of(case, both=back)
+        outputs = backend.run(case.call)
+        compare_forms(case, case.call, expected.outputs, outputs)
+        yield from ((name, expected.outputs[name], got) for name, got in zip(expected.outputs, outputs, strict=True))
+        if back:
+            due = expected_of(case, gradients=True).gradients
+            gradients = backend.gradients(case.call, case.cotangents)
+            compare_gradient_forms(case, case.call, case.cotangents, due, gradients)
+            yield from ((f"d{name}", bounded, gradients[name]) for name, bounded in due.items())
+    except (Unsupported, OutOfRangeError):
+        return
+
+
+def _is_within(case: Case, bounded: Bounded, got: Array) -> bool:
+    """Whether each element is right by itself; what is not is found by ``values`` and ``gradients``."""
+    ratios = bounded.error_ratios(got, format_of(case.dtype).largest)
+    return bool(ratios.max(initial=0.0) <= 1)
