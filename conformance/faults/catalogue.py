@@ -16,6 +16,7 @@ from rnnspec.conformance.faults import (
     layers,
     losses,
     lstm,
+    near_the_bound,
     new_cells,
     relations,
     rnn,
@@ -52,6 +53,7 @@ _OTHERS = (
     relations,
     derivatives,
     conduct,
+    near_the_bound,
 )
 
 FAULTS: tuple[Fault, ...] = (
