@@ -147,8 +147,14 @@ def test_one_sequence_says_nothing_of_another_but_a_parameter_is_one() -> None:
     of_parameter = _bounded(rounded, format_of("float32"), 0.0, False).bound[:, 0]
     assert of_sequences[1] == pytest.approx(calm, rel=1e-6)
     assert of_parameter[1] == pytest.approx(calm * (1 + 8 * 0.5), rel=1e-6)
-    ids = Rounded(versions.round(1).astype(np.int64) + (versions > 1), rounded.noise)
-    assert _exactly(ids, True).bound[:, 0].tolist() == [np.inf, 0.0]
+
+
+def test_where_one_id_of_a_sequence_is_open_all_that_it_has_are() -> None:
+    versions = np.zeros((7, 2, 3), np.int64)
+    versions[6, 0, 1] = 1
+    ids = Rounded(versions, Noise(2.0**-24, 2.0**-126, 0))
+    assert _exactly(ids, True).bound.tolist() == [[np.inf] * 3, [0.0] * 3]
+    assert _exactly(ids, False).bound.tolist() == [[0.0, np.inf, 0.0], [0.0] * 3]
 
 
 # Thresholds.
@@ -185,6 +191,70 @@ def test_of_moved_numbers_the_greatest_is_chosen_by_four_times_what_moves_both(u
     numbers = Rounded.exactly(np.array([[1.0, 1 - units * U]]), Noise(U, 2.0**-126, 0)) * 3.0
     places = np.argmax(numbers, axis=-1).versions()
     assert (places != places[0]).any() == open_
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_the_first_and_the_last_of_what_could_be_the_greatest_are_both_chosen(seed: int) -> None:
+    """Exactly, the one in the middle is."""
+    numbers = Rounded.exactly(np.array([[1 - U, 1 - U, 1.0, 1 - U, 1 - U, 0.5]]), Noise(U, 2.0**-126, seed))
+    places = np.argmax(numbers, axis=-1).versions()[:, 0]
+    assert places[0] == 2
+    assert (places.min(), places.max()) == (0, 4)
+
+
+def test_two_open_comparisons_are_decided_apart_from_each_other() -> None:
+    """All four combinations of yes and no are met: of two kinks on one path, each may go its own way."""
+    noise = Noise(U, 2.0**-126, 0)
+    one, other = (Rounded.exactly(np.zeros(64), noise) for _ in range(2))
+    first, second = (one > 0).versions()[1:], (other > 0).versions()[1:]
+    met = {(bool(a), bool(b)) for a, b in zip(first.ravel(), second.ravel(), strict=True)}
+    assert met == {(False, False), (False, True), (True, False), (True, True)}
+
+
+# Whole numbers.
+
+
+@pytest.mark.parametrize(("units", "moves"), [(0.5, False), (1.0, False), (2.0, True)])
+def test_whole_numbers_are_exact_up_to_the_inverse_of_the_unit(units: float, moves: bool) -> None:
+    result = Rounded.exactly(np.full(1, units / U - 1), Noise(U, 2.0**-126, 0, whole=True)) + 1.0
+    versions = result.versions()
+    assert (versions[1:] != versions[0]).all() == moves
+
+
+def test_a_whole_number_on_its_threshold_is_decided_one_way() -> None:
+    for whole in (True, False):
+        numbers = Rounded.exactly(np.full(4, 1000.0), Noise(U, 2.0**-126, 0, whole=whole))
+        decided = (numbers > 1000.0).versions()
+        assert (decided != decided[0]).any() == (not whole)
+
+
+def test_a_gradient_is_exact_only_where_the_cotangents_are_whole_too() -> None:
+    weights, values = np.ones((1, 2, 1), np.float32), np.ones((1, 1, 1), np.float32)
+    call = Call("attention_context", {"weights": weights, "values": values}, operation("attention_context").defaults())
+    whole = expect(call, "float32", (np.array([[[1.0], [2.0]]], np.float32),)).gradients["values"]
+    parts = expect(call, "float32", (np.array([[[0.25], [0.75]]], np.float32),)).gradients["values"]
+    assert (whole.value.item(), parts.value.item()) == (3.0, 1.0)
+    assert whole.bound.item() == pytest.approx(4 * 2.0**-24 * 3, rel=1e-6)
+    assert parts.bound.item() == nearly(bound_of(1.0, 2**0.5, "float32"), "float32")
+
+
+def test_cotangents_are_among_what_a_gradient_was_computed_from() -> None:
+    """Two of 126.5 cancel: rounding moves the result by 1.4, which is more than the inputs and less than these."""
+    form = format_of("bfloat16").dtype
+    weights, values = np.ones((1, 2, 1), form), np.ones((1, 1, 1), form)
+    call = Call("attention_context", {"weights": weights, "values": values}, operation("attention_context").defaults())
+    expected = expect(call, "bfloat16", (np.array([[[126.5], [-126.5]]], form),)).gradients["values"]
+    assert expected.value.item() == 0
+    assert expected.bound.item() == pytest.approx(4 * (1 + 8 * 8) * 1.25 * 2**0.5 * 2.0**-8 * 253, rel=1e-6)
+
+
+def test_an_addition_at_a_place_is_two_roundings() -> None:
+    """Of the number that is added and of the sum that it is added to: two units of their magnitudes."""
+    array = Rounded.exactly(np.array([1.5, 0.75]), Noise(U, 2.0**-126, 0)).copy()
+    np.add.at(array, np.array([0, 0]), np.array([0.75, -0.25]))
+    versions = array.versions()
+    assert versions[0].tolist() == [2.0, 0.75]
+    np.testing.assert_allclose(abs(versions[1:, 0] - versions[0, 0]), 2 * U * 2.5, rtol=1e-9)
 
 
 # What a type can hold.
