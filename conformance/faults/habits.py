@@ -22,11 +22,12 @@ def _into(fault: type, into: type[Backend]) -> type[Backend]:
 
 
 class BaseOfAViewRead(Backend):
-    """Of a view, the array that it is a view of is read from its beginning."""
+    """Of a view of floats, the array that it is a view of is read from its beginning."""
 
     def to_native(self, array: Array) -> Any:
         base = array.base
-        if not isinstance(base, np.ndarray) or base.dtype != array.dtype or base.size < array.size:
+        whole = array.dtype.kind not in "fV"
+        if whole or not isinstance(base, np.ndarray) or base.dtype != array.dtype or base.size < array.size:
             return super().to_native(array)
         return np.array(np.ravel(base)[: array.size].reshape(array.shape))
 

@@ -101,7 +101,7 @@ FAULTS: tuple[Fault, ...] = (
     planted("crf_log_partition", ScoresKeptAboveMinus10000),
     planted("crf_log_likelihood", ForbiddenAtMinus1e30),
     planted("crf_log_partition", NanFromOneForbiddenMove),
-    planted("crf_log_likelihood", NanFromAllForbidden),
+    planted("crf_log_partition", NanFromAllForbidden),
     planted("crf_viterbi", BestPathThroughAForbiddenMove),
     planted("framewise_log_likelihood", EmissionsKeptAboveMinus10000),
     planted("crf_log_partition", ImpossibleTakenForEmpty),
