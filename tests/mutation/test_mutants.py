@@ -1,4 +1,4 @@
-"""Lines of the judge that matter, each changed in a copy of the package: the tests that are named must turn red.
+"""Lines of the judge that matter, and of what asks it, each changed in a copy of the package: a test must turn red.
 
 A mutant that no test notices is a line that could be wrong without anyone's knowing. Where a line is rewritten, its
 mutants are rewritten with it: a text that is not found fails here.
@@ -19,6 +19,7 @@ from rnnspec import backends, conformance, reference, spec
 
 TESTS = Path(__file__).parents[1] / "conformance"
 TOLERANCE, ROUNDING, CHECK = "judge/tolerance.py", "judge/rounding.py", "checks/check.py"
+RUNNER = "run/runner.py"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Mutant:
 
 def of_check(text: str, instead: str) -> Mutant:
     return Mutant(CHECK, text, instead, "test_comparing.py")
+
+
+def of_runner(text: str, instead: str) -> Mutant:
+    return Mutant(RUNNER, text, instead, "test_tally.py")
 
 
 MUTANTS = (
@@ -108,6 +113,18 @@ MUTANTS = (
         "return max(worst, compare_gradients(case, call, cotangents, expected.gradients, gradients))", "return worst"
     ),
     of_check("quantity=quantity, cotangents=cotangents, expected=expected, got=got", "expected=expected, got=got"),
+    # What a run counts.
+    of_runner("else max(self.worst, ratio)", "else ratio"),
+    of_runner("else max(self.worst, ratio)", "else self.worst"),
+    of_runner("self.judged += 1", "self.judged += 2"),
+    of_runner("self.refused += 1", "pass"),
+    of_runner('if check.level == "MUST" else Verdict.DEPARTS', "if True else Verdict.DEPARTS"),
+    of_runner("tally.worst = violation.error_ratio", "pass"),
+    of_runner("elif not tally.judged and verdict is Verdict.CONFORMS:", "elif False:"),
+    of_runner("profile.examples_for(dtype) // (check.calls * ", "profile.examples_for(dtype) // ("),
+    of_runner("    if dtype == _main_type(backend):", "    if False:"),
+    of_runner("    if dtype == _main_type(backend):", "    if True:"),
+    of_runner("@seed(seed_number)", "@seed(0)"),
 )
 
 
