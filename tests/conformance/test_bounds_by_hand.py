@@ -292,3 +292,46 @@ def test_a_call_beyond_its_type_is_not_judged(make_case: Callable[..., Any]) -> 
     case.call.inputs["x"][...] = 3000
     with pytest.raises(OutOfRangeError, match="dense float16"):
         expected_of(case)
+
+
+# What a call tells the bound.
+
+
+def test_numbers_just_above_whole_ones_are_not_whole() -> None:
+    """Four times 1.25 are 5, which is whole: it is exact only where what was added up is."""
+    weights, values = np.full((1, 1, 4), 1.25, np.float32), np.ones((1, 4, 1), np.float32)
+    call = Call("attention_context", {"weights": weights, "values": values}, operation("attention_context").defaults())
+    bound = expect(call, "float32").outputs["context"].bound.item()
+    assert bound == nearly(bound_of(5.0, 2, "float32"), "float32")
+
+
+def test_an_output_of_sequences_is_judged_sequence_by_sequence() -> None:
+    """In bfloat16 the first result is all rounding, and the second is not: only the first one's bound grows."""
+    form = format_of("bfloat16").dtype
+    weights = np.array([[[126.5, -126.0]], [[0.75, 0.75]]], form)
+    call = Call(
+        "attention_context", {"weights": weights, "values": np.full((2, 2, 1), 1.5, form)},
+        operation("attention_context").defaults(),
+    )  # fmt: skip
+    bounds = expect(call, "bfloat16").outputs["context"].bound[:, 0, 0]
+    u, y = 2.0**-8, 0.75 * 1.5 * 2
+    most = 2**0.5 * u * 252.5 * 1.5
+    own = 2**0.5 * u * y
+    assert bounds[1] == pytest.approx(4 * (1 + 8 * own / y) * (own + most / 4 + u * y), rel=1e-3)
+    assert bounds[0] > 2 * bounds[1]
+
+
+def test_open_ids_of_one_sequence_leave_those_of_another_judged() -> None:
+    """Both sequences of tags are decoded; of the first, emissions are alike."""
+    emissions = np.array([[[0.75, 0.75], [3.25, 0.75]], [[3.25, 0.75], [3.25, 0.75]]], np.float32)
+    inputs = {"emissions": emissions, "transitions": np.full((2, 2), 0.125, np.float32)}
+    path = expect(Call("crf_viterbi", inputs, operation("crf_viterbi").defaults()), "float32").outputs["path"]
+    assert path.bound.tolist() == [[np.inf, np.inf], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "got", "ratio"),
+    [(-np.inf, np.nan, -np.inf, 0.0), (-np.inf, np.nan, 0.0, np.inf), (5.0, 0.0, 5.0, 0.0), (5.0, 0.0, 6.0, np.inf)],
+)
+def test_what_is_exact_is_right_or_wrong(value: float, bound: float, got: float, ratio: float) -> None:
+    assert Bounded(np.array([value]), np.array([bound])).error_ratios(np.array([got]), 1e38).tolist() == [ratio]

@@ -61,6 +61,10 @@ MUTANTS = (
     Mutant(TOLERANCE, "np.where(agreed, 0.0, np.inf)", "np.where(agreed, 0.0, 1.0)"),
     Mutant(TOLERANCE, "agreed = np.broadcast_to(agreed.all(axis=together, keepdims=True), agreed.shape)", "pass"),
     Mutant(TOLERANCE, "self._noise.whole and _all_whole(seeds)", "self._noise.whole"),
+    Mutant(TOLERANCE, 'self._loudest, item.shape[:1] == ("B",)', 'self._loudest, item.shape[:1] != ("B",)'),
+    Mutant(TOLERANCE, '_exactly(output, item.shape[:1] == ("B",))', "_exactly(output, False)"),
+    Mutant(TOLERANCE, "(array == np.rint(array))", "(array >= np.rint(array))"),
+    Mutant(TOLERANCE, "exact = (got == self.value) &", "exact = (got is self.value) &"),
     # What is judged.
     Mutant(TOLERANCE, "largest / 16", "largest / 8"),
     Mutant(TOLERANCE, "| np.isneginf(item.value)", "| np.isinf(item.value)"),
