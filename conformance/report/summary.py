@@ -50,13 +50,21 @@ class Asked:
     out_of_range: int
     met: Mapping[int, tuple[int, int]]
     largest: Mapping[str, int]
+    left_out: Mapping[str, Mapping[str, Sequence[int]]]
+    """Sizes that take too long to judge, by operation and symbol."""
 
     @classmethod
     def of(cls, checks: Sequence[CheckResult]) -> Asked:
         """Add up some checks; what planned cases met is said by ``values``, which asks them all."""
         met: dict[int, tuple[int, int]] = {}
         largest: dict[str, int] = {}
-        for coverage in (check.coverage for check in checks if check.id == "values" and check.coverage):
+        left_out: dict[str, Mapping[str, Sequence[int]]] = {}
+        for check in checks:
+            coverage = check.coverage
+            if check.id != "values" or coverage is None:
+                continue
+            if coverage.left_out:
+                left_out[check.operation] = coverage.left_out
             before, of_before = met.get(coverage.strength, (0, 0))
             met[coverage.strength] = before + coverage.met, of_before + coverage.total
             for symbol, size in coverage.largest.items():
@@ -67,6 +75,7 @@ class Asked:
             sum(check.out_of_range for check in checks),
             met,
             largest,
+            left_out,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -75,6 +84,7 @@ class Asked:
         return {
             "judged": self.judged, "refused": self.refused, "out_of_range": self.out_of_range,
             "choices": met, "largest": dict(self.largest),
+            "left_out": self.left_out,
         }  # fmt: skip
 
 

@@ -83,6 +83,9 @@ def _print_asked(console: Console, summary: BackendSummary) -> None:
         sizes = ", ".join(f"{symbol} {size:,}" for symbol, size in greatest)
         parts += [f"sizes up to {sizes}"] if sizes else []
         console.print(Text(f"  {dtype}: {', '.join(parts)}"), soft_wrap=True)
+        for name, left_out in asked.left_out.items():
+            listed = "; ".join(f"{symbol} {', '.join(map(str, few))}" for symbol, few in left_out.items())
+            console.print(Text(f"    left out of {name}, as too dear to judge: {listed}"), soft_wrap=True)
     by_check: dict[tuple[str, str], list[str]] = {}
     for check in summary.nothing_judged:
         by_check.setdefault((check.id, check.message), []).append(f"{check.operation} {check.dtype}")
