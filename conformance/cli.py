@@ -165,11 +165,15 @@ def validate(
 @click.option("--op", "operations", multiple=True, help="Only faults of this operation (repeatable).")
 @click.option("--profile", default="quick", show_default=True, help="quick, standard or thorough.")
 @click.option("--exclusive", is_flag=True, help="Ask the later checks too: which faults does one alone catch?")
+@click.option("--seeds", default="0", show_default=True, help="Seeds of the cases: 0-4, 3 or 0,2,7.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
 @json_option
 @click.pass_context
 def faults(context: click.Context, /, json_file: Path | None, **options: Any) -> None:
-    """Score the suite itself: which planted faults it catches, and with which check."""
+    """Score the suite itself: which planted faults it catches, and with which check.
+
+    A fault is caught if it is caught with every seed. --exclusive asks with the first seed alone.
+    """
     from rnnspec.conformance.commands.scoring import Request, score_faults
 
     context.exit(_run(score_faults, Request(**options), json_file))

@@ -96,6 +96,12 @@ class Case:
         """The call, with its arrays."""
         return Call(self.operation, self._inputs(), dict(self.attributes))
 
+    def anew(self) -> Case:
+        """The same case with arrays of its own; what was worked out is shared."""
+        case = replace(self)
+        object.__setattr__(case, "worked_out", self.worked_out)  # frozen for all others
+        return case
+
     def call_of(self, rows: NDArray[np.int64]) -> Call:
         """The call with these sequences only, in this order."""
         inputs = {

@@ -17,7 +17,7 @@ from typing import Any, Final
 from rnnspec.conformance.cases.case import NEEDS, Case, Steps
 from rnnspec.conformance.cases.covering import Combination, Coverage, Model, Row, covering_rows
 from rnnspec.conformance.cases.draw import Scope
-from rnnspec.conformance.cases.ladder import equal_sizes, rungs_of
+from rnnspec.conformance.cases.ladder import DEEPEST, depths, equal_sizes, rungs_of
 from rnnspec.conformance.cases.levels import settled
 from rnnspec.conformance.cases.regimes import REGIMES, functions_of, gives_ids, regimes_for
 from rnnspec.conformance.cases.streams import stream
@@ -41,6 +41,8 @@ _FEW_SHAPES: Final = 2
 """Shapes of a deck for who compiles each shape anew."""
 _ATTEMPTS: Final = 16
 """Seeds that are tried for a case in which some step is valid."""
+_LARGE: Final = 255
+"""A size from which on the others are as small as they may be and still differ from 1."""
 _STEADY_FROM: Final = 32
 """A size from which on the attributes stay where numbers stay within their type."""
 
@@ -91,6 +93,10 @@ class Deck:
     cases: tuple[Case, ...]
     model: Model | None
     impossible: int = 0
+
+    def anew(self) -> Deck:
+        """The same cases with arrays of their own, which a backend may spoil; what was worked out of them is shared."""
+        return replace(self, cases=tuple(case.anew() for case in self.cases))
 
     def spread(self) -> Iterator[Case]:
         """The cases of the covering array, in an order of which each beginning is spread over the whole."""
@@ -252,13 +258,17 @@ class Planner:
         )
 
     def deck(self) -> Deck:
-        """Plan it."""
+        """Plan it; a plan that was made of late is the same deck, with all that was worked out of its cases."""
+        return _made(self.scope, self.extent, self.seed, self.few_shapes, frozenset(self.refused))
+
+    def plan(self) -> Deck:
+        """Plan it anew."""
         if not self.extent.strength:
             return Deck(self.scope, (), (), (), None)
         model = self.model()
         rows, impossible = _planned(model, self._own()) if self.factors else (((),), 0)
         array = tuple(self.case_of(row) for row in rows)
-        others = (*self._none_valid(array), *self._ladder(array))
+        others = (*self._none_valid(rows, array), *self._ladder(rows, array))
         return Deck(self.scope, self.factors, rows, (*array, *others), model, impossible)
 
     def _own(self) -> Model | None:
@@ -325,7 +335,8 @@ class Planner:
         for place, symbol in enumerate(symbol for symbol in resolved_op.sizes if symbol not in given):
             low, high = self._ends(chosen, symbol, place)
             if sizes is not None:
-                low, high = min(low, 3), min(high, 3)
+                small = 2 if max(sizes.values()) >= _LARGE else 3
+                low, high = min(low, small), min(high, small)
             found[symbol] = max(int(rng.integers(low, high + 1)), resolved_op.at_least.get(symbol, 0))
         for symbol, least in NEEDS[steps].items() if self.op.has_steps else ():
             found[symbol] = max(found[symbol], least)
@@ -362,31 +373,33 @@ class Planner:
 
     # Beyond the array.
 
-    def _none_valid(self, array: Sequence[Case]) -> Iterator[Case]:
+    def _none_valid(self, rows: Sequence[Row], array: Sequence[Case]) -> Iterator[Case]:
         """Every choice once more, in calls in which no step is valid."""
         kinds = [kind for kind in NONE_VALID if self.op.has_steps and kind in self.support.steps]
         if not kinds:
             return
         seen: set[tuple[int, int]] = set()
-        for place, (row, case) in enumerate(zip(self._cases, array, strict=False)):
+        for place, (row, case) in enumerate(zip(rows, array, strict=True)):
             levels = {(factor, level) for factor, level in enumerate(row) if self.factors[factor].name != STEPS}
             if levels - seen and not REGIMES[case.regime].forbids_padding:
                 seen |= levels
                 yield replace(case, steps=kinds[place % len(kinds)]).with_at_least(B=1, T=1)
 
-    def _ladder(self, array: Sequence[Case]) -> Iterator[Case]:
+    def _ladder(self, rows: Sequence[Row], array: Sequence[Case]) -> Iterator[Case]:
         """One size at a time where kernels break, the others small; then sizes that are equal."""
         if not self.extent.largest:
             return
-        rows = [_levels(self.factors, row) for row in self._cases][: len(array)]
+        levels = [_levels(self.factors, row) for row in rows]
         number = 0
-        for symbol in self.symbols:
-            for size in () if self.few_shapes else rungs_of(symbol, self.extent.largest):
-                yield self._rung(rows, number, {symbol: size})
+        for symbol in () if self.few_shapes else dict.fromkeys(symbol for case in array for symbol in case.sizes):
+            having = [level for level, case in zip(levels, array, strict=True) if symbol in case.sizes]
+            depth = any(symbol in depths(case.spec) for case in array)
+            for size in rungs_of(symbol, min(self.extent.largest, DEEPEST) if depth else self.extent.largest):
+                yield self._rung(having, number, {symbol: size})
                 number += 1
         for pair in equal_sizes(resolved(self.op, self.support.defaults()), self.symbols):
             apart = {symbol: 4 + place for place, symbol in enumerate(self.symbols)}
-            yield self._rung(rows, number, {**apart, **dict.fromkeys(pair, 3)})
+            yield self._rung(levels, number, {**apart, **dict.fromkeys(pair, 3)})
             number += 1
 
     def _rung(self, rows: Sequence[Mapping[str, Any]], number: int, sizes: Mapping[str, int]) -> Case:
@@ -406,6 +419,11 @@ class Planner:
             return replace(case, attributes={key: usual[key] for key in case.attributes})
         rates = [key for key in case.attributes if self.op.attributes[key].domain == "probability"]
         return replace(case, attributes={**case.attributes, **{key: usual[key] for key in rates}})
+
+
+@lru_cache(maxsize=4)
+def _made(scope: Scope, extent: Extent, seed: int, few_shapes: bool, refused: frozenset[Combination]) -> Deck:
+    return Planner(scope, extent, seed, few_shapes, set(refused)).plan()
 
 
 @lru_cache(maxsize=256)

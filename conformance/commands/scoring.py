@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 from rich.console import Console
+from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
@@ -18,9 +21,12 @@ from rnnspec.conformance.faults.score import (
     FaultScore,
     VariantScore,
     by_check,
+    over_seeds,
     run_variant,
     score_fault,
+    variant_over_seeds,
 )
+from rnnspec.conformance.faults.seeds import at_seeds, seeds_from, seeds_text
 from rnnspec.conformance.faults.variants import VARIANTS
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
@@ -31,18 +37,23 @@ from rnnspec.conformance.run.plan import PlanError
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be scored, how thoroughly, and in how many processes."""
+    """What is to be scored, how thoroughly, with which seeds, and in how many processes."""
 
     operations: tuple[str, ...] = ()
     profile: str = "quick"
     exclusive: bool = False
     jobs: int = 1
+    seeds: str = "0"
 
 
 def score_faults(request: Request, json_file: Path | None) -> int:
     """Run the checks on every planted fault and every right variant; return the exit status."""
     if request.profile not in PROFILES:
         raise PlanError(f"unknown profile {request.profile!r}: expected one of {', '.join(PROFILES)}")
+    try:
+        seeds = seeds_from(request.seeds)
+    except ValueError as error:
+        raise PlanError(f"--seeds: {error}") from error
     console = Console()
     chosen = faults(request.operations)
     variants = [
@@ -54,20 +65,20 @@ def score_faults(request: Request, json_file: Path | None) -> int:
     caught: list[FaultScore] = []
     right: list[VariantScore] = []
     with bar(console) as progress:
-        task = progress.add_task("", total=len(chosen) + len(variants))
-        score_one = partial(_score, profile=request.profile, exclusive=request.exclusive)
-        for score in each(score_one, [fault.name for fault in chosen], request.jobs):
-            caught.append(score)
-            progress.update(task, advance=1, description=score.name)
+        task = progress.add_task("", total=(len(chosen) + len(variants)) * len(seeds))
+        score_one = partial(_score, profile=request.profile, exclusive=request.exclusive, first=seeds[0])
+        planted = [(fault.name, seed) for fault in chosen for seed in seeds]
+        for scores in _by(len(seeds), _advancing(each(score_one, planted, request.jobs), progress, task)):
+            caught.append(over_seeds(scores))
             if not console.is_terminal:
-                console.print(_line(score), soft_wrap=True)
+                console.print(_line(caught[-1]), soft_wrap=True)
         run_one = partial(_run_variant, cases=PROFILES[request.profile].examples)
-        for run in each(run_one, variants, request.jobs):
-            right.append(run)
-            progress.update(task, advance=1, description=f"{run.name} {run.operation}")
+        asked = [(name, operation, seed) for name, operation in variants for seed in seeds]
+        for runs in _by(len(seeds), _advancing(each(run_one, asked, request.jobs), progress, task)):
+            right.append(variant_over_seeds(runs))
     checks = by_check(caught)
     if console.is_terminal:
-        console.print(_fault_table(caught))
+        console.print(_fault_table(caught, seeds))
     console.print(_check_table(checks))
     console.print(_variant_table(right))
     for run in right:
@@ -78,43 +89,73 @@ def score_faults(request: Request, json_file: Path | None) -> int:
             json_file,
             {
                 "profile": request.profile,
+                "seeds": list(seeds),
                 "faults": [score.to_json() for score in caught],
                 "checks": [score.to_json() for score in checks],
                 "variants": [score.to_json() for score in right],
             },
         )
-    console.print(_summary(caught, right), soft_wrap=True)
+    console.print(_summary(caught, right, seeds), soft_wrap=True)
     return int(any(not score.caught for score in caught) or any(score.rejected for score in right))
 
 
-def _score(name: str, profile: str, exclusive: bool) -> FaultScore:
-    """Score the fault of that name: names, unlike classes that are made as they are needed, go between processes."""
+Scored = TypeVar("Scored", FaultScore, VariantScore)
+
+
+def _advancing(scores: Iterable[Scored], progress: Progress, task: TaskID) -> Iterator[Scored]:
+    """Pass the scores on, and tell each to whoever waits."""
+    for score in scores:
+        progress.update(task, advance=1, description=f"{score.name} {score.operation}")
+        yield score
+
+
+def _by(count: int, scores: Iterator[Scored]) -> Iterator[list[Scored]]:
+    """Those of the seeds of one fault or variant together, as soon as all are there."""
+    while together := list(islice(scores, count)):
+        yield together
+
+
+def _score(placed: tuple[str, int], profile: str, exclusive: bool, first: int) -> FaultScore:
+    """Score the fault of that name at that seed; only at the first are the later checks asked, and a smaller case.
+
+    Names, unlike classes that are made as they are needed, go between processes.
+    """
+    name, seed = placed
     fault = next(one for one in faults(()) if one.name == name)
-    return score_fault(fault, PROFILES[profile], exclusive=exclusive)
+    closely = seed == first
+    return score_fault(fault, PROFILES[profile], shrink=closely, exclusive=exclusive and closely, seed=seed)
 
 
-def _run_variant(named: tuple[str, str], cases: int) -> VariantScore:
-    name, operation = named
+def _run_variant(named: tuple[str, str, int], cases: int) -> VariantScore:
+    name, operation, seed = named
     variant = next(one for one in VARIANTS if one.name == name)
-    return run_variant(variant, operation, cases)
+    return run_variant(variant, operation, cases, seed)
 
 
 def _line(score: FaultScore) -> str:
     if not score.caught:
-        return f"{score.name}: MISSED: {score.message}"
+        return f"{score.name}: MISSED with {_seeds_told(score)}: {score.message}"
     alone = ", by no other" if score.alone else ""
     return f"{score.name}: caught by {score.check} at case {score.cases}{alone}; smallest: {score.case}"
 
 
-def _fault_table(scores: list[FaultScore]) -> Table:
-    table = Table(title="planted faults", title_justify="left", header_style="bold")
+def _seeds_told(score: FaultScore) -> str:
+    return f"{'seed' if len(score.missed_seeds) == 1 else 'seeds'} {seeds_text(score.missed_seeds)}"
+
+
+def _fault_table(scores: list[FaultScore], seeds: Sequence[int]) -> Table:
+    table = Table(title=f"planted faults, {at_seeds(seeds)}", title_justify="left", header_style="bold")
     for column in ("fault", "operation", "caught by"):
         table.add_column(column)
     table.add_column("at case", justify="right")
     table.add_column("smallest case", overflow="fold")
+    table.add_column("missed with", overflow="fold")
     for score in scores:
-        check = Text(score.check) if score.caught else Text("missed", "bold red")
-        table.add_row(score.name, score.operation, check, str(score.cases) if score.caught else "–", score.case)
+        never = len(score.missed_seeds) == len(seeds)
+        check = Text("missed", "bold red") if never else Text(score.check)
+        missed = Text("" if score.caught else _seeds_told(score), "bold red")
+        case = "–" if never else str(score.cases)
+        table.add_row(score.name, score.operation, check, case, score.case, missed)
     return table
 
 
@@ -140,11 +181,11 @@ def _variant_table(scores: list[VariantScore]) -> Table:
     return table
 
 
-def _summary(scores: list[FaultScore], right: list[VariantScore]) -> str:
+def _summary(scores: list[FaultScore], right: list[VariantScore], seeds: Sequence[int]) -> str:
     found = [score for score in scores if score.caught]
     soon = f", half of them by case {median(score.cases for score in found):g} of a check" if found else ""
     rejected = sum(score.rejected for score in right)
     cases = sum(score.cases for score in right)
-    missed = "".join(f"\nmissed: {score.name}" for score in scores if not score.caught)
-    caught = f"caught {len(found)} of {len(scores)} planted faults{soon}"
+    missed = "".join(f"\nmissed: {score.name} with {_seeds_told(score)}" for score in scores if not score.caught)
+    caught = f"{len(found)} of {len(scores)} planted faults caught {at_seeds(seeds)}{soon}"
     return f"{caught}; rejected {rejected} of {cases} right results{missed}"

@@ -9,16 +9,25 @@ from rnnspec.conformance.faults import (
     blocks,
     clipping,
     conduct,
+    confusions,
     crf,
     derivatives,
+    drift,
     encoder_decoder,
     gru,
+    habits,
+    kinds_of_steps,
     layers,
     losses,
     lstm,
+    masking,
+    near_the_bound,
     new_cells,
+    ranges,
     relations,
     rnn,
+    sizes,
+    ties,
 )
 from rnnspec.conformance.faults.fault import Fault, plant
 from rnnspec.conformance.faults.general import STEP_FAULTS, ComputedInFloat32
@@ -52,6 +61,15 @@ _OTHERS = (
     relations,
     derivatives,
     conduct,
+    near_the_bound,
+    sizes,
+    confusions,
+    ranges,
+    kinds_of_steps,
+    masking,
+    ties,
+    habits,
+    drift,
 )
 
 FAULTS: tuple[Fault, ...] = (

@@ -304,7 +304,7 @@ class Writing(Backend):
             u = self.embedded(admitted, self.first(call["start"][k]))
             for t in range(steps):
                 states, logits = self.step(admitted, u, states)
-                token = int(np.argmax(logits))
+                token = self.chosen(logits)
                 tokens[k, t], logs[k, t] = token, self.log_probability(logits, token)
                 if end is not None and self.ends(token, end):
                     lengths[k] = self.length(t + 1)
@@ -398,6 +398,10 @@ class Writing(Backend):
     def mean(self, call: Admitted, weights: Array) -> Array:
         """Embeddings, weighted."""
         return np.asarray(weights @ np.stack([self.embedded(call, token) for token in range(len(weights))]))
+
+    def chosen(self, logits: Array) -> int:
+        """The token that is written."""
+        return int(np.argmax(logits))
 
     def ends(self, token: int, end: int) -> bool:
         """Whether a token ends its sequence."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -44,8 +44,10 @@ NEVER_ALONE: Final[Mapping[str, str]] = {
 class FaultScore:
     """What became of one fault.
 
-    `check` is the first check that caught it, at its `cases`-th case; `case` is the smallest found, and `message` tells
-    what was wrong there. `also` is the next check that catches it too, "" if none does, and None if that was not asked.
+    It is caught if it is at every seed; `missed_seeds` are those at which it is not. The rest tells of the first seed
+    at which it is caught: `check` is the first check that caught it, at its `cases`-th case; `case` is the smallest
+    found, and `message` tells what was wrong there. `also` is the next check that catches it too, "" if none does, and
+    None if that was not asked.
     An implementation that crashes is not caught: what was planted is a wrong number, not a crash.
     """
 
@@ -58,6 +60,7 @@ class FaultScore:
     case: str
     message: str
     also: str | None = None
+    missed_seeds: tuple[int, ...] = ()
 
     @property
     def alone(self) -> bool:
@@ -160,7 +163,12 @@ class Counting(Check):
 
 
 def score_fault(
-    fault: Fault, profile: Profile, checks: Sequence[Check] = CHECKS, shrink: bool = True, exclusive: bool = False
+    fault: Fault,
+    profile: Profile,
+    checks: Sequence[Check] = CHECKS,
+    shrink: bool = True,
+    exclusive: bool = False,
+    seed: int = 0,
 ) -> FaultScore:
     """Run the checks of a fault's operation in order, up to the first that catches it.
 
@@ -170,23 +178,49 @@ def score_fault(
     asked = checks_for(fault.operation, tuple(checks))
     for place, check in enumerate(asked):
         counting = Counting(check)
-        result = run_check(counting, fault.implementation(), fault.operation, fault.dtype, profile, shrink=shrink)
+        result = run_check(
+            counting, fault.implementation(), fault.operation, fault.dtype, profile, seed_number=seed, shrink=shrink
+        )
         if counting.failure is None:
             continue
         caught = isinstance(counting.failure, Violation)
         case = counting.failure.case if isinstance(counting.failure, Violation) else ""
         also = None
         if exclusive:
-            also = next((other.id for other in asked[place + 1 :] if _catches(other, fault, profile)), "")
+            also = next((other.id for other in asked[place + 1 :] if _catches(other, fault, profile, seed)), "")
+        missed = () if caught else (seed,)
         return FaultScore(
-            fault.name, fault.operation, fault.about, caught, check.id, counting.cases, case, result.message, also
-        )
-    return FaultScore(fault.name, fault.operation, fault.about, False, "", 0, "", "no check caught it")
+            fault.name, fault.operation, fault.about, caught, check.id, counting.cases, case, result.message, also,
+            missed,
+        )  # fmt: skip
+    return FaultScore(
+        fault.name, fault.operation, fault.about, False, "", 0, "", "no check caught it", missed_seeds=(seed,)
+    )
 
 
-def _catches(check: Check, fault: Fault, profile: Profile) -> bool:
+def over_seeds(scores: Sequence[FaultScore]) -> FaultScore:
+    """What became of one fault at several seeds, from what became of it at each, in their order."""
+    missed = tuple(seed for score in scores for seed in score.missed_seeds)
+    told = next((score for score in scores if score.caught), scores[0])
+    first_missed = next((score for score in scores if not score.caught), None)
+    message = told.message if first_missed is None else first_missed.message
+    return replace(told, caught=not missed, missed_seeds=missed, message=message)
+
+
+def variant_over_seeds(scores: Sequence[VariantScore]) -> VariantScore:
+    """What became of one variant at several seeds, from what became of it at each."""
+    return replace(
+        scores[0],
+        rejected=sum(score.rejected for score in scores),
+        cases=sum(score.cases for score in scores),
+        worst_error_ratio=max(score.worst_error_ratio for score in scores),
+        message=next((score.message for score in scores if score.message), ""),
+    )
+
+
+def _catches(check: Check, fault: Fault, profile: Profile, seed: int) -> bool:
     counting = Counting(check)
-    run_check(counting, fault.implementation(), fault.operation, fault.dtype, profile, shrink=False)
+    run_check(counting, fault.implementation(), fault.operation, fault.dtype, profile, seed_number=seed, shrink=False)
     return counting.failure is not None
 
 

@@ -164,7 +164,7 @@ def expect_second_order(
     with np.errstate(all="ignore"):
         inputs = {**call.inputs, **variables}
         outputs, vjp = getattr(reference, f"{call.operation}_vjp")(**inputs, **call.attributes)
-        float_outputs = _FloatOutputs.of(call, [output.value for output in outputs])
+        float_outputs = _FloatOutputs.of(call, [out.value if isinstance(out, Traced) else out for out in outputs])
         seeds = float_outputs.seeds(cotangents)
         first: dict[str, Traced] = vjp(*(Traced(Rounded.exactly(seed, noise)) for seed in seeds))
         weighted = [(first[name], Rounded.exactly(array, noise)) for name, array in along.items()]

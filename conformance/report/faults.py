@@ -1,7 +1,7 @@
 """The suite's own score as tables, within a page for people.
 
-``rnnspec faults --exclusive --json FILE`` scores; ``python -m rnnspec.conformance.report.faults FILE docs/faults.md``
-fills in the page's tables.
+``rnnspec faults --seeds 0-4 --exclusive --json FILE`` scores, and
+``python -m rnnspec.conformance.report.faults FILE docs/faults.md`` fills in the page's tables.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import click
 
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.faults.score import NEVER_ALONE, CheckScore, FaultScore, by_check
+from rnnspec.conformance.faults.seeds import at_seeds, seeds_text
 from rnnspec.conformance.report.markdown import fill_in, table
 from rnnspec.spec import operations
 
@@ -24,10 +25,10 @@ HARDEST = 20
 """Rows of the table of the faults that took the most cases."""
 
 
-def sections(scores: Sequence[FaultScore]) -> dict[str, str]:
+def sections(scores: Sequence[FaultScore], seeds: Sequence[int]) -> dict[str, str]:
     """The page's tables by name, as Markdown."""
     return {
-        "summary": summary(scores),
+        "summary": summary(scores, seeds),
         "checks": checks(by_check(scores)),
         "operations": by_operation(scores),
         "hardest": hardest(scores),
@@ -35,20 +36,29 @@ def sections(scores: Sequence[FaultScore]) -> dict[str, str]:
     }
 
 
-def summary(scores: Sequence[FaultScore]) -> str:
-    """The score in numbers."""
+def summary(scores: Sequence[FaultScore], seeds: Sequence[int]) -> str:
+    """The score in a sentence and in numbers, and what is missed."""
     caught = [score for score in scores if score.caught]
+    missed = [score for score in scores if not score.caught]
     at_once = sum(score.cases == 1 for score in caught)
     rows = [
         ["planted faults", str(len(scores))],
         ["operations that have some", f"{len({score.operation for score in scores})} of {len(operations())}"],
+        ["seeds", seeds_text(seeds)],
         ["caught", str(len(caught))],
-        ["missed", str(len(scores) - len(caught))],
+        ["missed", str(len(missed))],
         ["cases to catch: median", f"{median(score.cases for score in caught):g}" if caught else "–"],
         ["cases to catch: most", str(max((score.cases for score in caught), default=0))],
         ["caught by the first case", str(at_once)],
     ]
-    return table(["", ""], rows)
+    sentence = f"{len(caught)} of {len(scores)} caught {at_seeds(seeds)}."
+    listed = [f"- {score.name}: {_missed_with(score)}" for score in missed]
+    parts = [sentence, table(["", ""], rows)]
+    return "\n\n".join([*parts, "Missed:\n\n" + "\n".join(listed)] if listed else parts)
+
+
+def _missed_with(score: FaultScore) -> str:
+    return f"with {'seed' if len(score.missed_seeds) == 1 else 'seeds'} {seeds_text(score.missed_seeds)}"
 
 
 def checks(scores: Iterable[CheckScore]) -> str:
@@ -99,7 +109,7 @@ def every(scores: Iterable[FaultScore]) -> Iterable[str]:
             [
                 score.name,
                 _about(score),
-                f"`{score.check}`" if score.caught else "missed",
+                f"`{score.check}`" if score.caught else f"missed {_missed_with(score)}",
                 str(score.cases),
                 score.case.removeprefix(f"{name} ").replace("|", "\\|"),
             ]
@@ -114,10 +124,12 @@ def _about(score: FaultScore) -> str:
     return score.about.replace("``", "`").replace("|", "\\|")
 
 
-def read(file: Path) -> list[FaultScore]:
-    """Read what ``rnnspec faults --json`` wrote; ValueError if it is something else."""
+def read(file: Path) -> tuple[list[FaultScore], tuple[int, ...]]:
+    """Read the scores and the seeds that ``rnnspec faults --json`` wrote; ValueError if it is something else."""
     try:
-        return [FaultScore(**one) for one in json.loads(file.read_text(encoding="utf-8"))["faults"]]
+        written = json.loads(file.read_text(encoding="utf-8"))
+        scores = [FaultScore(**{**one, "missed_seeds": tuple(one["missed_seeds"])}) for one in written["faults"]]
+        return scores, tuple(map(int, written["seeds"]))
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"expected a file that `rnnspec faults --json` wrote, got {error!r}") from error
 
@@ -128,10 +140,10 @@ def read(file: Path) -> list[FaultScore]:
 def main(file: Path, page: Path) -> None:
     """Fill in the tables of PAGE from FILE."""
     try:
-        scores = read(file)
+        scores, seeds = read(file)
     except ValueError as error:
         raise click.ClickException(f"{file}: {error}") from error
-    fill_in(page, sections(scores))
+    fill_in(page, sections(scores, seeds))
     click.echo(f"wrote {page}")
 
 

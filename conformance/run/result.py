@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Literal
@@ -54,12 +54,26 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
+class Coverage:
+    """What the planned cases that were judged meet.
+
+    `met` of `total` tuples of choices: pairs where `strength` is 2; and the largest of each size, by its symbol.
+    """
+
+    strength: int
+    met: int
+    total: int
+    largest: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """One check of one operation in one type.
 
     `examples` counts the calls that were judged, `refused` those that the backend refused, for `reasons`;
     `worst_error_ratio` is the largest error / bound among the judged, None where nothing was measured. `expected` has
-    the titles of the expected failures that were seen.
+    the titles of the expected failures that were seen. `out_of_range` counts the calls that the type cannot hold, which
+    are not judged; `coverage` is that of a check that asks the whole deck.
     """
 
     backend: str
@@ -77,6 +91,8 @@ class CheckResult:
     repro: str
     seconds: float
     expected: tuple[str, ...] = ()
+    out_of_range: int = 0
+    coverage: Coverage | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, which goes between processes too."""
@@ -86,4 +102,5 @@ class CheckResult:
     def from_json(cls, data: dict[str, Any]) -> CheckResult:
         """From plain data."""
         lists = {name: tuple(data[name]) for name in ("reasons", "expected")}
-        return cls(**{**data, **lists, "verdict": Verdict(data["verdict"])})
+        coverage = data["coverage"] and Coverage(**data["coverage"])
+        return cls(**{**data, **lists, "verdict": Verdict(data["verdict"]), "coverage": coverage})

@@ -16,7 +16,7 @@ from hypothesis.errors import FlakyFailure, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
 from rnnspec.backends import Backend, Unsupported
-from rnnspec.conformance.cases import Case
+from rnnspec.conformance.cases import Case, Deck
 from rnnspec.conformance.checks import Check, Violation
 from rnnspec.conformance.checks.check import OutOfRangeError, cases_of
 from rnnspec.conformance.run.expected import ExpectedFailure, concerning
@@ -25,7 +25,7 @@ from rnnspec.conformance.run.isolated import GuestLostError
 from rnnspec.conformance.run.profile import Profile
 from rnnspec.conformance.run.replay import failures_of, has_failures
 from rnnspec.conformance.run.repro import Ask, Failure, Witness, write_repro
-from rnnspec.conformance.run.result import CheckResult, Verdict
+from rnnspec.conformance.run.result import CheckResult, Coverage, Verdict
 from rnnspec.conformance.run.session import Session, main_type, session_of
 from rnnspec.spec import CallError
 from rnnspec.spec import operation as spec_operation
@@ -138,7 +138,7 @@ def run_check(
             if tally.expected:
                 verdict, message = Verdict.EXPECTED, _told(tally.expected)
             elif not tally.judged and verdict is Verdict.CONFORMS:
-                verdict, message = Verdict.REFUSED, "; ".join(tally.reasons)
+                verdict, message = Verdict.REFUSED, "; ".join(tally.reasons) or _why_nothing(tally)
         case Violation() as violation:
             verdict, message = Verdict.VIOLATES if check.level == "MUST" else Verdict.DEPARTS, str(violation)
             tally.worst = violation.error_ratio
@@ -164,7 +164,28 @@ def run_check(
         repro=repro,
         seconds=time.perf_counter() - started,
         expected=tuple(entry.title for entry in tally.expected),
+        out_of_range=tally.out_of_range,
+        coverage=_coverage(session.deck, tally.planned) if session is not None and check.whole_deck else None,
     )
+
+
+def _coverage(deck: Deck, judged: Sequence[Case]) -> Coverage | None:
+    """What the judged cases of a deck meet; None where nothing was planned."""
+    if not deck.cases:
+        return None
+    met, total = deck.met_by(judged)
+    largest: dict[str, int] = {}
+    for case in judged:
+        for symbol, size in case.sizes.items():
+            largest[symbol] = max(size, largest.get(symbol, 0))
+    return Coverage(deck.model.strength if deck.model else 0, met, total, largest)
+
+
+def _why_nothing(tally: _Tally) -> str:
+    """Why nothing was judged, though nothing was refused."""
+    if tally.out_of_range:
+        return f"{tally.out_of_range} cases have results that the type cannot hold"
+    return "no case has anything to ask"
 
 
 def _ask_all(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import sys
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType
@@ -50,6 +51,12 @@ def place_of(frame: FrameType) -> Place:
     frames = _outwards(frame)
     lines = [f"{Path(one.f_code.co_filename).name}:{one.f_lineno}" for one in reversed(frames)]
     return Place(instructions(frame), f"{' > '.join(lines)}: {_expression(frame.f_code, frame.f_lasti)}")
+
+
+@cache
+def quantity_of(code: CodeType, offset: int) -> str:
+    """What an instruction of the reference computes, wherever it is called from: ``lstm.py: f * c_prev``."""
+    return f"{Path(code.co_filename).name}: {_expression(code, offset)}"
 
 
 def _of_reference(file: str) -> bool:

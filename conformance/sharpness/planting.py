@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rnnspec import reference
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.judge.formats import format_of
-from rnnspec.conformance.sharpness.places import Instructions, Place, innermost, instructions, place_of
+from rnnspec.conformance.sharpness.places import Instructions, Place, innermost, instructions, place_of, quantity_of
 from rnnspec.conformance.sharpness.watched import Observer, watch
 from rnnspec.spec import operations
 
@@ -94,6 +94,22 @@ class RelativeError:
         if frame is None or (id(frame.f_code), frame.f_lasti) != self._instructions[0]:
             return
         if instructions(frame) == self._instructions:
+            result *= self._factor
+
+
+class RelativeErrorIn:
+    """Observer that multiplies by ``1 + error`` all that an expression of the reference computes.
+
+    `quantity` names it as `quantity_of` does: file and expression, wherever they are called from.
+    """
+
+    def __init__(self, quantity: str, error: float) -> None:
+        self._quantity, self._factor = quantity, 1 + error
+
+    def __call__(self, result: Array) -> None:
+        """Multiply the result if that expression computed it."""
+        frame = innermost()
+        if frame is not None and quantity_of(frame.f_code, frame.f_lasti) == self._quantity:
             result *= self._factor
 
 

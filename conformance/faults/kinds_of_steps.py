@@ -1,0 +1,81 @@
+"""Faults of lengths and masks of one kind: equal, unsorted, empty, with holes, one short of all."""
+
+# ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
+from __future__ import annotations
+
+import numpy as np
+
+from rnnspec.backends import Call
+from rnnspec.conformance.faults.altered import Altered, Array, valid_of, with_steps
+from rnnspec.conformance.faults.fault import Fault, plant, planted
+from rnnspec.conformance.faults.gru_loops import GruLoops
+from rnnspec.conformance.faults.loops import Attributes, Loops
+from rnnspec.conformance.faults.lstm_loops import LstmLoops
+from rnnspec.conformance.faults.rnn_loops import RnnLoops
+
+
+class EqualLengthsTakenForFull(Loops):
+    """Where all sequences are of one length, none is taken to have padding."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        equal = lengths is not None and len(lengths) > 1 and bool((lengths == lengths[0]).all()) and lengths[0] > 0
+        return super().valid_steps(x, None if equal else lengths, mask, a)
+
+
+class LengthsTakenToBeSorted(Loops):
+    """Lengths are taken to fall from sequence to sequence: a step is taken by the first so many that have it."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        valid = super().valid_steps(x, lengths, mask, a)
+        if lengths is None:
+            return valid
+        return np.asarray(np.arange(len(x))[:, np.newaxis] < valid.sum(axis=0))
+
+
+class EmptySequenceShiftsTheOthers(Loops):
+    """Sequences without a step are taken out, and the lengths of those after them move up."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        valid = super().valid_steps(x, lengths, mask, a)
+        empty = ~valid.any(axis=1)
+        return np.concatenate([valid[~empty], valid[empty]]) if len(valid) else valid
+
+
+class HeldMaskOfOneHoleClosed(Altered):
+    """A mask with one hole is taken for one without: a hole is told by two changes in a row, not by one."""
+
+    def altered(self, call: Call) -> Call:
+        valid = valid_of(call)
+        after = np.logical_or.accumulate(valid[:, ::-1], axis=1)[:, ::-1]
+        before = np.logical_or.accumulate(valid, axis=1)
+        holes = ~valid & after & before
+        return with_steps(call, valid | (holes & (holes.sum(axis=1, keepdims=True) == 1)))
+
+
+class OneShortTakenForFull(Altered):
+    """Lengths of all steps but one are taken for all: the comparison is ``>= T - 1``."""
+
+    def altered(self, call: Call) -> Call:
+        valid = valid_of(call)
+        steps = valid.shape[1]
+        short = (valid.sum(axis=1) == steps - 1) & (steps > 1)
+        return with_steps(call, valid | short[:, np.newaxis]) if "lengths" in call.inputs else call
+
+
+class FirstStepAlwaysTaken(Altered):
+    """The first step is taken whatever the mask says: it starts the recursion."""
+
+    def altered(self, call: Call) -> Call:
+        valid = valid_of(call)
+        valid[:, :1] |= valid.any(axis=1, keepdims=True)
+        return with_steps(call, valid)
+
+
+FAULTS: tuple[Fault, ...] = (
+    plant("gru", EqualLengthsTakenForFull, GruLoops),
+    plant("lstm", LengthsTakenToBeSorted, LstmLoops),
+    plant("rnn", EmptySequenceShiftsTheOthers, RnnLoops),
+    planted("bidirectional", HeldMaskOfOneHoleClosed),
+    planted("context_vector", OneShortTakenForFull),
+    planted("crf_marginals", FirstStepAlwaysTaken),
+)

@@ -1,0 +1,108 @@
+"""Faults of what stands in the place of minus infinity, and of what minus infinity makes."""
+
+# ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
+from __future__ import annotations
+
+import numpy as np
+
+from rnnspec.backends import Call
+from rnnspec.conformance.faults.altered import Altered, Array, valid_of, with_inputs
+from rnnspec.conformance.faults.crf_loops import Chain, CrfLoops
+from rnnspec.conformance.faults.fault import Fault, planted
+
+LOW = -1e4
+"""What many write for minus infinity, as it fits into float16."""
+
+
+def softmax(a: Array) -> Array:
+    """Shares along the last axis."""
+    exponentials = np.exp(a - a.max(axis=-1, keepdims=True, initial=-np.inf))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
+
+
+class MaskedKeysAtMinus10000(Altered):
+    """Keys that are taken out get a score of -10000 and their share of the whole: valid scores below it lose."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        valid, (right,) = valid_of(call)[:, np.newaxis], outputs
+        if not right.size:
+            return outputs
+        shares = softmax(np.where(valid, call.inputs["scores"].astype(np.float64), LOW))
+        return (np.where(valid, shares, 0).astype(right.dtype),)
+
+
+class PaddedStepsAtMinus10000(Altered):
+    """Steps that are taken out get -10000 and their share of the whole: valid numbers below it lose."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        valid, (right,) = valid_of(call), outputs
+        if not right.size:
+            return outputs
+        shares = softmax(np.where(valid, call.inputs["x"].astype(np.float64), LOW))
+        return (np.where(valid, shares, 0).astype(right.dtype),)
+
+
+class ScoresKeptAboveMinus10000(CrfLoops):
+    """Transitions, starts and ends below -10000 are brought up to it: forbidden moves are only unlikely ones."""
+
+    def parameters(self, transitions: Array, start: Array, end: Array) -> tuple[Array, Array, Array]:
+        return np.maximum(transitions, LOW), np.maximum(start, LOW), np.maximum(end, LOW)
+
+
+class ForbiddenAtMinus1e30(CrfLoops):
+    """Minus infinity is replaced by -1e30: an impossible path has a finite log-likelihood."""
+
+    def parameters(self, transitions: Array, start: Array, end: Array) -> tuple[Array, Array, Array]:
+        return np.maximum(transitions, -1e30), np.maximum(start, -1e30), np.maximum(end, -1e30)
+
+
+class NanFromOneForbiddenMove(CrfLoops):
+    """The expected count of a forbidden move is 0 times infinity, and so is the gradient of the transitions."""
+
+    def over_steps(self, pairs: Array) -> Array:
+        counts = super().over_steps(pairs)
+        return np.where(counts == 0, np.nan, counts) if len(pairs) else counts
+
+
+class NanFromAllForbidden(CrfLoops):
+    """Where every way to a tag is forbidden its log-sum is NaN: minus infinity less itself."""
+
+    def log_sum_exp(self, a: Array, axis: int) -> Array:
+        right = super().log_sum_exp(a, axis)
+        return np.asarray(np.where(np.isneginf(right), np.nan, right))
+
+
+class BestPathThroughAForbiddenMove(CrfLoops):
+    """Forbidden moves get a score of -100: a path through one can win where emissions are large."""
+
+    def parameters(self, transitions: Array, start: Array, end: Array) -> tuple[Array, Array, Array]:
+        return np.where(np.isneginf(transitions), -100, transitions), start, end
+
+
+class EmissionsKeptAboveMinus10000(Altered):
+    """Emissions below -10000 are brought up to it, where they are legal and say that much."""
+
+    def altered(self, call: Call) -> Call:
+        emissions = call.inputs["emissions"]
+        return with_inputs(call, emissions=np.maximum(emissions, emissions.dtype.type(LOW)))
+
+
+class ImpossibleTakenForEmpty(CrfLoops):
+    """Where every path is forbidden, log Z is 0: the sum of nothing."""
+
+    def log_partition(self, c: Chain) -> float:
+        right = super().log_partition(c)
+        return 0.0 if right == -np.inf else right
+
+
+FAULTS: tuple[Fault, ...] = (
+    planted("attention_weights", MaskedKeysAtMinus10000),
+    planted("softmax", PaddedStepsAtMinus10000),
+    planted("crf_log_partition", ScoresKeptAboveMinus10000),
+    planted("crf_log_likelihood", ForbiddenAtMinus1e30),
+    planted("crf_log_partition", NanFromOneForbiddenMove),
+    planted("crf_log_partition", NanFromAllForbidden),
+    planted("crf_viterbi", BestPathThroughAForbiddenMove),
+    planted("framewise_log_likelihood", EmissionsKeptAboveMinus10000),
+    planted("crf_log_partition", ImpossibleTakenForEmpty),
+)

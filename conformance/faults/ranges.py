@@ -1,0 +1,104 @@
+"""Faults at the ends of what an attribute may be: large ones are capped, and 0 is taken for nothing."""
+
+# ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnnspec.backends import Call
+from rnnspec.conformance.faults.altered import Altered, Array, with_inputs
+from rnnspec.conformance.faults.encoder_decoder import Hypothesis, Writing
+from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.gru_loops import GruLoops
+from rnnspec.conformance.faults.loops import Arrays as LoopsArrays
+from rnnspec.conformance.faults.loops import Attributes
+from rnnspec.conformance.faults.lstm_loops import LstmLoops
+from rnnspec.reference.call import Admitted
+from rnnspec.reference.unroll import Arrays
+
+
+class TruncationBeyondTheEndCutsAtIt(GruLoops):
+    """A truncation of T steps or more is brought down to the last step but one, and cuts there."""
+
+    def layer(self, operation: str, call: Any) -> Any:
+        truncate, steps = call["truncate"], call["x"].shape[1]
+        capped = truncate if truncate is None or truncate < steps else max(steps - 1, 1)
+        return super().layer(operation, {**call, "truncate": capped})
+
+
+class ClipAbove10Ignored(LstmLoops):
+    """A clip of more than 10 is taken for none, as arguments are small anyway."""
+
+    def clipped(self, argument: Array, a: Attributes) -> Array:
+        return argument if a["clip"] is not None and a["clip"] > 10 else super().clipped(argument, a)
+
+    def within(self, argument: Array, a: Attributes) -> Array:
+        large = a["clip"] is not None and a["clip"] > 10
+        return np.ones_like(argument) if large else super().within(argument, a)
+
+
+class DropoutRateOfZeroTakenForNone(Altered):
+    """A rate of 0 is taken for no dropout: what the mask drops is kept."""
+
+    def altered(self, call: Call) -> Call:
+        return call if call.attributes["p"] else with_inputs(call, keep=np.ones_like(call.inputs["keep"]))
+
+
+class DropoutRateBelowATenthNotRescaled(Altered):
+    """What a rate of less than a tenth keeps is not rescaled: the factor is near enough to 1."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        p = call.attributes["p"]
+        return tuple((y * (1 - p)).astype(y.dtype) for y in outputs) if p < 0.1 else outputs
+
+
+class RecurrentDropoutRateOfZeroTakenForNone(LstmLoops):
+    """A rate of 0 is taken for no recurrent dropout: ``if rate`` stands where ``if rate is not None`` should."""
+
+    def seen(self, states: LoopsArrays, keep: Array | None, a: Attributes) -> LoopsArrays:
+        return super().seen(states, keep, a) if a["recurrent_dropout"] else states
+
+
+class BeamNoWiderThanTheVocabulary(Writing):
+    """The beam keeps no more hypotheses than there are tokens, as after its first step."""
+
+    def longer(self, call: Admitted, beam: list[Hypothesis]) -> list[Hypothesis]:
+        return super().longer(call, beam)[: len(call.floats["V"])]
+
+
+class GreedyEndOfTokenZeroNeverEnds(Writing):
+    """An end of token 0 is taken for none: ``if end`` stands where ``if end is not None`` should."""
+
+    def ends(self, token: int, end: int) -> bool:
+        return bool(end) and super().ends(token, end)
+
+
+class ThresholdAbove4TakenForNone(Altered):
+    """A threshold of more than 4 is taken for none."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        return (np.array(call.inputs["x"]),) if call.attributes["threshold"] > 4 else outputs
+
+
+class TokensAfterThe16thLost(Writing):
+    """Tokens after the 16th are lost: the buffer holds so many."""
+
+    def greedy_decode(self, **call: Any) -> Arrays:
+        tokens, lengths, logs = super().greedy_decode(**call)
+        tokens[:, 16:], logs[:, 16:] = 0, 0
+        return tokens, np.minimum(lengths, 16), logs
+
+
+FAULTS: tuple[Fault, ...] = (
+    planted("gru", TruncationBeyondTheEndCutsAtIt),
+    planted("lstm_cell", ClipAbove10Ignored),
+    planted("dropout", DropoutRateOfZeroTakenForNone),
+    planted("dropout", DropoutRateBelowATenthNotRescaled),
+    planted("lstm", RecurrentDropoutRateOfZeroTakenForNone),
+    planted("beam_search", BeamNoWiderThanTheVocabulary),
+    planted("greedy_decode", GreedyEndOfTokenZeroNeverEnds),
+    planted("clip_by_value", ThresholdAbove4TakenForNone),
+    planted("greedy_decode", TokensAfterThe16thLost),
+)

@@ -1,0 +1,140 @@
+"""Faults of sizes: what is right for small arrays and wrong from some size on, or beside a multiple of one."""
+
+# ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
+from __future__ import annotations
+
+import numpy as np
+
+from rnnspec.backends import Call
+from rnnspec.conformance.faults.altered import Altered, Array, Arrays, valid_of, with_inputs, with_steps
+from rnnspec.conformance.faults.crf_loops import Chain, CrfLoops
+from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.functions import Array as LoopsArray
+from rnnspec.conformance.faults.gru_loops import GruLoops
+from rnnspec.conformance.faults.loops import Attributes
+from rnnspec.conformance.faults.lstm_loops import LstmLoops
+from rnnspec.conformance.faults.rnn_loops import RnnLoops
+
+
+class StepsAfter64Dropped(GruLoops):
+    """Steps after the 64th are taken for padding: the kernel's buffer holds so many."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        valid = np.array(super().valid_steps(x, lengths, mask, a))
+        valid[:, 64:] = False
+        return valid
+
+
+class TailAfterBlocksOf32Lost(LstmLoops):
+    """Of 256 units or more, those after the last whole block of 32 get nothing from products: the loop has no tail."""
+
+    def product(self, x: Array, M: Array) -> Array:
+        products = super().product(x, M)
+        if len(M) >= 256:
+            products[:, len(M) - len(M) % 32 :] = 0
+        return products
+
+
+class TailAfterBlocksOf8Lost(Altered):
+    """Of more than 8 outputs, those after the last whole block of 8 get no bias: the vectorised loop has no tail."""
+
+    def altered(self, call: Call) -> Call:
+        b = np.array(call.inputs["b"])
+        if len(b) > 8:
+            b[len(b) - len(b) % 8 :] = 0
+        return with_inputs(call, b=b)
+
+
+class FeaturesInBlocksOf16(Altered):
+    """Of more than 16 features, those after the last whole block of 16 are left out of the score."""
+
+    def altered(self, call: Call) -> Call:
+        q = np.array(call.inputs["q"])
+        if q.shape[2] > 16:
+            q[:, :, q.shape[2] - q.shape[2] % 16 :] = 0
+        return with_inputs(call, q=q)
+
+
+class FeaturesInFours(RnnLoops):
+    """Features are read four at a time, and of more than four those that are left over are not read."""
+
+    def input_product(self, x: LoopsArray, W: LoopsArray) -> LoopsArray:
+        features = x.shape[1]
+        read = features if features < 4 else features - features % 4
+        return super().input_product(x[:, :read], W[:, :read])
+
+
+class RowsAfterTheGrid(Altered):
+    """Rows after the 65,535th are not computed: a grid has no more blocks along its second axis."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        for output in outputs:
+            output[65535:] = 0
+        return outputs
+
+    def shown_gradients(self, call: Call, gradients: Arrays) -> Arrays:
+        for name in call.spec.inputs:
+            if name in gradients and call.spec.inputs[name].per_sequence:
+                gradients[name][65535:] = 0
+        return gradients
+
+
+class LastBlockOfStepsDropped(CrfLoops):
+    """Of more than 32 steps, those after the last whole block of 32 are left out."""
+
+    def valid_steps(self, valid: Array, call: Arrays) -> Array:
+        steps = valid.shape[1]
+        kept = steps if steps <= 32 else steps - steps % 32
+        return np.asarray(valid & (np.arange(steps) < kept))
+
+
+class ClassesAfter128Uncounted(Altered):
+    """The sum of exponentials is over 128 classes at most: one for each thread of a block."""
+
+    def altered(self, call: Call) -> Call:
+        logits = call.inputs["logits"]
+        if logits.shape[2] <= 128:
+            return call
+        # Next to nothing, so that what it is for the target stays finite.
+        fewer = np.where(np.arange(logits.shape[2]) < 128, logits, logits - 30).astype(logits.dtype)
+        return with_inputs(call, logits=fewer)
+
+
+class GainOfUnitsAfter256Ignored(Altered):
+    """Of more than 256 units, the gain of those after the 256th is taken for 1: a block has so many threads."""
+
+    def altered(self, call: Call) -> Call:
+        gain = np.array(call.inputs["gain"])
+        gain[:, 256:] = 1
+        return with_inputs(call, gain=gain)
+
+
+class StepsCountedInAByte(Altered):
+    """Lengths are kept in a byte: one of 256 is 0."""
+
+    def altered(self, call: Call) -> Call:
+        valid = valid_of(call)
+        counts = valid.sum(axis=1)
+        return with_steps(call, valid & (counts < 256)[:, np.newaxis]) if valid.size else call
+
+
+class ChainOfOneStepWithoutItsEnd(CrfLoops):
+    """Where a sequence has one step, the score of the end is left out: the loop over the moves adds it."""
+
+    def of_end(self, c: Chain) -> float:
+        return super().of_end(c) if c.steps > 1 else 0.0
+
+
+FAULTS: tuple[Fault, ...] = (
+    planted("gru", StepsAfter64Dropped),
+    planted("lstm", TailAfterBlocksOf32Lost),
+    planted("dense", TailAfterBlocksOf8Lost),
+    planted("attention_scores", FeaturesInBlocksOf16),
+    planted("rnn_cell", FeaturesInFours),
+    planted("dropout", RowsAfterTheGrid),
+    planted("crf_log_partition", LastBlockOfStepsDropped),
+    planted("cross_entropy", ClassesAfter128Uncounted),
+    planted("layer_norm_lstm_cell", GainOfUnitsAfter256Ignored),
+    planted("attention_weights", StepsCountedInAByte),
+    planted("crf_score", ChainOfOneStepWithoutItsEnd),
+)

@@ -1,0 +1,185 @@
+"""Lines of the judge that matter, and of what asks it, each changed in a copy of the package: a test must turn red.
+
+A mutant that no test notices is a line that could be wrong without anyone's knowing. Where a line is rewritten, its
+mutants are rewritten with it: a text that is not found fails here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rnnspec import backends, conformance, reference, spec
+
+TESTS = Path(__file__).parents[1] / "conformance"
+TOLERANCE, ROUNDING, CHECK = "judge/tolerance.py", "judge/rounding.py", "checks/check.py"
+RUNNER = "run/runner.py"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A text of a file of the package `conformance`, what stands in its place, and the test file that notices."""
+
+    file: str
+    text: str
+    instead: str
+    test: str = "test_bounds_by_hand.py"
+
+    def __str__(self) -> str:
+        return f"{Path(self.file).stem}: {self.text} -> {self.instead}"
+
+
+def of_check(text: str, instead: str) -> Mutant:
+    return Mutant(CHECK, text, instead, "test_comparing.py")
+
+
+def of_runner(text: str, instead: str) -> Mutant:
+    return Mutant(RUNNER, text, instead, "test_tally.py")
+
+
+MUTANTS = (
+    # How wide a bound is.
+    Mutant(TOLERANCE, "KAPPA: Final = 4.0", "KAPPA: Final = 8.0"),
+    Mutant(TOLERANCE, "KAPPA: Final = 4.0", "KAPPA: Final = 3.0"),
+    Mutant(TOLERANCE, "WILD: Final = 8.0", "WILD: Final = 16.0"),
+    Mutant(TOLERANCE, "initial=0.0) / 4 +", "initial=0.0) / 2 +"),
+    Mutant(TOLERANCE, "spread + spread.max", "2 * spread + spread.max"),
+    Mutant(TOLERANCE, "+ form.unit_roundoff * np.abs(value)", "+ 2 * form.unit_roundoff * np.abs(value)"),
+    Mutant(TOLERANCE, "1 + 8 * np.minimum", "1 + 16 * np.minimum"),
+    Mutant(TOLERANCE, "np.minimum(r, WILD)", "np.minimum(r, 2 * WILD)"),
+    Mutant(TOLERANCE, "(widest > loudest)", "(widest > 2 * loudest)"),
+    Mutant(TOLERANCE, "loudest = max(self._loudest, _loudest(seeds))", "loudest = self._loudest"),
+    Mutant(TOLERANCE, "range(1 if per_sequence else 0, value.ndim)", "range(0, value.ndim)"),
+    Mutant(TOLERANCE, "range(1 if per_sequence else 0, value.ndim)", "range(1, value.ndim)"),
+    Mutant(TOLERANCE, "np.abs(versions - value).max(axis=0)", "np.abs(versions[:-1] - value).max(axis=0)"),
+    Mutant(TOLERANCE, "np.where(agreed, 0.0, np.inf)", "np.where(agreed, 0.0, 1.0)"),
+    Mutant(TOLERANCE, "agreed = np.broadcast_to(agreed.all(axis=together, keepdims=True), agreed.shape)", "pass"),
+    Mutant(TOLERANCE, "self._noise.whole and _all_whole(seeds)", "self._noise.whole"),
+    Mutant(TOLERANCE, 'self._loudest, item.shape[:1] == ("B",)', 'self._loudest, item.shape[:1] != ("B",)'),
+    Mutant(TOLERANCE, '_exactly(output, item.shape[:1] == ("B",))', "_exactly(output, False)"),
+    Mutant(TOLERANCE, "(array == np.rint(array))", "(array >= np.rint(array))"),
+    Mutant(TOLERANCE, "exact = (got == self.value) &", "exact = (got is self.value) &"),
+    # What is judged.
+    Mutant(TOLERANCE, "largest / 16", "largest / 8"),
+    Mutant(TOLERANCE, "| np.isneginf(item.value)", "| np.isinf(item.value)"),
+    Mutant(TOLERANCE, "| np.isposinf(item.bound)", "| False"),
+    Mutant(TOLERANCE, "*self.gradients.values()]", "]"),
+    Mutant(TOLERANCE, "        if self.overflowed:", "        if False:", "test_tolerance.py"),
+    Mutant(TOLERANCE, "(np.isposinf(self.bound) & np.isfinite(got))", "np.isposinf(self.bound)", "test_tolerance.py"),
+    Mutant(TOLERANCE, "ratios[np.isnan(ratios)] = np.inf", "ratios[np.isnan(ratios)] = 0", "test_tolerance.py"),
+    Mutant(TOLERANCE, ">= largest)", ">= largest / 4)", "test_tolerance.py"),
+    Mutant(TOLERANCE, "(np.sign(got) == np.sign(self.value))", "True", "test_tolerance.py"),
+    # What rounding does to a number.
+    Mutant(ROUNDING, "dict.fromkeys(_TRANSCENDENTAL, 4.0)", "dict.fromkeys(_TRANSCENDENTAL, 8.0)"),
+    Mutant(ROUNDING, "dict.fromkeys(_ROUNDED_ONCE, 1.0)", "dict.fromkeys(_ROUNDED_ONCE, 2.0)", "test_rounding.py"),
+    Mutant(ROUNDING, "np.matmul(a, b), magnitude, max(length, 1) ** 0.5", "np.matmul(a, b), magnitude, max(length, 1)"),
+    Mutant(
+        ROUNDING, "result, magnitude, max(length, 1) ** 0.5", "result, magnitude, max(length, 1)", "test_rounding.py"
+    ),
+    Mutant(ROUNDING, "magnitude, 2.0)", "magnitude, 4.0)"),
+    Mutant(ROUNDING, "values, greatest, max(array.shape[-1], 1)", "values, greatest, 1", "test_rounding.py"),
+    Mutant(ROUNDING, "step += self._smallest_normal", "step += 2 * self._smallest_normal", "test_rounding.py"),
+    Mutant(ROUNDING, "else 1 / self.unit_roundoff", "else 4 / self.unit_roundoff"),
+    Mutant(ROUNDING, "most = 0 if transcendental", "most = 1 if transcendental", "test_rounding.py"),
+    Mutant(ROUNDING, "(magnitude > self.largest)", "(magnitude > 4 * self.largest)", "test_tolerance.py"),
+    # What rounding may decide.
+    Mutant(ROUNDING, "BRANCH_SPREAD: Final = 4.0", "BRANCH_SPREAD: Final = 8.0"),
+    Mutant(ROUNDING, "BRANCH_SPREAD: Final = 4.0", "BRANCH_SPREAD: Final = 3.0"),
+    Mutant(ROUNDING, "rounding = 0.0 if noise.whole else", "rounding = 0.0 if False else"),
+    Mutant(ROUNDING, "SFC64(self.turn())", "SFC64(0)"),
+    Mutant(ROUNDING, "margin = spread + spread.max", "margin = 2 * spread + spread.max"),
+    Mutant(ROUNDING, "places[1] = rivals[0].argmax(axis=inner - 1)", "pass"),
+    Mutant(ROUNDING, "places[2] = array.shape", "places[1] = array.shape"),
+    # How results are held against what is right.
+    of_check("    if ratio > 1:", "    if ratio > 2:"),
+    of_check("    if ratio > 1:", "    if ratio >= 1:"),
+    of_check("int(ratios.argmax())", "0"),
+    of_check("format_of(case.dtype).largest)", "65504.0)"),
+    of_check("elif got.shape != shape:", "elif got.size != np.prod(shape):"),
+    of_check("elif got.dtype != (due", "elif got.dtype.kind != (due"),
+    of_check('np.dtype(np.int64) if kind == "ids"', 'got.dtype if kind == "ids"'),
+    of_check("kind=kinds[name].kind", 'kind="float"'),
+    of_check("if len(got) != len(shapes):", "if len(got) < len(shapes):"),
+    of_check("if set(got) != set(shapes):", "if not set(got) >= set(shapes):"),
+    of_check("if call.float_inputs else np.dtype(np.float64)", "if True else np.dtype(np.float64)"),
+    of_check("    compare_gradient_forms(case, call, cotangents, expected, got)", "    pass"),
+    of_check("    compare_forms(case, call, expected, got)", "    pass"),
+    of_check("case.cotangents if gradients else None", "None"),
+    Mutant(CHECK, "    if not expected.in_range():", "    if False:"),
+    of_check("case.cotangents if cotangents is None else cotangents", "case.cotangents"),
+    of_check(
+        "return max(worst, compare_gradients(case, call, cotangents, expected.gradients, gradients))", "return worst"
+    ),
+    of_check("quantity=quantity, cotangents=cotangents, expected=expected, got=got", "expected=expected, got=got"),
+    # What a run counts.
+    of_runner("else max(self.worst, ratio)", "else ratio"),
+    of_runner("else max(self.worst, ratio)", "else self.worst"),
+    of_runner("self.judged += 1", "self.judged += 2"),
+    of_runner("self.refused += 1", "pass"),
+    of_runner('if check.level == "MUST" else Verdict.DEPARTS', "if True else Verdict.DEPARTS"),
+    of_runner("tally.worst = violation.error_ratio", "pass"),
+    of_runner("elif not tally.judged and verdict is Verdict.CONFORMS:", "elif False:"),
+    of_runner("profile.examples_for(scope.dtype) // check.calls", "profile.examples_for(scope.dtype)"),
+    of_runner("check.forced(scope) if scope.dtype == main_type(backend) else ()", "()"),
+    of_runner("check.forced(scope) if scope.dtype == main_type(backend) else ()", "check.forced(scope)"),
+    of_runner("@seed(self.seed)", "@seed(0)"),
+)
+
+
+def of_package(package: object) -> Path:
+    return Path(str(vars(package)["__file__"])).parent
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package: what is not mutated is linked."""
+    root = tmp_path_factory.mktemp("mutants")
+    (root / "rnnspec").mkdir()
+    for package in (spec, reference, backends):
+        folder = of_package(package)
+        (root / "rnnspec" / folder.name).symlink_to(folder.resolve(), target_is_directory=True)
+    shutil.copytree(
+        of_package(conformance), root / "rnnspec" / "conformance", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    return root
+
+
+def passes(copy: Path, test: str) -> bool:
+    """Whether a test file passes with the copy in the place of the package."""
+    path = os.pathsep.join([str(copy), *filter(None, [os.environ.get("PYTHONPATH")])])
+    options = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
+    done = subprocess.run(
+        [sys.executable, "-B", "-m", "pytest", *options, str(TESTS / test)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # Tests that cannot run notice nothing.
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    return done.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("test", sorted({mutant.test for mutant in MUTANTS}))
+def test_the_copy_as_it_is_passes(test: str, copy: Path) -> None:
+    assert passes(copy, test)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
+def test_a_mutant_is_noticed(mutant: Mutant, copy: Path) -> None:
+    file = copy / "rnnspec" / "conformance" / mutant.file
+    right = file.read_text(encoding="utf-8")
+    assert right.count(mutant.text) == 1, f"expected the text once in {mutant.file}: {mutant.text}"
+    try:
+        file.write_text(right.replace(mutant.text, mutant.instead), encoding="utf-8")
+        assert not passes(copy, mutant.test)
+    finally:
+        file.write_text(right, encoding="utf-8")
