@@ -12,7 +12,7 @@ from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.identities import Identities, MarginalsAreGradients
 from rnnspec.conformance.checks.jacobian import Jacobian
 from rnnspec.conformance.checks.layouts import Layouts
-from rnnspec.conformance.checks.padding import Padding
+from rnnspec.conformance.checks.padding import Padding, PaddingNan
 from rnnspec.conformance.checks.partial_gradients import PartialGradients
 from rnnspec.conformance.checks.paths import BestPath, Ties
 from rnnspec.conformance.checks.reading import Permutation, Reverse
@@ -26,8 +26,8 @@ from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.checks.zeros import Zeros
 
 CHECKS: tuple[Check, ...] = (
-    Unmodified(), Forms(), Values(), Gradients(), Drift(), Edges(), Zeros(), Padding(), Attributes(), Batch(), Split(),
-    Reverse(), Permutation(), Shift(), SumsToOne(), Partition(), Clipping(), Jacobian(), Identities(),
+    Unmodified(), Forms(), Values(), Gradients(), Drift(), Edges(), Zeros(), Padding(), PaddingNan(), Attributes(),
+    Batch(), Split(), Reverse(), Permutation(), Shift(), SumsToOne(), Partition(), Clipping(), Jacobian(), Identities(),
     MarginalsAreGradients(), BestPath(), Ties(), PartialGradients(), SecondOrder(), SpecialValues(), Layouts(),
     Repeatability(), BadInput(),
 )  # fmt: skip

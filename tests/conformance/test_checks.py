@@ -49,8 +49,8 @@ def test_the_reference_conforms(check: str, name: str, few: Profile) -> None:
 
 def test_ids_and_levels() -> None:
     assert list(BY_ID) == [
-        "forms", "unmodified", "values", "gradients", "edges", "zeros", "padding", "attributes", "batch", "split",
-        "reverse", "permutation", "shift", "sums_to_one", "partition", "clipping", "jacobian", "identities",
+        "forms", "unmodified", "values", "gradients", "edges", "zeros", "padding", "padding_nan", "attributes", "batch",
+        "split", "reverse", "permutation", "shift", "sums_to_one", "partition", "clipping", "jacobian", "identities",
         "marginals_are_gradients", "best_path", "ties", "partial_gradients", "second_order", "special_values",
         "layouts", "repeatability", "bad_input",
     ]  # fmt: skip
@@ -81,7 +81,7 @@ def test_which_checks_ask_what_of_whom() -> None:
     assert asked["batch"] <= {name for name, op in everyone.items() if "B" in op.sizes}
     assert asked["padding"] <= {name for name, op in everyone.items() if op.has_steps}
     assert layers == asked["split"] == asked["reverse"]
-    assert layers <= asked["padding"]
+    assert layers <= asked["padding"] == asked["padding_nan"]
     assert {"attention_scores", "clip_by_norm"} <= asked["zeros"]
     assert {"softmax", "attention_weights"} <= asked["permutation"] & asked["shift"] & asked["sums_to_one"]
     assert asked["partition"] == {"crf_log_partition"}
@@ -156,7 +156,7 @@ FORWARD_FAULTS = [
     ("values", forgets_harder),
     ("values", ignores_the_initial_memory),
     ("values", ignores_clip),
-    ("padding", padding_counts),
+    ("padding_nan", padding_counts),
     ("padding", minus_zero_steps),
     ("attributes", ignores_clip),
     ("batch", first_state_for_all),
@@ -213,7 +213,7 @@ def mean_over_the_batch(gradients: dict[str, Any], call: dict[str, Any]) -> dict
         ("gradients", transposed_bias),
         ("gradients", no_initial_gradient),
         ("gradients", mean_over_the_batch),
-        ("padding", nan_in_the_padding),
+        ("padding_nan", nan_in_the_padding),
         ("batch", mean_over_the_batch),
     ],
 )
@@ -291,7 +291,7 @@ FORMS = [one_too_few, one_too_many, another_dtype, another_shape, another_rank, 
 
 
 @pytest.mark.parametrize(
-    "check", ["forms", "values", "edges", "special_values", "padding", "layouts", "attributes", "batch", "split"]
+    "check", ["forms", "values", "edges", "special_values", "padding", "padding_nan", "layouts", "batch", "split"]
 )
 @pytest.mark.parametrize("fault", FORMS)
 def test_a_wrong_form_violates(check: str, fault: Callable[..., Any], few: Profile, numpy_with: Make) -> None:
@@ -304,7 +304,7 @@ def test_no_gradient_of_one_input(few: Profile, numpy_with: Make) -> None:
     def drop(gradients: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
         return {name: gradient for name, gradient in gradients.items() if name != "R"}
 
-    for check in ("forms", "gradients", "padding", "batch"):
+    for check in ("forms", "gradients", "padding", "padding_nan", "batch"):
         result = run(check, numpy_with(lstm_vjp=with_gradients(drop)), few)
         assert result.verdict is Verdict.VIOLATES
         assert "expected gradients of" in result.message
