@@ -13,6 +13,7 @@ from rnnspec.conformance.faults import (
     derivatives,
     encoder_decoder,
     gru,
+    habits,
     layers,
     losses,
     lstm,
@@ -52,6 +53,7 @@ _OTHERS = (
     relations,
     derivatives,
     conduct,
+    habits,
 )
 
 FAULTS: tuple[Fault, ...] = (
