@@ -151,17 +151,17 @@ class OtherSize(Habit):
         larger = replace(case, sizes={**case.sizes, self.symbol: size + 1})
         given = case.call.inputs
         shared = {name: _rather(given.get(name), array) for name, array in larger.call.inputs.items()}
-        worst, first = _judged(backend, case, case.call)
+        with _told(f"with {self.symbol} = {size}, before {size + 1}"):
+            worst, first = _judged(backend, case, case.call)
         kept = {name: array.copy() for name, array in first.items()}
-        with _told(f"with {self.symbol} = {size + 1} after {size}"):
+        with _told(f"with {self.symbol} = {size + 1}, after {size}"):
             worst = max(worst, _judged(backend, larger, replace(larger.call, inputs=shared))[0])
-        with _told(f"with {self.symbol} = {size} again, after {size + 1}"):
-            worst = max(worst, _judged(backend, case, case.call)[0])
             for name, array in kept.items():
                 if array.tobytes() != first[name].tobytes():
                     message = f"{name}: expected the first call's result to stay as it was, got other numbers in it"
                     raise Violation(message, str(case), case.call)
-        return worst
+        with _told(f"with {self.symbol} = {size} again, after {size + 1}"):
+            return max(worst, _judged(backend, case, case.call)[0])
 
 
 def free_sizes(case: Case) -> list[str]:

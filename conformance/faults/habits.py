@@ -34,7 +34,7 @@ class TurnedAsAWhole(Backend):
     """Where a stride is negative, memory is read from its end, as if all strides were."""
 
     def to_native(self, array: Array) -> Array:
-        backwards = [axis for axis, stride in enumerate(array.strides) if stride < 0]
+        backwards = tuple(axis for axis, stride in enumerate(array.strides) if stride < 0)
         return np.array(np.flip(np.flip(array, backwards)) if backwards else array)
 
 
@@ -74,7 +74,8 @@ class OneArrayOneGradient(Backend):
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> Arrays:
         found = super().gradients(call, cotangents, wanted)
         return {
-            name: d + sum(other for key, other in found.items() if key != name and call.inputs[key] is call.inputs[name])
+            name: d
+            + sum(other for key, other in found.items() if key != name and call.inputs[key] is call.inputs[name])
             for name, d in found.items()
         }
 
@@ -94,7 +95,7 @@ class SelfAttentionMirrored(NumpyBackend):
 
 
 class ConstantCotangentReadOn(Backend):
-    """Of a cotangent that is one number seen everywhere, the number is found at the first place, and zeros behind it."""
+    """Of a cotangent that is one number seen everywhere, the first place has the number, and those behind it zeros."""
 
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> Arrays:
         return super().gradients(call, tuple(self._read(dy) for dy in cotangents), wanted)
@@ -142,12 +143,12 @@ class KnowingArrays(Loops):
         self._known[id(array)] = array, result
 
 
-class RoomForTheFirstSteps(KnowingArrays):
-    """Room for outputs is made once for each array of weights: of a longer batch, later steps stay 0."""
+class RoomForTheFirstUnits(KnowingArrays):
+    """Room for outputs is made once for each input array: of a wider layer over it, the units beyond stay 0."""
 
     def run(self, call: Call) -> tuple[Array, ...]:
         y, *states = super().run(call)
-        y[:, self.last(call.inputs["W"], y).shape[1] :] = 0
+        y[:, :, self.last(call.inputs["x"], y).shape[2] :] = 0
         return (y, *states)
 
 
@@ -183,7 +184,7 @@ OF_CALLERS: tuple[Fault, ...] = (
     planted("attention_scores", SelfAttentionMirrored),
     *_planted(ConstantCotangentReadOn, (_GRU, _SCORES)),
     *_planted(HalfInOtherThreads, (_RNN,)),
-    *_planted(RoomForTheFirstSteps, (_LSTM,)),
+    *_planted(RoomForTheFirstUnits, (_LSTM,)),
     *_planted(WiderLayerReadAgain, (_GRU,)),
 )
 """To be caught by `callers`."""
