@@ -176,6 +176,7 @@ def test_other_sizes_keep_the_arrays_that_they_can(make_case: Make) -> None:
     assert [call.inputs["x"].shape[1] for call in noting.calls] == [4, 5, 4]
     for name in ("W", "R", "b", "h0", "c0"):
         assert first.inputs[name] is larger.inputs[name] is again.inputs[name]
+    assert not (larger.inputs["x"][:, :4] == first.inputs["x"]).all()
 
 
 def test_an_earlier_result_that_changes_is_told(make_case: Make) -> None:
