@@ -3,6 +3,7 @@
 from rnnspec.conformance.checks.attributes import Attributes
 from rnnspec.conformance.checks.bad_input import BadInput
 from rnnspec.conformance.checks.batch import Batch
+from rnnspec.conformance.checks.callers import Callers
 from rnnspec.conformance.checks.check import Check, Violation
 from rnnspec.conformance.checks.clipping import Clipping
 from rnnspec.conformance.checks.drift import Drift
@@ -29,7 +30,7 @@ CHECKS: tuple[Check, ...] = (
     Unmodified(), Forms(), Values(), Gradients(), Drift(), Edges(), Zeros(), Padding(), PaddingNan(), Attributes(),
     Batch(), Split(), Reverse(), Permutation(), Shift(), SumsToOne(), Partition(), Clipping(), Jacobian(), Identities(),
     MarginalsAreGradients(), BestPath(), Ties(), PartialGradients(), SecondOrder(), SpecialValues(), Layouts(),
-    Repeatability(), BadInput(),
+    Callers(), Repeatability(), BadInput(),
 )  # fmt: skip
 """Every check, in the order in which they run.
 

@@ -52,7 +52,7 @@ def test_ids_and_levels() -> None:
         "forms", "unmodified", "values", "gradients", "edges", "zeros", "padding", "padding_nan", "attributes", "batch",
         "split", "reverse", "permutation", "shift", "sums_to_one", "partition", "clipping", "jacobian", "identities",
         "marginals_are_gradients", "best_path", "ties", "partial_gradients", "second_order", "special_values",
-        "layouts", "repeatability", "bad_input",
+        "layouts", "callers", "repeatability", "bad_input",
     ]  # fmt: skip
     assert {check.id for check in CHECKS if check.level != "MUST"} == {"ties", "repeatability"}
     for check in CHECKS:
@@ -72,7 +72,7 @@ def test_which_checks_ask_what_of_whom() -> None:
     everyone = operations()
     layers = {name for name, op in everyone.items() if op.unrolls}
     asked = {check.id: {name for name, op in everyone.items() if check.applies_to(op)} for check in CHECKS}
-    for check in ("forms", "unmodified", "values", "edges", "layouts", "repeatability", "bad_input"):
+    for check in ("forms", "unmodified", "values", "edges", "layouts", "callers", "repeatability", "bad_input"):
         assert asked[check] == set(everyone)
     assert asked["gradients"] == {name for name, op in everyone.items() if op.differentiable}
     numberless = {"token_accuracy", "recurrent_power_spectrum", "state_jacobian"}

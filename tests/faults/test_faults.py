@@ -41,6 +41,7 @@ CAUGHT_FIRST = {
     "ties": "crf-viterbi-ties-to-the-highest",
     "partial_gradients": "gru-initial-state-with-the-weights",
     "second_order": "crf-log-partition-gradients-are-constants",
+    "callers": "lstm-one-array-one-gradient",
     "repeatability": "rnn-sums-in-the-order-of-arrival",
     "bad_input": "gru-lengths-cut-off",
 }
