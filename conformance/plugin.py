@@ -8,6 +8,7 @@ the suite is asked for.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     except (BackendError, PlanError, UnknownOperationError) as error:
         raise pytest.UsageError(str(error)) from error
     # The checks of an operation in a type share a deck and its answers: one process runs them all.
-    together = metafunc.config.pluginmanager.hasplugin("xdist")
+    together = find_spec("xdist") is not None
     parameters = [
         pytest.param(item, id=item.id, marks=pytest.mark.xdist_group(item.group)) if together else item
         for item in items

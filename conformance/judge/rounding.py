@@ -481,9 +481,11 @@ def _add_at(array: Rounded, index: Any, values: Any) -> None:
     """Add values at places that may repeat."""
     added = values.versions() if isinstance(values, Rounded) else np.broadcast_to(values, (RUNS, *np.shape(values)))
     magnitude = np.abs(array.data)
+    terms = np.ones(array.shape)
     for version in range(RUNS):
         np.add.at(array.data[version], index, added[version])
         np.add.at(magnitude[version], index, np.abs(added[version]))
+    np.add.at(terms, index, np.ones(np.shape(values)))
     array.data[...] = array.noise.perturb(array.data.copy(), magnitude, 2.0)
 
 
