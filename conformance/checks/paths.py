@@ -60,7 +60,7 @@ class Ties(Check):
 
     id = "ties"
     level: ClassVar[Literal["MUST", "SHOULD"]] = "SHOULD"
-    about = "of several best tokens the lowest is returned, and of several best paths the one of the lowest tags, last first"
+    about = "of several best tokens the lowest is returned, of several best paths that of the lowest tags, last first"
     why = "decoders that break ties in different ways cannot be compared choice by choice"
 
     def applies_to(self, op: Operation) -> bool:
