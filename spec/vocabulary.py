@@ -83,6 +83,7 @@ def maximum(a: Any, b: Any) -> Any:
 def log_sum_exp(a: Any) -> Any:
     """``log(sum of exp(a))`` over the entries of a vector; of none, or of minus infinities alone, minus infinity."""
     a = np.asarray(a)
+    a = a.astype(np.result_type(a, np.float64))  # terms may be whole numbers, as a score of 0
     greatest = np.real(a).max(initial=-np.inf)
     if np.isneginf(greatest):
         return np.zeros((), a.dtype) - np.inf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnnspec.backends.composed.arrays import Array, Arrays, Many
-from rnnspec.backends.composed.norms import norm
+from rnnspec.backends.composed.norms import measured_norm
 
 
 def clip_by_value(xp: Arrays, *, x: Array, threshold: float) -> Many:
@@ -14,19 +14,24 @@ def clip_by_value(xp: Arrays, *, x: Array, threshold: float) -> Many:
 def clip_by_norm(xp: Arrays, *, x: Array, threshold: float, epsilon: float) -> Many:
     """Make the vector as long as the threshold if it is longer."""
     wide = xp.widened(x)
-    return (xp.astype(wide * _scale(xp, norm(xp, wide), threshold, epsilon), x.dtype),)
+    (y,), _ = _clipped(xp, (wide,), threshold, epsilon)
+    return (xp.astype(y, x.dtype),)
 
 
 def clip_by_global_norm(xp: Arrays, *, x1: Array, x2: Array, x3: Array, threshold: float, epsilon: float) -> Many:
     """Shorten the vectors, put end to end, to the threshold; and their norm before that."""
-    wide = [xp.widened(x) for x in (x1, x2, x3)]
-    length = norm(xp, xp.concat(wide))
-    scale = _scale(xp, length, threshold, epsilon)
-    return (*(xp.astype(x * scale, x1.dtype) for x in wide), xp.astype(length[0], x1.dtype))
+    wide = tuple(xp.widened(x) for x in (x1, x2, x3))
+    clipped, length = _clipped(xp, wide, threshold, epsilon)
+    return (*(xp.astype(y, x1.dtype) for y in clipped), xp.astype(length[0], x1.dtype))
 
 
-def _scale(xp: Arrays, length: Array, threshold: float, epsilon: float) -> Array:
-    """What brings the length to the threshold: exactly 1, and constant, if it is not above."""
-    length = length + epsilon
-    above = length > threshold
-    return xp.where(above, threshold / xp.where(above, length, 1.0), 1.0)
+def _clipped(xp: Arrays, vectors: Many, threshold: float, epsilon: float) -> tuple[Many, Array]:
+    """The vectors, brought to the threshold by their common norm if that is above it, and the norm, of shape (1,).
+
+    Vectors and norm are measured alike: of a long norm itself, the gradient of a quotient divides by the square.
+    """
+    measure, length = measured_norm(xp, xp.concat(vectors))
+    norm = measure * length
+    fits = norm + epsilon <= threshold
+    scale = threshold / xp.where(fits, 1.0, length + epsilon / measure)
+    return tuple(xp.where(fits, x, x / measure * scale) for x in vectors), norm

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from rnnspec.backends.composed.arrays import Array, Arrays
+from rnnspec.backends.composed.arrays import Array, Arrays, Many
 
 
 def norm(xp: Arrays, vectors: Array) -> Array:
     """Norm along the last axis, which stays, of length 1; its gradient where the vector is zero is 0."""
+    measure, length = measured_norm(xp, vectors)
+    return measure * length
+
+
+def measured_norm(xp: Arrays, vectors: Array) -> Many:
+    """The norm as a product: a constant of at least 1, and the norm measured by it.
+
+    The measure is a long vector's greatest magnitude, and else 1. What is divided by the measured norm has a gradient
+    within the type's range: the square of a long norm overflows, and that of a short one underflows.
+    """
     shape = xp.shape(vectors)
     if shape[-1] == 0:
-        return xp.zeros((*shape[:-1], 1), vectors.dtype)
+        none = xp.zeros((*shape[:-1], 1), vectors.dtype)
+        return none + 1, none
     scale, nonzero, _, length = _scaled(xp, vectors)
-    return xp.where(nonzero, scale * length, 0.0)
+    measure = xp.where(scale > 1, scale, 1.0)
+    return measure, xp.where(nonzero, scale / measure * length, 0.0)
 
 
 def unit(xp: Arrays, vectors: Array) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import ml_dtypes
@@ -36,6 +37,11 @@ class TorchBackend(FrameworkBackend):
         """Open torch on `device`; see `devices`."""
         super().__init__(device)
         self.arrays = TorchArrays(device)
+
+    @classmethod
+    def expected_failures(cls) -> Path | None:
+        """What torch is known to get wrong."""
+        return Path(__file__).with_name("expected_failures.toml")
 
     def devices(self) -> tuple[str, ...]:
         """The CPU, and every CUDA device; ``cuda`` is the current one."""

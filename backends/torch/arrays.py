@@ -150,8 +150,12 @@ class TorchArrays:
         return torch.logsumexp(array, axis, keepdim=keepdims)
 
     def layer_norm(self, array: Tensor, epsilon: float) -> Tensor:
-        # In 16 bits torch's kernel for the CPU does not find equal numbers equal to their mean.
-        return functional.layer_norm(self.widened(array), array.shape[-1:], eps=epsilon).to(array.dtype)
+        # The backward pass of functional.layer_norm multiplies by the numbers, not by how far they are from their mean,
+        # and so loses the digits of numbers that are nearly equal. In 16 bits even equal ones differ from their mean.
+        wide = self.widened(array)
+        apart = wide - wide.mean(-1, keepdim=True)
+        variance = (apart * apart).mean(-1, keepdim=True)
+        return (apart * torch.rsqrt(variance + epsilon)).to(array.dtype)
 
     # Places
 

@@ -57,7 +57,7 @@ class TorchCompileBackend(TorchBackend):
 
     @classmethod
     def expected_failures(cls) -> Path | None:
-        """What inductor is known to get wrong."""
+        """What torch is known to get wrong once compiled, by itself or through inductor."""
         return Path(__file__).with_name("expected_failures_compiled.toml")
 
     def versions(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Checks ``best_path`` and ``ties``: a decoded path is a best one, and of several best ones a certain one.
+"""Checks ``best_path`` and ``ties``: what is decoded is the best there is, and of several best ones a certain one.
 
 The values of a path are not compared where rounding could have chosen another: there, any path will do whose score is
 the greatest.
@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
+from hypothesis import strategies as st
 
 from rnnspec import reference
-from rnnspec.backends import Backend
-from rnnspec.conformance.cases import Case, Scope
-from rnnspec.conformance.checks.check import Array, Check, Violation, compare_outputs, expected_of
+from rnnspec.backends import Backend, Call
+from rnnspec.conformance.cases import Case, Scope, simpler_cases
+from rnnspec.conformance.cases.regimes import gives_ids
+from rnnspec.conformance.checks.check import Array, Check, Violation, compare_outputs, expected_of, must_have_outputs
+from rnnspec.spec import Operation
 
 
 class BestPath(Check):
@@ -36,7 +39,7 @@ class BestPath(Check):
         outputs = backend.run(example.call)
         expected = expected_of(example).outputs
         worst = compare_outputs(example, example.call, expected, outputs)
-        wide = _wide(example)
+        wide = _wide(example.call)
         tags = np.where(example.valid, outputs[1], 0)
         if np.any((tags < 0) | (tags >= example.lengths_of["K"])):
             raise Violation("path: expected tags below K", str(example), example.call, quantity="path")
@@ -53,29 +56,74 @@ class BestPath(Check):
 
 
 class Ties(Check):
-    """Whole numbers, with which many paths are equally good, in every type exactly."""
+    """Whole numbers, with which many choices are equally good, in every type exactly."""
 
     id = "ties"
     level: ClassVar[Literal["MUST", "SHOULD"]] = "SHOULD"
-    about = "of several best paths, the one with the lowest last tag, and before it the lowest each time, is returned"
-    why = "decoders that break ties in different ways cannot be compared tag by tag"
-    law = "best_path"
+    about = "of several best tokens the lowest is returned, of several best paths that of the lowest tags, last first"
+    why = "decoders that break ties in different ways cannot be compared choice by choice"
+
+    def applies_to(self, op: Operation) -> bool:
+        """What chooses."""
+        return gives_ids(op)
 
     def of(self, case: Case, scope: Scope) -> Case:
-        """Cases of small whole numbers."""
-        return replace(case, regime="integers")
+        """A case in which choices are equally good."""
+        return _tied(case)
+
+    def simpler(self, example: Case) -> st.SearchStrategy[Case]:
+        """Cases that are simpler, and tied as well."""
+        return simpler_cases(example).map(_tied)
 
     def examine(self, backend: Backend, example: Case) -> float:
-        """Hold the path against that of the lowest tags."""
-        path = backend.run(example.call)[1]
-        lowest = reference.crf_viterbi(**_wide(example))[1]
-        if not np.array_equal(path, lowest):
-            b = int(np.argmax(np.any(path != lowest, axis=1)))
-            message = f"path[{b}]: expected the lowest tags of the best paths, {lowest[b]}, got {path[b]}"
-            raise Violation(message, str(example), example.call, quantity="path")
+        """Hold the ids against the lowest of the best."""
+        call = _exact(example)
+        outputs = backend.run(call)
+        best = getattr(reference, call.operation)(**_wide(call), **call.attributes)
+        must_have_outputs(
+            example, call, {name: due.shape for name, due in zip(example.results, best, strict=True)}, outputs
+        )
+        for (name, output), got, due in zip(example.results.items(), outputs, best, strict=True):
+            if output.kind == "ids" and not np.array_equal(got, due):
+                b = int(np.argmax(np.any(np.atleast_2d(got.T != due.T), axis=0)))
+                message = f"{name}[{b}]: expected the lowest of the best, {due[b]}, got {got[b]}"
+                raise Violation(message, str(example), call, quantity=name)
         return 0.0
 
 
-def _wide(case: Case) -> dict[str, Array]:
-    floats = case.call.float_inputs
-    return {name: array.astype(np.float64) if name in floats else array for name, array in case.call.inputs.items()}
+_APART: Final = 64.0
+"""By how much logits differ: beside the greatest probability, all others are 0."""
+_MOST: Final = {"D": 3, "H": 3, "S": 3}
+"""Sizes up to which whole numbers stay exact in every type."""
+
+
+def _tied(case: Case) -> Case:
+    """Small whole numbers; and where tokens are written, in pairs that are alike, by a cell that keeps numbers whole.
+
+    Of two pairs or one, the best token's probability is a half or a fourth, of which every logarithm is right.
+    """
+    if "cell" not in case.attributes:
+        return replace(case, regime="integers")
+    sizes = {symbol: min(size, _MOST.get(symbol, size)) for symbol, size in case.sizes.items()}
+    sizes["K"] = 4 if sizes["K"] > 2 else 2
+    chosen: dict[str, Any] = {"cell": "rnn_cell", "activation": "relu", "embedding": "table"}
+    if "feedback" in case.attributes:
+        chosen["feedback"] = "token"
+    if "width" in case.attributes:
+        # The mean of three equal numbers may be another; without an end, all means are of as many.
+        chosen |= {"end": None, "width": min(case.attributes["width"], sizes["K"] ** case.attributes["steps"])}
+    return replace(case.with_attributes(**chosen), regime="ties", sizes=sizes)
+
+
+def _exact(case: Case) -> Call:
+    """The case's call; where tokens are written, with logits far apart that do not grow from step to step."""
+    inputs = dict(case.call.inputs)
+    if "cell" in case.attributes:
+        inputs |= {"R": np.zeros_like(inputs["R"])}
+        inputs |= {name: inputs[name] * inputs[name].dtype.type(_APART) for name in ("V", "c")}
+    return replace(case.call, inputs=inputs)
+
+
+def _wide(call: Call) -> dict[str, Array]:
+    floats = call.float_inputs
+    return {name: array.astype(np.float64) if name in floats else array for name, array in call.inputs.items()}

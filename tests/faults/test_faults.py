@@ -72,8 +72,6 @@ NOT_YET = {
     "crf-log-partition-nan-from-all-forbidden": "tags that no way leads to",
     "crf-log-partition-impossible-taken-for-empty": "no path that is possible",
     "framewise-log-likelihood-emissions-kept-above-minus10000": "emissions below -10000",
-    "greedy-decode-greedy-ties-to-the-highest": "tokens that are exactly alike, and a check that asks which is written",
-    "beam-search-beam-ties-to-the-last": "hypotheses that are exactly alike, and a check that asks which is kept",
     "lstm-stride-of-zero-read-on": "a cotangent of stride 0",
     "attention-context-stride-of-zero-read-on": "a cotangent of stride 0",
     "lstm-workspace-of-the-first-thread": "a call in another thread",

@@ -100,6 +100,7 @@ def test_log_sum_exp_is_safe_at_both_ends(solve: Solve) -> None:
     assert solve(system, "r", n=2, x=[-np.inf, 3]) == 3
     assert solve(system, "r", n=2, x=[-np.inf, -np.inf]) == -np.inf
     assert solve(system, "r", n=0, x=[]) == -np.inf
+    assert solve("r = log_sum_exp(0 for t in range(3))", "r") == pytest.approx(np.log(3), rel=1e-15)
     assert solve("r = log_sum_exp(x)", "r", x=[-1000, -1000]) == pytest.approx(-1000 + np.log(2), rel=1e-15)
 
 
