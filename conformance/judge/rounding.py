@@ -130,9 +130,16 @@ class Noise:
         return self.position
 
     def perturb(
-        self, exact: NDArray[Any], magnitude: NDArray[Any] | None, units: float, *, transcendental: bool = False
+        self,
+        exact: NDArray[Any],
+        magnitude: NDArray[Any] | None,
+        units: float | NDArray[Any],
+        *,
+        transcendental: bool = False,
     ) -> NDArray[Any]:
         """Move versions 1… of `exact` by units·u·magnitude (of its own by default); version 0 stays.
+
+        With a magnitude, each number of the versions 1… may have units of its own, in their order in memory.
 
         Of transcendental functions nothing says that they are exact where the result is a whole number, but for 0.
         """
@@ -478,7 +485,7 @@ def _take_along_axis(array: Any, indices: Any, axis: int) -> Rounded:
 
 
 def _add_at(array: Rounded, index: Any, values: Any) -> None:
-    """Add values at places that may repeat."""
+    """Add values at places that may repeat: at each, one after another, which rounds as often as there are values."""
     added = values.versions() if isinstance(values, Rounded) else np.broadcast_to(values, (RUNS, *np.shape(values)))
     magnitude = np.abs(array.data)
     terms = np.ones(array.shape)
@@ -486,7 +493,9 @@ def _add_at(array: Rounded, index: Any, values: Any) -> None:
         np.add.at(array.data[version], index, added[version])
         np.add.at(magnitude[version], index, np.abs(added[version]))
     np.add.at(terms, index, np.ones(np.shape(values)))
-    array.data[...] = array.noise.perturb(array.data.copy(), magnitude, 2.0)
+    array.data[...] = array.noise.perturb(
+        array.data.copy(), magnitude, np.tile(np.maximum(np.sqrt(terms), 2.0).ravel(), RUNS - 1)
+    )
 
 
 def _sorted(array: Rounded, axis: int = -1, **_: Any) -> Rounded:
