@@ -152,8 +152,9 @@ class Noise:
             self._watch(np.abs(large[:single]))
         moved = flat[single:]
         places = self._places(moved.size)
-        if magnitude is None and not self.whole and units in self._tables and moved.size <= _SIGNS.size:
-            factors, shifts = self._tables[units]
+        tables = self._tables.get(units) if isinstance(units, float) else None
+        if magnitude is None and not self.whole and tables is not None and moved.size <= _SIGNS.size:
+            factors, shifts = tables
             moved *= factors[places]
             moved += shifts[places]
             return exact
@@ -492,10 +493,9 @@ def _add_at(array: Rounded, index: Any, values: Any) -> None:
     for version in range(RUNS):
         np.add.at(array.data[version], index, added[version])
         np.add.at(magnitude[version], index, np.abs(added[version]))
-    np.add.at(terms, index, np.ones(np.shape(values)))
-    array.data[...] = array.noise.perturb(
-        array.data.copy(), magnitude, np.tile(np.maximum(np.sqrt(terms), 2.0).ravel(), RUNS - 1)
-    )
+    np.add.at(terms, index, np.ones(added.shape[1:]))
+    units = np.tile(np.maximum(np.sqrt(terms), 2.0).ravel(), RUNS - 1)
+    array.data[...] = array.noise.perturb(array.data.copy(), magnitude, units)
 
 
 def _sorted(array: Rounded, axis: int = -1, **_: Any) -> Rounded:

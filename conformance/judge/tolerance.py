@@ -3,7 +3,7 @@
 The reference is run once on arrays of seven versions (`rnnspec.conformance.judge.rounding`): the exact one gives the
 result y, the spread d of the six others what rounding to the call's type can do to it. The bound is::
 
-    KAPPA * (1 + 8 min(r, WILD) + a) * (d + max(d) / 4 + u |y| + smallest normal)
+    KAPPA * (1 + 8 min(r, WILD) + a / 2) * (d + max(d) / 4 + u |y| + smallest normal)
 
 elementwise, with max(d) over the array: six versions leave some elements unmoved by chance. r is the largest d over
 the largest |y| of a sequence (of a whole parameter). While r is small, rounding errors add up, and six versions tell
@@ -367,8 +367,8 @@ def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence
     together = tuple(range(1 if per_sequence else 0, value.ndim))
     widest = spread.max(axis=together, keepdims=True, initial=0.0)
     r = widest / (size.max(axis=together, keepdims=True, initial=0.0) + form.smallest_normal)
-    amplified = np.log10(np.maximum(r / (AMPLIFIED * form.unit_roundoff), 1))
-    grown = np.where((r > WILD) & (widest > loudest), np.inf, 1 + 8 * np.minimum(r, WILD) + amplified)
+    decades = np.log10(np.maximum(r / (AMPLIFIED * form.unit_roundoff), 1))
+    grown = np.where((r > WILD) & (widest > loudest), np.inf, 1 + 8 * np.minimum(r, WILD) + decades / 2)
     rounding = spread + largest / 4 + form.unit_roundoff * size + form.smallest_normal
     perturbed = np.array(versions[1:]) if len(versions) > 1 and value.size <= _KEPT else None
     return Bounded(np.array(value), np.where(exact, 0.0, KAPPA * grown * rounding), perturbed)
