@@ -9,7 +9,7 @@ that are equal where shapes could be confused. The seed changes numbers, never w
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, Final
@@ -258,7 +258,7 @@ class Planner:
         model = self.model()
         rows, impossible = _planned(model, self._own()) if self.factors else (((),), 0)
         array = tuple(self.case_of(row) for row in rows)
-        others = (*self._none_valid(array), *self._ladder(array))
+        others = (*self._none_valid(rows, array), *self._ladder(rows))
         return Deck(self.scope, self.factors, rows, (*array, *others), model, impossible)
 
     def _own(self) -> Model | None:
@@ -301,10 +301,27 @@ class Planner:
         """The case of a row that is no part of the deck."""
         return self._case(_levels(self.factors, row), 0)
 
-    def is_legal(self, row: Sequence[int]) -> bool:
-        """Whether the levels of a row may stand together, refusals aside."""
-        chosen = set(enumerate(row))
-        return not any(combination <= chosen for combination in self._always_forbidden)
+    def others(self, row: Row, factor: int, refused: Collection[Combination]) -> list[Row]:
+        """Rows with another level of a factor, the plainest first, none of them known to be refused.
+
+        Where no other level may stand beside the rest, what stands behind the factor changes with it.
+        """
+        levels = [level for level in range(len(self.factors[factor].levels)) if level != row[factor]]
+        changed = [(*row[:factor], level, *row[factor + 1 :]) for level in levels]
+        legal = [other for other in changed if not _holds_any(self._always_forbidden, other)]
+        legal = legal or [mended for other in changed if (mended := self._mended(other, factor)) is not None]
+        return [other for other in legal if not _holds_any(refused, other)]
+
+    def _mended(self, row: Row, factor: int) -> Row | None:
+        """The row, with plain levels of what stands behind a factor and may not stand beside it; None if none may."""
+        for place in range(factor, len(row)):
+            levels = (row[place], *range(len(self.factors[place].levels))) if place > factor else (row[place],)
+            begun = ((*row[:place], level) for level in levels)
+            fits = next((one for one in begun if not _holds_any(self._always_forbidden, one)), None)
+            if fits is None:
+                return None
+            row = (*fits, *row[place + 1 :])
+        return row
 
     @cached_property
     def _always_forbidden(self) -> frozenset[Combination]:
@@ -362,31 +379,31 @@ class Planner:
 
     # Beyond the array.
 
-    def _none_valid(self, array: Sequence[Case]) -> Iterator[Case]:
+    def _none_valid(self, rows: Sequence[Row], array: Sequence[Case]) -> Iterator[Case]:
         """Every choice once more, in calls in which no step is valid."""
         kinds = [kind for kind in NONE_VALID if self.op.has_steps and kind in self.support.steps]
         if not kinds:
             return
         seen: set[tuple[int, int]] = set()
-        for place, (row, case) in enumerate(zip(self._cases, array, strict=False)):
+        for place, (row, case) in enumerate(zip(rows, array, strict=True)):
             levels = {(factor, level) for factor, level in enumerate(row) if self.factors[factor].name != STEPS}
             if levels - seen and not REGIMES[case.regime].forbids_padding:
                 seen |= levels
                 yield replace(case, steps=kinds[place % len(kinds)]).with_at_least(B=1, T=1)
 
-    def _ladder(self, array: Sequence[Case]) -> Iterator[Case]:
+    def _ladder(self, rows: Sequence[Row]) -> Iterator[Case]:
         """One size at a time where kernels break, the others small; then sizes that are equal."""
         if not self.extent.largest:
             return
-        rows = [_levels(self.factors, row) for row in self._cases][: len(array)]
+        chosen = [_levels(self.factors, row) for row in rows]
         number = 0
         for symbol in self.symbols:
             for size in () if self.few_shapes else rungs_of(symbol, self.extent.largest):
-                yield self._rung(rows, number, {symbol: size})
+                yield self._rung(chosen, number, {symbol: size})
                 number += 1
         for pair in equal_sizes(resolved(self.op, self.support.defaults()), self.symbols):
             apart = {symbol: 4 + place for place, symbol in enumerate(self.symbols)}
-            yield self._rung(rows, number, {**apart, **dict.fromkeys(pair, 3)})
+            yield self._rung(chosen, number, {**apart, **dict.fromkeys(pair, 3)})
             number += 1
 
     def _rung(self, rows: Sequence[Mapping[str, Any]], number: int, sizes: Mapping[str, int]) -> Case:
@@ -415,6 +432,11 @@ def _planned(model: Model, own: Model | None) -> tuple[tuple[Row, ...], int]:
     before = Coverage(model).total
     rows, coverage = covering_rows(model, given)
     return rows, before - coverage.total
+
+
+def _holds_any(combinations: Iterable[Combination], row: Row) -> bool:
+    chosen = set(enumerate(row))
+    return any(combination <= chosen for combination in combinations)
 
 
 def _levels(factors: Sequence[Factor], row: Row) -> dict[str, Any]:

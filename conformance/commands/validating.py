@@ -72,6 +72,8 @@ def validate_backends(request: Request, json_file: Path | None) -> int:
         status, output = _pytest(request, collector, _shared_out(request, len(items)))
     if status == pytest.ExitCode.USAGE_ERROR:
         raise PlanError(f"neither rnnspec nor pytest can make sense of {' '.join(request.for_pytest)!r}")
+    if collector.unplanned:
+        raise PlanError("\n".join(collector.unplanned))
     if collector.problems or status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise PlanError(
             "\n".join([f"pytest could not run the suite (exit status {int(status)})", *collector.problems, output])

@@ -33,7 +33,9 @@ MODELS: dict[str, Model] = {
         (2, 3, 2), forbidden=pairs_of(*(((0, 1), (1, level)) for level in range(3)))
     ),
     "a level forbidden alone": Model((3, 2, 2), forbidden=frozenset({frozenset({(0, 2)})})),
-    "a forbidden combination of four": Model((2,) * 5, forbidden=frozenset({frozenset((place, 1) for place in range(4))})),
+    "a forbidden combination of four": Model(
+        (2,) * 5, forbidden=frozenset({frozenset((place, 1) for place in range(4))})
+    ),
     "every level": Model((2, 5, 3), strength=1),
     "every level, one forbidden": Model((2, 5, 3), strength=1, forbidden=frozenset({frozenset({(1, 4)})})),
     "triples": Model((2, 3, 2, 4), strength=3),
