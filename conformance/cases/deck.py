@@ -17,12 +17,13 @@ from typing import Any, Final
 from rnnspec.conformance.cases.case import NEEDS, Case, Steps
 from rnnspec.conformance.cases.covering import Combination, Coverage, Model, Row, covering_rows
 from rnnspec.conformance.cases.draw import Scope
-from rnnspec.conformance.cases.ladder import equal_sizes, rungs_of
+from rnnspec.conformance.cases.ladder import DEEPEST, LARGEST, depths, equal_sizes, rungs_of
 from rnnspec.conformance.cases.levels import settled
 from rnnspec.conformance.cases.regimes import REGIMES, functions_of, gives_ids, regimes_for
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import Support, everything
 from rnnspec.spec import Operation, operation, resolved
+from rnnspec.spec.language import parse_size, size_of
 from rnnspec.spec.operation import Attribute, holds
 
 UNUSED: Final = "unused"
@@ -39,8 +40,21 @@ _SMALL: Final[tuple[tuple[int, int], ...]] = ((1, 1), (2, 2), (3, 3), (4, 6))
 _OF_IDS: Final[tuple[tuple[int, int], ...]] = ((1, 1), (2, 2), (8, 12), (16, 20))
 _FEW_SHAPES: Final = 2
 """Shapes of a deck for who compiles each shape anew."""
+DEAREST: Final = 2.5e8
+"""Operations of one call, by the specification's model of cost, that are worth a rung of the ladder."""
+
+MEMORY: Final = 8
+"""GiB that the largest call may take."""
+
+_BYTES: Final = 8 * 7 * 4
+"""Of each number of a call: eight bytes in seven versions, in some intermediate results."""
+
 _ATTEMPTS: Final = 16
 """Seeds that are tried for a case in which some step is valid."""
+_LARGE: Final = 255
+"""A size from which on the others are as small as they may be and still differ from 1."""
+_HUGE: Final = 512
+"""A size from which on the others are 1, where they can be."""
 _STEADY_FROM: Final = 32
 """A size from which on the attributes stay where numbers stay within their type."""
 
@@ -91,6 +105,12 @@ class Deck:
     cases: tuple[Case, ...]
     model: Model | None
     impossible: int = 0
+    left_out: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Sizes of the ladder that take too long to judge."""
+
+    def anew(self) -> Deck:
+        """The same cases with arrays of their own, which a backend may spoil; what was worked out of them is shared."""
+        return replace(self, cases=tuple(case.anew() for case in self.cases))
 
     def spread(self) -> Iterator[Case]:
         """The cases of the covering array, in an order of which each beginning is spread over the whole."""
@@ -131,6 +151,9 @@ class Planner:
     """Whether sizes are of few shapes, for who compiles each shape anew."""
 
     refused: set[Combination] = field(default_factory=set)
+    left_out: dict[str, list[int]] = field(default_factory=dict)
+    """Sizes of the ladder that take too long to judge."""
+
     _cases: dict[Row, Case] = field(default_factory=dict)
 
     @cached_property
@@ -252,14 +275,18 @@ class Planner:
         )
 
     def deck(self) -> Deck:
-        """Plan it."""
+        """Plan it; a plan that was made of late is the same deck, with all that was worked out of its cases."""
+        return _made(self.scope, self.extent, self.seed, self.few_shapes, frozenset(self.refused))
+
+    def plan(self) -> Deck:
+        """Plan it anew."""
         if not self.extent.strength:
             return Deck(self.scope, (), (), (), None)
         model = self.model()
         rows, impossible = _planned(model, self._own()) if self.factors else (((),), 0)
         array = tuple(self.case_of(row) for row in rows)
-        others = (*self._none_valid(rows, array), *self._ladder(rows))
-        return Deck(self.scope, self.factors, rows, (*array, *others), model, impossible)
+        others = (*self._none_valid(rows, array), *self._ladder(rows, array))
+        return Deck(self.scope, self.factors, rows, (*array, *others), model, impossible, self.left_out)
 
     def _own(self) -> Model | None:
         """The same model with what the judged library does itself alone; None where that is all, or nothing.
@@ -289,13 +316,15 @@ class Planner:
     def case_of(self, row: Row) -> Case:
         """The case of a row; the same row gives the same case."""
         if row not in self._cases:
-            chosen, salt = _levels(self.factors, row), zlib.crc32(repr(row).encode())
-            cases = [self._case(chosen, salt)]
-            # A case without a valid step would meet its choices in name alone.
-            while cases[-1].spec.has_steps and not cases[-1].valid.any() and len(cases) < _ATTEMPTS:
-                cases.append(self._case(chosen, salt + len(cases)))
-            self._cases[row] = cases[-1]
+            self._cases[row] = self._with_some_step(_levels(self.factors, row), zlib.crc32(repr(row).encode()))
         return self._cases[row]
+
+    def _with_some_step(self, chosen: Mapping[str, Any], salt: int, sizes: Mapping[str, int] | None = None) -> Case:
+        """A case of these levels in which some step is valid: else it would meet its choices in name alone."""
+        cases = [self._case(chosen, salt, sizes)]
+        while cases[-1].spec.has_steps and not cases[-1].valid.any() and len(cases) < _ATTEMPTS:
+            cases.append(self._case(chosen, salt + len(cases), sizes))
+        return cases[-1]
 
     def fresh(self, row: Row) -> Case:
         """The case of a row that is no part of the deck."""
@@ -342,7 +371,9 @@ class Planner:
         for place, symbol in enumerate(symbol for symbol in resolved_op.sizes if symbol not in given):
             low, high = self._ends(chosen, symbol, place)
             if sizes is not None:
-                low, high = min(low, 3), min(high, 3)
+                largest = max(sizes.values())
+                small = 3 if largest < _LARGE else 2 if largest < _HUGE else 1
+                low, high = min(low, small), min(high, small)
             found[symbol] = max(int(rng.integers(low, high + 1)), resolved_op.at_least.get(symbol, 0))
         for symbol, least in NEEDS[steps].items() if self.op.has_steps else ():
             found[symbol] = max(found[symbol], least)
@@ -391,27 +422,35 @@ class Planner:
                 seen |= levels
                 yield replace(case, steps=kinds[place % len(kinds)]).with_at_least(B=1, T=1)
 
-    def _ladder(self, rows: Sequence[Row]) -> Iterator[Case]:
+    def _ladder(self, rows: Sequence[Row], array: Sequence[Case]) -> Iterator[Case]:
         """One size at a time where kernels break, the others small; then sizes that are equal."""
-        if not self.extent.largest:
+        if not self.extent.largest or not rows:
             return
-        chosen = [_levels(self.factors, row) for row in rows]
+        levels = [_levels(self.factors, row) for row in rows]
         number = 0
-        for symbol in self.symbols:
-            for size in () if self.few_shapes else rungs_of(symbol, self.extent.largest):
-                yield self._rung(chosen, number, {symbol: size})
+        for symbol in () if self.few_shapes else dict.fromkeys(symbol for case in array for symbol in case.sizes):
+            having = [level for level, case in zip(levels, array, strict=True) if symbol in case.sizes]
+            depth = any(symbol in depths(case.spec) for case in array)
+            for size in rungs_of(symbol, min(self.extent.largest, DEEPEST) if depth else self.extent.largest):
+                case = self._rung(having, number, {symbol: size})
                 number += 1
+                if self._affordable(case, symbol, size):
+                    yield case
+                else:
+                    self.left_out.setdefault(symbol, []).append(size)
         for pair in equal_sizes(resolved(self.op, self.support.defaults()), self.symbols):
             apart = {symbol: 4 + place for place, symbol in enumerate(self.symbols)}
-            yield self._rung(chosen, number, {**apart, **dict.fromkeys(pair, 3)})
+            yield self._rung(levels, number, {**apart, **dict.fromkeys(pair, 3)})
             number += 1
 
     def _rung(self, rows: Sequence[Mapping[str, Any]], number: int, sizes: Mapping[str, int]) -> Case:
         """A generic case of these sizes, its choices those of one row after the other."""
         row = rows[spread_order(len(rows))[number % len(rows)]]
-        case = self._case({**row, "regime": "generic"}, 7919 + number, sizes)
+        case = self._with_some_step({**row, "regime": "generic"}, _ATTEMPTS * number, sizes)
         if max(sizes.values()) >= _STEADY_FROM:
             case = self._steady(case)
+        if _flops(case) > DEAREST:  # with a plainer part, or fewer rounds, it may be cheaper
+            case = self._plainest(case)
         if case.sampled:
             case = replace(case, sizes={symbol: sizes.get(symbol, 1) for symbol in case.sizes}, steps="all")
         return case
@@ -420,9 +459,41 @@ class Planner:
         """The case with attributes under which numbers stay within the type, however long they are worked on."""
         usual = self.support.defaults()
         if "relu" in functions_of(case.spec, case.attributes):
-            return replace(case, attributes={key: usual[key] for key in case.attributes})
+            return replace(case, attributes=usual)
         rates = [key for key in case.attributes if self.op.attributes[key].domain == "probability"]
         return replace(case, attributes={**case.attributes, **{key: usual[key] for key in rates}})
+
+    def _plainest(self, case: Case) -> Case:
+        """The case with attributes at their defaults, and as few rounds as may be where an attribute counts them."""
+        usual = self.support.defaults()
+        rounds = {key: 1 for key, attribute in self.op.attributes.items() if attribute.size and usual[key]}
+        return replace(case, attributes={**usual, **rounds})
+
+    def _affordable(self, case: Case, symbol: str, size: int) -> bool:
+        """Whether a case is worked out in reasonable time; where the user chose the largest size, in memory at all."""
+        if self.extent.largest <= LARGEST:
+            return _flops(case) <= DEAREST
+        gibibytes = _size_of(case, "elements") * _BYTES / 2**30
+        if gibibytes > MEMORY:
+            raise DeckError(
+                f"--largest {self.extent.largest}: expected sizes that fit {MEMORY} GiB, but {case.operation} takes "
+                f"{gibibytes:,.0f} GiB where {symbol} is {size:,}"
+            )
+        return True
+
+
+def _flops(case: Case) -> float:
+    return _size_of(case, "flops")
+
+
+def _size_of(case: Case, what: str) -> float:
+    """What the specification's model of cost says of a case."""
+    return float(size_of(parse_size(case.spec.cost[what], f"{case.operation}, cost"), case.lengths_of))
+
+
+@lru_cache(maxsize=2)
+def _made(scope: Scope, extent: Extent, seed: int, few_shapes: bool, refused: frozenset[Combination]) -> Deck:
+    return Planner(scope, extent, seed, few_shapes, set(refused)).plan()
 
 
 @lru_cache(maxsize=256)

@@ -18,6 +18,16 @@ LARGEST: Final = 65_537
 """The largest size of all."""
 
 
+DEEPEST: Final = 9
+"""The largest number of layers, or of levels: each is worked on by itself, whatever their number."""
+
+
+def depths(op: Operation) -> frozenset[str]:
+    """The sizes that count layers or levels: they stand before the gates in a parameter's shape."""
+    shapes = (item.shape for item in op.inputs.values() if not item.per_sequence and "G" in item.shape)
+    return frozenset(symbol for shape in shapes for symbol in shape[: shape.index("G")])
+
+
 def rungs_of(symbol: str, largest: int) -> Iterator[int]:
     """Yield the sizes of a symbol, in order, up to `largest`; beyond the usual ones, around each power of two."""
     yield from (size for size in (*RUNGS, *ONCE.get(symbol, ())) if size <= largest)

@@ -78,7 +78,7 @@ def validate_backends(request: Request, json_file: Path | None) -> int:
         raise PlanError(
             "\n".join([f"pytest could not run the suite (exit status {int(status)})", *collector.problems, output])
         )
-    return _report(console, opened, collector, json_file, items, known, request.strict)
+    return _report(console, request, opened, collector, json_file, items, known)
 
 
 def _installed() -> tuple[str, ...]:
@@ -153,15 +153,16 @@ def _pytest(request: Request, collector: Collector, shared_out: tuple[str, ...])
 
 def _report(
     console: Console,
+    request: Request,
     opened: dict[str, Backend],
     collector: Collector,
     json_file: Path | None,
     items: list[Item],
     known: dict[str, tuple[ExpectedFailure, ...]],
-    strict: bool,
 ) -> int:
     summaries = [
-        summarise(name, backend.versions(), collector.results, known[name]) for name, backend in opened.items()
+        summarise(name, backend.versions(), collector.results, known[name], request.profile, request.seed)
+        for name, backend in opened.items()
     ]
     for summary in summaries:
         print_backend(console, summary)
@@ -176,7 +177,7 @@ def _report(
     for summary in summaries:
         if summary.operations and not summary.verdict.judged:
             raise PlanError(f"nothing was judged: {_why(summary)}")
-    return int(strict and any(summary.not_seen or summary.departures for summary in summaries))
+    return int(request.strict and any(summary.not_seen or summary.departures for summary in summaries))
 
 
 def _why(summary: BackendSummary) -> str:

@@ -46,6 +46,9 @@ KAPPA: Final = 4.0
 AMPLIFIED: Final = 1e3
 """Spread over result, in units of roundoff, beyond which rounding has been amplified rather than added up."""
 
+_KEPT: Final = 1 << 14
+"""Numbers of a result up to which its versions are kept, for what all calls together say."""
+
 WILD: Final = 8.0
 """Spread over result beyond which six versions tell no more."""
 
@@ -164,7 +167,7 @@ def expect_second_order(
     with np.errstate(all="ignore"):
         inputs = {**call.inputs, **variables}
         outputs, vjp = getattr(reference, f"{call.operation}_vjp")(**inputs, **call.attributes)
-        float_outputs = _FloatOutputs.of(call, [output.value for output in outputs])
+        float_outputs = _FloatOutputs.of(call, [out.value if isinstance(out, Traced) else out for out in outputs])
         seeds = float_outputs.seeds(cotangents)
         first: dict[str, Traced] = vjp(*(Traced(Rounded.exactly(seed, noise)) for seed in seeds))
         weighted = [(first[name], Rounded.exactly(array, noise)) for name, array in along.items()]
@@ -367,7 +370,7 @@ def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence
     amplified = np.log10(np.maximum(r / (AMPLIFIED * form.unit_roundoff), 1))
     grown = np.where((r > WILD) & (widest > loudest), np.inf, 1 + 8 * np.minimum(r, WILD) + amplified)
     rounding = spread + largest / 4 + form.unit_roundoff * size + form.smallest_normal
-    perturbed = np.array(versions[1:]) if len(versions) > 1 else None
+    perturbed = np.array(versions[1:]) if len(versions) > 1 and value.size <= _KEPT else None
     return Bounded(np.array(value), np.where(exact, 0.0, KAPPA * grown * rounding), perturbed)
 
 

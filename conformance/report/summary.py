@@ -39,6 +39,56 @@ class OperationSummary:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What some checks asked: calls that were judged, refused and beyond the type; and what planned cases met.
+
+    `met` of `total` tuples of choices were met, by `strength`; `largest` has the largest of each size.
+    """
+
+    judged: int
+    refused: int
+    out_of_range: int
+    met: Mapping[int, tuple[int, int]]
+    largest: Mapping[str, int]
+    left_out: Mapping[str, Mapping[str, Sequence[int]]]
+    """Sizes that take too long to judge, by operation and symbol."""
+
+    @classmethod
+    def of(cls, checks: Sequence[CheckResult]) -> Asked:
+        """Add up some checks; what planned cases met is said by ``values``, which asks them all."""
+        met: dict[int, tuple[int, int]] = {}
+        largest: dict[str, int] = {}
+        left_out: dict[str, Mapping[str, Sequence[int]]] = {}
+        for check in checks:
+            coverage = check.coverage
+            if check.id != "values" or coverage is None:
+                continue
+            if coverage.left_out:
+                left_out[check.operation] = coverage.left_out
+            before, of_before = met.get(coverage.strength, (0, 0))
+            met[coverage.strength] = before + coverage.met, of_before + coverage.total
+            for symbol, size in coverage.largest.items():
+                largest[symbol] = max(size, largest.get(symbol, 0))
+        return cls(
+            sum(check.examples for check in checks),
+            sum(check.refused for check in checks),
+            sum(check.out_of_range for check in checks),
+            met,
+            largest,
+            left_out,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        met = [{"strength": strength, "met": met, "of": total} for strength, (met, total) in self.met.items()]
+        return {
+            "judged": self.judged, "refused": self.refused, "out_of_range": self.out_of_range,
+            "choices": met, "largest": dict(self.largest),
+            "left_out": self.left_out,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
 class BackendSummary:
     """All operations of one backend."""
 
@@ -47,6 +97,10 @@ class BackendSummary:
     operations: tuple[OperationSummary, ...]
     not_seen: tuple[str, ...] = ()
     """Titles of the expected failures that nothing was seen to violate."""
+
+    profile: str = ""
+    seed: int | None = None
+    """How the calls were planned; empty where results were made elsewhere."""
 
     @property
     def verdict(self) -> Verdict:
@@ -59,11 +113,31 @@ class BackendSummary:
         checks = (check for operation in self.operations for check in operation.checks)
         return tuple(check for check in checks if check.verdict is Verdict.DEPARTS)
 
+    def asked(self, dtype: str) -> Asked:
+        """What was asked in a type, all operations together."""
+        checks = [check for operation in self.operations if operation.dtype == dtype for check in operation.checks]
+        return Asked.of(checks)
+
+    @property
+    def nothing_judged(self) -> tuple[CheckResult, ...]:
+        """Checks of what is implemented that have judged nothing, as all was refused or beyond the type."""
+        checks = (check for operation in self.operations for check in operation.checks if operation.verdict.judged)
+        return tuple(check for check in checks if check.verdict is Verdict.REFUSED)
+
     def to_json(self) -> dict[str, Any]:
         """As plain data, in the form that the documentation gives."""
         return {
             "name": self.name,
             "verdict": self.verdict,
+            "profile": self.profile,
+            "seed": self.seed,
+            "asked": {
+                dtype: self.asked(dtype).to_json() for dtype in dict.fromkeys(op.dtype for op in self.operations)
+            },
+            "judged_nothing": [
+                {"operation": check.operation, "dtype": check.dtype, "check": check.id, "reason": check.message}
+                for check in self.nothing_judged
+            ],
             "versions": dict(self.versions),
             "expected_failures_not_seen": list(self.not_seen),
             "operations": [
@@ -84,6 +158,8 @@ def summarise(
     versions: Mapping[str, str],
     results: Sequence[CheckResult],
     expected: Sequence[ExpectedFailure] = (),
+    profile: str = "",
+    seed: int | None = None,
 ) -> BackendSummary:
     """Group a backend's results by operation and type, in the specification's order, whoever was done first."""
     known, types = list(operations()), FLOAT_TYPES[::-1]
@@ -99,7 +175,7 @@ def summarise(
         if result.backend == name and result.verdict is not Verdict.NOT_IMPLEMENTED
     ]
     grouped = tuple(OperationSummary(*key, tuple(groups[key])) for key in order)
-    return BackendSummary(name, versions, grouped, tuple(not_seen(expected, seen, ran)))
+    return BackendSummary(name, versions, grouped, tuple(not_seen(expected, seen, ran)), profile, seed)
 
 
 def _check_json(check: CheckResult) -> dict[str, Any]:

@@ -55,9 +55,45 @@ def print_backend(console: Console, summary: BackendSummary) -> None:
     for operation in summary.operations:
         _print_violations(console, operation)
     _print_refusals(console, summary)
+    _print_asked(console, summary)
     for title in summary.not_seen:
         console.print(Text(f"expected failure not seen in this run: {title}"), soft_wrap=True)
     console.print(Text.assemble(f"{summary.name}: ", (summary.verdict, STYLES[summary.verdict])))
+
+
+_TUPLES = {1: "choices", 2: "pairs of choices", 3: "triples of choices"}
+_SHOWN_SIZES = 8
+
+
+def _print_asked(console: Console, summary: BackendSummary) -> None:
+    """Print what the verdict rests on: calls, what they meet, the largest sizes, and what was not judged."""
+    if not summary.profile:
+        return
+    console.print(Text(f"asked by profile {summary.profile} with seed {summary.seed}:"), soft_wrap=True)
+    for dtype in dict.fromkeys(operation.dtype for operation in summary.operations):
+        asked = summary.asked(dtype)
+        made = max(asked.judged + asked.refused + asked.out_of_range, 1)
+        parts = [f"{asked.judged:,} cases judged"]
+        parts += [f"{met:,} of {total:,} {_TUPLES[strength]} met" for strength, (met, total) in asked.met.items()]
+        if asked.refused:
+            parts.append(f"{asked.refused / made:.1%} refused")
+        if asked.out_of_range:
+            parts.append(f"{asked.out_of_range / made:.1%} beyond the type")
+        greatest = sorted(asked.largest.items(), key=lambda item: -item[1])[:_SHOWN_SIZES]
+        sizes = ", ".join(f"{symbol} {size:,}" for symbol, size in greatest)
+        parts += [f"sizes up to {sizes}"] if sizes else []
+        console.print(Text(f"  {dtype}: {', '.join(parts)}"), soft_wrap=True)
+        for name, left_out in asked.left_out.items():
+            listed = "; ".join(f"{symbol} {', '.join(map(str, few))}" for symbol, few in left_out.items())
+            console.print(Text(f"    left out of {name}, as too dear to judge: {listed}"), soft_wrap=True)
+    by_check: dict[tuple[str, str], list[str]] = {}
+    for check in summary.nothing_judged:
+        by_check.setdefault((check.id, check.message), []).append(f"{check.operation} {check.dtype}")
+    for (name, reason), places in by_check.items():
+        words = Text.assemble(
+            ("nothing judged ", STYLES[Verdict.REFUSED]), f"by {name} of {', '.join(places)}: {reason}"
+        )
+        console.print(words)
 
 
 def _cell(operation: OperationSummary | None) -> Text:

@@ -57,13 +57,15 @@ class Verdict(StrEnum):
 class Coverage:
     """What the planned cases that were judged meet.
 
-    `met` of `total` tuples of choices: pairs where `strength` is 2; and the largest of each size, by its symbol.
+    `met` of `total` tuples of choices: pairs where `strength` is 2; and the largest of each size, by its symbol. In
+    `left_out` are sizes that take too long to judge.
     """
 
     strength: int
     met: int
     total: int
     largest: Mapping[str, int]
+    left_out: Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)

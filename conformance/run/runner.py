@@ -178,7 +178,8 @@ def _coverage(deck: Deck, judged: Sequence[Case]) -> Coverage | None:
     for case in judged:
         for symbol, size in case.sizes.items():
             largest[symbol] = max(size, largest.get(symbol, 0))
-    return Coverage(deck.model.strength if deck.model else 0, met, total, largest)
+    left_out = {symbol: tuple(sizes) for symbol, sizes in deck.left_out.items()}
+    return Coverage(deck.model.strength if deck.model else 0, met, total, largest, left_out)
 
 
 def _why_nothing(tally: _Tally) -> str:

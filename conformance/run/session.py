@@ -119,7 +119,7 @@ def session_of(backend: Backend, operation: str, dtype: str, profile: Profile, s
     answers, reasons = Answers(backend), dict.fromkeys(support.reasons)
     planner = Planner(scope, extent, seed, few_shapes=backend.compiles > 1)
     for _ in range(ROUNDS):
-        deck = planner.deck()
+        deck = planner.deck().anew()
         for case in deck.cases[: len(deck.rows)]:
             answers.plan(case)
         if (deck.factors and not deck.rows) or len(planner.refused) > MOST_REFUSED:
