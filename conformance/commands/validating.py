@@ -94,7 +94,7 @@ def _installed() -> tuple[str, ...]:
 
 def _shared_out(request: Request, checks: int) -> tuple[str, ...]:
     """Options that let several processes share many checks, unless the user says how; a device is not shared."""
-    if find_spec("xdist") is None:
+    if find_spec("xdist") is None or any("no:xdist" in option for option in request.for_pytest):
         return ()
     said = any(option.startswith(("-n", "--numprocesses")) or "xdist" in option for option in request.for_pytest)
     shared = any(option.startswith("--dist") for option in request.for_pytest)

@@ -15,7 +15,7 @@ import pytest
 from rnnspec.conformance.cases import Case, Deck, Extent, Planner, Scope
 from rnnspec.conformance.cases.case import BY_LENGTHS, BY_MASK, NEEDS
 from rnnspec.conformance.cases.deck import spread_order
-from rnnspec.conformance.cases.ladder import LARGEST, ONCE, RUNGS, equal_sizes, rungs_of
+from rnnspec.conformance.cases.ladder import DEEPEST, LARGEST, ONCE, RUNGS, depths, equal_sizes, rungs_of
 from rnnspec.conformance.cases.regimes import REGIMES, gives_ids, regimes_for
 from rnnspec.conformance.run import PROFILES
 from rnnspec.spec import Operation, operation, operations, resolved
@@ -296,15 +296,24 @@ def test_calls_without_a_valid_step_meet_every_other_choice(name: str) -> None:
 
 @ALL
 def test_every_size_has_every_rung_while_the_others_are_small(name: str) -> None:
-    for symbol in planner(name).symbols:
+    deck = deck_of(name)
+    layers = {symbol for case in array_of(deck) for symbol in depths(case.spec)}
+    for symbol in {symbol for case in deck.cases for symbol in case.sizes}:
         small = [
             case.sizes[symbol]
-            for case in beyond(deck_of(name))
+            for case in beyond(deck)
             if symbol in case.sizes and all(size <= 4 for other, size in case.sizes.items() if other != symbol)
         ]
-        assert set(RUNGS) | set(ONCE.get(symbol, ())) <= set(small), symbol
-        for size in ONCE.get(symbol, ()):
+        due = {size for size in (*RUNGS, *ONCE.get(symbol, ())) if symbol not in layers or size <= DEEPEST}
+        assert due - set(small) == set(deck.left_out.get(symbol, ())), symbol
+        for size in set(ONCE.get(symbol, ())) & set(small):
             assert small.count(size) == 1
+
+
+def test_few_rungs_are_left_out_and_none_below_127() -> None:
+    left_out = {name: deck_of(name).left_out for name in operations()}
+    assert all(size >= 127 for sizes in left_out.values() for symbol in sizes for size in sizes[symbol])
+    assert sum(map(bool, left_out.values())) < len(left_out) / 4
 
 
 def test_the_largest_sizes_are_where_an_index_or_a_block_no_longer_fits() -> None:
@@ -414,6 +423,7 @@ def test_without_a_largest_size_there_is_no_ladder() -> None:
 
 def test_the_page_has_the_rungs() -> None:
     page = " ".join((Path(__file__).parents[2] / "docs" / "checks.md").read_text().split())
+    assert f"layers or levels there are at most {DEEPEST}" in page
     assert ", ".join(map(str, RUNGS)) in page
     for symbol, sizes in ONCE.items():
         for size in sizes:
