@@ -386,11 +386,17 @@ def test_compare_outputs_and_gradients(case: Case) -> None:
 
 
 def test_what_the_type_cannot_hold_shows_nothing(make_case: Make) -> None:
-    huge = make_case("rnn_cell", "float16", attributes={"activation": "relu"})
-    huge.call.inputs["x"][...] = 6e4
-    with pytest.raises(OutOfRangeError, match="rnn_cell float16"):
-        expected_of(huge)
-    assert expected_of(make_case("rnn_cell", "float16")).in_range()
+    growing = {"attributes": {"activation": "relu"}, "regime": "integers", "sizes": {"B": 4, "T": 60, "D": 4, "H": 4}}
+    with pytest.raises(OutOfRangeError, match="rnn float16"):
+        expected_of(make_case("rnn", "float16", **growing))
+    assert expected_of(make_case("rnn", "float32", **growing)).in_range()
+
+
+def test_what_is_right_is_worked_out_of_what_the_backend_was_given_at_first(make_case: Make) -> None:
+    spoilt, untouched = make_case("rnn_cell"), make_case("rnn_cell")
+    spoilt.call.inputs["x"][...] = 6e4
+    for name, bounded in expected_of(untouched).outputs.items():
+        np.testing.assert_array_equal(expected_of(spoilt).outputs[name].value, bounded.value)
 
 
 class Any_(Check):

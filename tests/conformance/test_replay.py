@@ -154,7 +154,7 @@ def validate(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         given = ["validate", "fake_rare:Rare", "--no-isolate", *few, *words]
         environment = {
             **os.environ,
-            "PYTHONPATH": str(tmp_path),
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "XDG_CACHE_HOME": str(tmp_path / "cache"),
             "HOME": str(tmp_path),
             "RNNSPEC_REPLAY": replay,

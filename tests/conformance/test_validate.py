@@ -120,7 +120,12 @@ def rnnspec(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
         file.unlink(missing_ok=True)
         words = [command, *arguments, "--json", str(file)]
         program = f"from rnnspec.conformance.cli import main; main({words!r}, prog_name='rnnspec')"
-        environment = {**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "200", "PYTHONWARNINGS": "error"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "COLUMNS": "200",
+            "PYTHONWARNINGS": "error",
+        }
         environment.pop("PYTEST_ADDOPTS", None)
         done = subprocess.run(
             [sys.executable, "-c", program],
