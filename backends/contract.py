@@ -104,6 +104,13 @@ class Backend:
         """Copy a NumPy array (bfloat16 as ``ml_dtypes.bfloat16``) into the implementation's own, on the device."""
         return np.array(array)
 
+    def inputs_to_native(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
+        """Copy a call's inputs, each for itself.
+
+        Override it to pass on that two of them are one array, where gradients of each stay apart.
+        """
+        return {name: self.to_native(array) for name, array in inputs.items()}
+
     def to_numpy(self, array: Any) -> Array:
         """Copy one of the implementation's arrays back, dtype kept."""
         return np.array(array)
@@ -209,7 +216,7 @@ class Backend:
     def run(self, call: Call) -> tuple[Array, ...]:
         """Outputs of the call, in the specification's order."""
         self.accept(call)
-        native = {name: self.to_native(array) for name, array in call.inputs.items()}
+        native = self.inputs_to_native(call.inputs)
         return tuple(self.to_numpy(output) for output in self._method(call.operation)(**native, **call.attributes))
 
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
@@ -257,7 +264,7 @@ class Backend:
             return Prepared(self._gradient(call, cotangents), self.synchronise)
         self.accept(call)
         method = self._method(call.operation)
-        native = {name: self.to_native(array) for name, array in call.inputs.items()}
+        native = self.inputs_to_native(call.inputs)
         return Prepared(lambda: method(**native, **call.attributes), self.synchronise)
 
     def _method(self, operation: str) -> Callable[..., tuple[Any, ...]]:
@@ -297,7 +304,7 @@ class Backend:
     ) -> Callable[[], dict[str, Any]]:
         """By a method that knows neither unused outputs nor constants: it gets zeros, and what is not wanted goes."""
         unwanted = set(call.float_inputs) - wanted_of(call, wanted)
-        native = {name: self.to_native(array) for name, array in call.inputs.items()}
+        native = self.inputs_to_native(call.inputs)
         given = self._native_cotangents(cotangents)
         kinds = call.spec.outputs_for(call.attributes).values()
 
@@ -319,7 +326,7 @@ class Backend:
         """The call as a function of the inputs that are wanted, and these."""
         method = self._differentiable(call.operation)
         names = wanted_of(call, wanted)
-        native = {name: self.to_native(array) for name, array in call.inputs.items()}
+        native = self.inputs_to_native(call.inputs)
         floats = {name: array for name, array in native.items() if name in names}
         others = {name: array for name, array in native.items() if name not in names}
 

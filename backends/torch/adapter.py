@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 import ml_dtypes
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import as_strided
 from torch import Tensor
 
 from rnnspec.backends.composed.backend import FrameworkBackend
@@ -28,6 +29,8 @@ class TorchBackend(FrameworkBackend):
 
     name: ClassVar[str] = "torch"
     natives: ClassVar[Mapping[str, Native]] = NATIVES
+    keeps_layouts: ClassVar[bool] = True
+    """Whether torch is given arrays as they lie in memory, and one array as one tensor."""
 
     def __init__(self, device: str = "cpu") -> None:
         """Open torch on `device`; see `devices`."""
@@ -54,13 +57,36 @@ class TorchBackend(FrameworkBackend):
         return versions
 
     def to_native(self, array: Array) -> Tensor:
-        """Copy onto the device; bfloat16, which torch does not read from NumPy, goes as its bits."""
-        copy = np.array(array, order="C")
+        """Copy onto the device, strides kept; bfloat16, which torch does not read from NumPy, goes as its bits.
+
+        Torch has no strides that are negative or no multiple of the element's size: such an array is copied in order.
+        """
+        flags, step = array.flags, array.itemsize
+        plain = flags.c_contiguous or not self.keeps_layouts or any(s < 0 or s % step for s in array.strides)
+        if plain or not flags.aligned:
+            return self._copied(np.array(array, order="C"))
+        # All memory between the first element and the last is the array's own, or that of the one it is a view of.
+        count = 1 + sum((size - 1) * stride for size, stride in zip(array.shape, array.strides, strict=True)) // step
+        memory = np.array(as_strided(array, (count,), (step,)))
+        return self._copied(memory).as_strided(array.shape, tuple(stride // step for stride in array.strides))
+
+    def inputs_to_native(self, inputs: Mapping[str, Array]) -> dict[str, Tensor]:
+        """Copy onto the device; what is one array there is one tensor, as torch's own callers pass it."""
+        if not self.keeps_layouts:
+            return super().inputs_to_native(inputs)
+        copies: dict[int, Tensor] = {}
+        for array in inputs.values():
+            if id(array) not in copies:
+                copies[id(array)] = self.to_native(array)
+        return {name: copies[id(array)] for name, array in inputs.items()}
+
+    def _copied(self, copy: Array) -> Tensor:
+        """Into torch's own memory, which is aligned: kernels are faster there."""
         if copy.dtype == ml_dtypes.bfloat16:
             tensor = torch.from_numpy(copy.view(np.int16)).view(torch.bfloat16)
         else:
             tensor = torch.from_numpy(copy)
-        return tensor.to(self.device, copy=True)  # into torch's own memory, which is aligned: kernels are faster there
+        return tensor.to(self.device, copy=True)
 
     def to_numpy(self, array: Tensor) -> Array:
         """Copy back from the device."""

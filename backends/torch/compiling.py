@@ -35,6 +35,7 @@ class TorchCompileBackend(TorchBackend):
     name: ClassVar[str] = "torch-compile"
     by_default: ClassVar[bool] = False
     compiles: ClassVar[int] = 20
+    keeps_layouts: ClassVar[bool] = False  # each layout, and each set of inputs that are one, would be compiled anew
 
     def __init__(self, device: str = "cpu") -> None:
         """Open torch on `device`, and raise the limits of recompilation, which are those of the whole process.

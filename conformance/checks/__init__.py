@@ -3,6 +3,7 @@
 from rnnspec.conformance.checks.attributes import Attributes
 from rnnspec.conformance.checks.bad_input import BadInput
 from rnnspec.conformance.checks.batch import Batch
+from rnnspec.conformance.checks.callers import Callers
 from rnnspec.conformance.checks.check import Check, Violation
 from rnnspec.conformance.checks.clipping import Clipping
 from rnnspec.conformance.checks.drift import Drift
@@ -12,7 +13,7 @@ from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.identities import Identities, MarginalsAreGradients
 from rnnspec.conformance.checks.jacobian import Jacobian
 from rnnspec.conformance.checks.layouts import Layouts
-from rnnspec.conformance.checks.padding import Padding
+from rnnspec.conformance.checks.padding import Padding, PaddingNan
 from rnnspec.conformance.checks.partial_gradients import PartialGradients
 from rnnspec.conformance.checks.paths import BestPath, Ties
 from rnnspec.conformance.checks.reading import Permutation, Reverse
@@ -26,10 +27,10 @@ from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.checks.zeros import Zeros
 
 CHECKS: tuple[Check, ...] = (
-    Unmodified(), Forms(), Values(), Gradients(), Drift(), Edges(), Zeros(), Padding(), Attributes(), Batch(), Split(),
-    Reverse(), Permutation(), Shift(), SumsToOne(), Partition(), Clipping(), Jacobian(), Identities(),
+    Unmodified(), Forms(), Values(), Gradients(), Drift(), Edges(), Zeros(), Padding(), PaddingNan(), Attributes(),
+    Batch(), Split(), Reverse(), Permutation(), Shift(), SumsToOne(), Partition(), Clipping(), Jacobian(), Identities(),
     MarginalsAreGradients(), BestPath(), Ties(), PartialGradients(), SecondOrder(), SpecialValues(), Layouts(),
-    Repeatability(), BadInput(),
+    Callers(), Repeatability(), BadInput(),
 )  # fmt: skip
 """Every check, in the order in which they run.
 

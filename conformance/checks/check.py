@@ -16,6 +16,7 @@ from rnnspec.backends import Backend, Call, Cotangents
 from rnnspec.conformance.cases import Case, Deck, Scope, cases, simpler_cases
 from rnnspec.conformance.cases.case import Steps
 from rnnspec.conformance.cases.support import PROBE_SIZES, everything
+from rnnspec.conformance.checks.whereabouts import whereabouts
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, Expected, expect, expect_both
 from rnnspec.spec import Operation, operation
@@ -330,12 +331,12 @@ def judge(
     if got.size == 0:
         return 0.0
     ratios = expected.error_ratios(got, format_of(case.dtype).largest)
-    worst = np.unravel_index(int(ratios.argmax()), ratios.shape)
+    worst = tuple(int(i) for i in np.unravel_index(int(ratios.argmax()), ratios.shape))
     ratio = float(ratios[worst])
     if ratio > 1:
         value, bound, came = expected.value[worst], expected.bound[worst], float(got[worst])
-        index = ", ".join(str(int(i)) for i in worst)
-        place = f"{quantity}[{index}]" if index else quantity
+        index = ", ".join(map(str, worst))
+        place = f"{quantity}[{index}]{whereabouts(call, quantity, worst)}" if index else quantity
         message = f"{place}: expected {value:.9g} ± {bound:.2g}, got {came:.9g} (error ratio {ratio:.3g})"
         raise Violation(
             message, str(case), call,

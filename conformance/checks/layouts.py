@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import cycle, islice
+from dataclasses import replace
+from functools import partial
+from itertools import cycle, islice, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +14,7 @@ from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.checks.check import Array, Check, Violation, compare_both, usual_case
+from rnnspec.conformance.checks.other_numbers import compare_other
 
 Layout = Callable[[Array], Array]
 
@@ -60,6 +63,31 @@ def _in_larger(array: Array, shape: tuple[int, ...], place: tuple[slice, ...]) -
     return larger[place] if place else larger
 
 
+def _swapped(place: int, array: Array) -> Array:
+    """Two neighbouring axes have changed places in memory, as in a time-major batch that is seen batch-first."""
+    if array.ndim < 2:
+        return _gaps(array)
+    first = place % (array.ndim - 1)
+    return np.array(array.swapaxes(first, first + 1), order="C").swapaxes(first, first + 1)
+
+
+def _flipped(place: int, array: Array) -> Array:
+    """One axis runs backwards in memory, and the others forwards."""
+    if array.ndim == 0:
+        return np.array(array)
+    axis = place % array.ndim
+    return np.flip(np.array(np.flip(array, axis), order="C"), axis)
+
+
+def repeated(place: int, array: Array) -> Array:
+    """What stands first along one axis, seen again and again: by a stride of 0, as of `expand` or `broadcast_to`."""
+    if array.ndim == 0:
+        return np.array(array)
+    axis = place % array.ndim
+    return np.broadcast_to(array[(slice(None),) * axis + (slice(0, 1),)], array.shape) if array.size else array.copy()
+
+
+_AXES: Final = ("first", "second", "third", "fourth")
 LAYOUTS: Final[Mapping[str, Layout]] = {
     "in Fortran order": _fortran,
     "with gaps": _gaps,
@@ -67,10 +95,29 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
     "read-only": _read_only,
     "slices of larger arrays": _slice,
     "unaligned": _unaligned,
+    **{
+        f"with {one} and {other} axes swapped in memory": partial(_swapped, place)
+        for place, (one, other) in enumerate(pairwise(_AXES))
+    },
+    **{f"with the {axis} axis backwards in memory": partial(_flipped, place) for place, axis in enumerate(_AXES)},
 }
-"""Ways in which users' arrays lie in memory; "mixed" gives each array another of them."""
+"""Ways in which users' arrays lie in memory; "mixed" gives each array another of them.
 
-_NAMES: Final = (*LAYOUTS, "mixed")
+Arrays that lack the axes that a name tells of have others swapped, or turned, in their place.
+"""
+
+REPEATED: Final[Mapping[str, Layout]] = {
+    f"that repeat themselves along the {axis} axis": partial(repeated, place) for place, axis in enumerate(_AXES)
+}
+"""Ways in which arrays repeat themselves: a call of such arrays has numbers of its own."""
+
+_NAMES: Final = (*LAYOUTS, "mixed", *REPEATED)
+
+
+def _fitting(case: Case) -> list[str]:
+    """Names of the layouts of which none tells of an axis that no array of the case has."""
+    axes = max(array.ndim for array in case.call.inputs.values())
+    return [name for name in _NAMES if not any(axis in name for axis in _AXES[max(axes, 1) :])]
 
 
 class Layouts(Check):
@@ -78,30 +125,35 @@ class Layouts(Check):
 
     id = "layouts"
     about = (
-        "inputs and cotangents in Fortran order, with gaps, with an offset, reversed, unaligned or read-only give "
-        "the same results"
+        "inputs and cotangents in Fortran order, with axes swapped or backwards in memory, with gaps, with an offset, "
+        "unaligned, read-only or repeated by a stride of 0 give the results that their numbers have"
     )
-    why = "users pass slices, transposes and mapped files, and kernels take a bare pointer"
+    why = "users pass slices, transposes, expanded arrays and mapped files, and kernels take a bare pointer"
     calls = 10
 
     def forced(self, scope: Scope) -> Sequence[Any]:
         """Each layout, all attributes at their defaults."""
-        return [(usual_case(scope), name) for name in _NAMES]
+        usual = usual_case(scope)
+        return [(usual, name) for name in _fitting(usual)]
 
     def of(self, case: Case, scope: Scope) -> tuple[Case, str]:
-        """A case and how its arrays lie."""
-        return case, _NAMES[int(stream(case.seed, "layout").integers(len(_NAMES)))]
+        """A case and how its arrays lie; of ordinary numbers, where others come in the place of some."""
+        names = _fitting(case)
+        name = names[int(stream(case.seed, "layout").integers(len(names)))]
+        return (replace(case, regime="generic") if name in REPEATED else case), name
 
     def examine(self, backend: Backend, example: tuple[Case, str]) -> float:
         """Lay the arrays out anew, and run and differentiate."""
         case, name = example
-        layouts = list(LAYOUTS.values()) if name == "mixed" else [LAYOUTS[name]]
+        every = {**LAYOUTS, **REPEATED}
+        layouts = list(LAYOUTS.values()) if name == "mixed" else [every[name]]
         arrays = [*case.call.inputs.values(), *case.cotangents]
         laid = [layout(array) for layout, array in zip(islice(cycle(layouts), len(arrays)), arrays, strict=True)]
         inputs = dict(zip(case.call.inputs, laid, strict=False))
         call = Call(case.operation, inputs, case.call.attributes)
+        compare = compare_other if name in REPEATED else compare_both
         try:
-            return compare_both(backend, case, call, tuple(laid[len(inputs) :]))
+            return compare(backend, case, call, tuple(laid[len(inputs) :]))
         except Violation as violation:
             violation.message = f"with arrays {name}: {violation.message}"
             raise

@@ -1,11 +1,15 @@
-"""Check ``padding``: what stands in the padding changes nothing."""
+"""Checks ``padding`` and ``padding_nan``: what stands in the padding changes nothing."""
 
 from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Final
 
 import numpy as np
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
+from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.checks.check import (
     Array,
     Check,
@@ -14,20 +18,27 @@ from rnnspec.conformance.checks.check import (
     compare_outputs,
     expected_of,
 )
+from rnnspec.conformance.checks.whereabouts import whereabouts
+from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.spec.operation import Input
 
+_LARGE: Final = 1000.0
+"""How large the numbers in the padding are, where the type holds the fourth power of that: of squares, the squares."""
 
-class Padding(Check):
-    """NaN in every step that is taken out."""
+_ANY_IDS: Final = 3
+"""Ids to choose from where nothing says how many there are."""
 
-    id = "padding"
-    about = (
-        "steps taken out by lengths or mask, NaN there included, change no output; outputs and gradients there are 0"
-    )
-    why = "what stands there is whatever a batch was filled up with"
-    law = "padding"
+
+class _Padding(Check):
+    """Something else in every step that is taken out."""
+
+    law: ClassVar[str] = "padding"
     calls = 2
+
+    @abstractmethod
+    def fill(self, case: Case, name: str, item: Input, found: Array) -> Array:
+        """What stands in an input's padding in place of what is `found` there."""
 
     def of(self, case: Case, scope: Scope) -> Case | None:
         """Cases that have lengths or a mask."""
@@ -35,9 +46,9 @@ class Padding(Check):
         return padded if {"lengths", "mask"} & set(padded.call.inputs) else None
 
     def examine(self, backend: Backend, example: Case) -> float:
-        """Put NaN in the padding and run and differentiate again."""
+        """Fill the padding, and run and differentiate again."""
         items = example.items
-        call = spoilt(example)
+        call = self.filled(example)
         outputs = backend.run(call)
         expected = expected_of(example, gradients=example.spec.differentiable)
         worst = compare_outputs(example, call, expected.outputs, outputs)
@@ -55,25 +66,56 @@ class Padding(Check):
                 _must_be_zero(example, call, f"d{name}", shape, due, gradient, example.cotangents)
         return worst
 
+    def filled(self, case: Case) -> Call:
+        """The case's call with something else at every step that is taken out."""
+        inputs = {}
+        for name, array in case.call.inputs.items():
+            item = case.items[name]
+            inputs[name] = array
+            if "T" in item.shape and item.kind in ("float", "ids"):
+                inputs[name] = np.array(array)
+                steps = at_steps(inputs[name], item.shape)
+                steps[~case.valid] = self.fill(case, name, item, steps[~case.valid])
+        return Call(case.operation, inputs, case.call.attributes)
 
-def spoilt(case: Case) -> Call:
-    """The case's call with NaN, or an id that there is not, at every step that is taken out."""
-    items, out = case.items, ~case.valid
-    inputs = {name: _spoilt(array, items[name], out) for name, array in case.call.inputs.items()}
-    return Call(case.operation, inputs, case.call.attributes)
+
+class Padding(_Padding):
+    """Other numbers in every step that is taken out."""
+
+    id = "padding"
+    about = (
+        "steps taken out by lengths or mask change no output and no gradient, whatever numbers stand there, and are 0"
+        " themselves in both"
+    )
+    why = "what stands there is whatever a batch was filled up with"
+
+    def fill(self, case: Case, name: str, item: Input, found: Array) -> Array:
+        """Large numbers of the other sign, other probabilities, or other ids that there are."""
+        rng = stream(case.seed, f"padding of {name}")
+        if item.kind == "ids":
+            below = case.lengths_of[item.below] if item.below else _ANY_IDS
+            return np.asarray((found + rng.integers(1, max(below, 2), found.shape)) % below)
+        if item.domain == "probability":
+            return np.asarray(1 - found)
+        large = min(_LARGE, format_of(case.dtype).largest ** 0.25)
+        return np.asarray(np.copysign(rng.uniform(large, 2 * large, found.shape), -found), found.dtype)
+
+
+class PaddingNan(_Padding):
+    """No number in any step that is taken out."""
+
+    id = "padding_nan"
+    about = "NaN at steps taken out, or an id that there is not, changes no output and no gradient"
+    why = "memory that nobody has filled may hold anything, and 0 times NaN is NaN"
+
+    def fill(self, case: Case, name: str, item: Input, found: Array) -> Array:
+        """NaN, or an id that there is not."""
+        return np.full_like(found, np.nan if item.kind == "float" else -1)
 
 
 def at_steps(array: Array, shape: tuple[str, ...]) -> Array:
     """The array with the steps on its second axis, after the sequences."""
     return np.moveaxis(array, shape.index("T"), 1)
-
-
-def _spoilt(array: Array, item: Input, out: Array) -> Array:
-    if "T" not in item.shape or item.kind not in ("float", "ids"):
-        return array
-    changed = np.array(array)
-    at_steps(changed, item.shape)[out] = np.nan if item.kind == "float" else -1
-    return changed
 
 
 def _must_be_zero(
@@ -86,12 +128,15 @@ def _must_be_zero(
     cotangents: tuple[Array, ...] | None = None,
 ) -> None:
     """Raise Violation where anything else than 0 stands at a step that is taken out, however little."""
-    padded = at_steps(got, shape)[~case.valid]
-    if np.any(padded != 0):
+    wrong = got != 0
+    at_steps(wrong, shape)[case.valid] = False
+    if wrong.any():
         due = Bounded(expected.value.copy(), expected.bound.copy())
         for exact in (due.value, due.bound):
             at_steps(exact, shape)[~case.valid] = 0
-        message = f"{quantity}: expected exactly 0 at the steps taken out, got {float(padded[padded != 0][0]):.9g}"
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        where = f"{quantity}{list(place)}{whereabouts(call, quantity, place)}"
+        message = f"{where}: expected exactly 0, got {float(got[place]):.9g}"
         raise Violation(
             message, str(case), call, quantity=quantity, cotangents=cotangents, expected=due, got=got,
         )  # fmt: skip

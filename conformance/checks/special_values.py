@@ -1,9 +1,11 @@
 """Check ``special_values``: NaN, infinities and the ends of the type, at one place of one input.
 
 Judged is only what every right implementation must give. What a special value cannot reach (other sequences, steps that
-were read before it) is what it is without. Where the reference has NaN for NaN, a number would hide it. Behind an
-infinity or the largest number, results are judged where gates squash it; elsewhere two right formulas may differ, as
-``x - log_sum_exp(x)`` and ``(x - max(x)) - log_sum_exp(x - max(x))`` do.
+were read before it) is what it is without. Where a result depends on the value, and the reference has NaN for NaN, a
+number would hide it. A result that does not depend on it may be NaN, by 0 times NaN, or what it is without: who leaves
+out the product with a state that is absent is right. Behind an infinity or the largest number, results are judged where
+gates squash it; elsewhere two right formulas may differ, as ``x - log_sum_exp(x)`` and
+``(x - max(x)) - log_sum_exp(x - max(x))`` do.
 """
 
 from __future__ import annotations
@@ -32,7 +34,6 @@ from rnnspec.conformance.checks.check import (
     must_have_outputs,
     usual_case,
 )
-from rnnspec.conformance.checks.padding import at_steps
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, expect
 from rnnspec.spec import Operation, operation, operations
@@ -66,10 +67,10 @@ class SpecialValues(Check):
         return bool(_legal(op)) and op.name not in _ITERATING
 
     def forced(self, scope: Scope) -> Sequence[Any]:
-        """NaN in each input, and infinity in one, all attributes at their defaults."""
+        """NaN in each input, and each other special value in one, all attributes at their defaults."""
         usual = usual_case(scope)
-        infinity = [(usual, "inf", "")] if "inf" in _specials(usual.spec) else []
-        return [*((usual, "nan", name) for name in _open(usual)), *infinity]
+        others = [special for special in _specials(usual.spec) if special != "nan"]
+        return [*((usual, "nan", name) for name in _open(usual)), *((usual, special, "") for special in others)]
 
     def of(self, case: Case, scope: Scope) -> tuple[Case, str, str]:
         """A case of ordinary numbers, a special one, and the input it goes to; "": one that the case's seed chooses."""
@@ -112,11 +113,10 @@ def _examine(backend: Backend, case: Case, call: Call, special: str, name: str, 
             far = _out_of_reach(case, outputs[key].shape, inputs[name].shape, place)
             worst = max(worst, _judge_where(far, case, call, key, bounded, found[key]))
     if special == "nan" and spreads(case):
-        for key, due in of_reference(call).items():
-            hidden = np.isnan(due)
-            if "T" in outputs[key].shape:  # a step that is taken out is 0, whatever the others are
-                at_steps(hidden, outputs[key].shape)[~case.valid] = False
-            _must_be_nan(case, call, key, hidden, found[key])
+        for key, (due, free) in demanded(case, call, name, place).items():
+            _must_be_nan(case, call, key, due, found[key])
+            number = free & ~np.isnan(found[key])
+            worst = max(worst, _judge_where(number, case, call, key, without.outputs[key], found[key]))
     elif special in _LARGE and _squashes(case) and name == "x":
         stand_in = _BEYOND if "inf" in special else format_of(case.dtype).largest
         wide = call.inputs["x"].astype(np.float64)
@@ -187,6 +187,26 @@ def of_reference(call: Call) -> dict[str, Array]:
     with np.errstate(all="ignore"):
         outputs = getattr(reference, call.operation)(**inputs, **call.attributes)
     return dict(zip(call.spec.outputs_for(call.attributes), outputs, strict=True))
+
+
+def demanded(case: Case, call: Call, name: str, place: tuple[int, ...]) -> dict[str, tuple[Array, Array]]:
+    """Where NaN in this place must come out, by output; and where NaN may, or else what comes without it.
+
+    What is the same for several numbers there does not depend on it: if it is NaN for NaN, it is so by 0 times NaN.
+    """
+    value = float(case.call.inputs[name][place])
+    several = [of_reference(_with(case, name, place, number)) for number in _others(value)]
+    results = {}
+    for key, of_nan in of_reference(call).items():
+        first, *others = (outputs[key] for outputs in several)
+        free = np.all([first == other for other in others], axis=0)
+        results[key] = np.isnan(of_nan) & ~free, free
+    return results
+
+
+def _others(value: float) -> tuple[float, ...]:
+    """Numbers to put in the place of another, none of which rounds any of the others away."""
+    return value, value + 0.5, 1 - value, 4 * value + 3
 
 
 def spreads(case: Case) -> bool:

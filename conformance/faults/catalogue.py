@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rnnspec.conformance.faults import (
     attention,
     blocks,
+    callers,
     clipping,
     conduct,
     confusions,
@@ -70,6 +71,7 @@ _OTHERS = (
     ties,
     habits,
     drift,
+    callers,
 )
 
 FAULTS: tuple[Fault, ...] = (

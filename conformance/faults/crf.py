@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.conformance.faults.crf_loops import Array, Arrays, Chain, CrfLoops
+from rnnspec.conformance.faults.crf_loops import Array, Arrays, Chain, CrfLoops, Vjp
 from rnnspec.conformance.faults.fault import Fault
 
 
@@ -187,6 +187,20 @@ class TransitionsGradientOfOneStep(CrfLoops):
         return super().over_steps(pairs[-1:])
 
 
+class NothingLearntBesideTheImpossible(CrfLoops):
+    """One path that is not possible makes the gradients of all parameters 0, as where bad batches are passed over."""
+
+    def crf_log_likelihood_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
+        values, vjp = super().crf_log_likelihood_vjp(**call)
+        passed_over = bool(np.isneginf(values[0]).any())
+
+        def back(d: Array) -> Arrays:
+            found = vjp(d)
+            return {k: a * 0 if passed_over and k != "emissions" else a for k, a in found.items()}
+
+        return values, back
+
+
 class Averaged(CrfLoops):
     """The log-likelihood is divided by the length; the gradient is that of the sum."""
 
@@ -281,6 +295,7 @@ FAULTS: tuple[Fault, ...] = tuple(
         "crf_log_likelihood": (
             TransitionsTransposed, FirstEmissionMissing, LastEmissionMissing, LogSumExpUnshifted, Averaged,
             Negated, TransitionsGradientTransposed, TransitionsGradientOfOneStep, LabelTakenForATag,
+            NothingLearntBesideTheImpossible,
         ),
         "crf_marginals": (
             TransitionsTransposed, EndDropped, Unnormalised, FromForwardAlone, LastStepTakenForPadding,

@@ -275,7 +275,7 @@ class CrfLoops(NumpyBackend):
 
     def _log_likelihood(self, c: Chain) -> float:
         score = self.path_score(c)
-        return self.likelihood(score, self.log_partition(c), c) if score > -np.inf else -np.inf
+        return -np.inf if score == -np.inf else self.likelihood(score, self.log_partition(c), c)
 
     def _framewise(self, c: Chain) -> float:
         chosen = c.emissions[np.arange(c.steps), c.tags]

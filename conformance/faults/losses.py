@@ -112,6 +112,17 @@ def padding_counts(**arguments: Any) -> Result:
     return _times(losses.mean_squared_error_vjp(**arguments), _over_all_steps(arguments))
 
 
+def padding_counts_a_little(**arguments: Any) -> Result:
+    """A step that is taken out has weight 1e-9 in place of 0, NaN aside; gradients are right."""
+    (loss,), vjp = losses.mean_squared_error_vjp(**arguments)
+    valid = _valid(arguments)
+    if arguments["reduction"] == "none" or not valid.any():
+        return (loss,), vjp
+    apart = (arguments["prediction"] - arguments["target"])[~valid]
+    little = 1e-9 * np.nansum(apart.astype(np.float64) ** 2) / apart.shape[1]
+    return (np.asarray(loss + little / _if_mean(arguments, int(valid.sum())), loss.dtype),), vjp
+
+
 def mean_of_the_sequences_means(**arguments: Any) -> Result:
     """The mean is taken over each sequence first, and then over the sequences: short ones count for more."""
     if arguments["reduction"] != "mean":
@@ -335,6 +346,7 @@ FAULTS: tuple[Fault, ...] = (
     wrong("mean_absolute_error", features_added_up),
     wrong("mean_squared_error", halved),
     wrong("mean_squared_error", padding_counts),
+    wrong("mean_squared_error", padding_counts_a_little),
     wrong("mean_squared_error", mean_of_the_sequences_means),
     wrong("mean_squared_error", slope_halved),
     wrong("mean_squared_error", root_taken),

@@ -59,10 +59,11 @@ def test_the_reference_conforms(check: str, name: str, few: Profile) -> None:
 
 def test_ids_and_levels() -> None:
     assert list(BY_ID) == [
-        "unmodified", "forms", "values", "gradients", "drift", "edges", "zeros", "padding", "attributes", "batch",
+        "unmodified", "forms", "values", "gradients", "drift", "edges", "zeros", "padding", "padding_nan", "attributes",
+        "batch",
         "split", "reverse", "permutation", "shift", "sums_to_one", "partition", "clipping", "jacobian", "identities",
         "marginals_are_gradients", "best_path", "ties", "partial_gradients", "second_order", "special_values",
-        "layouts", "repeatability", "bad_input",
+        "layouts", "callers", "repeatability", "bad_input",
     ]  # fmt: skip
     assert {check.id for check in CHECKS if check.level != "MUST"} == {"ties", "repeatability"}
     for check in CHECKS:
@@ -82,7 +83,7 @@ def test_which_checks_ask_what_of_whom() -> None:
     everyone = operations()
     layers = {name for name, op in everyone.items() if op.unrolls}
     asked = {check.id: {name for name, op in everyone.items() if check.applies_to(op)} for check in CHECKS}
-    for check in ("forms", "unmodified", "values", "edges", "layouts", "repeatability", "bad_input"):
+    for check in ("forms", "unmodified", "values", "edges", "layouts", "callers", "repeatability", "bad_input"):
         assert asked[check] == set(everyone)
     assert asked["gradients"] == {name for name, op in everyone.items() if op.differentiable}
     numberless = {"token_accuracy", "recurrent_power_spectrum", "state_jacobian"}
@@ -91,7 +92,7 @@ def test_which_checks_ask_what_of_whom() -> None:
     assert asked["batch"] <= {name for name, op in everyone.items() if "B" in op.sizes}
     assert asked["padding"] <= {name for name, op in everyone.items() if op.has_steps}
     assert layers == asked["split"] == asked["reverse"]
-    assert layers <= asked["padding"]
+    assert layers <= asked["padding"] == asked["padding_nan"]
     assert {"attention_scores", "clip_by_norm"} <= asked["zeros"]
     assert {"softmax", "attention_weights"} <= asked["permutation"] & asked["shift"] & asked["sums_to_one"]
     assert asked["partition"] == {"crf_log_partition"}
@@ -166,7 +167,7 @@ FORWARD_FAULTS = [
     ("values", forgets_harder),
     ("values", ignores_the_initial_memory),
     ("values", ignores_clip),
-    ("padding", padding_counts),
+    ("padding_nan", padding_counts),
     ("padding", minus_zero_steps),
     ("attributes", ignores_clip),
     ("batch", first_state_for_all),
@@ -223,7 +224,7 @@ def mean_over_the_batch(gradients: dict[str, Any], call: dict[str, Any]) -> dict
         ("gradients", transposed_bias),
         ("gradients", no_initial_gradient),
         ("gradients", mean_over_the_batch),
-        ("padding", nan_in_the_padding),
+        ("padding_nan", nan_in_the_padding),
         ("batch", mean_over_the_batch),
     ],
 )
@@ -308,7 +309,7 @@ FORMS = [one_too_few, one_too_many, another_dtype, another_shape, another_rank, 
 
 
 @pytest.mark.parametrize(
-    "check", ["forms", "values", "edges", "special_values", "padding", "layouts", "attributes", "batch", "split"]
+    "check", ["forms", "values", "edges", "special_values", "padding", "padding_nan", "layouts", "batch", "split"]
 )
 @pytest.mark.parametrize("fault", FORMS)
 def test_a_wrong_form_violates(check: str, fault: Callable[..., Any], few: Profile, numpy_with: Make) -> None:
@@ -321,7 +322,7 @@ def test_no_gradient_of_one_input(few: Profile, numpy_with: Make) -> None:
     def drop(gradients: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
         return {name: gradient for name, gradient in gradients.items() if name != "R"}
 
-    for check in ("forms", "gradients", "padding", "batch"):
+    for check in ("forms", "gradients", "padding", "padding_nan", "batch"):
         result = run(check, numpy_with(lstm_vjp=with_gradients(drop)), few)
         assert result.verdict is Verdict.VIOLATES
         assert "expected gradients of" in result.message

@@ -17,7 +17,7 @@ from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks import CHECKS, Violation
 from rnnspec.conformance.checks.edges import edges_of
 from rnnspec.conformance.checks.layouts import LAYOUTS
-from rnnspec.conformance.checks.special_values import SPECIAL, SpecialValues, of_reference, place_of, spreads
+from rnnspec.conformance.checks.special_values import SPECIAL, SpecialValues, demanded, place_of, spreads
 from rnnspec.conformance.run import CheckResult, Profile, Verdict, run_check
 from rnnspec.conformance.run.guard import Guarded
 from rnnspec.spec import check_call, evaluate, operation, operations
@@ -226,7 +226,7 @@ def test_nan_repeats_nan(make_case: Make, numpy_with: Make) -> None:
 @pytest.mark.parametrize("name", [op.name for op in operations().values() if SpecialValues().applies_to(op)])
 def test_where_nan_is_demanded_the_equations_have_it(name: str) -> None:
     """The reference stands for every right implementation: it may have no more NaN than the literal equations."""
-    demanded = 0
+    count = 0
     for case, special, wanted in SpecialValues().forced(Scope(name, "float64")):
         if special != "nan" or not spreads(case):
             continue
@@ -235,11 +235,23 @@ def test_where_nan_is_demanded_the_equations_have_it(name: str) -> None:
         call.inputs[wanted][place] = np.nan
         with np.errstate(all="ignore"):
             literal = dict(zip(case.results, evaluate(name, call.inputs, call.attributes), strict=True))
-        for output, due in of_reference(call).items():
-            hidden = np.isnan(due) & ~np.isnan(np.asarray(literal[output], np.float64))
+        for output, (due, _) in demanded(case, call, wanted, place).items():
+            hidden = due & ~np.isnan(np.asarray(literal[output], np.float64))
             assert not hidden.any(), (wanted, place, output)
-            demanded += int(np.isnan(due).sum())
-    assert demanded or not spreads(case)
+            count += int(due.sum())
+    assert count or not spreads(case)
+
+
+@pytest.mark.parametrize("name", [op.name for op in operations().values() if SpecialValues().applies_to(op)])
+def test_every_special_value_is_asked_whatever_the_deck(name: str) -> None:
+    forced = SpecialValues().forced(Scope(name, "float32"))
+    specials = {special for _, special, _ in forced}
+    assert specials <= set(SPECIAL)
+    assert specials >= {"nan", "-0"}
+    if any(item.per_sequence for item in operation(name).inputs.values() if item.kind == "float"):
+        assert specials >= {"inf", "-inf", "largest", "-largest"}
+    for example in forced:
+        assert SpecialValues().examine(Guarded(NumpyBackend()), example) <= 1
 
 
 def run_special(backend: Any, case: Case, special: str, name: str = "") -> float:

@@ -17,6 +17,7 @@ from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks import CHECKS, Violation
 from rnnspec.conformance.checks.check import compare_gradients, compare_outputs
+from rnnspec.conformance.checks.gradients import of_the_possible
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.rounding import RUNS, Noise, Rounded
 from rnnspec.conformance.judge.tolerance import Bounded, _bounded, _bounded_gradient, expect, expect_second_order
@@ -231,6 +232,55 @@ def test_parameters_are_judged_where_minus_infinity_is_not_differentiated(name: 
     ):
         assert all(np.isfinite(bounded.bound).all() for bounded in due.values())
         assert (due["transitions"].error_ratios(due["transitions"].value + 7, INF) > 1).all()
+
+
+@pytest.mark.parametrize("name", CHAIN)
+def test_parameters_are_asked_once_more_where_minus_infinity_hides_them(name: str, numpy_with: Make) -> None:
+    """Gradients that are wrong only beside something impossible, and not in its own sequence."""
+    case = mixed(name)
+
+    def vjp(**call: Any) -> Any:
+        outputs, back = getattr(reference, f"{name}_vjp")(**call)
+        passed_over = np.isneginf(outputs[0]).any()
+
+        def changed(*cotangents: Array) -> dict[str, Array]:
+            return {k: d * 0 if passed_over and k != "emissions" else d for k, d in back(*cotangents).items()}
+
+        return outputs, changed
+
+    wrong = numpy_with(**{f"{name}_vjp": vjp})
+    due = expect(case.call, case.dtype, case.cotangents, case.seed).gradients
+    assert compare_gradients(case, case.call, case.cotangents, due, wrong.gradients(case.call, case.cotangents)) <= 1
+    assert BY_ID["gradients"].examine(NumpyBackend(), case) <= 1
+    with pytest.raises(Violation, match=r"^d(transitions|start|end)\[") as caught:
+        BY_ID["gradients"].examine(wrong, case)
+    assert caught.value.cotangents is not None
+    (d,) = (d for d in caught.value.cotangents if d is not None)
+    assert not d[impossible(case)].any()
+    np.testing.assert_array_equal(d[~impossible(case)], case.cotangents[0][~impossible(case)])
+
+
+def test_where_nothing_is_impossible_nothing_is_asked_twice(make_case: Any) -> None:
+    case = make_case("crf_log_likelihood", sizes={"K": 3})
+    outputs = expect(case.call, case.dtype).outputs
+    assert of_the_possible(case, outputs, case.cotangents) is case.cotangents
+    case = mixed("crf_log_likelihood")
+    assert of_the_possible(case, expect(case.call, case.dtype).outputs, (None,)) == (None,)
+
+
+@pytest.mark.parametrize("name", CHAIN)
+def test_second_order_is_judged_beside_minus_infinity(name: str) -> None:
+    class Wrong(NumpyBackend):
+        name = "wrong"
+
+        def second_order(self, call: Call, cotangents: Any, directions: Any) -> dict[str, Array]:
+            found = super().second_order(call, cotangents, directions)
+            return {key: d + 7 for key, d in found.items()}
+
+    case = mixed(name)
+    assert BY_ID["second_order"].examine(NumpyBackend(), case) <= 1
+    with pytest.raises(Violation, match="second order"):
+        BY_ID["second_order"].examine(Wrong(), case)
 
 
 def test_only_sequences_that_have_it_are_open() -> None:

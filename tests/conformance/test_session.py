@@ -454,6 +454,22 @@ def test_who_answers_otherwise_when_asked_again_is_told() -> None:
     assert "expected " in result.message
 
 
+def test_a_planned_case_is_asked_twice_where_results_are_to_be_the_same() -> None:
+    class Unsteady(NumpyBackend):
+        """Another last bit in every second call."""
+
+        name = "unsteady"
+        count = 0
+
+        def run(self, call: Call) -> tuple[Any, ...]:
+            self.count += 1
+            return tuple(np.nextafter(output, 2 * (-1) ** (self.count // 2)) for output in super().run(call))
+
+    backend = Unsteady()
+    assert judge("values", backend).verdict is Verdict.CONFORMS
+    assert judge("repeatability", backend).verdict is Verdict.DEPARTS
+
+
 # Shrinking, few shapes, drawing.
 
 

@@ -24,7 +24,8 @@ CAUGHT_FIRST = {
     "special_values": "crf-log-partition-nan-taken-for-forbidden",
     "layouts": "lstm-strides-ignored",
     "zeros": "attention-cosine-of-zero-is-nan",
-    "padding": "gru-padding-times-zero",
+    "padding": "mean-squared-error-padding-counts-a-little",
+    "padding_nan": "gru-padding-times-zero",
     "attributes": "decoding-greedy-fills-with-the-end",
     "batch": "lstm-sequence-alone-looked-up",
     "split": "lstm-input-of-the-first-call",
@@ -40,6 +41,7 @@ CAUGHT_FIRST = {
     "ties": "crf-viterbi-ties-to-the-highest",
     "partial_gradients": "gru-initial-state-with-the-weights",
     "second_order": "crf-log-partition-gradients-are-constants",
+    "callers": "lstm-one-array-one-gradient",
     "repeatability": "rnn-sums-in-the-order-of-arrival",
     "bad_input": "gru-lengths-cut-off",
 }

@@ -470,3 +470,52 @@ def test_a_call_is_prepared_for_timing() -> None:
     prepared = TorchBackend().prepare(call)
     prepared.synchronise()
     np.testing.assert_array_equal(prepared.run()[0].numpy(), TorchBackend().run(call)[0])
+
+
+# Arrays as they lie in memory.
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int64", "bool"])
+@pytest.mark.parametrize(
+    "laid",
+    [
+        lambda a: np.array(a, order="F"),
+        lambda a: np.array(a.transpose(1, 0, 2)).transpose(1, 0, 2),
+        lambda a: np.broadcast_to(a[:1], a.shape),
+        lambda a: np.broadcast_to(a[..., :1], a.shape),
+        lambda a: np.repeat(a, 2, axis=2)[:, :, ::2],
+        lambda a: np.repeat(a, 2, axis=1)[:, 1::2],
+    ],
+)
+def test_strides_reach_torch(laid: Any, dtype: str) -> None:
+    array = laid(np.arange(24).reshape(2, 3, 4).astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype))
+    before = array.copy()
+    tensor = TorchBackend().to_native(array)
+    assert tensor.stride() == tuple(stride // array.itemsize for stride in array.strides)
+    np.testing.assert_array_equal(TorchBackend().to_numpy(tensor), array)
+    tensor.untyped_storage().fill_(0)
+    np.testing.assert_array_equal(array, before)
+
+
+def test_what_torch_has_no_strides_for_is_copied_in_order() -> None:
+    array = np.arange(24.0).reshape(2, 3, 4)
+    record = np.zeros(3, [("mark", "i1"), ("number", "f8")])["number"]
+    for laid in (array[:, ::-1], array[::-1, ::-1, ::-1], record, array[:0].transpose(1, 0, 2)):
+        tensor = TorchBackend().to_native(laid)
+        assert tensor.is_contiguous()
+        np.testing.assert_array_equal(tensor.numpy(), laid)
+
+
+def test_one_array_is_one_tensor_and_each_gradient_its_own() -> None:
+    call = make_call("lstm")
+    shared = changed(call, c0=call.inputs["h0"])
+    apart = changed(call, c0=call.inputs["h0"].copy())
+    backend = TorchBackend()
+    tensors = backend.inputs_to_native(shared.inputs)
+    assert tensors["h0"] is tensors["c0"]
+    assert len({id(tensor) for tensor in tensors.values()}) == len(tensors) - 1
+    cotangents = cotangents_for(call)
+    found, due = backend.gradients(shared, cotangents), backend.gradients(apart, cotangents)
+    for name in due:
+        np.testing.assert_array_equal(found[name], due[name])
+    assert not np.array_equal(found["h0"], found["c0"])

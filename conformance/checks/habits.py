@@ -1,0 +1,220 @@
+"""Habits of callers: what people do with a library that one call with arrays of its own does not show."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any, Final
+
+import numpy as np
+
+from rnnspec.backends import Backend
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks.check import (
+    Array,
+    OutOfRangeError,
+    Violation,
+    compare_all,
+    compare_gradients,
+    compare_outputs,
+    expected_of,
+)
+from rnnspec.conformance.checks.other_numbers import compare_other
+
+_ALIKE_UP_TO: Final = 24
+"""The largest size that the others are made equal to; the work grows with all of them."""
+
+
+class Habit(ABC):
+    """One habit; equal ones ask the same of equal cases."""
+
+    @abstractmethod
+    def examine(self, backend: Backend, case: Case) -> float:
+        """Call as people do; return the worst error ratio or raise Violation."""
+
+
+@contextmanager
+def _told(habit: str) -> Iterator[None]:
+    """Have a violation begin with the habit that shows it."""
+    try:
+        yield
+    except Violation as violation:
+        violation.message = f"{habit}: {violation.message}"
+        raise
+
+
+# One array as two inputs.
+
+
+@dataclass(frozen=True)
+class OneArray(Habit):
+    """The very same array as several inputs: each of these groups of inputs is one."""
+
+    groups: tuple[tuple[str, ...], ...]
+
+    def examine(self, backend: Backend, case: Case) -> float:
+        """Run and differentiate; each input's gradient is its own, as if the arrays were several."""
+        groups = self.groups_in(case)
+        if not groups:
+            raise OutOfRangeError(str(case))
+        inputs = dict(case.call.inputs)
+        for group in groups:
+            least = [name for name in group if case.items[name].domain == "probability"]
+            inputs |= dict.fromkeys(group, inputs[(*least, *group)[0]])
+        call = replace(case.call, inputs=inputs)
+        told = ", ".join(f"{', '.join(group[:-1])} and {group[-1]} one array" for group in groups)
+        with _told(f"with {told}"):
+            return compare_other(backend, case, call, case.cotangents)
+
+    def groups_in(self, case: Case) -> list[tuple[str, ...]]:
+        """The groups whose inputs can be one array in the case, without those that it has not."""
+        found = []
+        for group in self.groups:
+            there = tuple(name for name in group if name in case.call.inputs)
+            if len(there) > 1 and len({_form(case, name) for name in there}) == 1:
+                found.append(there)
+        return found
+
+
+def alike(case: Case) -> Case:
+    """The case with all sizes equal, where that leaves them small: more inputs then have one shape."""
+    sizes = {symbol: case.lengths_of[symbol] for symbol in free_sizes(case)}
+    size = max((2, *sizes.values(), *case.spec.at_least.values()))
+    return replace(case, sizes={**case.sizes, **dict.fromkeys(sizes, size)}) if size <= _ALIKE_UP_TO else case
+
+
+def groups_of(case: Case) -> tuple[tuple[str, ...], ...]:
+    """The inputs that may be one array, as large groups as there are."""
+    groups: dict[Any, list[str]] = {}
+    for name in case.call.inputs:
+        groups.setdefault(_form(case, name), []).append(name)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def pairs_of(case: Case) -> list[tuple[str, ...]]:
+    """Every two inputs that may be one array."""
+    return [pair for group in groups_of(case) for pair in combinations(group, 2)]
+
+
+def _form(case: Case, name: str) -> tuple[Any, ...]:
+    """What two inputs must have in common to be one array."""
+    item = case.items[name]
+    return item.kind, case.lengths_of.get(item.below), case.call.inputs[name].shape
+
+
+# Constant cotangents.
+
+
+@dataclass(frozen=True)
+class ConstantCotangents(Habit):
+    """Cotangents of one number that is seen everywhere, as the gradient of a sum is: ``y.sum().backward()``."""
+
+    def examine(self, backend: Backend, case: Case) -> float:
+        """Run and differentiate."""
+        cotangents = tuple(np.broadcast_to(np.ones((), dy.dtype), dy.shape) for dy in case.cotangents)
+        with _told("with cotangents of ones, one number seen everywhere"):
+            return compare_other(backend, case, case.call, cotangents)
+
+
+# Another thread.
+
+
+@dataclass(frozen=True)
+class AnotherThread(Habit):
+    """A call from a thread that is not the one in which the library was opened."""
+
+    def examine(self, backend: Backend, case: Case) -> float:
+        """Run and differentiate there; what the backend raises comes back as it was."""
+        expected = expected_of(case, gradients=backend.has_gradients(case.operation))
+        with _told("called from another thread"), ThreadPoolExecutor(1) as pool:
+            return pool.submit(compare_all, backend, case, case.call, expected, case.cotangents).result()
+
+
+# Other sizes.
+
+
+@dataclass(frozen=True)
+class OtherSize(Habit):
+    """A call, another with one of its sizes larger and all arrays that this leaves as they are, and the first again."""
+
+    symbol: str
+
+    def examine(self, backend: Backend, case: Case) -> float:
+        """Run and differentiate all three; what the first gave stays as it is."""
+        if self.symbol not in free_sizes(case):
+            raise OutOfRangeError(str(case))
+        size = case.lengths_of[self.symbol]
+        # Of another seed, or the numbers of a batch would be found again at the beginning of one that is longer.
+        larger = replace(case, sizes={**case.sizes, self.symbol: size + 1}, seed=case.seed ^ 1)
+        given, others = case.call.inputs, larger.call.inputs
+        fits = {name for name, array in others.items() if name in given and given[name].shape == array.shape}
+        call = replace(larger.call, inputs={name: (given if name in fits else others)[name] for name in others})
+        with _told(f"with {self.symbol} = {size}, before {size + 1}"):
+            worst, first = _judged(backend, case)
+        kept = {name: array.copy() for name, array in first.items()}
+        with _told(f"with {self.symbol} = {size + 1}, after {size}"):
+            worst = max(worst, compare_other(backend, larger, call, larger.cotangents))
+            for name, array in kept.items():
+                if array.tobytes() != first[name].tobytes():
+                    message = f"{name}: expected the first call's result to stay as it was, got other numbers in it"
+                    raise Violation(message, str(case), case.call)
+        with _told(f"with {self.symbol} = {size} again, after {size + 1}"):
+            return max(worst, _judged(backend, case)[0])
+
+
+def free_sizes(case: Case) -> list[str]:
+    """Sizes that follow from no other, nor from an attribute."""
+    given = {"G", "n", *case.spec.same_sizes_for(case.attributes)}
+    given |= {item.size for item in case.spec.attributes.values()}
+    return [symbol for symbol in case.spec.sizes if symbol not in given]
+
+
+def _judged(backend: Backend, case: Case) -> tuple[float, dict[str, Array]]:
+    """The worst error ratio of the case's call, and its results by name."""
+    call = case.call
+    back = backend.has_gradients(call.operation)
+    expected = expected_of(case, gradients=back)
+    outputs = backend.run(call)
+    worst = compare_outputs(case, call, expected.outputs, outputs)
+    results = dict(zip(expected.outputs, outputs, strict=True))
+    if back:
+        gradients = backend.gradients(call, case.cotangents)
+        worst = max(worst, compare_gradients(case, call, case.cotangents, expected.gradients, gradients))
+        results |= {f"d{name}": gradient for name, gradient in gradients.items()}
+    return worst, results
+
+
+# All of them.
+
+
+def usual_habits(case: Case) -> Iterator[tuple[Case, Habit]]:
+    """Every habit with a case: of sizes, those that loops and buffers are made for."""
+    groups = groups_of(alike(case))
+    if groups:
+        yield alike(case), OneArray(groups)
+    if case.spec.differentiable:
+        yield case, ConstantCotangents()
+    yield case, AnotherThread()
+    sizes = free_sizes(case)
+    for symbol in [symbol for symbol in ("B", "T", "H") if symbol in sizes] or sizes[:1]:
+        yield case, OtherSize(symbol)
+
+
+def drawn_habit(case: Case, rng: np.random.Generator) -> tuple[Case, Habit]:
+    """One of the habits with a case, or with one that is made of it."""
+
+    def one_of(options: Sequence[Any]) -> Any:
+        return options[int(rng.integers(len(options)))]
+
+    pairs, sizes = pairs_of(alike(case)), free_sizes(case)
+    habits: list[tuple[Case, Habit]] = [(case, AnotherThread()), (case, OtherSize(one_of(sizes)))]
+    if case.spec.differentiable:
+        habits.append((case, ConstantCotangents()))
+    if pairs:
+        habits.append((alike(case), OneArray((one_of(pairs),))))
+    found: tuple[Case, Habit] = one_of(habits)
+    return found
