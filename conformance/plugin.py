@@ -16,10 +16,14 @@ import pytest
 
 if TYPE_CHECKING:
     from rnnspec.backends import Backend
+    from rnnspec.conformance.run import CheckResult
     from rnnspec.conformance.run.plan import Item
 
 RESULT = "rnnspec"
 """Name of the user property in which a test's report carries its result."""
+
+UNPLANNED = "rnnspec unplanned"
+"""Name of the one that says why nothing could be planned."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -79,13 +83,31 @@ def rnnspec_run(request: pytest.FixtureRequest, rnnspec_item: Item) -> Callable[
 
 
 def _run(request: pytest.FixtureRequest, item: Item) -> None:
+    from rnnspec.conformance.cases import DeckError
+    from rnnspec.conformance.run import Verdict
+
+    try:
+        result = _result(request.config, item)
+    except DeckError as error:
+        request.node.user_properties.append((UNPLANNED, str(error)))
+        request.session.shouldfail = str(error)  # each more check would plan, and fail, again
+        pytest.fail(str(error), pytrace=False)
+    request.node.user_properties.append((RESULT, {**result.to_json(), "backend": item.backend}))
+    if result.verdict.bad:
+        pytest.fail(f"{result.verdict}: {result.message}", pytrace=False)
+    if result.verdict in (Verdict.EXPECTED, Verdict.DEPARTS):
+        pytest.xfail(f"{result.verdict}: {result.message}")
+    if result.verdict is not Verdict.CONFORMS:
+        pytest.skip(f"{result.verdict}: {result.message}")
+
+
+def _result(config: pytest.Config, item: Item) -> CheckResult:
     from rnnspec.conformance.checks import CHECKS
-    from rnnspec.conformance.run import PROFILES, Verdict, run_check
+    from rnnspec.conformance.run import PROFILES, run_check
     from rnnspec.conformance.run.expected import expected_failures
 
-    config = request.config
     folder, kept = config.getoption("--rnnspec-repro-dir"), config.getoption("--rnnspec-replay-dir")
-    result = run_check(
+    return run_check(
         next(check for check in CHECKS if check.id == item.check),
         _backend(config, item.backend),
         item.operation,
@@ -96,13 +118,6 @@ def _run(request: pytest.FixtureRequest, item: Item) -> None:
         replay_dir=Path(kept) if kept else None,
         expected=expected_failures(_backend(config, item.backend), config.getoption("--rnnspec-expected")),
     )
-    request.node.user_properties.append((RESULT, {**result.to_json(), "backend": item.backend}))
-    if result.verdict.bad:
-        pytest.fail(f"{result.verdict}: {result.message}", pytrace=False)
-    if result.verdict in (Verdict.EXPECTED, Verdict.DEPARTS):
-        pytest.xfail(f"{result.verdict}: {result.message}")
-    if result.verdict is not Verdict.CONFORMS:
-        pytest.skip(f"{result.verdict}: {result.message}")
 
 
 _OPENED = pytest.StashKey["dict[str, Backend]"]()

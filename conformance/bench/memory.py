@@ -38,7 +38,7 @@ class Memory:
 
 def peak_memory(contender: str, device: str, cases: Sequence[Any], mode: str) -> Memory | None:
     """Measure in a new process; None if it fails there."""
-    request = {"contender": contender, "device": device, "mode": mode, "cases": [asdict(case) for case in cases]}
+    request = {"contender": contender, "device": device, "mode": mode, "cases": [case.to_json() for case in cases]}
     command = [sys.executable, "-m", "rnnspec.conformance.bench.memory"]
     try:
         done = subprocess.run(
@@ -53,14 +53,9 @@ def measure(request: Mapping[str, Any]) -> Memory:
     """Make the calls here, and return what they took."""
     from rnnspec.conformance.bench.contender import open_contender
     from rnnspec.conformance.cases import Case
-    from rnnspec.spec import check_attributes, operation
-
-    def case(data: Mapping[str, Any]) -> Case:
-        attributes = check_attributes(operation(data["operation"]), data["attributes"])
-        return Case(**{**data, "attributes": attributes, "absent": tuple(data["absent"])})
 
     contender = open_contender(request["contender"], request["device"])
-    run = contender.prepare([case(data) for data in request["cases"]], request["mode"])
+    run = contender.prepare([Case.from_json(data) for data in request["cases"]], request["mode"])
     before = most_resident_anew()
     for _ in range(CALLS):
         run()

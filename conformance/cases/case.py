@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -46,6 +46,19 @@ class Case:
     seed: int = 0
     worked_out: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What follows from the case and was worked out once, by name; a case made from this one begins anew."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The choices as plain data."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.init}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Case:
+        """From plain data that may hold more; what is a tuple in the specification is a list in JSON."""
+        given = {one.name: data[one.name] for one in fields(cls) if one.init}
+        given["attributes"] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in data["attributes"].items()
+        }
+        return cls(**{**given, "absent": tuple(data["absent"])})
 
     @cached_property
     def spec(self) -> Operation:

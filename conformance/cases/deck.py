@@ -9,7 +9,7 @@ that are equal where shapes could be confused. The seed changes numbers, never w
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, Final
@@ -330,10 +330,27 @@ class Planner:
         """The case of a row that is no part of the deck."""
         return self._case(_levels(self.factors, row), 0)
 
-    def is_legal(self, row: Sequence[int]) -> bool:
-        """Whether the levels of a row may stand together, refusals aside."""
-        chosen = set(enumerate(row))
-        return not any(combination <= chosen for combination in self._always_forbidden)
+    def others(self, row: Row, factor: int, refused: Collection[Combination]) -> list[Row]:
+        """Rows with another level of a factor, the plainest first, none of them known to be refused.
+
+        Where no other level may stand beside the rest, what stands behind the factor changes with it.
+        """
+        levels = [level for level in range(len(self.factors[factor].levels)) if level != row[factor]]
+        changed = [(*row[:factor], level, *row[factor + 1 :]) for level in levels]
+        legal = [other for other in changed if not _holds_any(self._always_forbidden, other)]
+        legal = legal or [mended for other in changed if (mended := self._mended(other, factor)) is not None]
+        return [other for other in legal if not _holds_any(refused, other)]
+
+    def _mended(self, row: Row, factor: int) -> Row | None:
+        """The row, with plain levels of what stands behind a factor and may not stand beside it; None if none may."""
+        for place in range(factor, len(row)):
+            levels = (row[place], *range(len(self.factors[place].levels))) if place > factor else (row[place],)
+            begun = ((*row[:place], level) for level in levels)
+            fits = next((one for one in begun if not _holds_any(self._always_forbidden, one)), None)
+            if fits is None:
+                return None
+            row = (*fits, *row[place + 1 :])
+        return row
 
     @cached_property
     def _always_forbidden(self) -> frozenset[Combination]:
@@ -407,7 +424,7 @@ class Planner:
 
     def _ladder(self, rows: Sequence[Row], array: Sequence[Case]) -> Iterator[Case]:
         """One size at a time where kernels break, the others small; then sizes that are equal."""
-        if not self.extent.largest:
+        if not self.extent.largest or not rows:
             return
         levels = [_levels(self.factors, row) for row in rows]
         number = 0
@@ -486,6 +503,11 @@ def _planned(model: Model, own: Model | None) -> tuple[tuple[Row, ...], int]:
     before = Coverage(model).total
     rows, coverage = covering_rows(model, given)
     return rows, before - coverage.total
+
+
+def _holds_any(combinations: Iterable[Combination], row: Row) -> bool:
+    chosen = set(enumerate(row))
+    return any(combination <= chosen for combination in combinations)
 
 
 def _levels(factors: Sequence[Factor], row: Row) -> dict[str, Any]:

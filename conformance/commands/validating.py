@@ -72,6 +72,8 @@ def validate_backends(request: Request, json_file: Path | None) -> int:
         status, output = _pytest(request, collector, _shared_out(request, len(items)))
     if status == pytest.ExitCode.USAGE_ERROR:
         raise PlanError(f"neither rnnspec nor pytest can make sense of {' '.join(request.for_pytest)!r}")
+    if collector.unplanned:
+        raise PlanError("\n".join(collector.unplanned))
     if collector.problems or status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise PlanError(
             "\n".join([f"pytest could not run the suite (exit status {int(status)})", *collector.problems, output])
@@ -92,7 +94,7 @@ def _installed() -> tuple[str, ...]:
 
 def _shared_out(request: Request, checks: int) -> tuple[str, ...]:
     """Options that let several processes share many checks, unless the user says how; a device is not shared."""
-    if find_spec("xdist") is None:
+    if find_spec("xdist") is None or any("no:xdist" in option for option in request.for_pytest):
         return ()
     said = any(option.startswith(("-n", "--numprocesses")) or "xdist" in option for option in request.for_pytest)
     shared = any(option.startswith("--dist") for option in request.for_pytest)

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from rnnspec.conformance.plugin import RESULT
+from rnnspec.conformance.plugin import RESULT, UNPLANNED
 from rnnspec.conformance.report.summary import OperationSummary
 from rnnspec.conformance.report.tables import ratio_text
 from rnnspec.conformance.run import CheckResult, Verdict
@@ -38,6 +38,7 @@ class Collector:
         self._progress = bar(console)
         self._task = self._progress.add_task("starting", total=len(items))
         self.problems: list[str] = []
+        self.unplanned: dict[str, None] = {}
 
     def __enter__(self) -> Collector:
         self._progress.start()
@@ -51,6 +52,8 @@ class Collector:
         properties: dict[str, Any] = dict(report.user_properties)
         if report.when == "teardown" and RESULT in properties:
             self._add(CheckResult.from_json(properties[RESULT]))
+        elif UNPLANNED in properties:
+            self.unplanned[properties[UNPLANNED]] = None
         elif report.failed and RESULT not in properties:
             self.problems.append(report.longreprtext)
 

@@ -19,6 +19,9 @@ from rnnspec.conformance.run.profile import Profile
 ROUNDS: Final = 12
 """How often a deck is planned anew without what turned out to be refused."""
 
+MOST_REFUSED: Final = 256
+"""Combinations that are refused, beyond which there is no telling what is refused and what is not."""
+
 
 class Answers(Guarded):
     """Passes calls on as `Guarded` does, and remembers what came of the planned ones: each is made once."""
@@ -119,6 +122,8 @@ def session_of(backend: Backend, operation: str, dtype: str, profile: Profile, s
         deck = planner.deck().anew()
         for case in deck.cases[: len(deck.rows)]:
             answers.plan(case)
+        if (deck.factors and not deck.rows) or len(planner.refused) > MOST_REFUSED:
+            break
         found = _refused(planner, deck, answers, reasons)
         if not found - planner.refused:
             for case in deck.cases[len(deck.rows) :]:
@@ -136,34 +141,37 @@ def _refused(planner: Planner, deck: Deck, answers: Answers, reasons: dict[str, 
     found: set[Combination] = set()
     for row, case in zip(deck.rows, deck.cases, strict=False):
         reason = _reason(answers, case)
-        if reason is not None and not any(combination <= _combination(row) for combination in found):
+        if reason is not None:
             reasons[reason] = None
-            least = _least(planner, row, answers)
-            if least:
-                found.add(least)
+        while reason is not None and not any(combination <= _combination(row) for combination in found):
+            least = _least(planner, row, answers, planner.refused | found)
+            if not least:
+                break
+            found.add(least)
+        if len(found) > MOST_REFUSED:
+            break
     return found
 
 
-def _least(planner: Planner, row: Row, answers: Answers) -> Combination:
-    """The levels of a refused row without which it is not refused; empty where every row is."""
-    levels, kept = list(row), []
+def _least(planner: Planner, row: Row, answers: Answers, known: Collection[Combination]) -> Combination:
+    """The levels of a refused row, or of a plainer one that is refused too, that matter; empty where none does.
+
+    A level matters if the row is not refused with some other level in its place.
+    """
+
+    def is_refused(other: Row) -> bool:
+        return _reason(answers, planner.fresh(other)) is not None
+
+    levels = row
     for factor, level in enumerate(row):
-        plain = [*levels[:factor], 0, *levels[factor + 1 :]]
-        if level == 0 or (planner.is_legal(plain) and _reason(answers, planner.fresh(tuple(plain))) is not None):
-            levels = plain
-        else:
-            kept.append((factor, level))
-    if not kept:  # the levels that stand first are refused together: any other one may be right
-        kept = [
-            (factor, 0)
-            for factor in range(len(row))
-            if any(
-                planner.is_legal(other) and _reason(answers, planner.fresh(tuple(other))) is None
-                for level in range(1, planner.model().levels[factor])
-                for other in ([*levels[:factor], level, *levels[factor + 1 :]],)
-            )
-        ]
-    return frozenset(kept)
+        plainer = next(iter(planner.others(levels, factor, known)), None)
+        if level and plainer is not None and is_refused(plainer):
+            levels = plainer
+    return frozenset(
+        (factor, level)
+        for factor, level in enumerate(levels)
+        if not all(is_refused(other) for other in planner.others(levels, factor, known))
+    )
 
 
 def _combination(row: Row) -> Combination:

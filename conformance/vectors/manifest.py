@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,18 +60,14 @@ class Vector:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        case = {field.name: getattr(self.case, field.name) for field in fields(Case)}
         arrays = {name: [entry.to_json() for entry in getattr(self, name)] for name in _ARRAYS}
-        return {"id": self.id, "file": self.file, "sha256": self.sha256, **case, **arrays}
+        return {"id": self.id, "file": self.file, "sha256": self.sha256, **self.case.to_json(), **arrays}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Vector:
-        """From plain data; what is a tuple in the specification is a list in JSON."""
-        case = {field.name: data[field.name] for field in fields(Case)}
-        case["attributes"] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["attributes"].items()}
-        case["absent"] = tuple(data["absent"])
+        """From plain data."""
         arrays = {name: tuple(map(Entry.from_json, data[name])) for name in _ARRAYS}
-        return cls(data["id"], data["file"], data["sha256"], Case(**case), **arrays)
+        return cls(data["id"], data["file"], data["sha256"], Case.from_json(data), **arrays)
 
 
 _ARRAYS: Final = ("inputs", "outputs", "cotangents", "gradients")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,16 @@ import pytest
 from rnnspec import reference
 from rnnspec.backends import Backend, Call
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.cases import Case, Scope, supported_by
+from rnnspec.conformance.cases import Case, Extent, Planner, Scope, supported_by
 from rnnspec.conformance.checks import CHECKS, Check, Violation
-from rnnspec.conformance.checks.check import OutOfRangeError, compare, compare_gradients, compare_outputs, expected_of
+from rnnspec.conformance.checks.check import (
+    OutOfRangeError,
+    compare,
+    compare_gradients,
+    compare_outputs,
+    expected_of,
+    usual_case,
+)
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.conformance.report.checks import NAME, table
 from rnnspec.conformance.report.markdown import filled_in
@@ -38,18 +46,21 @@ def run(check: str, backend: Backend, few: Profile, dtype: str = "float32", name
 def test_the_reference_conforms(check: str, name: str, few: Profile) -> None:
     if not BY_ID[check].applies_to(operation(name)):
         pytest.skip("nothing to ask")
+    if not BY_ID[check].by_case:
+        few = replace(few, planned=Extent(1), planned_other_types=Extent(1))  # it asks a deck
     for dtype in ("float32", "bfloat16"):
         result = run(check, NumpyBackend(), few, dtype, name)
         assert (result.verdict, result.message) == (Verdict.CONFORMS, "")
         assert result.worst_error_ratio is not None
         assert result.worst_error_ratio <= 1
         forced = BY_ID[check].forced(Scope(name, dtype)) if dtype == "float32" else ()
-        assert result.examples == 40 // BY_ID[check].calls + len(forced)
+        assert result.examples == (40 // BY_ID[check].calls + len(forced) if BY_ID[check].by_case else 1)
 
 
 def test_ids_and_levels() -> None:
     assert list(BY_ID) == [
-        "forms", "unmodified", "values", "gradients", "edges", "zeros", "padding", "padding_nan", "attributes", "batch",
+        "unmodified", "forms", "values", "gradients", "drift", "edges", "zeros", "padding", "padding_nan", "attributes",
+        "batch",
         "split", "reverse", "permutation", "shift", "sums_to_one", "partition", "clipping", "jacobian", "identities",
         "marginals_are_gradients", "best_path", "ties", "partial_gradients", "second_order", "special_values",
         "layouts", "callers", "repeatability", "bad_input",
@@ -227,9 +238,13 @@ def test_a_fault_of_the_gradients_is_caught(
 
 
 def test_an_ignored_attribute_is_called_that(few: Profile, numpy_with: Make) -> None:
-    message = run("attributes", numpy_with(lstm=ignores_clip), few).message
-    assert "clip=" in message
-    assert "is ignored" in message
+    ignoring = numpy_with(lstm=ignores_clip)
+    plain = usual_case(Scope("lstm", "float32"))
+    with pytest.raises(Violation, match=r"clip=0.01 is ignored: y\["):
+        BY_ID["attributes"].examine(ignoring, (plain, "clip", 0.01))
+    result = run("attributes", ignoring, few)  # the first of both calls may have a clip too
+    assert result.verdict is Verdict.VIOLATES
+    assert "clip=" in result.message
 
 
 def test_another_wrong_answer_is_not_called_ignored(few: Profile, numpy_with: Make) -> None:
@@ -252,7 +267,10 @@ def test_a_backend_with_one_value_of_each_attribute_has_no_pairs(few: Profile) -
 
     call_defaults = operation("gru").defaults()
     support = supported_by(Plain(), "gru", "float32")
-    assert BY_ID["attributes"].examples(Scope("gru", "float32", 0, support)) is None
+    scope = Scope("gru", "float32", 0, support)
+    deck = Planner(scope, Extent(2)).deck()
+    assert deck.cases
+    assert all(BY_ID["attributes"].of(case, scope) is None for case in deck.cases)
     result = run("attributes", Plain(), few, name="gru")
     assert (result.verdict, result.examples) == (Verdict.REFUSED, 0)
     assert result.reasons == ("plain only",)
@@ -370,11 +388,17 @@ def test_compare_outputs_and_gradients(case: Case) -> None:
 
 
 def test_what_the_type_cannot_hold_shows_nothing(make_case: Make) -> None:
-    huge = make_case("rnn_cell", "float16", attributes={"activation": "relu"})
-    huge.call.inputs["x"][...] = 6e4
-    with pytest.raises(OutOfRangeError, match="rnn_cell float16"):
-        expected_of(huge)
-    assert expected_of(make_case("rnn_cell", "float16")).in_range()
+    growing = {"attributes": {"activation": "relu"}, "regime": "integers", "sizes": {"B": 4, "T": 60, "D": 4, "H": 4}}
+    with pytest.raises(OutOfRangeError, match="rnn float16"):
+        expected_of(make_case("rnn", "float16", **growing))
+    assert expected_of(make_case("rnn", "float32", **growing)).in_range()
+
+
+def test_what_is_right_is_worked_out_of_what_the_backend_was_given_at_first(make_case: Make) -> None:
+    spoilt, untouched = make_case("rnn_cell"), make_case("rnn_cell")
+    spoilt.call.inputs["x"][...] = 6e4
+    for name, bounded in expected_of(untouched).outputs.items():
+        np.testing.assert_array_equal(expected_of(spoilt).outputs[name].value, bounded.value)
 
 
 class Any_(Check):

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from rnnspec import conformance
+from rnnspec.conformance.cases import Planner, Scope
 from rnnspec.conformance.commands.validating import Request, _shared_out
+from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.runner import checks_for
 
 FAKES = '''\
@@ -81,7 +83,7 @@ class Unsteady(NumpyBackend):
     def rnn_cell(self, **call):
         type(self).calls += 1
         (h,) = reference.rnn_cell(**call)
-        return (np.nextafter(h, h.dtype.type(self.calls % 3)),)
+        return (np.nextafter(h, h.dtype.type(2 if self.calls % 4 < 2 else -2)),)
 '''
 SUITE_FAULT = """\
 from rnnspec.backends.numpy import NumpyBackend
@@ -118,7 +120,12 @@ def rnnspec(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
         file.unlink(missing_ok=True)
         words = [command, *arguments, "--json", str(file)]
         program = f"from rnnspec.conformance.cli import main; main({words!r}, prog_name='rnnspec')"
-        environment = {**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "200", "PYTHONWARNINGS": "error"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "COLUMNS": "200",
+            "PYTHONWARNINGS": "error",
+        }
         environment.pop("PYTEST_ADDOPTS", None)
         done = subprocess.run(
             [sys.executable, "-c", program],
@@ -150,7 +157,10 @@ def test_the_json_has_the_documented_structure(every_verdict: tuple[Run, Path]) 
     assert set(run.json) == {"backends"}
     assert len(run.json["backends"]) == 6
     for backend in run.json["backends"]:
-        assert set(backend) == {"name", "verdict", "versions", "operations", "expected_failures_not_seen"}
+        assert set(backend) == {
+            "name", "verdict", "versions", "operations", "expected_failures_not_seen", "asked", "profile", "seed",
+            "judged_nothing",
+        }  # fmt: skip
         assert "numpy" in backend["versions"]
         (operation,) = backend["operations"]
         assert set(operation) == {"name", "dtype", "device", "verdict", "checks"}
@@ -181,7 +191,9 @@ def test_messages_and_ratios(every_verdict: tuple[Run, Path]) -> None:
     backends = by_name(every_verdict[0])
     checks = {name: {c["id"]: c for c in b["operations"][0]["checks"]} for name, b in backends.items()}
     right = checks["numpy"]["values"]
-    assert right["examples"] == 40
+    deck = Planner(Scope("rnn_cell", "float32"), PROFILES["quick"].planned).deck()
+    assert right["examples"] == len(deck.cases)
+    assert right["coverage"]["met"] == right["coverage"]["total"] == deck.met_by(deck.cases)[1] > 0
     assert 0 < right["worst_error_ratio"] < 1
     assert right["message"] == right["repro"] == ""
     wrong = checks["fakes_run:Wrong"]["values"]
@@ -337,9 +349,18 @@ def test_many_checks_are_shared_by_processes_unless_the_user_says_how(
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     nothing = {"backends": (), "operations": (), "dtypes": (), "repro_dir": None, "replay_dir": None, "for_pytest": ()}
     request = Request(**{**nothing, "device": "cpu", "profile": "quick", "seed": 0, **given})
-    assert bool(_shared_out(request, checks)) == shared
+    options = _shared_out(request, checks)
+    assert ("-n" in options) == shared
+    # Who shares them out keeps those together that share a deck, where there is anything to share them out.
+    assert ("--dist=loadgroup" in options) == ("no:xdist" not in request.for_pytest)
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
-    assert not _shared_out(request, checks)
+    assert "-n" not in _shared_out(request, checks)
+
+
+def test_who_says_how_checks_are_shared_is_heard() -> None:
+    nothing = {"backends": (), "operations": (), "dtypes": (), "repro_dir": None, "replay_dir": None}
+    request = Request(**nothing, for_pytest=("--dist=each", "-n2"), device="cpu", profile="quick", seed=0)
+    assert _shared_out(request, 5000) == ()
 
 
 def test_a_fault_of_the_suite_is_no_verdict(rnnspec: Callable[..., Run]) -> None:
