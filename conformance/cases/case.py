@@ -44,6 +44,9 @@ class Case:
     steps: Steps = "all"
     absent: tuple[str, ...] = ()
     seed: int = 0
+    differentiated: bool = True
+    """Whether its gradients are asked for, beside its outputs."""
+
     worked_out: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What follows from the case and was worked out once, by name; a case made from this one begins anew."""
 
@@ -107,21 +110,28 @@ class Case:
     @cached_property
     def call(self) -> Call:
         """The call, with its arrays."""
+        inputs = {name: array.copy() for name, array in self.given.inputs.items()}
+        return Call(self.operation, inputs, self.given.attributes)
+
+    @cached_property
+    def given(self) -> Call:
+        """The same call with arrays that no backend ever gets, and so none can change."""
         return Call(self.operation, self._inputs(), dict(self.attributes))
 
     def anew(self) -> Case:
         """The same case with arrays of its own; what was worked out is shared."""
         case = replace(self)
-        object.__setattr__(case, "worked_out", self.worked_out)  # frozen for all others
+        for name in ("worked_out", "given", "given_cotangents"):
+            object.__setattr__(case, name, getattr(self, name))  # frozen for all others
         return case
 
     def call_of(self, rows: NDArray[np.int64]) -> Call:
         """The call with these sequences only, in this order."""
         inputs = {
             name: np.ascontiguousarray(array[rows]) if self.items[name].per_sequence else array
-            for name, array in self.call.inputs.items()
+            for name, array in self.given.inputs.items()
         }
-        return Call(self.operation, inputs, self.call.attributes)
+        return Call(self.operation, inputs, self.given.attributes)
 
     @property
     def sampled(self) -> bool:
@@ -145,6 +155,11 @@ class Case:
     @cached_property
     def cotangents(self) -> tuple[Array, ...]:
         """One per output, in the outputs' shapes; zero for sequences that are not judged."""
+        return tuple(array.copy() for array in self.given_cotangents)
+
+    @cached_property
+    def given_cotangents(self) -> tuple[Array, ...]:
+        """The same, in arrays that no backend ever gets."""
         found = []
         for output in self.results.values():
             if output.kind == "float":

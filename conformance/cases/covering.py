@@ -23,7 +23,7 @@ Row = tuple[int, ...]
 Combination = frozenset[tuple[int, int]]
 """Levels that stand together: pairs of a factor's number and a level's."""
 
-CANDIDATES: Final = 4
+CANDIDATES: Final = 2
 """Rows that are tried at each turn; the one that adds most tuples is taken."""
 
 TRIES: Final = 12

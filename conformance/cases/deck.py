@@ -17,7 +17,7 @@ from typing import Any, Final
 from rnnspec.conformance.cases.case import NEEDS, Case, Steps
 from rnnspec.conformance.cases.covering import Combination, Coverage, Model, Row, covering_rows
 from rnnspec.conformance.cases.draw import Scope
-from rnnspec.conformance.cases.ladder import DEEPEST, LARGEST, depths, equal_sizes, rungs_of
+from rnnspec.conformance.cases.ladder import DEEPEST, LARGEST, NOT_DIFFERENTIATED, depths, equal_sizes, rungs_of
 from rnnspec.conformance.cases.levels import settled
 from rnnspec.conformance.cases.regimes import REGIMES, functions_of, gives_ids, regimes_for
 from rnnspec.conformance.cases.streams import stream
@@ -293,23 +293,32 @@ class Planner:
 
         What an adapter does in several ways has its pairs met by the library itself too: that is what people run.
         """
-        own = self.support.own
-        if own is None:
+        if self.support.own is None:
             return None
-        allowed: dict[str, tuple[Any, ...]] = {STEPS: own.steps}
-        for key, attribute in self.op.attributes.items():
-            if attribute.is_tuple:
-                allowed.update({f"{key}[{index}]": entry for index, entry in enumerate(own.levels[key])})
-            else:
-                allowed[key] = own.levels[key]
         barred = [
             frozenset({(place, number)})
             for place, factor in enumerate(self.factors)
-            if factor.name in allowed
             for number, level in enumerate(factor.levels)
-            if level != UNUSED and level not in allowed[factor.name]
+            if not self._is_own({factor.name: level})
         ]
         return self.model(barred)
+
+    def _is_own(self, levels: Mapping[str, Any]) -> bool:
+        """Whether the judged library does itself what these levels of factors say."""
+        own = self._own_levels
+        return all(level == UNUSED or level in own[name] for name, level in levels.items() if name in own)
+
+    @cached_property
+    def _own_levels(self) -> Mapping[str, tuple[Any, ...]]:
+        """By factor, the levels of what the judged library does itself; empty where it does all, or nothing."""
+        own = self.support.own
+        if own is None:
+            return {}
+        allowed: dict[str, tuple[Any, ...]] = {STEPS: own.steps}
+        for key, attribute in self.op.attributes.items():
+            entries = self._entries(key, own.levels[key]) if attribute.is_tuple else [(key, own.levels[key])]
+            allowed.update(entries)
+        return allowed
 
     # From a row to a case.
 
@@ -445,12 +454,16 @@ class Planner:
 
     def _rung(self, rows: Sequence[Mapping[str, Any]], number: int, sizes: Mapping[str, int]) -> Case:
         """A generic case of these sizes, its choices those of one row after the other."""
+        if max(sizes.values()) >= _STEADY_FROM:  # what the library does itself is what people run at such sizes
+            rows = [row for row in rows if self._is_own(row)] or rows
         row = rows[spread_order(len(rows))[number % len(rows)]]
         case = self._with_some_step({**row, "regime": "generic"}, _ATTEMPTS * number, sizes)
         if max(sizes.values()) >= _STEADY_FROM:
             case = self._steady(case)
         if _flops(case) > DEAREST:  # with a plainer part, or fewer rounds, it may be cheaper
             case = self._plainest(case)
+        if set(sizes.values()) & NOT_DIFFERENTIATED:
+            case = replace(case, differentiated=False)
         if case.sampled:
             case = replace(case, sizes={symbol: sizes.get(symbol, 1) for symbol in case.sizes}, steps="all")
         return case

@@ -155,6 +155,11 @@ def usual_case(scope: Scope) -> Case:
     return Case(scope.operation, scope.dtype, PROBE_SIZES, support.defaults(), steps=steps)
 
 
+def differentiates(backend: Backend, case: Case) -> bool:
+    """Whether a backend is asked for the gradients of a case."""
+    return case.differentiated and backend.has_gradients(case.operation)
+
+
 class OutOfRangeError(Exception):
     """The case's type cannot hold its results: it shows nothing about anyone, and is not judged."""
 
@@ -178,12 +183,11 @@ def expected_of(case: Case, *, gradients: bool = False, both: bool = False) -> E
 
 def _expected(case: Case, *, both: bool) -> tuple[Expected, ...]:
     """What is right without and, if both are wanted, with gradients, for what the backend was given at first."""
-    case = replace(case)
-    call = case.call_of(case.judged) if case.sampled else case.call
+    call = case.call_of(case.judged) if case.sampled else case.given
     if not both:
         found: tuple[Expected, ...] = (expect(call, case.dtype, None, case.seed),)
     else:
-        cotangents = case.cotangents
+        cotangents = case.given_cotangents
         if case.sampled:
             cotangents = tuple(cotangent[case.judged] for cotangent in cotangents)
         found = expect_both(call, case.dtype, cotangents, case.seed)

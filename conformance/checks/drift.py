@@ -13,6 +13,7 @@ from rnnspec.conformance.checks.check import (
     Violation,
     compare_forms,
     compare_gradient_forms,
+    differentiates,
     expected_of,
 )
 from rnnspec.conformance.judge import drift
@@ -59,7 +60,7 @@ class Drift(Check):
 
 def _results(backend: Backend, case: Case) -> Iterator[tuple[str, Bounded, Array]]:
     """Outputs and gradients of a case."""
-    back = backend.has_gradients(case.operation)
+    back = differentiates(backend, case)
     expected = expected_of(case, both=back)
     outputs = backend.run(case.call)
     compare_forms(case, case.call, expected.outputs, outputs)

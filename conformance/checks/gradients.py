@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from rnnspec.backends import Backend, Cotangents
-from rnnspec.conformance.cases import Case
+from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.checks.check import Array, Check, OutOfRangeError, compare_gradients, expected_of
 from rnnspec.conformance.judge.tolerance import Bounded, expect
 from rnnspec.spec import Operation
@@ -25,6 +25,10 @@ class Gradients(Check):
     def applies_to(self, op: Operation) -> bool:
         """Operations that have a gradient."""
         return op.differentiable
+
+    def of(self, case: Case, scope: Scope) -> Case | None:
+        """Cases whose gradients are asked for."""
+        return case if case.differentiated else None
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Differentiate the case and hold its gradients against the reference.

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from rnnspec.backends import Backend, Call, Unsupported
+from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Case, Deck, Scope
-from rnnspec.conformance.checks.check import Array, Check, Violation
+from rnnspec.conformance.checks.check import Array, Check, Violation, differentiates
 
 Named = Mapping[str, Any]
 
@@ -37,25 +37,22 @@ class Unmodified(Check):
     def examine(self, backend: Backend, example: tuple[Case, Case]) -> float:
         """Run and differentiate the case; then another, and look at the first one's inputs and results."""
         case, other = example
-        results = _all_results(backend, case.call, case.cotangents)
+        results = _all_results(backend, case)
         kept = _copied(results)
-        # What was given is made again, as a backend may have changed it in an earlier check.
-        before = replace(case)
-        given = {**case.call.inputs, **_cotangents(case)}
-        self._must_be_the_same(
-            case, before.call, {**before.call.inputs, **_cotangents(before)}, given, "to stay as it was"
-        )
+        before = {**case.given.inputs, **_cotangents(case, case.given_cotangents)}
+        after = {**case.call.inputs, **_cotangents(case, case.cotangents)}
+        self._must_be_the_same(case, before, after, "to stay as it was")
         with suppress(Unsupported):
-            _all_results(backend, other.call, other.cotangents)
-        self._must_be_the_same(case, before.call, kept, results, "to stay as it was when another call was made")
+            _all_results(backend, other)
+        self._must_be_the_same(case, kept, results, "to stay as it was when another call was made")
         return 0.0
 
     @staticmethod
-    def _must_be_the_same(case: Case, call: Call, before: Named, after: Named, expected: str) -> None:
+    def _must_be_the_same(case: Case, before: Named, after: Named, expected: str) -> None:
         for name, array in before.items():
             if array.tobytes() != after[name].tobytes():
                 place = _first_difference(array, after[name])
-                raise Violation(f"{name}: expected {expected}, got another number {place}", str(case), call)
+                raise Violation(f"{name}: expected {expected}, got another number {place}", str(case), case.given)
 
 
 class Repeatability(Check):
@@ -71,10 +68,10 @@ class Repeatability(Check):
         """Run and differentiate the case, another, and the case again."""
         # Copies of the case are asked: of a planned one itself, what came at first would be told again.
         once, twice = replace(example), replace(example)
-        first = _copied(_all_results(backend, once.call, once.cotangents))
+        first = _copied(_all_results(backend, once))
         other = replace(example, seed=example.seed ^ 1)
-        _all_results(backend, other.call, other.cotangents)
-        again = _all_results(backend, twice.call, twice.cotangents)
+        _all_results(backend, other)
+        again = _all_results(backend, twice)
         for name, array in first.items():
             if not _same(array, again.get(name)):
                 place = _first_difference(array, again.get(name))
@@ -83,18 +80,18 @@ class Repeatability(Check):
         return 0.0
 
 
-def _all_results(backend: Backend, call: Call, cotangents: tuple[Array, ...]) -> dict[str, Any]:
+def _all_results(backend: Backend, case: Case) -> dict[str, Any]:
     """Outputs and gradients by name; what is no array is left out, as the check ``forms`` tells of it."""
-    results = dict(zip(call.spec.outputs_for(call.attributes), backend.run(call), strict=False))
-    if backend.has_gradients(call.operation):
-        results |= {f"d{name}": gradient for name, gradient in backend.gradients(call, cotangents).items()}
+    results = dict(zip(case.results, backend.run(case.call), strict=False))
+    if differentiates(backend, case):
+        results |= {f"d{name}": gradient for name, gradient in backend.gradients(case.call, case.cotangents).items()}
     return {name: array for name, array in results.items() if isinstance(array, np.ndarray)}
 
 
-def _cotangents(case: Case) -> dict[str, Array]:
-    """The cotangents by name."""
+def _cotangents(case: Case, cotangents: tuple[Array, ...]) -> dict[str, Array]:
+    """Cotangents of a case by name."""
     floats = [output.name for output in case.results.values() if output.kind == "float"]
-    return {f"the cotangent of {name}": array for name, array in zip(floats, case.cotangents, strict=True)}
+    return {f"the cotangent of {name}": array for name, array in zip(floats, cotangents, strict=True)}
 
 
 def _copied(arrays: Named) -> dict[str, Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Check, compare_outputs, expected_of
+from rnnspec.conformance.checks.check import Check, compare_outputs, differentiates, expected_of
 
 
 class Values(Check):
@@ -17,5 +17,5 @@ class Values(Check):
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Run the case and hold its outputs against the reference."""
-        expected = expected_of(example, both=backend.has_gradients(example.operation))
+        expected = expected_of(example, both=differentiates(backend, example))
         return compare_outputs(example, example.call, expected.outputs, backend.run(example.call))
