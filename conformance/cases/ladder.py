@@ -11,7 +11,7 @@ from rnnspec.spec import Operation
 RUNGS: Final = (1, 2, 3, 5, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 300)
 """Sizes that every size has once, while the others are small."""
 
-NOT_DIFFERENTIATED: Final = frozenset((127, 128, 255, 256, 300))
+NOT_DIFFERENTIATED: Final = frozenset((127, 128, 255, 256, 257, 300))
 """Sizes at which outputs alone are asked: their neighbours are differentiated, and a gradient takes as long again."""
 
 ONCE: Final = {"B": (65_537,), "T": (1_025,), "H": (513,)}
