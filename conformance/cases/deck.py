@@ -464,6 +464,8 @@ class Planner:
             case = self._plainest(case)
         if set(sizes.values()) & NOT_DIFFERENTIATED:
             case = replace(case, differentiated=False)
+            # What is built of parts has each part's own ladder beside it: here, the usual one will do.
+            case = self._plainest(case) if any(part.operation in self.op.attributes for part in self.op.parts) else case
         if case.sampled:
             case = replace(case, sizes={symbol: sizes.get(symbol, 1) for symbol in case.sizes}, steps="all")
         return case
