@@ -46,6 +46,8 @@ class Model:
         Levels that never stand together.
     first
         Factors that are chosen before the others, as the others depend on them.
+    plain
+        Factors whose first level is taken wherever it makes no difference to what is met.
     """
 
     levels: tuple[int, ...]
@@ -53,6 +55,7 @@ class Model:
     deep: tuple[int, ...] = ()
     forbidden: frozenset[Combination] = frozenset()
     first: tuple[int, ...] = ()
+    plain: tuple[int, ...] = ()
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
@@ -207,7 +210,10 @@ def _grown(coverage: Coverage, seed: Sequence[int], rng: np.random.Generator) ->
         if not open_.any():
             return None
         gains = _gains(coverage, places, np.array(list(chosen.values()), np.int64))
-        gains = np.where(open_, gains + rng.random(len(places)) * 0.5, -1.0)
+        gains += rng.random(len(places)) * 0.5  # less than a tuple: it decides between equals
+        if factor in model.plain:
+            gains[0] += 0.5
+        gains = np.where(open_, gains, -1.0)
         best = int(gains.argmax())
         added += int(gains[best])
         chosen[factor] = int(places[best])

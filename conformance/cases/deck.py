@@ -272,6 +272,8 @@ class Planner:
             deep=deep if self.extent.deep and len(deep) > 2 else (),
             forbidden=frozenset({*self._always_forbidden, *self.refused, *more}),
             first=tuple(place for place, factor in enumerate(self.factors) if factor.name in first),
+            # Where an attribute makes no difference to what is met, it is as people use it: most else shows best there.
+            plain=tuple(place for place, factor in enumerate(self.factors) if factor.runs and factor.name != STEPS),
         )
 
     def deck(self) -> Deck:

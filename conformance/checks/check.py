@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from hypothesis import strategies as st
@@ -153,6 +153,14 @@ def usual_case(scope: Scope) -> Case:
     support = scope.support or everything(scope.operation)
     steps: Steps = "lengths" if op.has_steps and "lengths" in support.steps else "all"
     return Case(scope.operation, scope.dtype, PROBE_SIZES, support.defaults(), steps=steps)
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A backend of which each planned call is made once."""
+
+    def kept(self, case: Case) -> Mapping[str, Array]:
+        """What came of a planned case's call, by name, as it was when it came."""
 
 
 def differentiates(backend: Backend, case: Case) -> bool:

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnspec.conformance.faults.catalogue import faults
+from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.score import (
     CheckScore,
     FaultScore,
@@ -67,11 +68,15 @@ def score_faults(request: Request, json_file: Path | None) -> int:
     with bar(console) as progress:
         task = progress.add_task("", total=(len(chosen) + len(variants)) * len(seeds))
         score_one = partial(_score, profile=request.profile, exclusive=request.exclusive, first=seeds[0])
-        planted = [(fault.name, seed) for fault in chosen for seed in seeds]
-        for scores in _by(len(seeds), _advancing(each(score_one, planted, request.jobs), progress, task)):
-            caught.append(over_seeds(scores))
-            if not console.is_terminal:
-                console.print(_line(caught[-1]), soft_wrap=True)
+        groups = _sharing_a_deck(chosen)
+        planted = [(fault.name, seed) for group in groups for seed in seeds for fault in group]
+        found = _advancing(each(score_one, planted, request.jobs), progress, task)
+        for group in groups:
+            of_group = list(islice(found, len(group) * len(seeds)))
+            for place in range(len(group)):
+                caught.append(over_seeds(of_group[place :: len(group)]))
+                if not console.is_terminal:
+                    console.print(_line(caught[-1]), soft_wrap=True)
         run_one = partial(_run_variant, cases=PROFILES[request.profile].examples)
         asked = [(name, operation, seed) for name, operation in variants for seed in seeds]
         for runs in _by(len(seeds), _advancing(each(run_one, asked, request.jobs), progress, task)):
@@ -107,6 +112,14 @@ def _advancing(scores: Iterable[Scored], progress: Progress, task: TaskID) -> It
     for score in scores:
         progress.update(task, advance=1, description=f"{score.name} {score.operation}")
         yield score
+
+
+def _sharing_a_deck(chosen: Iterable[Fault]) -> list[list[Fault]]:
+    """The faults by operation and type: with a seed, all of a group are asked the same cases."""
+    groups: dict[tuple[str, str], list[Fault]] = {}
+    for fault in chosen:
+        groups.setdefault((fault.operation, fault.dtype), []).append(fault)
+    return list(groups.values())
 
 
 def _by(count: int, scores: Iterator[Scored]) -> Iterator[list[Scored]]:

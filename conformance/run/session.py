@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Final
 
+import numpy as np
+
 from rnnspec.backends import Backend, Call, Cotangents, Unsupported
 from rnnspec.conformance.cases import Case, Deck, DeckError, Planner, Scope, Support, supported_by
 from rnnspec.conformance.cases.covering import Combination, Row
@@ -32,6 +34,7 @@ class Answers(Guarded):
         super().__init__(backend)
         self._planned: dict[int, Case] = {}
         self._came: dict[tuple[int, str], Any] = {}
+        self._kept: dict[int, dict[str, Array]] = {}
 
     def plan(self, case: Case) -> None:
         """Remember what comes of this case's call."""
@@ -62,6 +65,10 @@ class Answers(Guarded):
             return str(reason)
         return None
 
+    def kept(self, case: Case) -> dict[str, Array]:
+        """What came of a planned case's call, by name, as it was when it came."""
+        return self._kept.get(id(case.call), {})
+
     def _once(self, call: Call, what: str, ask: Callable[[], Any]) -> Any:
         if id(call) not in self._planned:
             return ask()
@@ -69,11 +76,23 @@ class Answers(Guarded):
         if key not in self._came:
             try:
                 self._came[key] = ask()
+                self._keep(call, self._came[key])
             except (Unsupported, BackendCrashError, GuestLostError) as error:
                 self._came[key] = error
         if isinstance(self._came[key], BaseException):
             raise self._came[key]
         return self._came[key]
+
+    def _keep(self, call: Call, came: Any) -> None:
+        """Copy what came: a later call may write over it."""
+        of_gradients = isinstance(came, dict)
+        named = came.items() if of_gradients else zip(self._planned[id(call)].results, came, strict=False)
+        copies = {
+            f"d{name}" if of_gradients else name: np.array(array)
+            for name, array in named
+            if isinstance(array, np.ndarray)
+        }
+        self._kept.setdefault(id(call), {}).update(copies)
 
 
 @dataclass
