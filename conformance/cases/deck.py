@@ -18,7 +18,7 @@ from rnnspec.conformance.cases.case import NEEDS, Case, Steps
 from rnnspec.conformance.cases.covering import Combination, Coverage, Model, Row, covering_rows
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.ladder import DEEPEST, LARGEST, NOT_DIFFERENTIATED, depths, equal_sizes, rungs_of
-from rnnspec.conformance.cases.levels import settled
+from rnnspec.conformance.cases.levels import Level, settled
 from rnnspec.conformance.cases.regimes import REGIMES, functions_of, gives_ids, regimes_for
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import Support, everything
@@ -241,9 +241,21 @@ class Planner:
                 for size, other in self._levels_of(f"size {symbol}"):
                     if size[1] < least:
                         yield frozenset({level, other})
+        for key, attribute in self.op.attributes.items():
+            for one, level in self._levels_of(key):
+                if isinstance(one, Level) and one.place == "within":
+                    yield from self._too_narrow(attribute, level)
         for kind, level in self._levels_of(STEPS):
             for name, other in self._levels_of("regime"):
                 if kind == "all" and REGIMES[name].forbids_padding:
+                    yield frozenset({level, other})
+
+    def _too_narrow(self, attribute: Attribute, level: tuple[int, int]) -> Iterator[Combination]:
+        """Sizes at which an attribute's range has nothing between its ends."""
+        for symbol in self.symbols:
+            for size, other in self._levels_of(f"size {symbol}"):
+                low, high = attribute.ends({**dict.fromkeys(self.op.sizes, 3), symbol: size[1]})
+                if isinstance(low, int) and high - low < 2:
                     yield frozenset({level, other})
 
     def _meaningless(self, factor: Factor, when: Mapping[str, Any]) -> Iterator[Combination]:

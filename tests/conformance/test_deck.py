@@ -196,7 +196,8 @@ def test_the_deck_meets_all_pairs_of_every_operation(name: str) -> None:
     deck = deck_of(name)
     met, total = deck.met_by(deck.cases)
     assert met == total > 0
-    assert met > deck.met_by(deck.cases[1:])[0] > deck.met_by(deck.cases[:1])[0] > deck.met_by(())[0] == 0
+    half = deck.cases[: len(deck.rows) // 2]
+    assert met > deck.met_by(half)[0] > deck.met_by(deck.cases[:1])[0] > deck.met_by(())[0] == 0
     assert deck.met_by(beyond(deck)) == (0, total)
 
 
