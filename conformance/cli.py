@@ -99,6 +99,11 @@ def show(operation: str, latex: bool, settings: tuple[str, ...], json_file: Path
 @click.option("--profile", default="quick", show_default=True, help="quick, standard or thorough.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the cases; equal seeds draw equal cases.")
 @click.option(
+    "--largest",
+    type=click.IntRange(1),
+    help="Largest size on the ladder; by default 300, and once 513 units, 1,025 steps and 65,537 sequences.",
+)
+@click.option(
     "--repro-dir", type=click.Path(file_okay=False, path_type=Path), help="Write a repro of each failure there."
 )
 @click.option(
@@ -131,6 +136,7 @@ def validate(
     device: str,
     profile: str,
     seed: int,
+    largest: int | None,
     repro_dir: Path | None,
     replay: bool,
     replay_dir: Path | None,
@@ -156,6 +162,7 @@ def validate(
     kept = (replay_dir or usual_folder()) if replay else None
     request = Request(
         names, operations, dtypes, device, profile, seed, repro_dir, kept, for_pytest, expected=expected, strict=strict,
+        largest=largest,
         isolation=Isolation.of(isolate), limits=Limits(time_limit, memory_limit),
     )  # fmt: skip
     context.exit(_run(validate_backends, request, json_file))

@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rnnspec-dtype", action="append", default=[], help="only this dtype (repeatable)")
     group.addoption("--rnnspec-device", default="cpu", help="device to run on")
     group.addoption("--rnnspec-profile", default="quick", help="quick, standard or thorough")
+    group.addoption("--rnnspec-largest", type=int, default=None, help="largest size on the ladder of sizes")
     group.addoption("--rnnspec-seed", type=int, default=0, help="seed of the examples")
     group.addoption(
         "--rnnspec-expected", default=None, help="TOML file of expected failures, besides the backend's own"
@@ -123,7 +124,7 @@ def _result(config: pytest.Config, item: Item) -> CheckResult:
         _backend(config, item.backend),
         item.operation,
         item.dtype,
-        PROFILES[config.getoption("--rnnspec-profile")],
+        PROFILES[config.getoption("--rnnspec-profile")].up_to(config.getoption("--rnnspec-largest")),
         seed_number=config.getoption("--rnnspec-seed"),
         repro_dir=Path(folder) if folder else None,
         replay_dir=Path(kept) if kept else None,

@@ -47,6 +47,7 @@ class Request:
     for_pytest: tuple[str, ...]
     expected: Path | None = None
     strict: bool = False
+    largest: int | None = None
     isolation: Isolation = Isolation.AUTO
     limits: Limits = field(default_factory=Limits)
 
@@ -135,6 +136,8 @@ def _pytest(request: Request, collector: Collector, shared_out: tuple[str, ...])
         f"--rnnspec-time-limit={request.limits.seconds}",
         f"--rnnspec-memory-limit={request.limits.gibibytes}",
     ]
+    if request.largest is not None:
+        arguments.append(f"--rnnspec-largest={request.largest}")
     if request.expected:
         arguments.append(f"--rnnspec-expected={request.expected.absolute()}")
     if request.repro_dir:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from rnnspec.conformance.cases import Extent
@@ -39,6 +39,12 @@ class Profile:
     def examples_for(self, dtype: str) -> int:
         """Examples of one check; float32 is what people run, so it gets the most."""
         return self.examples if dtype == "float32" else self.examples_other_types
+
+    def up_to(self, largest: int | None) -> Profile:
+        """The same with another largest size on the ladder; None: its own."""
+        if largest is None:
+            return self
+        return replace(self, planned=replace(self.planned, largest=largest))
 
     def extent_for(self, dtype: str, main_type: str) -> Extent:
         """What the deck of a type holds; `main_type` is the one that a backend is looked at most closely in."""
