@@ -51,6 +51,8 @@ _BYTES: Final = 8 * 7 * 4
 
 _ATTEMPTS: Final = 16
 """Seeds that are tried for a case in which some step is valid."""
+_MANY: Final = 16
+"""Sequences of a generic call."""
 _LARGE: Final = 255
 """A size from which on the others are as small as they may be and still differ from 1."""
 _HUGE: Final = 512
@@ -75,11 +77,14 @@ class Extent:
         Whether every triple of those choices is met that change what code runs: attributes, steps, absent inputs.
     largest
         The largest size on the ladder; 0: there is no ladder.
+    generic
+        Calls of many sequences of generic numbers, for what only all calls together show.
     """
 
     strength: int = 0
     deep: bool = False
     largest: int = 0
+    generic: int = 0
 
 
 @dataclass(frozen=True)
@@ -299,7 +304,7 @@ class Planner:
         model = self.model()
         rows, impossible = _planned(model, self._own()) if self.factors else (((),), 0)
         array = tuple(self.case_of(row) for row in rows)
-        others = (*self._none_valid(rows, array), *self._ladder(rows, array))
+        others = (*self._none_valid(rows, array), *self._ladder(rows, array), *self._generic(rows))
         return Deck(self.scope, self.factors, rows, (*array, *others), model, impossible, self.left_out)
 
     def _own(self) -> Model | None:
@@ -465,6 +470,17 @@ class Planner:
             apart = {symbol: 4 + place for place, symbol in enumerate(self.symbols)}
             yield self._rung(levels, number, {**apart, **dict.fromkeys(pair, 3)})
             number += 1
+
+    def _generic(self, rows: Sequence[Row]) -> Iterator[Case]:
+        """Calls of many sequences: rounding averages out in them, and what is off in all of them does not."""
+        levels = [_levels(self.factors, rows[place]) for place in spread_order(len(rows))]
+        usual = self.support.defaults()
+        for number in range(self.extent.generic):
+            sizes = {"B": _MANY} if "B" in self.symbols else {}
+            case = self._with_some_step(
+                {**levels[number % len(levels)], "regime": "generic"}, -1 - number, sizes or None
+            )
+            yield replace(case, attributes=usual) if number % 2 else case
 
     def _rung(self, rows: Sequence[Mapping[str, Any]], number: int, sizes: Mapping[str, int]) -> Case:
         """A generic case of these sizes, its choices those of one row after the other."""
