@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
 
 from rnnspec.backends import Backend, Cotangents
-from rnnspec.conformance.cases import Case
+from rnnspec.conformance.cases import Case, Deck
 from rnnspec.conformance.checks.check import Array, Check, OutOfRangeError, Violation, compare_gradients
 from rnnspec.conformance.judge.tolerance import expect
 from rnnspec.spec import Operation
@@ -34,6 +35,16 @@ class Part:
             for dy, output in zip(case.cotangents, outputs, strict=True)
         )
 
+    def fits(self, case: Case) -> bool:
+        """Whether a case has these outputs and inputs, and the step."""
+        shapes = [case.shape_of(case.results[name].shape) for name in self.used if name in case.results]
+        steps = [shape[1] for shape in shapes if len(shape) > 1]
+        return (
+            len(shapes) == len(self.used)
+            and set(self.inputs) <= set(case.call.float_inputs)
+            and (self.step is None or self.step < min(steps, default=0))
+        )
+
     def _at_the_step(self, dy: Array, shape: tuple[str, ...]) -> Array:
         if self.step is None or not has_steps(shape):
             return dy
@@ -56,6 +67,22 @@ class Part:
         inputs = _some_of(list(case.call.float_inputs), rng)
         return cls(used, inputs, int(rng.integers(steps)) if steps and rng.random() < 0.4 else None)
 
+    @classmethod
+    def turn(cls, case: Case, number: int) -> Part:
+        """One part after another: each output alone and all, each input alone and all, each end of the steps alone."""
+        outputs = [output.name for output in case.results.values() if output.kind == "float"]
+        inputs = list(case.call.float_inputs)
+        used = [*((name,) for name in outputs), tuple(outputs)]
+        wanted = [*((name,) for name in inputs), tuple(inputs)]
+        one = used[number % len(used)]
+        shapes = [case.results[name].shape for name in one if has_steps(case.results[name].shape)]
+        last = min((case.shape_of(shape)[1] for shape in shapes), default=0) - 1
+        masked = case.spec.has_steps and any(shape[1] == "T" for shape in shapes) and case.valid.any()
+        first = int(case.valid.any(axis=0).argmax()) if masked else 0
+        steps = (first, None, last) if last >= 0 else (None,)
+        # Each round of one choice begins the next one elsewhere, so that all meet.
+        return cls(one, wanted[(number + number // len(wanted)) % len(wanted)], steps[number // len(used) % len(steps)])
+
     def __str__(self) -> str:
         step = "" if self.step is None else f", of step {self.step} alone"
         return f"cotangents of {', '.join(self.used)}{step}, gradients of {', '.join(self.inputs)}"
@@ -77,9 +104,16 @@ class PartialGradients(Check):
         """Operations that have a gradient."""
         return op.differentiable
 
-    def examine(self, backend: Backend, example: Case) -> float:
+    def planned(self, deck: Deck, count: int) -> Iterator[tuple[Case, Part]]:
+        """Cases of a deck, each with the next part in turn."""
+        cases = (case for case in deck.spread() if case.call.float_inputs)
+        return ((case, Part.turn(case, number)) for number, case in enumerate(islice(cases, count)))
+
+    def examine(self, backend: Backend, example: Case | tuple[Case, Part]) -> float:
         """Differentiate in part, and hold what comes against that part of the reference's gradients."""
-        case, part = example, Part.of(example)
+        case, part = example if isinstance(example, tuple) else (example, Part.of(example))
+        if not part.fits(case):
+            part = Part.of(case)
         cotangents = part.cotangents(case)
         got = backend.gradients(case.call, cotangents, part.inputs)
         expected = expect(case.call, case.dtype, cotangents, case.seed)
