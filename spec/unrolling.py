@@ -26,6 +26,7 @@ _TRUNCATE = Attribute(
     None,
     domain="count",
     range=(1, "2 * T + 1"),
+    usual=(2, 3),
 )
 _RECURRENT_DROPOUT = Attribute(
     "recurrent_dropout",
