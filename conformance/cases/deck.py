@@ -497,7 +497,10 @@ class Planner:
             # What is built of parts has each part's own ladder beside it: here, the usual one will do.
             case = self._plainest(case) if any(part.operation in self.op.attributes for part in self.op.parts) else case
         if case.sampled:
-            case = replace(case, sizes={symbol: sizes.get(symbol, 1) for symbol in case.sizes}, steps="all")
+            small = {symbol: 3 if symbol == "D" else 1 for symbol in case.sizes}  # one feature alone may be dropped
+            case = replace(
+                case, sizes={**small, **{key: size for key, size in sizes.items() if key in small}}, steps="all"
+            )
         return case
 
     def _steady(self, case: Case) -> Case:

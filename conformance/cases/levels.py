@@ -98,6 +98,8 @@ def _between(domain: str, low: Any, high: Any, rng: np.random.Generator) -> Any:
     if domain in WHOLE:
         inner = (low + 1, high) if high - low >= 2 else (low, high + 1)
         return int(rng.integers(*inner))
-    if domain == "probability" or low == high:
-        return float(rng.uniform(low, high))
+    if domain == "probability":  # half of them below a tenth
+        return float(low + (high - low) * rng.random() ** 3)
+    if low == high:
+        return float(low)
     return float(np.exp(rng.uniform(np.log(low or high * 10.0**-_DECADES), np.log(high))))

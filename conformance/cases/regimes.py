@@ -148,7 +148,7 @@ REGIMES: Final[Mapping[str, Regime]] = {
         ),
         Regime("masking", "scores below those that implementations mask with", lowers=True, of=has_scores),
         Regime("far", "vectors whose squares come near the ends of the type", far=True, of=takes_norms),
-        Regime("impossible", "so much is forbidden that there is no path", forbids=0.85, of=has_moves),
+        Regime("impossible", "so much is forbidden that there is no path", forbids=0.25, of=has_moves),
         Regime(
             "padding_forbidden", "the padding alone has moves that are forbidden",
             forbids_padding=True, of=has_tagged_moves,
@@ -225,7 +225,9 @@ def fill(
     if regime.empties and vectors:
         numbers[rng.random(shape[:-1]) < 0.5] = 0
     if item.domain == "forbidding":
-        numbers[rng.random(shape) < regime.forbids] = -np.inf
+        # There is no path where all moves are forbidden, or all beginnings, or all ends; mostly it is one of them.
+        all_of_it = regime.name == "impossible" and rng.random() < (0.7 if len(shape) > 1 else 0.2)
+        numbers[rng.random(shape) < (1.0 if all_of_it else regime.forbids)] = -np.inf
         if regime.forbids_padding:
             _forbid_the_last(numbers)
     if regime.lowers and item.name in scores_of(op):
@@ -253,9 +255,10 @@ def _scale(regime: Regime, op: Operation, item: Input, shape: tuple[int, ...], a
     # relu does not squash: a recurrence that amplifies would leave every type's range within a few steps.
     unbounded = "relu" in functions_of(op, attributes)
     if len(axes) >= 2:
-        gain = regime.recurrent if axes[1] != "D" else regime.matrices
-        return float((min(gain, 0.5) if unbounded else gain) / max(shape[-1], 1) ** 0.5)
-    return min(regime.biases, 0.5) if unbounded else regime.biases
+        recurrent = axes[1] != "D"
+        gain = regime.recurrent if recurrent else regime.matrices
+        return float((min(gain, 0.5) if unbounded and recurrent else gain) / max(shape[-1], 1) ** 0.5)
+    return regime.biases
 
 
 _MASKS: Final = (1e4, 1e9, 1e30)
