@@ -515,7 +515,10 @@ class Planner:
         """The case with attributes at their defaults, and as few rounds as may be where an attribute counts them."""
         usual = self.support.defaults()
         rounds = {key: 1 for key, attribute in self.op.attributes.items() if attribute.size and usual[key]}
-        return replace(case, attributes={**usual, **rounds})
+        plain = replace(case, attributes={**usual, **rounds})
+        choosers = {part.operation for part in self.op.parts} & set(self.op.attributes)
+        others = (plain.with_attributes(**{key: level.only}) for key in choosers for level in self.support.levels[key])
+        return next((one for one in (plain, *others) if _flops(one) <= DEAREST), plain)
 
     def _affordable(self, case: Case, symbol: str, size: int) -> bool:
         """Whether a case is worked out in reasonable time; where the user chose the largest size, in memory at all."""
