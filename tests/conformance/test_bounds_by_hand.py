@@ -14,7 +14,7 @@ import pytest
 
 from rnnspec.backends import Call
 from rnnspec.conformance.checks import Violation
-from rnnspec.conformance.checks.check import judge
+from rnnspec.conformance.checks.check import OutOfRangeError, expected_of, judge
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.rounding import Noise, Rounded
 from rnnspec.conformance.judge.tolerance import Bounded, Expected, _bounded, _exactly, expect
@@ -300,11 +300,15 @@ def test_a_sixteenth_of_the_largest_number_is_the_limit(
 
 
 def test_a_call_beyond_its_type_is_not_judged(make_case: Callable[..., Any]) -> None:
-    case = make_case("dense", "float16", attributes={"activation": "identity"})
-    for magnitude, judged in ((1000, True), (3000, False)):
-        numbers = {"W": 1, "x": magnitude, "b": 0}
-        inputs = {name: np.full_like(array, numbers[name]) for name, array in case.call.inputs.items()}
-        assert expect(Call("dense", inputs, case.call.attributes), "float16").in_range() == judged
+    def case(magnitude: float) -> Any:
+        made = make_case("dense", "float16", attributes={"activation": "identity"})
+        for name, number in {"W": 1, "x": magnitude, "b": 0}.items():
+            made.given.inputs[name][...] = number
+        return made
+
+    expected_of(case(1000))
+    with pytest.raises(OutOfRangeError, match="dense float16"):
+        expected_of(case(3000))
 
 
 # What a call tells the bound.

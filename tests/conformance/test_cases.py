@@ -271,9 +271,13 @@ def test_values_follow_the_sizes_of_the_case() -> None:
     many = settled(op, greatest, {"B": 1, "H": 2, "D": 2, "K": 4}, 0)
     assert (many["steps"], many["width"], many["end"]) == (6, 32, 3)
     assert many["cell"] == op.defaults()["cell"]
+    op_of_jacobian = operation("state_jacobian")
     for case in drawn(Scope("state_jacobian", "float32"), 80):
         assert 0 <= case.attributes["since"] <= max(case.sizes["T"] - 1, 0)
-        assert 1 <= (case.attributes["truncate"] or 1) <= 2 * case.sizes["T"] + 1
+        truncate = case.attributes["truncate"]
+        assert (
+            truncate in (None, *op_of_jacobian.attributes["truncate"].usual) or 1 <= truncate <= 2 * case.sizes["T"] + 1
+        )
 
 
 # Drawing.
@@ -584,7 +588,7 @@ def test_support_leaves_out_what_is_refused() -> None:
         "projection": ("False", "True"),
         "gradient": ("full", "cell_only"),
         "direction": ("forward", "reverse"),
-        "truncate": NUMBER,
+        "truncate": ("None", "2", "3", "least", "within", "greatest"),
         "recurrent_dropout": NUMBER,
     }
     assert set(support.reasons) == {"no clip", "no such gate", "no such output"}

@@ -48,9 +48,11 @@ MUTANTS = (
     Mutant(TOLERANCE, "KAPPA: Final = 4.0", "KAPPA: Final = 8.0"),
     Mutant(TOLERANCE, "KAPPA: Final = 4.0", "KAPPA: Final = 3.0"),
     Mutant(TOLERANCE, "WILD: Final = 8.0", "WILD: Final = 16.0"),
-    Mutant(TOLERANCE, "initial=0.0) / 4 +", "initial=0.0) / 2 +"),
-    Mutant(TOLERANCE, "spread + spread.max", "2 * spread + spread.max"),
-    Mutant(TOLERANCE, "+ form.unit_roundoff * np.abs(value)", "+ 2 * form.unit_roundoff * np.abs(value)"),
+    Mutant(TOLERANCE, "largest / 4 +", "largest / 2 +"),
+    Mutant(TOLERANCE, "rounding = spread +", "rounding = 2 * spread +"),
+    Mutant(TOLERANCE, "+ form.unit_roundoff * size", "+ 2 * form.unit_roundoff * size"),
+    Mutant(TOLERANCE, "+ decades / 2)", "+ decades)"),
+    Mutant(TOLERANCE, "AMPLIFIED: Final = 1e3", "AMPLIFIED: Final = 1e2"),
     Mutant(TOLERANCE, "1 + 8 * np.minimum", "1 + 16 * np.minimum"),
     Mutant(TOLERANCE, "np.minimum(r, WILD)", "np.minimum(r, 2 * WILD)"),
     Mutant(TOLERANCE, "(widest > loudest)", "(widest > 2 * loudest)"),
@@ -82,9 +84,11 @@ MUTANTS = (
     Mutant(
         ROUNDING, "result, magnitude, max(length, 1) ** 0.5", "result, magnitude, max(length, 1)", "test_rounding.py"
     ),
-    Mutant(ROUNDING, "magnitude, 2.0)", "magnitude, 4.0)"),
+    Mutant(ROUNDING, "np.sqrt(terms), 2.0)", "np.sqrt(terms), 4.0)"),
     Mutant(ROUNDING, "values, greatest, max(array.shape[-1], 1)", "values, greatest, 1", "test_rounding.py"),
-    Mutant(ROUNDING, "step += self._smallest_normal", "step += 2 * self._smallest_normal", "test_rounding.py"),
+    Mutant(
+        ROUNDING, "_LARGEST)) + self._smallest_normal", "_LARGEST)) + 2 * self._smallest_normal", "test_rounding.py"
+    ),
     Mutant(ROUNDING, "else 1 / self.unit_roundoff", "else 4 / self.unit_roundoff"),
     Mutant(ROUNDING, "most = 0 if transcendental", "most = 1 if transcendental", "test_rounding.py"),
     Mutant(ROUNDING, "(magnitude > self.largest)", "(magnitude > 4 * self.largest)", "test_tolerance.py"),
@@ -110,7 +114,7 @@ MUTANTS = (
     of_check("if call.float_inputs else np.dtype(np.float64)", "if True else np.dtype(np.float64)"),
     of_check("    compare_gradient_forms(case, call, cotangents, expected, got)", "    pass"),
     of_check("    compare_forms(case, call, expected, got)", "    pass"),
-    of_check("case.cotangents if gradients else None", "None"),
+    of_check("_expected(case, both=gradients)[-1]", "_expected(case, both=gradients)[0]"),
     Mutant(CHECK, "    if not expected.in_range():", "    if False:"),
     of_check("case.cotangents if cotangents is None else cotangents", "case.cotangents"),
     of_check(
