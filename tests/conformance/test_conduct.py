@@ -195,9 +195,9 @@ def test_one_nan_for_another_in_the_padding_is_a_change(make_case: Make) -> None
             call.inputs["x"][np.isnan(call.inputs["x"])] = -np.float32(np.nan)
             return outputs
 
+    case, other = make_case(steps="lengths", seed=1), make_case(seed=2)
+    case.given.inputs["x"][~case.valid] = np.nan
     with pytest.raises(Violation, match=r"x: expected to stay as it was, got another number \(another NaN\)"):
-        case, other = make_case(steps="lengths", seed=1), make_case(seed=2)
-        case.given.inputs["x"][~case.valid] = np.nan
         BY_ID["unmodified"].examine(Negates(), (case, other))
 
 

@@ -86,9 +86,7 @@ MUTANTS = (
     ),
     Mutant(ROUNDING, "np.sqrt(terms), 2.0)", "np.sqrt(terms), 4.0)"),
     Mutant(ROUNDING, "values, greatest, max(array.shape[-1], 1)", "values, greatest, 1", "test_rounding.py"),
-    Mutant(
-        ROUNDING, "_LARGEST)) + self._smallest_normal", "_LARGEST)) + 2 * self._smallest_normal", "test_rounding.py"
-    ),
+    Mutant(ROUNDING, "_shifts(units * unit_roundoff", "_shifts(2 * units * unit_roundoff", "test_rounding.py"),
     Mutant(ROUNDING, "else 1 / self.unit_roundoff", "else 4 / self.unit_roundoff"),
     Mutant(ROUNDING, "most = 0 if transcendental", "most = 1 if transcendental", "test_rounding.py"),
     Mutant(ROUNDING, "(magnitude > self.largest)", "(magnitude > 4 * self.largest)", "test_tolerance.py"),

@@ -38,8 +38,8 @@ def outcomes(backend: Backend, name: str, dtype: str) -> Iterator[tuple[Case, fl
 def test_most_planted_faults_are_caught() -> None:
     """The others are of what a corpus cannot ask: bad input, garbage in the padding, one call after another.
 
-    Those of gradients in part or of second order, of how a backend conducts itself and how it is called, of large sizes,
-    and of errors that show in many calls together, it asks nothing about at all.
+    Those of gradients in part or of second order, of how a backend conducts itself and how it is called, of large
+    sizes, and of errors that show in many calls together, it asks nothing about at all.
     """
     unasked = [fault for kind in (derivatives, conduct, callers, habits, sizes, drift) for fault in kind.FAULTS]
     shown = [fault for fault in FAULTS if fault not in unasked]
