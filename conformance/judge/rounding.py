@@ -413,6 +413,16 @@ def _compare(noise: Noise, ufunc: np.ufunc, left: NDArray[Any], right: NDArray[A
     return turns
 
 
+def _roundings(terms: int) -> float:
+    """By how many units of their magnitudes' sum so many terms' sum may be off.
+
+    Rounding errors of unequal terms go either way, and add up as the root. Those of equal ones, added up one after
+    another, go the same way: where there are hundreds, this is more. (In a CRF of one tag over 1,025 steps, torch's
+    gradient of the transition is off by 377 units of 3,072 equal terms, of which the root is 55.)
+    """
+    return float(max(max(terms, 1) ** 0.5, terms / 16))
+
+
 def _matmul(noise: Noise, left: Any, right: Any) -> NDArray[Any]:
     for operand in (left, right):
         if isinstance(operand, Rounded) and operand.ndim < 2:
@@ -421,7 +431,7 @@ def _matmul(noise: Noise, left: Any, right: Any) -> NDArray[Any]:
     a, b = _aligned(left, right)
     length = a.shape[-1]
     magnitude = np.matmul(np.abs(a), np.abs(b))
-    return noise.perturb(np.matmul(a, b), magnitude, max(length, 1) ** 0.5)
+    return noise.perturb(np.matmul(a, b), magnitude, _roundings(length))
 
 
 def _inner(array: Rounded, axis: Any) -> tuple[int, ...]:
@@ -441,7 +451,7 @@ def _sum(array: Rounded, axis: int | tuple[int, ...] | None = None, keepdims: bo
         return Rounded(result, array.noise)
     length = math.prod([array.data.shape[one] for one in inner])
     magnitude = _TOTAL(np.abs(array.data), axis=inner, keepdims=keepdims)
-    return Rounded(array.noise.perturb(result, magnitude, max(length, 1) ** 0.5), array.noise)
+    return Rounded(array.noise.perturb(result, magnitude, _roundings(length)), array.noise)
 
 
 def _reduced(reduce: Callable[..., Any]) -> Callable[..., Rounded]:
@@ -494,7 +504,7 @@ def _add_at(array: Rounded, index: Any, values: Any) -> None:
         np.add.at(array.data[version], index, added[version])
         np.add.at(magnitude[version], index, np.abs(added[version]))
     np.add.at(terms, index, np.ones(added.shape[1:]))
-    units = np.tile(np.maximum(np.sqrt(terms), 2.0).ravel(), RUNS - 1)
+    units = np.tile(np.maximum.reduce([np.sqrt(terms), terms / 16, np.full(terms.shape, 2.0)]).ravel(), RUNS - 1)
     array.data[...] = array.noise.perturb(array.data.copy(), magnitude, units)
 
 

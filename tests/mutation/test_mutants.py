@@ -80,11 +80,9 @@ MUTANTS = (
     # What rounding does to a number.
     Mutant(ROUNDING, "dict.fromkeys(_TRANSCENDENTAL, 4.0)", "dict.fromkeys(_TRANSCENDENTAL, 8.0)"),
     Mutant(ROUNDING, "dict.fromkeys(_ROUNDED_ONCE, 1.0)", "dict.fromkeys(_ROUNDED_ONCE, 2.0)", "test_rounding.py"),
-    Mutant(ROUNDING, "np.matmul(a, b), magnitude, max(length, 1) ** 0.5", "np.matmul(a, b), magnitude, max(length, 1)"),
-    Mutant(
-        ROUNDING, "result, magnitude, max(length, 1) ** 0.5", "result, magnitude, max(length, 1)", "test_rounding.py"
-    ),
-    Mutant(ROUNDING, "np.sqrt(terms), 2.0)", "np.sqrt(terms), 4.0)"),
+    Mutant(ROUNDING, "np.matmul(a, b), magnitude, _roundings(length)", "np.matmul(a, b), magnitude, max(length, 1)"),
+    Mutant(ROUNDING, "result, magnitude, _roundings(length)", "result, magnitude, max(length, 1)", "test_rounding.py"),
+    Mutant(ROUNDING, "np.full(terms.shape, 2.0)", "np.full(terms.shape, 4.0)"),
     Mutant(ROUNDING, "values, greatest, max(array.shape[-1], 1)", "values, greatest, 1", "test_rounding.py"),
     Mutant(ROUNDING, "_shifts(units * unit_roundoff", "_shifts(2 * units * unit_roundoff", "test_rounding.py"),
     Mutant(ROUNDING, "else 1 / self.unit_roundoff", "else 4 / self.unit_roundoff"),
