@@ -125,7 +125,16 @@ class ChainOfOneStepWithoutItsEnd(CrfLoops):
         return super().of_end(c) if c.steps > 1 else 0.0
 
 
+class StateForgottenWithoutAStep(Altered):
+    """Of a batch without a step, the final state is 0 in place of the initial one: room for it was made and left so."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        y, *states = outputs
+        return (y, *(np.zeros_like(state) if y.shape[1] == 0 else state for state in states))
+
+
 FAULTS: tuple[Fault, ...] = (
+    planted("gru", StateForgottenWithoutAStep),
     planted("gru", StepsAfter64Dropped),
     planted("lstm", TailAfterBlocksOf32Lost),
     planted("dense", TailAfterBlocksOf8Lost),

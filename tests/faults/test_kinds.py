@@ -97,6 +97,7 @@ WITNESSES = {
         {"B": 24, "K": 2, "D": 3, "H": 4, "S": 4}, {"width": 4, "steps": 5, "normalise": False}, seed=4
     ),
     "greedy-decode-tokens-after-the16th-lost": Witness({"B": 2, "K": 3, "D": 2, "H": 3, "S": 3}, {"steps": 18}),
+    "gru-state-forgotten-without-a-step": Witness({"B": 2, "T": 0, "D": 2, "H": 3}),
     "gru-equal-lengths-taken-for-full": Witness(
         {"B": 2, "T": 4, "D": 2, "H": 2},
         inputs=lambda given: {"lengths": np.array([2, 2], np.int64)},
