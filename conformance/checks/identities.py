@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from typing import Any, Final
 
 import numpy as np
 
 from rnnspec.backends import Backend, Call, Unsupported
-from rnnspec.conformance.cases import Case, Scope
+from rnnspec.conformance.cases import Case, Deck, Scope
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.checks.check import Array, Check, judge
 from rnnspec.conformance.checks.pairs import Bounds, Change, Pair, hold, only, results_of, unchanged
@@ -297,6 +298,11 @@ IDENTITIES: tuple[Identity, ...] = (
 """Every identity between operations of the specification."""
 
 
+def known_of(operation: str) -> list[Identity]:
+    """The identities of an operation."""
+    return [identity for identity in IDENTITIES if identity.operation == operation]
+
+
 class Identities(Check):
     """One operation as a special case of another."""
 
@@ -311,9 +317,14 @@ class Identities(Check):
 
     def of(self, case: Case, scope: Scope) -> tuple[Case, Identity]:
         """A case with one of the operation's identities, and its fixed attributes."""
-        known = [identity for identity in IDENTITIES if identity.operation == scope.operation]
+        known = known_of(scope.operation)
         identity = known[int(stream(case.seed, "identity").integers(len(known)))]
         return case.with_attributes(**identity.fixed), identity
+
+    def planned(self, deck: Deck, count: int) -> Iterator[tuple[Case, Identity]]:
+        """Cases of a deck, each with the next identity in turn."""
+        turns = zip(islice(deck.spread(), count), cycle(known_of(deck.scope.operation)), strict=False)
+        return ((case.with_attributes(**identity.fixed), identity) for case, identity in turns)
 
     def examine(self, backend: Backend, example: tuple[Case, Identity]) -> float:
         """Run both sides of the identity."""
