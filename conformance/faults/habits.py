@@ -81,25 +81,6 @@ class WorkspaceOfTheFirstThread(Altered):
         return outputs if getattr(self._local, "ready", False) else tuple(np.zeros_like(y) for y in outputs)
 
 
-class WorkspaceSharedByThreads(Altered):
-    """All threads write to one workspace: a call that another overtakes returns what that one wrote."""
-
-    def __init__(self, device: str = "cpu") -> None:
-        super().__init__(device)
-        self._under_way = 0
-        self._lock = threading.Lock()
-
-    def run(self, call: Call) -> tuple[Array, ...]:
-        with self._lock:
-            self._under_way += 1
-        try:
-            outputs = super().run(call)
-            return tuple(np.zeros_like(y) for y in outputs) if self._under_way > 1 else outputs
-        finally:
-            with self._lock:
-                self._under_way -= 1
-
-
 class SecondGradientOfACallHalved(Altered):
     """Who asks for the gradients of one call twice gets half of them: the tape is weighted by its readers."""
 
@@ -121,6 +102,5 @@ FAULTS: tuple[Fault, ...] = (
     planted("attention_context", StrideOfZeroReadOn),
     planted("rnn", _into(SumsLeftInABuffer, RnnLoops), SumsLeftInABuffer),
     planted("lstm_cell", WorkspaceOfTheFirstThread),
-    planted("seq2seq", WorkspaceSharedByThreads),
     planted("forget_only_lstm", SecondGradientOfACallHalved),
 )

@@ -153,16 +153,6 @@ def test_where_all_tokens_are_alike_the_reference_writes_the_first(name: str) ->
     assert fault.implementation().run(call)[0].any()
 
 
-def test_two_threads_at_once_show_that_the_workspace_is_shared() -> None:
-    fault = PLANTED["seq2seq-workspace-shared-by-threads"]
-    backend = fault.implementation()
-    call = Case("seq2seq", "float32", {"B": 2, "T": 30}, operation("seq2seq").defaults()).call
-    right = backend.run(call)[0]
-    with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda _: backend.run(call)[0], range(40)))
-    assert any(not np.array_equal(y, right) for y in together)
-
-
 @pytest.mark.parametrize("module", [pytest.param(module, id=module.__name__.rpartition(".")[2]) for module in KINDS])
 def test_every_kind_has_some_and_all_are_in_the_catalogue(module: Any) -> None:
     assert len(module.FAULTS) >= 2
