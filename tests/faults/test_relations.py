@@ -26,7 +26,7 @@ PLANTED = {fault.name: fault for fault in FAULTS}
 @pytest.mark.parametrize(
     ("fault", "check"),
     [
-        ("rnn-input-by-its-checksum", "reverse"),
+        ("gru-input-by-its-checksum", "reverse"),
         ("attention-scores-keys-by-their-checksum", "permutation"),
         ("crf-log-partition-emissions-by-their-differences", "shift"),
         ("crf-log-partition-best-path-above-them-all", "partition"),
