@@ -18,7 +18,7 @@ from rnnspec.conformance.cases.case import NEEDS, Case, Steps
 from rnnspec.conformance.cases.covering import Combination, Coverage, Model, Row, covering_rows
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.ladder import DEEPEST, LARGEST, NOT_DIFFERENTIATED, depths, equal_sizes, rungs_of
-from rnnspec.conformance.cases.levels import Level, settled
+from rnnspec.conformance.cases.levels import Level, between, settled
 from rnnspec.conformance.cases.regimes import REGIMES, functions_of, gives_ids, regimes_for
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import Support, everything
@@ -260,7 +260,7 @@ class Planner:
         for symbol in self.symbols:
             for size, other in self._levels_of(f"size {symbol}"):
                 low, high = attribute.ends({**dict.fromkeys(self.op.sizes, 3), symbol: size[1]})
-                if isinstance(low, int) and high - low < 2:
+                if isinstance(low, int) and not between(attribute, low, high):
                     yield frozenset({level, other})
 
     def _meaningless(self, factor: Factor, when: Mapping[str, Any]) -> Iterator[Combination]:

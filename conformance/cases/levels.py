@@ -51,7 +51,7 @@ class Level:
                 return low
             case "greatest":
                 return high
-        return _between(self.of.domain, low, high, rng)
+        return _between(self.of, low, high, rng)
 
 
 Levels = tuple[Level, ...]
@@ -93,12 +93,17 @@ def _choices(attribute: Attribute, default: Any) -> Levels:
     return tuple(Level(str(value), attribute.name, attribute, only=value) for value in values)
 
 
-def _between(domain: str, low: Any, high: Any, rng: np.random.Generator) -> Any:
+def between(attribute: Attribute, low: int, high: int) -> list[int]:
+    """Whole numbers between two ends that have no level of their own."""
+    return [number for number in range(low + 1, high) if number not in attribute.usual]
+
+
+def _between(attribute: Attribute, low: Any, high: Any, rng: np.random.Generator) -> Any:
     """A number between two ends, at none of them where there is another."""
-    if domain in WHOLE:
-        inner = (low + 1, high) if high - low >= 2 else (low, high + 1)
-        return int(rng.integers(*inner))
-    if domain == "probability":  # half of them below a tenth
+    if attribute.domain in WHOLE:
+        inner = between(attribute, low, high) or list(range(low, high + 1))
+        return inner[int(rng.integers(len(inner)))]
+    if attribute.domain == "probability":  # half of them below a tenth
         return float(low + (high - low) * rng.random() ** 3)
     if low == high:
         return float(low)

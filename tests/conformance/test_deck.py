@@ -134,7 +134,9 @@ def is_possible(op: Operation, group: Sequence[Choice]) -> bool:
         not least or (size[1] if isinstance(size := chosen.get(f"size {symbol}", 99), tuple) else size) >= least
         for symbol, least in needs.items()
     )
-    return meant and held and not (steps == "all" and regime and REGIMES[regime].forbids_padding)
+    # Of one step, a truncation is at most 3: between the ends stands 2 alone, which has a level of its own.
+    cut = chosen.get("truncate") == "within" and chosen.get("size T") in (1, (1, 1))
+    return meant and held and not cut and not (steps == "all" and regime and REGIMES[regime].forbids_padding)
 
 
 def tuples_in(cases: Sequence[Case], strength: int, among: Any = lambda choice: True) -> set[frozenset[Choice]]:
