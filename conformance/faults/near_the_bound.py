@@ -123,8 +123,8 @@ SLIGHT: Final = (
     ),
     Slight("cross_entropy", "float64", "gradients", "losses.py: np.exp(log_p)", 44),
     Slight("rnn_cell", "bfloat16", "values", "rnn.py: self.R @ h_prev", 31),
-    Slight("rnn", "float32", "gradients", "rnn.py: self.R.T @ da", 7.8),
-    Slight("lstm", "float32", "values", "lstm.py: f * c_prev", 11),
+    Slight("rnn", "float32", "gradients", "rnn.py: self.R.T @ da", 24),
+    Slight("lstm", "float32", "values", "lstm.py: f * c_prev", 7.8),
     Slight("lstm_cell", "float16", "gradients", "lstm.py: dc * f", 29),
     Slight("layer_norm_lstm_cell", "float64", "values", "layer_norm_lstm.py: apart * scale", 48),
     Slight("layer_norm_lstm", "float32", "gradients", "layer_norm_lstm.py: self.gain * da", 29),
@@ -153,7 +153,7 @@ SLIGHT: Final = (
     Slight("context_vector", "float32", "gradients", "context_vector.py: da @ weights", 20),
     Slight("seq2seq", "float32", "values", "activations.py: np.tanh(a, out=out)", 14),
     Slight("beam_search", "float64", "values", "decoding.py: shifted - np.log(total)", 44),
-    Slight("seq2seq", "float16", "gradients", "gates.py: da @ x.T", 6),
+    Slight("seq2seq", "float16", "gradients", "gates.py: da @ x.T", 53),
 )
 """Values and gradients of every family, the types taking turns."""
 

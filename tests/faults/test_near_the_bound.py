@@ -53,6 +53,7 @@ def test_every_family_and_every_type_has_some() -> None:
     families = {op.family for op in operations().values()}
     assert {operation(slight.operation).family for slight in SLIGHT} == families
     assert {slight.dtype for slight in SLIGHT} == set(FLOAT_TYPES)
+    # Scores that are whole numbers are exact: an error of one unit in a CRF's value is seen with bounds of any width.
     assert {(operation(slight.operation).family, slight.part) for slight in SLIGHT} >= {
-        (family, part) for family in families for part in CHECK_OF
+        (family, part) for family in families for part in CHECK_OF if (family, part) != ("crf", "values")
     }
