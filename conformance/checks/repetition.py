@@ -62,7 +62,7 @@ class Repeatability(Check):
     level: ClassVar[Literal["MUST", "SHOULD"]] = "SHOULD"
     about = "the same call gives the same outputs and gradients bit for bit, also after another call"
     why = "what changes from run to run can be neither debugged nor compared"
-    calls = 10
+    calls = 3
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Run and differentiate the case, another, and the case again."""
