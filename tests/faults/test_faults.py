@@ -26,7 +26,7 @@ CAUGHT_FIRST = {
     "padding_nan": "gru-padding-times-zero",
     "attributes": "gru-attributes-of-the-first-call",
     "batch": "lstm-sequence-alone-looked-up",
-    "split": "rnn-input-by-its-checksum",
+    "split": "gru-base-of-a-view-read",
     "reverse": "gru-input-by-its-checksum",
     "permutation": "attention-scores-keys-by-their-checksum",
     "shift": "crf-log-partition-emissions-by-their-differences",
