@@ -18,7 +18,7 @@ from rnnspec.conformance.cases.case import NEEDS, Case, Steps
 from rnnspec.conformance.cases.covering import Combination, Coverage, Model, Row, covering_rows
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.ladder import DEEPEST, LARGEST, NOT_DIFFERENTIATED, depths, equal_sizes, rungs_of
-from rnnspec.conformance.cases.levels import Level, between, settled
+from rnnspec.conformance.cases.levels import Level, between, settled, standing_for
 from rnnspec.conformance.cases.regimes import REGIMES, functions_of, gives_ids, regimes_for
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import Support, everything
@@ -132,11 +132,6 @@ class Deck:
                 coverage.add(row_of[id(case)])
         return coverage.met, coverage.total - self.impossible
 
-    @cached_property
-    def levels_of_row(self) -> tuple[Mapping[str, Any], ...]:
-        """Each row's levels by factor."""
-        return tuple(_levels(self.factors, row) for row in self.rows)
-
 
 def spread_order(count: int) -> list[int]:
     """All places below a number, each beginning spread evenly (van der Corput's sequence in base 2)."""
@@ -209,7 +204,8 @@ class Planner:
         meant = {True}
         for chooser, wanted in attribute.when.items():
             values = {
-                holds({chooser: wanted}, {chooser: _standing(level)}) for level in self.support.levels.get(chooser, ())
+                holds({chooser: wanted}, {chooser: standing_for(level)})
+                for level in self.support.levels.get(chooser, ())
             }
             meant = {one and other for one in meant for other in values or {True}}
         return meant
@@ -267,7 +263,7 @@ class Planner:
         mine = self._place[factor.name]
         for chooser, wanted in when.items():
             for value, level in self._levels_of(chooser):
-                meant = holds({chooser: wanted}, {chooser: _standing(value)})
+                meant = holds({chooser: wanted}, {chooser: standing_for(value)})
                 for number, own in enumerate(factor.levels):
                     if meant == (own == UNUSED):
                         yield frozenset({level, (mine, number)})
@@ -390,7 +386,7 @@ class Planner:
         seed = int(stream(self.seed, f"{self.op.name} {salt}").integers(2**31))
         rng = stream(seed, "sizes")
         levels = self._attribute_levels(chosen)
-        standing = {**self.op.defaults(), **{key: _standing(level) for key, level in levels.items()}}
+        standing = {**self.op.defaults(), **{key: standing_for(level) for key, level in levels.items()}}
         resolved_op = resolved(self.op, standing)
         given = {"G", "n", *resolved_op.same_sizes_for(standing)}
         given |= {item.size for item in self.op.attributes.values()}
@@ -563,10 +559,3 @@ def _holds_any(combinations: Iterable[Combination], row: Row) -> bool:
 
 def _levels(factors: Sequence[Factor], row: Row) -> dict[str, Any]:
     return {factor.name: factor.levels[level] for factor, level in zip(factors, row, strict=True)}
-
-
-def _standing(level: Any) -> Any:
-    """What stands for a level's value until there are sizes: for a number that is drawn, any."""
-    if isinstance(level, tuple):
-        return tuple(entry.only for entry in level)
-    return 1 if level.is_drawn else level.only

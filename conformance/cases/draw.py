@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from rnnspec.conformance.cases.case import NEEDS, Case, Steps
-from rnnspec.conformance.cases.levels import Level, Levels, settled
+from rnnspec.conformance.cases.levels import Level, Levels, settled, standing_for
 from rnnspec.conformance.cases.regimes import REGIMES, gives_ids, regimes_for
 from rnnspec.conformance.cases.support import AttributeLevels, Support, everything
 from rnnspec.spec import Operation, operation, resolved
@@ -72,7 +72,7 @@ def draw_case(choices: Choices, scope: Scope) -> Case:
     own = support.own if support.own is not None and choices.pick((True, False)) else None
     big = scope.largest > 0 and choices.pick((False, False, False, True))
     levels = _draw_levels(choices, op, own.levels if own else support.levels)
-    standing = {key: _standing(level) for key, level in levels.items()}
+    standing = {key: standing_for(level) for key, level in levels.items()}
     chosen = resolved(op, {**op.defaults(), **standing})
     sizes = _draw_sizes(choices, chosen, {**op.defaults(), **standing}, scope.largest if big else 0)
     optional = [key for key, item in chosen.inputs.items() if item.optional and item.kind == "float"]
@@ -109,15 +109,8 @@ def _draw_levels(choices: Choices, op: Operation, among: AttributeLevels) -> dic
             levels[key] = tuple(entry[0] if usual else choices.pick(entry) for entry in among[key])
         else:
             levels[key] = choices.pick(among[key])
-        standing[key] = _standing(levels[key])
+        standing[key] = standing_for(levels[key])
     return levels
-
-
-def _standing(level: Level | Levels) -> Any:
-    """What stands for a level's value until there are sizes: for a number that is drawn, any."""
-    if isinstance(level, Level):
-        return 1 if level.is_drawn else level.only
-    return tuple(entry.only for entry in level)
 
 
 def _draw_sizes(choices: Choices, op: Operation, attributes: Mapping[str, Any], largest: int) -> dict[str, int]:

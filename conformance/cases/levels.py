@@ -71,6 +71,13 @@ def entry_levels(attribute: Attribute, index: int) -> Levels:
     return _choices(attribute, attribute.default[index])
 
 
+def standing_for(level: Level | Levels) -> Any:
+    """What stands for a level's value until there are sizes: for a number that is drawn, any."""
+    if isinstance(level, Level):
+        return 1 if level.is_drawn else level.only
+    return tuple(entry.only for entry in level)
+
+
 def settled(op: Operation, levels: Mapping[str, Level | Levels], sizes: Mapping[str, int], seed: int) -> dict[str, Any]:
     """Every attribute's value at its level; those without one are at their defaults.
 

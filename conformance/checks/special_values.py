@@ -26,7 +26,6 @@ from rnnspec.conformance.checks.check import (
     Check,
     OutOfRangeError,
     Violation,
-    compare_all,
     compare_outputs,
     expected_of,
     judge,
@@ -34,6 +33,7 @@ from rnnspec.conformance.checks.check import (
     must_have_outputs,
     usual_case,
 )
+from rnnspec.conformance.checks.other_numbers import compare_other
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, expect
 from rnnspec.spec import Operation, operation, operations
@@ -85,19 +85,11 @@ class SpecialValues(Check):
         call = _with(case, name, place, _value(special, case))
         try:
             if special in _SMALL:
-                return _as_any_number(backend, case, call)
+                return compare_other(backend, case, call, case.cotangents)
             return _examine(backend, case, call, special, name, place)
         except Violation as violation:
             violation.message = f"with {name}{list(place)} = {special}: {violation.message}"
             raise
-
-
-def _as_any_number(backend: Backend, case: Case, call: Call) -> float:
-    back = backend.has_gradients(call.operation)
-    expected = expect(call, case.dtype, case.cotangents if back else None, case.seed)
-    if not expected.in_range():
-        raise OutOfRangeError(str(case))
-    return compare_all(backend, case, call, expected, case.cotangents)
 
 
 def _examine(backend: Backend, case: Case, call: Call, special: str, name: str, place: tuple[int, ...]) -> float:
