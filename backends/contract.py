@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,17 +42,22 @@ class Call:
     inputs: Mapping[str, Array]
     attributes: Mapping[str, Any]
 
-    @property
+    @cached_property
     def spec(self) -> spec.Operation:
         """What the specification says of the operation, with the parts that the attributes choose."""
         return spec.resolved(spec.operation(self.operation), self.attributes)
 
+    @cached_property
+    def _others(self) -> frozenset[str]:
+        """Names of the inputs that are no floats."""
+        kinds = self.spec.inputs_for(self.attributes)
+        return frozenset(name for name, item in kinds.items() if item.kind != "float")
+
     @property
     def float_inputs(self) -> dict[str, Array]:
         """The inputs that have gradients: all but lengths, masks and ids."""
-        kinds = self.spec.inputs_for(self.attributes)
-        others = {name for name, item in kinds.items() if item.kind != "float"}
-        return {name: array for name, array in self.inputs.items() if name not in others and array.dtype != np.bool_}
+        mine = (item for item in self.inputs.items() if item[0] not in self._others)
+        return {name: array for name, array in mine if array.dtype != np.bool_}
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,18 @@ from rnnspec.spec.composition import resolved
 from rnnspec.spec.errors import CallError
 from rnnspec.spec.language import parse_size, size_of
 from rnnspec.spec.loading import operation
-from rnnspec.spec.operation import Attribute, Input, Operation, Settings, attributes_of, holds, lies_in
+from rnnspec.spec.operation import Attribute, Input, Operation, Settings, attributes_of, holds, lies_in, settings_of
 
 FLOAT_TYPES = ("float16", "bfloat16", "float32", "float64")
 """The number types of the specification. complex64 and complex128 pass too: a complex step is how derivatives are
 checked."""
 
-_parsed_size = cache(parse_size)
+_COMPUTED = frozenset((*FLOAT_TYPES, "complex64", "complex128"))
+
+
+@cache
+def _name_of(dtype: np.dtype[Any]) -> str:
+    return dtype.name  # worked out anew each time
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,19 @@ def _check_shapes(
     op: Operation, attributes: Mapping[str, Any], expected: Mapping[str, Input], inputs: Mapping[str, Any]
 ) -> dict[str, int]:
     """Solve the symbolic shapes for the sizes; the first array to name a size sets it."""
+    for key, item in expected.items():
+        if not hasattr(inputs[key], "shape") or not hasattr(inputs[key], "dtype"):
+            got = type(inputs[key]).__name__
+            raise CallError(f"{op.name}: {key}: expected an array of shape {_symbols(item)}, got {got}")
+    shapes = tuple((key, tuple(inputs[key].shape)) for key in expected)
+    return dict(_sizes(op, settings_of(attributes), shapes))
+
+
+@lru_cache(maxsize=4096)
+def _sizes(op: Operation, settings: Settings, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, int]:
+    """The sizes that inputs of these shapes have."""
+    attributes = attributes_of(settings)
+    expected = op.inputs_for(attributes)
     same = op.same_sizes_for(attributes)
     aliases = {symbol: other for symbol, other in same.items() if other.isidentifier()}
     gates = op.gates_for(attributes)
@@ -139,17 +157,12 @@ def _check_shapes(
         if attribute.size:
             sizes[attribute.size] = attributes[key]
             set_by[attribute.size] = f"{attribute.size} = {attributes[key]}, the attribute {key}"
-    for key, item in expected.items():
-        array = inputs[key]
-        shape = getattr(array, "shape", None)
-        if shape is None or not hasattr(array, "dtype"):
-            got = type(array).__name__
-            raise CallError(f"{op.name}: {key}: expected an array of shape {_symbols(item)}, got {got}")
+    for key, shape in shapes:
+        item = expected[key]
         if len(shape) != len(item.shape):
             raise CallError(
                 f"{op.name}: {key}: expected {len(item.shape)} {'axis' if len(item.shape) == 1 else 'axes'}, "
-                f"{_symbols(item)}, "
-                f"got {len(shape)}: shape {tuple(shape)}"
+                f"{_symbols(item)}, got {len(shape)}: shape {shape}"
             )
         for axis, length in zip(item.shape, shape, strict=True):
             symbol = aliases.get(axis, axis)
@@ -162,8 +175,7 @@ def _check_shapes(
             elif sizes[symbol] != length:
                 wanted = _axes(sizes.get(aliases.get(a, a), a) for a in item.shape)
                 raise CallError(
-                    f"{op.name}: {key}: expected shape {_symbols(item)} = {wanted}, got {tuple(shape)}; "
-                    f"{set_by[symbol]}"
+                    f"{op.name}: {key}: expected shape {_symbols(item)} = {wanted}, got {shape}; {set_by[symbol]}"
                 )
     _derive_sizes(op, same, sizes, set_by)
     derived = set(same)
@@ -190,7 +202,7 @@ def _derive_sizes(op: Operation, same: Mapping[str, str], sizes: dict[str, int],
     for _ in same:  # one may need another that stands below it
         for symbol, text in same.items():
             try:
-                expected = size_of(_parsed_size(text, f"{op.name}, size {symbol}"), sizes)
+                expected = size_of(parse_size(text, f"{op.name}, size {symbol}"), sizes)
             except KeyError:
                 continue
             if symbol not in sizes:
@@ -211,7 +223,7 @@ def _check_types(name: str, expected: Mapping[str, Input], inputs: Mapping[str, 
             marks = "valid steps" if item.kind == "mask" else "what is kept"
             raise CallError(f"{name}: {key}: expected bool, got {dtype}; use {key} != 0 if it marks {marks}")
         if item.kind == "float":
-            if dtype.name not in (*FLOAT_TYPES, "complex64", "complex128"):
+            if _name_of(dtype) not in _COMPUTED:
                 raise CallError(f"{name}: {key}: expected one of {', '.join(FLOAT_TYPES)}, got {dtype}")
             if first and dtype != inputs[first].dtype:
                 raise CallError(
@@ -267,9 +279,8 @@ def _valid_steps(
         return mask
     if "lengths" in inputs:
         lengths = inputs["lengths"]
-        for b, length in enumerate(lengths):
-            if not 0 <= length <= steps:
-                raise CallError(f"{op.name}: lengths[{b}]: expected 0 .. {steps} (the steps of x), got {length}")
+        for b in np.flatnonzero((lengths < 0) | (lengths > steps))[:1]:
+            raise CallError(f"{op.name}: lengths[{b}]: expected 0 .. {steps} (the steps of x), got {lengths[b]}")
         valid: NDArray[np.bool_] = np.arange(steps) < lengths[:, None]
         return valid
     return np.ones((batch, steps), np.bool_)

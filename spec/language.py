@@ -18,6 +18,7 @@ import operator as operators
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from rnnspec.spec.errors import SpecError
@@ -68,6 +69,7 @@ def parse(text: str, place: str) -> list[Equation]:
     return equations
 
 
+@lru_cache(maxsize=1024)
 def parse_size(text: str, place: str) -> ast.expr:
     """Parse a size given by other sizes, such as ``2 * H`` or ``D if L == 1 else H``."""
     value = _parse_expression(text, place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Literal
 
 from rnnspec.spec.language import parse_size, size_of
@@ -253,13 +253,8 @@ class Operation:
         return dict(_same_sizes_for(self, settings_of(attributes)))
 
 
-@cache
-def _parsed(end: str) -> ast.expr:
-    return parse_size(end, f"the end {end!r} of a range")
-
-
 def _end(end: End, sizes: Mapping[str, int]) -> int | float:
-    return size_of(_parsed(end), sizes) if isinstance(end, str) else end
+    return size_of(parse_size(end, f"the end {end!r} of a range"), sizes) if isinstance(end, str) else end
 
 
 def settings_of(attributes: Mapping[str, Any]) -> Settings:

@@ -71,7 +71,7 @@ def standard_of(case: Case, *, gradient: bool) -> Standard:
             seeds = tuple(d[rows] for d in cotangents)
             cotangents = tuple(_only(rows, d) for d in cotangents)
     expected = expect(call, case.dtype, seeds, case.seed)
-    if not expected.in_range():
+    if not expected.in_range:
         raise NotConformingError(f"the results lie outside {case.dtype}'s range, so that nobody can be judged: {case}")
     return Standard(case, call, cotangents, expected, rows)
 

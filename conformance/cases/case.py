@@ -29,6 +29,10 @@ _SHOWN_LENGTHS: Final = 8
 _SHOWN_STEPS: Final = 40
 
 
+_HANDED_OUT: Final = frozenset(("call", "cotangents", "directions"))
+"""What of a case holds arrays that backends get."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A call and its cotangents, named by sizes, attributes, regime and seed rather than by arrays.
@@ -120,9 +124,9 @@ class Case:
 
     def anew(self) -> Case:
         """The same case with arrays of its own; what was worked out is shared."""
-        case = replace(self)
-        for name in ("worked_out", "given", "given_cotangents"):
-            object.__setattr__(case, name, getattr(self, name))  # frozen for all others
+        _ = self.given, self.given_cotangents
+        case = object.__new__(Case)
+        case.__dict__.update({name: value for name, value in self.__dict__.items() if name not in _HANDED_OUT})
         return case
 
     def call_of(self, rows: NDArray[np.int64]) -> Call:

@@ -11,17 +11,18 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, Final
 
 from rnnspec.conformance.cases.case import NEEDS, Case, Steps
 from rnnspec.conformance.cases.covering import Combination, Coverage, Model, Row, covering_rows
 from rnnspec.conformance.cases.draw import Scope
-from rnnspec.conformance.cases.ladder import DEEPEST, LARGEST, NOT_DIFFERENTIATED, depths, equal_sizes, rungs_of
+from rnnspec.conformance.cases.ladder import DEEPEST, LARGEST, depths, equal_sizes, is_differentiated, rungs_of
 from rnnspec.conformance.cases.levels import Level, between, settled, standing_for
 from rnnspec.conformance.cases.regimes import REGIMES, functions_of, gives_ids, regimes_for
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import Support, everything
+from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import Operation, operation, resolved
 from rnnspec.spec.language import parse_size, size_of
 from rnnspec.spec.operation import Attribute, holds
@@ -133,11 +134,12 @@ class Deck:
         return coverage.met, coverage.total - self.impossible
 
 
-def spread_order(count: int) -> list[int]:
+@cache
+def spread_order(count: int) -> tuple[int, ...]:
     """All places below a number, each beginning spread evenly (van der Corput's sequence in base 2)."""
     bits = max(count - 1, 1).bit_length()
     reversed_ = (int(f"{place:0{bits}b}"[::-1], 2) for place in range(1 << bits))
-    return [place for place in reversed_ if place < count]
+    return tuple(place for place in reversed_ if place < count)
 
 
 @dataclass
@@ -451,12 +453,20 @@ class Planner:
         if not self.extent.largest or not rows:
             return
         levels = [_levels(self.factors, row) for row in rows]
+        own = [self._is_own(row) for row in levels]
         number = 0
         for symbol in () if self.few_shapes else dict.fromkeys(symbol for case in array for symbol in case.sizes):
-            having = [level for level, case in zip(levels, array, strict=True) if symbol in case.sizes]
+            having = [place for place, case in enumerate(array) if symbol in case.sizes]
+            # What the library does itself is what people run at large sizes.
+            having_own = [place for place in having if own[place]] or having
             depth = any(symbol in depths(case.spec) for case in array)
+            met = {array[place].sizes[symbol] for place in having}
             for size in rungs_of(symbol, min(self.extent.largest, DEEPEST) if depth else self.extent.largest):
-                case = self._rung(having, number, {symbol: size})
+                if size in met:
+                    continue
+                places = having_own if size >= _STEADY_FROM else having
+                row = levels[places[spread_order(len(places))[number % len(places)]]]
+                case = self._rung(row, number, {symbol: size})
                 number += 1
                 if self._affordable(case, symbol, size):
                     yield case
@@ -464,11 +474,17 @@ class Planner:
                     self.left_out.setdefault(symbol, []).append(size)
         for pair in equal_sizes(resolved(self.op, self.support.defaults()), self.symbols):
             apart = {symbol: 4 + place for place, symbol in enumerate(self.symbols)}
-            yield self._rung(levels, number, {**apart, **dict.fromkeys(pair, 3)})
+            row = levels[spread_order(len(levels))[number % len(levels)]]
+            yield self._rung(row, number, {**apart, **dict.fromkeys(pair, 3)})
             number += 1
 
     def _generic(self, rows: Sequence[Row]) -> Iterator[Case]:
-        """Calls of many sequences: rounding averages out in them, and what is off in all of them does not."""
+        """Calls of many sequences: rounding averages out in them, and what is off in all of them does not.
+
+        Of types of two bytes, in which each call by itself tells little.
+        """
+        if format_of(self.scope.dtype).dtype.itemsize > 2:
+            return
         levels = [_levels(self.factors, rows[place]) for place in spread_order(len(rows))]
         usual = self.support.defaults()
         for number in range(self.extent.generic):
@@ -478,20 +494,18 @@ class Planner:
             )
             yield replace(case, attributes=usual) if number % 2 else case
 
-    def _rung(self, rows: Sequence[Mapping[str, Any]], number: int, sizes: Mapping[str, int]) -> Case:
-        """A generic case of these sizes, its choices those of one row after the other."""
-        if max(sizes.values()) >= _STEADY_FROM:  # what the library does itself is what people run at such sizes
-            rows = [row for row in rows if self._is_own(row)] or rows
-        row = rows[spread_order(len(rows))[number % len(rows)]]
+    def _rung(self, row: Mapping[str, Any], number: int, sizes: Mapping[str, int]) -> Case:
+        """A generic case of these sizes, with a row's choices."""
         case = self._with_some_step({**row, "regime": "generic"}, _ATTEMPTS * number, sizes)
         if max(sizes.values()) >= _STEADY_FROM:
             case = self._steady(case)
         if _flops(case) > DEAREST:  # with a plainer part, or fewer rounds, it may be cheaper
             case = self._plainest(case)
-        if set(sizes.values()) & NOT_DIFFERENTIATED:
+        of_parts = any(part.operation in self.op.attributes for part in self.op.parts)
+        if not all(is_differentiated(size, of_parts) for size in sizes.values()):
             case = replace(case, differentiated=False)
             # What is built of parts has each part's own ladder beside it: here, the usual one will do.
-            case = self._plainest(case) if any(part.operation in self.op.attributes for part in self.op.parts) else case
+            case = self._plainest(case) if of_parts else case
         if case.sampled:
             small = {symbol: 3 if symbol == "D" else 1 for symbol in case.sizes}  # one feature alone may be dropped
             case = replace(

@@ -14,6 +14,9 @@ RUNGS: Final = (1, 2, 3, 5, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 
 NOT_DIFFERENTIATED: Final = frozenset((127, 128, 255, 256, 257, 300))
 """Sizes at which outputs alone are asked: their neighbours are differentiated, and a gradient takes as long again."""
 
+OF_PARTS_DIFFERENTIATED: Final = frozenset((*(size for size in RUNGS if size < 63), 129))
+"""Sizes at which gradients are asked of what is built of parts: each part has its own ladder beside it."""
+
 ONCE: Final = {"B": (65_537,), "T": (1_025,), "H": (513,)}
 """Sequences beyond 16 bits, steps beyond a block of 1,024, units beyond one of 512."""
 
@@ -23,6 +26,11 @@ LARGEST: Final = 65_537
 
 DEEPEST: Final = 9
 """The largest number of layers, or of levels: each is worked on by itself, whatever their number."""
+
+
+def is_differentiated(size: int, of_parts: bool) -> bool:
+    """Whether gradients are asked at a size."""
+    return size in OF_PARTS_DIFFERENTIATED if of_parts else size not in NOT_DIFFERENTIATED
 
 
 def depths(op: Operation) -> frozenset[str]:

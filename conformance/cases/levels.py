@@ -89,7 +89,7 @@ def settled(op: Operation, levels: Mapping[str, Level | Levels], sizes: Mapping[
         level = levels[key]
         known = complete_sizes(resolved(op, attributes), attributes, sizes) if key in by_sizes else dict(sizes)
         if isinstance(level, Level):
-            attributes[key] = level.value(stream(seed, f"attribute {key}"), known)
+            attributes[key] = level.value(stream(seed, f"attribute {key}"), known) if level.is_drawn else level.only
         else:
             attributes[key] = tuple(entry.only for entry in level)
     return attributes

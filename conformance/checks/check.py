@@ -184,7 +184,7 @@ def expected_of(case: Case, *, gradients: bool = False, both: bool = False) -> E
     if name not in known:
         known[name] = _expected(case, both=gradients)[-1]
     expected: Expected = known[name]
-    if not expected.in_range():
+    if not expected.in_range:
         raise OutOfRangeError(str(case))
     return expected
 

@@ -43,7 +43,7 @@ class Gradients(Check):
         if possible is example.cotangents or example.sampled:
             return worst
         due = expect(example.call, example.dtype, possible, example.seed)
-        if not due.in_range():
+        if not due.in_range:
             raise OutOfRangeError(str(example))
         got = backend.gradients(example.call, possible)
         return max(worst, compare_gradients(example, example.call, possible, due.gradients, got))

@@ -11,7 +11,7 @@ from rnnspec.conformance.judge.tolerance import Expected, expect
 def expected_for(case: Case, call: Call, cotangents: tuple[Array, ...], *, gradients: bool) -> Expected:
     """What is right for the call; raise OutOfRangeError if the case's type cannot hold the results."""
     expected = expect(call, case.dtype, cotangents if gradients else None, case.seed)
-    if not expected.in_range():
+    if not expected.in_range:
         raise OutOfRangeError(str(case))
     return expected
 

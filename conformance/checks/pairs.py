@@ -58,7 +58,7 @@ def results_of(backend: Backend, case: Case, call: Call, cotangents: tuple[Array
     Raise Violation if what comes has not the right form, and OutOfRangeError if the type cannot hold what is right.
     """
     expected = expect(call, case.dtype, cotangents, case.seed)
-    if not expected.in_range():
+    if not expected.in_range:
         raise OutOfRangeError(str(case))
     got = backend.run(call)
     compare_forms(case, call, expected.outputs, got)

@@ -115,7 +115,7 @@ def _examine(backend: Backend, case: Case, call: Call, special: str, name: str, 
         wide[place] = np.copysign(stand_in, wide[place])
         expected = expect(replace(call, inputs={**call.inputs, "x": wide}), case.dtype, None, case.seed)
         # One number alone overflows, with no other of its kind to take it from, and a gate squashes it.
-        if not replace(expected, overflowed=False).in_range():
+        if not replace(expected, overflowed=False).in_range:
             raise OutOfRangeError(str(case))
         worst = max(worst, compare_outputs(case, call, expected.outputs, got))
     if not back:

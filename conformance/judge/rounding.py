@@ -14,7 +14,7 @@ the spread where, and only where, an implementation may land on its other side.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -54,7 +54,10 @@ _WAYS: Final = np.array(
 )
 _LARGEST: Final = np.array(np.finfo(np.float64).max)
 _SIGNS: Final = np.where(np.random.default_rng(0).integers(0, 2, 262_139) == 1, 1.0, -1.0)
-"""Random directions, +1 or -1. Their number is prime: where an array takes more, no two versions have the same ones."""
+"""Random directions, +1 or -1."""
+
+_PIECE: Final = 1 << 16
+"""Numbers that are moved at a time, where there are many: they and their steps stay in the processor's cache."""
 
 _CALM: Final = 1e300
 """A sum of squares up to which all terms are finite, and stay so when they move."""
@@ -73,6 +76,14 @@ def _factors(size: float) -> NDArray[np.float64] | None:
 def _shifts(size: float) -> NDArray[np.float64]:
     """Steps of this size, in directions of their own."""
     return size * np.roll(_SIGNS, _SIGNS.size // 3)
+
+
+def _pieces(flat: NDArray[Any], single: int) -> Iterable[tuple[NDArray[Any], slice]]:
+    """The versions 1…, and where in a version that is: all on a first axis or, where there are many, part by part."""
+    if (RUNS - 1) * single <= _SIGNS.size:
+        return ((flat[single:].reshape(RUNS - 1, single), slice(single)),)
+    parts = [slice(start, min(start + _PIECE, single)) for start in range(0, single, _PIECE)]
+    return ((flat[version * single :][part], part) for version in range(1, RUNS) for part in parts)
 
 
 class Noise:
@@ -112,7 +123,7 @@ class Noise:
         self.position = (seed * 7919) % _SIGNS.size
 
     def _places(self, size: int) -> slice:
-        """Where the tables have so many directions that are not used yet, if they have so many at all."""
+        """Where the tables have so many directions that are not used yet."""
         start = self.position
         if start + size > _SIGNS.size:
             start = (start * 31 + 17) % max(_SIGNS.size - size + 1, 1)
@@ -139,35 +150,39 @@ class Noise:
     ) -> NDArray[Any]:
         """Move versions 1… of `exact` by units·u·magnitude (of its own by default); version 0 stays.
 
-        With a magnitude, each number of the versions 1… may have units of its own, in their order in memory.
-
-        Of transcendental functions nothing says that they are exact where the result is a whole number, but for 0.
+        With a magnitude, which is that of version 0, each number may have units of its own. Of transcendental functions
+        nothing says that they are exact where the result is a whole number, but for 0.
         """
-        exact = _one_after_another(exact)
-        flat = exact.reshape(-1)
+        # A copy where memory is in another order, and of one version as many as are to be moved.
+        flat = exact.reshape(-1) if exact.shape[0] == RUNS else exact.repeat(RUNS, axis=0).reshape(-1)
         single = flat.size // RUNS
-        large = flat if magnitude is None else _one_after_another(magnitude).reshape(-1)
+        large = flat if magnitude is None else magnitude.reshape(-1)
         calm = large.dot(large) <= self._calm  # not so where anything is NaN
         if not calm:
             self._watch(np.abs(large[:single]))
-        moved = flat[single:]
-        places = self._places(moved.size)
-        tables = self._tables.get(units) if isinstance(units, float) else None
-        if magnitude is None and not self.whole and tables is not None and moved.size <= _SIGNS.size:
-            factors, shifts = tables
-            moved *= factors[places]
-            moved += shifts[places]
-            return exact
-        reach = np.abs(moved) if magnitude is None else large[single:]
+        tables = self._tables.get(units) if magnitude is None and not self.whole else None
+        if tables is not None and flat.size - single <= _SIGNS.size:
+            moved, here = flat[single:], self._places(flat.size - single)
+            moved *= tables[0][here]
+            moved += tables[1][here]
+        else:
+            for moved, part in _pieces(flat, single):
+                reach = np.abs(moved) if magnitude is None else large[part]
+                self._move(moved, reach, units if isinstance(units, float) else units[part], calm, transcendental)
+        return flat.reshape(RUNS, *exact.shape[1:])
+
+    def _move(
+        self, moved: NDArray[Any], reach: NDArray[Any], units: float | NDArray[Any], calm: bool, transcendental: bool
+    ) -> None:
+        """Move numbers by units·u·reach, each in a direction of its own."""
         # An infinity stays one: no step is infinite.
         step = (reach if calm else np.minimum(reach, _LARGEST)) + self._smallest_normal
-        step *= _SIGNS[places] if moved.size <= _SIGNS.size else np.resize(_SIGNS, moved.size)
         step *= units * self.unit_roundoff
+        step = step * _SIGNS[self._places(moved.size)].reshape(moved.shape)
         if self.whole:
             most = 0 if transcendental else 1 / self.unit_roundoff
             step[(moved == np.rint(moved)) & (np.abs(moved) <= most)] = 0
         moved += step
-        return exact
 
     def _watch(self, magnitude: NDArray[Any]) -> None:
         """Look at a result of version 0: in the others, what is divided by 0 there is divided by next to nothing."""
@@ -285,6 +300,15 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
 
     __radd__, __rmul__ = __add__, __mul__
 
+    def __matmul__(self, other: Any) -> Rounded:
+        return Rounded(_matmul(self.noise, self, other), self.noise)
+
+    def __iadd__(self, other: Any) -> Rounded:
+        return self._take(_rounded_once(self.noise, np.add, self, other), np.add)
+
+    def __imul__(self, other: Any) -> Rounded:
+        return self._take(_rounded_once(self.noise, np.multiply, self, other), np.multiply)
+
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *operands: Any, out: tuple[Any] | None = None, **options: Any
     ) -> Any:
@@ -297,25 +321,24 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
         result = _matmul(self.noise, *operands) if ufunc is np.matmul else _elementwise(self.noise, ufunc, operands)
         if out is None:
             return Rounded(result, self.noise)
-        (place,) = out
-        if result.shape[0] > place.data.shape[0]:  # what was one version becomes several, in a place of its own
-            if place.data.base is not None:
+        place: Rounded = out[0]
+        return place._take(result, ufunc)
+
+    def _take(self, result: NDArray[Any], ufunc: np.ufunc) -> Rounded:
+        """Hold a result in place of what it has."""
+        if result.shape[0] > self.data.shape[0]:  # what was one version becomes several, in a place of its own
+            if self.data.base is not None:
                 raise TypeError(f"{ufunc.__name__}: expected `out` to have its own memory, got a view of one version")
-            place.data = result
+            self.data = result
         else:
-            place.data[...] = result
-        return place
+            self.data[...] = result
+        return self
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, arguments: Sequence[Any], options: dict[str, Any]
     ) -> Any:
         handler = _FUNCTIONS.get(function)
         return NotImplemented if handler is None else handler(*arguments, **options)
-
-
-def _one_after_another(array: NDArray[Any]) -> NDArray[Any]:
-    """All versions, in memory one after another."""
-    return array.repeat(RUNS, axis=0) if array.shape[0] == 1 else np.ascontiguousarray(array)
 
 
 _ALL: Final = slice(None)
@@ -429,9 +452,11 @@ def _matmul(noise: Noise, left: Any, right: Any) -> NDArray[Any]:
             # NumPy would take the versions of a vector for the rows of a matrix.
             raise TypeError(f"matmul of a Rounded: expected at least 2 axes, got shape {operand.shape}")
     a, b = _aligned(left, right)
-    length = a.shape[-1]
-    magnitude = np.matmul(np.abs(a), np.abs(b))
-    return noise.perturb(np.matmul(a, b), magnitude, _roundings(length))
+    # As the versions differ little, the magnitudes of one tell those of all.
+    first_a = a[:1] if isinstance(left, Rounded) else a
+    first_b = b[:1] if isinstance(right, Rounded) else b
+    magnitude = np.matmul(np.abs(first_a), np.abs(first_b))
+    return noise.perturb(np.matmul(a, b), magnitude, _roundings(a.shape[-1]))
 
 
 def _inner(array: Rounded, axis: Any) -> tuple[int, ...]:
@@ -450,7 +475,7 @@ def _sum(array: Rounded, axis: int | tuple[int, ...] | None = None, keepdims: bo
     if array.data.dtype.kind != "f":
         return Rounded(result, array.noise)
     length = math.prod([array.data.shape[one] for one in inner])
-    magnitude = _TOTAL(np.abs(array.data), axis=inner, keepdims=keepdims)
+    magnitude = _TOTAL(np.abs(array.data[:1]), axis=inner, keepdims=keepdims)
     return Rounded(array.noise.perturb(result, magnitude, _roundings(length)), array.noise)
 
 
@@ -498,13 +523,12 @@ def _take_along_axis(array: Any, indices: Any, axis: int) -> Rounded:
 def _add_at(array: Rounded, index: Any, values: Any) -> None:
     """Add values at places that may repeat: at each, one after another, which rounds as often as there are values."""
     added = values.versions() if isinstance(values, Rounded) else np.broadcast_to(values, (RUNS, *np.shape(values)))
-    magnitude = np.abs(array.data)
-    terms = np.ones(array.shape)
+    magnitude, terms = np.abs(array.data[0]), np.ones(array.shape)
+    np.add.at(magnitude, index, np.abs(added[0]))
+    np.add.at(terms, index, np.ones(added.shape[1:]))
     for version in range(RUNS):
         np.add.at(array.data[version], index, added[version])
-        np.add.at(magnitude[version], index, np.abs(added[version]))
-    np.add.at(terms, index, np.ones(added.shape[1:]))
-    units = np.tile(np.maximum.reduce([np.sqrt(terms), terms / 16, np.full(terms.shape, 2.0)]).ravel(), RUNS - 1)
+    units = np.maximum.reduce([np.sqrt(terms), terms / 16, np.full(terms.shape, 2.0)]).ravel()
     array.data[...] = array.noise.perturb(array.data.copy(), magnitude, units)
 
 
@@ -523,8 +547,8 @@ def _svd(array: Rounded, full_matrices: bool = True, compute_uv: bool = True, he
     versions = array.versions()
     finite = np.where(np.isfinite(versions), versions, 0.0)
     values = np.linalg.svd(finite, compute_uv=False)
-    greatest = np.broadcast_to(values[..., :1], values.shape)
-    return Rounded(array.noise.perturb(values, greatest, max(array.shape[-1], 1)), array.noise)
+    greatest = np.broadcast_to(values[:1, ..., :1], values[:1].shape)
+    return Rounded(array.noise.perturb(values, greatest, float(max(array.shape[-1], 1))), array.noise)
 
 
 def _tensordot(left: Rounded, right: Rounded, axes: Any) -> Rounded:
@@ -554,7 +578,9 @@ def _where(condition: Any, yes: Any, no: Any) -> Rounded:
 def _full_like(value: float) -> Callable[..., Rounded]:
     def make(array: Rounded, dtype: Any = None, *, shape: Any = None) -> Rounded:
         wanted = array.shape if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
-        return Rounded(np.full((RUNS, *wanted), value, np.float64 if dtype is None else dtype), array.noise)
+        kind = np.float64 if dtype is None else dtype
+        full = np.full((RUNS, *wanted), value, kind) if value else np.zeros((RUNS, *wanted), kind)  # which is sooner
+        return Rounded(full, array.noise)
 
     return make
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -77,6 +78,8 @@ class Bounded:
         got = got.astype(np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
             ratios = np.asarray(np.abs(got - self.value) / self.bound)
+        if ratios.max(initial=0.0) <= 1:  # not so where anything is NaN
+            return ratios
         overflow = np.isinf(got) & (np.sign(got) == np.sign(self.value)) & (np.abs(self.value) + self.bound >= largest)
         exact = (got == self.value) & (np.isinf(got) | (self.bound == 0))
         ratios[exact | overflow | (np.isposinf(self.bound) & np.isfinite(got))] = 0.0
@@ -94,6 +97,7 @@ class Expected:
     overflowed: bool = False
     """Whether what lies between inputs and results was beyond the type's largest number."""
 
+    @cached_property
     def in_range(self) -> bool:
         """Whether the type can hold the results with room to spare, and all that the reference makes on the way.
 
@@ -352,11 +356,22 @@ def _versions(result: Rounded | Array) -> Array:
     return result.versions() if isinstance(result, Rounded) else result[np.newaxis]
 
 
+def _spread(versions: Array) -> Array:
+    """The largest difference from version 0; NaN where there is one."""
+    if versions[0].size <= _KEPT:
+        return np.asarray(np.abs(versions - versions[0]).max(axis=0))
+    spread = np.zeros(versions.shape[1:])  # one version at a time takes less memory, and then less time
+    for version in versions[1:]:
+        gap = version - versions[0]
+        np.maximum(spread, np.abs(gap, out=gap), out=spread)
+    return spread
+
+
 def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence: bool) -> Bounded:
     versions = _versions(result)
     value = versions[0]
     with np.errstate(invalid="ignore"):
-        spread, size = np.abs(versions - value).max(axis=0), np.abs(value)
+        spread, size = _spread(versions), np.abs(value)
     largest, exact = spread.max(initial=0.0), False
     if not np.isfinite(largest):
         # One infinity less another is NaN, but they are equal. Where some versions have it, the spread is infinite.

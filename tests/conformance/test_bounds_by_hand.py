@@ -296,7 +296,7 @@ def test_a_sixteenth_of_the_largest_number_is_the_limit(
     """float16 ends at 65504: a sixteenth of it is 4094."""
     parts = {"y": Bounded(np.array([value]), np.array([bound]))}
     expected = Expected({} if of_gradient else parts, parts if of_gradient else {}, format_of("float16"))
-    assert expected.in_range() is held
+    assert expected.in_range is held
 
 
 def test_a_call_beyond_its_type_is_not_judged(make_case: Callable[..., Any]) -> None:

@@ -111,7 +111,7 @@ MUTANTS = (
     of_check("    compare_gradient_forms(case, call, cotangents, expected, got)", "    pass"),
     of_check("    compare_forms(case, call, expected, got)", "    pass"),
     of_check("_expected(case, both=gradients)[-1]", "_expected(case, both=gradients)[0]"),
-    Mutant(CHECK, "    if not expected.in_range():", "    if False:"),
+    Mutant(CHECK, "    if not expected.in_range:", "    if False:"),
     of_check("case.cotangents if cotangents is None else cotangents", "case.cotangents"),
     of_check(
         "return max(worst, compare_gradients(case, call, cotangents, expected.gradients, gradients))", "return worst"
