@@ -478,6 +478,11 @@ class Planner:
             yield self._rung(row, number, {**apart, **dict.fromkeys(pair, 3)})
             number += 1
 
+    @property
+    def _of_parts(self) -> bool:
+        """Whether it is built of parts that an attribute chooses."""
+        return any(part.operation in self.op.attributes for part in self.op.parts)
+
     def _generic(self, rows: Sequence[Row]) -> Iterator[Case]:
         """Calls of many sequences: rounding averages out in them, and what is off in all of them does not.
 
@@ -501,11 +506,10 @@ class Planner:
             case = self._steady(case)
         if _flops(case) > DEAREST:  # with a plainer part, or fewer rounds, it may be cheaper
             case = self._plainest(case)
-        of_parts = any(part.operation in self.op.attributes for part in self.op.parts)
-        if not all(is_differentiated(size, of_parts) for size in sizes.values()):
+        if not all(is_differentiated(size, self._of_parts) for size in sizes.values()):
             case = replace(case, differentiated=False)
             # What is built of parts has each part's own ladder beside it: here, the usual one will do.
-            case = self._plainest(case) if of_parts else case
+            case = self._plainest(case) if self._of_parts else case
         if case.sampled:
             small = {symbol: 3 if symbol == "D" else 1 for symbol in case.sizes}  # one feature alone may be dropped
             case = replace(

@@ -300,6 +300,18 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
 
     __radd__, __rmul__ = __add__, __mul__
 
+    def __lt__(self, other: Any) -> Rounded:
+        return Rounded(_elementwise(self.noise, np.less, (self, other)), self.noise)
+
+    def __le__(self, other: Any) -> Rounded:
+        return Rounded(_elementwise(self.noise, np.less_equal, (self, other)), self.noise)
+
+    def __gt__(self, other: Any) -> Rounded:
+        return Rounded(_elementwise(self.noise, np.greater, (self, other)), self.noise)
+
+    def __ge__(self, other: Any) -> Rounded:
+        return Rounded(_elementwise(self.noise, np.greater_equal, (self, other)), self.noise)
+
     def __matmul__(self, other: Any) -> Rounded:
         return Rounded(_matmul(self.noise, self, other), self.noise)
 
@@ -421,6 +433,10 @@ def _compare(noise: Noise, ufunc: np.ufunc, left: NDArray[Any], right: NDArray[A
     """Compare; where the versions' spread reaches the threshold, let them go either way."""
     with np.errstate(invalid="ignore"):
         gap = np.asarray(left - right)
+        farthest = _GREATEST(np.abs(gap - gap[:1]), axis=None, initial=0.0)
+    nearest, largest = _LEAST(np.abs(gap[:1]), axis=None, initial=np.inf), _GREATEST(np.abs(gap[:1]), axis=None, initial=0.0)
+    if nearest > BRANCH_SPREAD * (farthest + noise.unit_roundoff * (largest + noise.smallest_normal)):
+        return np.asarray(ufunc(gap, 0))  # all are far from the threshold, and there is no NaN
     gap = np.clip(np.where(np.isnan(gap), 0.0, gap), -_LARGEST, _LARGEST)
     decided: NDArray[Any] = ufunc(gap, 0)
     exact = gap[:1]
@@ -467,6 +483,8 @@ def _inner(array: Rounded, axis: Any) -> tuple[int, ...]:
 
 
 _TOTAL: Final[Callable[..., NDArray[Any]]] = np.add.reduce
+_GREATEST: Final[Callable[..., Any]] = np.maximum.reduce
+_LEAST: Final[Callable[..., Any]] = np.minimum.reduce
 
 
 def _sum(array: Rounded, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, **_: Any) -> Rounded:
