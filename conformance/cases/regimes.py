@@ -220,6 +220,9 @@ def fill(
     vectors = item.per_sequence or "B" not in op.sizes
     if regime.far and vectors:
         numbers *= 10.0 ** (_far(op, form) * rng.uniform(-1, 1))
+    moderate = 0.1 <= regime.biases <= 0.5 and not regime.whole
+    if moderate and item.name == "b" and attributes.get("clip") is not None:
+        _reach(numbers, attributes["clip"], rng)
     if regime.remembers and item.name == "b" and op.memory_gate:
         _open_memory(np.moveaxis(numbers, item.shape.index("G"), 0), op, attributes)
     if regime.empties and vectors:
@@ -315,6 +318,12 @@ def functions_of(op: Operation, attributes: Mapping[str, Any]) -> set[str]:
             value = attributes[name]
             chosen.update(value if attribute.is_tuple else (value,))
     return chosen
+
+
+def _reach(bias: Numbers, clip: float, rng: np.random.Generator) -> None:
+    """Bring some arguments about the clip and beyond, however large it is: else it would do nothing."""
+    beyond = rng.random(bias.shape) < 0.25
+    bias[beyond] = (clip * rng.uniform(0.9, 1.6, bias.shape) * rng.choice([-1, 1], bias.shape))[beyond]
 
 
 def _open_memory(bias: Numbers, op: Operation, attributes: Mapping[str, Any]) -> None:
