@@ -515,3 +515,21 @@ def test_singular_values_move_by_the_size_of_the_matrix() -> None:
     greatest = np.linalg.svd(matrix, compute_uv=False)[0]
     far = moved(np.linalg.svd(exactly(matrix), compute_uv=False))
     np.testing.assert_allclose(far, 6 * U * greatest, rtol=1e-12)
+
+
+def test_of_many_numbers_each_moves_as_of_few() -> None:
+    """More than there are directions in the tables: they are moved part by part."""
+    u = noise().unit_roundoff
+    many, factor = numbers(300, 200), numbers(300, 200, seed=1)
+    for result, magnitude in (
+        (exactly(many) * exactly(factor), np.abs(many * factor)),
+        (exactly(many) @ exactly(factor.T), 200**0.5 * (np.abs(many) @ np.abs(factor.T))),
+    ):
+        assert result.shape in ((300, 200), (300, 300))
+        assert np.array_equal(result.versions()[0], many * factor if result.shape == (300, 200) else many @ factor.T)
+        share = moved(result) / (u * magnitude)
+        assert np.allclose(share, 1, rtol=1e-3)
+        steps = np.sign(result.versions()[1:] - result.versions()[0]).reshape(6, -1)
+        together = np.abs(np.corrcoef(steps) - np.eye(6))
+        assert together.max() < 0.05
+        assert abs(steps.mean()) < 0.01
