@@ -34,20 +34,24 @@ class Attributes(Check):
         """Operations that have attributes."""
         return bool(op.attributes)
 
-    def of(self, case: Case, scope: Scope) -> tuple[Case, str, Any] | None:
-        """A case, the name of an attribute and another value for it; None if the backend supports one value of each."""
+    def of(self, case: Case, scope: Scope) -> tuple[Case, Case, str] | None:
+        """A case, the same with another value of an attribute, and its name; None if each has one value alone."""
         choices = _choices(scope)
         rng = stream(case.seed, "another value")
         for name in rng.permutation(list(choices)).tolist():
             others = _others(case, name, choices[name], rng)
             if others:  # sizes may leave a number no other value
-                return case, name, others[int(rng.integers(len(others)))]
+                return case, case.with_attributes(**{name: others[int(rng.integers(len(others)))]}), name
         return None
 
-    def examine(self, backend: Backend, example: tuple[Case, str, Any]) -> float:
+    def like(self, example: tuple[Any, ...], case: Case) -> tuple[Case, Case, str]:
+        """Return another case, and the same with the example's other value."""
+        _, other, name = example
+        return case, case.with_attributes(**{name: other.attributes[name]}), name
+
+    def examine(self, backend: Backend, example: tuple[Case, Case, str]) -> float:
         """Run both calls; where the second is wrong, see whether it is the first one's answer."""
-        case, name, value = example
-        other = case.with_attributes(**{name: value})
+        case, other, name = example
         if name in _OF_THE_GRADIENT and backend.has_gradients(case.operation):
             return max(_gradients(backend, case), _gradients(backend, other))
         got_first, got = backend.run(case.call), backend.run(other.call)
@@ -60,7 +64,7 @@ class Attributes(Check):
                 compare_outputs(case, case.call, expected.outputs, got)
             except Violation:
                 raise violation from None
-            violation.message = f"{name}={value!r} is ignored: {violation.message}"
+            violation.message = f"{name}={other.attributes[name]!r} is ignored: {violation.message}"
             raise violation from None
 
 

@@ -240,7 +240,7 @@ def test_an_ignored_attribute_is_called_that(few: Profile, numpy_with: Make) -> 
     ignoring = numpy_with(lstm=ignores_clip)
     plain = usual_case(Scope("lstm", "float32"))
     with pytest.raises(Violation, match=r"clip=0.01 is ignored: y\["):
-        BY_ID["attributes"].examine(ignoring, (plain, "clip", 0.01))
+        BY_ID["attributes"].examine(ignoring, (plain, plain.with_attributes(clip=0.01), "clip"))
     result = run("attributes", ignoring, few)  # the first of both calls may have a clip too
     assert result.verdict is Verdict.VIOLATES
     assert "clip=" in result.message
