@@ -51,6 +51,9 @@ class Case:
     differentiated: bool = True
     """Whether its gradients are asked for, beside its outputs."""
 
+    drawn_for: Mapping[str, Any] | None = None
+    """The attributes that the numbers are drawn for, where others have taken their place."""
+
     worked_out: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What follows from the case and was worked out once, by name; a case made from this one begins anew."""
 
@@ -62,9 +65,11 @@ class Case:
     def from_json(cls, data: Mapping[str, Any]) -> Case:
         """From plain data that may hold more; what is a tuple in the specification is a list in JSON."""
         given = {one.name: data[one.name] for one in fields(cls) if one.init}
-        given["attributes"] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in data["attributes"].items()
-        }
+        for name in ("attributes", "drawn_for"):
+            if given[name] is not None:
+                given[name] = {
+                    key: tuple(value) if isinstance(value, list) else value for key, value in given[name].items()
+                }
         return cls(**{**given, "absent": tuple(data["absent"])})
 
     @cached_property
@@ -94,7 +99,7 @@ class Case:
         wanted = {**self.attributes, **changed}
         kinds = self.spec.attributes
         meant = {key: value if holds(kinds[key].when, wanted) else kinds[key].default for key, value in wanted.items()}
-        return replace(self, attributes=meant)
+        return replace(self, attributes=meant, drawn_for=self.drawn_for or self.attributes)
 
     def with_at_least(self, **sizes: int) -> Case:
         """The same case with sizes no smaller than these, where it has such sizes.
@@ -204,9 +209,16 @@ class Case:
             elif item.kind == "bits":
                 inputs[name] = rng.random(shape) < 0.6
             else:
-                numbers = fill(self.regime, self.spec, item, shape, self.attributes, rng, format_of(self.dtype))
+                numbers = fill(self.regime, self.spec, item, shape, self._drawn_for, rng, format_of(self.dtype))
                 inputs[name] = numbers.astype(dtype)
         return inputs
+
+    @property
+    def _drawn_for(self) -> Mapping[str, Any]:
+        """The attributes, the numbers among them as they were when the inputs' numbers were drawn."""
+        kinds = self.spec.attributes
+        drawn = {key: value for key, value in (self.drawn_for or {}).items() if kinds[key].domain}
+        return {**self.attributes, **drawn}
 
     @property
     def _labelled(self) -> bool:

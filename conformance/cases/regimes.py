@@ -220,9 +220,9 @@ def fill(
     vectors = item.per_sequence or "B" not in op.sizes
     if regime.far and vectors:
         numbers *= 10.0 ** (_far(op, form) * rng.uniform(-1, 1))
-    moderate = 0.1 <= regime.biases <= 0.5 and not regime.whole
-    if moderate and item.name == "b" and attributes.get("clip") is not None:
-        _reach(numbers, attributes["clip"], rng)
+    clip = attributes.get("clip")
+    if item.name == "b" and clip is not None and 0.1 <= regime.biases <= 0.5 and not regime.whole:
+        _reach(numbers, clip, rng)
     if regime.remembers and item.name == "b" and op.memory_gate:
         _open_memory(np.moveaxis(numbers, item.shape.index("G"), 0), op, attributes)
     if regime.empties and vectors:

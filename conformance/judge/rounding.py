@@ -434,7 +434,10 @@ def _compare(noise: Noise, ufunc: np.ufunc, left: NDArray[Any], right: NDArray[A
     with np.errstate(invalid="ignore"):
         gap = np.asarray(left - right)
         farthest = _GREATEST(np.abs(gap - gap[:1]), axis=None, initial=0.0)
-    nearest, largest = _LEAST(np.abs(gap[:1]), axis=None, initial=np.inf), _GREATEST(np.abs(gap[:1]), axis=None, initial=0.0)
+    nearest, largest = (
+        _LEAST(np.abs(gap[:1]), axis=None, initial=np.inf),
+        _GREATEST(np.abs(gap[:1]), axis=None, initial=0.0),
+    )
     if nearest > BRANCH_SPREAD * (farthest + noise.unit_roundoff * (largest + noise.smallest_normal)):
         return np.asarray(ufunc(gap, 0))  # all are far from the threshold, and there is no NaN
     gap = np.clip(np.where(np.isnan(gap), 0.0, gap), -_LARGEST, _LARGEST)

@@ -59,9 +59,7 @@ def mixed(name: str) -> Case:
 def test_every_case_with_what_is_forbidden_is_judged(name: str, dtype: str) -> None:
     cases = [replace(case, dtype=dtype) for case in forbidding(name, 100)]
     assert all(expect(case.call, dtype, case.cotangents).in_range for case in cases)
-    assert all(
-        expect_second_order(case.call, dtype, case.cotangents, case.directions).in_range for case in cases[:20]
-    )
+    assert all(expect_second_order(case.call, dtype, case.cotangents, case.directions).in_range for case in cases[:20])
     if name in CHAIN:
         assert sum(impossible(case).any() for case in cases) >= 5
 

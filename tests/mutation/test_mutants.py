@@ -59,7 +59,11 @@ MUTANTS = (
     Mutant(TOLERANCE, "loudest = max(self._loudest, _loudest(seeds))", "loudest = self._loudest"),
     Mutant(TOLERANCE, "range(1 if per_sequence else 0, value.ndim)", "range(0, value.ndim)"),
     Mutant(TOLERANCE, "range(1 if per_sequence else 0, value.ndim)", "range(1, value.ndim)"),
-    Mutant(TOLERANCE, "np.maximum.reduce(np.abs(versions - versions[0]))", "np.maximum.reduce(np.abs(versions[:-1] - versions[0]))"),
+    Mutant(
+        TOLERANCE,
+        "np.maximum.reduce(np.abs(versions - versions[0]))",
+        "np.maximum.reduce(np.abs(versions[:-1] - versions[0]))",
+    ),
     Mutant(TOLERANCE, "np.where(agreed, 0.0, np.inf)", "np.where(agreed, 0.0, 1.0)"),
     Mutant(TOLERANCE, "agreed = np.broadcast_to(agreed.all(axis=together, keepdims=True), agreed.shape)", "pass"),
     Mutant(TOLERANCE, "self._noise.whole and _all_whole(seeds)", "self._noise.whole"),
