@@ -38,6 +38,7 @@ _UNITS: Final = {
 }  # fmt: skip
 """By how many units of roundoff an elementwise function's result may be off."""
 
+_ARRAYS: Final = (np.ndarray, np.generic)
 _COMPARISONS: Final = {np.less, np.less_equal, np.greater, np.greater_equal}
 # Kinks may act together only, as a product of slopes along a path, or one against another. So one version says yes to
 # all and one no; of the other four, each kink draws a column, and two kinks meet in nearly every combination.
@@ -134,6 +135,13 @@ class Noise:
         """How the versions 1… decide what rounding could decide either way."""
         chosen = np.random.Generator(np.random.SFC64(self.turn())).integers(_WAYS.shape[1], size=shape)
         return np.asarray(_WAYS[:, chosen])
+
+    def rounding_of(self, given: Any) -> float:
+        """By how much the type changes a Python number; 0 for arrays, which hold what the type holds."""
+        if isinstance(given, _ARRAYS) or not math.isfinite(given):
+            return 0.0
+        mantissa = math.frexp(given)[0] / self.unit_roundoff
+        return 0.0 if mantissa.is_integer() else self.unit_roundoff * abs(given)
 
     def turn(self) -> int:
         """A new seed."""
@@ -364,9 +372,6 @@ def _all_runs(index: Any) -> tuple[Any, ...]:
     return _ALL, index
 
 
-_ARRAYS: Final = (np.ndarray, np.generic)
-
-
 def _align(operand: Any, ndim: int) -> Any:
     """The operand's data, versions first, with axes for broadcasting to `ndim` axes."""
     if not isinstance(operand, Rounded):
@@ -434,18 +439,18 @@ def _compare(noise: Noise, ufunc: np.ufunc, left: NDArray[Any], right: NDArray[A
     with np.errstate(invalid="ignore"):
         gap = np.asarray(left - right)
         farthest = _GREATEST(np.abs(gap - gap[:1]), axis=None, initial=0.0)
-    nearest, largest = (
-        _LEAST(np.abs(gap[:1]), axis=None, initial=np.inf),
-        _GREATEST(np.abs(gap[:1]), axis=None, initial=0.0),
-    )
-    if nearest > BRANCH_SPREAD * (farthest + noise.unit_roundoff * (largest + noise.smallest_normal)):
+    distance = np.abs(gap[:1])
+    nearest, largest = _LEAST(distance, axis=None, initial=np.inf), _GREATEST(distance, axis=None, initial=0.0)
+    # A number that is given as such, the type of the call may not hold.
+    given = max(noise.rounding_of(operand) for operand in (left, right))
+    if nearest > BRANCH_SPREAD * (farthest + noise.unit_roundoff * (largest + noise.smallest_normal)) + given:
         return np.asarray(ufunc(gap, 0))  # all are far from the threshold, and there is no NaN
     gap = np.clip(np.where(np.isnan(gap), 0.0, gap), -_LARGEST, _LARGEST)
     decided: NDArray[Any] = ufunc(gap, 0)
     exact = gap[:1]
     spread = np.max(np.abs(gap - exact), axis=0, keepdims=True)
     rounding = 0.0 if noise.whole else noise.unit_roundoff * (np.abs(exact) + noise.smallest_normal)
-    open_ = (np.abs(exact) <= BRANCH_SPREAD * (spread + rounding)) & (spread + rounding > 0)
+    open_ = (np.abs(exact) <= BRANCH_SPREAD * (spread + rounding) + given) & (spread + rounding + given > 0)
     if not open_.any():
         return decided
     shape = (RUNS, *gap.shape[1:])

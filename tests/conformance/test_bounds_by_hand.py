@@ -185,6 +185,15 @@ def tripled(value: float) -> Rounded:
 def test_four_times_its_spread_from_a_threshold_a_number_is_decided_one_way(
     side: int, units: float, open_: bool
 ) -> None:
+    decided = (tripled(1.0) > np.array(3.0 + side * units * 3 * U)).versions()
+    assert (decided != decided[0]).any() == open_
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize(("units", "open_"), [(4.9, True), (5.1, False)])
+def test_a_threshold_that_is_given_as_a_number_lies_a_rounding_to_either_side(
+    side: int, units: float, open_: bool
+) -> None:
     decided = (tripled(1.0) > 3.0 + side * units * 3 * U).versions()
     assert (decided != decided[0]).any() == open_
 

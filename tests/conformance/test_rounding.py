@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -533,3 +534,16 @@ def test_of_many_numbers_each_moves_as_of_few() -> None:
         together = np.abs(np.corrcoef(steps) - np.eye(6))
         assert together.max() < 0.05
         assert abs(steps.mean()) < 0.01
+
+
+def test_a_threshold_that_the_type_does_not_hold_is_decided_either_way() -> None:
+    """In bfloat16 0.01 becomes 0.010009765625, as may the threshold of a clip that is given as a Python number."""
+    source = Noise(2.0**-8, 2.0**-126, 0)
+    beside = Rounded.exactly(np.array([0.010009765625]), source)
+    assert len(set((beside > 0.01).versions()[:, 0])) == 2
+    assert len(set((beside <= 0.01).versions()[:, 0])) == 2
+    assert (Rounded.exactly(np.array([0.50390625]), source) > 0.5).versions().all()
+    for value in (0.5, 3, 2.0**-130, 0):
+        assert source.rounding_of(value) == 0
+    assert source.rounding_of(0.01) == 0.01 * 2.0**-8
+    assert source.rounding_of(math.inf) == source.rounding_of(np.array([0.01])) == 0
