@@ -27,6 +27,10 @@ the slope of the quantity is the weighted mean over calls. Rounding explains at 
   cost little: they have as many degrees of freedom as there are versions, times the number of calls that count (Welch
   1947, Satterthwaite 1946).
 
+The calls themselves tell the standard error of their mean too. A slope that they do not agree on, beyond Student's
+factor for `DOUBT` of it, is no drift, whatever the versions explain: an algorithm that errs more than the model of it
+errs to either side.
+
 A call whose slope rounding moves by more than `LOST` u is left out; the versions alone decide this. Of the others none
 dominates: none weighs more than `LEVERAGE`, and a slope further than `REACH` of its own expected sizes from the
 weighted median of all counts as if it were there. So the sum is one of many bounded, independent terms, nearly normal
@@ -52,6 +56,9 @@ Floats = NDArray[np.float64]
 
 CHANCE: Final = 1e-7
 """How often a quantity that rounding alone moves may be found to drift."""
+
+DOUBT: Final = 1e-4
+"""How often calls that do not drift may agree on it."""
 
 LEVERAGE: Final = 1 / 8
 """The largest share of the weight that one call may have."""
@@ -157,7 +164,7 @@ class Drift:
             freedom = len(squares) * by_call.sum() ** 2 / (by_call @ by_call)
             explained = student(float(freedom)) * math.sqrt(by_call.sum()) * EVEN
         error = math.sqrt(self.calls / (self.calls - 1) * float(weights**2 @ (kept - slope) ** 2))
-        bound = u + float(weights @ flushed) + explained
+        bound = max(u + float(weights @ flushed) + explained, student(self.calls - 1, DOUBT) * error)
         return Finding(quantity, slope, error, bound, self.elements, self.calls)
 
 
