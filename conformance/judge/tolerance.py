@@ -10,8 +10,8 @@ the largest |y| of a sequence (of a whole parameter). While r is small, rounding
 how far. As r nears 1 they multiply, as in a chaotic recurrence: deviations are then spread over orders of magnitude,
 and six of them tell less. a counts the powers of ten by which r exceeds AMPLIFIED u: where rounding grows on its way
 by more than sums explain, all elements move together, and six versions are six samples of one direction. Where rounding
-moves a result by more than WILD times itself and by more than any number that it was computed from, nothing is known of
-it, and it is not judged: its bound is infinite.
+moves a result by more than itself and by more than any number that it was computed from, nothing is left of it, and it
+is not judged: its bound is infinite.
 
 A result of minus infinity, as the score of a forbidden path, has no rounding error: its bound is 0, and nothing else is
 right. To some libraries it is a constant, with gradient 0; others give it the gradient of the sum that it is. So what
@@ -51,7 +51,7 @@ _KEPT: Final = 1 << 14
 """Numbers of a result up to which its versions are kept, for what all calls together say."""
 
 WILD: Final = 8.0
-"""Spread over result beyond which six versions tell no more."""
+"""Spread over result up to which the bound grows with it."""
 
 
 @dataclass(frozen=True)
@@ -390,7 +390,7 @@ def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence
     grown = 1 + 8 * r
     if not _greatest(r) <= AMPLIFIED * form.unit_roundoff:
         decades = np.log10(np.maximum(r / (AMPLIFIED * form.unit_roundoff), 1))
-        grown = np.where((r > WILD) & (widest > loudest), np.inf, 1 + 8 * np.minimum(r, WILD) + decades / 2)
+        grown = np.where((r > 1) & (widest > loudest), np.inf, 1 + 8 * np.minimum(r, WILD) + decades / 2)
     rounding = spread + form.unit_roundoff * size + (largest / 4 + form.smallest_normal)
     perturbed = np.array(versions[1:]) if len(versions) > 1 and value.size <= _KEPT else None
     return Bounded(np.array(value), np.where(exact, 0.0, KAPPA * grown * rounding), perturbed)

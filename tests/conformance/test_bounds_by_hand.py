@@ -123,7 +123,9 @@ def amplified(r: float, unit_roundoff: float = 2.0**-24) -> float:
 
 @pytest.mark.parametrize("r", [0.0, 1e-5, 1e-3, 0.5, 3.0, 7.9])
 def test_the_bound_grows_by_eight_times_the_part_that_is_moved_and_with_its_decades(r: float) -> None:
-    assert bound(1.0, r) == pytest.approx(4 * (1 + 8 * r + amplified(r)) * (1.25 * r + 2.0**-24), rel=1e-6)
+    assert bound(1.0, r, loudest=10.0) == pytest.approx(
+        4 * (1 + 8 * r + amplified(r)) * (1.25 * r + 2.0**-24), rel=1e-6
+    )
 
 
 def test_a_thousand_units_are_added_up_and_a_million_are_amplified() -> None:
@@ -131,12 +133,12 @@ def test_a_thousand_units_are_added_up_and_a_million_are_amplified() -> None:
     assert amplified(1e6 * 2.0**-24) == pytest.approx(1.5)
 
 
-def test_beyond_eight_times_the_result_nothing_is_known_unless_the_inputs_were_as_loud() -> None:
-    assert np.isfinite(bound(1.0, 7.99))
-    assert np.isinf(bound(1.0, 8.01))
+def test_beyond_the_result_nothing_is_left_unless_the_inputs_were_as_loud() -> None:
+    assert np.isfinite(bound(1.0, 0.99))
+    assert np.isinf(bound(1.0, 1.01))
     assert np.isfinite(bound(1.0, 8.01, loudest=8.02))
     assert np.isinf(bound(1.0, 8.01, loudest=8.0))
-    # It then grows no more.
+    # From eight times the result on the bound grows no more.
     most = 1 + 8 * 8 + amplified(20.0)
     assert bound(1.0, 20.0, loudest=21.0) == pytest.approx(4 * most * (1.25 * 20 + 2.0**-24), rel=1e-6)
 

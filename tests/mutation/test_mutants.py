@@ -55,6 +55,7 @@ MUTANTS = (
     Mutant(TOLERANCE, "AMPLIFIED: Final = 1e3", "AMPLIFIED: Final = 1e2"),
     Mutant(TOLERANCE, "1 + 8 * np.minimum", "1 + 16 * np.minimum"),
     Mutant(TOLERANCE, "np.minimum(r, WILD)", "np.minimum(r, 2 * WILD)"),
+    Mutant(TOLERANCE, "np.where((r > 1) & (widest", "np.where((r > 2) & (widest"),
     Mutant(TOLERANCE, "(widest > loudest)", "(widest > 2 * loudest)"),
     Mutant(TOLERANCE, "loudest = max(self._loudest, _loudest(seeds))", "loudest = self._loudest"),
     Mutant(TOLERANCE, "range(1 if per_sequence else 0, value.ndim)", "range(0, value.ndim)"),
