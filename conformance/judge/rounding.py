@@ -8,7 +8,8 @@ right implementations.
 
 A comparison that rounding could decide either way is decided both ways: if the compared number lies within the spread
 of its versions from the threshold, one version says yes, one no, the others either. So a kink (relu, clipping) widens
-the spread where, and only where, an implementation may land on its other side.
+the spread where, and only where, an implementation may land on its other side. A quotient whose divisor may be 0 has
+either sign in the same way.
 """
 
 from __future__ import annotations
@@ -408,9 +409,31 @@ def _elementwise(noise: Noise, ufunc: np.ufunc, operands: tuple[Any, ...]) -> ND
     if units is None or _all_whole(values):
         return _decided(noise, ufunc, values)
     result: NDArray[Any] = ufunc(*values)
+    if ufunc is np.divide and isinstance(operands[1], Rounded):
+        result = _either_sign(noise, result, values[1])
     if not units or (ufunc is np.multiply and any(map(_power_of_two, values))):
         return result
     return noise.perturb(result, None, units, transcendental=ufunc in _TRANSCENDENTAL)
+
+
+def _either_sign(noise: Noise, quotient: NDArray[Any], divisor: NDArray[Any]) -> NDArray[Any]:
+    """A quotient, of either sign where the divisor lies within the spread of its versions from 0.
+
+    A vector that is brought to length 1 is a step where it is next to nothing: of two units, layer normalisation gives
+    little more than the sign of their difference. Rounding decides it, as it decides a comparison.
+    """
+    if divisor.shape[0] == 1:
+        return quotient
+    exact = divisor[:1]
+    with np.errstate(invalid="ignore"):
+        spread = _GREATEST(np.abs(divisor - exact), axis=0, keepdims=True)
+        open_ = (np.abs(exact) <= BRANCH_SPREAD * spread) & (spread > 0)
+    if not open_.any():
+        return quotient
+    turned = np.array(np.broadcast_to(quotient, (RUNS, *quotient.shape[1:])))
+    ways = noise.ways(quotient.shape[1:])
+    np.negative(turned[1:], out=turned[1:], where=~ways & np.broadcast_to(open_, turned[1:].shape))
+    return turned
 
 
 def _decided(noise: Noise, ufunc: np.ufunc, values: list[Any]) -> NDArray[Any]:

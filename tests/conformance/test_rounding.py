@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rnnspec.conformance.judge.rounding import RUNS, Noise, Rounded
+from rnnspec.reference.layer_norm_lstm import LayerNorm
 
 U = 2.0**-10
 SMALLEST = 2.0**-126
@@ -547,3 +548,22 @@ def test_a_threshold_that_the_type_does_not_hold_is_decided_either_way() -> None
         assert source.rounding_of(value) == 0
     assert source.rounding_of(0.01) == 0.01 * 2.0**-8
     assert source.rounding_of(math.inf) == source.rounding_of(np.array([0.01])) == 0
+
+
+@pytest.mark.parametrize(("units", "open_"), [(3.0, True), (5.0, False)])
+def test_what_is_divided_by_a_number_that_may_be_0_has_either_sign(units: float, open_: bool) -> None:
+    u = 2.0**-10
+    source = Noise(u, 2.0**-126, 0)
+    divisor = Rounded.exactly(np.full(1, 1.0), source) * 3.0 - np.array(3.0 - units * 3 * u)
+    for quotient in (1 / divisor, Rounded.exactly(np.ones(1), source) / divisor):
+        assert ((quotient.versions() < 0).any() and (quotient.versions() > 0).any()) == open_
+    assert (1 / Rounded.exactly(np.array([1e-30]), source)).versions().min() > 0
+
+
+def test_of_two_units_that_are_all_but_equal_a_layer_norm_may_give_either_sign() -> None:
+    """In bfloat16, which moves each of them by a fifth of their difference."""
+    u = 2.0**-8
+    z = Rounded.exactly(np.array([[1.0], [1.0]]), Noise(u, 2.0**-126, 3)) * np.array([[1.0], [1.02]])
+    normalised = LayerNorm(np.ones((1, 2)), np.zeros((1, 2)), 1e-12)(z)[1].versions()
+    assert normalised[:, 0].max() > 0.9
+    assert normalised[:, 0].min() < -0.9
