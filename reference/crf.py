@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.reference.call import Admitted, Computed, no_way_back
-from rnnspec.reference.crf_paths import (
+from rnnspec.reference.linear_chain import (
     Gradients,
     Partition,
     Scores,
@@ -20,7 +20,7 @@ from rnnspec.reference.crf_paths import (
     path_gradients,
     path_score,
 )
-from rnnspec.reference.crf_steps import Packed
+from rnnspec.reference.packed import Packed
 from rnnspec.reference.registry import computes
 from rnnspec.reference.unroll import Array
 
