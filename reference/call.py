@@ -76,8 +76,9 @@ def admit(name: str, inputs: Inputs, attributes: Attributes, record: bool = True
     checked = check_call(name, inputs, attributes)
     floats = {key: inputs[key] for key, item in checked.inputs.items() if item.kind == "float"}
     dtype = next((array.dtype for array in floats.values()), np.dtype(np.float64))
-    wide = {key: widened(array) for key, array in floats.items()}
-    return Admitted(name, inputs, checked.attributes, checked.sizes, checked.valid, wide, dtype, record)
+    if dtype.itemsize == 2:  # they have one type
+        floats = {key: widened(array) for key, array in floats.items()}
+    return Admitted(name, inputs, checked.attributes, checked.sizes, checked.valid, floats, dtype, record)
 
 
 def split_arguments(name: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -79,11 +79,11 @@ def check_call(name: str, inputs: Mapping[str, Any], attributes: Mapping[str, An
                 f"{name}: {key} is missing: expected an array of shape {_symbols(item)}{given} ({item.about})"
             )
     sizes = _check_shapes(op, complete, {key: expected[key] for key in expected if key in present}, present)
-    given = {key: expected[key] for key in present}
-    _check_types(name, given, present)
+    items = {key: expected[key] for key in present}
+    _check_types(name, items, present)
     valid = _valid_steps(op, complete, sizes, present)
-    _check_numbers(op, complete, given, present, sizes, valid)
-    return Checked(complete, given, sizes, valid)
+    _check_numbers(op, complete, items, present, sizes, valid)
+    return Checked(complete, items, sizes, valid)
 
 
 def check_attributes(op: Operation, attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from rnnspec.spec.errors import SpecError
@@ -110,7 +110,8 @@ def _with_part(op: Operation, part: Part, chosen: Operation, attributes: Mapping
     )
 
 
-def possible_inputs(op: Operation) -> dict[str, Input]:
+@cache
+def possible_inputs(op: Operation) -> Mapping[str, Input]:
     """Return every input that some call has, those that parts bring along included.
 
     `when` says with which attributes it is there; of a part's input, with which choices of the part.
@@ -118,7 +119,8 @@ def possible_inputs(op: Operation) -> dict[str, Input]:
     return {**op.inputs, **_of_parts(op, lambda part, chosen: _inputs_of(part, chosen.inputs), op.inputs)}
 
 
-def possible_outputs(op: Operation) -> dict[str, Output]:
+@cache
+def possible_outputs(op: Operation) -> Mapping[str, Output]:
     """Return every output that some call has, as `possible_inputs` returns the inputs."""
     return {**op.outputs, **_of_parts(op, lambda part, chosen: _outputs_of(part, chosen.outputs), op.outputs)}
 
