@@ -1,209 +1,37 @@
 """NumPy reference: how to compute it, with exact gradients.
 
 Every operation stands here beside its vector-Jacobian product, `lstm` beside `lstm_vjp`, under its name in the
-specification. Arrays are batch first and keep their type; the code is shaped like the equations.
+specification, which gives them signature and documentation. Arrays are batch first and keep their type; the code is
+shaped like the equations.
 """
 
-from rnnspec.reference.attention import (
-    attention_context,
-    attention_context_vjp,
-    attention_scores,
-    attention_scores_vjp,
-    attention_weights,
-    attention_weights_vjp,
-    feature_attention,
-    feature_attention_vjp,
-)
-from rnnspec.reference.attention_decoders import (
-    bahdanau_decoder,
-    bahdanau_decoder_vjp,
-    luong_decoder,
-    luong_decoder_vjp,
-)
-from rnnspec.reference.bidirectional import bidirectional, bidirectional_vjp
-from rnnspec.reference.blocks import (
-    dense,
-    dense_vjp,
-    dropout,
-    dropout_vjp,
-    embedding,
-    embedding_vjp,
-    log_softmax,
-    log_softmax_vjp,
-    softmax,
-    softmax_vjp,
-)
-from rnnspec.reference.clipping import (
-    clip_by_global_norm,
-    clip_by_global_norm_vjp,
-    clip_by_norm,
-    clip_by_norm_vjp,
-    clip_by_value,
-    clip_by_value_vjp,
-)
-from rnnspec.reference.context_vector import context_vector, context_vector_vjp
-from rnnspec.reference.crf import (
-    crf_log_likelihood,
-    crf_log_likelihood_vjp,
-    crf_log_partition,
-    crf_log_partition_vjp,
-    crf_marginals,
-    crf_marginals_vjp,
-    crf_score,
-    crf_score_vjp,
-    crf_viterbi,
-    crf_viterbi_vjp,
-    framewise_log_likelihood,
-    framewise_log_likelihood_vjp,
-    token_accuracy,
-)
-from rnnspec.reference.decoding import beam_search, beam_search_vjp, greedy_decode, greedy_decode_vjp
-from rnnspec.reference.forget_only_lstm import (
-    forget_only_lstm,
-    forget_only_lstm_cell,
-    forget_only_lstm_cell_vjp,
-    forget_only_lstm_vjp,
-)
-from rnnspec.reference.gru import gru, gru_cell, gru_cell_vjp, gru_vjp
-from rnnspec.reference.layer_norm_lstm import (
-    layer_norm_lstm,
-    layer_norm_lstm_cell,
-    layer_norm_lstm_cell_vjp,
-    layer_norm_lstm_vjp,
-)
-from rnnspec.reference.losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_vjp,
-    cross_entropy,
-    cross_entropy_vjp,
-    mean_absolute_error,
-    mean_absolute_error_vjp,
-    mean_squared_error,
-    mean_squared_error_vjp,
-    perplexity,
-    perplexity_vjp,
-)
-from rnnspec.reference.lstm import lstm, lstm_cell, lstm_cell_vjp, lstm_vjp
-from rnnspec.reference.lstm_1997 import lstm_1997, lstm_1997_cell, lstm_1997_cell_vjp, lstm_1997_vjp
-from rnnspec.reference.nested_lstm import nested_lstm, nested_lstm_cell, nested_lstm_cell_vjp, nested_lstm_vjp
-from rnnspec.reference.peephole_lstm import peephole_lstm, peephole_lstm_cell, peephole_lstm_cell_vjp, peephole_lstm_vjp
-from rnnspec.reference.projections import one_to_many, one_to_many_vjp, output_projection, output_projection_vjp
-from rnnspec.reference.rnn import rnn, rnn_cell, rnn_cell_vjp, rnn_vjp
-from rnnspec.reference.seq2seq import seq2seq, seq2seq_vjp
-from rnnspec.reference.spectra import recurrent_power_spectrum, state_jacobian
-from rnnspec.reference.stacks import (
-    alternating_stack,
-    alternating_stack_vjp,
-    gate_once_stack,
-    gate_once_stack_vjp,
-    stacked,
-    stacked_vjp,
-)
+# ruff: noqa: F401  (a file enters what it computes when it is imported)
 
-__all__ = [
-    "alternating_stack",
-    "alternating_stack_vjp",
-    "attention_context",
-    "attention_context_vjp",
-    "attention_scores",
-    "attention_scores_vjp",
-    "attention_weights",
-    "attention_weights_vjp",
-    "bahdanau_decoder",
-    "bahdanau_decoder_vjp",
-    "beam_search",
-    "beam_search_vjp",
-    "bidirectional",
-    "bidirectional_vjp",
-    "binary_cross_entropy",
-    "binary_cross_entropy_vjp",
-    "clip_by_global_norm",
-    "clip_by_global_norm_vjp",
-    "clip_by_norm",
-    "clip_by_norm_vjp",
-    "clip_by_value",
-    "clip_by_value_vjp",
-    "context_vector",
-    "context_vector_vjp",
-    "crf_log_likelihood",
-    "crf_log_likelihood_vjp",
-    "crf_log_partition",
-    "crf_log_partition_vjp",
-    "crf_marginals",
-    "crf_marginals_vjp",
-    "crf_score",
-    "crf_score_vjp",
-    "crf_viterbi",
-    "crf_viterbi_vjp",
-    "cross_entropy",
-    "cross_entropy_vjp",
-    "dense",
-    "dense_vjp",
-    "dropout",
-    "dropout_vjp",
-    "embedding",
-    "embedding_vjp",
-    "feature_attention",
-    "feature_attention_vjp",
-    "forget_only_lstm",
-    "forget_only_lstm_cell",
-    "forget_only_lstm_cell_vjp",
-    "forget_only_lstm_vjp",
-    "framewise_log_likelihood",
-    "framewise_log_likelihood_vjp",
-    "gate_once_stack",
-    "gate_once_stack_vjp",
-    "greedy_decode",
-    "greedy_decode_vjp",
-    "gru",
-    "gru_cell",
-    "gru_cell_vjp",
-    "gru_vjp",
-    "layer_norm_lstm",
-    "layer_norm_lstm_cell",
-    "layer_norm_lstm_cell_vjp",
-    "layer_norm_lstm_vjp",
-    "log_softmax",
-    "log_softmax_vjp",
-    "lstm",
-    "lstm_1997",
-    "lstm_1997_cell",
-    "lstm_1997_cell_vjp",
-    "lstm_1997_vjp",
-    "lstm_cell",
-    "lstm_cell_vjp",
-    "lstm_vjp",
-    "luong_decoder",
-    "luong_decoder_vjp",
-    "mean_absolute_error",
-    "mean_absolute_error_vjp",
-    "mean_squared_error",
-    "mean_squared_error_vjp",
-    "nested_lstm",
-    "nested_lstm_cell",
-    "nested_lstm_cell_vjp",
-    "nested_lstm_vjp",
-    "one_to_many",
-    "one_to_many_vjp",
-    "output_projection",
-    "output_projection_vjp",
-    "peephole_lstm",
-    "peephole_lstm_cell",
-    "peephole_lstm_cell_vjp",
-    "peephole_lstm_vjp",
-    "perplexity",
-    "perplexity_vjp",
-    "recurrent_power_spectrum",
-    "rnn",
-    "rnn_cell",
-    "rnn_cell_vjp",
-    "rnn_vjp",
-    "seq2seq",
-    "seq2seq_vjp",
-    "softmax",
-    "softmax_vjp",
-    "stacked",
-    "stacked_vjp",
-    "state_jacobian",
-    "token_accuracy",
-]
+from rnnspec.reference import (
+    attention,
+    attention_decoders,
+    bidirectional,
+    blocks,
+    clipping,
+    context_vector,
+    crf,
+    decoding,
+    forget_only_lstm,
+    gru,
+    layer_norm_lstm,
+    losses,
+    lstm,
+    lstm_1997,
+    nested_lstm,
+    peephole_lstm,
+    projections,
+    rnn,
+    seq2seq,
+    spectra,
+    stacks,
+)
+from rnnspec.reference.public import public_functions
+
+_FUNCTIONS = public_functions()
+globals().update(_FUNCTIONS)
+__all__ = [*_FUNCTIONS]

@@ -1,4 +1,4 @@
-"""Attention: the score of each key for a query, the weights that the scores make, and the context; each with gradient.
+"""Attention: the score of each key for a query, the weights that the scores make, and the context.
 
 Inside as outside, arrays are batch first: queries ``(B, U, D)``, keys ``(B, T, E)``. What depends on the keys alone is
 computed once, when a `Scorer` is built on them: a decoder asks it a query at every step.
@@ -12,8 +12,50 @@ from typing import Protocol
 
 import numpy as np
 
-from rnnspec.reference.call import Vjp, admit, widened
+from rnnspec.reference.call import Admitted, Computed
+from rnnspec.reference.registry import computes
 from rnnspec.reference.unroll import Array, Arrays, Mask
+from rnnspec.spec import operation
+
+
+@computes("attention_scores")
+def _attention_scores(call: Admitted) -> Computed:
+    valid = call.holes
+    score = call.attributes["score"]
+    parameters = {name: call.floats[name] for name in score_parameters(score)}
+    function = scorer(score, call.without_holes("k"), parameters)
+    scores, known = function.scores(call.floats["q"])
+
+    def vjp(dscores: Array) -> dict[str, Array]:
+        dq, noted = function.back(known, kept(dscores, valid))
+        return {"q": dq, **function.gradients(*noted)}
+
+    return (kept(scores, valid),), vjp
+
+
+@computes("attention_weights")
+def _attention_weights(call: Admitted) -> Computed:
+    valid = call.holes
+    weights = softmax(kept(call.floats["scores"], valid), valid)
+    return (weights,), lambda dweights: {"scores": softmax_back(kept(dweights, valid), weights)}
+
+
+@computes("attention_context")
+def _attention_context(call: Admitted) -> Computed:
+    weights, values = kept(call.floats["weights"], call.holes), call.without_holes("values")
+    return (weights @ values,), lambda d: {"weights": d @ _across(values), "values": _across(weights) @ d}
+
+
+@computes("feature_attention")
+def _feature_attention(call: Admitted) -> Computed:
+    x, W, b = (call.floats[name] for name in ("x", "W", "b"))
+    weights = softmax((x @ W.T + b)[:, np.newaxis], None)[:, 0]
+
+    def vjp(dy: Array) -> dict[str, Array]:
+        dscores = softmax_back(dy * x, weights)
+        return {"x": dy * weights + dscores @ W, "W": dscores.T @ x, "b": dscores.sum(axis=0)}
+
+    return (x * weights,), vjp
 
 
 class Scorer(Protocol):
@@ -183,15 +225,10 @@ def scorer(score: str, k: Array, parameters: Mapping[str, Array]) -> Scorer:
     raise ValueError(f"unknown score {score!r}")
 
 
-PARAMETERS: dict[str, tuple[str, ...]] = {
-    "dot": (),
-    "scaled_dot": (),
-    "general": ("W_a",),
-    "additive": ("W_q", "W_k", "b_a", "v_a"),
-    "concat": ("W_a", "b_a", "v_a"),
-    "cosine": (),
-}
-"""The parameters of every score."""
+def score_parameters(score: str) -> tuple[str, ...]:
+    """Names of the parameters that a score function has of its own."""
+    inputs = operation("attention_scores").inputs_for({"score": score})
+    return tuple(name for name, item in inputs.items() if not item.per_sequence)
 
 
 class Attention:
@@ -248,11 +285,6 @@ def kept(array: Array, valid: Mask | None) -> Array:
     return array if valid is None else np.where(valid[:, np.newaxis], array, 0)
 
 
-def kept_steps(array: Array, valid: Mask | None) -> Array:
-    """``(B, T, E)`` with zeros where the step is taken out."""
-    return array if valid is None else np.where(valid[:, :, np.newaxis], array, 0)
-
-
 def _across(array: Array) -> Array:
     """Transpose the matrix of each sequence."""
     return array.transpose(0, 2, 1)
@@ -263,265 +295,3 @@ def _outer(da: Array, x: Array) -> Array:
     rows: Array = da.reshape(da.shape[0] * da.shape[1], da.shape[2]).T
     product: Array = rows @ x.reshape(x.shape[0] * x.shape[1], x.shape[2])
     return product
-
-
-def attention_scores(
-    q: Array,
-    k: Array,
-    W_a: Array | None = None,
-    W_q: Array | None = None,
-    W_k: Array | None = None,
-    b_a: Array | None = None,
-    v_a: Array | None = None,
-    *,
-    lengths: Array | None = None,
-    mask: Array | None = None,
-    score: str = "dot",
-) -> tuple[Array]:
-    """Score every key for every query.
-
-    Parameters
-    ----------
-    q
-        Queries, ``(B, U, D)``. All arrays but `lengths` and `mask` have one type: float16, bfloat16, float32 or
-        float64; the first two are computed in float32 and rounded once, at the end.
-    k
-        Keys, ``(B, T, E)``; ``E = D`` for dot, scaled_dot and cosine.
-    W_a
-        ``(D, E)`` for general, ``(A, D + E)`` for concat; for these only.
-    W_q, W_k
-        ``(A, D)`` and ``(A, E)``, for additive only.
-    b_a, v_a
-        Bias and the weights of the sum, ``(A,)``, for additive and concat only.
-    lengths
-        int64 ``(B,)``: sequence ``k`` has ``lengths[k]`` keys and padding after them; all `T` if absent.
-    mask
-        bool ``(B, T)``, in place of `lengths`: a key whose mask is false is taken out, wherever it stands. Its scores
-        are 0, and what stands there, NaN included, changes nothing and has gradient 0.
-    score
-        ``"dot"``, ``q · k``; ``"scaled_dot"``, that by the square root of D; ``"general"``, ``q · (W_a @ k)``;
-        ``"additive"``, ``v_a · tanh(W_q @ q + W_k @ k + b_a)``; ``"concat"``, ``v_a · tanh(W_a @ [q; k] + b_a)``; or
-        ``"cosine"``, of the angle between them, 0 if one of them is zero.
-
-    Returns
-    -------
-    scores
-        ``(B, U, T)``, of the inputs' type.
-
-    Raises
-    ------
-    rnnspec.spec.CallError
-        If an input or attribute is not as above; the message says what was expected.
-
-    References
-    ----------
-    Luong, Pham & Manning (2015), arXiv:1508.04025, section 3.1 (dot, general, concat); Bahdanau, Cho & Bengio (2014),
-    arXiv:1409.0473, appendix A.1.2 (additive); Vaswani et al. (2017), arXiv:1706.03762, section 3.2.1 (scaled_dot);
-    Graves, Wayne & Danihelka (2014), arXiv:1410.5401 (cosine).
-    """
-    outputs, _ = attention_scores_vjp(q, k, W_a, W_q, W_k, b_a, v_a, lengths=lengths, mask=mask, score=score)
-    return outputs
-
-
-def attention_scores_vjp(
-    q: Array,
-    k: Array,
-    W_a: Array | None = None,
-    W_q: Array | None = None,
-    W_k: Array | None = None,
-    b_a: Array | None = None,
-    v_a: Array | None = None,
-    *,
-    lengths: Array | None = None,
-    mask: Array | None = None,
-    score: str = "dot",
-) -> tuple[tuple[Array], Vjp]:
-    """Score as `attention_scores` does, and return its outputs and their vector-Jacobian product.
-
-    ``vjp(dscores)`` gives the gradient of every float input that was given, by name. The inputs must not change before
-    it is called; it may be called again. Where a vector is zero, the gradient of cosine in it is 0.
-
-    References
-    ----------
-    As of `attention_scores`.
-    """
-    inputs = {
-        "q": q, "k": k, "W_a": W_a, "W_q": W_q, "W_k": W_k, "b_a": b_a, "v_a": v_a, "lengths": lengths, "mask": mask,
-    }  # fmt: skip
-    call = admit("attention_scores", inputs, {"score": score})
-    valid, floats = call.holes, dict(call.floats)
-    queries, keys = floats.pop("q"), kept_steps(floats.pop("k"), valid)
-    function = scorer(call.attributes["score"], keys, floats)
-    scores, known = function.scores(queries)
-
-    def vjp(dscores: Array) -> dict[str, Array]:
-        dq, noted = function.back(known, kept(widened(dscores), valid))
-        return call.gradients({"q": dq, **function.gradients(*noted)})
-
-    return (call.rounded(kept(scores, valid)),), vjp
-
-
-def attention_weights(scores: Array, *, lengths: Array | None = None, mask: Array | None = None) -> tuple[Array]:
-    """Make weights of scores: softmax over the valid keys.
-
-    Parameters
-    ----------
-    scores
-        Of every key for every query, ``(B, U, T)``: float16, bfloat16, float32 or float64; the first two are computed
-        in float32 and rounded once, at the end.
-    lengths
-        int64 ``(B,)``: sequence ``k`` has ``lengths[k]`` keys and padding after them; all `T` if absent.
-    mask
-        bool ``(B, T)``, in place of `lengths`: a key whose mask is false is taken out, wherever it stands. Its weights
-        are 0, and its scores, NaN included, change nothing and have gradient 0.
-
-    Returns
-    -------
-    weights
-        ``(B, U, T)``, of the scores' type. The weights of each query add up to 1; they are 0 where there is no key.
-
-    Raises
-    ------
-    rnnspec.spec.CallError
-        If an input is not as above; the message says what was expected.
-
-    References
-    ----------
-    Bahdanau, Cho & Bengio (2014), arXiv:1409.0473, equation 6.
-    """
-    outputs, _ = attention_weights_vjp(scores, lengths=lengths, mask=mask)
-    return outputs
-
-
-def attention_weights_vjp(
-    scores: Array, *, lengths: Array | None = None, mask: Array | None = None
-) -> tuple[tuple[Array], Vjp]:
-    """Make weights as `attention_weights` does, and return its outputs and their vector-Jacobian product.
-
-    ``vjp(dweights)`` gives the gradient of the scores, by name. It may be called again.
-
-    References
-    ----------
-    As of `attention_weights`.
-    """
-    call = admit("attention_weights", {"scores": scores, "lengths": lengths, "mask": mask}, {})
-    valid = call.holes
-    weights = softmax(kept(call.floats["scores"], valid), valid)
-
-    def vjp(dweights: Array) -> dict[str, Array]:
-        return call.gradients({"scores": softmax_back(kept(widened(dweights), valid), weights)})
-
-    return (call.rounded(weights),), vjp
-
-
-def attention_context(
-    weights: Array, values: Array, *, lengths: Array | None = None, mask: Array | None = None
-) -> tuple[Array]:
-    """Add up the values of each sequence, weighted.
-
-    Parameters
-    ----------
-    weights
-        Of every value for every query, ``(B, U, T)``. Both arrays have one type: float16, bfloat16, float32 or float64;
-        the first two are computed in float32 and rounded once, at the end.
-    values
-        ``(B, T, V)``.
-    lengths
-        int64 ``(B,)``: sequence ``k`` has ``lengths[k]`` values and padding after them; all `T` if absent.
-    mask
-        bool ``(B, T)``, in place of `lengths`: a value whose mask is false is taken out, wherever it stands. What
-        stands there and its weights, NaN included, change nothing and have gradient 0.
-
-    Returns
-    -------
-    context
-        ``(B, U, V)``, of the inputs' type; 0 where there is no value.
-
-    Raises
-    ------
-    rnnspec.spec.CallError
-        If an input is not as above; the message says what was expected.
-
-    References
-    ----------
-    Bahdanau, Cho & Bengio (2014), arXiv:1409.0473, equation 5.
-    """
-    outputs, _ = attention_context_vjp(weights, values, lengths=lengths, mask=mask)
-    return outputs
-
-
-def attention_context_vjp(
-    weights: Array, values: Array, *, lengths: Array | None = None, mask: Array | None = None
-) -> tuple[tuple[Array], Vjp]:
-    """Add up as `attention_context` does, and return its outputs and their vector-Jacobian product.
-
-    ``vjp(dcontext)`` gives the gradients of weights and values, by name. The inputs must not change before it is
-    called; it may be called again.
-
-    References
-    ----------
-    As of `attention_context`.
-    """
-    inputs = {"weights": weights, "values": values, "lengths": lengths, "mask": mask}
-    call = admit("attention_context", inputs, {})
-    valid = call.holes
-    shares, memory = kept(call.floats["weights"], valid), kept_steps(call.floats["values"], valid)
-
-    def vjp(dcontext: Array) -> dict[str, Array]:
-        d = widened(dcontext)
-        return call.gradients({"weights": d @ _across(memory), "values": _across(shares) @ d})
-
-    return (call.rounded(shares @ memory),), vjp
-
-
-def feature_attention(x: Array, W: Array, b: Array) -> tuple[Array]:
-    """Weigh the features of a vector by attention to the features themselves: ``x * softmax(W @ x + b)``.
-
-    Parameters
-    ----------
-    x
-        Features, ``(B, D)``. All arrays have one type: float16, bfloat16, float32 or float64; the first two are
-        computed in float32 and rounded once, at the end.
-    W, b
-        Weights ``(D, D)`` and bias ``(D,)`` of the features' scores.
-
-    Returns
-    -------
-    y
-        ``(B, D)``, of the inputs' type.
-
-    Raises
-    ------
-    rnnspec.spec.CallError
-        If an input is not as above; the message says what was expected.
-
-    References
-    ----------
-    Qin et al. (2017), A dual-stage attention-based recurrent neural network, arXiv:1704.02971, input attention.
-    """
-    outputs, _ = feature_attention_vjp(x, W, b)
-    return outputs
-
-
-def feature_attention_vjp(x: Array, W: Array, b: Array) -> tuple[tuple[Array], Vjp]:
-    """Weigh as `feature_attention` does, and return its outputs and their vector-Jacobian product.
-
-    ``vjp(dy)`` gives the gradient of every input, by name. The inputs must not change before it is called; it may be
-    called again.
-
-    References
-    ----------
-    As of `feature_attention`.
-    """
-    call = admit("feature_attention", {"x": x, "W": W, "b": b}, {})
-    features, matrix = call.floats["x"], call.floats["W"]
-    scores = features @ matrix.T + call.floats["b"]
-    weights = softmax(scores[:, np.newaxis], None)[:, 0]
-
-    def vjp(dy: Array) -> dict[str, Array]:
-        d = widened(dy)
-        dscores = softmax_back(d * features, weights)
-        dx = d * weights + dscores @ matrix
-        return call.gradients({"x": dx, "W": dscores.T @ features, "b": dscores.sum(axis=0)})
-
-    return (call.rounded(features * weights),), vjp

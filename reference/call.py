@@ -1,4 +1,4 @@
-"""From a public call to arithmetic and back: checks, number types, batch-first arrays.
+"""From a call to arithmetic and back: checks, number types, batch-first arrays.
 
 float16 and bfloat16 are computed in float32 and rounded once, at the end, as accelerators do; other types are computed
 as they are.
@@ -13,18 +13,25 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.reference.unroll import Array, Arrays, Cell, Mask, Reading, unroll, unroll_with_back
-from rnnspec.spec import check_call, operation, resolved
+from rnnspec.reference.unroll import Array, Arrays, Mask
+from rnnspec.spec import check_call, operation
 
-Inputs = Mapping[str, Array | None]
+Inputs = Mapping[str, Any]
+"""Arrays by name; one that is None is not given."""
+
 Attributes = Mapping[str, Any]
-Build = Callable[..., Cell]
 Vjp = Callable[..., dict[str, Array]]
+Computed = tuple[Arrays, Vjp]
+"""Outputs, and the way back: from the gradients of the float outputs to those of the float inputs, by name."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Admitted:
     """A call that the specification defines: its attributes, sizes and valid steps, and its float inputs, widened."""
+
+    operation: str
+    inputs: Inputs
+    """As they were given."""
 
     attributes: dict[str, Any]
     sizes: dict[str, int]
@@ -33,29 +40,71 @@ class Admitted:
 
     floats: dict[str, Array]
     dtype: np.dtype[Any]
+    record: bool = True
+    """Whether the way back will be asked for: without it nothing need be kept of the steps."""
+
+    @property
+    def steps(self) -> Mask:
+        """`valid`, of an operation that has steps."""
+        assert self.valid is not None
+        return self.valid
 
     @property
     def holes(self) -> Mask | None:
         """`valid`, or None if every step is."""
         return None if self.valid is None or self.valid.all() else self.valid
 
+    def without_holes(self, name: str) -> Array:
+        """A float input ``(B, T, …)``, 0 at the steps taken out."""
+        array, holes = self.floats[name], self.holes
+        return array if holes is None else np.where(holes.reshape(holes.shape + (1,) * (array.ndim - 2)), array, 0)
+
     def rounded(self, array: Array) -> Array:
-        """Round a result to the type of the call."""
-        return array if array.dtype == self.dtype else array.astype(self.dtype)
+        """Round a result to the type of the call; whole numbers stay as they are."""
+        return array if array.dtype == self.dtype or array.dtype.kind == "i" else array.astype(self.dtype)
 
     def gradients(self, gradients: Mapping[str, Array]) -> dict[str, Array]:
         """Round the gradients of the inputs that were given; drop the others."""
         return {name: self.rounded(d) for name, d in gradients.items() if name in self.floats}
 
 
-def admit(name: str, inputs: Inputs, attributes: Attributes) -> Admitted:
+Compute = Callable[[Admitted], Computed]
+
+
+def admit(name: str, inputs: Inputs, attributes: Attributes, record: bool = True) -> Admitted:
     """Hold a call against the specification; raise `rnnspec.spec.CallError` if it does not define it."""
     checked = check_call(name, inputs, attributes)
-    kinds = resolved(operation(name), checked.attributes).inputs_for(checked.attributes)
-    floats = {key: array for key, array in inputs.items() if array is not None and kinds[key].kind == "float"}
+    floats = {key: inputs[key] for key, item in checked.inputs.items() if item.kind == "float"}
     dtype = next((array.dtype for array in floats.values()), np.dtype(np.float64))
-    wide = {key: widened(array) for key, array in floats.items()}
-    return Admitted(checked.attributes, checked.sizes, checked.valid, wide, dtype)
+    if dtype.itemsize == 2:  # they have one type
+        floats = {key: widened(array) for key, array in floats.items()}
+    return Admitted(name, inputs, checked.attributes, checked.sizes, checked.valid, floats, dtype, record)
+
+
+def split_arguments(name: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Take an operation's keywords apart: its attributes, and the rest, which are inputs or unknown.
+
+    Which inputs there are depends on the kind of layer that the attributes choose.
+    """
+    known = operation(name).attributes
+    inputs = {key: value for key, value in arguments.items() if key not in known}
+    return inputs, {key: value for key, value in arguments.items() if key in known}
+
+
+def answer(name: str, compute: Compute, inputs: Inputs, attributes: Attributes, record: bool = True) -> Computed:
+    """Admit a call, compute it, and round what comes out; the way back widens and rounds in its turn."""
+    call = admit(name, inputs, attributes, record)
+    outputs, back = compute(call)
+
+    def vjp(*cotangents: Array) -> dict[str, Array]:
+        return call.gradients(back(*(widened(d) for d in cotangents)))
+
+    return tuple(call.rounded(output) for output in outputs), vjp
+
+
+def no_way_back(*cotangents: Array) -> dict[str, Array]:
+    """The way back of what has no gradient, or of a run that kept nothing of its steps."""
+    raise RuntimeError("no way back: the call was not recorded")
 
 
 def widened(array: Array) -> Array:
@@ -73,79 +122,14 @@ def from_columns(state: Array, shape: tuple[int, ...]) -> Array:
     return state.T.copy().reshape(shape)
 
 
-def run_cell(
-    operation: str, build: Build, state_names: tuple[str, ...], inputs: Inputs, attributes: Attributes
-) -> tuple[Arrays, Vjp]:
-    """Take one step of the cell that `build` makes of parameters and attributes; return the outputs and the vjp."""
-    call = admit(operation, inputs, attributes)
-    floats = dict(call.floats)
-    x = floats.pop("x").T
-    before = tuple(floats.pop(name) for name in state_names)
-    shapes = tuple(state.shape for state in before)
-    cell = build(**floats, **call.attributes)
-    after, known = cell.step(x, *(columns(state) for state in before))
-
-    def vjp(*cotangents: Array) -> dict[str, Array]:
-        dstates, noted = cell.back(known, *(columns(widened(d)) for d in cotangents))
-        gradients = cell.gradients(x, *noted)
-        gradients["x"] = gradients["x"].T
-        for name, d, shape in zip(state_names, dstates, shapes, strict=True):
-            gradients[name] = from_columns(d, shape)
-        return call.gradients(gradients)
-
-    return tuple(call.rounded(from_columns(state, s)) for state, s in zip(after, shapes, strict=True)), vjp
+def steps_first(x: Array) -> Array:
+    """From ``(B, T, D)`` to columns, ``(T, D, B)``."""
+    return x.transpose(1, 2, 0)
 
 
-def run_layer(
-    name: str,
-    build: Build,
-    state_names: tuple[str, ...],
-    inputs: Inputs,
-    attributes: Attributes,
-    record: bool = False,
-) -> tuple[Arrays, Vjp]:
-    """Run the cell that `build` makes over a sequence; return the outputs and the vjp, which needs a recorded run."""
-    call = admit(name, inputs, attributes)
-    choices, floats = dict(call.attributes), dict(call.floats)
-    holes = call.holes
-    batch_first = floats.pop("x")
-    if holes is not None:
-        batch_first = np.where(holes[:, :, np.newaxis], batch_first, 0)
-    x = batch_first.transpose(1, 2, 0)
-    p = choices.pop("recurrent_dropout")
-    keep = inputs.get("recurrent_keep")
-    reading = Reading(
-        valid=None if holes is None else holes.T,
-        reverse=choices.pop("direction") == "reverse",
-        recurrent_scale=None if keep is None else dropout_scale(batch_first, keep.T, p),
-        truncate=choices.pop("truncate"),
-    )
-    given = {name: floats.pop(name) for name in state_names if name in floats}
-    cell = build(**floats, **choices)
-    batch = batch_first.shape[0]
-    specified = operation(name).inputs_for(call.attributes)
-    shapes = tuple(tuple(call.sizes[axis] for axis in specified[state].shape) for state in state_names)
-    initial = tuple(
-        columns(given[state]) if state in given else np.zeros_like(batch_first, shape=(size, batch))
-        for state, size in zip(state_names, cell.state_sizes, strict=True)
-    )
-    if not record:
-        y, final = unroll(cell, x, initial, reading)
-    else:
-        y, final, back = unroll_with_back(cell, x, initial, reading)
-
-    def vjp(dy: Array, *dfinal: Array) -> dict[str, Array]:
-        gradients, dstates = back(widened(dy).transpose(1, 2, 0), tuple(columns(widened(d)) for d in dfinal))
-        if gradients:
-            gradients["x"] = gradients["x"].transpose(2, 0, 1)
-        else:
-            gradients = {key: np.zeros_like(array) for key, array in {"x": batch_first, **floats}.items()}
-        for state, d, shape in zip(state_names, dstates, shapes, strict=True):
-            gradients[state] = from_columns(d, shape)
-        return call.gradients(gradients)
-
-    outputs = (y.transpose(2, 0, 1), *(from_columns(state, s) for state, s in zip(final, shapes, strict=True)))
-    return tuple(call.rounded(output) for output in outputs), vjp
+def batch_first(x: Array) -> Array:
+    """From columns, ``(T, D, B)``, to ``(B, T, D)``."""
+    return x.transpose(2, 0, 1)
 
 
 def dropout_scale(like: Array, keep: Mask, p: float) -> Array:

@@ -1,4 +1,4 @@
-"""A recurrent cell that writes tokens, each of which is its next input: `greedy_decode`, `beam_search`, with gradients.
+"""A recurrent cell that writes tokens, each of which is its next input: greedily, or the best of a beam.
 
 Which token is chosen, and where a sequence ends, jumps as the parameters change, and has no gradient. The gradient is
 that of the chosen tokens' log-probabilities, the tokens being given.
@@ -7,240 +7,42 @@ that of the chosen tokens' log-probabilities, the tokens being given.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Unpack
 
 import numpy as np
 
-from rnnspec.reference.call import Admitted, Vjp, admit, columns, from_columns, widened
-from rnnspec.reference.parts import PartArguments, build_part, split_arguments, state_names
+from rnnspec.reference.call import Admitted, Computed, columns, from_columns
+from rnnspec.reference.parts import build_part, state_names
+from rnnspec.reference.registry import computes
 from rnnspec.reference.unroll import Array, Arrays, Mask
 
-Feedback = Literal["token", "vector"]
-Embedding = Literal["one_hot", "table"]
+
+@computes("greedy_decode")
+def _greedy_decode(call: Admitted) -> Computed:
+    writer, a = Writer(call), call.attributes
+    tape: Tape = []
+    outputs = writer.write(
+        call.inputs["start"], a["steps"], a["end"], a["feedback"] == "vector", tape=tape if call.record else None
+    )
+    return outputs, lambda dlog_probabilities: writer.back(dlog_probabilities, tape)
 
 
-def greedy_decode(
-    start: Array,
-    W: Array,
-    R: Array,
-    b: Array,
-    V: Array,
-    c: Array,
-    E: Array | None = None,
-    h0: Array | None = None,
-    *,
-    steps: int,
-    cell: str = "gru_cell",
-    feedback: Feedback = "token",
-    embedding: Embedding = "table",
-    end: int | None = None,
-    **own: Unpack[PartArguments],
-) -> tuple[Array, Array, Array]:
-    """Write a sequence of tokens, the most probable one at each step.
+@computes("beam_search")
+def _beam_search(call: Admitted) -> Computed:
+    writer, start, a = Writer(call), call.inputs["start"], call.attributes
+    steps, end, normalise = a["steps"], a["end"], a["normalise"]
+    tokens, lengths, score = writer.search(start, steps, end, a["width"], normalise)
+    # What is handed out may be written to.
+    own_tokens, own_lengths = tokens.copy(), lengths.copy()
 
-    For one sequence, with the rows ``E[k]`` of the table (or, one-hot, those of the identity)::
+    def vjp(dscore: Array) -> dict[str, Array]:
+        d = dscore[:, np.newaxis]
+        if normalise:
+            d = d / own_lengths[:, np.newaxis].astype(d.dtype)
+        tape: Tape = []
+        writer.write(start, steps, end, given=own_tokens, tape=tape)
+        return writer.back(np.concatenate((d,) * steps, axis=1), tape)
 
-        u[0] = E[start]
-        h[t], … = cell(u[t], h[t-1], …)
-        a[t] = V @ h[t] + c
-        p[t] = softmax(a[t])
-        token[t] = argmax(a[t])
-        log_probability[t] = log p[t, token[t]]
-        u[t+1] = E[token[t]]           with feedback "token"
-        u[t+1] = E.T @ p[t]            with feedback "vector"
-
-    Its length is N, the number of steps; or, if ``end`` is chosen before, the number of steps up to and with the first
-    time that it is. What stands at later steps is 0. `start` ends nothing, even if it equals `end`. Below, G, H, S are
-    the cell's gates, units and units of the state; K is the number of tokens.
-
-    Parameters
-    ----------
-    start
-        int64 ``(B,)``, tokens below K: what is read first; it is not written. All other arrays have one type: float16,
-        bfloat16, float32 or float64; the first two are computed in float32 and rounded once, at the end.
-    W, R, b
-        The cell's input weights ``(G, H, D)``, recurrent weights ``(G, H, S)`` and bias ``(G, H)``.
-    V, c
-        Weights ``(K, S)`` and bias ``(K,)`` of the tokens' logits.
-    E
-        Embedding of each token, ``(K, D)``; with ``embedding="table"`` only.
-    h0
-        Initial state, ``(B, S)``; zero if absent.
-    steps
-        N, at least 1: the most tokens that are written.
-    cell
-        ``"rnn_cell"``, ``"lstm_cell"``, ``"lstm_1997_cell"``, ``"forget_only_lstm_cell"``, ``"peephole_lstm_cell"``,
-        ``"layer_norm_lstm_cell"``, ``"gru_cell"`` or ``"nested_lstm_cell"``.
-    feedback
-        What comes back as the next input: the ``"token"`` chosen (of equally probable ones the lowest), or as a
-        ``"vector"`` the whole distribution: the mean of the embeddings that it gives, or the distribution itself. With
-        either, the first input is that of `start`, and the tokens put out are the most probable ones.
-    embedding
-        ``"table"``: token k enters as ``E[k]``; ``"one_hot"``: as a vector of ``D = K`` entries, 1 at k and
-        0 elsewhere.
-    end
-        The token that ends a sequence; None: none does, and all have length N. One that is not below K is never chosen.
-    **own
-        What only some cells have. Parameters: ``P``, ``b_rn``, ``gain``, ``gain_c``, ``b_c``, ``W_inner``, ``R_inner``,
-        ``b_inner``. The initial memory ``c0``, ``(B, H)`` (of a nested LSTM ``(B, M, H)``), zero if absent. Attributes:
-        ``activation``, ``activations``, ``clip``, ``coupled``, ``projection``, ``reset``, ``update``, ``epsilon``,
-        ``memory``, ``gradient``.
-
-    Returns
-    -------
-    tokens, lengths, log_probabilities
-        The tokens, int64 ``(B, N)``; how many they are, the ending one counted, int64 ``(B,)``; and the natural
-        logarithm of each one's probability, ``(B, N)``, of the inputs' type. Tokens and log-probabilities after the end
-        are 0.
-
-    Raises
-    ------
-    rnnspec.spec.CallError
-        If an input or attribute is not as above; the message says what was expected.
-
-    References
-    ----------
-    Graves (2013), Generating sequences with recurrent neural networks, arXiv:1308.0850 (what is written is read);
-    Sutskever, Vinyals & Le (2014), arXiv:1409.3215 (the token that ends a sequence).
-    """
-    given = {"start": start, "W": W, "R": R, "b": b, "V": V, "c": c, "E": E, "h0": h0}
-    chosen = {"steps": steps, "cell": cell, "feedback": feedback, "embedding": embedding, "end": end}
-    outputs, _ = _greedy({**given, **chosen, **own}, record=False)
-    return outputs
-
-
-def greedy_decode_vjp(
-    start: Array,
-    W: Array,
-    R: Array,
-    b: Array,
-    V: Array,
-    c: Array,
-    E: Array | None = None,
-    h0: Array | None = None,
-    *,
-    steps: int,
-    cell: str = "gru_cell",
-    feedback: Feedback = "token",
-    embedding: Embedding = "table",
-    end: int | None = None,
-    **own: Unpack[PartArguments],
-) -> tuple[tuple[Array, Array, Array], Vjp]:
-    """Write as `greedy_decode` does, and return its outputs and their vector-Jacobian product.
-
-    ``vjp(dlog_probabilities)`` gives the gradient of every float input that was given, by name. The chosen tokens and
-    the lengths are constants; with feedback "vector" the gradient flows through every distribution that came back. What
-    stands after the end of a sequence counts for nothing. The inputs must not change before vjp is called; it may be
-    called again.
-
-    References
-    ----------
-    As of `greedy_decode`.
-    """
-    given = {"start": start, "W": W, "R": R, "b": b, "V": V, "c": c, "E": E, "h0": h0}
-    chosen = {"steps": steps, "cell": cell, "feedback": feedback, "embedding": embedding, "end": end}
-    return _greedy({**given, **chosen, **own}, record=True)
-
-
-def beam_search(
-    start: Array,
-    W: Array,
-    R: Array,
-    b: Array,
-    V: Array,
-    c: Array,
-    E: Array | None = None,
-    h0: Array | None = None,
-    *,
-    steps: int,
-    width: int,
-    normalise: bool = True,
-    cell: str = "gru_cell",
-    embedding: Embedding = "table",
-    end: int | None = None,
-    **own: Unpack[PartArguments],
-) -> tuple[Array, Array, Array]:
-    """Look for the most probable sequence of tokens, keeping the best `width` beginnings at each step.
-
-    Tokens are read and scored as by `greedy_decode` with feedback "token". A hypothesis is a sequence of tokens and its
-    total, the sum of their log-probabilities; it is finished once its last token is `end`. For one sequence, the beam
-    is a list that begins as the empty hypothesis alone, of total 0. N times:
-
-    - Every hypothesis of the beam gives candidates: one that is not finished, itself with each of the K tokens after
-      it, from token 0 on; a finished one, itself alone, as it is.
-    - The candidates are ranked by their totals, greatest first, not by their lengths; of equal ones first that of the
-      hypothesis that stood first in the beam, and then that of the lower token.
-    - The first `width` of them, or all if they are fewer, are the new beam, in this order.
-
-    So finished hypotheses compete with the others for their place at every step, and nothing ends the search but its N
-    steps. The result is the hypothesis of the last beam whose score is greatest, of equal ones the first: its total
-    divided by its length (the ending token counted), or its total if not `normalise`.
-
-    With a width of 1 the tokens are those of `greedy_decode`. With a width of ``K**N`` or more no candidate is ever
-    left out, and the result is the best of all sequences of N tokens, cut off after their first `end`.
-
-    Parameters
-    ----------
-    start, W, R, b, V, c, E, h0, steps, cell, embedding, end, **own
-        As in `greedy_decode`.
-    width
-        Z, at least 1: the most hypotheses that are kept. It may be greater than the number of tokens.
-    normalise
-        Whether the hypotheses of the last beam are compared, and the best one scored, by the total divided by length.
-
-    Returns
-    -------
-    tokens, lengths, score
-        The best hypothesis: its tokens, int64 ``(B, N)``, 0 after its end; how many they are, the ending one counted,
-        int64 ``(B,)``; and its score, ``(B,)``, of the inputs' type.
-
-    Raises
-    ------
-    rnnspec.spec.CallError
-        If an input or attribute is not as above; the message says what was expected.
-
-    References
-    ----------
-    Lowerre (1976), The Harpy speech recognition system (beam); Sutskever, Vinyals & Le (2014), arXiv:1409.3215 (of a
-    recurrent decoder); Graves (2012), arXiv:1211.3711 (the choice by the total divided by the length).
-    """
-    given = {"start": start, "W": W, "R": R, "b": b, "V": V, "c": c, "E": E, "h0": h0}
-    chosen = {"steps": steps, "width": width, "normalise": normalise, "cell": cell, "embedding": embedding, "end": end}
-    outputs, _ = _beam({**given, **chosen, **own})
-    return outputs
-
-
-def beam_search_vjp(
-    start: Array,
-    W: Array,
-    R: Array,
-    b: Array,
-    V: Array,
-    c: Array,
-    E: Array | None = None,
-    h0: Array | None = None,
-    *,
-    steps: int,
-    width: int,
-    normalise: bool = True,
-    cell: str = "gru_cell",
-    embedding: Embedding = "table",
-    end: int | None = None,
-    **own: Unpack[PartArguments],
-) -> tuple[tuple[Array, Array, Array], Vjp]:
-    """Search as `beam_search` does, and return its outputs and their vector-Jacobian product.
-
-    ``vjp(dscore)`` gives the gradient of every float input that was given, by name: that of the best hypothesis's
-    score, its tokens and length being constants. The inputs must not change before vjp is called; it may be called
-    again.
-
-    References
-    ----------
-    As of `beam_search`.
-    """
-    given = {"start": start, "W": W, "R": R, "b": b, "V": V, "c": c, "E": E, "h0": h0}
-    chosen = {"steps": steps, "width": width, "normalise": normalise, "cell": cell, "embedding": embedding, "end": end}
-    return _beam({**given, **chosen, **own})
+    return (tokens, lengths, score), vjp
 
 
 @dataclass(frozen=True)
@@ -455,40 +257,3 @@ def _moved(states: Array, parents: Array) -> Array:
     """Columns ``(S, B · beams)`` of the parents' states, from ``(S, B, old beams)``."""
     moved = np.take_along_axis(states, parents[np.newaxis], axis=2)
     return moved.reshape(states.shape[0], parents.shape[0] * parents.shape[1])
-
-
-def _greedy(arguments: dict[str, Any], record: bool) -> tuple[tuple[Array, Array, Array], Vjp]:
-    inputs, attributes = split_arguments("greedy_decode", arguments)
-    call = admit("greedy_decode", inputs, attributes)
-    writer, start = Writer(call), arguments["start"]
-    chosen = call.attributes
-    tape: Tape = []
-    tokens, lengths, log_probabilities = writer.write(
-        start, chosen["steps"], chosen["end"], chosen["feedback"] == "vector", tape=tape if record else None
-    )
-
-    def vjp(dlog_probabilities: Array) -> dict[str, Array]:
-        return call.gradients(writer.back(widened(dlog_probabilities), tape))
-
-    return (tokens, lengths, call.rounded(log_probabilities)), vjp
-
-
-def _beam(arguments: dict[str, Any]) -> tuple[tuple[Array, Array, Array], Vjp]:
-    inputs, attributes = split_arguments("beam_search", arguments)
-    call = admit("beam_search", inputs, attributes)
-    writer, start = Writer(call), arguments["start"]
-    chosen = call.attributes
-    steps, end, normalise = chosen["steps"], chosen["end"], chosen["normalise"]
-    tokens, lengths, score = writer.search(start, steps, end, chosen["width"], normalise)
-    # What is handed out may be written to.
-    own_tokens, own_lengths = tokens.copy(), lengths.copy()
-
-    def vjp(dscore: Array) -> dict[str, Array]:
-        d = widened(dscore)[:, np.newaxis]
-        if normalise:
-            d = d / own_lengths[:, np.newaxis].astype(d.dtype)
-        tape: Tape = []
-        writer.write(start, steps, end, given=own_tokens, tape=tape)
-        return call.gradients(writer.back(np.concatenate((d,) * steps, axis=1), tape))
-
-    return (tokens, lengths, call.rounded(score)), vjp

@@ -2,124 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Unpack
-
 import numpy as np
 
-from rnnspec.reference.call import admit, columns
-from rnnspec.reference.parts import PartArguments, build_part, split_arguments, state_names, steps_first
+from rnnspec.reference.call import Admitted, Computed, no_way_back, steps_first
+from rnnspec.reference.parts import Part, state_names
+from rnnspec.reference.registry import computes
 from rnnspec.reference.unroll import Array, Arrays, Cell, Mask, Reading
 
 
-def recurrent_power_spectrum(R: Array, *, powers: int = 8) -> tuple[Array, Array]:
-    """Compute the entries and the singular values of ``R``, ``R @ R`` and so on.
-
-    Parameters
-    ----------
-    R
-        Recurrent weights, ``(H, H)``, of float16, bfloat16, float32 or float64; the first two are computed in float32
-        and rounded once, at the end.
-    powers
-        N: how many powers are taken, from the first on.
-
-    Returns
-    -------
-    entries
-        Entries of each power, the smallest first, ``(N, H * H)``, of the type of R.
-    singular_values
-        Singular values of each power, the greatest first, ``(N, H)``; infinite where the power is too large for the
-        type.
-
-    Raises
-    ------
-    rnnspec.spec.CallError
-        If an input or attribute is not as above; the message says what was expected.
-
-    References
-    ----------
-    Bengio, Simard & Frasconi (1994), Learning long-term dependencies with gradient descent is difficult, IEEE TNN 5(2);
-    Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, ICML.
-    """
-    call = admit("recurrent_power_spectrum", {"R": R}, {"powers": powers})
-    matrix = call.floats["R"]
+@computes("recurrent_power_spectrum")
+def _recurrent_power_spectrum(call: Admitted) -> Computed:
+    matrix, powers = call.floats["R"], call.attributes["powers"]
     kth = [matrix]
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(powers - 1):
             kth.append(kth[-1] @ matrix)
     stacked = np.stack(kth)
     entries = np.sort(stacked.reshape(powers, -1), axis=1)
-    return call.rounded(entries), call.rounded(_singular_values(stacked))
+    return (entries, _singular_values(stacked)), no_way_back
 
 
-def state_jacobian(
-    x: Array,
-    W: Array,
-    R: Array,
-    b: Array,
-    h0: Array | None = None,
-    *,
-    lengths: Array | None = None,
-    mask: Array | None = None,
-    layer: str = "lstm",
-    since: int = 0,
-    **own: Unpack[PartArguments],
-) -> tuple[Array, Array]:
-    """Compute how a layer's state after each step changes with its state before step `since`.
-
-    The state is that which the layer carries from step to step: all of its states, one after the other, ``s = [h; c]``
-    of Q numbers for an LSTM. Row i, column j of the Jacobian is the derivative of ``s[t][i]`` by ``s[since - 1][j]``,
-    where ``s[-1]`` is the initial state. It is the product of the Jacobians of single steps, whose spectral norms tell
-    whether what is handed back through time shrinks or grows.
-
-    Parameters
-    ----------
-    x
-        Input sequences, ``(B, T, D)``. All arrays but `lengths` and `mask` have one type: float16, bfloat16, float32 or
-        float64; the first two are computed in float32 and rounded once, at the end.
-    W, R, b, h0
-        The layer's input weights, recurrent weights, bias and, optionally, initial state.
-    lengths
-        int64 ``(B,)``: sequence ``k`` has ``lengths[k]`` steps and padding after them; all `T` if absent.
-    mask
-        bool ``(B, T)``, in place of `lengths`: a step whose mask is false is taken out, wherever it stands.
-    layer
-        Name of the layer.
-    since
-        The first step of the product, counted among the valid steps of a sequence.
-    own
-        What else the layer takes: further parameters and initial states, and attributes. Where the layer cuts its
-        gradient (``truncate``, ``gradient="cell_only"``), the Jacobian is the one that its gradient goes through.
-
-    Returns
-    -------
-    jacobian
-        ``(B, T, Q, Q)``, of the inputs' type; 0 before step `since` and at steps taken out.
-    norm
-        Spectral norm of each Jacobian, ``(B, T)``.
-
-    Raises
-    ------
-    rnnspec.spec.CallError
-        If an input or attribute is not as above; the message says what was expected.
-
-    References
-    ----------
-    Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, ICML.
-    """
-    arguments = {"x": x, "W": W, "R": R, "b": b, "h0": h0, "lengths": lengths, "mask": mask, "layer": layer}
-    call = admit("state_jacobian", *split_arguments("state_jacobian", {**arguments, "since": since, **own}))
-    assert call.valid is not None
-    parameters = dict(call.floats)
-    sequences = np.where(call.valid[:, :, np.newaxis], parameters.pop("x"), 0)
-    given = {name: parameters.pop(name) for name in state_names(layer) if name in parameters}
-    cell = build_part(layer, parameters, call.attributes)
-    states = tuple(
-        columns(given[name]) if name in given else np.zeros_like(sequences, shape=(size, sequences.shape[0]))
-        for name, size in zip(state_names(layer), cell.state_sizes, strict=True)
-    )
-    reading = Reading(valid=call.valid.T, truncate=call.attributes["truncate"])
-    jacobian = _jacobians(cell, steps_first(sequences), states, reading, since)
-    return call.rounded(jacobian), call.rounded(_singular_values(jacobian)[:, :, 0])
+@computes("state_jacobian")
+def _state_jacobian(call: Admitted) -> Computed:
+    layer, x = call.attributes["layer"], np.where(call.steps[:, :, np.newaxis], call.floats["x"], 0)
+    parameters = {name: array for name, array in call.floats.items() if name not in ("x", *state_names(layer))}
+    part = Part.of(layer, parameters, call.attributes, call.sizes)
+    reading = Reading(valid=call.steps.T, truncate=call.attributes["truncate"])
+    states = part.begin(call.floats, x, x.shape[0])
+    jacobian = _jacobians(part.cell, steps_first(x), states, reading, call.attributes["since"])
+    return (jacobian, _singular_values(jacobian)[:, :, 0]), no_way_back
 
 
 def _jacobians(cell: Cell, x: Array, states: Arrays, reading: Reading, since: int) -> Array:

@@ -34,6 +34,9 @@ class Checked:
     """What the checks found: complete attributes, every size, and which steps are valid (None: there are no steps)."""
 
     attributes: dict[str, Any]
+    inputs: dict[str, Input]
+    """What is said of those that were given."""
+
     sizes: dict[str, int]
     valid: NDArray[np.bool_] | None
 
@@ -76,10 +79,11 @@ def check_call(name: str, inputs: Mapping[str, Any], attributes: Mapping[str, An
                 f"{name}: {key} is missing: expected an array of shape {_symbols(item)}{given} ({item.about})"
             )
     sizes = _check_shapes(op, complete, {key: expected[key] for key in expected if key in present}, present)
-    _check_types(name, {key: expected[key] for key in present}, present)
+    items = {key: expected[key] for key in present}
+    _check_types(name, items, present)
     valid = _valid_steps(op, complete, sizes, present)
-    _check_numbers(op, complete, {key: expected[key] for key in present}, present, sizes, valid)
-    return Checked(complete, sizes, valid)
+    _check_numbers(op, complete, items, present, sizes, valid)
+    return Checked(complete, items, sizes, valid)
 
 
 def check_attributes(op: Operation, attributes: Mapping[str, Any]) -> dict[str, Any]:

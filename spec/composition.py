@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, TypeVar
 
 from rnnspec.spec.errors import SpecError
 from rnnspec.spec.language import Equation, indexed, indices_of
 from rnnspec.spec.operation import Input, Operation, Output, Part, Settings, Shape, When, attributes_of, settings_of
 from rnnspec.spec.tree import transform
+
+Item = TypeVar("Item", Input, Output)
 
 
 def renamed_axes(shape: Shape, sizes: Mapping[str, str]) -> Shape:
@@ -40,6 +42,34 @@ def renamed_words(text: str, names: Mapping[str, str]) -> str:
     return re.sub(r"\b\w+\b", lambda word: names.get(word[0], word[0]), text)
 
 
+def _inputs_of(part: Part, inputs: Mapping[str, Input]) -> dict[str, Input]:
+    """What an operation takes for its part, of the part's own inputs: under their names and in their shapes there."""
+    leading = part.over if part.parameters == "own" else ()
+    own: dict[str, Input] = {}
+    for name, item in inputs.items():
+        state = item.per_sequence
+        if state and name.endswith("_prev"):  # of the cells of one step after the other, the first one's
+            name, item = f"{name.removesuffix('_prev')}0", replace(item, optional=True)
+        if name in part.reads or item.kind != "float" or (state and not part.states):
+            continue
+        shape = renamed_axes(item.shape, part.sizes)
+        shape = ("B", *leading, *shape[1:]) if state else (*leading, *shape)
+        own[part.prefix + name] = replace(item, name=part.prefix + name, shape=shape)
+    return own
+
+
+def _outputs_of(part: Part, outputs: Mapping[str, Output]) -> dict[str, Output]:
+    """What an operation puts out of its part."""
+    leading = part.over if part.parameters == "own" else ()
+    own: dict[str, Output] = {}
+    for name, output in outputs.items() if part.gives else ():
+        if part.reads.get(name, name) == name:
+            shape = ("B", *leading, *renamed_axes(output.shape, part.sizes)[1:])
+            shown = name if name in part.reads else part.prefix + name
+            own[shown] = replace(output, name=shown, shape=shape)
+    return own
+
+
 def resolved(op: Operation, attributes: Mapping[str, Any]) -> Operation:
     """Return the operation with the inputs, outputs and sizes that its parts, as chosen by `attributes`, bring along.
 
@@ -61,23 +91,8 @@ def _resolved(op: Operation, settings: Settings) -> Operation:
 
 
 def _with_part(op: Operation, part: Part, chosen: Operation, attributes: Mapping[str, Any]) -> Operation:
-    leading = part.over if part.parameters == "own" else ()
-    own_inputs: dict[str, Input] = {}
-    for name, item in chosen.inputs_for(attributes).items():
-        state = item.per_sequence
-        if state and name.endswith("_prev"):  # of the cells of one step after the other, the first one's
-            name, item = f"{name.removesuffix('_prev')}0", replace(item, optional=True)
-        if name in part.reads or item.kind != "float" or (state and not part.states):
-            continue
-        shape = renamed_axes(item.shape, part.sizes)
-        shape = ("B", *leading, *shape[1:]) if state else (*leading, *shape)
-        own_inputs[part.prefix + name] = replace(item, name=part.prefix + name, shape=shape, when={})
-    own_outputs: dict[str, Output] = {}
-    for name, output in chosen.outputs_for(attributes).items() if part.gives else ():
-        if part.reads.get(name, name) == name:
-            shape = ("B", *leading, *renamed_axes(output.shape, part.sizes)[1:])
-            shown = name if name in part.reads else part.prefix + name
-            own_outputs[shown] = replace(output, name=shown, shape=shape, when={})
+    own_inputs = _inputs_of(part, chosen.inputs_for(attributes))
+    own_outputs = _outputs_of(part, chosen.outputs_for(attributes))
     sizes = {part.sizes.get(name, name): about for name, about in chosen.sizes.items()}
     same = renamed_same_size([({}, chosen.same_sizes_for(attributes))], part.sizes)
     if "S" not in sizes and "H" in sizes:  # a layer without projection has as many units of the state as of the rest
@@ -85,14 +100,77 @@ def _with_part(op: Operation, part: Part, chosen: Operation, attributes: Mapping
     return replace(
         op,
         sizes={**sizes, **op.sizes},
-        inputs={**op.inputs, **{name: item for name, item in own_inputs.items() if name not in op.inputs}},
-        outputs={**op.outputs, **{name: item for name, item in own_outputs.items() if name not in op.outputs}},
+        inputs={**op.inputs, **{k: replace(i, when={}) for k, i in own_inputs.items() if k not in op.inputs}},
+        outputs={**op.outputs, **{k: replace(o, when={}) for k, o in own_outputs.items() if k not in op.outputs}},
         gates=chosen.gates_for(attributes),
         gate_variants=(),
         memory_gate=chosen.memory_gate,
         same_size=(*op.same_size, *same),
         at_least={**chosen.at_least, **op.at_least},
     )
+
+
+@cache
+def possible_inputs(op: Operation) -> Mapping[str, Input]:
+    """Return every input that some call has, those that parts bring along included.
+
+    `when` says with which attributes it is there; of a part's input, with which choices of the part.
+    """
+    return {**op.inputs, **_of_parts(op, lambda part, chosen: _inputs_of(part, chosen.inputs), op.inputs)}
+
+
+@cache
+def possible_outputs(op: Operation) -> Mapping[str, Output]:
+    """Return every output that some call has, as `possible_inputs` returns the inputs."""
+    return {**op.outputs, **_of_parts(op, lambda part, chosen: _outputs_of(part, chosen.outputs), op.outputs)}
+
+
+def possible_sizes(op: Operation) -> dict[str, str]:
+    """Return what every size of the possible inputs and outputs is."""
+    about: dict[str, str] = {"S": "units of the state"}
+    for part in op.parts:
+        for chosen in part.choices.values():
+            about |= {part.sizes.get(name, name): text for name, text in chosen.sizes.items()}
+    about |= {"G": "gates", **op.sizes}
+    items: list[Input | Output] = [*possible_inputs(op).values(), *possible_outputs(op).values()]
+    axes = [axis for item in items for shape in (item.shape, *(s for _, s in item.shapes)) for axis in shape]
+    return {axis: about[axis] for axis in dict.fromkeys(axes) if not axis.isdigit()}
+
+
+def _of_parts(
+    op: Operation, own_of: Callable[[Part, Operation], dict[str, Item]], known: Container[str]
+) -> dict[str, Item]:
+    found: dict[str, Item] = {}
+    for part in op.parts:
+        if op.unrolls and part.operation == op.unrolls:
+            continue
+        by_choice = {choice: own_of(part, chosen) for choice, chosen in part.choices.items()}
+        for name in dict.fromkeys(name for own in by_choice.values() for name in own if name not in known):
+            items = {choice: own[name] for choice, own in by_choice.items() if name in own}
+            first = next(iter(items.values()))
+            when = first.when if all(item.when == first.when for item in items.values()) else {}
+            if len(items) < len(by_choice):
+                when = {part.operation: tuple(items), **when}
+            main, others = _shapes(part, {choice: item.shape for choice, item in items.items()})
+            found.setdefault(name, replace(first, shape=main, when=when, shapes=others))
+    return found
+
+
+def _shapes(part: Part, by_choice: Mapping[Any, Shape]) -> tuple[Shape, tuple[tuple[When, Shape], ...]]:
+    """From the shape under each choice to the first one, and the others with the choices that they belong to.
+
+    Of two that differ only in whether the state may be projected, the one in which it may stands for both.
+    """
+
+    def plain(shape: Shape) -> Shape:
+        return renamed_axes(shape, {"S": "H"})
+
+    general = {plain(shape): shape for shape in sorted(by_choice.values(), key=lambda shape: "S" in shape)}
+    choices: dict[Shape, tuple[Any, ...]] = {}
+    for choice, shape in by_choice.items():
+        choices[general[plain(shape)]] = (*choices.get(general[plain(shape)], ()), choice)
+    main, *others = choices
+    return main, tuple(({part.operation: choices[shape]}, shape) for shape in others)
 
 
 def states_of(op: Operation, attributes: Mapping[str, Any]) -> dict[str, bool]:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from rnnspec.backends.numpy.adapter import NumpyBackend
 from rnnspec.conformance.faults.fault import Fault
-from rnnspec.reference.call import Admitted, admit
+from rnnspec.reference.call import Admitted, admit, split_arguments
 from rnnspec.reference.forget_only_lstm import ForgetOnlyLSTM
-from rnnspec.reference.parts import Part, split_arguments
+from rnnspec.reference.parts import Part
 
 Array = NDArray[Any]
 Arrays = tuple[Array, ...]

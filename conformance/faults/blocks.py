@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.faults.fault import Fault
-from rnnspec.reference.blocks import dense_vjp, dropout_vjp, embedding_vjp, log_softmax_vjp, softmax_vjp
+from rnnspec.reference import dense_vjp, dropout_vjp, embedding_vjp, log_softmax_vjp, softmax_vjp
 
 Array = NDArray[Any]
 Arguments = dict[str, Any]
@@ -48,7 +48,7 @@ def valid_steps(shape: tuple[int, ...], arguments: Arguments) -> NDArray[np.bool
 # dense
 
 
-def weights_transposed(x: Array, W: Array, b: Array, activation: str) -> Result:
+def weights_transposed(x: Array, W: Array, b: Array, activation: Any) -> Result:
     """W is read as its transpose, where it is square: ``x @ W`` for ``x @ W.T``."""
     square = W.shape[0] == W.shape[1]
     outputs, vjp = dense_vjp(x, np.ascontiguousarray(W.T) if square else W, b, activation=activation)
@@ -60,18 +60,18 @@ def weights_transposed(x: Array, W: Array, b: Array, activation: str) -> Result:
     return outputs, back
 
 
-def bias_dropped(x: Array, W: Array, b: Array, activation: str) -> Result:
+def bias_dropped(x: Array, W: Array, b: Array, activation: Any) -> Result:
     """The bias is left out, and gets no gradient."""
     outputs, vjp = dense_vjp(x, W, np.zeros_like(b), activation=activation)
     return outputs, lambda dy: {**vjp(dy), "b": np.zeros_like(b)}
 
 
-def activation_left_out(x: Array, W: Array, b: Array, activation: str) -> Result:
+def activation_left_out(x: Array, W: Array, b: Array, activation: Any) -> Result:
     """The function f is never applied."""
     return dense_vjp(x, W, b, activation="identity")
 
 
-def softmax_over_the_batch(x: Array, W: Array, b: Array, activation: str) -> Result:
+def softmax_over_the_batch(x: Array, W: Array, b: Array, activation: Any) -> Result:
     """The softmax runs down the batch in place of along the units."""
     if activation != "softmax":
         return dense_vjp(x, W, b, activation=activation)
@@ -80,21 +80,21 @@ def softmax_over_the_batch(x: Array, W: Array, b: Array, activation: str) -> Res
     return (y.T,), lambda dy: vjp(softmax_back(np.ascontiguousarray(dy.T))["x"].T)
 
 
-def relu_passes_every_gradient(x: Array, W: Array, b: Array, activation: str) -> Result:
+def relu_passes_every_gradient(x: Array, W: Array, b: Array, activation: Any) -> Result:
     """The slope of relu is 1 for negative arguments too; only gradients are wrong."""
     outputs, vjp = dense_vjp(x, W, b, activation=activation)
     _, linear = dense_vjp(x, W, b, activation="identity")
     return outputs, linear if activation == "relu" else vjp
 
 
-def softmax_gradient_of_each_unit_alone(x: Array, W: Array, b: Array, activation: str) -> Result:
+def softmax_gradient_of_each_unit_alone(x: Array, W: Array, b: Array, activation: Any) -> Result:
     """The softmax's gradient is ``y (1 - y)``, as if no unit saw another; only gradients are wrong."""
     (y,), vjp = dense_vjp(x, W, b, activation=activation)
     _, linear = dense_vjp(x, W, b, activation="identity")
     return (y,), (lambda dy: linear(dy * y * (1 - y))) if activation == "softmax" else vjp
 
 
-def bias_gradient_averaged(x: Array, W: Array, b: Array, activation: str) -> Result:
+def bias_gradient_averaged(x: Array, W: Array, b: Array, activation: Any) -> Result:
     """The bias gets the mean of its gradients over the batch, not the sum; only gradients are wrong."""
     outputs, vjp = dense_vjp(x, W, b, activation=activation)
 
@@ -263,7 +263,7 @@ def mask_inverted(keep: Array, **arguments: Any) -> Result:
     return dropout_vjp(keep=~keep, **arguments)
 
 
-def shared_mask_at_the_first_step_only(x: Array, keep: Array, shared_over: str, **arguments: Any) -> Result:
+def shared_mask_at_the_first_step_only(x: Array, keep: Array, shared_over: Any, **arguments: Any) -> Result:
     """A mask for the whole sequence drops at the first step, and nothing after it."""
     if shared_over == "time":
         first = np.arange(x.shape[1])[np.newaxis, :, np.newaxis] == 0
@@ -271,7 +271,7 @@ def shared_mask_at_the_first_step_only(x: Array, keep: Array, shared_over: str, 
     return dropout_vjp(x, keep, shared_over="none", **arguments)
 
 
-def mask_shared_without_being_asked(x: Array, keep: Array, shared_over: str, **arguments: Any) -> Result:
+def mask_shared_without_being_asked(x: Array, keep: Array, shared_over: Any, **arguments: Any) -> Result:
     """The first step's mask is used at every step."""
     if shared_over == "none" and x.shape[1]:
         keep = np.broadcast_to(keep[:, :1], keep.shape)

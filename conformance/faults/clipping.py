@@ -8,8 +8,7 @@ import numpy as np
 
 from rnnspec.conformance.faults.blocks import Array, Result, valid_steps, wrong
 from rnnspec.conformance.faults.fault import Fault
-from rnnspec.reference.clipping import clip_by_global_norm_vjp, clip_by_norm_vjp, clip_by_value_vjp
-from rnnspec.reference.spectra import state_jacobian
+from rnnspec.reference import clip_by_global_norm_vjp, clip_by_norm_vjp, clip_by_value_vjp, state_jacobian
 
 
 def _norm(x: Array) -> Array:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnspec import reference
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.reference import crf
 from rnnspec.spec import check_call
 
 Array = NDArray[Any]
@@ -188,7 +188,7 @@ class CrfLoops(NumpyBackend):
 
     def crf_marginals_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
         """Marginals, and the reference's gradient."""
-        return self.crf_marginals(**call), crf.crf_marginals_vjp(**call)[1]
+        return self.crf_marginals(**call), reference.crf_marginals_vjp(**call)[1]
 
     def crf_viterbi(self, **call: Any) -> tuple[Array, ...]:
         """Best score and path."""

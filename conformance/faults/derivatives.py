@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec import spec
 from rnnspec.backends import Call, Cotangents
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.faults.fault import Fault, planted
 from rnnspec.conformance.faults.functions import Array
-from rnnspec.reference.call import run_layer
+from rnnspec.reference.call import answer, split_arguments
 from rnnspec.reference.gru import GRU
 from rnnspec.reference.lstm import LSTM
+from rnnspec.reference.parts import whole_layer
 from rnnspec.reference.traced import Traced
 
 Gradients = dict[str, Array]
@@ -140,8 +140,8 @@ class StepsSavedAsConstants(NumpyBackend):
 
     def vjp_of(self, operation: str) -> Callable[..., Any]:
         if operation == "lstm":
-            return _layer(operation, _LSTM, ("h0", "c0"))
-        return _layer(operation, _GRU, ("h0",))
+            return _layer(operation, _LSTM)
+        return _layer(operation, _GRU)
 
 
 class GatesSavedAsConstants(NumpyBackend):
@@ -151,16 +151,12 @@ class GatesSavedAsConstants(NumpyBackend):
         return operation == "lstm"
 
     def vjp_of(self, operation: str) -> Callable[..., Any]:
-        return _layer(operation, _GatesRemembered, ("h0", "c0"))
+        return _layer(operation, _GatesRemembered)
 
 
-def _layer(name: str, build: Callable[..., Any], states: tuple[str, ...]) -> Callable[..., Any]:
-    known = spec.operation(name).attributes
-
+def _layer(name: str, build: Callable[..., Any]) -> Callable[..., Any]:
     def with_vjp(**arguments: Any) -> Any:
-        inputs = {key: value for key, value in arguments.items() if key not in known}
-        attributes = {key: value for key, value in arguments.items() if key in known}
-        return run_layer(name, build, states, inputs, attributes, record=True)
+        return answer(name, whole_layer(build), *split_arguments(name, arguments))
 
     return with_vjp
 

@@ -16,10 +16,9 @@ import numpy as np
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.faults.fault import Fault
-from rnnspec.reference.call import Admitted, Vjp, admit
-from rnnspec.reference.context_vector import context_vector_vjp
-from rnnspec.reference.decoding import beam_search_vjp, greedy_decode_vjp
-from rnnspec.reference.parts import Part, batch_first, build_part, split_arguments, state_names, steps_first
+from rnnspec.reference import beam_search_vjp, context_vector_vjp, greedy_decode_vjp
+from rnnspec.reference.call import Admitted, Vjp, admit, batch_first, split_arguments, steps_first
+from rnnspec.reference.parts import Part, build_part, state_names
 from rnnspec.reference.unroll import Array, Arrays, Reading
 
 

@@ -19,8 +19,9 @@ from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.functions import Array
 from rnnspec.conformance.faults.loops import Arrays, Attributes, Vjp
-from rnnspec.reference.parts import Part, batch_first, build_part, steps_first
-from rnnspec.reference.projections import output_projection_vjp
+from rnnspec.reference import output_projection_vjp
+from rnnspec.reference.call import batch_first, steps_first
+from rnnspec.reference.parts import Part, build_part
 from rnnspec.reference.stacks import UngatedLSTM
 from rnnspec.reference.unroll import Cell, Reading
 from rnnspec.spec import check_call, operation

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnspec import reference
 from rnnspec.conformance.faults.blocks import Arguments, Array, Result, valid_steps, wrong
 from rnnspec.conformance.faults.fault import Fault
-from rnnspec.reference import losses
 
 Vjp = Callable[..., dict[str, Array]]
 
@@ -73,19 +73,19 @@ def _without_padding_gradient(result: Result, valid: Array) -> Result:
 
 def mean_over_all_steps(**arguments: Any) -> Result:
     """The mean divides by all steps, padding included."""
-    return _times(losses.mean_absolute_error_vjp(**arguments), _over_all_steps(arguments))
+    return _times(reference.mean_absolute_error_vjp(**arguments), _over_all_steps(arguments))
 
 
 def mean_over_the_batch_alone(**arguments: Any) -> Result:
     """The mean divides by the number of sequences, not of steps."""
     valid = _valid(arguments)
     factor = int(valid.sum()) / max(len(valid), 1)
-    return _times(losses.mean_absolute_error_vjp(**arguments), _if_mean(arguments, factor))
+    return _times(reference.mean_absolute_error_vjp(**arguments), _if_mean(arguments, factor))
 
 
 def target_gradient_with_the_predictions_sign(**arguments: Any) -> Result:
     """The target gets the prediction's gradient, sign and all; only gradients are wrong."""
-    outputs, vjp = losses.mean_absolute_error_vjp(**arguments)
+    outputs, vjp = reference.mean_absolute_error_vjp(**arguments)
 
     def back(dloss: Array) -> dict[str, Array]:
         gradients = vjp(dloss)
@@ -96,7 +96,7 @@ def target_gradient_with_the_predictions_sign(**arguments: Any) -> Result:
 
 def features_added_up(**arguments: Any) -> Result:
     """A step's loss is the sum over its features, not their mean."""
-    return _times(losses.mean_absolute_error_vjp(**arguments), arguments["prediction"].shape[2])
+    return _times(reference.mean_absolute_error_vjp(**arguments), arguments["prediction"].shape[2])
 
 
 # mean_squared_error
@@ -104,17 +104,17 @@ def features_added_up(**arguments: Any) -> Result:
 
 def halved(**arguments: Any) -> Result:
     """The squared error is halved."""
-    return _times(losses.mean_squared_error_vjp(**arguments), 0.5)
+    return _times(reference.mean_squared_error_vjp(**arguments), 0.5)
 
 
 def padding_counts(**arguments: Any) -> Result:
     """The mean divides by all steps, padding included."""
-    return _times(losses.mean_squared_error_vjp(**arguments), _over_all_steps(arguments))
+    return _times(reference.mean_squared_error_vjp(**arguments), _over_all_steps(arguments))
 
 
 def padding_counts_a_little(**arguments: Any) -> Result:
     """A step that is taken out has weight 1e-9 in place of 0, NaN aside; gradients are right."""
-    (loss,), vjp = losses.mean_squared_error_vjp(**arguments)
+    (loss,), vjp = reference.mean_squared_error_vjp(**arguments)
     valid = _valid(arguments)
     if arguments["reduction"] == "none" or not valid.any():
         return (loss,), vjp
@@ -126,22 +126,22 @@ def padding_counts_a_little(**arguments: Any) -> Result:
 def mean_of_the_sequences_means(**arguments: Any) -> Result:
     """The mean is taken over each sequence first, and then over the sequences: short ones count for more."""
     if arguments["reduction"] != "mean":
-        return losses.mean_squared_error_vjp(**arguments)
+        return reference.mean_squared_error_vjp(**arguments)
     valid = _valid(arguments)
-    (each,), vjp = losses.mean_squared_error_vjp(**{**arguments, "reduction": "none"})
+    (each,), vjp = reference.mean_squared_error_vjp(**{**arguments, "reduction": "none"})
     share = valid / np.maximum(valid.sum(axis=1, keepdims=True), 1) / max(len(valid), 1)
     return (np.asarray((each * share).sum(), each.dtype),), lambda dloss: vjp((dloss * share).astype(each.dtype))
 
 
 def slope_halved(**arguments: Any) -> Result:
     """The gradient is that of half the squared error; only gradients are wrong."""
-    outputs, vjp = losses.mean_squared_error_vjp(**arguments)
+    outputs, vjp = reference.mean_squared_error_vjp(**arguments)
     return outputs, lambda dloss: vjp(np.asarray(dloss / 2, outputs[0].dtype))
 
 
 def root_taken(**arguments: Any) -> Result:
     """The root of the squared error is taken."""
-    (loss,), vjp = losses.mean_squared_error_vjp(**arguments)
+    (loss,), vjp = reference.mean_squared_error_vjp(**arguments)
     root = np.asarray(np.sqrt(loss), loss.dtype)
 
     def back(dloss: Array) -> dict[str, Array]:
@@ -158,20 +158,20 @@ def root_taken(**arguments: Any) -> Result:
 def sum_for_the_mean(**arguments: Any) -> Result:
     """Where the mean is asked for, the sum comes."""
     asked = arguments["reduction"]
-    return losses.binary_cross_entropy_vjp(**{**arguments, "reduction": "sum" if asked == "mean" else asked})
+    return reference.binary_cross_entropy_vjp(**{**arguments, "reduction": "sum" if asked == "mean" else asked})
 
 
 def by_the_log_of_the_logistic(**arguments: Any) -> Result:
     """Logits become probabilities first: for large ones, the logarithm of 0, or of a probability rounded to 1."""
     if arguments["given"] == "probabilities":
-        return losses.binary_cross_entropy_vjp(**arguments)
+        return reference.binary_cross_entropy_vjp(**arguments)
     valid = _valid(arguments)
     logits, target = (np.where(valid, arguments[name], arguments[name].dtype.type(0)) for name in ("logits", "target"))
     with np.errstate(over="ignore"):
         p = (1 / (1 + np.exp(-logits))).astype(logits.dtype)
     given = {**arguments, "given": "probabilities", "probabilities": p, "target": target}
     del given["logits"]
-    outputs, vjp = losses.binary_cross_entropy_vjp(**given)
+    outputs, vjp = reference.binary_cross_entropy_vjp(**given)
 
     def back(dloss: Array) -> dict[str, Array]:
         gradients = vjp(dloss)
@@ -190,7 +190,7 @@ def second_thing_left_out(**arguments: Any) -> Result:
     safe = np.where(valid, given, one / 2)
     target = np.where(valid, arguments["target"], one)
     all_true = {**arguments, name: safe, "target": np.ones_like(target), "reduction": "none"}
-    (surprise,), vjp = losses.binary_cross_entropy_vjp(**all_true)
+    (surprise,), vjp = reference.binary_cross_entropy_vjp(**all_true)
     scale = {"none": 1.0, "sum": 1.0, "mean": 1 / max(int(valid.sum()), 1)}[arguments["reduction"]]
     each = np.where(valid, target * surprise, 0 * one)
     loss = each if arguments["reduction"] == "none" else np.asarray(each.sum() * scale, one.dtype)
@@ -205,9 +205,9 @@ def second_thing_left_out(**arguments: Any) -> Result:
 def target_and_prediction_swapped(**arguments: Any) -> Result:
     """With probabilities, the target is taken for the prediction and the prediction for the target."""
     if arguments["given"] == "logits":
-        return losses.binary_cross_entropy_vjp(**arguments)
+        return reference.binary_cross_entropy_vjp(**arguments)
     swapped = {**arguments, "probabilities": arguments["target"], "target": arguments["probabilities"]}
-    outputs, vjp = losses.binary_cross_entropy_vjp(**swapped)
+    outputs, vjp = reference.binary_cross_entropy_vjp(**swapped)
 
     def back(dloss: Array) -> dict[str, Array]:
         gradients = vjp(dloss)
@@ -220,9 +220,9 @@ def probabilities_kept_from_0(**arguments: Any) -> Result:
     """Probabilities are one ten millionth at least, so that no surprise is greater than 16."""
     p = arguments.get("probabilities")
     if p is None or not (p[_valid(arguments)] >= 0).all():
-        return losses.binary_cross_entropy_vjp(**arguments)
+        return reference.binary_cross_entropy_vjp(**arguments)
     raised = np.maximum(p, p.dtype.type(1e-7))
-    outputs, vjp = losses.binary_cross_entropy_vjp(**{**arguments, "probabilities": raised})
+    outputs, vjp = reference.binary_cross_entropy_vjp(**{**arguments, "probabilities": raised})
 
     def back(dloss: Array) -> dict[str, Array]:
         gradients = vjp(dloss)
@@ -236,13 +236,13 @@ def probabilities_kept_from_0(**arguments: Any) -> Result:
 
 def padding_not_ignored(**arguments: Any) -> Result:
     """Steps that are taken out count as steps of class 0."""
-    result = losses.cross_entropy_vjp(**_with_padding(arguments))
+    result = reference.cross_entropy_vjp(**_with_padding(arguments))
     return _without_padding_gradient(result, _valid(arguments))
 
 
 def gradient_of_the_mean_not_divided(**arguments: Any) -> Result:
     """The gradient of the mean is that of the sum; only gradients are wrong."""
-    outputs, vjp = losses.cross_entropy_vjp(**arguments)
+    outputs, vjp = reference.cross_entropy_vjp(**arguments)
     count = max(int(_valid(arguments).sum()), 1)
     return outputs, lambda dloss: vjp(np.asarray(dloss * _if_mean(arguments, count), outputs[0].dtype))
 
@@ -253,7 +253,7 @@ def probabilities_for_logits(**arguments: Any) -> Result:
     logits = np.where(valid, arguments["logits"], arguments["logits"].dtype.type(0))
     exponentials = np.exp(logits - logits.max(axis=2, keepdims=True))
     p = exponentials / exponentials.sum(axis=2, keepdims=True)
-    outputs, vjp = losses.cross_entropy_vjp(**{**arguments, "logits": p})
+    outputs, vjp = reference.cross_entropy_vjp(**{**arguments, "logits": p})
 
     def back(dloss: Array) -> dict[str, Array]:
         gradients = vjp(dloss)
@@ -266,14 +266,14 @@ def probabilities_for_logits(**arguments: Any) -> Result:
 def class_0_ignored(**arguments: Any) -> Result:
     """Class 0 is taken for padding: steps where it came true do not count."""
     if arguments["targets"] != "ids":
-        return losses.cross_entropy_vjp(**arguments)
+        return reference.cross_entropy_vjp(**arguments)
     kept = {name: value for name, value in arguments.items() if name not in ("lengths", "mask")}
-    return losses.cross_entropy_vjp(**kept, mask=_valid(arguments) & (arguments["ids"] != 0))
+    return reference.cross_entropy_vjp(**kept, mask=_valid(arguments) & (arguments["ids"] != 0))
 
 
 def gradient_without_what_came_true(**arguments: Any) -> Result:
     """The gradient of the logits is the probabilities alone, with nothing taken off; only gradients are wrong."""
-    (loss,), vjp = losses.cross_entropy_vjp(**arguments)
+    (loss,), vjp = reference.cross_entropy_vjp(**arguments)
     valid = _valid(arguments)
     logits = np.where(valid[:, :, np.newaxis], arguments["logits"], arguments["logits"].dtype.type(0))
     exponentials = np.exp(logits - logits.max(axis=2, keepdims=True))
@@ -291,7 +291,7 @@ def gradient_without_what_came_true(**arguments: Any) -> Result:
 
 
 def _by_entropies(arguments: Arguments, reduction: str) -> tuple[Array, Vjp]:
-    (entropy,), vjp = losses.cross_entropy_vjp(**{**arguments, "reduction": reduction, "targets": "ids"})
+    (entropy,), vjp = reference.cross_entropy_vjp(**{**arguments, "reduction": reduction, "targets": "ids"})
     return entropy, vjp
 
 
@@ -307,8 +307,8 @@ def by_base_2(**arguments: Any) -> Result:
 def mean_of_the_steps_perplexities(**arguments: Any) -> Result:
     """The mean is taken of the steps' perplexities, not of their logarithms."""
     if arguments["reduction"] != "mean":
-        return losses.perplexity_vjp(**arguments)
-    (each,), vjp = losses.perplexity_vjp(**{**arguments, "reduction": "none"})
+        return reference.perplexity_vjp(**arguments)
+    (each,), vjp = reference.perplexity_vjp(**{**arguments, "reduction": "none"})
     valid = _valid(arguments)
     count = int(valid.sum())
     loss = each.sum() / count if count else 1
@@ -325,7 +325,7 @@ def not_exponentiated(**arguments: Any) -> Result:
 def padding_in_the_mean(**arguments: Any) -> Result:
     """The mean surprise divides by all steps, padding included."""
     if arguments["reduction"] != "mean":
-        return losses.perplexity_vjp(**arguments)
+        return reference.perplexity_vjp(**arguments)
     entropy, vjp = _by_entropies(arguments, "mean")
     factor = _over_all_steps(arguments)
     loss = np.asarray(np.exp(entropy * factor), entropy.dtype)
@@ -334,7 +334,7 @@ def padding_in_the_mean(**arguments: Any) -> Result:
 
 def gradient_of_the_logarithm(**arguments: Any) -> Result:
     """The gradient is that of the cross-entropy, not of its exponential; only gradients are wrong."""
-    outputs, _ = losses.perplexity_vjp(**arguments)
+    outputs, _ = reference.perplexity_vjp(**arguments)
     _, vjp = _by_entropies(arguments, arguments["reduction"])
     return outputs, vjp
 

@@ -112,8 +112,8 @@ class Slight:
 
 
 SLIGHT: Final = (
-    Slight("dense", "float32", "values", "blocks.py: wide_x @ wide_W.T + wide_b", 7.8),
-    Slight("dense", "bfloat16", "gradients", "blocks.py: da @ wide_W", 7.8),
+    Slight("dense", "float32", "values", "blocks.py: x @ W.T + b", 7.8),
+    Slight("dense", "bfloat16", "gradients", "blocks.py: da @ W", 7.8),
     Slight(
         "cross_entropy",
         "float16",
@@ -144,8 +144,8 @@ SLIGHT: Final = (
     Slight("bidirectional", "float64", "gradients", 'bidirectional.py: forward["x"] + reverse["x"]', 40),
     Slight("clip_by_norm", "bfloat16", "values", "clipping.py: direction * threshold", 26),
     Slight("clip_by_norm", "float32", "gradients", "clipping.py: (dy - direction * along) * scale", 26),
-    Slight("crf_log_likelihood", "float64", "gradients", "crf_paths.py: pairs.sum(axis=2)", 40),
-    Slight("attention_context", "float16", "values", "attention.py: shares @ memory", 7.8),
+    Slight("crf_log_likelihood", "float64", "gradients", "linear_chain.py: pairs.sum(axis=2)", 40),
+    Slight("attention_context", "float16", "values", "attention.py: weights @ values", 7.8),
     Slight("attention_scores", "float32", "gradients", "attention.py: dproducts @ self.keys", 7.8),
     Slight("luong_decoder", "float32", "values", "attention.py: weights @ self.memory", 40),
     Slight("bahdanau_decoder", "float64", "gradients", "attention.py: dcontext @ _across(self.memory)", 150),

@@ -14,18 +14,19 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec import spec
+from rnnspec import reference, spec
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.faults.fault import Fault, planted
 from rnnspec.reference.activations import logistic, tanh
-from rnnspec.reference.call import Build, Vjp, run_cell, run_layer
+from rnnspec.reference.call import Vjp, answer, split_arguments
 from rnnspec.reference.forget_only_lstm import ForgetOnlyLSTM
-from rnnspec.reference.kinds import KINDS
 from rnnspec.reference.layer_norm_lstm import LayerNorm, LayerNormLSTM
 from rnnspec.reference.lstm import LSTM
 from rnnspec.reference.lstm_1997 import LSTM1997
 from rnnspec.reference.nested_lstm import NestedLSTM
+from rnnspec.reference.parts import cell_name, one_step, state_names, whole_layer
 from rnnspec.reference.peephole_lstm import PeepholeLSTM
+from rnnspec.reference.registry import CELLS, Build
 from rnnspec.reference.unroll import Array, Arrays
 
 Arguments = dict[str, Any]
@@ -37,13 +38,10 @@ OPEN = 1e4
 
 def wrong_cell(operation: str, build: Build, wrong: Callable[..., Any]) -> Fault:
     """The fault of building a cell, or a layer's, with `build`; named after `wrong` and described by its docstring."""
-    states = KINDS[operation.removesuffix("_cell")].states
+    compute = one_step(build) if operation in CELLS else whole_layer(build)
 
     def vjp(self: NumpyBackend, **call: Any) -> tuple[Arrays, Vjp]:
-        inputs, attributes = _taken_apart(operation, call)
-        if operation.endswith("_cell"):
-            return run_cell(operation, build, tuple(f"{state}_prev" for state in states), inputs, attributes)
-        return run_layer(operation, build, tuple(f"{state}0" for state in states), inputs, attributes, record=True)
+        return answer(operation, compute, *split_arguments(operation, call))
 
     return planted(operation, type(wrong.__name__, (NumpyBackend,), _methods(operation, vjp)), wrong)
 
@@ -64,10 +62,10 @@ def _methods(operation: str, vjp: Callable[..., tuple[Arrays, Vjp]]) -> dict[str
     return {operation: forward, f"{operation}_vjp": vjp}
 
 
-def _taken_apart(operation: str, call: Arguments) -> tuple[Arguments, Arguments]:
-    """Inputs and attributes of a call."""
-    known = spec.operation(operation).inputs
-    return {k: v for k, v in call.items() if k in known}, {k: v for k, v in call.items() if k not in known}
+def _right_layer(name: str, arguments: Arguments) -> tuple[Arrays, Vjp]:
+    """The reference's own outputs and gradients."""
+    outputs, vjp = getattr(reference, f"{name}_vjp")(**arguments)
+    return outputs, vjp
 
 
 # lstm_1997
@@ -570,11 +568,10 @@ class Truncating(NumpyBackend):
 
     def truncated(self, call: Arguments) -> tuple[Arrays, Vjp]:
         """Run the chunks."""
-        inputs, attributes = _taken_apart(self.family, call)
-        kind, k = KINDS[self.family], attributes["truncate"]
-        names = tuple(f"{state}0" for state in kind.states)
+        inputs, attributes = split_arguments(self.family, call)
+        names, k = state_names(self.family), attributes["truncate"]
         # The reference refuses what is to be refused, and tells the states' shapes.
-        whole, vjp = run_layer(self.family, kind.build, names, inputs, attributes, record=True)
+        whole, vjp = _right_layer(self.family, call)
         if k is None:
             return whole, vjp
         x = inputs["x"]
@@ -592,9 +589,7 @@ class Truncating(NumpyBackend):
         for m in chunks:
             states = {name: np.where(cuts[m], self.carried(state), state) for name, state in states.items()}
             given = {**others, **states, "mask": valid & (number == m)}
-            (shown, *final), part = run_layer(
-                self.family, kind.build, names, given, {**attributes, "truncate": None}, record=True
-            )
+            (shown, *final), part = _right_layer(self.family, {**given, **attributes, "truncate": None})
             y, states = y + shown, dict(zip(names, final, strict=True))
             parts.append(part)
 
@@ -685,7 +680,7 @@ class Dropping(NumpyBackend):
 
     def dropped(self, call: Arguments) -> tuple[Arrays, Vjp]:
         """Run the layer."""
-        kind, p = KINDS[self.family], call["recurrent_dropout"]
+        p = call["recurrent_dropout"]
         scale = None
         asked = call
         # A call without its mask goes to the reference as it is, which refuses it.
@@ -693,9 +688,7 @@ class Dropping(NumpyBackend):
             keep = call["recurrent_keep"]
             scale = self.output_scale(call, keep, p)
             asked = self.asked(call, keep, p)
-        inputs, attributes = _taken_apart(self.family, asked)
-        names = tuple(f"{state}0" for state in kind.states)
-        (y, *final), vjp = run_layer(self.family, kind.build, names, inputs, attributes, record=True)
+        (y, *final), vjp = _right_layer(self.family, asked)
         if scale is None:
             return (y, *final), vjp
         factor = scale[:, np.newaxis]
@@ -830,7 +823,7 @@ _DROPPED: tuple[tuple[str, type[Dropping]], ...] = (
 
 FAULTS: tuple[Fault, ...] = (
     *(wrong_cell(operation, wrong, wrong) for operation, cells in _CELLS.items() for wrong in cells),
-    *(wrong_attributes(name, KINDS[name.removesuffix("_cell")].build, wrong) for name, wrong in _ATTRIBUTES),
+    *(wrong_attributes(name, CELLS[cell_name(name)], wrong) for name, wrong in _ATTRIBUTES),
     *(wrongly_truncated(family, wrong) for family, wrong in _TRUNCATED),
     *(wrongly_dropped(family, wrong) for family, wrong in _DROPPED),
 )

@@ -73,7 +73,7 @@ def _with_bias(parameters: Mapping[str, Array], gate: int, bias: float) -> dict[
 def jacobian_norms(units: int = 16) -> dict[str, Array]:
     """Norms ``(B, T)`` of the Jacobian of the state after each step by the initial state, layer by layer."""
     lstm, gru = _layer(4, units, 0.9, 1.0, 10), {**_layer(3, units, 0.9, 1.0, 20), "b_rn": np.zeros(units)}
-    layers: dict[str, tuple[str, Mapping[str, Any]]] = {
+    layers: dict[str, tuple[Any, Mapping[str, Any]]] = {
         "rnn, ρ(R) = 0.9": ("rnn", _layer(1, units, 0.9, 1.0, 30)),
         "rnn, ρ(R) = 3, small inputs": ("rnn", _layer(1, units, 3.0, 0.1, 32)),
         "lstm, forget gate closed (b = -3)": ("lstm", _with_bias(lstm, 1, -3.0)),

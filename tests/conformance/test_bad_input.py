@@ -105,7 +105,7 @@ class Careless(NumpyBackend):
         ("no_such_attribute", "accepted an unknown attribute: expected an error, got a result"),
         ("lengths[", "accepted "),
         ("got both", "accepted both lengths and mask"),
-        ("argument: 'W'", "accepted no W"),
+        ("W is missing", "accepted no W"),
         ("all float inputs have one type", "among float32"),
         ("expected shape", "in place of"),
     ],

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from rnnspec.reference.attention import (
+from rnnspec.reference import (
     attention_context,
     attention_context_vjp,
     attention_scores,

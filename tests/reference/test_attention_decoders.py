@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 
 from rnnspec import reference
-from rnnspec.reference.attention_decoders import (
-    bahdanau_decoder,
-    bahdanau_decoder_vjp,
-    luong_decoder,
-    luong_decoder_vjp,
-)
+from rnnspec.reference import bahdanau_decoder, bahdanau_decoder_vjp, luong_decoder, luong_decoder_vjp
 from rnnspec.spec import CallError
 
 BATCH, STEPS, KEYS, D, E, H, A, Z = 2, 3, 4, 2, 3, 2, 3, 4

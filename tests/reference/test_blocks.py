@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rnnspec.reference.blocks import (
+from rnnspec.reference import (
     dense,
     dense_vjp,
     dropout,

@@ -6,25 +6,34 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from rnnspec.reference.forget_only_lstm import (
+from rnnspec.reference import (
     forget_only_lstm,
     forget_only_lstm_cell,
     forget_only_lstm_cell_vjp,
     forget_only_lstm_vjp,
-)
-from rnnspec.reference.gru import gru_vjp
-from rnnspec.reference.kinds import KINDS
-from rnnspec.reference.layer_norm_lstm import (
+    gru_vjp,
     layer_norm_lstm,
     layer_norm_lstm_cell,
     layer_norm_lstm_cell_vjp,
     layer_norm_lstm_vjp,
+    lstm,
+    lstm_1997,
+    lstm_1997_cell,
+    lstm_1997_cell_vjp,
+    lstm_1997_vjp,
+    lstm_cell,
+    lstm_cell_vjp,
+    lstm_vjp,
+    nested_lstm,
+    nested_lstm_cell,
+    nested_lstm_cell_vjp,
+    nested_lstm_vjp,
+    peephole_lstm,
+    peephole_lstm_cell,
+    peephole_lstm_cell_vjp,
+    peephole_lstm_vjp,
+    rnn_vjp,
 )
-from rnnspec.reference.lstm import lstm, lstm_cell, lstm_cell_vjp, lstm_vjp
-from rnnspec.reference.lstm_1997 import lstm_1997, lstm_1997_cell, lstm_1997_cell_vjp, lstm_1997_vjp
-from rnnspec.reference.nested_lstm import nested_lstm, nested_lstm_cell, nested_lstm_cell_vjp, nested_lstm_vjp
-from rnnspec.reference.peephole_lstm import peephole_lstm, peephole_lstm_cell, peephole_lstm_cell_vjp, peephole_lstm_vjp
-from rnnspec.reference.rnn import rnn_vjp
 from rnnspec.spec import CallError, operation
 
 B, T, D, H, N = 3, 7, 2, 4, 2
@@ -477,7 +486,7 @@ def test_truncation_is_full_gradients_of_chunks_with_constant_initial_states(rng
     outputs, (dy, *dfinal), gradients = run(rng, layer, inputs, **attributes, direction=direction, truncate=k)
     for actual, expected in zip(outputs, function(**inputs, **attributes, direction=direction)[0], strict=True):
         np.testing.assert_array_equal(actual, expected)
-    names = [f"{state}0" for state in KINDS[layer].states]
+    names = list(operation(layer).carries)
     states = {name: inputs[name] for name in names}
     summed, dx = {}, np.zeros_like(inputs["x"])
     order = list(range(T)) if direction == "forward" else list(reversed(range(T)))
@@ -530,13 +539,14 @@ def test_recurrent_dropout_scales_the_state_before_every_step(rng, layer, attrib
     (y, *final), _ = LAYERS[layer](
         **inputs, **attributes, direction=direction, recurrent_dropout=p, recurrent_keep=keep
     )
-    states = [inputs.pop(f"{state}0") for state in KINDS[layer].states]
+    states = [inputs.pop(name) for name in operation(layer).carries]
     x = inputs.pop("x")
     cell = {**CELLS, "rnn": rnn_vjp, "gru": gru_vjp}[layer]
     for t in range(T) if direction == "forward" else reversed(range(T)):
         seen = [states[0] * keep / (1 - p), *states[1:]]
         if layer in CELLS:
-            before = {f"{state}_prev": array for state, array in zip(KINDS[layer].states, seen, strict=True)}
+            names = [f"{name.removesuffix('0')}_prev" for name in operation(layer).carries]
+            before = dict(zip(names, seen, strict=True))
             states, _ = cell(x[:, t], **before, **inputs, **attributes)
         else:
             (_, *states), _ = cell(x=x[:, t : t + 1], h0=seen[0], **inputs)

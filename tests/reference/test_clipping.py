@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rnnspec.reference.clipping import (
+from rnnspec.reference import (
     clip_by_global_norm,
     clip_by_global_norm_vjp,
     clip_by_norm,

@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from rnnspec.reference.crf import (
+from rnnspec.reference import (
     crf_log_likelihood,
     crf_log_likelihood_vjp,
     crf_log_partition,

@@ -1,12 +1,12 @@
 """Writing tokens, against loops over single sequences and, for beams, against every sequence that there is."""
 
-from importlib import import_module
 from itertools import product
 
 import numpy as np
 import pytest
 
-from rnnspec.reference.decoding import beam_search, beam_search_vjp, greedy_decode, greedy_decode_vjp
+from rnnspec import reference
+from rnnspec.reference import beam_search, beam_search_vjp, greedy_decode, greedy_decode_vjp
 from rnnspec.spec import CallError
 
 BATCH, TOKENS, FEATURES, UNITS, STEPS = 4, 3, 2, 3, 4
@@ -63,7 +63,7 @@ class Loop:
     """One sequence, one step after another."""
 
     def __init__(self, kind, attributes, inputs, k):
-        self.cell = getattr(import_module(f"rnnspec.reference.{kind}"), f"{kind}_cell")
+        self.cell = getattr(reference, f"{kind}_cell")
         self.own = {name: array for name, array in inputs.items() if name not in NOT_OF_THE_CELL} | attributes
         self.inputs = inputs
         self.start = inputs["start"][k]

@@ -1,13 +1,10 @@
 """Encoder and decoder, against loops over single sequences that take the cells as parts."""
 
-from importlib import import_module
-
 import numpy as np
 import pytest
 
-from rnnspec.reference.context_vector import context_vector, context_vector_vjp
-from rnnspec.reference.lstm import lstm_cell
-from rnnspec.reference.seq2seq import seq2seq, seq2seq_vjp
+from rnnspec import reference
+from rnnspec.reference import context_vector, context_vector_vjp, lstm_cell, seq2seq, seq2seq_vjp
 from rnnspec.spec import CallError
 
 BATCH, STEPS, FEATURES, UNITS = 3, 4, 2, 3
@@ -69,7 +66,7 @@ def draw(rng, kind, attributes, use):
 
 def run_one(kind, attributes, x, states, own):
     """States after each of the steps of one sequence, those before the first one in front."""
-    cell = getattr(import_module(f"rnnspec.reference.{kind}"), f"{kind}_cell")
+    cell = getattr(reference, f"{kind}_cell")
     trace = [states]
     for step in x:
         before = dict(zip(("h_prev", "c_prev"), (state[np.newaxis] for state in trace[-1]), strict=False))

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rnnspec.reference.bidirectional import bidirectional, bidirectional_vjp
-from rnnspec.reference.lstm import lstm_vjp
-from rnnspec.reference.projections import one_to_many, one_to_many_vjp, output_projection, output_projection_vjp
-from rnnspec.reference.stacks import (
+from rnnspec import reference
+from rnnspec.reference import (
     alternating_stack,
     alternating_stack_vjp,
+    bidirectional,
+    bidirectional_vjp,
     gate_once_stack,
     gate_once_stack_vjp,
+    lstm_vjp,
+    one_to_many,
+    one_to_many_vjp,
+    output_projection,
+    output_projection_vjp,
     stacked,
     stacked_vjp,
 )
@@ -83,7 +87,7 @@ def by_hand(
     kind: str, x: Array, p: Arrays, begin: Arrays, attributes: Mapping[str, Any], reverse: bool = False
 ) -> tuple[Array, list[Array]]:
     """Outputs and final states of one sequence, ``x (n, D)``, without padding."""
-    cell: Callable[..., tuple[Array, ...]] = getattr(import_module(f"rnnspec.reference.{kind}"), f"{kind}_cell")
+    cell: Callable[..., tuple[Array, ...]] = getattr(reference, f"{kind}_cell")
     now = {f"{name[0]}_prev": state[np.newaxis] for name, state in begin.items()}
     y = np.zeros((len(x), size(kind, attributes)))
     for t in reversed(range(len(x))) if reverse else range(len(x)):

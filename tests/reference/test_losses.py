@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rnnspec.reference.losses import (
+from rnnspec.reference import (
     binary_cross_entropy,
     binary_cross_entropy_vjp,
     cross_entropy,
@@ -71,7 +71,7 @@ def test_a_mean_over_many_float16_errors_does_not_overflow():
 LOSSES = {
     mean_absolute_error_vjp: (PREDICTION, TARGET),
     mean_squared_error_vjp: (PREDICTION, TARGET),
-    binary_cross_entropy_vjp: (PREDICTION[..., 0], None, TARGET[..., 0]),
+    binary_cross_entropy_vjp: (TARGET[..., 0], PREDICTION[..., 0]),
     cross_entropy_vjp: (PREDICTION, np.zeros((2, 2), np.int64)),
     perplexity_vjp: (PREDICTION, np.zeros((2, 2), np.int64)),
 }
@@ -91,10 +91,7 @@ def test_where_no_step_is_valid_the_loss_is_0_and_has_no_gradient(loss, reductio
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
 def test_of_an_empty_batch_or_empty_sequences(loss, shape):
-    arguments = [
-        argument if argument is None else np.zeros(shape + argument.shape[2:], argument.dtype)
-        for argument in LOSSES[loss]
-    ]
+    arguments = [np.zeros(shape + argument.shape[2:], argument.dtype) for argument in LOSSES[loss]]
     (value,), vjp = loss(*arguments)
     assert value == (1.0 if loss is perplexity_vjp else 0.0)
     assert all(gradient.size == 0 for gradient in vjp(ONE).values())
@@ -107,17 +104,17 @@ def test_binary_cross_entropy_by_hand():
     p = np.array([[0.25, 0.5, 0.9]])
     target = np.array([[1.0, 0.0, 0.3]])
     expected = [[-math.log(0.25), -math.log(0.5), -0.3 * math.log(0.9) - 0.7 * math.log(0.1)]]
-    close(binary_cross_entropy(None, p, target, given="probabilities", reduction="none")[0], expected)
-    close(binary_cross_entropy(np.log(p / (1 - p)), None, target, reduction="none")[0], expected)
+    close(binary_cross_entropy(target, probabilities=p, given="probabilities", reduction="none")[0], expected)
+    close(binary_cross_entropy(target, logits=np.log(p / (1 - p)), reduction="none")[0], expected)
 
 
 def test_binary_cross_entropy_gradients_by_hand():
     p, target = np.array([[0.25, 0.5]]), np.array([[1.0, 0.25]])
-    _, vjp = binary_cross_entropy_vjp(None, p, target, given="probabilities")
+    _, vjp = binary_cross_entropy_vjp(target, probabilities=p, given="probabilities")
     gradients = vjp(np.array(2.0))
     close(gradients["probabilities"], [[-4.0, 0.75 / 0.5 - 0.25 / 0.5]])
     close(gradients["target"], [[math.log(3), 0.0]])
-    _, vjp = binary_cross_entropy_vjp(np.log(p / (1 - p)), None, target)
+    _, vjp = binary_cross_entropy_vjp(target, logits=np.log(p / (1 - p)))
     gradients = vjp(np.array(2.0))
     close(gradients["logits"], p - target)
     close(gradients["target"], [[math.log(3), 0.0]])
@@ -127,7 +124,7 @@ def test_binary_cross_entropy_gradients_by_hand():
 def test_binary_cross_entropy_of_large_logits(dtype):
     logits = np.array([[1e4, 1e4, -1e4, -1e4, 0]], dtype)
     target = np.array([[1, 0, 1, 0, 0.5]], dtype)
-    (loss,), vjp = binary_cross_entropy_vjp(logits, None, target, reduction="none")
+    (loss,), vjp = binary_cross_entropy_vjp(target, logits=logits, reduction="none")
     close(loss, [[0, 1e4, 1e4, 0, np.array(math.log(2), dtype)]])
     gradients = vjp(np.ones_like(loss))
     close(gradients["logits"], [[0, 1, -1, 0, 0]])
@@ -135,14 +132,14 @@ def test_binary_cross_entropy_of_large_logits(dtype):
 
 
 def test_binary_cross_entropy_of_certain_logits_keeps_its_small_loss():
-    (loss,) = binary_cross_entropy(np.array([[50.0]]), None, np.array([[1.0]]))
+    (loss,) = binary_cross_entropy(np.array([[1.0]]), logits=np.array([[50.0]]))
     close(loss, math.exp(-50))
 
 
 def test_probabilities_of_0_and_1():
     p = np.array([[0.0, 1.0, 0.0, 1.0]])
     target = np.array([[0.0, 1.0, 0.5, 0.0]])
-    (loss,), vjp = binary_cross_entropy_vjp(None, p, target, given="probabilities", reduction="none")
+    (loss,), vjp = binary_cross_entropy_vjp(target, probabilities=p, given="probabilities", reduction="none")
     close(loss, [[0, 0, INF, INF]])
     gradients = vjp(np.array([[1.0, 1.0, 1.0, 1.0]]))
     close(gradients["probabilities"], [[1, -1, -INF, INF]])
@@ -151,10 +148,11 @@ def test_probabilities_of_0_and_1():
 
 def test_a_step_that_does_not_count_gets_no_gradient_from_a_probability_of_0():
     p, target = np.array([[0.0, 0.0]]), np.array([[1.0, 0.0]])
-    _, vjp = binary_cross_entropy_vjp(None, p, target, given="probabilities", reduction="none")
+    _, vjp = binary_cross_entropy_vjp(target, probabilities=p, given="probabilities", reduction="none")
     for gradient in vjp(np.zeros((1, 2))).values():
         close(gradient, [[0, 0]])
-    (loss,), vjp = binary_cross_entropy_vjp(None, p, target, given="probabilities", mask=np.array([[False, True]]))
+    mask = np.array([[False, True]])
+    (loss,), vjp = binary_cross_entropy_vjp(target, probabilities=p, given="probabilities", mask=mask)
     close(loss, 0)
     close(vjp(ONE)["probabilities"], [[0, 1]])
 

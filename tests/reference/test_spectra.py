@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnspec import reference
-from rnnspec.reference.spectra import recurrent_power_spectrum, state_jacobian
+from rnnspec.reference import recurrent_power_spectrum, state_jacobian
 
 RNG = np.random.default_rng(11)
 H, D = 3, 2

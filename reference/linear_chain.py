@@ -1,6 +1,6 @@
 """All paths through a chain of tags, the best of them, and one of them: scores and gradients.
 
-Everything here is packed (see `rnnspec.reference.crf_steps`): emissions are ``(n, B, K)``. What depends on two tags in
+Everything here is packed (see `rnnspec.reference.packed`): emissions are ``(n, B, K)``. What depends on two tags in
 a row is laid out as ``(K, B, K)``, the tag before on the first axis, so that sums and maxima over it run along memory.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnspec.reference.call import Admitted
-from rnnspec.reference.crf_steps import Packed
+from rnnspec.reference.packed import Packed
 from rnnspec.reference.unroll import Array
 
 Gradients = dict[str, Array]

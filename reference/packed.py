@@ -53,6 +53,10 @@ class Packed:
         spread[self._places] = self._where_present(array)
         return spread
 
+    def in_place(self, gradients: dict[str, Array]) -> dict[str, Array]:
+        """Gradients of an operation's inputs: those of the emissions back in their places."""
+        return {**gradients, "emissions": self.unpack(gradients["emissions"])}
+
     def _where_present(self, array: Array) -> Array:
         present: NDArray[Any] = self.present.reshape(*self.present.shape, *(1,) * (array.ndim - 2))
         return np.where(present, array, 0)
