@@ -169,7 +169,7 @@ class Noise:
         calm = large.dot(large) <= self._calm  # not so where anything is NaN
         if not calm:
             self._watch(np.abs(large[:single]))
-        tables = self._tables.get(units) if magnitude is None and not self.whole else None
+        tables = self._tables.get(units) if isinstance(units, float) and magnitude is None and not self.whole else None
         if tables is not None and flat.size - single <= _SIGNS.size:
             moved, here = flat[single:], self._places(flat.size - single)
             moved *= tables[0][here]

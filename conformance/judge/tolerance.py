@@ -356,9 +356,13 @@ def _versions(result: Rounded | Array) -> Array:
     return result.versions() if isinstance(result, Rounded) else result[np.newaxis]
 
 
+_MAXIMUM: Final[Callable[..., Any]] = np.maximum.reduce
+"""What ``max`` calls, sooner."""
+
+
 def _greatest(array: Array, axis: tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
-    """The greatest of an array, 0 of none: what ``max`` gives, sooner."""
-    return np.maximum.reduce(array, axis=axis, keepdims=keepdims, initial=0.0)
+    """The greatest of an array, 0 of none."""
+    return _MAXIMUM(array, axis=axis, keepdims=keepdims, initial=0.0)
 
 
 def _spread(versions: Array) -> Array:
