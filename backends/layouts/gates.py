@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from rnnspec.backends.layouts.arrays import Array, Shaping
+from rnnspec.spec import operation
 
 Family = Literal["rnn", "lstm", "gru"]
 Update = Literal["keeps", "admits"]
 
-GATES: Final[Mapping[Family, int]] = {"rnn": 1, "lstm": 4, "gru": 3}
+GATES: Final[Mapping[Family, int]] = {family: len(operation(f"{family}_cell").gates) for family in get_args(Family)}
 """Gates in the specification's order: i, f, g, o for the LSTM; r, z, n for the GRU."""
 
 
