@@ -1,4 +1,4 @@
-"""What the scripts of all frameworks ask of a call: calls written as source that needs the framework alone."""
+"""Calls as source that needs the framework alone: the parts that the scripts of all frameworks share."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Lines:
 
 
 Script = Callable[[Call], Lines | None]
-"""What writes the calls of one operation; None for a call that it does not write."""
+"""A function that writes a call of one operation; None for a call that it does not write."""
 
 
 def indented(lines: Iterable[str]) -> list[str]:

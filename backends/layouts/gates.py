@@ -1,4 +1,4 @@
-"""What the layouts share: the gates of each family, and errors for arrays of another shape."""
+"""The part that the layouts share: the gates of each family, and errors for arrays of another shape."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class TorchCompileBackend(TorchBackend):
 
     @classmethod
     def expected_failures(cls) -> Path | None:
-        """What torch is known to get wrong once compiled, by itself or through inductor."""
+        """The file of torch's known faults once compiled, by itself or through inductor."""
         return Path(__file__).with_name("expected_failures_compiled.toml")
 
     def versions(self) -> dict[str, str]:
@@ -65,7 +65,7 @@ class TorchCompileBackend(TorchBackend):
         return {**super().versions(), "compiler": "inductor"}
 
     def has_second_order(self, operation: str) -> bool:
-        """Of what is left to eager torch: what torch.compile compiles has no gradients of gradients."""
+        """True for the layers that are left to eager torch: compiled code has no gradients of gradients."""
         return operation in _LAYERS and super().has_second_order(operation)
 
     def compiled(self, function: Function) -> Function:

@@ -1,4 +1,4 @@
-"""What Keras and TensorFlow have themselves, a file for each family: what runs an operation, and what scripts it."""
+"""Implementations of Keras and TensorFlow, a file for each family: functions that run and script an operation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What torch has itself, a file for each family: what runs an operation, and what scripts it."""
+"""Torch's own implementations, a file for each family: functions that run and script an operation."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from rnnspec.backends.scripting import Lines, Script
 Outputs = tuple[Tensor, ...]
 
 EPSILON: Final = 1e-6
-"""What torch adds to the norm."""
+"""The number that torch adds to the norm."""
 
 
 def _refuse_epsilon(*, epsilon: float, **others: Any) -> None:

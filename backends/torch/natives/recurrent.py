@@ -1,6 +1,6 @@
-"""What torch's RNN, LSTM and GRU share: cells and layers called with the weights and states of a call.
+"""The part that torch's RNN, LSTM and GRU share: cells and layers called with the weights and states of a call.
 
-What one of them has alone stands in its own file, which hands it over as its `Kind`.
+Each of them has a file of its own, which hands over its peculiarities as its `Kind`.
 """
 
 from __future__ import annotations

@@ -156,4 +156,4 @@ NATIVES: Final[Mapping[str, Native]] = {
     "alternating_stack": alternating_stack,
 }
 SCRIPTS: Final[Mapping[str, Script]] = {"bidirectional": _bidirectional_source, "stacked": _stacked_source}
-"""What is several calls of torch's layers has none: which of them is at fault, a script of its own shows."""
+"""An operation that makes several calls of torch's layers has none: a script of one layer shows which is at fault."""
