@@ -126,7 +126,7 @@ class Backend:
     ) -> dict[str, Any]:
         """Vector-Jacobian product of ``function(**inputs)`` by the framework's own differentiation.
 
-        `inputs` are those that a gradient is wanted of; the call's others are constants of `function`. `cotangents` has
+        `inputs` are the inputs that need a gradient; the call's others are constants of `function`. `cotangents` has
         one for each float output of `function`, and None for an output that is not used: the framework is to be given
         none for it, not an array of zeros.
         """
@@ -141,8 +141,8 @@ class Backend:
     ) -> dict[str, Any]:
         """Gradient of ``sum(directions[k] * g[k])`` with respect to all `inputs`, by the framework's own means.
 
-        g is what `differentiate` gives for these cotangents. What has no direction, of the inputs, is no part of the
-        sum. What a kernel of the framework cannot differentiate twice is `Unsupported`, in the framework's own words.
+        `g` is the result of `differentiate` for these cotangents. Inputs without a direction are no part of the sum. A
+        kernel that the framework cannot differentiate twice raises `Unsupported`, in the framework's own words.
         """
         raise Unsupported(f"backend {self.name} has no second-order gradients")
 
@@ -180,11 +180,11 @@ class Backend:
 
     @classmethod
     def expected_failures(cls) -> Path | None:
-        """The TOML file of what is known to be wrong with the implementation; None: nothing is."""
+        """The TOML file of known faults of the implementation; None: there are none known."""
         return None
 
     def refuses(self, call: Call) -> str | None:
-        """Why the adapter refuses a call; None if it does not. Found by making the call; override what knows better."""
+        """The reason why the adapter refuses a call; None if it does not. By default the call is made to find out."""
         try:
             self.run(call)
         except Unsupported as reason:
@@ -194,7 +194,7 @@ class Backend:
     def refusal(self, call: Call, *, gradient: bool = False) -> str | None:
         """Why the library's own implementation does not take a call that the adapter answers; None if it does.
 
-        An adapter that composes what its library lacks overrides this, so that what is its own is judged by itself too.
+        An adapter that composes operations for its library overrides this: the library's own are then judged alone too.
         """
         return None
 
@@ -233,7 +233,7 @@ class Backend:
         call
             The call.
         cotangents
-            One for each float output; None where an output is not used, which a framework is really not told of.
+            One for each float output; None where an output is not used: the framework then gets none.
         wanted
             The float inputs to give gradients of, by name; the others are constants. None: all.
 
@@ -265,7 +265,7 @@ class Backend:
         return {name: self.to_numpy(array) for name, array in gradients.items()}
 
     def prepare(self, call: Call, cotangents: tuple[Array, ...] | None = None) -> Prepared:
-        """Put the call's arrays on the device and return what is to be timed; with cotangents, forward and backward."""
+        """Put the call's arrays on the device and return the work to time; with cotangents, forward and backward."""
         if cotangents is not None:
             return Prepared(self._gradient(call, cotangents), self.synchronise)
         self.accept(call)

@@ -1,4 +1,4 @@
-"""What the scripts of all frameworks ask of a call: calls written as source that needs the framework alone."""
+"""Calls as source that needs the framework alone: the parts that the scripts of all frameworks share."""
 
 from __future__ import annotations
 
@@ -9,19 +9,9 @@ from typing import Final
 import numpy as np
 
 from rnnspec.backends.contract import Array, Call
-from rnnspec.backends.layouts.gates import Family
-
-RECURRENT: Final = ("rnn_cell", "lstm_cell", "gru_cell", "rnn", "lstm", "gru", "bidirectional", "stacked")
-"""Operations that a recurrent cell or layer of the framework does, with weights in the framework's layout."""
 
 WIDEST: Final = 120
 """Columns of a line."""
-
-
-def family(call: Call) -> Family:
-    """The kind of cell that a call of a recurrent operation has."""
-    name: Family = call.attributes.get("layer", call.operation.removesuffix("_cell"))
-    return name
 
 
 def hidden(call: Call) -> int:
@@ -32,11 +22,6 @@ def hidden(call: Call) -> int:
 def width(call: Call) -> int:
     """Numbers of its output, S: H, or those that it is projected to."""
     return int(call.inputs["R"].shape[-1])
-
-
-def states(call: Call) -> tuple[str, ...]:
-    """Names of the initial states that the operation has, whether the call gives them or not."""
-    return ("h0", "c0") if family(call) == "lstm" else ("h0",)
 
 
 def counts(call: Call) -> Array | None:
@@ -62,8 +47,8 @@ class Lines:
         return [*self.make, *self.compute]
 
 
-Script = Callable[[Call], Lines]
-"""What writes the calls of one operation."""
+Script = Callable[[Call], Lines | None]
+"""A function that writes a call of one operation; None for a call that it does not write."""
 
 
 def indented(lines: Iterable[str]) -> list[str]:

@@ -31,7 +31,7 @@ except ImportError:  # Windows has no limits of this kind
 Array = NDArray[Any]
 
 GRACE_SECONDS: Final = 5.0
-"""How much longer than the suite waits the process waits for itself."""
+"""Seconds between the suite's time limit for a call and the process's own, which is the later one."""
 
 
 @dataclass(frozen=True)

@@ -29,14 +29,16 @@ from rnnspec.spec.operation import (
     When,
     lies_in,
 )
-from rnnspec.spec.unrolling import unrolled
+from rnnspec.spec.unrolling import Unrolling, unrolled
 
-_FAMILIES = (
-    "blocks", "losses", "rnn", "lstm", "layer_norm_lstm", "lstm_1997", "forget_only_lstm", "peephole_lstm", "gru",
-    "nested_lstm", "projections", "layers", "gradients", "crf", "attention", "decoders", "context_vector",
-    "encoder_decoder",
-)  # fmt: skip
-"""The order in which people meet them: each after what it is built of."""
+_FAMILIES = "families.toml"
+"""What holds of all families: their order, and the kinds of layers."""
+
+_UNROLLING = "unrolling.toml"
+"""What every layer has beyond its cell."""
+
+_KINDS = ("layers", "cells")
+"""What an attribute may choose from in place of listed values: every kind of layer, or the cell of each."""
 
 _STEPS = {
     "lengths": Input("lengths", ("B",), "valid steps of each sequence; all T if absent", "lengths", True),
@@ -63,31 +65,60 @@ class UnknownOperationError(LookupError):
 
 
 def load(folder: Traversable) -> dict[str, Operation]:
-    """Read every ``*.toml`` of a folder."""
+    """Read every ``*.toml`` of a folder: a family each, in the order of its ``families.toml``, if there is one."""
+    documents = {file.name: _document(file) for file in folder.iterdir() if file.name.endswith(".toml")}
+    families, layers = _families(documents.pop(_FAMILIES, {}))
+    documents.pop(_UNROLLING, None)
     tables: dict[str, tuple[str, dict[str, Any]]] = {}
 
-    def rank(file: Traversable) -> tuple[int, str]:
-        family = file.name.removesuffix(".toml")
-        return (_FAMILIES.index(family) if family in _FAMILIES else len(_FAMILIES), family)
+    def rank(file: str) -> tuple[int, str]:
+        family = file.removesuffix(".toml")
+        return (families.index(family) if family in families else len(families), family)
 
-    for file in sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=rank):
-        try:
-            document = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SpecError(f"{file.name}: not TOML: {error}") from error
-        for name, table in document.items():
+    for file in sorted(documents, key=rank):
+        for name, table in documents[file].items():
             if name in tables:
-                raise SpecError(f"{file.name}: [{name}]: expected a new name, but {tables[name][0]} defines it too")
-            tables[name] = (file.name, table)
-    loading = _Loading(tables)
+                raise SpecError(f"{file}: [{name}]: expected a new name, but {tables[name][0]} defines it too")
+            tables[name] = (file, table)
+    loading = _Loading(tables, layers)
     return {name: loading.get(name) for name in tables}
+
+
+def _document(file: Traversable) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{file.name}: not TOML: {error}") from error
+
+
+def _families(document: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the order of the families and the kinds of layers."""
+    reader = _Reader(_FAMILIES, "")
+    entries = reader.take(document, "", order=list, layers=list)
+    return reader.words(entries.get("order", ()), "order"), reader.words(entries.get("layers", ()), "layers")
+
+
+@cache
+def _unrolling() -> Unrolling:
+    reader = _Reader(_UNROLLING, "unrolling")
+    entries = reader.take(
+        _document(files("rnnspec.spec") / _UNROLLING)["unrolling"], "",
+        sizes=dict, attributes=dict, equations=list, gradient=list,
+    )  # fmt: skip
+    return Unrolling(
+        entries["sizes"],
+        {name: reader.attribute(name, item) for name, item in entries["attributes"].items()},
+        tuple(reader.blocks(entries["equations"], "equations")),
+        tuple(reader.blocks(entries["gradient"], "gradient")),
+    )
 
 
 class _Loading:
     """Operations as they are read; each is read once, after those that it is built of."""
 
-    def __init__(self, tables: Mapping[str, tuple[str, dict[str, Any]]]) -> None:
+    def __init__(self, tables: Mapping[str, tuple[str, dict[str, Any]]], layers: tuple[str, ...]) -> None:
         self.tables = tables
+        self.layers = layers
         self.loaded: dict[str, Operation] = {}
         self.pending: list[str] = []
 
@@ -97,7 +128,7 @@ class _Loading:
             if name in self.pending:
                 raise SpecError(f"{file}: [{name}]: built of itself: {' -> '.join([*self.pending, name])}")
             self.pending.append(name)
-            self.loaded[name] = self._read(_Reader(file, name), table)
+            self.loaded[name] = self._read(_Reader(file, name, self.layers), table)
             self.pending.pop()
         return self.loaded[name]
 
@@ -110,7 +141,7 @@ class _Loading:
         entries = reader.table(table, "")
         op = reader.operation(entries)
         if op.unrolls:
-            op = unrolled(op, self._other(reader, "unrolls.cell", op.unrolls))
+            op = unrolled(op, self._other(reader, "unrolls.cell", op.unrolls), _unrolling())
         for item in entries.get("includes", ()):
             included = reader.take(item, "includes", operation=str, sizes=dict)
             reader.need(included, "includes", "operation")
@@ -136,6 +167,7 @@ class _Loading:
                         if key not in part.fixed:
                             own = replace(_renamed(attribute, part.sizes), when={})
                             _take_over(attributes, own, chooser.name, name)
+                op = _with_states_written_out(op, chooser.name, choices, reader)
             parts.append(replace(part, choices=choices))
         return replace(op, parts=tuple(parts), attributes=attributes)
 
@@ -155,6 +187,34 @@ def _take_over(attributes: dict[str, Attribute], attribute: Attribute, chooser: 
         return
     chosen = (*known.when[chooser], choice) if known is not None else (choice,)
     attributes[attribute.name] = replace(attribute, when={chooser: tuple(dict.fromkeys(chosen))})
+
+
+def _with_states_written_out(
+    op: Operation, chooser: str, choices: Mapping[str, Operation], reader: _Reader
+) -> Operation:
+    """Put the choices that have such states in the place of a condition on the states of what is chosen."""
+
+    def written_out(when: When, where: str) -> When:
+        states = when.get(chooser)
+        if not isinstance(states, dict):
+            return when
+        chosen = tuple(name for name, choice in choices.items() if states.items() <= _states(choice, states).items())
+        if not chosen:
+            raise reader.fail(f"{where}.when", f"states that some {chooser} has", states)
+        return {**when, chooser: chosen[0] if len(chosen) == 1 else list(chosen)}
+
+    equations, gradient = (
+        tuple(replace(block, when=written_out(block.when, where)) for block in blocks)
+        for where, blocks in (("equations", op.equations), ("gradient", op.gradient))
+    )
+    same_size = tuple((written_out(when, "same_size"), pairs) for when, pairs in op.same_size)
+    return replace(op, equations=equations, gradient=gradient, same_size=same_size)
+
+
+def _states(choice: Operation, names: Iterable[str]) -> dict[str, str]:
+    """Return the shapes of the states of a cell, or of a layer, of these names; ``none`` for one that it has not."""
+    given = {name: choice.inputs.get(f"{name}_prev") or choice.inputs.get(f"{name}0") for name in names}
+    return {name: "none" if item is None else " ".join(item.shape) for name, item in given.items()}
 
 
 def _renamed(attribute: Attribute, sizes: Mapping[str, str]) -> Attribute:
@@ -202,9 +262,10 @@ class _Reader:
 
     file: str
     name: str
+    layers: tuple[str, ...] = ()
 
     def fail(self, where: str, expected: str, got: Any) -> SpecError:
-        place = f"{self.file}: [{self.name}{'.' if where else ''}{where}]"
+        place = f"{self.file}: [{'.'.join(part for part in (self.name, where) if part)}]"
         return SpecError(f"{place}: expected {expected}, got {got!r}")
 
     def table(self, value: Any, where: str) -> dict[str, Any]:
@@ -259,9 +320,11 @@ class _Reader:
         for where, blocks in (("equations", op.equations), ("gradient", op.gradient)):
             conditions += [(f"{where}.{number}", block.when) for number, block in enumerate(blocks, start=1)]
         for where, when in conditions:
-            for name in when:
+            for name, wanted in when.items():
                 if name not in op.attributes:
                     raise self.fail(f"{where}.when", f"attributes from {', '.join(op.attributes) or 'none'}", name)
+                if isinstance(wanted, dict):
+                    raise self.fail(f"{where}.when.{name}", "values, or states of the part that it chooses", wanted)
         for name, attribute in op.attributes.items():
             default = attribute.default
             chosen = default if isinstance(default, tuple) else (default,)
@@ -401,7 +464,8 @@ class _Reader:
         where = f"attributes.{name}"
         entries = self.take(
             item, where,
-            about=str, values=list, default=(str, bool, int, float, list), functions=list, domain=str, range=list,
+            about=str, values=list, kinds=str, default=(str, bool, int, float, list), functions=list, domain=str,
+            range=list,
             usual=list, size=str, when=dict,
         )  # fmt: skip
         self.need(entries, where, "default")
@@ -416,11 +480,16 @@ class _Reader:
         default = entries["default"]
         if isinstance(default, list):
             default = tuple(default)
+        values = tuple(entries.get("values", ()))
+        if "kinds" in entries:
+            if "values" in entries or "domain" in entries:
+                raise self.fail(where, "kinds in place of values or a domain", list(entries))
+            values = self.kinds(entries["kinds"], default, f"{where}.kinds")
         return Attribute(
             name,
             entries.get("about", ""),
             None if default == "none" and "none" not in entries.get("values", ()) else default,
-            tuple(entries.get("values", ())),
+            values,
             tuple(entries.get("functions", ())),
             entries.get("domain", ""),
             tuple(entries.get("range", ())),
@@ -428,6 +497,12 @@ class _Reader:
             entries.get("size", ""),
             entries.get("when", {}),
         )
+
+    def kinds(self, word: str, default: Any, where: str) -> tuple[str, ...]:
+        """Return every kind of layer, or the cell of each, the default first."""
+        end = "_cell" if self.among(_KINDS, word, where) == "cells" else ""
+        names = tuple(layer + end for layer in self.layers)
+        return (default, *(name for name in names if name != default)) if default in names else names
 
     def numbers(self, entries: Mapping[str, Any], where: str) -> None:
         """Refuse a range that is none, and numbers outside it or its domain."""

@@ -20,7 +20,7 @@ Step = Callable[[Many, Many], tuple[Many, Many]]
 
 
 class Arrays(Protocol):
-    """What a framework gives. `dtype` is always one of the framework's own types, as ``array.dtype`` has it."""
+    """The functions of a framework. `dtype` is always one of the framework's own types, as ``array.dtype`` has it."""
 
     float32: Any
     float64: Any
@@ -158,7 +158,7 @@ class Arrays(Protocol):
         """Jacobian of a function that maps rows to rows one by one, (B, P) to (B, Q): (B, Q, P)."""
 
     def branch(self, condition: Array, yes: Callable[[], Many], no: Callable[[], Many]) -> Many:
-        """What one of two functions gives, by a condition of shape (); both give arrays of the same shapes and types.
+        """Result of one of two functions, by a condition of shape (); both give arrays of the same shapes and types.
 
         Only the one that is chosen runs. To be used sparingly: a framework that runs what it is given step by step has
         to wait for the condition.

@@ -43,7 +43,7 @@ class FrameworkBackend(Backend):
         return function
 
     def refuses(self, call: Call) -> str | None:
-        """What is composed takes every call; only without it may a native operation refuse one."""
+        """A composed operation takes every call; only without one may a native operation refuse a call."""
         return None if call.operation in OPERATIONS else self.refusal(call)
 
     def refusal(self, call: Call, *, gradient: bool = False) -> str | None:

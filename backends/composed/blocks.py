@@ -31,7 +31,7 @@ def dropout(
     p: float,
     shared_over: str,
 ) -> Many:
-    """What is kept, divided by 1 - p; `keep` is a choice for each step, or one for the whole sequence."""
+    """The kept entries, divided by 1 - p; `keep` is a choice for each step, or one for the whole sequence."""
     valid = valid_steps(xp, xp.shape(x)[1], lengths, mask)
     kept = keep[:, None, :] if shared_over == "time" else keep
     return (xp.where(kept, zeroed(xp, x, valid) / (1 - p), 0.0),)

@@ -1,4 +1,4 @@
-"""What a cell is: one step of a recurrent layer, its parameters laid out once to be used at every step."""
+"""A cell: one step of a recurrent layer, its parameters laid out once to be used at every step."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rnnspec.backends.composed.arrays import Array, Arrays, Many
 class Cell(Protocol):
     """A cell with its parameters and attributes.
 
-    What it carries from step to step is a tuple of arrays (B, units), the first of them h. What a step asks of its
-    input alone is `enter`, for any number of steps at once; `step` does the rest.
+    It carries a tuple of arrays (B, units) from step to step, the first of them h. `enter` computes the part of a step
+    that needs its input alone, for any number of steps at once; `step` computes the rest.
     """
 
     def first(self, batch: int, **states: Array | None) -> Many:
         """Carry before the first step, from the states by name, h and c; zero where None or left out."""
 
     def enter(self, x: Array) -> Many:
-        """What inputs (…, D) bring to their steps, arrays (…, units)."""
+        """The inputs' (…, D) contribution to their steps, arrays (…, units)."""
 
     def step(self, entered: Many, carry: Many) -> Many:
         """Carry after a step, from what entered, arrays (B, units), and the carry before."""
@@ -30,7 +30,7 @@ class Cell(Protocol):
 
 
 class GatedCell:
-    """What the cells have alike: ``W x + R h + b`` is one product for all gates, one more for all inputs beforehand.
+    """The base of the cells: ``W x + R h + b`` is one product for all gates, one more for all inputs beforehand.
 
     `gates` is the specification's order of the gates; `layout` that in which their arguments stand side by side along
     the last axis, so that neighbours with the same function are computed as one block.

@@ -1,4 +1,4 @@
-"""What an encoder hands on of all its states."""
+"""The vector that an encoder hands on, made of all its states."""
 
 from __future__ import annotations
 

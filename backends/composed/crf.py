@@ -138,7 +138,7 @@ def crf_score(
     mask: Array | None = None,
     padding: str,
 ) -> Many:
-    """What a path collects; minus infinity, and constant, where it is forbidden."""
+    """The score that a path collects; minus infinity, and constant, where it is forbidden."""
     batch, steps, labels = xp.shape(emissions)
     if batch == 0 or steps == 0:
         return (xp.zeros((batch,), emissions.dtype),)

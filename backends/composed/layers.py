@@ -12,7 +12,7 @@ from rnnspec.backends.composed.steps import valid_steps, zeroed
 
 
 class Ran(NamedTuple):
-    """What a layer gives: the state h after each step (B, T, S), 0 at steps taken out, and the carry after the last."""
+    """A layer: the state h after each step (B, T, S), 0 at steps taken out, and the carry after the last."""
 
     y: Array
     carry: Many

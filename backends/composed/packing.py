@@ -9,13 +9,13 @@ from rnnspec.backends.composed.steps import zeroed
 
 
 class Packing:
-    """How the valid steps of each sequence move to the front, in order, and back.
+    """Moves the valid steps of each sequence to the front, in order, and back.
 
-    Neither lengths nor a mask: nothing moves, and nothing is computed. With lengths, they are there already.
+    Without lengths and mask nothing moves, and nothing is computed. With lengths the steps are in front already.
     """
 
     def __init__(self, xp: Arrays, shape: Sequence[int], lengths: Array | None = None, mask: Array | None = None):
-        """Of sequences of `shape` (B, T), T > 0, and lengths (B,) or a mask (B, T)."""
+        """Pack sequences of `shape` (B, T), T > 0, with lengths (B,) or a mask (B, T)."""
         self.xp, self.batch, self.steps, self.mask = xp, shape[0], shape[1], mask
         self.lengths = lengths if mask is None else xp.sum(xp.astype(mask, xp.int64), 1)
         """The number of valid steps, (B,); None if all are."""

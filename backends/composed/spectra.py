@@ -1,4 +1,4 @@
-"""What makes gradients vanish or explode: the spectrum of the powers of recurrent weights."""
+"""The spectrum of the powers of recurrent weights, by which gradients vanish or explode."""
 
 from __future__ import annotations
 

@@ -1,16 +1,17 @@
-"""What the layouts share: the gates of each family, and errors for arrays of another shape."""
+"""The part that the layouts share: the gates of each family, and errors for arrays of another shape."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from rnnspec.backends.layouts.arrays import Array, Shaping
+from rnnspec.spec import operation
 
 Family = Literal["rnn", "lstm", "gru"]
 Update = Literal["keeps", "admits"]
 
-GATES: Final[Mapping[Family, int]] = {"rnn": 1, "lstm": 4, "gru": 3}
+GATES: Final[Mapping[Family, int]] = {family: len(operation(f"{family}_cell").gates) for family in get_args(Family)}
 """Gates in the specification's order: i, f, g, o for the LSTM; r, z, n for the GRU."""
 
 

@@ -105,7 +105,7 @@ def to_spec(xp: Shaping, family: Family, weights: Mapping[str, Array], *, update
         bias = xp.zeros((gates * hidden,), W.dtype)
     elif family == "gru" and len(xp.shape(bias)) == 2:
         expect_shape(xp, "bias", bias, "2 G*H", (2, gates * hidden))
-        # Of r and z the two biases add up; the candidate's stay apart, since r stands between them.
+        # The two biases of r and z add up; the candidate's stay apart, since r stands between them.
         b_rn = bias[1, 2 * hidden :]
         bias = xp.concat([bias[0, : 2 * hidden] + bias[1, : 2 * hidden], bias[0, 2 * hidden :]], 0)
     expect_shape(xp, "bias", bias, "G*H", (gates * hidden,))

@@ -23,7 +23,7 @@ class NumpyBackend(Backend):
         return ("float16", "bfloat16", "float32", "float64")
 
     def has_second_order(self, operation: str) -> bool:
-        """Of every operation that has gradients, as long as they are the reference's."""
+        """True for every operation that has gradients, as long as they are the reference's."""
         return spec.operation(operation).differentiable and self.vjp_of(operation) is _vjp(operation)
 
     def second_order(self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]) -> dict[str, Array]:

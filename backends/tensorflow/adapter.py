@@ -67,7 +67,7 @@ class TensorFlowBackend(FrameworkBackend):
             tf.test.experimental.sync_devices()
 
     def peak_device_memory(self) -> int | None:
-        """What TensorFlow's allocator gave out at most."""
+        """The most bytes that TensorFlow's allocator gave out."""
         if self.device == "cpu":
             return None
         return int(tf.config.experimental.get_memory_info(self.device.upper())["peak"])
@@ -80,7 +80,7 @@ class TensorFlowBackend(FrameworkBackend):
 
     @classmethod
     def expected_failures(cls) -> Path | None:
-        """What Keras and TensorFlow are known to get wrong."""
+        """The file of known faults of Keras and TensorFlow."""
         return Path(__file__).with_name("expected_failures.toml")
 
     # Gradients.

@@ -12,8 +12,7 @@ import ml_dtypes
 
 from rnnspec.backends.contract import Call
 from rnnspec.backends.scripting import indented
-from rnnspec.backends.tensorflow.script_functions import FUNCTIONS
-from rnnspec.backends.tensorflow.script_layers import LAYERS
+from rnnspec.backends.tensorflow.natives import SCRIPTS
 
 
 def script(call: Call, device: str, wanted: Collection[str], graph: str | None) -> str | None:
@@ -21,10 +20,10 @@ def script(call: Call, device: str, wanted: Collection[str], graph: str | None) 
 
     `graph` is the decorator under which it is traced, None where it is run at once.
     """
-    write = {**LAYERS, **FUNCTIONS}.get(call.operation)
-    if write is None:
+    write = SCRIPTS.get(call.operation)
+    lines = None if write is None else write(call)
+    if lines is None:
         return None
-    lines = write(call)
     narrow = any(array.dtype == ml_dtypes.bfloat16 for array in call.inputs.values())
     numpy = 'tf.cast(tf.convert_to_tensor({}), "float32").numpy()' if narrow else "tf.convert_to_tensor({}).numpy()"
     if wanted:

@@ -10,22 +10,21 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from rnnspec.backends.contract import Call
-from rnnspec.backends.layouts.gates import Family
 from rnnspec.backends.native import Native
 from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
 from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
 from rnnspec.backends.tensorflow.keras_layers import call
-from rnnspec.backends.tensorflow.layers_of_layers import refuse_stack
-from rnnspec.backends.tensorflow.recurrent import LAYERS, initial_state, keras_weights, options, refuse_layer
+from rnnspec.backends.tensorflow.natives.recurrent import Kind, Outputs, refusing_layer
+from rnnspec.backends.tensorflow.natives.stacks import KINDS, refuse_stack
 from rnnspec.backends.tensorflow.sequences import valid_steps
-
-Outputs = tuple[Tensor, ...]
 
 
 @lru_cache(maxsize=256)
-def _unrolled(family: Family, layers: int, features: int, units: int, dtype: str, reverse: bool, **options: Any) -> Any:
+def _unrolled(
+    keras_name: str, layers: int, features: int, units: int, dtype: str, reverse: bool, **options: Any
+) -> Any:
     """Return a layer that unrolls so many cells, one on another, built."""
-    kind = getattr(keras.layers, f"{LAYERS[family]}Cell")
+    kind = getattr(keras.layers, f"{keras_name}Cell")
     with tf.init_scope():  # not inside the graph that may just be traced
         cells = [kind(units, dtype=dtype, **options) for _ in range(layers)]
         layer = keras.layers.RNN(
@@ -40,7 +39,7 @@ def _unrolled(family: Family, layers: int, features: int, units: int, dtype: str
     return layer
 
 
-def _layer(family: Family) -> Native:
+def _layer(kind: Kind) -> Native:
     def layer(
         *,
         x: Tensor,
@@ -56,14 +55,14 @@ def _layer(family: Family) -> Native:
         **attributes: Any,
     ) -> Outputs:
         features, units, reverse = x.shape[2], W.shape[1], direction == "reverse"
-        one = _unrolled(family, 1, features, units, x.dtype.name, reverse, **options(family, attributes))
-        weights = keras_weights(family, W, R, b, b_rn, attributes)
-        states = initial_state(family, x, units, h0, c0)
+        one = _unrolled(kind.keras, 1, features, units, x.dtype.name, reverse, **kind.options(attributes))
+        weights = kind.weights(W, R, b, b_rn, attributes)
+        states = kind.initial(x, units, h0, c0)
         y, *after = call(one, weights, x, initial_state=states, mask=valid_steps(x.shape[1], lengths, mask))
         # Keras gives the outputs of a layer that goes backwards in the order of its reading.
         return (tf.reverse(y, [1]) if reverse else y, *after)
 
-    return Native(f"keras.layers.RNN of {LAYERS[family]}Cell", layer, refuse_layer)
+    return Native(f"keras.layers.RNN of {kind.keras}Cell", layer, refusing_layer(kind.refuse))
 
 
 def _stacked(
@@ -78,17 +77,17 @@ def _stacked(
     c0: Tensor | None = None,
     lengths: Tensor | None = None,
     mask: Tensor | None = None,
-    layer: Any,
+    layer: str,
     **attributes: Any,
 ) -> Outputs:
-    features, units, layers = x.shape[2], W.shape[1], R.shape[0]
-    stack = _unrolled(layer, layers, features, units, x.dtype.name, False, **options(layer, attributes))
+    kind, features, units, layers = KINDS[layer], x.shape[2], W.shape[1], R.shape[0]
+    stack = _unrolled(kind.keras, layers, features, units, x.dtype.name, False, **kind.options(attributes))
     weights: list[Tensor] = []
     states: list[Any] = []
     for number in range(layers):
         W_x = W if number == 0 else W_above[number - 1]
-        weights += keras_weights(layer, W_x, R[number], b[number], None if b_rn is None else b_rn[number], attributes)
-        states.append(initial_state(layer, x, units, *(None if s is None else s[:, number] for s in (h0, c0))))
+        weights += kind.weights(W_x, R[number], b[number], None if b_rn is None else b_rn[number], attributes)
+        states.append(kind.initial(x, units, *(None if s is None else s[:, number] for s in (h0, c0))))
     # A stack of one is its cell, and one state a layer goes without a list of its own.
     given = states[0] if layers == 1 else [state[0] if len(state) == 1 else state for state in states]
     y, *after = call(stack, weights, x, initial_state=given, mask=valid_steps(x.shape[1], lengths, mask))
@@ -102,7 +101,7 @@ class TensorFlowCellsBackend(TensorFlowBackend):
     name: ClassVar[str] = "tensorflow-cells"
     by_default: ClassVar[bool] = False
     natives: ClassVar[Mapping[str, Native]] = {
-        **{family: _layer(family) for family in LAYERS},
+        **{name: _layer(kind) for name, kind in KINDS.items()},
         "stacked": Native("keras.layers.RNN of StackedRNNCells", _stacked, refuse_stack),
     }
 

@@ -1,4 +1,4 @@
-"""PyTorch, eager: the machine. What torch has itself is in `natives`; everything else is composed."""
+"""PyTorch, eager: conversion and differentiation. `natives` has torch's own operations; all others are composed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rnnspec.backends.torch.precision import full_precision
 from rnnspec.backends.torch.script import script
 
 _NOT_TWICE: Final = ("is not implemented", "double backward")
-"""What torch says where a backward pass has no derivative: kernels of cuDNN and oneDNN, and what is compiled."""
+"""Words of torch's errors where a backward pass has no derivative: in kernels of cuDNN and oneDNN, and compiled."""
 
 
 class TorchBackend(FrameworkBackend):
@@ -40,7 +40,7 @@ class TorchBackend(FrameworkBackend):
 
     @classmethod
     def expected_failures(cls) -> Path | None:
-        """What torch is known to get wrong."""
+        """The file of torch's known faults."""
         return Path(__file__).with_name("expected_failures.toml")
 
     def devices(self) -> tuple[str, ...]:
@@ -136,7 +136,7 @@ class TorchBackend(FrameworkBackend):
             torch.cuda.synchronize(self.device)
 
     def peak_device_memory(self) -> int | None:
-        """What torch's allocator gave out at most."""
+        """The most bytes that torch's allocator gave out."""
         return None if self.device == "cpu" else int(torch.cuda.max_memory_allocated(self.device))
 
     def script(self, call: Call, wanted: Collection[str] = (), directions: Collection[str] = ()) -> str | None:

@@ -13,9 +13,9 @@ import torch
 from rnnspec.backends.composed.operations import OPERATIONS
 from rnnspec.backends.native import Function
 from rnnspec.backends.torch.adapter import TorchBackend
-from rnnspec.backends.torch.natives import NATIVES
+from rnnspec.backends.torch.natives import NATIVES, stacks
 
-_LAYERS: Final = ("rnn", "lstm", "gru", "one_to_many", "bidirectional", "stacked", "alternating_stack")
+_LAYERS: Final = (*stacks.KINDS, *stacks.NATIVES)
 _LEFT_TO_EAGER: Final = (*(NATIVES[name].function for name in _LAYERS), OPERATIONS["state_jacobian"])
 """torch.compile does not compile nn.RNN, nn.LSTM and nn.GRU: it breaks the graph there and calls them. In the vmap of
 jacrev, which the Jacobian is composed of, it ends in an internal error of torch for some cells."""
@@ -57,7 +57,7 @@ class TorchCompileBackend(TorchBackend):
 
     @classmethod
     def expected_failures(cls) -> Path | None:
-        """What torch is known to get wrong once compiled, by itself or through inductor."""
+        """The file of torch's known faults once compiled, by itself or through inductor."""
         return Path(__file__).with_name("expected_failures_compiled.toml")
 
     def versions(self) -> dict[str, str]:
@@ -65,7 +65,7 @@ class TorchCompileBackend(TorchBackend):
         return {**super().versions(), "compiler": "inductor"}
 
     def has_second_order(self, operation: str) -> bool:
-        """Of what is left to eager torch: what torch.compile compiles has no gradients of gradients."""
+        """True for the layers that are left to eager torch: compiled code has no gradients of gradients."""
         return operation in _LAYERS and super().has_second_order(operation)
 
     def compiled(self, function: Function) -> Function:

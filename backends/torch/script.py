@@ -11,8 +11,7 @@ from collections.abc import Collection
 import ml_dtypes
 
 from rnnspec.backends.contract import Call
-from rnnspec.backends.torch.script_functions import FUNCTIONS
-from rnnspec.backends.torch.script_layers import LAYERS
+from rnnspec.backends.torch.natives import SCRIPTS
 
 
 def script(
@@ -22,10 +21,10 @@ def script(
 
     None for what is several calls of torch's layers: which of them is at fault, a script of its own shows.
     """
-    write = {**LAYERS, **FUNCTIONS}.get(call.operation)
-    if write is None or call.attributes.get("dropout") is not None:
+    write = SCRIPTS.get(call.operation)
+    lines = None if write is None else write(call)
+    if lines is None:
         return None
-    lines = write(call)
     own = lines.compiled("@torch.compile") if compiled else lines.plain()
     # NumPy has no bfloat16.
     narrow = any(array.dtype == ml_dtypes.bfloat16 for array in call.inputs.values())

@@ -34,7 +34,7 @@ def right_padded(lengths: Tensor, steps: int) -> Tensor:
     return torch.arange(steps, device=lengths.device) < lengths[:, None]
 
 
-def run_layer(
+def run_ragged(
     layer: Layer, x: Tensor, states: States | None, lengths: Tensor | None, *, reverse: bool = False
 ) -> tuple[Tensor, States]:
     """Outputs (0 in the padding) and final states of a layer over the first `lengths` steps of a batch, or all."""

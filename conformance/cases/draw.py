@@ -43,7 +43,7 @@ class RandomChoices:
 
 # Weighted by repetition: mostly small, all distinct sizes likely, and now and then nothing at all.
 _BATCHES = (1, 2, 3, 4, 2, 3, 4, 2, 3, 5, 0)
-# A choice among few says little of how it was made: of sequences that end in ids there are more.
+# An id is one of few and shows little of its computation: sequences that end in ids come in larger batches.
 _BATCHES_OF_IDS = (1, 2, 8, 12, 16, 20, 12, 16, 5, 24, 0)
 _STEPS = (1, 2, 3, 4, 2, 3, 4, 5, 6, 3, 4, 5, 0)
 _UNITS = (1, 2, 3, 4, 2, 3, 4, 5, 3, 4)

@@ -69,9 +69,9 @@ class Check(ABC):
     id: ClassVar[str]
     level: ClassVar[Literal["MUST", "SHOULD"]] = "MUST"
     about: ClassVar[str]
-    """What is asked: a statement that holds for what is right."""
+    """The question: a statement that holds for every right implementation."""
     why: ClassVar[str]
-    """What for: it goes on from `about`, after "as"."""
+    """The reason for the check, a clause that continues `about` after the word "as"."""
     law: ClassVar[str] = ""
     """The law that an operation must list for this check to apply to it; empty: it applies to all."""
     calls: ClassVar[int] = 1

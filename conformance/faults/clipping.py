@@ -9,6 +9,8 @@ import numpy as np
 from rnnspec.conformance.faults.blocks import Array, Result, valid_steps, wrong
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.reference import clip_by_global_norm_vjp, clip_by_norm_vjp, clip_by_value_vjp, state_jacobian
+from rnnspec.spec import operation
+from rnnspec.spec.composition import states_of
 
 
 def _norm(x: Array) -> Array:
@@ -205,7 +207,7 @@ def since_counted_from_1(since: int, **call: Any) -> Result:
 def memory_before_state(since: int, **call: Any) -> Result:
     """The whole state is [c; h], where there is a memory."""
     jacobian, norm = state_jacobian(since=since, **call)
-    if call["layer"] not in ("lstm", "lstm_1997", "peephole_lstm", "layer_norm_lstm"):
+    if states_of(operation("state_jacobian"), call).get("c", True):  # there is no memory, or there are several
         return (jacobian, norm), _no_gradient
     order = np.roll(np.arange(jacobian.shape[2]), call["R"].shape[1])
     return (jacobian[:, :, order][..., order], norm), _no_gradient

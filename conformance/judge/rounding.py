@@ -104,8 +104,8 @@ class Noise:
         are then left alone; so kinks that stand exactly where such numbers fall have one side for everyone.
     largest
         The greatest number of the type. `overflowed` tells whether a finite result of version 0, or the sum of its
-        terms' magnitudes, was beyond it: who computes this in the type itself meets an infinity on the way, though the
-        end may be small.
+        terms' magnitudes, was beyond it. A computation in the type itself then meets an infinity on the way, even if
+        its result is small.
     """
 
     def __init__(

@@ -624,3 +624,60 @@ def test_a_malformed_equation_is_an_error_that_names_the_file_the_block_and_the_
     with pytest.raises(SpecError) as error:
         system(cell, cell.defaults())
     assert str(error.value).startswith(f"toy.toml: {message}")
+
+
+# What holds of all families: their order, and the kinds of layers.
+
+ONE = TOY[: TOY.index("[tower]")]
+TWO = ONE.replace("sum_cell", "double_cell").replace("[sum", "[double")
+
+
+def chosen(folder: Path, condition: str, kinds: str = "layers") -> dict[str, Operation]:
+    """Read the toy, whose tower chooses among two kinds of layers and has its gradient under a condition."""
+    (folder / "families.toml").write_text('order = ["toy", "after"]\nlayers = ["double", "sum"]\n', encoding="utf-8")
+    text = TOY.replace('values = ["sum"]', f'kinds = "{kinds}"')
+    text = text.replace("[[tower.gradient]]\ntext", f"[[tower.gradient]]\nwhen = {{ {condition} }}\ntext")
+    return read(folder, TWO + text)
+
+
+def test_an_attribute_chooses_among_the_kinds_of_layers_its_default_first(tmp_path: Path) -> None:
+    loaded = chosen(tmp_path, 'p = "none"')
+    assert loaded["tower"].attributes["layer"].values == ("sum", "double")
+
+
+def test_families_stand_in_their_order_and_those_that_it_lacks_after_them(tmp_path: Path) -> None:
+    (tmp_path / "families.toml").write_text('order = ["z", "b"]', encoding="utf-8")
+    for family in "abz":
+        read(tmp_path, ONE.replace("sum_cell", f"{family}_cell").replace("[sum", f"[{family}"), f"{family}.toml")
+    assert list(load(tmp_path)) == ["z_cell", "z", "b_cell", "b", "a_cell", "a"]
+
+
+@pytest.mark.parametrize("condition", ['layer = { s = "B H" }', 'layer = { c = "none" }'])
+def test_a_condition_on_states_holds_of_the_layers_that_have_such_states(tmp_path: Path, condition: str) -> None:
+    (block,) = chosen(tmp_path, condition)["tower"].gradient
+    assert block.when == {"layer": ["sum", "double"]}
+
+
+@pytest.mark.parametrize(
+    ("condition", "kinds", "message"),
+    [
+        ('layer = { s = "B H H" }', "layers", "[tower.gradient.when]: expected states that some layer has, got {'s'"),
+        ('p = { s = "B H" }', "layers", "[tower.gradient.1.when.p]: expected values, or states of the part that it"),
+        ('p = "none"', "families", "[tower.attributes.layer.kinds]: expected one of layers, cells, got 'families'"),
+        (
+            'p = "none"',
+            'layers"\nvalues = ["sum"]\n#',
+            "[tower.attributes.layer]: expected kinds in place of values or",
+        ),
+    ],
+)
+def test_a_wrong_choice_among_kinds_is_an_error(tmp_path: Path, condition: str, kinds: str, message: str) -> None:
+    with pytest.raises(SpecError) as error:
+        chosen(tmp_path, condition, kinds)
+    assert str(error.value).startswith(f"toy.toml: {message}")
+
+
+def test_every_layer_of_the_specification_is_one_of_its_kinds() -> None:
+    layers = {name for name, op in operations().items() if op.unrolls}
+    assert set(operation("stacked").attributes["layer"].values) == layers
+    assert all(operation(layer).unrolls == f"{layer}_cell" for layer in layers)

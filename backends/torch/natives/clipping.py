@@ -6,19 +6,21 @@ gradients are the arrays to clip.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-from rnnspec.backends.contract import Unsupported
-from rnnspec.backends.native import native
+from rnnspec.backends.contract import Call, Unsupported
+from rnnspec.backends.native import Native, native
+from rnnspec.backends.scripting import Lines, Script
 
 Outputs = tuple[Tensor, ...]
 
 EPSILON: Final = 1e-6
-"""What torch adds to the norm."""
+"""The number that torch adds to the norm."""
 
 
 def _refuse_epsilon(*, epsilon: float, **others: Any) -> None:
@@ -59,3 +61,24 @@ def _with_gradient(x: Tensor) -> Parameter:
 def _gradient(parameter: Parameter) -> Tensor:
     assert parameter.grad is not None
     return parameter.grad
+
+
+def _source(call: Call) -> Lines:
+    """Torch clips the gradients of parameters, in place."""
+    name = "clip_grad_value_" if call.operation == "clip_by_value" else "clip_grad_norm_"
+    lines = [
+        f"parameters = [torch.nn.Parameter(t[k]) for k in {list(call.inputs)}]",
+        "for p in parameters:",
+        "    p.grad = p.detach().clone()",
+        f"norm = torch.nn.utils.{name}(parameters, {call.attributes['threshold']!r})",
+    ]
+    norm = ", norm" if call.operation == "clip_by_global_norm" else ""
+    return Lines([*lines, f"results = [*(p.grad for p in parameters){norm}]"])
+
+
+NATIVES: Final[Mapping[str, Native]] = {
+    "clip_by_value": clip_by_value,
+    "clip_by_norm": clip_by_norm,
+    "clip_by_global_norm": clip_by_global_norm,
+}
+SCRIPTS: Final[Mapping[str, Script]] = dict.fromkeys(NATIVES, _source)

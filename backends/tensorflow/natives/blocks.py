@@ -1,15 +1,16 @@
-"""Keras's Dense, Embedding and Softmax, and TensorFlow's log_softmax and clipping."""
+"""Building blocks: Keras's Dense, Embedding and Softmax, and TensorFlow's log_softmax."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rnnspec.backends.contract import Unsupported
+from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Native
+from rnnspec.backends.scripting import Lines, Script
 from rnnspec.backends.tensorflow.framework import Tensor, tf
 from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS, built, call, without_advice
-from rnnspec.backends.tensorflow.sequences import valid_steps
+from rnnspec.backends.tensorflow.sequences import mask_source, valid_steps
 
 Outputs = tuple[Tensor, ...]
 
@@ -61,22 +62,40 @@ def _refuse_padding(*, lengths: Tensor | None = None, mask: Tensor | None = None
         raise Unsupported("tf.nn.log_softmax has no mask")
 
 
-def _clip_by_value(*, x: Tensor, threshold: float) -> Outputs:
-    return (tf.clip_by_value(x, -threshold, threshold),)
+def _dense_source(call: Call) -> Lines:
+    units, features = call.inputs["W"].shape
+    return Lines(
+        ['y, _ = layer.stateless_call([tf.transpose(t["W"]), t["b"]], [], t["x"])', "results = [y]"],
+        (
+            f"layer = keras.layers.Dense({units}, {FUNCTIONS[call.attributes['activation']]!r}, dtype=dtype)",
+            f"layer.build((None, {features}))",
+        ),
+    )
 
 
-def _clip_by_norm(*, x: Tensor, threshold: float, epsilon: float) -> Outputs:
-    return (tf.clip_by_norm(x, threshold),)
+def _embedding_source(call: Call) -> Lines:
+    rows, features = call.inputs["E"].shape
+    make = (f"layer = keras.layers.Embedding({rows}, {features}, dtype=dtype)", "layer.build((None, None))")
+    mask = mask_source(call, 'inputs["ids"].shape[1]')
+    if mask is None:
+        return Lines(['y, _ = layer.stateless_call([t["E"]], [], inputs["ids"])', "results = [y]"], make)
+    return Lines(
+        [
+            f"valid = {mask}",
+            'y, _ = layer.stateless_call([t["E"]], [], tf.where(valid, inputs["ids"], 0))',
+            "results = [tf.where(valid[..., None], y, tf.zeros((), y.dtype))]",
+        ],
+        make,
+    )
 
 
-def _clip_by_global_norm(*, x1: Tensor, x2: Tensor, x3: Tensor, threshold: float, epsilon: float) -> Outputs:
-    clipped, norm = tf.clip_by_global_norm([x1, x2, x3], threshold)
-    return *clipped, norm
+def _softmax_source(call: Call) -> Lines:
+    mask = mask_source(call, 't["x"].shape[1]')
+    return Lines([f"mask = {mask}", 'results = [keras.layers.Softmax(dtype=dtype)(t["x"], mask=mask)]'])
 
 
-def _refuse_epsilon(*, epsilon: float, **others: Any) -> None:
-    if epsilon:
-        raise Unsupported("TensorFlow's clipping adds nothing to the norm")
+def _log_softmax_source(call: Call) -> Lines:
+    return Lines(['results = [tf.nn.log_softmax(t["x"])]'])
 
 
 NATIVES: Final[Mapping[str, Native]] = {
@@ -84,7 +103,10 @@ NATIVES: Final[Mapping[str, Native]] = {
     "embedding": Native("keras.layers.Embedding", _embedding),
     "softmax": Native("keras.layers.Softmax", _softmax),
     "log_softmax": Native("tf.nn.log_softmax", _log_softmax, _refuse_padding),
-    "clip_by_value": Native("tf.clip_by_value", _clip_by_value),
-    "clip_by_norm": Native("tf.clip_by_norm", _clip_by_norm, _refuse_epsilon),
-    "clip_by_global_norm": Native("tf.clip_by_global_norm", _clip_by_global_norm, _refuse_epsilon),
+}
+SCRIPTS: Final[Mapping[str, Script]] = {
+    "dense": _dense_source,
+    "embedding": _embedding_source,
+    "softmax": _softmax_source,
+    "log_softmax": _log_softmax_source,
 }

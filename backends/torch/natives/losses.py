@@ -6,16 +6,17 @@ sum is taken here, in float32 or wider: before it is divided by the number of st
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rnnspec.backends.contract import Unsupported
-from rnnspec.backends.native import native
-from rnnspec.backends.torch.native_blocks import valid_steps
+from rnnspec.backends.contract import Call, Unsupported
+from rnnspec.backends.native import Native, native
+from rnnspec.backends.scripting import Lines, Script
+from rnnspec.backends.torch.natives.padding import functional_lines, valid_source, valid_steps
 
 Outputs = tuple[Tensor, ...]
 
@@ -124,3 +125,81 @@ def _reduced(own: Tensor, valid: Tensor | None, reduction: str) -> Tensor:
     if reduction == "mean" and valid is not None:
         total = total / valid.sum().clamp(min=1)
     return total.to(own.dtype)
+
+
+def _over_features_source(function: str) -> Script:
+    """A loss of which each step's own is a mean over its features."""
+
+    def lines(call: Call) -> Lines:
+        valid, reduction = valid_source(call, 't["target"].shape[1]'), call.attributes["reduction"]
+        if not valid and reduction == "mean":
+            return functional_lines([f'results = [functional.{function}(t["prediction"], t["target"])]'])
+        there = ".where(valid[:, :, None], 0)" if valid else ""
+        given = [f'prediction, target = t["prediction"]{there}, t["target"]{there}']
+        own = f'own = functional.{function}(prediction, target, reduction="none").mean(-1)'
+        return functional_lines([*valid, *given, own, *_reduced_source(reduction, masked=bool(valid))])
+
+    return lines
+
+
+def _binary_cross_entropy_source(call: Call) -> Lines:
+    function, reduction = "functional.binary_cross_entropy_with_logits", call.attributes["reduction"]
+    valid = valid_source(call, 't["target"].shape[1]')
+    if not valid:
+        return functional_lines([f'results = [{function}(t["logits"], t["target"], reduction={reduction!r})]'])
+    given = 'logits, target = t["logits"].where(valid, 0), t["target"].where(valid, 0)'
+    own = f'own = {function}(logits, target, reduction="none")'
+    return functional_lines([*valid, given, own, *_reduced_source(reduction, masked=True)])
+
+
+def _cross_entropy_source(call: Call) -> Lines:
+    function, reduction = "functional.cross_entropy", call.attributes["reduction"]
+    valid = valid_source(call, 't["logits"].shape[1]')
+    there = ".where(valid[:, :, None], 0)" if valid else ""
+    rows = f'rows = t["logits"]{there}.flatten(0, 1)'
+    if "target" in call.inputs:
+        target = f'target = t["target"]{there}.flatten(0, 1)'
+        given = [*valid, rows, target]
+        if not valid and reduction != "none":
+            return functional_lines([*given, f"results = [{function}(rows, target, reduction={reduction!r})]"])
+        own = f'own = {function}(rows, target, reduction="none").reshape(t["logits"].shape[:2])'
+        return functional_lines([*given, own, *_reduced_source(reduction, masked=bool(valid))])
+    ids = f't["ids"].where(valid, {IGNORED})' if valid else 't["ids"]'
+    result = "loss"
+    if reduction == "none":
+        result = 'loss.reshape(t["ids"].shape)'
+    elif reduction == "mean" and valid:
+        result = "loss.where(valid.any(), 0)"
+    return functional_lines(
+        [
+            *valid,
+            rows,
+            f"ids = {ids}.flatten()",
+            f"loss = {function}(rows, ids, reduction={reduction!r}, ignore_index={IGNORED})",
+            f"results = [{result}]",
+        ]
+    )
+
+
+def _reduced_source(reduction: str, *, masked: bool) -> list[str]:
+    """Lines that make the result of the steps' ``own`` losses."""
+    own = "own.where(valid, 0)" if masked else "own"
+    if reduction == "none":
+        return [f"results = [{own}]"]
+    total = f"total = {own}.sum(dtype=torch.promote_types(own.dtype, torch.float32))"
+    mean = " / valid.sum().clamp(min=1)" if reduction == "mean" and masked else ""
+    return [total, f"results = [(total{mean}).to(own.dtype)]"]
+
+
+NATIVES: Final[Mapping[str, Native]] = {
+    "mean_absolute_error": mean_absolute_error,
+    "mean_squared_error": mean_squared_error,
+    "binary_cross_entropy": binary_cross_entropy,
+    "cross_entropy": cross_entropy,
+}
+SCRIPTS: Final[Mapping[str, Script]] = {
+    "mean_absolute_error": _over_features_source("l1_loss"),
+    "mean_squared_error": _over_features_source("mse_loss"),
+    "binary_cross_entropy": _binary_cross_entropy_source,
+    "cross_entropy": _cross_entropy_source,
+}

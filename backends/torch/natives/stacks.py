@@ -2,50 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rnnspec.backends.layouts.gates import Update
-from rnnspec.backends.native import native
-from rnnspec.backends.torch.kinds import refuse_kind, refuse_unrolling
-from rnnspec.backends.torch.modules import run_module
-from rnnspec.backends.torch.sequences import States, refuse_sequences
+from rnnspec.backends.contract import Call, Unsupported
+from rnnspec.backends.native import Native, native
+from rnnspec.backends.scripting import Lines, Script
+from rnnspec.backends.torch.natives.gru import GRU
+from rnnspec.backends.torch.natives.lstm import LSTM
+from rnnspec.backends.torch.natives.recurrent import (
+    Kind,
+    Outputs,
+    parameters,
+    refuse_unrolling,
+    refusing_layer,
+    run_module,
+)
+from rnnspec.backends.torch.natives.recurrent_source import Several, layers_source
+from rnnspec.backends.torch.natives.rnn import RNN
+from rnnspec.backends.torch.sequences import States
 
-Outputs = tuple[Tensor, ...]
-
-PARAMETERS: Final[tuple[str, ...]] = ("W", "R", "b", "b_rn", "P")
-STATES: Final = {"rnn": ("h0",), "lstm": ("h0", "c0"), "gru": ("h0",)}
+KINDS: Final[Mapping[str, Kind]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
-def _refuse(**arguments: Any) -> None:
-    refuse_kind(**arguments)
-    refuse_unrolling(**arguments)
-    refuse_sequences(**arguments)
+def _refuse_kind(*, layer: str, **arguments: Any) -> None:
+    if layer not in KINDS:
+        raise Unsupported("torch has no layer but the RNN, the LSTM and the GRU")
+    KINDS[layer].refuse(**arguments)
 
 
 def _refuse_without_steps(**arguments: Any) -> None:
-    refuse_kind(**arguments)
+    _refuse_kind(**arguments)
     refuse_unrolling(**arguments)
+
+
+_refuse: Final = refusing_layer(_refuse_kind)
 
 
 @native("torch.nn.RNN, LSTM, GRU", _refuse_without_steps)
 def one_to_many(*, x: Tensor, feed: str, steps: int, **arguments: Any) -> Outputs:
     """Return the state after each step and the final states."""
     fed = x[:, None].expand(-1, steps, -1) if feed == "every" else functional.pad(x[:, None], (0, 0, 0, steps - 1))
-    part = {name: arguments.pop(name) for name in PARAMETERS if name in arguments}
     before = {name: arguments.pop(name)[:, None] for name in ("h0", "c0") if name in arguments}
-    y, finals = _run([part], x=fed, **before, **arguments)
+    y, finals = _run([parameters(arguments)], x=fed, **before, **arguments)
     return (y, *(final[:, 0] for final in finals))
 
 
 @native("torch.nn.RNN, LSTM, GRU (bidirectional=True)", _refuse)
 def bidirectional(*, merge: str, **arguments: Any) -> Outputs:
     """Return the merged outputs and the final states; torch's own outputs are joined."""
-    parts = [{name: arguments[name][d] for name in PARAMETERS if name in arguments} for d in (0, 1)]
-    y, finals = _run(parts, bidirectional=True, **arguments)
+    both = parameters(arguments)
+    parts = [{name: directions[d] for name, directions in both.items()} for d in (0, 1)]
+    y, finals = _run(parts, module={"bidirectional": True}, **arguments)
     if merge == "concat":
         return (y, *finals)
     forward, reverse = y.chunk(2, -1)
@@ -63,7 +75,7 @@ def stacked(*, dropout: float | None, **arguments: Any) -> Outputs:
     if dropout is not None:  # torch's own dropout between layers draws its masks itself
         return _one_on_another(dropout=dropout, **arguments)
     parts = _layers(**arguments)
-    y, finals = _run(parts, num_layers=len(parts), **arguments)
+    y, finals = _run(parts, module={"num_layers": len(parts)}, **arguments)
     return (y, *finals)
 
 
@@ -75,7 +87,7 @@ def alternating_stack(**arguments: Any) -> Outputs:
 
 def _layers(*, W: Tensor, W_above: Tensor, **others: Any) -> list[dict[str, Tensor]]:
     """Parameters of each layer of a stack."""
-    shared = {name: others[name].unbind() for name in PARAMETERS if name in others}
+    shared = {name: array.unbind() for name, array in parameters(others).items()}
     return [
         {"W": inward} | {name: layers[index] for name, layers in shared.items()}
         for index, inward in enumerate((W, *W_above.unbind()))
@@ -111,17 +123,37 @@ def _run(
     x: Tensor,
     lengths: Tensor | None = None,
     mask: Tensor | None = None,
-    update: Update,
-    activation: str,
     reverse: bool = False,
-    bidirectional: bool = False,
-    num_layers: int = 1,
-    **others: Any,
+    module: Mapping[str, Any] | None = None,
+    **arguments: Any,
 ) -> tuple[Tensor, States]:
-    options: dict[str, Any] = {"bidirectional": True} if bidirectional else {"num_layers": num_layers}
-    if layer == "rnn":
-        options["nonlinearity"] = activation
-    states = [others.get(name) for name in STATES[layer]]
+    """Run one module of torch, with these options of its own; states are (B, layers and directions, …)."""
+    kind = KINDS[layer]
+    states = [arguments.get(name) for name in kind.states]
     lengths = lengths if mask is None else mask.sum(1)
-    y, finals = run_module(layer, x, parts, states, lengths, update=update, reverse=reverse, **options)
+    y, finals = run_module(kind, x, parts, states, lengths, arguments, reverse=reverse, **(module or {}))
     return y, tuple(final.transpose(0, 1) for final in finals)
+
+
+def _bidirectional_source(call: Call) -> Lines:
+    several = Several("bidirectional=True", 2, 't["W"][i]', " for i in (0, 1)")
+    return layers_source(KINDS[call.attributes["layer"]], call, several)
+
+
+def _stacked_source(call: Call) -> Lines | None:
+    """One module; None where dropout makes several of it."""
+    if call.attributes["dropout"] is not None:
+        return None
+    layers = len(call.inputs["R"])
+    several = Several(f"num_layers={layers}", layers, "W", ' for i, W in enumerate([t["W"], *t["W_above"]])')
+    return layers_source(KINDS[call.attributes["layer"]], call, several)
+
+
+NATIVES: Final[Mapping[str, Native]] = {
+    "one_to_many": one_to_many,
+    "bidirectional": bidirectional,
+    "stacked": stacked,
+    "alternating_stack": alternating_stack,
+}
+SCRIPTS: Final[Mapping[str, Script]] = {"bidirectional": _bidirectional_source, "stacked": _stacked_source}
+"""An operation that makes several calls of torch's layers has none: a script of one layer shows which is at fault."""

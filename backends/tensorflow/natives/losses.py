@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from rnnspec.backends.contract import Unsupported
+from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Native
+from rnnspec.backends.scripting import Lines, Script
 from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
-from rnnspec.backends.tensorflow.sequences import valid_steps
+from rnnspec.backends.tensorflow.sequences import mask_source, valid_steps
 
 Outputs = tuple[Tensor, ...]
 
@@ -107,6 +108,33 @@ def _refuse_cross_entropy(*, logits: Tensor, targets: str, **others: Any) -> Non
         raise Unsupported("Keras's SparseCategoricalCrossentropy needs two classes at least")
 
 
+def _source(kind: str) -> Script:
+    """One of Keras's losses over (B, T, D), a mean over D at each step; steps are taken out by weights of 0."""
+
+    def lines(call: Call) -> Lines:
+        prediction = next(name for name in ("prediction", "logits") if name in call.inputs)
+        target = "ids" if "ids" in call.inputs else "target"
+        y_true, y_pred = 'inputs["ids"]' if target == "ids" else 't["target"]', f't["{prediction}"]'
+        options = [f"reduction={REDUCTIONS[call.attributes['reduction']]!r}", "dtype=dtype"]
+        if kind == "BinaryCrossentropy":  # over the last axis, Keras takes a mean
+            y_true, y_pred = f"{y_true}[..., None]", f"{y_pred}[..., None]"
+        if prediction == "logits":
+            options.append("from_logits=True")
+        given, weights = [], "None"
+        mask = mask_source(call, f"{y_pred.removesuffix('[..., None]')}.shape[1]")
+        if mask is not None:
+            given = [f"valid = {mask}"]
+            weights = "tf.cast(valid, dtype)"
+            if target == "ids":
+                given.append(f"ids = tf.where(valid, {y_true}, {IGNORED})")
+                y_true = "ids"
+                options.append(f"ignore_class={IGNORED}")
+        loss = f"loss = keras.losses.{kind}(", f"    {', '.join(options)})"
+        return Lines([*given, f"results = [loss({y_true}, {y_pred}, sample_weight={weights})]"], loss)
+
+    return lines
+
+
 NATIVES: Final[Mapping[str, Native]] = {
     "mean_absolute_error": Native("keras.losses.MeanAbsoluteError", _mean_absolute_error),
     "mean_squared_error": Native("keras.losses.MeanSquaredError", _mean_squared_error),
@@ -114,4 +142,10 @@ NATIVES: Final[Mapping[str, Native]] = {
         "keras.losses.BinaryCrossentropy", _binary_cross_entropy, _refuse_binary_cross_entropy
     ),
     "cross_entropy": Native("keras.losses.SparseCategoricalCrossentropy", _cross_entropy, _refuse_cross_entropy),
+}
+SCRIPTS: Final[Mapping[str, Script]] = {
+    "mean_absolute_error": _source("MeanAbsoluteError"),
+    "mean_squared_error": _source("MeanSquaredError"),
+    "binary_cross_entropy": _source("BinaryCrossentropy"),
+    "cross_entropy": _source("SparseCategoricalCrossentropy"),
 }

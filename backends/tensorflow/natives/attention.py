@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rnnspec.backends.contract import Unsupported
+from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Native
+from rnnspec.backends.scripting import Lines, Script
 from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
 from rnnspec.backends.tensorflow.keras_layers import built, call, without_advice
-from rnnspec.backends.tensorflow.sequences import valid_steps
+from rnnspec.backends.tensorflow.sequences import mask_source, valid_steps
 
 Outputs = tuple[Tensor, ...]
 
@@ -77,7 +78,41 @@ def _weights(*, scores: Tensor, lengths: Tensor | None = None, mask: Tensor | No
         return (call(layer, [], scores, mask=None if valid is None else valid[:, None, :]),)
 
 
+def _scores_source(call: Call) -> Lines:
+    mask, make = mask_source(call, 't["k"].shape[1]'), []
+    lines = ['k = t["k"]']
+    if mask is not None:
+        lines = [f"valid = {mask}[..., None]", 'k = tf.where(valid, t["k"], tf.ones((), t["k"].dtype))']
+    if call.attributes["score"] == "additive":
+        make = ["layer = keras.layers.AdditiveAttention(dtype=dtype)"]
+        units = call.inputs["W_q"].shape[0]
+        make.append(f"layer.build([(None, None, {units})] * 2)")
+        queries = 'keras.ops.matmul(t["q"], tf.transpose(t["W_q"]))'
+        lines += [
+            f'queries = keras.ops.add({queries}, t["b_a"])' if "b_a" in call.inputs else f"queries = {queries}",
+            'keys = keras.ops.matmul(k, tf.transpose(t["W_k"]))',
+            'with keras.StatelessScope(state_mapping=[(layer.scale, t["v_a"])]):',
+            "    scores = layer._calculate_scores(queries, keys)",
+        ]
+    else:
+        normalize = call.attributes["score"] == "cosine"
+        lines.append(f'scores = keras.layers.Dot(axes=2, normalize={normalize}, dtype=dtype)([t["q"], k])')
+    if mask is not None:
+        lines.append("scores = tf.where(tf.transpose(valid, [0, 2, 1]), scores, tf.zeros((), scores.dtype))")
+    return Lines([*lines, "results = [scores]"], tuple(make))
+
+
+def _weights_source(call: Call) -> Lines:
+    mask = mask_source(call, 't["scores"].shape[2]')
+    given = None if mask is None else f"{mask}[:, None, :]"
+    return Lines([f"mask = {given}", 'results = [keras.layers.Softmax(dtype=dtype)(t["scores"], mask=mask)]'])
+
+
 NATIVES: Final[Mapping[str, Native]] = {
     "attention_scores": Native("keras.layers.Dot and keras.layers.AdditiveAttention", _scores, _refuse),
     "attention_weights": Native("keras.layers.Softmax", _weights),
+}
+SCRIPTS: Final[Mapping[str, Script]] = {
+    "attention_scores": _scores_source,
+    "attention_weights": _weights_source,
 }

@@ -1,0 +1,30 @@
+"""The GRU, by keras.layers.GRUCell and keras.layers.GRU.
+
+Keras has both places of the reset gate. Its update gate stands first and keeps the state before; where a gate of 1
+admits the candidate, the weights of that gate change sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rnnspec.backends.contract import Call
+from rnnspec.backends.native import Native
+from rnnspec.backends.scripting import Script
+from rnnspec.backends.tensorflow.natives.recurrent import Kind, cell_native, layer_native
+from rnnspec.backends.tensorflow.natives.recurrent_source import cell_source, layer_source
+
+
+def _choices(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {"reset_after": attributes["reset"] == "after"}
+
+
+def _gates(call: Call) -> str:
+    z = "-W[1]" if call.attributes["update"] == "admits" else "W[1]"
+    return f"tf.stack([{z}, W[0], W[2]])"
+
+
+GRU: Final = Kind("gru", "GRU", ("h0",), _choices, gates=_gates)
+NATIVES: Final[Mapping[str, Native]] = {"gru_cell": cell_native(GRU), "gru": layer_native(GRU)}
+SCRIPTS: Final[Mapping[str, Script]] = {"gru_cell": cell_source(GRU), "gru": layer_source(GRU)}

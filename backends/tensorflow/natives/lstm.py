@@ -1,0 +1,42 @@
+"""The LSTM, by keras.layers.LSTMCell and keras.layers.LSTM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rnnspec.backends.contract import Unsupported
+from rnnspec.backends.native import Native
+from rnnspec.backends.scripting import Script
+from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS
+from rnnspec.backends.tensorflow.natives.recurrent import Kind, cell_native, layer_native
+from rnnspec.backends.tensorflow.natives.recurrent_source import cell_source, layer_source
+
+
+def _refuse(
+    *, activations: Any, clip: float | None, coupled: bool, projection: bool = False, gradient: str, **others: Any
+) -> None:
+    if activations[1] != activations[2]:
+        raise Unsupported("Keras's LSTM has one activation for the candidate and the output")
+    if clip is not None:
+        raise Unsupported("Keras's LSTM does not clip")
+    if coupled:
+        raise Unsupported("Keras's LSTM has no coupled gates")
+    if projection:
+        raise Unsupported("Keras's LSTM has no projection")
+    if gradient != "full":
+        raise Unsupported("Keras's LSTM has no gradient but the full one")
+
+
+def _choices(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    gate, candidate, _ = attributes["activations"]
+    return {
+        "recurrent_activation": FUNCTIONS[gate],
+        "activation": FUNCTIONS[candidate],
+        "unit_forget_bias": False,
+    }
+
+
+LSTM: Final = Kind("lstm", "LSTM", ("h0", "c0"), _choices, _refuse)
+NATIVES: Final[Mapping[str, Native]] = {"lstm_cell": cell_native(LSTM), "lstm": layer_native(LSTM)}
+SCRIPTS: Final[Mapping[str, Script]] = {"lstm_cell": cell_source(LSTM), "lstm": layer_source(LSTM)}

@@ -1,0 +1,167 @@
+"""The part that Keras's SimpleRNN, LSTM and GRU share: cells and layers called with the weights and states of a call.
+
+Each of them has a file of its own, which hands over its peculiarities as its `Kind`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rnnspec.backends.contract import Call, Unsupported
+from rnnspec.backends.layouts.gates import Family
+from rnnspec.backends.native import Native
+from rnnspec.backends.tensorflow.framework import Tensor, tf
+from rnnspec.backends.tensorflow.keras_layers import built, call, cudnn
+from rnnspec.backends.tensorflow.sequences import valid_steps
+from rnnspec.backends.tensorflow.weights import from_spec
+
+Outputs = tuple[Tensor, ...]
+
+
+def _refuse_nothing(**arguments: Any) -> None:
+    """Every call that the specification allows can be done."""
+
+
+def _as_it_is(call: Call) -> str:
+    return "W"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of Keras's recurrent networks, and what it alone has.
+
+    `family` is its name in the specification, `keras` that of its layer; the cell's ends in ``Cell``. `states` are the
+    initial states of the layer. `choices` gives the options of cell and layer for the attributes of a call. `refuse`
+    takes the arguments of a call and raises `Unsupported` for what neither cell nor layer can do. `cudnn` tells whether
+    the layer has a kernel of cuDNN. `gates` writes a parameter ``W`` with its gates as Keras has them, for a script.
+    """
+
+    family: Family
+    keras: str
+    states: tuple[str, ...]
+    choices: Callable[[Mapping[str, Any]], dict[str, Any]]
+    refuse: Callable[..., None] = _refuse_nothing
+    cudnn: bool = True
+    gates: Callable[[Call], str] = _as_it_is
+
+    def options(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Keyword arguments of the cell or layer for attributes of the specification."""
+        # What a layer would begin with is never used: zeros cost least.
+        return {"kernel_initializer": "zeros", "recurrent_initializer": "zeros", **self.choices(attributes)}
+
+    def layer_options(self, mask: Tensor | None, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Keyword arguments of a layer that gives all its outputs, 0 at masked steps, and its states."""
+        on_gpu = {"use_cudnn": cudnn(mask)} if self.cudnn else {}
+        return {
+            **self.options(attributes),
+            **on_gpu,
+            "return_sequences": True,
+            "return_state": True,
+            "zero_output_for_mask": True,
+        }
+
+    def weights(
+        self, W: Tensor, R: Tensor, b: Tensor, b_rn: Tensor | None, attributes: Mapping[str, Any]
+    ) -> list[Tensor]:
+        """Keras's weights, in the order in which its layers list them."""
+        return list(from_spec(self.family, W, R, b, b_rn, update=attributes.get("update", "keeps")).values())
+
+    def initial(self, x: Tensor, units: int, *given: Tensor | None) -> list[Tensor]:
+        """States before the first step, as Keras takes them, from h0 and c0."""
+        states = given[: len(self.states)]
+        return [tf.zeros((x.shape[0], units), x.dtype) if state is None else state for state in states]
+
+
+def refusing_layer(refuse: Callable[..., None]) -> Callable[..., None]:
+    """Return what refuses a layer's calls: those that its kind refuses, and those that every layer of Keras does."""
+
+    def refuse_layer(
+        *, x: Tensor, truncate: int | None = None, recurrent_dropout: float | None = None, **arguments: Any
+    ) -> None:
+        refuse(**arguments)
+        if truncate is not None:
+            raise Unsupported("Keras's layers do not truncate the gradient within a sequence")
+        if recurrent_dropout is not None:
+            raise Unsupported("Keras's layers draw the mask of their recurrent dropout themselves")
+        if x.shape[1] == 0:
+            raise Unsupported("Keras's layers refuse sequences of no steps (T = 0)")
+
+    return refuse_layer
+
+
+def cell_native(kind: Kind) -> Native:
+    """One step by Keras's cell."""
+
+    def cell(
+        *,
+        x: Tensor,
+        h_prev: Tensor,
+        W: Tensor,
+        R: Tensor,
+        b: Tensor,
+        b_rn: Tensor | None = None,
+        c_prev: Tensor | None = None,
+        **attributes: Any,
+    ) -> Outputs:
+        states = [h_prev] if c_prev is None else [h_prev, c_prev]
+        shape, units = (None, x.shape[1]), W.shape[1]
+        one = built(f"{kind.keras}Cell", shape, x.dtype.name, units=units, **kind.options(attributes))
+        _, after = call(one, kind.weights(W, R, b, b_rn, attributes), x, states)
+        return tuple(after)
+
+    return Native(f"keras.layers.{kind.keras}Cell", cell, kind.refuse)
+
+
+def layer_native(kind: Kind) -> Native:
+    """A sequence by Keras's layer."""
+
+    def layer(
+        *,
+        x: Tensor,
+        W: Tensor,
+        R: Tensor,
+        b: Tensor,
+        b_rn: Tensor | None = None,
+        h0: Tensor | None = None,
+        c0: Tensor | None = None,
+        lengths: Tensor | None = None,
+        mask: Tensor | None = None,
+        direction: str,
+        **attributes: Any,
+    ) -> Outputs:
+        states = kind.initial(x, W.shape[1], h0, c0)
+        valid = valid_steps(x.shape[1], lengths, mask)
+        return run_layer(kind, x, W, R, b, b_rn, states, valid, reverse=direction == "reverse", attributes=attributes)
+
+    return Native(f"keras.layers.{kind.keras}", layer, refusing_layer(kind.refuse))
+
+
+def run_layer(
+    kind: Kind,
+    x: Tensor,
+    W: Tensor,
+    R: Tensor,
+    b: Tensor,
+    b_rn: Tensor | None,
+    states: list[Tensor],
+    mask: Tensor | None,
+    *,
+    reverse: bool,
+    attributes: Mapping[str, Any],
+) -> Outputs:
+    """Outputs and final states of Keras's layer.
+
+    Keras gives the outputs of a layer that goes backwards in the order of its reading.
+    """
+    layer = built(
+        kind.keras,
+        (None, None, x.shape[2]),
+        x.dtype.name,
+        units=W.shape[1],
+        go_backwards=reverse,
+        **kind.layer_options(mask, attributes),
+    )
+    y, *after = call(layer, kind.weights(W, R, b, b_rn, attributes), x, initial_state=states, mask=mask)
+    return (tf.reverse(y, [1]) if reverse else y, *after)

@@ -1,0 +1,118 @@
+"""Calls of Keras's recurrent cells and layers as source: what is written is what the call needs, and no more."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rnnspec.backends.contract import Call
+from rnnspec.backends.scripting import Lines, Script, hidden
+from rnnspec.backends.tensorflow.natives.recurrent import Kind
+from rnnspec.backends.tensorflow.sequences import mask_source
+
+INPUT_WEIGHTS: Final = 't["W"]'
+_OTHERS: Final = "[v.value for v in layer.non_trainable_variables]"
+"""Seeds of dropout, which is off."""
+
+
+def cell_source(kind: Kind) -> Script:
+    """Return what writes the calls of a kind's cell."""
+
+    def lines(call: Call) -> Lines:
+        before = ", ".join(f't["{name}"]' for name in ("h_prev", "c_prev") if name in call.inputs)
+        return Lines(
+            [
+                f"weights = {weights(call, INPUT_WEIGHTS, '')}",
+                f"others = {_OTHERS}",
+                f'(_, results), _ = layer.stateless_call(weights, others, t["x"], [{before}])',
+            ],
+            (
+                *layout(kind, call),
+                _options(kind, call),
+                f"layer = keras.layers.{kind.keras}Cell(**options)",
+                f"layer.build((None, {call.inputs['x'].shape[1]}))",
+            ),
+        )
+
+    return lines
+
+
+def layer_source(kind: Kind) -> Script:
+    """Return what writes the calls of a kind's layer."""
+
+    def lines(call: Call) -> Lines:
+        reverse = call.attributes["direction"] == "reverse"
+        return Lines(
+            [
+                f"weights = {weights(call, INPUT_WEIGHTS, '')}",
+                f"before = {before(kind, call, '')}",
+                *called(call, "y, *after", 't["x"]'),
+                f"results = [{'tf.reverse(y, [1])' if reverse else 'y'}, *after]",
+            ],
+            (
+                *layout(kind, call),
+                *layer_options(kind, call),
+                f"layer = {made(kind, 'True' if reverse else '')}",
+                build(call),
+            ),
+        )
+
+    return lines
+
+
+def layout(kind: Kind, call: Call) -> list[str]:
+    """Functions that bring weights into Keras's layout: the gates along the columns."""
+    lines = [
+        f"kernel = lambda W: tf.reshape(tf.transpose({kind.gates(call)}, [2, 0, 1]), [W.shape[2], -1])",
+        "bias = lambda b: kernel(b[..., None])[0]",
+    ]
+    if "b_rn" in call.inputs:
+        lines[1] = f"bias = lambda b, n: tf.stack([kernel(b[..., None])[0], tf.pad(n, [[{2 * hidden(call)}, 0]])])"
+    return lines
+
+
+def layer_options(kind: Kind, call: Call) -> list[str]:
+    """Options of a layer that gives all its outputs and its states."""
+    on_gpu = ", use_cudnn=False" if kind.cudnn else ""
+    of_layers = f"return_sequences=True, return_state=True, zero_output_for_mask=True{on_gpu}"
+    return [_options(kind, call), f"options |= dict({of_layers})"]
+
+
+def _options(kind: Kind, call: Call) -> str:
+    """Options of the layer, or of the cell; what it begins with is never used."""
+    chosen = kind.options(call.attributes)
+    chosen = {name: chosen[name] for name in chosen if name not in ("kernel_initializer", "unit_forget_bias")}
+    usual = {"activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": True}
+    given = [f"{name}={value!r}" for name, value in chosen.items() if usual.get(name) != value]
+    return f"options = dict(units={hidden(call)}, {', '.join(given)}, dtype=dtype)"
+
+
+def made(kind: Kind, backwards: str = "") -> str:
+    """An expression that makes the layer."""
+    own = f", go_backwards={backwards}" if backwards else ""
+    return f"keras.layers.{kind.keras}(**options{own})"
+
+
+def build(call: Call) -> str:
+    """A line that builds the layer for the input's features."""
+    return f"layer.build((None, None, {call.inputs['x'].shape[2]}))"
+
+
+def weights(call: Call, W: str, place: str) -> str:
+    """Keras's weights for the specification's arrays."""
+    biases = ", ".join(f't["{name}"]{place}' for name in ("b", "b_rn") if name in call.inputs)
+    return f'[kernel({W}), kernel(t["R"]{place}), bias({biases})]'
+
+
+def before(kind: Kind, call: Call, place: str) -> str:
+    """The initial states; those that are absent are 0."""
+    zeros = f"tf.zeros(({len(call.inputs['x'])}, {hidden(call)}), dtype)"
+    return f"[{', '.join(f't[{name!r}]{place}' if name in call.inputs else zeros for name in kind.states)}]"
+
+
+def called(call: Call, outputs: str, x: str) -> list[str]:
+    """Lines that call the layer with weights and states of its own."""
+    mask = mask_source(call, str(call.inputs["x"].shape[1]))
+    return [
+        f"others, mask = {_OTHERS}, {mask}",
+        f"({outputs}), _ = layer.stateless_call(weights, others, {x}, initial_state=before, mask=mask)",
+    ]

@@ -1,0 +1,186 @@
+"""Keras's layers in both directions and in stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from rnnspec.backends.contract import Call, Unsupported
+from rnnspec.backends.native import Native
+from rnnspec.backends.scripting import Lines, Script, hidden, indented
+from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
+from rnnspec.backends.tensorflow.keras_layers import call
+from rnnspec.backends.tensorflow.natives.gru import GRU
+from rnnspec.backends.tensorflow.natives.lstm import LSTM
+from rnnspec.backends.tensorflow.natives.recurrent import Kind, Outputs, refusing_layer, run_layer
+from rnnspec.backends.tensorflow.natives.recurrent_source import (
+    INPUT_WEIGHTS,
+    before,
+    build,
+    called,
+    layer_options,
+    layout,
+    made,
+    weights,
+)
+from rnnspec.backends.tensorflow.natives.rnn import RNN
+from rnnspec.backends.tensorflow.sequences import valid_steps
+
+KINDS: Final[Mapping[str, Kind]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+
+
+def _refuse_kind(*, layer: str, dropout: float | None = None, **arguments: Any) -> None:
+    if layer not in KINDS:
+        raise Unsupported(f"Keras has no layer {layer}")
+    if dropout is not None:
+        raise Unsupported("Keras's layers draw the masks of their dropout themselves")
+    KINDS[layer].refuse(**arguments)
+
+
+refuse_stack: Final = refusing_layer(_refuse_kind)
+"""Unsupported for what Keras's layers, one on another, have not."""
+
+
+def _bidirectional(
+    *,
+    x: Tensor,
+    W: Tensor,
+    R: Tensor,
+    b: Tensor,
+    b_rn: Tensor | None = None,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+    layer: str,
+    merge: str,
+    **attributes: Any,
+) -> Outputs:
+    valid = valid_steps(x.shape[1], lengths, mask)
+    features, units = x.shape[2], W.shape[2]
+    kind, both_weights, states = KINDS[layer], [], []
+    for way in range(2):
+        both_weights += kind.weights(W[way], R[way], b[way], None if b_rn is None else b_rn[way], attributes)
+        states += kind.initial(x, units, *(None if given is None else given[:, way] for given in (h0, c0)))
+    chosen = kind.layer_options(valid, attributes)
+    both = _both_ways(kind.keras, None if merge == "none" else merge, features, x.dtype.name, units=units, **chosen)
+    outputs = call(both, both_weights, x, initial_state=states, mask=valid)
+    given = 2 if merge == "none" else 1
+    after = outputs[given:]
+    each = len(after) // 2
+    pairs = zip(after[:each], after[each:], strict=True)
+    return *outputs[:given], *(tf.stack(pair, 1) for pair in pairs)
+
+
+@lru_cache(maxsize=256)
+def _both_ways(kind: str, merge: str | None, features: int, dtype: str, **options: Any) -> Any:
+    """Return a Bidirectional of two layers of that kind, built."""
+    with tf.init_scope():
+        one = getattr(keras.layers, kind)(dtype=dtype, **options)
+        both = keras.layers.Bidirectional(one, merge_mode=merge, dtype=dtype)
+        both.build((None, None, features))
+    return both
+
+
+def _stack(reverse: Callable[[int], bool]) -> Callable[..., Outputs]:
+    """A stack of Keras's layers, the layer of each number reading in reverse or not."""
+
+    def stack(
+        *,
+        x: Tensor,
+        W: Tensor,
+        W_above: Tensor,
+        R: Tensor,
+        b: Tensor,
+        b_rn: Tensor | None = None,
+        h0: Tensor | None = None,
+        c0: Tensor | None = None,
+        lengths: Tensor | None = None,
+        mask: Tensor | None = None,
+        layer: str,
+        **attributes: Any,
+    ) -> Outputs:
+        valid = valid_steps(x.shape[1], lengths, mask)
+        kind, finals, y = KINDS[layer], [], x
+        for number in range(R.shape[0]):
+            y, *after = run_layer(
+                kind,
+                y,
+                W if number == 0 else W_above[number - 1],
+                R[number],
+                b[number],
+                None if b_rn is None else b_rn[number],
+                kind.initial(x, W.shape[1], *(None if s is None else s[:, number] for s in (h0, c0))),
+                valid,
+                reverse=reverse(number),
+                attributes=attributes,
+            )
+            finals.append(tuple(after))
+        return y, *(tf.stack(state, 1) for state in zip(*finals, strict=True))
+
+    return stack
+
+
+def _bidirectional_source(call: Call) -> Lines:
+    kind = KINDS[call.attributes["layer"]]
+    merge = None if call.attributes["merge"] == "none" else call.attributes["merge"]
+    outputs, count = "y" if merge else "y, z", len(kind.states)
+    return Lines(
+        [
+            f"weights = [w for i in (0, 1) for w in {weights(call, f'{INPUT_WEIGHTS}[i]', '[i]')}]",
+            f"before = {before(kind, call, '[:, 0]')} + {before(kind, call, '[:, 1]')}",
+            *called(call, f"{outputs}, *after", 't["x"]'),
+            f"results = [{outputs}, *(tf.stack(both, 1) for both in zip(after[:{count}], after[{count}:]))]",
+        ],
+        (
+            *layout(kind, call),
+            *layer_options(kind, call),
+            f"layer = keras.layers.Bidirectional({made(kind)}, merge_mode={merge!r}, dtype=dtype)",
+            build(call),
+        ),
+    )
+
+
+def _stack_source(call: Call) -> Lines:
+    """Layers one on another, in the alternating stack every second of them backwards."""
+    kind = KINDS[call.attributes["layer"]]
+    number, alternating = len(call.inputs["R"]), call.operation == "alternating_stack"
+    sizes = [call.inputs["x"].shape[2], *[hidden(call)] * (number - 1)]
+    turned = ["    y = tf.reverse(y, [1]) if i % 2 == 1 else y"] if alternating else []
+    return Lines(
+        [
+            'y, finals = t["x"], []',
+            'for i, (layer, W) in enumerate(zip(layers, [t["W"], *tf.unstack(t["W_above"])])):',
+            f"    weights = {weights(call, 'W', '[i]')}",
+            f"    before = {before(kind, call, '[:, i]')}",
+            *indented(called(call, "y, *after", "y")),
+            *turned,
+            "    finals.append(after)",
+            "results = [y, *(tf.stack(state, 1) for state in zip(*finals))]",
+        ],
+        (
+            *layout(kind, call),
+            *layer_options(kind, call),
+            f"layers = [{made(kind, 'i % 2 == 1' if alternating else '')} for i in range({number})]",
+            f"built = [layer.build((None, None, size)) for layer, size in zip(layers, {sizes})]",
+        ),
+    )
+
+
+NATIVES: Final[Mapping[str, Native]] = {
+    "bidirectional": Native("keras.layers.Bidirectional", _bidirectional, refuse_stack),
+    "stacked": Native(
+        "keras.layers of LSTM, GRU or SimpleRNN, one on another", _stack(lambda number: False), refuse_stack
+    ),
+    "alternating_stack": Native(
+        "keras.layers of LSTM, GRU or SimpleRNN, every second with go_backwards",
+        _stack(lambda number: number % 2 == 1),
+        refuse_stack,
+    ),
+}
+SCRIPTS: Final[Mapping[str, Script]] = {
+    "bidirectional": _bidirectional_source,
+    "stacked": _stack_source,
+    "alternating_stack": _stack_source,
+}

@@ -1,0 +1,15 @@
+"""Torch's own implementations, a file for each family: functions that run and script an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from rnnspec.backends.native import Native
+from rnnspec.backends.scripting import Script
+from rnnspec.backends.torch.natives import attention, blocks, clipping, gru, losses, lstm, rnn, stacks
+
+_FAMILIES: Final = (blocks, losses, rnn, lstm, gru, stacks, clipping, attention)
+
+NATIVES: Final[Mapping[str, Native]] = {name: one for family in _FAMILIES for name, one in family.NATIVES.items()}
+SCRIPTS: Final[Mapping[str, Script]] = {name: one for family in _FAMILIES for name, one in family.SCRIPTS.items()}

@@ -1,0 +1,54 @@
+"""The GRU, by torch.nn.GRUCell and torch.nn.GRU.
+
+Torch applies the reset gate after the product with R_n, which has a bias of its own, and its update gate keeps the
+state before. Where a gate of 1 admits the candidate, the weights of that gate change sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from torch import Tensor, nn
+
+from rnnspec.backends.contract import Call, Unsupported
+from rnnspec.backends.layouts.gates import Update
+from rnnspec.backends.native import Native, native
+from rnnspec.backends.scripting import Script, hidden
+from rnnspec.backends.torch.natives.recurrent import GateSource, Kind, Outputs, refusing_layer, run_cell, run_layer
+from rnnspec.backends.torch.natives.recurrent_source import cell_source, layer_source
+from rnnspec.backends.torch.weights import flat_weights
+
+
+def _refuse(*, reset: str, **others: Any) -> None:
+    if reset != "after":
+        raise Unsupported("torch's GRU applies the reset gate after the product with R_n only")
+
+
+def _gates(call: Call, W: str, R: str, b: str, place: str) -> GateSource:
+    bias_hh = f'torch.nn.functional.pad(t["b_rn"]{place}, ({2 * hidden(call)}, 0))'
+    if call.attributes["update"] == "keeps":
+        return GateSource(W, R, f"{b}.flatten()", bias_hh)
+    sign = 'sign = torch.tensor([[1], [-1], [1]]).to(t["W"])  # torch\'s z keeps'
+    return GateSource(f"({W} * sign[:, None])", f"({R} * sign[:, None])", f"({b} * sign).flatten()", bias_hh, (sign,))
+
+
+GRU: Final = Kind("GRU", nn.GRU, ("h0",), _refuse, gates=_gates)
+
+
+@native("torch.nn.GRUCell", _refuse)
+def gru_cell(
+    *, x: Tensor, h_prev: Tensor, W: Tensor, R: Tensor, b: Tensor, b_rn: Tensor, update: Update, **attributes: Any
+) -> Outputs:
+    """Return h."""
+    return run_cell(nn.GRUCell, x, (h_prev,), flat_weights(W, R, b, b_rn, update=update))
+
+
+@native("torch.nn.GRU", refusing_layer(_refuse))
+def gru(**arguments: Any) -> Outputs:
+    """Return y and h_n."""
+    return run_layer(GRU, **arguments)
+
+
+NATIVES: Final[Mapping[str, Native]] = {"gru_cell": gru_cell, "gru": gru}
+SCRIPTS: Final[Mapping[str, Script]] = {"gru_cell": cell_source(GRU), "gru": layer_source(GRU)}
