@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -222,6 +221,9 @@ class Operation:
     """Of a layer: the initial states, and the outputs that are them for the sequence's continuation."""
 
     parts: tuple[Part, ...] = ()
+
+    changes: tuple[Block, ...] = ()
+    """What stands in the place of the equations with the same left side, where one is to see what a change does."""
 
     @property
     def has_steps(self) -> bool:
