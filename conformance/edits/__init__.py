@@ -1,5 +1,4 @@
-"""Operations whose equations are changed: how to change them, and backends that compute what then comes out.
+"""Operations whose equations are changed.
 
-`changing` puts lines in the place of those with the same left side; `backend` makes an implementation of what results;
-`compiled` lets it run fast.
+`changing` puts lines in the place of those with the same left side, and `compiled` lets what results run fast.
 """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from rnnspec.conformance.edits.backend import backend_of
 from rnnspec.conformance.edits.changing import with_gates
+from rnnspec.conformance.faults.changed import backend_of
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.spec import operation
 

@@ -110,8 +110,8 @@ def tiny() -> Callable[..., Workload]:
 @pytest.fixture
 def wrong() -> Callable[..., Any]:
     """An LSTM that adds 1 to its forget gate."""
-    from rnnspec.conformance.edits.backend import backend_of
     from rnnspec.conformance.edits.changing import changed
+    from rnnspec.conformance.faults.changed import backend_of
     from rnnspec.spec import operation
     from rnnspec.spec.operation import Block
 

@@ -15,7 +15,7 @@ from rnnspec.conformance.cli import main
 FAKES = '''\
 """Backends to be named as package.module:Class."""
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.edits.backend import backend_of
+from rnnspec.conformance.faults.changed import backend_of
 from rnnspec.conformance.edits.changing import changed
 from rnnspec.spec import operation
 from rnnspec.spec.operation import Block

@@ -8,9 +8,9 @@ import pytest
 from rnnspec.backends import Call
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import RandomChoices, Scope, draw_case
-from rnnspec.conformance.edits.backend import backend_of
 from rnnspec.conformance.edits.changing import changed
 from rnnspec.conformance.edits.compiled import CompiledCall
+from rnnspec.conformance.faults.changed import backend_of
 from rnnspec.conformance.faults.equations import FAULTS, read
 from rnnspec.spec import SpecError, evaluate, evaluate_gradient, operation, operations
 from rnnspec.spec.operation import Block

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
-from rnnspec.conformance.edits.backend import backend_of
 from rnnspec.conformance.edits.changing import changed, with_gates
+from rnnspec.conformance.faults.changed import backend_of
 from rnnspec.conformance.faults.fault import Fault, family_of
 from rnnspec.spec import Operation, SpecError, operation
 from rnnspec.spec.operation import Block
