@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import itertools
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from rnnspec.spec.composition import resolved
 from rnnspec.spec.errors import SpecError
 from rnnspec.spec.language import Equation, indices_of
 from rnnspec.spec.loading import operation
-from rnnspec.spec.operation import Input
+from rnnspec.spec.operation import Input, Operation
 from rnnspec.spec.system import System, system
 from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
 
@@ -53,8 +54,7 @@ def evaluate(name: str, inputs: Mapping[str, Array], attributes: Mapping[str, An
     CallError
         If the call breaks the specification.
     """
-    literal = _Literal(name, inputs, attributes or {})
-    return tuple(literal.outputs())
+    return tuple(LiteralCall(operation(name), inputs, attributes or {}).outputs())
 
 
 def evaluate_gradient(
@@ -68,18 +68,38 @@ def evaluate_gradient(
     The arguments are those of `evaluate`; `cotangents` have the outputs' shapes. Cotangents at padded steps have no
     effect, and the gradient there is 0.
     """
-    literal = _Literal(name, inputs, attributes or {})
-    return literal.gradients(cotangents)
+    return LiteralCall(operation(name), inputs, attributes or {}).gradients(cotangents)
 
 
-class _Literal:
-    """One batched call, taken apart into single sequences, unless its equations are the whole batch's."""
+class LiteralCall:
+    """One batched call, taken apart into single sequences, unless its equations are the whole batch's.
 
-    def __init__(self, name: str, inputs: Mapping[str, Array], attributes: Mapping[str, Any]) -> None:
-        self.checked: Checked = check_call(name, inputs, attributes)
+    Parameters
+    ----------
+    op
+        The operation, or one that differs from it in its equations alone.
+    inputs, attributes
+        As of `evaluate`.
+    taken
+        Attributes that the equations take to have these values, whatever the call says.
+
+    Raises
+    ------
+    CallError
+        If the call breaks the specification.
+    """
+
+    def __init__(
+        self,
+        op: Operation,
+        inputs: Mapping[str, Array],
+        attributes: Mapping[str, Any],
+        taken: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        self.checked: Checked = check_call(op.name, inputs, attributes)
         self.attributes = self.checked.attributes
-        self.op = resolved(operation(name), self.attributes)
-        self.system = system(self.op, self.attributes)
+        self.op = resolved(op, self.attributes)
+        self.system = system(self.op, {**self.attributes, **taken})
         self.sizes = self.checked.sizes
         self.items = self.op.inputs_for(self.attributes)
         self.results = self.op.outputs_for(self.attributes)
@@ -93,18 +113,24 @@ class _Literal:
             if item.kind == "float" and key not in self.inputs:  # an optional input that is absent is zero
                 self.inputs[key] = np.zeros(self._shape(item.shape), self.dtype)
 
+    def evaluation(self, values: Mapping[str, Array], sizes: Mapping[str, int]) -> Evaluation:
+        """What works out the quantities of one sequence."""
+        return Evaluation(self.system, values, sizes)
+
     def outputs(self) -> list[Array]:
+        """Outputs of the call, as `evaluate` gives them."""
         arrays = [
             np.zeros(self._shape(item.shape), np.int64 if item.kind == "ids" else self.dtype)
             for item in self.results.values()
         ]
         for b in self._sequences():
-            evaluation = Evaluation(self.system, self._values(b), self._sizes(b))
+            evaluation = self.evaluation(self._values(b), self._sizes(b))
             for array, item in zip(arrays, self.results.values(), strict=True):
                 self._gather(evaluation, item.name, item.shape, array, b)
         return arrays
 
     def gradients(self, cotangents: tuple[Array, ...]) -> dict[str, Array]:
+        """Gradients of the call's float inputs, as `evaluate_gradient` gives them."""
         if not self.op.gradient:
             raise SpecError(f"{self.op.name} has no equations for its gradient")
         found = {key: np.zeros(self.inputs[key].shape, self.dtype) for key in self.given}
@@ -113,7 +139,7 @@ class _Literal:
             values = self._values(b)
             for output, cotangent in zip(outputs, cotangents, strict=True):
                 values[f"d{output.name}"] = self._of_sequence(cotangent.astype(self.dtype), output.shape, b)
-            evaluation = Evaluation(self.system, values, self._sizes(b))
+            evaluation = self.evaluation(values, self._sizes(b))
             for key, array in found.items():
                 item = self.items[key]
                 sliced = dict.fromkeys(item.rows, 0) or dict.fromkeys(self.system.gates if "G" in item.shape else ())
@@ -268,10 +294,11 @@ class Evaluation:
     def _match(self, rule: Equation, index: tuple[int, ...]) -> dict[str, int] | None:
         """Return the letters' values if the rule holds at this index, else None."""
         bound: dict[str, int] = {}
-        for letter, one in zip(rule.letters(self.system.sizes), index, strict=True):
+        letters = rule.letters(self.system.sizes)
+        for letter, one in zip(letters, index, strict=True):
             if letter is not None and bound.setdefault(letter, one) != one:
                 return None
-        for letter, wanted, one in zip(rule.letters(self.system.sizes), rule.indices, index, strict=True):
+        for letter, wanted, one in zip(letters, rule.indices, index, strict=True):
             if letter is None and self._expression(wanted, bound) != one:
                 return None
         return bound

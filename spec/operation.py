@@ -222,6 +222,9 @@ class Operation:
 
     parts: tuple[Part, ...] = ()
 
+    changes: tuple[Block, ...] = ()
+    """What stands in the place of the equations with the same left side, where one is to see what a change does."""
+
     @property
     def has_steps(self) -> bool:
         """Whether it runs over sequences (and so takes lengths or a mask)."""

@@ -139,6 +139,7 @@ MEANINGS = {
     "IfExp": ("a if condition else b", "a where the condition holds, else b; the other is not worked out"),
     "outer": ("outer(a, b)", "the matrix of all products, a[i] * b[j]"),
     "concat": ("concat(a, b)", "the entries of a, then those of b"),
+    "constant": ("constant(a)", "a, through which no gradient flows"),
     "sum(…)": ("sum(… for i in range(n))", "sum over i = 0 … n - 1; of nothing, 0"),
     "max(…)": ("max(… for i in range(n))", "the greatest over i = 0 … n - 1"),
     "min(…)": ("min(… for i in range(n))", "the smallest over i = 0 … n - 1"),

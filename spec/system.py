@@ -91,12 +91,10 @@ class _Specialiser:
                     self.functions[f"{function}_prime"] = f"{choice}_prime"
             elif isinstance(value, int | float) and not isinstance(value, bool):
                 self.numbers[name] = value
-        # A cell's functions hold in its gradient as well: definitions are gathered from both lists of blocks.
-        self.definitions = {
-            equation.target: equation
-            for equation in self._chosen([*op.equations, *op.gradient])
-            if equation.parameters is not None
-        }
+        # A cell's functions hold in its gradient as well: definitions are gathered from both lists of blocks. A change
+        # may also define a function of the vocabulary anew.
+        written = [*self._chosen([*op.equations, *op.gradient]), *self._written(op.changes)]
+        self.definitions = {equation.target: equation for equation in written if equation.parameters is not None}
 
     def equations(self, blocks: Iterable[Block]) -> list[Equation]:
         found = []
@@ -106,6 +104,11 @@ class _Specialiser:
         return found
 
     def _chosen(self, blocks: Iterable[Block]) -> list[Equation]:
+        changed = {equation.left: equation.value for equation in self._written(self.op.changes)}
+        return [replace(e, value=changed.get(e.left, e.value)) for e in self._written(blocks)]
+
+    def _written(self, blocks: Iterable[Block]) -> list[Equation]:
+        """Return the equations of the blocks that hold, one for each gate or state where they are repeated."""
         found: list[Equation] = []
         for block in blocks:
             if not holds(block.when, self.attributes):
@@ -116,7 +119,7 @@ class _Specialiser:
                 reads = self.op.parts[0].reads if self.op.parts else {}
                 equations = [for_state(e, block.each, *state, reads) for state in states for e in equations]
             elif block.each:
-                equations = [_for_gate(e, block.each, gate) for gate in self.gates for e in equations]
+                equations = [for_gate(e, block.each, gate) for gate in self.gates for e in equations]
             found.extend(equations)
         return found
 
@@ -145,7 +148,10 @@ class _Specialiser:
                 case ast.Call(func=ast.Name(id=name), args=[*_, ast.GeneratorExp()]) if name in REDUCERS:
                     return node
                 case ast.Call(func=ast.Name(id=name), args=arguments):
-                    if name in self.definitions:
+                    chosen = self.functions.get(name, name)
+                    anew = not VOCABULARY.keys() & within  # what defines one of the vocabulary anew means the others
+                    if chosen in self.definitions and (anew or chosen not in VOCABULARY):
+                        name = chosen
                         definition = self.definitions[name]
                         assert definition.parameters is not None
                         _check_count(name, len(definition.parameters), arguments, place)
@@ -157,7 +163,6 @@ class _Specialiser:
                             self._expand(definition.value, definition.place, (*within, name)),
                             lambda inner: bound.get(inner.id, inner) if isinstance(inner, ast.Name) else inner,
                         )
-                    chosen = self.functions.get(name, name)
                     if chosen not in VOCABULARY:
                         known = ", ".join([*VOCABULARY, *self.definitions, "sum"])
                         raise SpecError(f"{place}: unknown function {name!r}: expected one of {known}")
@@ -176,7 +181,8 @@ def _check_count(name: str, expected: int, arguments: list[ast.expr], place: str
         raise SpecError(f"{place}: {name} takes {expected} argument{plural}, got {len(arguments)}")
 
 
-def _for_gate(equation: Equation, letter: str, gate: str) -> Equation:
+def for_gate(equation: Equation, letter: str, gate: str) -> Equation:
+    """Put `gate` in the place of the suffix ``_letter`` of every name, that of the left side too."""
     target = ast.Name(equation.target)
     renamed = _rename_gate(target, letter, gate)
     assert isinstance(renamed, ast.Name)

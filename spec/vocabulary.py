@@ -91,6 +91,11 @@ def log_sum_exp(a: Any) -> Any:
     return greatest + np.log(np.exp(a - greatest).sum())
 
 
+def constant(a: Any) -> Any:
+    """``a``, through which no gradient flows."""
+    return np.real(a)
+
+
 def softmax(a: Any) -> Any:
     """``exp(a) / (sum of exp(a))`` over the entries of a vector."""
     exponentials = np.exp(a - np.real(a).max(initial=-np.inf))
@@ -153,6 +158,7 @@ VOCABULARY: dict[str, Callable[..., Any]] = {
     "abs": absolute,
     "clipped": clipped,
     "concat": concat,
+    "constant": constant,
     "exp": np.exp,
     "floor": np.floor,
     "identity": identity,

@@ -15,18 +15,16 @@ from rnnspec.conformance.faults import (
     derivatives,
     drift,
     encoder_decoder,
-    gru,
+    equations,
+    gates,
     habits,
     kinds_of_steps,
     layers,
     losses,
-    lstm,
     masking,
     near_the_bound,
-    new_cells,
     ranges,
     relations,
-    rnn,
     sizes,
     ties,
 )
@@ -37,11 +35,8 @@ from rnnspec.conformance.faults.sequences import LAYER_FAULTS
 from rnnspec.conformance.faults.variants import LOOPS
 from rnnspec.spec import operation
 
-_OWN = {"rnn": rnn.FAULTS, "lstm": lstm.FAULTS, "gru": gru.FAULTS}
-
 
 def _of_family(family: str) -> Iterator[Fault]:
-    yield from _OWN[family]
     loops = LOOPS[family]
     for fault in STEP_FAULTS:
         yield plant(f"{family}_cell", fault, loops)
@@ -51,9 +46,10 @@ def _of_family(family: str) -> Iterator[Fault]:
 
 
 _OTHERS = (
+    equations,
+    gates,
     blocks,
     losses,
-    new_cells,
     layers,
     clipping,
     crf,

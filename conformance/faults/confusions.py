@@ -1,7 +1,9 @@
-"""Faults of sizes that are taken for each other: they show only where two happen to be equal, or not even there."""
+"""Faults of sizes, or of sequences, that are taken for each other: most show only where two happen to be equal."""
 
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
 from __future__ import annotations
+
+import numpy as np
 
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, Array, Arrays, with_inputs
@@ -76,7 +78,16 @@ class StepsTakenForClasses(Altered):
         }
 
 
+class RecurrentDropoutOfTheFirstSequence(Altered):
+    """All sequences of a batch share the first one's mask."""
+
+    def altered(self, call: Call) -> Call:
+        keep = call.inputs.get("recurrent_keep")
+        return call if keep is None else with_inputs(call, recurrent_keep=np.repeat(keep[:1], len(keep), axis=0))
+
+
 FAULTS: tuple[Fault, ...] = (
+    planted("lstm", RecurrentDropoutOfTheFirstSequence),
     planted("rnn", StepsTakenForSequences),
     planted("peephole_lstm_cell", InputWeightsTransposed),
     planted("nested_lstm_cell", InputWeightsTransposed),

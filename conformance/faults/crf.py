@@ -1,57 +1,14 @@
-"""Faults of the linear-chain CRF, of its framewise baseline and of the accuracy over tags."""
+"""Faults of the linear-chain CRF and its kin that are no changed equations: of the padding, of ranges and of ties."""
 
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of the loops')
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 
 from rnnspec.conformance.faults.crf_loops import Array, Arrays, Chain, CrfLoops, Vjp
-from rnnspec.conformance.faults.fault import Fault
-
-
-class TransitionsTransposed(CrfLoops):
-    """Transitions are read as [to, from]; their gradient is not."""
-
-    def parameters(self, transitions: Array, start: Array, end: Array) -> tuple[Array, Array, Array]:
-        return transitions.T, start, end
-
-
-class StartDropped(CrfLoops):
-    """The start scores are left out, though not of their own gradient."""
-
-    def parameters(self, transitions: Array, start: Array, end: Array) -> tuple[Array, Array, Array]:
-        return transitions, np.zeros_like(start), end
-
-
-class EndDropped(CrfLoops):
-    """The end scores are left out, though not of their own gradient."""
-
-    def parameters(self, transitions: Array, start: Array, end: Array) -> tuple[Array, Array, Array]:
-        return transitions, start, np.zeros_like(end)
-
-
-class StartAndEndSwapped(CrfLoops):
-    """The start scores count at the end, and the end scores at the start."""
-
-    def parameters(self, transitions: Array, start: Array, end: Array) -> tuple[Array, Array, Array]:
-        return transitions, end, start
-
-
-class FirstEmissionMissing(CrfLoops):
-    """The path's score begins with the second step's emission; log Z with the first, and the gradient with both."""
-
-    def of_emissions(self, c: Chain) -> float:
-        return super().of_emissions(c) - float(c.emissions[0, c.tags[0]])
-
-
-class LastEmissionMissing(CrfLoops):
-    """Log Z leaves out the last step's emission; the path's score does not."""
-
-    def log_partition(self, c: Chain) -> float:
-        return float(self.log_sum_exp(self.alpha(c)[-1] - c.emissions[-1] + c.end, 0))
+from rnnspec.conformance.faults.fault import Fault, family_of, named
 
 
 class LogSumExpUnshifted(CrfLoops):
@@ -125,68 +82,6 @@ class EndAtTheLastColumn(CrfLoops):
         return (score,)
 
 
-class PointersOffByOne(CrfLoops):
-    """Viterbi reads the pointers of the step before the one it stands at; the score is the highest."""
-
-    def traced(self, pointers: list[Array], last: int) -> list[int]:
-        return super().traced([*pointers[:1], *pointers[:-1]], last)
-
-
-class PathReversed(CrfLoops):
-    """Viterbi's path stands in the order in which it was traced, last tag first."""
-
-    def traced(self, pointers: list[Array], last: int) -> list[int]:
-        return super().traced(pointers, last)[::-1]
-
-
-class PathGreedy(CrfLoops):
-    """The best tag of every step by itself stands for the best path, with that path's own score."""
-
-    def best(self, c: Chain) -> tuple[float, list[int]]:
-        path = c.emissions.argmax(axis=1)
-        return self.path_score(Chain(c.emissions, c.transitions, c.start, c.end, path)), path.tolist()
-
-
-class WithoutEnd(CrfLoops):
-    """The best path is found and scored without the end scores."""
-
-    def best(self, c: Chain) -> tuple[float, list[int]]:
-        return super().best(Chain(c.emissions, c.transitions, c.start, np.zeros_like(c.end), c.tags))
-
-
-class Unnormalised(CrfLoops):
-    """Marginals are not divided by Z; their own gradient is right."""
-
-    def marginals(self, c: Chain) -> Array:
-        return np.asarray(np.exp(np.minimum(self.alpha(c) + self.beta(c), 80)))
-
-
-class FromForwardAlone(CrfLoops):
-    """Marginals are the softmax of the forward sums alone, which know nothing of later steps.
-
-    The gradient of the marginals is right.
-    """
-
-    def marginals(self, c: Chain) -> Array:
-        alpha = self.alpha(c)
-        total = self.log_sum_exp(alpha, 1)
-        return np.stack([self.probability(a, float(z)) for a, z in zip(alpha, total, strict=True)])
-
-
-class TransitionsGradientTransposed(CrfLoops):
-    """The gradient of the transitions stands as [to, from]; values are right."""
-
-    def over_steps(self, pairs: Array) -> Array:
-        return super().over_steps(pairs).T
-
-
-class TransitionsGradientOfOneStep(CrfLoops):
-    """The gradient of the transitions is that of the last step, not the sum over the steps; values are right."""
-
-    def over_steps(self, pairs: Array) -> Array:
-        return super().over_steps(pairs[-1:])
-
-
 class NothingLearntBesideTheImpossible(CrfLoops):
     """One path that is not possible makes the gradients of all parameters 0, as where bad batches are passed over."""
 
@@ -201,48 +96,11 @@ class NothingLearntBesideTheImpossible(CrfLoops):
         return values, back
 
 
-class Averaged(CrfLoops):
-    """The log-likelihood is divided by the length; the gradient is that of the sum."""
-
-    def likelihood(self, score: float, log_partition: float, c: Chain) -> float:
-        return super().likelihood(score, log_partition, c) / c.steps
-
-
-class Negated(CrfLoops):
-    """The log-likelihood is given as a loss, with its sign turned; the gradient is that of the log-likelihood."""
-
-    def likelihood(self, score: float, log_partition: float, c: Chain) -> float:
-        return -super().likelihood(score, log_partition, c)
-
-
-class EmptyGetsStartAndEnd(CrfLoops):
-    """An empty sequence collects the start and end scores of the first tag; its gradient is 0."""
-
-    def empty(self, c: Chain) -> float:
-        return float(c.start[0] + c.end[0])
-
-
 class LabelTakenForATag(CrfLoops):
     """With padding marked by a label, the steps that it marks count, with the tag K - 1."""
 
     def valid_steps(self, valid: Array, call: Arrays) -> Array:
         return np.ones_like(valid) if str(call.get("padding")) == "label" else valid
-
-
-class AccuracyOverThePadding(CrfLoops):
-    """Steps that are taken out count as wrong: right steps are divided by all B T."""
-
-    def share_right(self, right: Array, valid: Array) -> float:
-        return float((right & valid).sum() / max(valid.size, 1))
-
-
-class AccuracyBySequence(CrfLoops):
-    """The accuracies of the sequences are averaged, short and long ones alike."""
-
-    def share_right(self, right: Array, valid: Array) -> float:
-        counts = valid.sum(axis=1)
-        each = (right & valid).sum(axis=1)[counts > 0] / counts[counts > 0]
-        return float(each.mean()) if each.size else 0.0
 
 
 class TiesToTheHighest(CrfLoops):
@@ -275,40 +133,22 @@ class TagsChosenApart(CrfLoops):
 
 
 def _plant(operation: str, fault: type[CrfLoops]) -> Fault:
-    words = re.sub(r"(?<!^)(?=[A-Z])", "-", fault.__name__).lower()
-    family = operation.removeprefix("crf_").replace("_", "-")
-    return Fault(f"crf-{family}-{words}", operation, " ".join((fault.__doc__ or "").split()), fault)
+    return named(f"crf-{family_of(operation.removeprefix('crf_'))}", operation, fault)
 
 
 FAULTS: tuple[Fault, ...] = tuple(
     _plant(operation, fault)
     for operation, faults in {
-        "crf_score": (
-            TransitionsTransposed, StartDropped, EndDropped, StartAndEndSwapped, MaskCountedTwice, FirstEmissionMissing,
-            EndAtTheLastColumn, EmptyGetsStartAndEnd, LabelTakenForATag,
-        ),
-        "crf_log_partition": (
-            TransitionsTransposed, StartDropped, EndDropped, StartAndEndSwapped, LastEmissionMissing,
-            LogSumExpUnshifted, PaddingSummedOver, EmptyGetsStartAndEnd, TransitionsGradientTransposed,
-            TransitionsGradientOfOneStep,
-        ),
-        "crf_log_likelihood": (
-            TransitionsTransposed, FirstEmissionMissing, LastEmissionMissing, LogSumExpUnshifted, Averaged,
-            Negated, TransitionsGradientTransposed, TransitionsGradientOfOneStep, LabelTakenForATag,
-            NothingLearntBesideTheImpossible,
-        ),
-        "crf_marginals": (
-            TransitionsTransposed, EndDropped, Unnormalised, FromForwardAlone, LastStepTakenForPadding,
-        ),
-        "crf_viterbi": (
-            TransitionsTransposed, StartDropped, WithoutEnd, PointersOffByOne, PathReversed, PathGreedy,
-            LastStepTakenForPadding,
-        ),
-        "framewise_log_likelihood": (Averaged, Negated, LabelTakenForATag, LogSumExpUnshifted),
-        "token_accuracy": (AccuracyOverThePadding, AccuracyBySequence, LastStepTakenForPadding),
+        "crf_score": (MaskCountedTwice, EndAtTheLastColumn, LabelTakenForATag),
+        "crf_log_partition": (LogSumExpUnshifted, PaddingSummedOver),
+        "crf_log_likelihood": (LogSumExpUnshifted, LabelTakenForATag, NothingLearntBesideTheImpossible),
+        "crf_marginals": (LastStepTakenForPadding,),
+        "crf_viterbi": (LastStepTakenForPadding,),
+        "framewise_log_likelihood": (LabelTakenForATag, LogSumExpUnshifted),
+        "token_accuracy": (LastStepTakenForPadding,),
     }.items()
     for fault in faults
-)  # fmt: skip
+)
 
 TIES: tuple[Fault, ...] = (_plant("crf_viterbi", TiesToTheHighest), _plant("crf_viterbi", TagsChosenApart))
 """Faults that show where several paths are equally good."""

@@ -40,8 +40,22 @@ def planted(
     dtype: str = "float32",
 ) -> Fault:
     """The fault `implementation`, named after its class or what else stands in it, and described by its docstring."""
+    return named(family_of(operation), operation, implementation, after, dtype)
+
+
+def named(
+    prefix: str,
+    operation: str,
+    implementation: type[Backend],
+    after: type | Callable[..., Any] | None = None,
+    dtype: str = "float32",
+) -> Fault:
+    """The same as `planted`, under a name that begins otherwise than with the operation."""
     source = after or implementation
     words = re.sub(r"(?<!^)(?=[A-Z])", "-", source.__name__).lower().replace("_", "-")
-    about = " ".join((source.__doc__ or "").split())
-    family = operation.removesuffix("_cell").replace("_", "-")
-    return Fault(f"{family}-{words}", operation, about, implementation, dtype)
+    return Fault(f"{prefix}-{words}", operation, " ".join((source.__doc__ or "").split()), implementation, dtype)
+
+
+def family_of(operation: str) -> str:
+    """How the name of an operation's faults begins."""
+    return operation.removesuffix("_cell").replace("_", "-")

@@ -6,65 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec import spec
-from rnnspec.conformance.faults.functions import FUNCTIONS, Array, Function
+from rnnspec.conformance.faults.functions import Array
 from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops
-
-
-class RecurrentWeightsTransposed(Loops):
-    """R is read as its transpose, where it is square: ``h @ R`` for ``R @ h``."""
-
-    def recurrent_product(self, h: Array, R: Array) -> Array:
-        return super().recurrent_product(h, R.T if R.shape[0] == R.shape[1] else R)
-
-
-class BiasDropped(Loops):
-    """The bias is left out."""
-
-    def bias(self, b: Array) -> Array:
-        return np.zeros_like(b)
-
-
-class BiasDoubled(Loops):
-    """The bias is added twice: one bias per gate given as both of the two that torch and ONNX have."""
-
-    def bias(self, b: Array) -> Array:
-        return 2 * b
-
-
-class StateBeforeIgnored(Loops):
-    """The gates do not see the state before."""
-
-    def recurrent_product(self, h: Array, R: Array) -> Array:
-        return super().recurrent_product(np.zeros_like(h), R)
-
-
-class LogisticHard(Loops):
-    """The logistic is replaced by the hard sigmoid, ``0.2 a + 0.5`` between 0 and 1."""
-
-    def function(self, name: str) -> Function:
-        if name != "logistic":
-            return super().function(name)
-        return Function(
-            lambda a: np.clip(a.dtype.type(0.2) * a + a.dtype.type(0.5), 0, 1).astype(a.dtype),
-            lambda a, v: np.where((v > 0) & (v < 1), a.dtype.type(0.2), a.dtype.type(0)),
-        )
-
-
-class TanhApproximated(Loops):
-    """tanh is replaced by the rational function ``a (27 + a²) / (27 + 9 a²)``, ends cut off: off by up to 0.03."""
-
-    def function(self, name: str) -> Function:
-        if name != "tanh":
-            return super().function(name)
-        return Function(lambda a: np.clip(a * (27 + a * a) / (27 + 9 * a * a), -1, 1), FUNCTIONS["tanh"].slope)
-
-
-class SlopeOfTheArgument(Loops):
-    """The derivative of an activation is written for its value and is given its argument: ``1 - a²``."""
-
-    def function(self, name: str) -> Function:
-        right = super().function(name)
-        return Function(right.value, lambda a, v: right.slope(a, a))
 
 
 class ProductsInTf32(Loops):
@@ -136,13 +79,6 @@ def _to_tf32(array: Array) -> Array:
 
 
 STEP_FAULTS: tuple[type[Loops], ...] = (
-    RecurrentWeightsTransposed,
-    BiasDropped,
-    BiasDoubled,
-    StateBeforeIgnored,
-    LogisticHard,
-    TanhApproximated,
-    SlopeOfTheArgument,
     ProductsInTf32,
     InputsUnchecked,
     TypesUnchecked,

@@ -1,4 +1,4 @@
-"""Faults at the ends of what an attribute may be: large ones are capped, and 0 is taken for nothing."""
+"""Faults at the ends of what a number may be: large ones are capped or overflow, and 0 is taken for nothing."""
 
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
 from __future__ import annotations
@@ -11,6 +11,7 @@ from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, Array, with_inputs
 from rnnspec.conformance.faults.encoder_decoder import Hypothesis, Writing
 from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.functions import Function
 from rnnspec.conformance.faults.gru_loops import GruLoops
 from rnnspec.conformance.faults.loops import Arrays as LoopsArrays
 from rnnspec.conformance.faults.loops import Attributes
@@ -91,7 +92,22 @@ class TokensAfterThe16thLost(Writing):
         return tokens, np.minimum(lengths, 16), logs
 
 
+class LogisticOverflows(LstmLoops):
+    """The logistic is ``exp(a) / (1 + exp(a))``, which is no number for large a."""
+
+    def function(self, name: str) -> Function:
+        if name != "logistic":
+            return super().function(name)
+
+        def value(a: Array) -> Array:
+            with np.errstate(over="ignore", invalid="ignore"):
+                return np.asarray(np.exp(a) / (1 + np.exp(a)))
+
+        return Function(value, super().function(name).slope)
+
+
 FAULTS: tuple[Fault, ...] = (
+    planted("lstm_cell", LogisticOverflows),
     planted("gru", TruncationBeyondTheEndCutsAtIt),
     planted("lstm_cell", ClipAbove10Ignored),
     planted("dropout", DropoutRateOfZeroTakenForNone),

@@ -7,16 +7,16 @@ for, which must fit it; one is wrong by less than rounding explains.
 # ruff: noqa: D102  (a fault's class says what is wrong; its methods are the operations)
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from rnnspec import reference
+from rnnspec.backends import Call, Cotangents
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.faults.blocks import Array, Result
 from rnnspec.conformance.faults.fault import Fault, planted
-from rnnspec.spec import operations
 
 Arguments = dict[str, Any]
 Outputs = tuple[Array, ...]
@@ -79,21 +79,9 @@ class LogPartitionGradientAveraged(NumpyBackend):
 class InitialGradientTwice(NumpyBackend):
     """Layers count the gradient of their initial state twice; state_jacobian is right."""
 
-
-def _initial_gradient_twice(layer: str) -> Callable[..., Result]:
-    def vjp(self: NumpyBackend, **call: Any) -> Result:
-        outputs, back = getattr(reference, f"{layer}_vjp")(**call)
-
-        def twice(*cotangents: Array) -> dict[str, Array]:
-            return {name: 2 * d if name in ("h0", "c0") else d for name, d in back(*cotangents).items()}
-
-        return outputs, twice
-
-    return vjp
-
-
-for _layer in (name for name, op in operations().items() if op.unrolls):
-    setattr(InitialGradientTwice, f"{_layer}_vjp", _initial_gradient_twice(_layer))
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
+        found = super().gradients(call, cotangents, wanted)
+        return {name: 2 * d if call.spec.unrolls and name in ("h0", "c0") else d for name, d in found.items()}
 
 
 class ZeroWeightsSkipped(NumpyBackend):

@@ -11,20 +11,6 @@ from rnnspec.conformance.faults.functions import Array
 from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops
 
 
-class ReverseNotFlippedBack(Loops):
-    """In reverse, outputs stand in the order in which they were computed, as of Keras's ``go_backwards``."""
-
-    def place(self, t: int, steps: int, a: Attributes) -> int:
-        return t if a["direction"] == "forward" else steps - 1 - t
-
-
-class ReverseIgnored(Loops):
-    """Every layer reads forward."""
-
-    def reading_order(self, steps: int, a: Attributes) -> list[int]:
-        return list(range(steps))
-
-
 class ReverseOverThePadding(Loops):
     """In reverse, the padding is read first: the state that meets the last valid step is not the initial one."""
 
@@ -130,13 +116,6 @@ class TimeAndBatchConfused(Loops):
         return super().cleaned(x.reshape(steps, batch, features).swapaxes(0, 1), valid)
 
 
-class InitialStateIgnored(Loops):
-    """The state begins at zero, whatever was given."""
-
-    def begin(self, given: Arrays) -> Arrays:
-        return {**given, "h": np.zeros_like(given["h"])}
-
-
 class InitialStateOfTheFirstSequence(Loops):
     """Every sequence begins with the first one's state."""
 
@@ -197,20 +176,6 @@ class GradientClipped(Loops):
         return {state: np.clip(d, -1, 1) for state, d in dbefore.items()}
 
 
-class GradientMissesTheInitialState(Loops):
-    """The gradient of the initial state is zero."""
-
-    def initial_gradient(self, dstates: Arrays) -> Arrays:
-        return {state: np.zeros_like(d) for state, d in dstates.items()}
-
-
-class GradientMissesTheFinalState(Loops):
-    """The gradient of the final state is left out: only outputs count."""
-
-    def final_gradient(self, dfinal: Arrays) -> Arrays:
-        return {state: np.zeros_like(d) for state, d in dfinal.items()}
-
-
 class GradientForgetsAStep(Loops):
     """A parameter's gradient leaves out the step that was read first."""
 
@@ -239,13 +204,6 @@ class GradientOfThePadding(Loops):
         return super().arrived(dstates, dy, np.ones_like(valid))
 
 
-class GradientNotFlippedBack(Loops):
-    """In reverse, the input's gradient stands in the order of reading."""
-
-    def gradient_place(self, t: int, steps: int, a: Attributes) -> int:
-        return t if a["direction"] == "forward" else steps - 1 - t
-
-
 class TruncationCountsThePadding(Loops):
     """Steps that are taken out count where the gradient is cut, as if they had been read."""
 
@@ -253,23 +211,7 @@ class TruncationCountsThePadding(Loops):
         return np.ones_like(valid)
 
 
-class RecurrentDropoutRedrawn(Loops):
-    """Every step has a mask of its own: at every other one, what was to be dropped is kept, and the rest is dropped."""
-
-    def mask_at(self, keep: Array | None, t: int) -> Array | None:
-        return keep if keep is None or t % 2 == 0 else ~keep
-
-
-class RecurrentDropoutNotInTheGradient(Loops):
-    """The gradient passes recurrent dropout as if nothing were dropped or rescaled."""
-
-    def seen_back(self, dbefore: Arrays, keep: Array | None, a: Attributes) -> Arrays:
-        return dbefore
-
-
 LAYER_FAULTS: tuple[type[Loops], ...] = (
-    ReverseNotFlippedBack,
-    ReverseIgnored,
     ReverseOverThePadding,
     MaskNotReversed,
     FinalStateAtTheEnd,
@@ -284,7 +226,6 @@ LAYER_FAULTS: tuple[type[Loops], ...] = (
     PaddingTimesZero,
     StateBlendedByTheMask,
     TimeAndBatchConfused,
-    InitialStateIgnored,
     InitialStateOfTheFirstSequence,
     StateOfTheNeighbour,
     StateInFloat16,
@@ -293,15 +234,10 @@ LAYER_FAULTS: tuple[type[Loops], ...] = (
     GradientStopsAtTheLastStep,
     GradientTruncated,
     GradientClipped,
-    GradientMissesTheInitialState,
-    GradientMissesTheFinalState,
     GradientForgetsAStep,
     GradientCountsAStepTwice,
     GradientStopsAtThePadding,
     GradientOfThePadding,
-    GradientNotFlippedBack,
     TruncationCountsThePadding,
-    RecurrentDropoutRedrawn,
-    RecurrentDropoutNotInTheGradient,
 )
 """Planted into every family's layer."""

@@ -110,9 +110,13 @@ def tiny() -> Callable[..., Workload]:
 @pytest.fixture
 def wrong() -> Callable[..., Any]:
     """An LSTM that adds 1 to its forget gate."""
-    from rnnspec.conformance.faults.lstm import ForgetBiasOfOne
+    from rnnspec.conformance.edits.changing import changed
+    from rnnspec.conformance.faults.changed import backend_of
+    from rnnspec.spec import operation
+    from rnnspec.spec.operation import Block
 
-    backend: Backend = ForgetBiasOfOne()
+    op = changed(operation("lstm"), [Block("f = gate(arg(a_f + 1))", "here", {"coupled": False})])
+    backend: Backend = backend_of(op)()
 
     def lstm(**arguments: Any) -> Any:
         return backend.lstm(**arguments)  # type: ignore[attr-defined]  # methods are there by the operations' names

@@ -15,12 +15,17 @@ from rnnspec.conformance.cli import main
 FAKES = '''\
 """Backends to be named as package.module:Class."""
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.faults.lstm import ForgetBiasOfOne
+from rnnspec.conformance.faults.changed import backend_of
+from rnnspec.conformance.edits.changing import changed
+from rnnspec.spec import operation
+from rnnspec.spec.operation import Block
 
 class Same(NumpyBackend):
     name = "same"
 
-class Wrong(ForgetBiasOfOne):
+FORGETFUL = Block("f = gate(arg(a_f + 1))", "here", {"coupled": False})
+
+class Wrong(backend_of(changed(operation("lstm"), [FORGETFUL]))):
     name = "wrong"
 
 class Aborts(NumpyBackend):

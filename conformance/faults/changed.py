@@ -1,0 +1,156 @@
+"""An implementation of changed equations, beside the reference of everything else."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec import reference
+from rnnspec.backends import Backend, Call
+from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.conformance.edits.changing import touches_values
+from rnnspec.conformance.edits.compiled import CompiledCall, Programs
+from rnnspec.spec import Operation, operation, resolved, system
+from rnnspec.spec.language import Equation
+from rnnspec.spec.operation import Settings, settings_of
+from rnnspec.spec.tree import transform
+
+Array = NDArray[Any]
+Vjp = Callable[..., dict[str, Array]]
+_STEP = 1e-20
+"""Of a complex step: its square vanishes beside any number."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a system: whether its values and its gradients are other ones, and its translated equations."""
+
+    values: bool
+    gradients: bool
+    programs: Programs = field(default_factory=dict)
+
+
+def backend_of(op: Operation, taken: Mapping[str, Any] = MappingProxyType({})) -> type[Backend]:
+    """Return a backend that has `op` by its own equations, and every other operation by the reference.
+
+    It computes in float64 and rounds once. Its gradient is that of the gradient's equations, which see the values of
+    the changed ones: where a value's equation alone is changed, the gradient is that of the right equation at the wrong
+    values. An operation without equations of its gradient has that of its values, by complex steps. Under attributes
+    for which nothing is changed it is the reference, and so are its values where the gradient alone is changed.
+
+    Parameters
+    ----------
+    op
+        An operation of the specification, with equations of its own (`changing.changed`).
+    taken
+        Attributes that the equations take to have these values, whatever a call says.
+    """
+    known: dict[Settings, _Known] = {}
+    values_too = bool(taken) or op.gates != operation(op.name).gates or touches_values(op)
+    right = getattr(reference, op.name)
+    right_vjp = getattr(reference, f"{op.name}_vjp", None)
+
+    def called(arguments: Mapping[str, Any]) -> tuple[CompiledCall, _Known]:
+        call = CompiledCall(op, *_apart(op, arguments), taken)
+        key = settings_of(call.attributes)
+        if key not in known:
+            known[key] = _compared(op, call)
+        call.programs = known[key].programs
+        return call, known[key]
+
+    def values(self: Backend, **arguments: Any) -> tuple[Array, ...]:
+        if not values_too:
+            given: tuple[Array, ...] = right(**arguments)
+            return given
+        call, changed = called(arguments)
+        outputs: tuple[Array, ...] = _outputs(call, arguments) if changed.values else right(**arguments)
+        return outputs
+
+    def with_vjp(self: Backend, **arguments: Any) -> tuple[tuple[Array, ...], Vjp]:
+        call, changed = called(arguments)
+        if not changed.values and not changed.gradients:
+            assert right_vjp is not None
+            both: tuple[tuple[Array, ...], Vjp] = right_vjp(**arguments)
+            return both
+
+        def vjp(*cotangents: Array) -> dict[str, Array]:
+            with np.errstate(all="ignore"):
+                found = call.gradients(cotangents) if call.op.gradient else _by_steps(call, cotangents)
+                return {name: d.astype(arguments[name].dtype) for name, d in found.items()}
+
+        return (_outputs(call, arguments) if changed.values else right(**arguments)), vjp
+
+    methods = {op.name: values, f"{op.name}_vjp": with_vjp} if op.differentiable else {op.name: values}
+    return type("Changed", (_Changed,), methods)
+
+
+class _Changed(NumpyBackend):
+    name = "changed"
+
+    def refuses(self, call: Call) -> str | None:
+        """None: it takes what the reference takes."""
+        return None
+
+
+def _apart(op: Operation, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Inputs and attributes of a call. What the operation has not as an input is for `check_call` to refuse."""
+    inputs = {name: array for name, array in arguments.items() if isinstance(array, np.ndarray)}
+    return inputs, {name: value for name, value in arguments.items() if name not in inputs}
+
+
+def _compared(op: Operation, call: CompiledCall) -> _Known:
+    """What is changed under the attributes of a call."""
+    own = system(resolved(operation(op.name), call.attributes), call.attributes)
+    return _Known(
+        values=call.system.gates != own.gates or _value(call.system.forward) != _value(own.forward),
+        gradients=any(
+            _text(mine) != _text(right)
+            for mine, right in ((call.system.forward, own.forward), (call.system.gradient, own.gradient))
+        ),
+    )
+
+
+def _text(equations: Iterable[Equation]) -> list[tuple[str, str]]:
+    return [(equation.left, ast.dump(equation.value)) for equation in equations]
+
+
+def _value(equations: Iterable[Equation]) -> list[tuple[str, str]]:
+    """What tells one value from another: a constant has the value that a variable has."""
+
+    def visit(node: ast.expr) -> ast.expr:
+        match node:
+            case ast.Call(func=ast.Name(id="constant"), args=[a]):
+                return a
+        return node
+
+    return _text(replace(equation, value=transform(equation.value, visit)) for equation in equations)
+
+
+def _outputs(call: CompiledCall, arguments: Mapping[str, Any]) -> tuple[Array, ...]:
+    dtype = next(arguments[name].dtype for name in call.given)
+    with np.errstate(all="ignore"):
+        return tuple(array if array.dtype == np.int64 else array.astype(dtype) for array in call.outputs())
+
+
+def _by_steps(call: CompiledCall, cotangents: tuple[Array, ...]) -> dict[str, Array]:
+    """The gradients of a call by a complex step of every entry of every float input."""
+    floats = [place for place, item in enumerate(call.results.values()) if item.kind == "float"]
+    found = {}
+    for name in call.given:
+        array = call.inputs[name].astype(np.complex128)
+        gradient = np.zeros(array.shape)
+        for place in np.ndindex(array.shape):
+            stepped = array.copy()
+            stepped[place] += 1j * _STEP
+            outputs = call.with_inputs(**{name: stepped}).outputs()
+            gradient[place] = sum(
+                float((outputs[at].imag * d.astype(np.float64)).sum()) for at, d in zip(floats, cotangents, strict=True)
+            )
+        found[name] = gradient / _STEP
+    return found

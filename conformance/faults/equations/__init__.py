@@ -1,0 +1,84 @@
+"""Faults that are a changed equation: TOML files, one a family, and what reads them.
+
+A table is a fault: its name, the `operation` (or several, whose family stands in the place of a ``*`` in the name),
+what it is `about`, and lines that stand in the place of the equations with the same left side, written as in the
+specification: `text` has the lines, with `when` and `each` as its blocks have them, and `blocks` is a list of such
+where one is not enough. `taken` are attributes that are taken to have that value, whatever a call says; `gates` is the
+order in which W, R and b are taken to have them; `dtype` is the type to be caught in, float32 if left out.
+
+Where lines of the value alone are changed, the gradient is what the gradient's equations give at the changed values; a
+fault that is to be wrong throughout has lines of the gradient too.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from typing import Any
+
+from rnnspec.conformance.edits.changing import changed, with_gates
+from rnnspec.conformance.faults.changed import backend_of
+from rnnspec.conformance.faults.fault import Fault, family_of
+from rnnspec.spec import Operation, SpecError, operation
+from rnnspec.spec.operation import Block
+
+_KEYS = {"operation", "about", "text", "when", "each", "blocks", "taken", "gates", "dtype"}
+
+
+def read(text: str, file: str) -> Iterator[Fault]:
+    """Yield the faults of a file; where it is wrong, raise SpecError with the file, the fault and what was expected."""
+    for name, table in tomllib.loads(text).items():
+        place = f"{file}: [{name}]"
+        unknown = sorted(set(table) - _KEYS)
+        if unknown:
+            raise SpecError(f"{place}: unknown key {unknown[0]!r}: expected {', '.join(sorted(_KEYS))}")
+        for key in ("operation", "about"):
+            if not table.get(key):
+                raise SpecError(f"{place}: expected {key!r}")
+        planted_into = table["operation"]
+        if isinstance(planted_into, str):
+            yield _fault(name, operation(planted_into), table, place)
+            continue
+        for one in planted_into:
+            yield _fault(name.replace("*", family_of(one)), operation(one), table, place)
+
+
+def _fault(name: str, op: Operation, table: Mapping[str, Any], place: str) -> Fault:
+    taken = table.get("taken", {})
+    for attribute, value in taken.items():
+        known = op.attributes.get(attribute)
+        if known is None or (known.values and not known.is_tuple and value not in known.values):
+            raise SpecError(f"{place}: 'taken' expects attributes of {op.name}, at a value of theirs, got {attribute}")
+    own = [table] if "text" in table else []
+    blocks = [
+        Block(block["text"], place, block.get("when", {}), block.get("each", ""))
+        for block in (*own, *table.get("blocks", ()))
+    ]
+    if not blocks and not taken and "gates" not in table:
+        raise SpecError(f"{place}: expected 'text', 'blocks', 'taken' or 'gates': a fault changes something")
+    if "gates" in table:
+        try:
+            op = with_gates(op, table["gates"])
+        except SpecError as error:
+            raise SpecError(f"{place}: {error}") from None
+    read_as = {key: _value(value) for key, value in taken.items()}
+    about = " ".join(table["about"].split())
+    return Fault(name, op.name, about, backend_of(changed(op, blocks), read_as), table.get("dtype", "float32"))
+
+
+def _value(value: Any) -> Any:
+    """A value of an attribute as a call has it."""
+    if value == "none":
+        return None
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _all() -> Iterator[Fault]:
+    for file in sorted(files(__name__).iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".toml"):
+            yield from read(file.read_text("utf-8"), file.name)
+
+
+FAULTS: tuple[Fault, ...] = tuple(_all())
+"""Every fault that is a changed equation."""
