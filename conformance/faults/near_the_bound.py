@@ -148,7 +148,7 @@ SLIGHT: Final = (
     Slight("attention_context", "float16", "values", "attention.py: weights @ values", 7.8),
     Slight("attention_scores", "float32", "gradients", "attention.py: dproducts @ self.keys", 7.8),
     Slight("luong_decoder", "float32", "values", "attention.py: weights @ self.memory", 40),
-    Slight("bahdanau_decoder", "float64", "gradients", "attention.py: dcontext @ _across(self.memory)", 150),
+    Slight("bahdanau_decoder", "float64", "gradients", "attention.py: dcontext @ _across(self.memory)", 250),
     Slight("context_vector", "bfloat16", "values", "context_vector.py: seen @ weights.T", 52),
     Slight("context_vector", "float32", "gradients", "context_vector.py: da @ weights", 20),
     Slight("seq2seq", "float32", "values", "activations.py: np.tanh(a, out=out)", 14),
