@@ -478,30 +478,30 @@ def bahdanau_decoder_vjp(
 def luong_decoder(
     x: Array, annotations: Array, W_c: Array, W: Array, R: Array, b: Array, y0: Array | None = None, W_a: Array | None =
     None, W_q: Array | None = None, W_k: Array | None = None, b_a: Array | None = None, v_a: Array | None = None, h0:
-    Array | None = None, b_rn: Array | None = None, c0: Array | None = None, P: Array | None = None, gain: Array | None
+    Array | None = None, c0: Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None
     = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None =
     None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, score:
-    Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "general", cell: Literal["gru_cell",
-    "lstm_cell", "rnn_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
-    "nested_lstm_cell"] = "lstm_cell", input_feeding: bool = False, reset: Literal["before", "after"] = "after", update:
-    Literal["keeps", "admits"] = "keeps", activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic",
-    "tanh", "relu"], Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None,
-    coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", activation:
-    Literal["tanh", "relu", "logistic"] = "tanh", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "general", cell: Literal["lstm_cell",
+    "rnn_cell", "gru_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
+    "nested_lstm_cell"] = "lstm_cell", input_feeding: bool = False, activations: tuple[Literal["logistic", "tanh",
+    "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"),
+    clip: float | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] =
+    "full", activation: Literal["tanh", "relu", "logistic"] = "tanh", reset: Literal["before", "after"] = "after",
+    update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def luong_decoder_vjp(
     x: Array, annotations: Array, W_c: Array, W: Array, R: Array, b: Array, y0: Array | None = None, W_a: Array | None =
     None, W_q: Array | None = None, W_k: Array | None = None, b_a: Array | None = None, v_a: Array | None = None, h0:
-    Array | None = None, b_rn: Array | None = None, c0: Array | None = None, P: Array | None = None, gain: Array | None
+    Array | None = None, c0: Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None
     = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None =
     None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, score:
-    Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "general", cell: Literal["gru_cell",
-    "lstm_cell", "rnn_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
-    "nested_lstm_cell"] = "lstm_cell", input_feeding: bool = False, reset: Literal["before", "after"] = "after", update:
-    Literal["keeps", "admits"] = "keeps", activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic",
-    "tanh", "relu"], Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None,
-    coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", activation:
-    Literal["tanh", "relu", "logistic"] = "tanh", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "general", cell: Literal["lstm_cell",
+    "rnn_cell", "gru_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
+    "nested_lstm_cell"] = "lstm_cell", input_feeding: bool = False, activations: tuple[Literal["logistic", "tanh",
+    "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"),
+    clip: float | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] =
+    "full", activation: Literal["tanh", "relu", "logistic"] = "tanh", reset: Literal["before", "after"] = "after",
+    update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def context_vector(
     h: Array, W: Array | None = None, b: Array | None = None, *, lengths: Array | None = None, mask: Array | None =

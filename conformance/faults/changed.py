@@ -133,7 +133,8 @@ def _value(equations: Iterable[Equation]) -> list[tuple[str, str]]:
 
 
 def _outputs(call: CompiledCall, arguments: Mapping[str, Any]) -> tuple[Array, ...]:
-    dtype = next(arguments[name].dtype for name in call.given)
+    # Of a call without float inputs the results are float64.
+    dtype = next((arguments[name].dtype for name in call.given), np.dtype(np.float64))
     with np.errstate(all="ignore"):
         return tuple(array if array.dtype == np.int64 else array.astype(dtype) for array in call.outputs())
 

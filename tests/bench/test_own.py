@@ -85,14 +85,14 @@ def test_who_does_not_open_is_left_out_with_the_reason() -> None:
 
 def test_without_the_first_there_are_no_multiples() -> None:
     """They would be multiples of another."""
-    series = _series("rnnspec.conformance.faults.rnn:NoBackend", "numpy", limits={("rnn", "forward", "numpy"): 1e9})
+    series = _series("rnnspec.conformance.faults.drift:NoBackend", "numpy", limits={("rnn", "forward", "numpy"): 1e9})
     section = hold(series, TINY, QUIET)
     assert "NoBackend" in section.left_out
     assert [(row.name, row.unit, row.met) for row in section.rows] == [("rnn, forward: numpy", "ms", True)]
 
 
 def test_who_is_wrong_is_left_out_with_the_reason() -> None:
-    series = replace(_series("numpy", "rnnspec.conformance.faults.lstm:ForgetBiasOfOne"), workloads=("lstm",))
+    series = replace(_series("numpy", "rnnspec.conformance.faults.drift:ForgetBiasATenthMore"), workloads=("lstm",))
     section = hold(series, TINY, QUIET)
     assert "does not conform" in section.left_out
     assert section.rows == ()

@@ -98,7 +98,12 @@ MUTANTS = (
     Mutant(ROUNDING, "BRANCH_SPREAD: Final = 4.0", "BRANCH_SPREAD: Final = 3.0"),
     Mutant(ROUNDING, "if nearest > BRANCH_SPREAD * (", "if nearest > 0.25 * BRANCH_SPREAD * ("),
     Mutant(ROUNDING, "rounding = 0.0 if noise.whole else", "rounding = 0.0 if False else"),
-    Mutant(ROUNDING, "open_ = (np.abs(exact) <= BRANCH_SPREAD * spread)", "open_ = (np.abs(exact) <= 0 * spread)"),
+    Mutant(
+        ROUNDING,
+        "open_ = (np.abs(exact) <= BRANCH_SPREAD * spread)",
+        "open_ = (np.abs(exact) <= 0 * spread)",
+        "test_rounding.py",
+    ),
     Mutant(ROUNDING, "SFC64(self.turn())", "SFC64(0)"),
     Mutant(ROUNDING, "margin = spread + spread.max", "margin = 2 * spread + spread.max"),
     Mutant(ROUNDING, "places[1] = rivals[0].argmax(axis=inner - 1)", "pass"),
