@@ -13,7 +13,7 @@ from typing import Any
 
 from rnnspec.reference.call import Compute, Vjp, answer
 from rnnspec.reference.parts import of_cell
-from rnnspec.reference.registry import CELLS, COMPUTED
+from rnnspec.reference.registry import COMPUTED
 from rnnspec.reference.unroll import Arrays
 from rnnspec.spec import operations
 from rnnspec.spec.composition import possible_inputs, possible_outputs, possible_sizes
@@ -30,7 +30,7 @@ def public_functions() -> dict[str, Function]:
     """Make the function of every operation, and, where it has a gradient, the one that returns its vjp beside it."""
     functions: dict[str, Function] = {}
     for name, op in operations().items():
-        compute = of_cell(name) if name in CELLS or op.unrolls in CELLS else COMPUTED[name]
+        compute = COMPUTED[name] if name in COMPUTED else of_cell(name)
         functions |= {function.__name__: function for function in _functions(op, compute)}
     return functions
 
@@ -74,9 +74,9 @@ def _functions(op: Operation, compute: Compute) -> Iterator[Function]:
     def with_vjp(*args: Any, **named: Any) -> tuple[Arrays, Vjp]:
         return answer(name, compute, *bound(args, named))
 
-    yield _named(forward, name, own, _documentation(op))
+    yield _named(forward, name, own, _documentation(op, own))
     if op.differentiable:
-        yield _named(with_vjp, f"{name}_vjp", own, _documentation_of_vjp(op))
+        yield _named(with_vjp, f"{name}_vjp", own, _documentation_of_vjp(op, own))
 
 
 def _named(function: Function, name: str, own: Signature, documentation: str) -> Function:
@@ -87,7 +87,7 @@ def _named(function: Function, name: str, own: Signature, documentation: str) ->
     return function
 
 
-def _documentation(op: Operation) -> str:
+def _documentation(op: Operation, own: Signature) -> str:
     inputs = possible_inputs(op)
     sizes = "; ".join(f"{size}, {about}" for size, about in possible_sizes(op).items())
     floats = any(item.kind == "float" for item in inputs.values())
@@ -95,7 +95,7 @@ def _documentation(op: Operation) -> str:
     lines += ["", *_wrapped(_ONE_TYPE)] if floats else []
     lines += ["", *_wrapped(_STEPS)] if op.has_steps else []
     lines += _section("Parameters")
-    for name in signature(op).parameters:
+    for name in own.parameters:
         lines += _input(op, inputs[name]) if name in inputs else _attribute(op, op.attributes[name])
     lines += _section("Returns")
     for output in possible_outputs(op).values():
@@ -106,14 +106,14 @@ def _documentation(op: Operation) -> str:
     return "\n".join([*lines, *(line for source in op.sources for line in _wrapped(f"{source}."))])
 
 
-def _documentation_of_vjp(op: Operation) -> str:
+def _documentation_of_vjp(op: Operation, own: Signature) -> str:
     outputs = [f"d{output.name}" for output in possible_outputs(op).values() if output.kind == "float"]
     text = (
         f"``vjp({', '.join(outputs)})``, of the outputs that the call has, gives the gradient of every float input "
         "that was given, by name. The inputs must not change before it is called; it may be called again."
     )
     lines = [f"What `{op.name}` returns, and its vector-Jacobian product.", "", *_wrapped(text)]
-    lines += [*_section("Parameters"), *_entry(", ".join(signature(op).parameters), f"As of `{op.name}`.")]
+    lines += [*_section("Parameters"), *_entry(", ".join(own.parameters), f"As of `{op.name}`.")]
     lines += [*_section("Returns"), *_entry("outputs, vjp", f"The outputs of `{op.name}`, and the function above.")]
     return "\n".join(lines)
 

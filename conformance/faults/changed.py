@@ -16,6 +16,7 @@ from rnnspec.backends import Backend, Call
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.edits.changing import touches_values
 from rnnspec.conformance.edits.compiled import CompiledCall, Programs
+from rnnspec.reference.call import split_arguments
 from rnnspec.spec import Operation, operation, resolved, system
 from rnnspec.spec.language import Equation
 from rnnspec.spec.operation import Settings, settings_of
@@ -57,7 +58,7 @@ def backend_of(op: Operation, taken: Mapping[str, Any] = MappingProxyType({})) -
     right_vjp = getattr(reference, f"{op.name}_vjp", None)
 
     def called(arguments: Mapping[str, Any]) -> tuple[CompiledCall, _Known]:
-        call = CompiledCall(op, *_apart(op, arguments), taken)
+        call = CompiledCall(op, *split_arguments(op.name, arguments), taken)
         key = settings_of(call.attributes)
         if key not in known:
             known[key] = _compared(op, call)
@@ -96,12 +97,6 @@ class _Changed(NumpyBackend):
     def refuses(self, call: Call) -> str | None:
         """None: it takes what the reference takes."""
         return None
-
-
-def _apart(op: Operation, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Inputs and attributes of a call. What the operation has not as an input is for `check_call` to refuse."""
-    inputs = {name: array for name, array in arguments.items() if isinstance(array, np.ndarray)}
-    return inputs, {name: value for name, value in arguments.items() if name not in inputs}
 
 
 def _compared(op: Operation, call: CompiledCall) -> _Known:

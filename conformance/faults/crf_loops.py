@@ -114,14 +114,6 @@ class CrfLoops(NumpyBackend):
         """Gradient of the transitions from that of every step."""
         return np.asarray(pairs.sum(axis=0))
 
-    def likelihood(self, score: float, log_partition: float, c: Chain) -> float:
-        """Log-likelihood of a possible path."""
-        return score - log_partition
-
-    def empty(self, c: Chain) -> float:
-        """Score, log Z and log-likelihood of an empty sequence."""
-        return 0.0
-
     def best(self, c: Chain) -> tuple[float, list[int]]:
         """Score and tags of a best path."""
         delta, pointers = c.start + c.emissions[0], []
@@ -142,10 +134,6 @@ class CrfLoops(NumpyBackend):
         for pointer in reversed(pointers):
             path.append(int(pointer[path[-1]]))
         return path[::-1]
-
-    def share_right(self, right: Array, valid: Array) -> float:
-        """Accuracy."""
-        return float((right & valid).sum() / max(int(valid.sum()), 1))
 
     # The operations.
 
@@ -227,7 +215,8 @@ class CrfLoops(NumpyBackend):
         checked = check_call("token_accuracy", call, {})
         assert checked.valid is not None
         right = call["predicted"] == call["tags"]
-        return (np.asarray(self.share_right(right, self.valid_steps(checked.valid, call)), np.float64),)
+        valid = self.valid_steps(checked.valid, call)
+        return (np.asarray((right & valid).sum() / max(int(valid.sum()), 1), np.float64),)
 
     # How a call is taken apart and put together.
 
@@ -254,7 +243,7 @@ class CrfLoops(NumpyBackend):
         emissions = call["emissions"]
         values = np.zeros(len(emissions))
         for b, _, chain in self._chains(operation, call):
-            values[b] = value(chain) if chain.steps else self.empty(chain)
+            values[b] = value(chain) if chain.steps else 0.0
         return (values.astype(emissions.dtype),)
 
     def _with_gradients(
@@ -275,11 +264,11 @@ class CrfLoops(NumpyBackend):
 
     def _log_likelihood(self, c: Chain) -> float:
         score = self.path_score(c)
-        return -np.inf if score == -np.inf else self.likelihood(score, self.log_partition(c), c)
+        return -np.inf if score == -np.inf else score - self.log_partition(c)
 
     def _framewise(self, c: Chain) -> float:
         chosen = c.emissions[np.arange(c.steps), c.tags]
-        return self.likelihood(float(chosen.sum()), float(self.log_sum_exp(c.emissions, 1).sum()), c)
+        return float(chosen.sum()) - float(self.log_sum_exp(c.emissions, 1).sum())
 
     def _of_path(self, c: Chain) -> Arrays:
         ones = _one_hot(c.tags, c.emissions.shape[1])

@@ -46,14 +46,6 @@ class GruLoops(Loops):
 
     # The equations.
 
-    def candidate_bias(self, p: Arrays) -> Array:
-        """The candidate's recurrent bias."""
-        return p["b_rn"]
-
-    def reset_product(self, r: Array, product: Array, b_rn: Array) -> Array:
-        """What the reset gate lets through of the product with the state."""
-        return np.asarray(r * (product + b_rn))
-
     def candidate(self, a_n: Array) -> Array:
         """The value of n."""
         return self.function("tanh").value(a_n)
@@ -76,10 +68,8 @@ class GruLoops(Loops):
             known["s"] = r * h_prev
             known["a_n"] = self.argument(x, known["s"], W_n, R_n, b_n)
         else:
-            product, b_rn = self.recurrent_product(h_prev, R_n), self.candidate_bias(p)
-            known["q"] = product + b_rn
-            reset = self.reset_product(r, product, b_rn)
-            known["a_n"] = self.total([self.input_product(x, W_n), self.bias(b_n), reset])
+            known["q"] = self.product(h_prev, R_n) + p["b_rn"]
+            known["a_n"] = self.total([self.input_product(x, W_n), b_n, r * known["q"]])
         known["n"] = self.candidate(known["a_n"])
         return {"h": self.mixed(known["z"], known["n"], h_prev, a)}, known
 
@@ -91,10 +81,6 @@ class GruLoops(Loops):
         if self.keeps(a):
             return dh * (h_prev - n), dh * (1 - z), dh * z
         return dh * (n - h_prev), dh * z, dh * (1 - z)
-
-    def reset_gradient(self, dr: Array) -> Array:
-        """What reaches the reset gate."""
-        return dr
 
     def step_back(self, after: Arrays, known: Arrays, p: Arrays, a: Attributes) -> tuple[Array, Arrays, Arrays]:
         """From the gradient of the state after to those of x, the state before and the parameters."""
@@ -115,7 +101,7 @@ class GruLoops(Loops):
             dr, dh_reset = da["n"] * known["q"], self.product(dq, R_n.T)
             dR["n"] = self.outer(dq, h_prev)
             db_rn["b_rn"] = self.bias_gradient(dq)
-        for k, d in (("r", self.reset_gradient(dr)), ("z", dz)):
+        for k, d in (("r", dr), ("z", dz)):
             da[k] = d * self.function("logistic").slope(known[f"a_{k}"], known[k])
             dR[k] = self.outer(da[k], h_prev)
         dx, dW, db = self.input_back(da, known["x"], p, order)

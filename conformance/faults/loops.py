@@ -90,17 +90,9 @@ class Loops(Backend):
         """What the input adds to a gate's argument."""
         return self.product(x, W)
 
-    def recurrent_product(self, h: Array, R: Array) -> Array:
-        """What the state before adds to a gate's argument."""
-        return self.product(h, R)
-
-    def bias(self, b: Array) -> Array:
-        """What the bias adds to a gate's argument."""
-        return b
-
     def argument(self, x: Array, h: Array, W: Array, R: Array, b: Array) -> Array:
         """The argument of one gate."""
-        return self.total([self.input_product(x, W), self.recurrent_product(h, R), self.bias(b)])
+        return self.total([self.input_product(x, W), self.product(h, R), b])
 
     def counted(self, da: Array) -> Array:
         """The gradients, row by row, that a parameter's gradient adds up."""
@@ -159,14 +151,6 @@ class Loops(Backend):
         kept = states["h"].dtype.type(1 - a["recurrent_dropout"])
         return {**states, "h": np.where(keep, states["h"] / kept, kept.dtype.type(0))}
 
-    def mask_at(self, keep: Array | None, t: int) -> Array | None:
-        """Which units of the state recurrent dropout keeps before step t."""
-        return keep
-
-    def place(self, t: int, steps: int, a: Attributes) -> int:
-        """Where the output of step t stands."""
-        return t
-
     def carried(self, after: Arrays, before: Arrays, valid: Array, a: Attributes) -> Arrays:
         """The states that the next step sees; those of a sequence whose step is taken out stay as they were."""
         return {state: np.where(valid, after[state], before[state]) for state in self.states}
@@ -181,17 +165,9 @@ class Loops(Backend):
 
     # The way back.
 
-    def final_gradient(self, dfinal: Arrays) -> Arrays:
-        """The gradients that reach the last states from outside."""
-        return dfinal
-
     def arrived(self, dstates: Arrays, dy: Array, valid: Array) -> Arrays:
         """The gradients of the states after a step, from the step read next and from its own output."""
         return {**dstates, "h": dstates["h"] + np.where(valid, dy, dy.dtype.type(0))}
-
-    def seen_back(self, dbefore: Arrays, keep: Array | None, a: Attributes) -> Arrays:
-        """The gradients of the states before dropout."""
-        return self.seen(dbefore, keep, a)
 
     def truncated(self, dbefore: Arrays, read: Array, a: Attributes) -> Arrays:
         """Nothing, where as many steps were read before this one as make the gradient end here."""
@@ -211,14 +187,6 @@ class Loops(Backend):
     def passed_back(self, dbefore: Arrays, dafter: Arrays, valid: Array) -> Arrays:
         """What flows on; past a step that was taken out, as it came."""
         return {state: np.where(valid, dbefore[state], dafter[state]) for state in self.states}
-
-    def gradient_place(self, t: int, steps: int, a: Attributes) -> int:
-        """Where the gradient of step t's input stands."""
-        return t
-
-    def initial_gradient(self, dstates: Arrays) -> Arrays:
-        """The gradients of the initial states."""
-        return dstates
 
     def accumulated(self, dp: Sequence[Arrays], p: Arrays) -> Arrays:
         """The parameters' gradients from those of all steps, the step that was read last first."""
@@ -243,28 +211,27 @@ class Loops(Backend):
         read = np.zeros((batch, 1), np.int64)
         for t in self.reading_order(steps, a):
             taken = valid[:, t, np.newaxis]
-            after, known = self.step(x[:, t], self.seen(states, self.mask_at(keep, t), a), p, a)
+            after, known = self.step(x[:, t], self.seen(states, keep, a), p, a)
             states = self.carried(after, states, taken, a)
-            y[:, self.place(t, steps, a)] = self.shown(after, states, taken)
+            y[:, t] = self.shown(after, states, taken)
             tape.append((t, taken, read, known))
             read = read + self.counted_as_read(taken)
         final = self.final(states, y, valid)
 
         def vjp(*cotangents: Array) -> Arrays:
             dy, *rest = (cotangent.astype(x.dtype) for cotangent in cotangents)
-            dstates = self.final_gradient(dict(zip(self.states, rest, strict=True)))
+            dstates = dict(zip(self.states, rest, strict=True))
             dx, nothing = np.zeros_like(x), x.dtype.type(0)
             dp = []
             for t, taken, read, known in reversed(tape):
-                dafter = self.arrived(dstates, dy[:, self.place(t, steps, a)], taken)
+                dafter = self.arrived(dstates, dy[:, t], taken)
                 dtaken = {state: np.where(taken, d, nothing) for state, d in dafter.items()}
                 dx_t, dbefore, dp_t = self.step_back(dtaken, known, p, a)
-                dhanded = self.truncated(self.seen_back(dbefore, self.mask_at(keep, t), a), read, a)
+                dhanded = self.truncated(self.seen(dbefore, keep, a), read, a)
                 dstates = self.passed_back(self.handed_back(dhanded, t, a), dafter, taken)
-                dx[:, self.gradient_place(t, steps, a)] = np.where(taken, dx_t, nothing)
+                dx[:, t] = np.where(taken, dx_t, nothing)
                 dp.append(dp_t)
-            initial = self.initial_gradient(dstates)
-            dgiven = {f"{state}0": initial[state] for state, array in given.items() if array is not None}
+            dgiven = {f"{state}0": dstates[state] for state, array in given.items() if array is not None}
             gradients = {"x": dx, **self.accumulated(dp, p), **dgiven}
             return {name: self.returned(gradient, dtype) for name, gradient in gradients.items()}
 

@@ -36,11 +36,7 @@ class LstmLoops(Loops):
 
     def order(self, a: Attributes) -> Sequence[str]:
         """The gates in the order in which they stand in W, R and b."""
-        return "igo" if self.coupled(a) else "ifgo"
-
-    def coupled(self, a: Attributes) -> bool:
-        """Whether f is 1 - i."""
-        return bool(a["coupled"])
+        return "igo" if a["coupled"] else "ifgo"
 
     def activations(self, a: Attributes) -> Sequence[str]:
         """The names of the functions of the gates, of the candidate and of the output."""
@@ -52,10 +48,6 @@ class LstmLoops(Loops):
             return argument
         limit = argument.dtype.type(a["clip"])
         return np.asarray(np.clip(argument, -limit, limit))
-
-    def clipped_memory(self, c: Array, a: Attributes) -> Array:
-        """The argument of the output's activation within the clip."""
-        return self.clipped(c, a)
 
     def within(self, argument: Array, a: Attributes) -> Array:
         """The slope of the clip."""
@@ -73,29 +65,13 @@ class LstmLoops(Loops):
         """The value of i, f or o."""
         return self.function(self.activations(a)[0]).value(self.clipped(argument, a))
 
-    def coupled_forget(self, i: Array) -> Array:
-        """The forget gate that has no weights of its own."""
-        return np.asarray(1 - i)
-
     def candidate(self, argument: Array, a: Attributes) -> Array:
         """The value of g."""
         return self.function(self.activations(a)[1]).value(self.clipped(argument, a))
 
-    def output(self, c: Array, c_prev: Array, a: Attributes) -> Array:
+    def output(self, c: Array, a: Attributes) -> Array:
         """The memory as the output gate sees it."""
-        return self.function(self.activations(a)[2]).value(self.clipped_memory(c, a))
-
-    def memory(self, i: Array, f: Array, g: Array, c_prev: Array) -> Array:
-        """The memory after."""
-        return np.asarray(f * c_prev + i * g)
-
-    def exposed(self, o: Array, output: Array) -> Array:
-        """What the output gate lets out."""
-        return o * output
-
-    def projected(self, m: Array, p: Arrays, a: Attributes) -> Array:
-        """The state after."""
-        return self.product(m, p["P"]) if a["projection"] else m
+        return self.function(self.activations(a)[2]).value(self.clipped(c, a))
 
     def step(self, x: Array, before: Arrays, p: Arrays, a: Attributes) -> tuple[Arrays, Arrays]:
         """From the state and memory before to those after."""
@@ -105,13 +81,13 @@ class LstmLoops(Loops):
             for gate, W, R, b in zip(self.order(a), p["W"], p["R"], p["b"], strict=True)
         }
         i = self.gate(arguments["i"], a)
-        f = self.coupled_forget(i) if self.coupled(a) else self.gate(arguments["f"], a)
+        f = 1 - i if a["coupled"] else self.gate(arguments["f"], a)
         g = self.candidate(arguments["g"], a)
         o = self.gate(arguments["o"], a)
-        c = self.memory(i, f, g, c_prev)
-        output = self.output(c, c_prev, a)
-        m = self.exposed(o, output)
-        h = self.projected(m, p, a)
+        c = f * c_prev + i * g
+        output = self.output(c, a)
+        m = o * output
+        h = self.product(m, p["P"]) if a["projection"] else m
         known = {f"a_{gate}": argument for gate, argument in arguments.items()}
         known |= {"x": x, "h_prev": h_prev, "c_prev": c_prev, "i": i, "f": f, "g": g, "o": o, "c": c, "m": m}
         return {"h": h, "c": c}, {**known, "output": output}
@@ -122,35 +98,15 @@ class LstmLoops(Loops):
         """The derivative of an activation of a clipped argument."""
         return self.function(function).slope(self.clipped(argument, a), value) * self.within(argument, a)
 
-    def output_gradient(self, dm: Array, known: Arrays, a: Attributes) -> Array:
-        """What reaches the memory after through the output."""
-        return dm * known["o"] * self.slope(self.activations(a)[2], known["c"], known["output"], a)
-
-    def memory_gradient(self, dc: Array, through_output: Array) -> Array:
-        """The gradient of the memory after, from the step after and through the output."""
-        return dc + through_output
-
-    def forgotten_gradient(self, dc: Array, known: Arrays) -> Array:
-        """The gradient of the memory before."""
-        return dc * known["f"]
-
-    def coupled_gradient(self, dc: Array, known: Arrays) -> Array:
-        """The gradient of the input gate where it is the forget gate's too."""
-        return np.asarray(dc * (known["g"] - known["c_prev"]))
-
-    def state_gradient(self, dh_prev: Array, a: Attributes) -> Array:
-        """The gradient of the state before, a constant where only the memory hands its gradient back."""
-        return dh_prev if a["gradient"] == "full" else np.zeros_like(dh_prev)
-
     def step_back(self, after: Arrays, known: Arrays, p: Arrays, a: Attributes) -> tuple[Array, Arrays, Arrays]:
         """From the gradients of state and memory after to those of x, of state and memory before and the parameters."""
+        gate, candidate, output = self.activations(a)
         dm = self.product(after["h"], p["P"].T) if a["projection"] else after["h"]
         do = dm * known["output"]
-        dc = self.memory_gradient(after["c"], self.output_gradient(dm, known, a))
+        dc = after["c"] + dm * known["o"] * self.slope(output, known["c"], known["output"], a)
         df = dc * known["c_prev"]
-        di = self.coupled_gradient(dc, known) if self.coupled(a) else dc * known["g"]
+        di = dc * (known["g"] - known["c_prev"]) if a["coupled"] else dc * known["g"]
         dg = dc * known["i"]
-        gate, candidate, _ = self.activations(a)
         functions = {"i": (gate, di), "f": (gate, df), "g": (candidate, dg), "o": (gate, do)}
         order = self.order(a)
         da = {}
@@ -162,4 +118,6 @@ class LstmLoops(Loops):
         dp = {"W": dW, "R": dR, "b": db}
         if a["projection"]:
             dp["P"] = self.outer(after["h"], known["m"])
-        return dx, {"h": self.state_gradient(dh_prev, a), "c": self.forgotten_gradient(dc, known)}, dp
+        if a["gradient"] != "full":  # only the memory hands its gradient back
+            dh_prev = np.zeros_like(dh_prev)
+        return dx, {"h": dh_prev, "c": dc * known["f"]}, dp
