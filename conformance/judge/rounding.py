@@ -80,6 +80,14 @@ def _shifts(size: float) -> NDArray[np.float64]:
     return size * np.roll(_SIGNS, _SIGNS.size // 3)
 
 
+_MAXIMUM: Final[Callable[..., Any]] = np.maximum.reduce
+
+
+def greatest(array: NDArray[Any], axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
+    """The greatest of what is not negative, 0 of nothing: what ``max`` gives, sooner."""
+    return _MAXIMUM(array, axis=axis, keepdims=keepdims, initial=0.0)
+
+
 def _pieces(flat: NDArray[Any], single: int) -> Iterable[tuple[NDArray[Any], slice]]:
     """The versions 1…, and where in a version that is: all on a first axis or, where there are many, part by part."""
     if (RUNS - 1) * single <= _SIGNS.size:
@@ -426,7 +434,7 @@ def _either_sign(noise: Noise, quotient: NDArray[Any], divisor: NDArray[Any]) ->
         return quotient
     exact = divisor[:1]
     with np.errstate(invalid="ignore"):
-        spread = _GREATEST(np.abs(divisor - exact), axis=0, keepdims=True)
+        spread = greatest(np.abs(divisor - exact), axis=0, keepdims=True)
         open_ = (np.abs(exact) <= BRANCH_SPREAD * spread) & (spread > 0)
     if not open_.any():
         return quotient
@@ -461,9 +469,9 @@ def _compare(noise: Noise, ufunc: np.ufunc, left: NDArray[Any], right: NDArray[A
     """Compare; where the versions' spread reaches the threshold, let them go either way."""
     with np.errstate(invalid="ignore"):
         gap = np.asarray(left - right)
-        farthest = _GREATEST(np.abs(gap - gap[:1]), axis=None, initial=0.0)
+        farthest = greatest(np.abs(gap - gap[:1]))
     distance = np.abs(gap[:1])
-    nearest, largest = _LEAST(distance, axis=None, initial=np.inf), _GREATEST(distance, axis=None, initial=0.0)
+    nearest, largest = distance.min(initial=np.inf), greatest(distance)
     # A number that is given as such, the type of the call may not hold.
     given = max(noise.rounding_of(operand) for operand in (left, right))
     if nearest > BRANCH_SPREAD * (farthest + noise.unit_roundoff * (largest + noise.smallest_normal)) + given:
@@ -471,7 +479,7 @@ def _compare(noise: Noise, ufunc: np.ufunc, left: NDArray[Any], right: NDArray[A
     gap = np.clip(np.where(np.isnan(gap), 0.0, gap), -_LARGEST, _LARGEST)
     decided: NDArray[Any] = ufunc(gap, 0)
     exact = gap[:1]
-    spread = np.max(np.abs(gap - exact), axis=0, keepdims=True)
+    spread = greatest(np.abs(gap - exact), axis=0, keepdims=True)
     rounding = 0.0 if noise.whole else noise.unit_roundoff * (np.abs(exact) + noise.smallest_normal)
     open_ = (np.abs(exact) <= BRANCH_SPREAD * (spread + rounding) + given) & (spread + rounding + given > 0)
     if not open_.any():
@@ -514,8 +522,6 @@ def _inner(array: Rounded, axis: Any) -> tuple[int, ...]:
 
 
 _TOTAL: Final[Callable[..., NDArray[Any]]] = np.add.reduce
-_GREATEST: Final[Callable[..., Any]] = np.maximum.reduce
-_LEAST: Final[Callable[..., Any]] = np.minimum.reduce
 
 
 def _sum(array: Rounded, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, **_: Any) -> Rounded:

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from rnnspec import reference
 from rnnspec.backends import Call, Cotangents
 from rnnspec.conformance.judge.formats import Format, format_of
-from rnnspec.conformance.judge.rounding import Noise, Rounded
+from rnnspec.conformance.judge.rounding import Noise, Rounded, greatest
 from rnnspec.reference.traced import Traced, gradients
 from rnnspec.spec.operation import settings_of
 
@@ -356,15 +356,6 @@ def _versions(result: Rounded | Array) -> Array:
     return result.versions() if isinstance(result, Rounded) else result[np.newaxis]
 
 
-_MAXIMUM: Final[Callable[..., Any]] = np.maximum.reduce
-"""What ``max`` calls, sooner."""
-
-
-def _greatest(array: Array, axis: tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
-    """The greatest of an array, 0 of none."""
-    return _MAXIMUM(array, axis=axis, keepdims=keepdims, initial=0.0)
-
-
 def _spread(versions: Array) -> Array:
     """The largest difference from version 0; NaN where there is one."""
     if versions[0].size <= _KEPT:
@@ -381,7 +372,7 @@ def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence
     value = versions[0]
     with np.errstate(invalid="ignore"):
         spread, size = _spread(versions), np.abs(value)
-    largest, exact = _greatest(spread), False
+    largest, exact = greatest(spread), False
     if not np.isfinite(largest):
         # One infinity less another is NaN, but they are equal. Where some versions have it, the spread is infinite.
         spread = np.abs(np.subtract(versions, value, out=np.zeros(versions.shape), where=versions != value)).max(axis=0)
@@ -389,10 +380,10 @@ def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence
         size = np.where(np.isinf(value), 0.0, size)
         largest = spread.max(initial=0.0, where=~np.isinf(spread))
     together = tuple(range(1 if per_sequence else 0, value.ndim))
-    widest = _greatest(spread, axis=together, keepdims=True)
-    r = widest / (_greatest(size, axis=together, keepdims=True) + form.smallest_normal)
+    widest = greatest(spread, axis=together, keepdims=True)
+    r = widest / (greatest(size, axis=together, keepdims=True) + form.smallest_normal)
     grown = 1 + 8 * r
-    if not _greatest(r) <= AMPLIFIED * form.unit_roundoff:
+    if not greatest(r) <= AMPLIFIED * form.unit_roundoff:  # else the rest adds nothing; not so where r is NaN
         decades = np.log10(np.maximum(r / (AMPLIFIED * form.unit_roundoff), 1))
         grown = np.where((r > 1) & (widest > loudest), np.inf, 1 + 8 * np.minimum(r, WILD) + decades / 2)
     rounding = spread + form.unit_roundoff * size + (largest / 4 + form.smallest_normal)
