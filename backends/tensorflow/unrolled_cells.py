@@ -14,7 +14,7 @@ from rnnspec.backends.native import Native
 from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
 from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
 from rnnspec.backends.tensorflow.keras_layers import call
-from rnnspec.backends.tensorflow.natives.recurrent import Kind, Outputs, refusing_layer
+from rnnspec.backends.tensorflow.natives.recurrent import Kind, Outputs, layer_native
 from rnnspec.backends.tensorflow.natives.stacks import KINDS, refuse_stack
 from rnnspec.backends.tensorflow.sequences import valid_steps
 
@@ -39,30 +39,11 @@ def _unrolled(
     return layer
 
 
-def _layer(kind: Kind) -> Native:
-    def layer(
-        *,
-        x: Tensor,
-        W: Tensor,
-        R: Tensor,
-        b: Tensor,
-        b_rn: Tensor | None = None,
-        h0: Tensor | None = None,
-        c0: Tensor | None = None,
-        lengths: Tensor | None = None,
-        mask: Tensor | None = None,
-        direction: str,
-        **attributes: Any,
-    ) -> Outputs:
-        features, units, reverse = x.shape[2], W.shape[1], direction == "reverse"
-        one = _unrolled(kind.keras, 1, features, units, x.dtype.name, reverse, **kind.options(attributes))
-        weights = kind.weights(W, R, b, b_rn, attributes)
-        states = kind.initial(x, units, h0, c0)
-        y, *after = call(one, weights, x, initial_state=states, mask=valid_steps(x.shape[1], lengths, mask))
-        # Keras gives the outputs of a layer that goes backwards in the order of its reading.
-        return (tf.reverse(y, [1]) if reverse else y, *after)
-
-    return Native(f"keras.layers.RNN of {kind.keras}Cell", layer, refusing_layer(kind.refuse))
+def _of_one_cell(
+    kind: Kind, x: Tensor, units: int, mask: Tensor | None, attributes: Mapping[str, Any], *, reverse: bool
+) -> Any:
+    """Return a layer that unrolls a cell, built."""
+    return _unrolled(kind.keras, 1, x.shape[2], units, x.dtype.name, reverse, **kind.options(attributes))
 
 
 def _stacked(
@@ -101,7 +82,10 @@ class TensorFlowCellsBackend(TensorFlowBackend):
     name: ClassVar[str] = "tensorflow-cells"
     by_default: ClassVar[bool] = False
     natives: ClassVar[Mapping[str, Native]] = {
-        **{name: _layer(kind) for name, kind in KINDS.items()},
+        **{
+            name: layer_native(kind, f"keras.layers.RNN of {kind.keras}Cell", _of_one_cell)
+            for name, kind in KINDS.items()
+        },
         "stacked": Native("keras.layers.RNN of StackedRNNCells", _stacked, refuse_stack),
     }
 

@@ -41,26 +41,20 @@ def _weighted(
     return (loss(target, prediction, sample_weight=weights),)
 
 
-def _mean_absolute_error(
-    *,
-    prediction: Tensor,
-    target: Tensor,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-    reduction: str,
-) -> Outputs:
-    return _weighted("MeanAbsoluteError", target, prediction, lengths, mask, reduction)
+def _error(kind: str) -> Native:
+    """One of Keras's losses of predictions and targets of real numbers."""
 
+    def loss(
+        *,
+        prediction: Tensor,
+        target: Tensor,
+        lengths: Tensor | None = None,
+        mask: Tensor | None = None,
+        reduction: str,
+    ) -> Outputs:
+        return _weighted(kind, target, prediction, lengths, mask, reduction)
 
-def _mean_squared_error(
-    *,
-    prediction: Tensor,
-    target: Tensor,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-    reduction: str,
-) -> Outputs:
-    return _weighted("MeanSquaredError", target, prediction, lengths, mask, reduction)
+    return Native(f"keras.losses.{kind}", loss)
 
 
 def _binary_cross_entropy(
@@ -136,8 +130,8 @@ def _source(kind: str) -> Script:
 
 
 NATIVES: Final[Mapping[str, Native]] = {
-    "mean_absolute_error": Native("keras.losses.MeanAbsoluteError", _mean_absolute_error),
-    "mean_squared_error": Native("keras.losses.MeanSquaredError", _mean_squared_error),
+    "mean_absolute_error": _error("MeanAbsoluteError"),
+    "mean_squared_error": _error("MeanSquaredError"),
     "binary_cross_entropy": Native(
         "keras.losses.BinaryCrossentropy", _binary_cross_entropy, _refuse_binary_cross_entropy
     ),

@@ -114,8 +114,20 @@ def cell_native(kind: Kind) -> Native:
     return Native(f"keras.layers.{kind.keras}Cell", cell, kind.refuse)
 
 
-def layer_native(kind: Kind) -> Native:
-    """A sequence by Keras's layer."""
+Made = Callable[..., Any]
+"""``made(kind, x, units, mask, attributes, reverse=…)``: a layer for calls with such inputs, built."""
+
+
+def own_layer(
+    kind: Kind, x: Tensor, units: int, mask: Tensor | None, attributes: Mapping[str, Any], *, reverse: bool
+) -> Any:
+    """Keras's layer of that kind, built."""
+    options = {"units": units, "go_backwards": reverse, **kind.layer_options(mask, attributes)}
+    return built(kind.keras, (None, None, x.shape[2]), x.dtype.name, **options)
+
+
+def layer_native(kind: Kind, calls: str = "", made: Made = own_layer) -> Native:
+    """A sequence by Keras's layer, or by another that is `made`, as which it `calls` itself."""
 
     def layer(
         *,
@@ -133,9 +145,10 @@ def layer_native(kind: Kind) -> Native:
     ) -> Outputs:
         states = kind.initial(x, W.shape[1], h0, c0)
         valid = valid_steps(x.shape[1], lengths, mask)
-        return run_layer(kind, x, W, R, b, b_rn, states, valid, reverse=direction == "reverse", attributes=attributes)
+        reverse = direction == "reverse"
+        return run_layer(kind, x, W, R, b, b_rn, states, valid, reverse=reverse, attributes=attributes, made=made)
 
-    return Native(f"keras.layers.{kind.keras}", layer, refusing_layer(kind.refuse))
+    return Native(calls or f"keras.layers.{kind.keras}", layer, refusing_layer(kind.refuse))
 
 
 def run_layer(
@@ -150,18 +163,12 @@ def run_layer(
     *,
     reverse: bool,
     attributes: Mapping[str, Any],
+    made: Made = own_layer,
 ) -> Outputs:
-    """Outputs and final states of Keras's layer.
+    """Outputs and final states of Keras's layer, or of another that is `made`.
 
     Keras gives the outputs of a layer that goes backwards in the order of its reading.
     """
-    layer = built(
-        kind.keras,
-        (None, None, x.shape[2]),
-        x.dtype.name,
-        units=W.shape[1],
-        go_backwards=reverse,
-        **kind.layer_options(mask, attributes),
-    )
+    layer = made(kind, x, W.shape[1], mask, attributes, reverse=reverse)
     y, *after = call(layer, kind.weights(W, R, b, b_rn, attributes), x, initial_state=states, mask=mask)
     return (tf.reverse(y, [1]) if reverse else y, *after)
