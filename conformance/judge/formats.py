@@ -20,6 +20,11 @@ class Format:
     smallest_normal: float
     largest: float
 
+    @property
+    def most_judged(self) -> float:
+        """The magnitude below which results are judged: right implementations differ, and all are to stay finite."""
+        return self.largest / 16
+
 
 @cache
 def format_of(name: str) -> Format:
