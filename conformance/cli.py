@@ -74,7 +74,7 @@ def main() -> None:
 @json_option
 def list_command(checks: bool, json_file: Path | None) -> None:
     """List the operations of the specification and the installed backends."""
-    from rnnspec.conformance.commands.listing import list_everything
+    from rnnspec.conformance.commands.list import list_everything
 
     _run(list_everything, json_file, checks)
 
@@ -86,7 +86,7 @@ def list_command(checks: bool, json_file: Path | None) -> None:
 @json_option
 def show(operation: str, latex: bool, settings: tuple[str, ...], json_file: Path | None) -> None:
     """Show an operation: shapes, equations, gradient and sources."""
-    from rnnspec.conformance.commands.showing import show_operation
+    from rnnspec.conformance.commands.show import show_operation
 
     _run(show_operation, operation, latex, settings, json_file)
 
@@ -154,8 +154,8 @@ def validate(
     Where pytest-xdist is installed, a process for each core shares many checks: -n 2 for two, -n 0 for one alone.
     Of an isolated backend, a call that crashes, hangs or takes all memory ends in a verdict; both limits are for those.
     """
-    from rnnspec.conformance.commands.validating import Request, validate_backends
-    from rnnspec.conformance.run.isolated import Isolation, Limits
+    from rnnspec.conformance.commands.validate import Request, validate_backends
+    from rnnspec.conformance.hosting.isolated import Isolation, Limits
     from rnnspec.conformance.run.replay import usual_folder
 
     names, for_pytest = _split_arguments(backends)
@@ -181,7 +181,7 @@ def faults(context: click.Context, /, json_file: Path | None, **options: Any) ->
 
     A fault is caught if it is caught with every seed. --exclusive asks with the first seed alone.
     """
-    from rnnspec.conformance.commands.scoring import Request, score_faults
+    from rnnspec.conformance.commands.faults import Request, score_faults
 
     context.exit(_run(score_faults, Request(**options), json_file))
 
@@ -202,7 +202,7 @@ def sharpness(context: click.Context, /, json_file: Path | None, **options: Any)
     In each run a relative error is planted in one intermediate quantity of the reference, and the check sees it or not.
     What is told is the smallest that is seen in 19 of 20 runs, and how many right results each tolerance rejects.
     """
-    from rnnspec.conformance.commands.measuring import Request, measure_sharpness
+    from rnnspec.conformance.commands.sharpness import Request, measure_sharpness
 
     context.exit(_run(measure_sharpness, Request(**options), json_file))
 
@@ -245,8 +245,8 @@ def soak(
 
     for variable in VARIABLES:  # before NumPy and the frameworks are imported; the cases are small, as in validate
         os.environ.setdefault(variable, "1")
-    from rnnspec.conformance.commands.soaking import Request, soak_backend
-    from rnnspec.conformance.run.isolated import Isolation, Limits
+    from rnnspec.conformance.commands.soak import Request, soak_backend
+    from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
     request = Request(**options, isolation=Isolation.of(isolate), limits=Limits(time_limit, memory_limit))
     context.exit(_run(soak_backend, request, json_file))
@@ -265,7 +265,7 @@ def convert(source: Path, target: Path, to: str, json_file: Path | None) -> None
     SOURCE is a torch state dict, Keras's weights by their paths, or arrays by the specification's names; both files are
     .npz or .safetensors. What the other layout cannot represent is an error, and nothing is written.
     """
-    from rnnspec.conformance.commands.converting import convert_weights
+    from rnnspec.conformance.commands.convert import convert_weights
 
     _run(convert_weights, source, target, to, json_file)
 
@@ -318,8 +318,8 @@ def bench_run(
     from rnnspec.conformance.bench.threads import pinned
 
     def run() -> int:
-        from rnnspec.conformance.commands.benching import Request, bench_backends
-        from rnnspec.conformance.run.isolated import Isolation, Limits
+        from rnnspec.conformance.commands.bench import Request, bench_backends
+        from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
         isolation, limits = Isolation.of(isolate), Limits(time_limit, memory_limit)
         return bench_backends(
@@ -343,7 +343,7 @@ def bench_run(
 @click.pass_context
 def bench_compare(context: click.Context, old: Path, new: Path, threshold: float, json_file: Path | None) -> None:
     """Hold the times in NEW against those in OLD, files that --json wrote; exit status 1 if something became slower."""
-    from rnnspec.conformance.commands.comparing import compare_files
+    from rnnspec.conformance.commands.bench_compare import compare_files
 
     context.exit(_run(compare_files, old, new, threshold, json_file))
 

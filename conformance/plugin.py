@@ -140,7 +140,7 @@ _OPENED = pytest.StashKey["dict[str, Backend]"]()
 
 def _backend(config: pytest.Config, name: str) -> Backend:
     """Open each backend once a process."""
-    from rnnspec.conformance.run.isolated import Isolation, Limits
+    from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
     option = config.getoption
     opened = config.stash.setdefault(_OPENED, {})

@@ -15,9 +15,9 @@ from rnnspec.conformance.bench.cost import cost_of
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
 from rnnspec.conformance.checks.check import Array, compare_gradients, compare_outputs
+from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
+from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.judge.tolerance import Expected, expect
-from rnnspec.conformance.run.guard import BackendCrashError, Guarded
-from rnnspec.conformance.run.isolated import GuestLostError
 
 WORK: Final = 2e8
 """Forward floating-point operations up to which all sequences of a batch are judged."""
@@ -96,7 +96,7 @@ def must_conform(contender: Contender, standards: Sequence[Standard]) -> float:
     except BackendCrashError as crash:
         raise NotConformingError(f"crashed: {str(crash).splitlines()[0]}") from crash
     except GuestLostError as lost:
-        raise NotConformingError(f"{lost.verdict}: {lost.reason}") from lost
+        raise NotConformingError(f"{'timed out' if lost.timed_out else 'crashed'}: {lost.reason}") from lost
 
 
 def _examine(backend: Guarded, standard: Standard) -> float:

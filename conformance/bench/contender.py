@@ -9,7 +9,7 @@ from rnnspec.backends import Backend, Unsupported, available, open_backend
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.run.isolated import Isolation, Limits
+from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
 
 @dataclass(frozen=True, eq=False)

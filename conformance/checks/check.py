@@ -19,7 +19,7 @@ from rnnspec.conformance.cases.support import PROBE_SIZES, everything
 from rnnspec.conformance.checks.whereabouts import whereabouts
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, Expected, expect, expect_both
-from rnnspec.spec import Operation, operation
+from rnnspec.spec import Operation, operation, operations
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -91,6 +91,10 @@ class Check(ABC):
     def applies_to(self, op: Operation) -> bool:
         """Whether there is anything to ask of this operation."""
         return not self.law or self.law in op.laws
+
+    def operations(self) -> list[str]:
+        """Names of the operations that it asks something of."""
+        return [name for name, op in operations().items() if self.applies_to(op)]
 
     whole_deck: ClassVar[bool] = False
     """Whether every planned case is asked: the check needs no call that others do not make too."""

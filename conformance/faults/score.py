@@ -18,8 +18,8 @@ from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.variants import Variant
+from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.run import Profile, run_check
-from rnnspec.conformance.run.guard import BackendCrashError
 from rnnspec.conformance.run.runner import checks_for
 from rnnspec.spec import FLOAT_TYPES, Operation
 

@@ -19,9 +19,9 @@ from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Case, Deck
 from rnnspec.conformance.checks import Check, Violation
 from rnnspec.conformance.checks.check import OutOfRangeError, cases_of
+from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
+from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.run.expected import ExpectedFailure, concerning
-from rnnspec.conformance.run.guard import BackendCrashError, Guarded
-from rnnspec.conformance.run.isolated import GuestLostError
 from rnnspec.conformance.run.profile import Profile
 from rnnspec.conformance.run.replay import failures_of, has_failures
 from rnnspec.conformance.run.repro import Ask, Failure, Witness, write_repro
@@ -85,7 +85,7 @@ class _Tally:
                 self.asks = backend.asks if isinstance(backend, Witness) else []
                 raise
             self.expected.setdefault(entry, failure)
-            if isinstance(failure, GuestLostError) and failure.verdict is Verdict.TIMED_OUT:
+            if isinstance(failure, GuestLostError) and failure.timed_out:
                 raise  # each more would take the time limit
             return True
         else:
@@ -145,7 +145,7 @@ def run_check(
         case BackendCrashError() as crash:
             verdict, message = Verdict.CRASHED, str(crash)
         case GuestLostError() as lost:
-            verdict, message = lost.verdict, str(lost)
+            verdict, message = Verdict.TIMED_OUT if lost.timed_out else Verdict.CRASHED, str(lost)
     if tally.failure is not None and repro_dir is not None:
         repro = str(write_repro(repro_dir, backend, check.id, operation, dtype, tally.failure, tally.asks, message))
     return CheckResult(

@@ -14,8 +14,8 @@ from rnnspec.conformance.cases import Case, Deck, DeckError, Planner, Scope, Sup
 from rnnspec.conformance.cases.covering import Combination, Row
 from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.checks.check import Array
-from rnnspec.conformance.run.guard import BackendCrashError, Guarded
-from rnnspec.conformance.run.isolated import GuestLostError
+from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
+from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.run.profile import Profile
 
 ROUNDS: Final = 12

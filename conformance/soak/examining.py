@@ -15,11 +15,10 @@ from rnnspec.conformance.bench.cost import cost_of
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks import Violation
 from rnnspec.conformance.checks.check import OutOfRangeError, compare_gradients, compare_outputs, expected_of
+from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
+from rnnspec.conformance.hosting.isolated import GuestLostError, Isolation, Limits
 from rnnspec.conformance.judge.tolerance import Bounded, forget
 from rnnspec.conformance.run.expected import ExpectedFailure, concerning, expected_failures
-from rnnspec.conformance.run.guard import BackendCrashError, Guarded
-from rnnspec.conformance.run.isolated import GuestLostError, Isolation, Limits
-from rnnspec.conformance.run.result import Verdict
 from rnnspec.conformance.run.session import support_of
 from rnnspec.conformance.soak.statistics import Ending, Outcome, Place, Share, Statistics
 
@@ -128,7 +127,7 @@ def _failed(failure: Violation | BackendCrashError | GuestLostError, case: Case)
         case Violation():
             ratio = failure.error_ratio
             return Outcome(Ending.REJECTED, ratio if ratio is None or math.isfinite(ratio) else None, str(failure))
-        case GuestLostError() if failure.verdict is Verdict.TIMED_OUT:
+        case GuestLostError() if failure.timed_out:
             return Outcome(Ending.TIMED_OUT, message=f"{failure}: {case}")
     return Outcome(Ending.CRASHED, message=f"{failure}: {case}")
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rnnspec.conformance.run.isolated import Isolation
+from rnnspec.conformance.hosting.isolated import Isolation
 from rnnspec.conformance.soak.examining import Soak
 from rnnspec.conformance.soak.state import State
 from rnnspec.conformance.soak.statistics import Ending, Failure, Group, Tally

@@ -21,7 +21,7 @@ from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.memory import Memory
 from rnnspec.conformance.bench.outcome import Contest
 from rnnspec.conformance.bench.scan import scanned
-from rnnspec.conformance.run.isolated import GuestLostError
+from rnnspec.conformance.hosting.isolated import GuestLostError
 
 
 @pytest.fixture

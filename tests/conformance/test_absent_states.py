@@ -16,7 +16,7 @@ from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.checks import Violation
 from rnnspec.conformance.checks.check import OutOfRangeError, usual_case
 from rnnspec.conformance.checks.special_values import SpecialValues, demanded, place_of, spreads
-from rnnspec.conformance.run.guard import Guarded
+from rnnspec.conformance.hosting.guard import Guarded
 from rnnspec.spec import operation, operations
 
 Array = NDArray[Any]

@@ -20,8 +20,8 @@ from rnnspec.conformance.checks.habits import AnotherThread, ConstantCotangents,
 from rnnspec.conformance.checks.layouts import LAYOUTS, REPEATED, Layouts
 from rnnspec.conformance.faults.callers import OF_CALLERS, OF_LAYOUTS
 from rnnspec.conformance.faults.fault import Fault
+from rnnspec.conformance.hosting.guard import Guarded
 from rnnspec.conformance.run import PROFILES, Verdict, run_check
-from rnnspec.conformance.run.guard import Guarded
 from rnnspec.spec import check_call, operations
 
 Make = Callable[..., Any]

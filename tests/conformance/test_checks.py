@@ -24,8 +24,8 @@ from rnnspec.conformance.checks.check import (
     usual_case,
 )
 from rnnspec.conformance.judge.tolerance import Bounded
-from rnnspec.conformance.report.checks import NAME, table
-from rnnspec.conformance.report.markdown import filled_in
+from rnnspec.conformance.pages.checks import NAME, table
+from rnnspec.conformance.pages.markdown import filled_in
 from rnnspec.conformance.run import CheckResult, Profile, Verdict, run_check
 from rnnspec.spec import operation, operations
 
@@ -73,7 +73,7 @@ def test_ids_and_levels() -> None:
 
 def test_the_page_has_every_check() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert filled_in(page, {NAME: table()}) == page, f"python -m rnnspec.conformance.report.checks {PAGE}"
+    assert filled_in(page, {NAME: table()}) == page, f"python -m rnnspec.conformance.pages checks {PAGE}"
     for check in CHECKS:
         assert f"| `{check.id}` | {check.level} | {check.about} | {check.why} |" in page
 

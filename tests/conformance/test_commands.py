@@ -100,7 +100,7 @@ def test_a_backend_that_does_not_open_is_listed_with_the_reason(monkeypatch: pyt
     from rnnspec.backends.discovery import Available
 
     closed = [Available("mine", False, "needs a licence", ())]
-    monkeypatch.setattr("rnnspec.conformance.commands.listing.available", lambda: closed)
+    monkeypatch.setattr("rnnspec.conformance.commands.list.available", lambda: closed)
     printed = succeed("list")
     assert "mine" in printed
     assert "needs a licence" in printed

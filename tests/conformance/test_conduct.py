@@ -18,8 +18,8 @@ from rnnspec.conformance.checks import CHECKS, Violation
 from rnnspec.conformance.checks.edges import edges_of
 from rnnspec.conformance.checks.layouts import LAYOUTS
 from rnnspec.conformance.checks.special_values import SPECIAL, SpecialValues, demanded, place_of, spreads
+from rnnspec.conformance.hosting.guard import Guarded
 from rnnspec.conformance.run import CheckResult, Profile, Verdict, run_check
-from rnnspec.conformance.run.guard import Guarded
 from rnnspec.spec import check_call, evaluate, operation, operations
 
 Make = Callable[..., Any]

@@ -17,9 +17,9 @@ from rnnspec.conformance.checks.partial_gradients import Part
 from rnnspec.conformance.checks.second_order import differentiated_in_full
 from rnnspec.conformance.faults.derivatives import FAULTS
 from rnnspec.conformance.faults.fault import Fault
+from rnnspec.conformance.hosting.isolated import Isolated
 from rnnspec.conformance.judge.tolerance import expect, expect_second_order
 from rnnspec.conformance.run import PROFILES, Profile, Verdict, run_check
-from rnnspec.conformance.run.isolated import Isolated
 from rnnspec.conformance.run.runner import checks_for
 
 Array = np.ndarray[Any, Any]

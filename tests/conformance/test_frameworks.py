@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rnnspec.conformance.report.frameworks import FRAMEWORKS, SIZES, frameworks, main, probes, table
-from rnnspec.conformance.report.markdown import filled_in
+from rnnspec.conformance.pages.__main__ import main
+from rnnspec.conformance.pages.frameworks import FRAMEWORKS, SIZES, opened, probes, table
+from rnnspec.conformance.pages.markdown import filled_in
 from rnnspec.spec import check_call, complete_sizes, operations, resolved
 
 PAGE = Path(__file__).parents[2] / "docs" / "frameworks.md"
@@ -17,11 +18,11 @@ SAMPLE = "before\n<!-- a: begin -->\nold\n<!-- a: end -->\nbetween\n<!-- b: begi
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_the_page_says_what_the_adapter_does(name: str) -> None:
-    found = frameworks()
+    found = opened()
     if name not in found:
         pytest.skip(f"{name} is not installed here")
     page = PAGE.read_text(encoding="utf-8")
-    assert filled_in(page, {name: table(found[name])}) == page, f"python -m {main.callback.__module__} {PAGE}"
+    assert filled_in(page, {name: table(found[name])}) == page, f"python -m rnnspec.conformance.pages frameworks {PAGE}"
 
 
 def test_only_the_tables_given_are_filled_in() -> None:
@@ -33,9 +34,9 @@ def test_only_the_tables_given_are_filled_in() -> None:
 def test_a_page_without_a_place_for_a_table_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected a line '<!-- c: begin -->'"):
         filled_in(SAMPLE, {"c": "new"})
-    if frameworks():
+    if opened():
         (tmp_path / "page.md").write_text(SAMPLE)
-        done = CliRunner().invoke(main, [str(tmp_path / "page.md")])
+        done = CliRunner().invoke(main, ["frameworks", str(tmp_path / "page.md")])
         assert done.exit_code == 1
         assert "expected a line" in done.output
 

@@ -22,10 +22,10 @@ from rnnspec.backends import BackendError, Call, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS
+from rnnspec.conformance.hosting.guard import BackendCrashError
+from rnnspec.conformance.hosting.isolated import GuestLostError, Isolated, Isolation, Limits
 from rnnspec.conformance.run import CheckResult, Profile, Verdict, run_check
 from rnnspec.conformance.run.expected import ExpectedFailure
-from rnnspec.conformance.run.guard import BackendCrashError
-from rnnspec.conformance.run.isolated import GuestLostError, Isolated, Isolation, Limits
 
 GUESTS = '''\
 """Backends that do what no guest should."""
@@ -441,7 +441,7 @@ def test_layouts_are_kept(isolated: Open, call: Call) -> None:
 
 RUN = """\
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.run.isolated import Isolated, Limits
+from rnnspec.conformance.hosting.isolated import Isolated, Limits
 from rnnspec.spec import operation
 
 backend = Isolated("guests:HoldingTheLine", limits=Limits(seconds={seconds}))
@@ -511,7 +511,7 @@ def test_an_interruption_leaves_no_answer_to_an_earlier_call(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("rnnspec.conformance.run.isolated.wait", interrupted)
+        patch.setattr("rnnspec.conformance.hosting.isolated.wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             backend.run(make_case("rnn_cell").call)
     assert len(backend.run(make_case("lstm").call)) == 3
@@ -541,7 +541,7 @@ def test_who_is_isolated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_idle_process_cleans_up_after_a_killed_suite(folder: Path, tmp_path: Path) -> None:
     program = "\n".join(
         [
-            "from rnnspec.conformance.run.isolated import Isolated",
+            "from rnnspec.conformance.hosting.isolated import Isolated",
             "backend = Isolated('guests:Right')",
             "import os",
             "os._exit(3)",

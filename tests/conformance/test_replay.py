@@ -16,8 +16,8 @@ from rnnspec.backends import Backend, Call
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Planner, Scope
 from rnnspec.conformance.checks import CHECKS
+from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.run import PROFILES, CheckResult, Profile, Verdict, run_check
-from rnnspec.conformance.run.isolated import GuestLostError
 from rnnspec.conformance.run.replay import failures_of, usual_folder
 
 VALUES = next(check for check in CHECKS if check.id == "values")
@@ -107,7 +107,7 @@ class Hanging(RarelyWrong):
         outputs = NumpyBackend.run(self, call)
         self.asked.append(call.inputs["W"].shape)
         if call.inputs["W"].shape[1:] == (3, 2):
-            raise GuestLostError(call, "no answer within 60 s", verdict=Verdict.TIMED_OUT)
+            raise GuestLostError(call, "no answer within 60 s", timed_out=True)
         return outputs
 
 

@@ -24,9 +24,9 @@ from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Extent
 from rnnspec.conformance.checks import CHECKS, Check, Violation
+from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.conformance.run import CheckResult, Profile, Verdict, run_check
-from rnnspec.conformance.run.isolated import GuestLostError
 from rnnspec.conformance.run.repro import Ask, write_repro
 from rnnspec.conformance.run.repro.source import LINES, LINES_OF_A_CALL
 from rnnspec.spec import operations
@@ -410,7 +410,7 @@ class Hanging(Wrong):
 @pytest.mark.parametrize(("backend", "status"), [(Hanging, 1), (Mended, 0)])
 def test_a_time_out_is_waited_for_again(backend: type[Backend], status: int, tmp_path: Path, make_case: Make) -> None:
     call = make_case("lstm").call
-    lost = GuestLostError(call, "no answer within 0.2 s", verdict=Verdict.TIMED_OUT, seconds=0.2)
+    lost = GuestLostError(call, "no answer within 0.2 s", timed_out=True, seconds=0.2)
     script = write_repro(tmp_path, backend(), "values", "lstm", "float32", lost, [Ask(call, call)])
     assert "no answer within 0.2 s" in read(str(script))
     printed = run_alone(script, tmp_path)

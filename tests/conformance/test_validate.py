@@ -16,7 +16,7 @@ import pytest
 
 from rnnspec import conformance
 from rnnspec.conformance.cases import Planner, Scope
-from rnnspec.conformance.commands.validating import Request, _shared_out
+from rnnspec.conformance.commands.validate import Request, _shared_out
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.runner import checks_for
 

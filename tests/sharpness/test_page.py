@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnspec.conformance.report.markdown import filled_in
+from rnnspec.conformance.pages.markdown import filled_in
 from rnnspec.conformance.sharpness.measuring import PARTS, applies, measure
 from rnnspec.conformance.sharpness.tolerances import COMPUTED
 from rnnspec.spec import FLOAT_TYPES, operations
@@ -46,7 +46,7 @@ def test_the_page_tells_what_is_measured(part: str, dtype: str) -> None:
 
 
 def test_the_page_has_its_figures_and_a_place_for_every_table() -> None:
-    from rnnspec.conformance.report.sharpness import sections
+    from rnnspec.conformance.pages.sharpness import sections
 
     text = PAGE.read_text(encoding="utf-8")
     assert filled_in(text, dict.fromkeys(sections([]), ""))

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from rnnspec.conformance.report.markdown import filled_in
-from rnnspec.conformance.soak.page import main, tables, variants, whole
+from rnnspec.conformance.pages.__main__ import main
+from rnnspec.conformance.pages.markdown import filled_in
+from rnnspec.conformance.pages.tolerances import sections, tables, variants, whole
 from rnnspec.conformance.soak.table import LEAST_PERCENT, not_judged
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -40,9 +41,8 @@ def test_the_page_shows_what_was_measured() -> None:
     page = (DOCS / "tolerances.md").read_text(encoding="utf-8")
     reports = read_published()
     assert reports
-    found = {"together": whole(reports), **{report["backend"]: tables(report) for report in reports}}
-    assert filled_in(page, found) == page, (
-        f"python -m {main.callback.__module__} docs/tolerances.md docs/tolerances/*.json"
+    assert filled_in(page, sections(reports)) == page, (
+        "python -m rnnspec.conformance.pages tolerances docs/tolerances.md docs/tolerances/*.json"
     )
 
 
@@ -102,7 +102,7 @@ def test_the_command_fills_in_what_it_is_given(report: dict[str, Any], tmp_path:
     page.write_text(PAGE)
     file.write_text(json.dumps(report))
     faults.write_text(json.dumps({"faults": [], "variants": SCORES}))
-    done = CliRunner().invoke(main, [str(page), str(file), "--variants", str(faults)])
+    done = CliRunner().invoke(main, ["tolerances", str(page), str(file), "--variants", str(faults)])
     assert done.exit_code == 0, done.output
     found = {"numpy": tables(report), "together": whole([report]), "variants": variants(SCORES)}
     assert page.read_text(encoding="utf-8") == filled_in(PAGE, found)
@@ -112,7 +112,7 @@ def test_a_page_without_a_place_is_an_error_and_left_alone(report: dict[str, Any
     page, file = tmp_path / "page.md", tmp_path / "numpy.json"
     page.write_text("no place\n")
     file.write_text(json.dumps(report))
-    done = CliRunner().invoke(main, [str(page), str(file)])
+    done = CliRunner().invoke(main, ["tolerances", str(page), str(file)])
     assert done.exit_code == 1
     assert "expected a line" in done.output
     assert page.read_text() == "no place\n"
@@ -120,7 +120,7 @@ def test_a_page_without_a_place_is_an_error_and_left_alone(report: dict[str, Any
 
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="drawing needs matplotlib (extra plots)")
 def test_the_plot_is_the_same_each_time(report: dict[str, Any], tmp_path: Path) -> None:
-    from rnnspec.conformance.soak.plot import draw
+    from rnnspec.conformance.pages.tolerance_plot import draw
 
     for name in ("first.svg", "second.svg"):
         draw([report, report], tmp_path / name)
@@ -133,7 +133,7 @@ def test_without_matplotlib_the_command_says_what_is_missing(report: dict[str, A
     page, file = tmp_path / "page.md", tmp_path / "numpy.json"
     page.write_text(PAGE)
     file.write_text(json.dumps(report))
-    done = CliRunner().invoke(main, [str(page), str(file), "--plot", str(tmp_path / "plot.svg")])
+    done = CliRunner().invoke(main, ["tolerances", str(page), str(file), "--plot", str(tmp_path / "plot.svg")])
     assert done.exit_code == 1
     assert "rnnspec[plots]" in done.output
     assert page.read_text() == PAGE

@@ -16,7 +16,7 @@ from rnnspec.backends.scripting import WIDEST
 from rnnspec.backends.tensorflow import TensorFlowBackend, TensorFlowFunctionBackend, TensorFlowXlaBackend
 from rnnspec.backends.tensorflow.natives import NATIVES
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.report.frameworks import probes
+from rnnspec.conformance.pages.frameworks import probes
 from rnnspec.conformance.run.repro.source import LINES_OF_A_CALL
 from rnnspec.spec import operations
 

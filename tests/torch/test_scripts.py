@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 from rnnspec.backends.torch import TorchBackend  # noqa: E402
 from rnnspec.backends.torch.natives import NATIVES  # noqa: E402
 from rnnspec.conformance.cases import Case  # noqa: E402
-from rnnspec.conformance.report.frameworks import probes  # noqa: E402
+from rnnspec.conformance.pages.frameworks import probes  # noqa: E402
 from rnnspec.conformance.run.repro.source import LINES_OF_A_CALL  # noqa: E402
 from rnnspec.spec import operations  # noqa: E402
 

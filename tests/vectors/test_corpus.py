@@ -15,7 +15,7 @@ from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.cli import export_command
 from rnnspec.conformance.faults import callers, conduct, derivatives, drift, habits, sizes
 from rnnspec.conformance.faults.catalogue import FAULTS
-from rnnspec.conformance.run.guard import BackendCrashError, Guarded
+from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.vectors.corpus import corpus
 from rnnspec.spec import FLOAT_TYPES, operation, operations
 

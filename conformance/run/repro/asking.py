@@ -10,7 +10,7 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents
 from rnnspec.conformance.checks.check import Array
-from rnnspec.conformance.run.guard import Guarded
+from rnnspec.conformance.hosting.guard import Guarded
 
 
 @dataclass

@@ -14,12 +14,11 @@ import numpy as np
 
 from rnnspec.backends import Call
 from rnnspec.conformance.checks.check import Array, Violation
+from rnnspec.conformance.hosting.guard import BackendCrashError
+from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, expect, expect_second_order
-from rnnspec.conformance.run.guard import BackendCrashError
-from rnnspec.conformance.run.isolated import GuestLostError
 from rnnspec.conformance.run.repro.asking import Ask
-from rnnspec.conformance.run.result import Verdict
 from rnnspec.spec import CallError, check_call
 
 Failure = Violation | BackendCrashError | GuestLostError
@@ -94,7 +93,7 @@ def _nothing_came(failure: BackendCrashError | GuestLostError, asks: Sequence[As
     if ask is None or not due:
         return Words("an answer", words)
     waited = None
-    if isinstance(failure, GuestLostError) and failure.verdict is Verdict.TIMED_OUT:
+    if isinstance(failure, GuestLostError) and failure.timed_out:
         waited = failure.seconds
     quantity, bounded = next(iter(due.items()))
     return Numbers(ask, quantity, bounded, None, waited)

@@ -1,0 +1,114 @@
+"""``rnnspec soak``: error ratios over many random cases. A right implementation must stay below 1 in all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from rnnspec.conformance.hosting.isolated import Isolation, Limits
+from rnnspec.conformance.run.files import write_json
+from rnnspec.conformance.run.plan import PlanError, plan
+from rnnspec.conformance.soak.engine import work_through
+from rnnspec.conformance.soak.examining import Soak, targets_of
+from rnnspec.conformance.soak.progress import SoakProgress
+from rnnspec.conformance.soak.report import BAD, repeat, report_of
+from rnnspec.conformance.soak.state import State, identity
+from rnnspec.conformance.soak.statistics import Statistics
+from rnnspec.conformance.soak.table import MOST_TOLD, failure_text, more_failures, print_report, totals
+
+INTERRUPTED: Final = 130
+"""Exit status of a soak that was stopped before its end, as shells have it."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    backend: str
+    cases: int
+    operations: Sequence[str] = ()
+    dtypes: Sequence[str] = ()
+    seed: int = 0
+    only: int | None = None
+    device: str = "cpu"
+    jobs: int = 1
+    resume: Path | None = None
+    isolation: Isolation = Isolation.AUTO
+    limits: Limits = field(default_factory=Limits)
+
+
+def soak_backend(request: Request, json_file: Path | None) -> int:
+    """Run the cases that are not done yet, print and write what all gave; return the exit status.
+
+    0 if all is well, 1 if anything was rejected, crashed or timed out, INTERRUPTED if it did not come to its end.
+    """
+    if request.cases < 1:
+        raise PlanError(f"expected at least 1 case, got {request.cases}")
+    if request.only is not None and request.resume is not None:
+        raise PlanError("expected --case or --resume, got both: a single case is not worth keeping")
+    opened = request.isolation.open(request.backend, request.device, request.limits)
+    asked = plan(request.backend, opened, request.operations, request.dtypes)
+    targets = targets_of(opened, ((item.operation, item.dtype) for item in asked))
+    if not targets:
+        raise PlanError(f"backend {request.backend} has none of the operations: expected at least one to soak")
+    soak = Soak(request.backend, targets, request.seed, request.device, request.isolation, request.limits)
+    of = identity(soak, opened.versions())
+    state = State.load(request.resume, of) if request.resume else State()
+    console = Console()
+    # The k-th case of every operation in every type, or all up to the last.
+    pending = state.pending(request.cases)
+    if request.only is not None:
+        pending = [range(request.only * len(targets), (request.only + 1) * len(targets))]
+    ended = _run(console, request, soak, of, state, pending)
+    report = report_of(soak, of, state, request.cases)
+    if json_file:
+        write_json(json_file, report)
+    if state.cases:
+        print_report(console, report)
+    if more := more_failures(report):
+        console.print(more, soft_wrap=True)
+    if not ended:
+        console.print(Text(_interrupted(request, state), "bold"), soft_wrap=True)
+        return INTERRUPTED
+    return int(any(totals(report)[ending] for ending in BAD))
+
+
+def _run(
+    console: Console, request: Request, soak: Soak, of: dict[str, object], state: State, pending: list[range]
+) -> bool:
+    """Work through what is pending, keeping what is done; return whether it came to the end."""
+    due = sum(map(len, pending))
+    told = 0
+    before, started = state.seconds, time.perf_counter()
+
+    def keep(numbers: range, statistics: Statistics) -> None:
+        nonlocal told
+        state.add(numbers, statistics)
+        state.seconds = before + time.perf_counter() - started
+        if request.resume:
+            state.save(request.resume, of)
+        progress.advance(len(numbers), len(statistics.failures))
+        for failure in statistics.failures:
+            if told < MOST_TOLD:
+                console.print(failure_text({**failure.to_json(), "repeat": repeat(soak, failure)}), soft_wrap=True)
+            told += 1
+
+    if request.resume:
+        state.save(request.resume, of)  # whether it can be written is better known at once
+    if not pending:
+        return True
+    with SoakProgress(console, request.backend, state.cases + due, state.cases) as progress:
+        return work_through(soak, pending, min(request.jobs, due), keep)
+
+
+def _interrupted(request: Request, state: State) -> str:
+    done = f"interrupted with {state.cases:,} of {request.cases:,} cases done"
+    if request.resume:
+        return f"{done} and kept in {request.resume}: the same command goes on from there"
+    return f"{done}; with --resume FILE they would be kept"

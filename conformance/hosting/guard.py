@@ -1,0 +1,84 @@
+"""A backend under watch: what goes wrong inside it is told apart from what goes wrong in the suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeVar
+
+import numpy as np
+
+from rnnspec.backends import Backend, Call, Cotangents, Unsupported
+from rnnspec.conformance.checks.check import Array
+from rnnspec.conformance.hosting.guest import place_of, words_of
+
+Result = TypeVar("Result")
+
+
+class BackendCrashError(Exception):
+    """The backend raised something other than a refusal, in a call; its message is put together when it is asked for.
+
+    Most are never asked for: on bad input, any error is right.
+    """
+
+    def __init__(self, call: Call, error: BaseException) -> None:
+        super().__init__(call, error)
+        self.call = call
+        self.error = error
+
+    def __str__(self) -> str:
+        return told(f"{type(self.error).__name__}: {words_of(self.error)}", place_of(self.error), self.call)
+
+
+def told(what: str, place: str, call: Call) -> str:
+    """What went wrong, where in the code, and in which call."""
+    shapes = ", ".join(f"{name} {array.shape}" for name, array in call.inputs.items())
+    at = f"at {place}, " if place else ""
+    return f"{what}\n  {at}in {call.operation}({shapes})"
+
+
+class Guarded(Backend):
+    """Passes calls on to a backend; its exceptions come back as BackendCrashError, naming the call's operation."""
+
+    name = "guarded"
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.device = backend.device
+
+    def has_gradients(self, operation: str) -> bool:
+        """Whether the backend has gradients of the operation."""
+        return self.backend.has_gradients(operation)
+
+    def has_second_order(self, operation: str) -> bool:
+        """Whether the backend has gradients of the operation's gradients."""
+        return self.backend.has_second_order(operation)
+
+    def refuses(self, call: Call) -> str | None:
+        """Why the adapter refuses the call."""
+        return self._guard(call, lambda: self.backend.refuses(call))
+
+    def refusal(self, call: Call, *, gradient: bool = False) -> str | None:
+        """Why the library itself does not take the call."""
+        return self.backend.refusal(call, gradient=gradient)
+
+    def run(self, call: Call) -> tuple[Array, ...]:
+        """Outputs of the call."""
+        return self._guard(call, lambda: tuple(self.backend.run(call)))
+
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
+        """Gradients of the call."""
+        return self._guard(call, lambda: dict(self.backend.gradients(call, cotangents, wanted)))
+
+    def second_order(self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]) -> dict[str, Array]:
+        """Second-order gradients of the call."""
+        return self._guard(call, lambda: dict(self.backend.second_order(call, cotangents, directions)))
+
+    def _guard(self, call: Call, compute: Callable[[], Result]) -> Result:
+        try:
+            # Overflow is for the checks to judge; NumPy's warnings of it would only add noise.
+            with np.errstate(all="ignore"):
+                return compute()
+        except (Unsupported, BackendCrashError):  # a crash in another process has its own words
+            raise
+        except (Exception, SystemExit) as error:  # a library that ends the process has crashed too
+            raise BackendCrashError(call, error) from error

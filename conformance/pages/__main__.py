@@ -1,0 +1,155 @@
+"""``python -m rnnspec.conformance.pages NAME PAGE``: fill the tables and figures of a page of docs/ anew."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Final
+
+import click
+
+_HELP: Final = {"help_option_names": ["-h", "--help"]}
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+_PAGE: Final = click.argument("page", type=_FILE)
+
+
+@click.group(context_settings=_HELP)
+def main() -> None:
+    """Fill the tables and figures of a page of docs/ anew; what is written around them stays."""
+
+
+@main.command()
+@_PAGE
+def checks(page: Path) -> None:
+    """docs/checks.md: every check, from the code."""
+    from rnnspec.conformance.pages.checks import NAME, table
+    from rnnspec.conformance.pages.markdown import fill_in
+
+    fill_in(page, {NAME: table()})
+    click.echo(f"wrote {page}")
+
+
+@main.command()
+@_PAGE
+def frameworks(page: Path) -> None:
+    """docs/frameworks.md: what the frameworks that are installed have themselves, from the adapters."""
+    from rnnspec.conformance.pages.frameworks import FRAMEWORKS, opened, table
+    from rnnspec.conformance.pages.markdown import fill_in
+
+    tables = {name: table(backend) for name, backend in opened().items()}
+    fill_in(page, tables)
+    for name in FRAMEWORKS:
+        click.echo(f"{name}: {'filled in' if name in tables else 'not installed here, left as it was'}")
+
+
+@main.command()
+@_PAGE
+@click.argument("file", type=_FILE)
+def faults(page: Path, file: Path) -> None:
+    """docs/faults.md: the suite's own score, from what ``rnnspec faults --json`` wrote to FILE."""
+    from rnnspec.conformance.pages.faults import read, sections
+    from rnnspec.conformance.pages.markdown import fill_in
+
+    try:
+        scores, seeds = read(file)
+    except ValueError as error:
+        raise click.ClickException(f"{file}: {error}") from error
+    fill_in(page, sections(scores, seeds))
+    click.echo(f"wrote {page}")
+
+
+@main.command()
+@_PAGE
+@click.argument("file", type=_FILE)
+def sharpness(page: Path, file: Path) -> None:
+    """docs/sharpness.md and its figures, from what ``rnnspec sharpness --json`` wrote to FILE."""
+    _must_draw()
+    from rnnspec.conformance.pages.markdown import fill_in
+    from rnnspec.conformance.pages.sharpness import read, sections
+    from rnnspec.conformance.pages.sharpness_plots import draw
+
+    try:
+        measured = read(file)
+    except ValueError as error:
+        raise click.ClickException(f"{file}: {error}") from error
+    fill_in(page, sections(measured))
+    for drawn in (page, *draw(measured, page.with_suffix(""))):
+        click.echo(f"wrote {drawn}")
+
+
+@main.command()
+@_PAGE
+@click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE...")
+@click.option("--variants", type=_FILE, help="A file that rnnspec faults --json wrote.")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the error ratios into this SVG.")
+def tolerances(page: Path, files: tuple[Path, ...], variants: Path | None, plot: Path | None) -> None:
+    """docs/tolerances.md: what soaks found, from what ``rnnspec soak --json`` wrote to each FILE."""
+    if plot is not None:
+        _must_draw()
+    from rnnspec.conformance.pages.markdown import fill_in
+    from rnnspec.conformance.pages.tolerance_plot import draw
+    from rnnspec.conformance.pages.tolerances import read, sections
+
+    reports = [read(file) for file in files]
+    found = sections(reports, None if variants is None else read(variants)["variants"])
+    fill_in(page, found)
+    click.echo(f"filled in {', '.join(found)}")
+    if plot is not None:
+        draw(reports, plot)
+        click.echo(f"wrote {plot}")
+
+
+@main.command()
+@_PAGE
+def gradients(page: Path) -> None:
+    """The figures of docs/gradients.md; the tables of numbers that the page quotes are printed."""
+    _must_draw()
+    from rnnspec.conformance.pages.gradient_numbers import tables
+    from rnnspec.conformance.pages.gradient_plots import draw_all
+
+    for drawn in draw_all(page.with_suffix("")):
+        click.echo(f"wrote {drawn}")
+    for name, rows in tables().items():
+        click.echo("\n".join(("", f"{name}:", "", *rows)))
+
+
+@main.command()
+@click.argument("page", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--quick", is_flag=True, help="Few repetitions: figures to look at, not to publish.")
+@click.option("--standard", is_flag=True, help="Time `rnnspec validate torch --profile standard` too: minutes.")
+@click.option("--no-validation", is_flag=True, help="Time no whole validation: they take most of the time.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads of whatever is timed.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures there.")
+def performance(
+    page: Path, quick: bool, standard: bool, no_validation: bool, threads: int, json_file: Path | None
+) -> None:
+    """docs/performance.md, the whole page: the project's own speed, measured here and now."""
+    from rnnspec.conformance.bench.errors import BenchError
+    from rnnspec.conformance.bench.threads import pinned
+
+    try:
+        with pinned(threads):  # before NumPy and the frameworks are imported
+            from rich.console import Console
+
+            from rnnspec.conformance.performance.report import measure, write_performance
+            from rnnspec.conformance.performance.rows import PUBLISHED, QUICK
+
+            sections = measure(QUICK if quick else PUBLISHED, Console(stderr=True))
+    except BenchError as error:
+        raise click.ClickException(str(error)) from error
+    if not no_validation:  # on all cores, each in a process of its own
+        from rnnspec.conformance.performance.validating import validations
+
+        sections.append(validations(("quick", "standard") if standard else ("quick",)))
+    write_performance(page, json_file, sections)
+    click.echo(f"wrote {page}")
+
+
+def _must_draw() -> None:
+    """Say what is missing where nothing can be drawn, before anything is worked out."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise click.ClickException("drawing needs matplotlib: expected it installed; use pip install 'rnnspec[plots]'")
+
+
+if __name__ == "__main__":
+    main()

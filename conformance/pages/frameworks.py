@@ -1,0 +1,88 @@
+"""What frameworks have themselves, and what is composed: tables made from the adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from rnnspec.backends import BackendError, open_backend
+from rnnspec.backends.composed.backend import FrameworkBackend
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.cases.support import values_of
+from rnnspec.spec import Operation, operations
+from rnnspec.spec.operation import Attribute
+
+FRAMEWORKS: Final = ("torch", "tensorflow")
+"""Backends that stand for a framework; its other modes run the same functions."""
+
+SIZES: Final = {"B": 4, "T": 5, "D": 2, "H": 4, "S": 3}
+"""Of a probe; of whatever has another symbol there are two."""
+
+
+def probes(op: Operation) -> Iterator[Case]:
+    """Small calls of an operation, which differ from its defaults in one thing each.
+
+    One attribute has another value, together with those on which its having a meaning depends; or there are other
+    steps: some taken out, holes among them, or none at all; or as many units of the state as of the memory.
+    """
+    plain = Case(op.name, "float32", SIZES, op.defaults())
+    yield plain
+    for attribute in op.attributes.values():
+        for value in values_of(plain, attribute):
+            yield Case(op.name, "float32", SIZES, _changed(op, attribute, value))
+    if op.has_steps:
+        yield Case(op.name, "float32", SIZES, op.defaults(), steps="lengths")
+        yield Case(op.name, "float32", SIZES, op.defaults(), steps="mask")
+        yield Case(op.name, "float32", {**SIZES, "T": 0}, op.defaults())
+    if "projection" in op.attributes:
+        yield Case(op.name, "float32", {**SIZES, "S": SIZES["H"]}, _changed(op, op.attributes["projection"], True))
+
+
+def _changed(op: Operation, attribute: Attribute, value: Any) -> dict[str, Any]:
+    """Return the defaults but for one attribute, and for those on which its having a meaning depends."""
+    needed = {key: value[0] if isinstance(value, list | tuple) else value for key, value in attribute.when.items()}
+    numbers = {key: 0.5 for key, value in needed.items() if value == "number"}
+    return {**op.defaults(), **needed, **numbers, attribute.name: value}
+
+
+def reasons(backend: FrameworkBackend, op: Operation) -> list[str]:
+    """Why calls of an operation are composed though the framework has it."""
+    found = dict.fromkeys(reason for case in probes(op) if (reason := backend.refusal(case.call)) is not None)
+    if not backend.natives[op.name].differentiable:
+        found["gradients are composed: what is called has none"] = None
+    return list(found)
+
+
+def table(backend: FrameworkBackend) -> str:
+    """Return what the framework has itself, as Markdown."""
+    numbered: dict[str, int] = {}
+    rows, composed = [], []
+    for name in backend.operations():
+        if name not in backend.natives:
+            composed.append(f"`{name}`")
+            continue
+        notes = [numbered.setdefault(why, len(numbered) + 1) for why in reasons(backend, operations()[name])]
+        rows.append(f"| `{name}` | {backend.natives[name].calls} | {', '.join(map(str, sorted(notes)))} |")
+    lines = [
+        "| operation | the framework's own | but composed where |",
+        "| --- | --- | --- |",
+        *rows,
+        "",
+        *(f"{number}. {why}" for why, number in numbered.items()),
+        "",
+        f"Composed: {', '.join(composed)}.",
+    ]
+    return "\n".join(lines)
+
+
+def opened() -> dict[str, FrameworkBackend]:
+    """Return the frameworks that open here."""
+    found = {}
+    for name in FRAMEWORKS:
+        try:
+            backend = open_backend(name)
+        except BackendError:
+            continue
+        assert isinstance(backend, FrameworkBackend)
+        found[name] = backend
+    return found

@@ -1,0 +1,106 @@
+"""The measured sharpness as tables, from what ``rnnspec sharpness --json FILE`` wrote."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from statistics import median_low
+
+from rnnspec.conformance.pages.markdown import table
+from rnnspec.conformance.sharpness.measuring import PARTS, Run, Sharpness, error_text
+from rnnspec.conformance.sharpness.tolerances import COMPUTED, TOLERANCES
+from rnnspec.spec import FLOAT_TYPES
+
+NAMES = [tolerance.name for tolerance in TOLERANCES]
+_HEADS = (*(f"{name} sees" for name in NAMES), *(f"{name} rejects" for name in NAMES))
+HARDEST = 15
+"""Rows of the table of what is hardest to see."""
+
+
+def sections(measured: Sequence[Sharpness]) -> dict[str, str]:
+    """The page's tables by name, as Markdown."""
+    return {
+        "summary": summary(measured),
+        **{part: "\n\n".join(tables(measured, part)) for part in PARTS},
+        "hardest": hardest(measured),
+    }
+
+
+def summary(measured: Sequence[Sharpness]) -> str:
+    """Every part and type on a line: the median of the operations, where nothing is seen, and false alarms."""
+    rows = []
+    for part in PARTS:
+        for dtype, group in _by_dtype(measured, part):
+            own = [one for one in group if one.runs]
+            right = sum(one.right for one in group)
+            rows.append(
+                [
+                    part,
+                    dtype,
+                    str(len(own)),
+                    *(_median([one.smallest(name) for one in own]) for name in NAMES),
+                    *(_share(sum(one.rejected[name] for one in group), right) for name in NAMES),
+                ]
+            )
+    return table(["", "type", "operations", *_HEADS], rows, left=(1,))
+
+
+def _median(errors: Sequence[float]) -> str:
+    """The median, and in brackets how many are beyond what was planted."""
+    if not errors:
+        return "–"
+    unseen = sum(map(math.isinf, errors))
+    return error_text(median_low(errors)) + (f" ({unseen})" if unseen else "")
+
+
+def tables(measured: Sequence[Sharpness], part: str) -> Iterator[str]:
+    """A table for each type: every operation's smallest error seen, and the share of right results rejected."""
+    for dtype, group in _by_dtype(measured, part):
+        rows = [
+            [
+                f"`{one.operation}`",
+                *(error_text(one.smallest(name)) if one.runs else "–" for name in NAMES),
+                *(_share(one.rejected[name], one.right) for name in NAMES),
+            ]
+            for one in group
+        ]
+        yield table([dtype, *_HEADS], rows)
+
+
+def hardest(measured: Iterable[Sharpness]) -> str:
+    """The quantities in float32 whose error must be largest for the suite to see it."""
+    runs = [(one, run) for one in measured if one.dtype == "float32" for run in one.runs]
+    runs.sort(key=lambda pair: -pair[1].smallest(COMPUTED.name))
+    rows = [
+        [f"`{one.operation}`", one.part, error_text(run.smallest(COMPUTED.name)), _code(run)]
+        for one, run in runs[:HARDEST]
+    ]
+    return table(["operation", "part", "smallest error seen", "quantity"], rows, left=(1, 3))
+
+
+def _code(run: Run) -> str:
+    """The quantity's own line and expression, without the calls that lead there."""
+    quantity = run.quantity.rpartition(" > ")[2].replace("|", "\\|")
+    return f"`{quantity}`"
+
+
+def _by_dtype(measured: Iterable[Sharpness], part: str) -> Iterator[tuple[str, list[Sharpness]]]:
+    of_part = [one for one in measured if one.part == part]
+    for dtype in FLOAT_TYPES[::-1]:
+        group = [one for one in of_part if one.dtype == dtype]
+        if group:
+            yield dtype, group
+
+
+def _share(count: int, of: int) -> str:
+    return "0" if count == 0 else f"{100 * count / of:.2g} %"
+
+
+def read(file: Path) -> list[Sharpness]:
+    """Read what ``rnnspec sharpness --json`` wrote; ValueError if it is something else."""
+    try:
+        return [Sharpness.from_json(one) for one in json.loads(file.read_text(encoding="utf-8"))["measured"]]
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"expected a file that `rnnspec sharpness --json` wrote, got {error!r}") from error

@@ -1,0 +1,115 @@
+"""What soaks found as tables, from what ``rnnspec soak --json FILE`` wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rnnspec.conformance.report.tables import ratio_text
+from rnnspec.conformance.soak.statistics import Ending
+from rnnspec.conformance.soak.table import both, largest_of, not_judged, quantile_of, summary, totals
+
+Report = Mapping[str, Any]
+
+
+def tables(report: Report) -> str:
+    """What one soak found, as Markdown."""
+    command = f"rnnspec soak {report['backend']} --cases {report['asked']} --seed {report['seed']}"
+    return "\n".join(
+        (
+            f"`{command}`. {summary(report)}.",
+            "",
+            "Error ratio of values / of gradients:",
+            "",
+            *_by_type(report["by_dtype"]),
+            "",
+            "The largest in each regime:",
+            "",
+            *_matrix(report["by_regime"], "regime", lambda row: both(row, largest_of)),
+            "",
+            "The largest of each operation:",
+            "",
+            *_matrix(report["by_operation"], "operation", lambda row: both(row, largest_of)),
+        )
+    )
+
+
+def whole(reports: Sequence[Report]) -> str:
+    """What all soaks found together, in a sentence."""
+    rows = [row for report in reports for row in report["by_operation"]]
+    answers = sum(totals(report)[Ending.JUDGED] for report in reports)
+    bad = sum(totals(report)[ending] for report in reports for ending in Ending if ending.bad)
+    largest, where, backend = max(
+        (row[quantity].get("largest", 0.0), row[quantity].get("largest_in", ""), report["backend"])
+        for report in reports
+        for row in report["by_operation"]
+        for quantity in ("values", "gradients")
+    )
+    cases = sum(row["cases"] for row in rows)
+    return (
+        f"Together: {cases:,} cases with {answers:,} answers judged, {bad:,} of them rejected. The largest error ratio "
+        f"is {ratio_text(largest)} (`{backend}`, case `{where}`)."
+    )
+
+
+def variants(scores: Sequence[Mapping[str, Any]]) -> str:
+    """The right variants that ``rnnspec faults`` scored, as Markdown."""
+    worst: dict[str, dict[str, float]] = {}
+    for score in scores:
+        family, _, written = score["name"].partition("-")
+        ratio = score["worst_error_ratio"]
+        row = worst.setdefault(written.replace("-", " "), {})
+        row[family] = max(row.get(family, 0.0), float("inf") if ratio is None else ratio)
+    families = list(dict.fromkeys(family for row in worst.values() for family in row))
+    cases, rejected = (sum(score[key] for score in scores) for key in ("cases", "rejected"))
+    largest = max(ratio for row in worst.values() for ratio in row.values())
+    return "\n".join(
+        (
+            f"{cases:,} cases, {rejected:,} rejected; the largest error ratio is {ratio_text(largest)}.",
+            "",
+            *_head("written", families),
+            *(_line(written, [ratio_text(row.get(family)) for family in families]) for written, row in worst.items()),
+        )
+    )
+
+
+def _by_type(rows: Sequence[Report]) -> Iterator[str]:
+    yield from _head("type", ("cases", "median", "99 %", "99.9 %", "largest", "numbers not judged", "ids not judged"))
+    for row in rows:
+        quantiles = [both(row, partial(quantile_of, share=share)) for share in (0.5, 0.99, 0.999)]
+        cells = [f"{row['cases']:,}", *quantiles, both(row, largest_of), not_judged(row), not_judged(row, "ids")]
+        yield _line(row["dtype"], cells)
+
+
+def _matrix(rows: Sequence[Report], key: str, cell: Callable[[Report], str]) -> Iterator[str]:
+    """One row for each of what `key` names, one column for each type."""
+    dtypes = list(dict.fromkeys(row["dtype"] for row in rows))
+    found = {(row[key], row["dtype"]): row for row in rows}
+    yield from _head(key, dtypes)
+    for name in dict.fromkeys(row[key] for row in rows):
+        there = [found.get((name, dtype)) for dtype in dtypes]
+        yield _line(f"`{name}`", [cell(row) if row else "" for row in there])
+
+
+def _head(first: str, others: Sequence[str]) -> Iterator[str]:
+    yield _line(first, others)
+    yield _line("---", ["---:"] * len(others))
+
+
+def _line(first: str, cells: Sequence[str]) -> str:
+    return f"| {' | '.join((first, *cells))} |"
+
+
+def sections(reports: Sequence[Report], scores: Sequence[Mapping[str, Any]] | None = None) -> dict[str, str]:
+    """The page's tables by name, as Markdown; with the `scores` of right variants, theirs too."""
+    found = {"together": whole(reports), **{report["backend"]: tables(report) for report in reports}}
+    return found if scores is None else {**found, "variants": variants(scores)}
+
+
+def read(file: Path) -> Report:
+    """Read what ``rnnspec soak --json``, or of the variants ``rnnspec faults --json``, wrote."""
+    report: Report = json.loads(file.read_text(encoding="utf-8"))
+    return report
