@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnspec import spec
+from rnnspec.spec.arrays import Array
 
-Array = NDArray[Any]
 Cotangents = tuple[Array | None, ...]
 """One for each float output, in the specification's order; None for an output that is not used."""
 

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from rnnspec.backends.contract import Array, Call
+from rnnspec.backends.contract import Call
+from rnnspec.spec.arrays import Array
 
 WIDEST: Final = 120
 """Columns of a line."""

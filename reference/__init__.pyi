@@ -5,7 +5,7 @@
 from typing import Literal
 
 from rnnspec.reference.call import Vjp
-from rnnspec.reference.unroll import Array
+from rnnspec.spec.arrays import Array
 
 def dense(
     x: Array, W: Array, b: Array, *, activation: Literal["identity", "tanh", "logistic", "relu", "softmax"] =

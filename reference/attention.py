@@ -14,8 +14,8 @@ import numpy as np
 
 from rnnspec.reference.call import Admitted, Computed
 from rnnspec.reference.registry import computes
-from rnnspec.reference.unroll import Array, Arrays, Mask
 from rnnspec.spec import operation
+from rnnspec.spec.arrays import Array, Arrays, Mask
 
 
 @computes("attention_scores")

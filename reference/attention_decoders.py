@@ -10,9 +10,9 @@ import numpy as np
 
 from rnnspec.reference.attention import Attention, score_parameters
 from rnnspec.reference.call import Admitted, Computed, batch_first, columns, steps_first
-from rnnspec.reference.parts import Part, layer_name, state_names
+from rnnspec.reference.parts import InnerLayer, layer_name, state_names
 from rnnspec.reference.registry import computes
-from rnnspec.reference.unroll import Array, Arrays
+from rnnspec.spec.arrays import Array, Arrays
 
 
 @computes("bahdanau_decoder")
@@ -39,7 +39,7 @@ class _Decoder:
         parameters = {name: floats.pop(name) for name in score_parameters(score)}
         self.attention = Attention(score, memory, parameters, call.holes)
         given = {name: floats.pop(name) for name in state_names(attributes["cell"]) if name in floats}
-        self.part = Part.of(layer_name(attributes["cell"]), floats, attributes, call.sizes)
+        self.part = InnerLayer.of(layer_name(attributes["cell"]), floats, attributes, call.sizes)
         self.cell, self.batch = self.part.cell, memory.shape[0]
         self.weights = np.empty_like(memory, shape=(self.batch, self.x.shape[0], memory.shape[1]))
         y, final = self.run(self.part.begin(given, memory, self.batch))

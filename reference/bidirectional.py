@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from rnnspec.reference.call import Admitted, Computed, batch_first, steps_first
-from rnnspec.reference.parts import Part, state_names
+from rnnspec.reference.parts import InnerLayer, state_names
 from rnnspec.reference.registry import computes
-from rnnspec.reference.unroll import Array, Arrays, Reading
+from rnnspec.reference.unroll import Reading
+from rnnspec.spec.arrays import Array, Arrays
 
 Merge = Callable[[Array, Array], Arrays]
 MergeBack = Callable[[Arrays, Array, Array], tuple[Array, Array]]
@@ -26,7 +27,7 @@ def _bidirectional(call: Admitted) -> Computed:
 
     runs = []
     for k, reverse in enumerate((False, True)):
-        part = Part.of(layer, {name: p[k] for name, p in parameters.items()}, call.attributes, call.sizes)
+        part = InnerLayer.of(layer, {name: p[k] for name, p in parameters.items()}, call.attributes, call.sizes)
         begin = {name: call.floats[name][:, k] for name in states if name in call.floats}
         runs.append(part.run(x, begin, Reading(valid, reverse, truncate=truncate), call.record))
     (y_forward, final_forward, back_forward), (y_reverse, final_reverse, back_reverse) = runs

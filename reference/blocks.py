@@ -7,7 +7,7 @@ import numpy as np
 from rnnspec.reference.activations import Activation, activation
 from rnnspec.reference.call import Admitted, Computed, dropout_scale
 from rnnspec.reference.registry import computes
-from rnnspec.reference.unroll import Array, Mask
+from rnnspec.spec.arrays import Array, Mask
 
 
 @computes("dense")

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.reference.unroll import Array, Arrays, Mask
 from rnnspec.spec import check_call, operation
+from rnnspec.spec.arrays import Array, Arrays, Mask
 
 Inputs = Mapping[str, Any]
 """Arrays by name; one that is None is not given."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnspec.reference.call import Admitted, Computed
 from rnnspec.reference.registry import computes
-from rnnspec.reference.unroll import Array
+from rnnspec.spec.arrays import Array
 
 
 @computes("clip_by_value")

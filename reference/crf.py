@@ -22,7 +22,7 @@ from rnnspec.reference.linear_chain import (
 )
 from rnnspec.reference.packed import Packed
 from rnnspec.reference.registry import computes
-from rnnspec.reference.unroll import Array
+from rnnspec.spec.arrays import Array
 
 
 @computes("crf_score")

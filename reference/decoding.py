@@ -13,7 +13,7 @@ import numpy as np
 from rnnspec.reference.call import Admitted, Computed, columns, from_columns
 from rnnspec.reference.parts import build_part, state_names
 from rnnspec.reference.registry import computes
-from rnnspec.reference.unroll import Array, Arrays, Mask
+from rnnspec.spec.arrays import Array, Arrays, Mask
 
 
 @computes("greedy_decode")

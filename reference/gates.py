@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnspec.reference.unroll import Array
+from rnnspec.spec.arrays import Array
 
 
 def stacked(parameter: Array) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 
 from rnnspec.reference.call import Admitted
 from rnnspec.reference.packed import Packed
-from rnnspec.reference.unroll import Array
+from rnnspec.spec.arrays import Array
 
 Gradients = dict[str, Array]
 

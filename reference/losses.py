@@ -6,7 +6,7 @@ import numpy as np
 
 from rnnspec.reference.call import Admitted, Computed
 from rnnspec.reference.registry import computes
-from rnnspec.reference.unroll import Array, Mask
+from rnnspec.spec.arrays import Array, Mask
 
 
 @computes("mean_absolute_error")

@@ -7,7 +7,7 @@ import numpy as np
 from rnnspec.reference.activations import logistic, tanh
 from rnnspec.reference.gates import outer, rows, stacked, total
 from rnnspec.reference.registry import cell
-from rnnspec.reference.unroll import Array, Arrays
+from rnnspec.spec.arrays import Array, Arrays
 
 
 @cell("nested_lstm_cell")

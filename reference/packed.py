@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.reference.unroll import Array, Mask
+from rnnspec.spec.arrays import Array, Mask
 
 
 class Packed:

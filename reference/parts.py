@@ -21,8 +21,9 @@ from rnnspec.reference.call import (
     steps_first,
 )
 from rnnspec.reference.registry import CELLS, Build
-from rnnspec.reference.unroll import Array, Arrays, Cell, Reading, unroll, unroll_with_back
+from rnnspec.reference.unroll import Cell, Reading, unroll, unroll_with_back
 from rnnspec.spec import operation
+from rnnspec.spec.arrays import Array, Arrays
 
 PartBack = Callable[[Array, Arrays], dict[str, Array]]
 
@@ -57,7 +58,7 @@ def build_part(name: str, parameters: Mapping[str, Array], attributes: Attribute
     return CELLS[cell_name(name)](**parameters, **own_attributes(name, attributes))
 
 
-class Part:
+class InnerLayer:
     """A cell that runs over sequences inside an operation.
 
     Sequences go in and come out as columns, ``(T, D, B)`` and ``(T, S, B)``, so that parts follow one another without
@@ -85,12 +86,14 @@ class Part:
         self.cell, self.parameters, self.states, self.shapes = cell, parameters, states, shapes
 
     @classmethod
-    def of(cls, layer: str, parameters: Mapping[str, Array], attributes: Attributes, sizes: Mapping[str, int]) -> Part:
+    def of(
+        cls, layer: str, parameters: Mapping[str, Array], attributes: Attributes, sizes: Mapping[str, int]
+    ) -> InnerLayer:
         """Build the layer of that name; `sizes` are those by which its states' shapes are written."""
         return cls.around(build_part(layer, parameters, attributes), layer, parameters, sizes)
 
     @classmethod
-    def around(cls, cell: Cell, layer: str, parameters: Mapping[str, Array], sizes: Mapping[str, int]) -> Part:
+    def around(cls, cell: Cell, layer: str, parameters: Mapping[str, Array], sizes: Mapping[str, int]) -> InnerLayer:
         """Make a cell that is built already the layer of that name."""
         specified, states = operation(layer).inputs, state_names(layer)
         # The first state is as wide as the cell says: a projection's width may have another name in the operation.
@@ -165,7 +168,7 @@ def whole_layer(build: Build) -> Compute:
         initial = {name: floats.pop(name) for name in state_names(call.operation) if name in floats}
         del floats["x"]
         cell = build(**floats, **own_attributes(call.operation, attributes))
-        part = Part.around(cell, call.operation, floats, call.sizes)
+        part = InnerLayer.around(cell, call.operation, floats, call.sizes)
         keep, p = call.inputs.get("recurrent_keep"), attributes["recurrent_dropout"]
         x = call.without_holes("x")
         reading = Reading(

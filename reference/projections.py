@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.reference.call import Admitted, Computed, batch_first, steps_first
-from rnnspec.reference.parts import Part, state_names
+from rnnspec.reference.parts import InnerLayer, state_names
 from rnnspec.reference.registry import computes
-from rnnspec.reference.unroll import Array, Reading
+from rnnspec.reference.unroll import Reading
+from rnnspec.spec.arrays import Array
 
 
 @computes("output_projection")
@@ -37,7 +38,7 @@ def _output_projection(call: Admitted) -> Computed:
 def _one_to_many(call: Admitted) -> Computed:
     layer, every = call.attributes["layer"], call.attributes["feed"] == "every"
     parameters = {name: array for name, array in call.floats.items() if name not in ("x", *state_names(layer))}
-    part = Part.of(layer, parameters, call.attributes, call.sizes)
+    part = InnerLayer.of(layer, parameters, call.attributes, call.sizes)
     x = call.floats["x"].T
     fed = np.zeros_like(x, shape=(call.attributes["steps"], *x.shape))
     fed[slice(None) if every else 0] = x

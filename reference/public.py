@@ -14,10 +14,10 @@ from typing import Any
 from rnnspec.reference.call import Compute, Vjp, answer
 from rnnspec.reference.parts import of_cell
 from rnnspec.reference.registry import COMPUTED
-from rnnspec.reference.unroll import Arrays
 from rnnspec.spec import operations
+from rnnspec.spec.arrays import Arrays
 from rnnspec.spec.composition import possible_inputs, possible_outputs, possible_sizes
-from rnnspec.spec.operation import Attribute, Input, Operation, Output, Shape, When
+from rnnspec.spec.operation import Attribute, Axes, Input, Operation, Output, When
 
 Function = Callable[..., Any]
 
@@ -149,7 +149,7 @@ def _output(op: Operation, item: Output) -> list[str]:
     return _entry(f"{item.name} : {_TYPES[item.kind]} {_axes(item.shape)}", _sentence(op, item))
 
 
-def _axes(shape: Shape) -> str:
+def _axes(shape: Axes) -> str:
     return f"({', '.join(shape)}{',' if len(shape) == 1 else ''})"
 
 

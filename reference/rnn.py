@@ -5,7 +5,7 @@ from __future__ import annotations
 from rnnspec.reference.activations import activation as named
 from rnnspec.reference.gates import outer, stacked, total
 from rnnspec.reference.registry import cell
-from rnnspec.reference.unroll import Array, Arrays
+from rnnspec.spec.arrays import Array, Arrays
 
 
 @cell("rnn_cell")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.reference.call import Admitted, Computed, batch_first, steps_first
-from rnnspec.reference.parts import Part
+from rnnspec.reference.parts import InnerLayer
 from rnnspec.reference.registry import computes
-from rnnspec.reference.unroll import Array, Arrays, Reading
+from rnnspec.reference.unroll import Reading
+from rnnspec.spec.arrays import Array, Arrays
 
 
 @computes("seq2seq")
@@ -17,9 +18,9 @@ def _seq2seq(call: Admitted) -> Computed:
     holes, floats = call.holes, call.floats
     x, z = steps_first(call.without_holes("x")), steps_first(floats["z"])
 
-    def part(name: str) -> Part:
+    def part(name: str) -> InnerLayer:
         own = {key.removeprefix(name): array for key, array in floats.items() if key.startswith(name)}
-        return Part.of(layer, own, call.attributes, call.sizes)
+        return InnerLayer.of(layer, own, call.attributes, call.sizes)
 
     encoder, decoder = part("encoder_"), part("decoder_")
     source = Reading(None if holes is None else holes.T, truncate=truncate)

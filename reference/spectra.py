@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.reference.call import Admitted, Computed, no_way_back, steps_first
-from rnnspec.reference.parts import Part, state_names
+from rnnspec.reference.parts import InnerLayer, state_names
 from rnnspec.reference.registry import computes
-from rnnspec.reference.unroll import Array, Arrays, Cell, Mask, Reading
+from rnnspec.reference.unroll import Cell, Reading
+from rnnspec.spec.arrays import Array, Arrays, Mask
 
 
 @computes("recurrent_power_spectrum")
@@ -26,7 +27,7 @@ def _recurrent_power_spectrum(call: Admitted) -> Computed:
 def _state_jacobian(call: Admitted) -> Computed:
     layer, x = call.attributes["layer"], np.where(call.steps[:, :, np.newaxis], call.floats["x"], 0)
     parameters = {name: array for name, array in call.floats.items() if name not in ("x", *state_names(layer))}
-    part = Part.of(layer, parameters, call.attributes, call.sizes)
+    part = InnerLayer.of(layer, parameters, call.attributes, call.sizes)
     reading = Reading(valid=call.steps.T, truncate=call.attributes["truncate"])
     states = part.begin(call.floats, x, x.shape[0])
     jacobian = _jacobians(part.cell, steps_first(x), states, reading, call.attributes["since"])

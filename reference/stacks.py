@@ -13,14 +13,15 @@ import numpy as np
 from rnnspec.reference.activations import logistic, tanh
 from rnnspec.reference.call import Admitted, Computed, batch_first, dropout_scale, steps_first
 from rnnspec.reference.gates import outer, rows, stacked, total
-from rnnspec.reference.parts import Part, PartBack, build_part, state_names
+from rnnspec.reference.parts import InnerLayer, PartBack, build_part, state_names
 from rnnspec.reference.registry import computes
-from rnnspec.reference.unroll import Array, Arrays, Reading
+from rnnspec.reference.unroll import Reading
+from rnnspec.spec.arrays import Array, Arrays
 
 Back = Callable[[Array, Arrays], list[dict[str, Array]]]
 
 
-class UngatedLSTM:
+class NoOutputGateLSTM:
     """The cell on columns below the top of `gate_once_stack`: it has no output gate and shows all of its memory c."""
 
     def __init__(self, W: Array, R: Array, b: Array) -> None:
@@ -70,7 +71,7 @@ def _stack(call: Admitted) -> Computed:
     parts = []
     for k, W in enumerate(_input_weights(call)):
         parameters = {"W": W, **{key: call.floats[key][k] for key in each}}
-        parts.append(Part.of(layer, parameters, call.attributes, call.sizes))
+        parts.append(InnerLayer.of(layer, parameters, call.attributes, call.sizes))
     keep, p = call.inputs.get("keep"), call.attributes["dropout"]
     scales = [] if keep is None else [dropout_scale(call.floats["x"], steps_first(k), p) for k in keep.swapaxes(0, 1)]
     outputs, back = _run_parts(call, parts, call.operation == "alternating_stack", scales)
@@ -87,8 +88,8 @@ def _gate_once_stack(call: Admitted) -> Computed:
         top = k == len(floats["R"]) - 1
         if top:  # its output gate is the fourth
             p = {name: np.concatenate((p[name], gate[np.newaxis])) for name, gate in gated}
-        cell = build_part("lstm", p, {}) if top else UngatedLSTM(**p)
-        parts.append(Part(cell, p, states, tuple((units,) for units in cell.state_sizes)))
+        cell = build_part("lstm", p, {}) if top else NoOutputGateLSTM(**p)
+        parts.append(InnerLayer(cell, p, states, tuple((units,) for units in cell.state_sizes)))
     outputs, back = _run_parts(call, parts, False, [])
 
     def vjp(dy: Array, *dfinal: Array) -> dict[str, Array]:
@@ -110,7 +111,7 @@ def _input_weights(call: Admitted) -> Iterator[Array]:
 
 
 def _run_parts(
-    call: Admitted, parts: Sequence[Part], alternating: bool, scales: Sequence[Array]
+    call: Admitted, parts: Sequence[InnerLayer], alternating: bool, scales: Sequence[Array]
 ) -> tuple[Arrays, Back]:
     """Run layers, each on the outputs of the one below, times the scale between the two if there are scales.
 

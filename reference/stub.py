@@ -25,7 +25,7 @@ _HEAD = '''\
 from typing import Literal
 
 from rnnspec.reference.call import Vjp
-from rnnspec.reference.unroll import Array
+from rnnspec.spec.arrays import Array
 '''
 _WIDTH = 120
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Arrays = tuple[Array, ...]
-Mask = NDArray[np.bool_]
+from rnnspec.spec.arrays import Array, Arrays, Mask
+
 Tape = list[tuple[int, Arrays]]
 Back = Callable[[Array, Arrays], tuple[dict[str, Array], Arrays]]
 

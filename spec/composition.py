@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 
 from rnnspec.spec.errors import SpecError
 from rnnspec.spec.language import Equation, indexed, indices_of
-from rnnspec.spec.operation import Input, Operation, Output, Part, Settings, Shape, When, attributes_of, settings_of
+from rnnspec.spec.operation import Axes, Input, Operation, Output, Part, Settings, When, attributes_of, settings_of
 from rnnspec.spec.tree import transform
 
 Item = TypeVar("Item", Input, Output)
 
 
-def renamed_axes(shape: Shape, sizes: Mapping[str, str]) -> Shape:
+def renamed_axes(shape: Axes, sizes: Mapping[str, str]) -> Axes:
     """Return a shape with other names for some sizes."""
     return tuple(sizes.get(axis, axis) for axis in shape)
 
@@ -156,17 +156,17 @@ def _of_parts(
     return found
 
 
-def _shapes(part: Part, by_choice: Mapping[Any, Shape]) -> tuple[Shape, tuple[tuple[When, Shape], ...]]:
+def _shapes(part: Part, by_choice: Mapping[Any, Axes]) -> tuple[Axes, tuple[tuple[When, Axes], ...]]:
     """From the shape under each choice to the first one, and the others with the choices that they belong to.
 
     Of two that differ only in whether the state may be projected, the one in which it may stands for both.
     """
 
-    def plain(shape: Shape) -> Shape:
+    def plain(shape: Axes) -> Axes:
         return renamed_axes(shape, {"S": "H"})
 
     general = {plain(shape): shape for shape in sorted(by_choice.values(), key=lambda shape: "S" in shape)}
-    choices: dict[Shape, tuple[Any, ...]] = {}
+    choices: dict[Axes, tuple[Any, ...]] = {}
     for choice, shape in by_choice.items():
         choices[general[plain(shape)]] = (*choices.get(general[plain(shape)], ()), choice)
     main, *others = choices

@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rnnspec.spec.arrays import Array
 from rnnspec.spec.call import Checked, check_call
 from rnnspec.spec.composition import resolved
 from rnnspec.spec.errors import SpecError
@@ -25,7 +25,6 @@ from rnnspec.spec.operation import Input, Operation
 from rnnspec.spec.system import System, system
 from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
 
-Array = NDArray[Any]
 Key = tuple[str, tuple[int, ...]]
 
 _DEPTH = 40

@@ -13,7 +13,7 @@ When = Mapping[str, Any]
 End = int | float | str
 """An end of a range: a number, or an expression in sizes."""
 
-Shape = tuple[str, ...]
+Axes = tuple[str, ...]
 """Symbols of sizes, and whole numbers as text; of what each sequence has its own of, ``B`` comes first."""
 
 Settings = tuple[tuple[str, type, Any], ...]
@@ -53,12 +53,12 @@ class Input:
     """An input: its symbolic shape, batch first, and when it is there at all."""
 
     name: str
-    shape: Shape
+    shape: Axes
     about: str
     kind: Kind = "float"
     optional: bool = False
     when: When = field(default_factory=dict)
-    shapes: tuple[tuple[When, Shape], ...] = ()
+    shapes: tuple[tuple[When, Axes], ...] = ()
     """Other shapes, under these attributes."""
 
     below: str = ""
@@ -81,11 +81,11 @@ class Output:
     """An output and its symbolic shape, batch first."""
 
     name: str
-    shape: Shape
+    shape: Axes
     about: str
     kind: Kind = "float"
     when: When = field(default_factory=dict)
-    shapes: tuple[tuple[When, Shape], ...] = ()
+    shapes: tuple[tuple[When, Axes], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -297,7 +297,7 @@ def _same_sizes_for(op: Operation, settings: Settings) -> dict[str, str]:
     return {a: b for when, pairs in op.same_size if holds(when, attributes) for a, b in pairs.items()}
 
 
-def _shape(item: Input | Output, attributes: Mapping[str, Any]) -> Shape:
+def _shape(item: Input | Output, attributes: Mapping[str, Any]) -> Axes:
     return next((shape for when, shape in item.shapes if holds(when, attributes)), item.shape)
 
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-Array = Any
+Tensor = Any
 """An array of the framework's own."""
 
-Many = tuple[Array, ...]
+Many = tuple[Tensor, ...]
 Step = Callable[[Many, Many], tuple[Many, Many]]
 """One step of a recurrence: from (carry, what enters) to (carry, what leaves)."""
 
 
-class Arrays(Protocol):
+class ArrayNamespace(Protocol):
     """The functions of a framework. `dtype` is always one of the framework's own types, as ``array.dtype`` has it."""
 
     float32: Any
@@ -29,135 +29,135 @@ class Arrays(Protocol):
 
     # Making
 
-    def zeros(self, shape: Sequence[int], dtype: Any) -> Array:
+    def zeros(self, shape: Sequence[int], dtype: Any) -> Tensor:
         """Zeros, on the backend's device."""
 
-    def full(self, shape: Sequence[int], value: float, dtype: Any) -> Array:
+    def full(self, shape: Sequence[int], value: float, dtype: Any) -> Tensor:
         """One number everywhere."""
 
-    def arange(self, stop: int) -> Array:
+    def arange(self, stop: int) -> Tensor:
         """0, 1, …, stop - 1 in int64."""
 
-    def astype(self, array: Array, dtype: Any) -> Array:
+    def astype(self, array: Tensor, dtype: Any) -> Tensor:
         """Another type; the same array if it has it already."""
 
-    def widened(self, array: Array) -> Array:
+    def widened(self, array: Tensor) -> Tensor:
         """In float32 what has a floating-point type of 16 bits; everything else as it is."""
 
-    def one_hot(self, ids: Array, size: int, dtype: Any) -> Array:
+    def one_hot(self, ids: Tensor, size: int, dtype: Any) -> Tensor:
         """1 at the id and 0 elsewhere, on a new last axis of `size`."""
 
     # Shape
 
-    def shape(self, array: Array) -> tuple[int, ...]:
+    def shape(self, array: Tensor) -> tuple[int, ...]:
         """The shape as whole numbers."""
 
-    def reshape(self, array: Array, shape: Sequence[int]) -> Array:
+    def reshape(self, array: Tensor, shape: Sequence[int]) -> Tensor:
         """Another shape."""
 
-    def permute_dims(self, array: Array, axes: Sequence[int]) -> Array:
+    def permute_dims(self, array: Tensor, axes: Sequence[int]) -> Tensor:
         """Axes in another order."""
 
-    def broadcast_to(self, array: Array, shape: Sequence[int]) -> Array:
+    def broadcast_to(self, array: Tensor, shape: Sequence[int]) -> Tensor:
         """Repeated along axes of length 1, and along new ones in front."""
 
-    def concat(self, arrays: Sequence[Array], axis: int = 0) -> Array:
+    def concat(self, arrays: Sequence[Tensor], axis: int = 0) -> Tensor:
         """One after another along an axis."""
 
-    def stack(self, arrays: Sequence[Array], axis: int = 0) -> Array:
+    def stack(self, arrays: Sequence[Tensor], axis: int = 0) -> Tensor:
         """Side by side along a new axis."""
 
-    def unstack(self, array: Array, axis: int = 0) -> Sequence[Array]:
+    def unstack(self, array: Tensor, axis: int = 0) -> Sequence[Tensor]:
         """The entries along an axis."""
 
-    def split(self, array: Array, sizes: Sequence[int], axis: int = -1) -> Sequence[Array]:
+    def split(self, array: Tensor, sizes: Sequence[int], axis: int = -1) -> Sequence[Tensor]:
         """Taken apart along an axis into blocks of these sizes, which add up to the axis's."""
 
-    def flip(self, array: Array, axis: int) -> Array:
+    def flip(self, array: Tensor, axis: int) -> Tensor:
         """The other way round along an axis."""
 
     # Elementwise
 
-    def exp(self, array: Array) -> Array: ...
-    def log(self, array: Array) -> Array: ...
-    def sqrt(self, array: Array) -> Array: ...
-    def abs(self, array: Array) -> Array: ...
-    def tanh(self, array: Array) -> Array: ...
-    def logistic(self, array: Array) -> Array: ...
-    def relu(self, array: Array) -> Array: ...
-    def log_logistic(self, array: Array) -> Array:
+    def exp(self, array: Tensor) -> Tensor: ...
+    def log(self, array: Tensor) -> Tensor: ...
+    def sqrt(self, array: Tensor) -> Tensor: ...
+    def abs(self, array: Tensor) -> Tensor: ...
+    def tanh(self, array: Tensor) -> Tensor: ...
+    def logistic(self, array: Tensor) -> Tensor: ...
+    def relu(self, array: Tensor) -> Tensor: ...
+    def log_logistic(self, array: Tensor) -> Tensor:
         """log(logistic(a)), without overflow."""
 
-    def maximum(self, a: Array, b: Array | float) -> Array: ...
-    def minimum(self, a: Array, b: Array | float) -> Array: ...
-    def where(self, condition: Array, yes: Array | float, no: Array | float) -> Array:
+    def maximum(self, a: Tensor, b: Tensor | float) -> Tensor: ...
+    def minimum(self, a: Tensor, b: Tensor | float) -> Tensor: ...
+    def where(self, condition: Tensor, yes: Tensor | float, no: Tensor | float) -> Tensor:
         """Entries of `yes` where the condition holds, of `no` elsewhere; one of them at least is an array.
 
         As everywhere, NaN or infinity in the branch not taken spoils the gradient of that branch: make it finite first.
         """
 
-    def lerp(self, a: Array, b: Array, weight: Array) -> Array:
+    def lerp(self, a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
         """(1 - weight) a + weight b."""
 
-    def isfinite(self, array: Array) -> Array: ...
-    def logical_not(self, array: Array) -> Array: ...
-    def logical_and(self, a: Array, b: Array) -> Array: ...
-    def logical_or(self, a: Array, b: Array) -> Array: ...
+    def isfinite(self, array: Tensor) -> Tensor: ...
+    def logical_not(self, array: Tensor) -> Tensor: ...
+    def logical_and(self, a: Tensor, b: Tensor) -> Tensor: ...
+    def logical_or(self, a: Tensor, b: Tensor) -> Tensor: ...
 
     # Along axes
 
-    def sum(self, array: Array, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Array: ...
-    def max(self, array: Array, axis: int, keepdims: bool = False) -> Array: ...
-    def any(self, array: Array, axis: int, keepdims: bool = False) -> Array: ...
-    def all(self, array: Array, axis: int, keepdims: bool = False) -> Array: ...
-    def argmax(self, array: Array, axis: int) -> Array:
+    def sum(self, array: Tensor, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor: ...
+    def max(self, array: Tensor, axis: int, keepdims: bool = False) -> Tensor: ...
+    def any(self, array: Tensor, axis: int, keepdims: bool = False) -> Tensor: ...
+    def all(self, array: Tensor, axis: int, keepdims: bool = False) -> Tensor: ...
+    def argmax(self, array: Tensor, axis: int) -> Tensor:
         """Place of the greatest in int64; the lowest where several are."""
 
-    def cumulative_sum(self, array: Array, axis: int) -> Array: ...
-    def sort(self, array: Array, axis: int = -1) -> Array:
+    def cumulative_sum(self, array: Tensor, axis: int) -> Tensor: ...
+    def sort(self, array: Tensor, axis: int = -1) -> Tensor:
         """In ascending order."""
 
-    def top_k(self, array: Array, k: int) -> tuple[Array, Array]:
+    def top_k(self, array: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """The k greatest along the last axis in descending order, and their places in int64; ties to the lowest."""
 
-    def softmax(self, array: Array, axis: int = -1) -> Array: ...
-    def log_softmax(self, array: Array, axis: int = -1) -> Array: ...
-    def log_sum_exp(self, array: Array, axis: int, keepdims: bool = False) -> Array: ...
+    def softmax(self, array: Tensor, axis: int = -1) -> Tensor: ...
+    def log_softmax(self, array: Tensor, axis: int = -1) -> Tensor: ...
+    def log_sum_exp(self, array: Tensor, axis: int, keepdims: bool = False) -> Tensor: ...
 
-    def layer_norm(self, array: Array, epsilon: float) -> Array:
+    def layer_norm(self, array: Tensor, epsilon: float) -> Tensor:
         """(a - mean) / √(variance + ε) along the last axis, computed in float32 at least."""
 
     # Places
 
-    def take(self, array: Array, ids: Array, axis: int = 0) -> Array:
+    def take(self, array: Tensor, ids: Tensor, axis: int = 0) -> Tensor:
         """Entries along an axis at ids of any shape, whose axes take the place of that one."""
 
-    def take_along_axis(self, array: Array, ids: Array, axis: int) -> Array:
+    def take_along_axis(self, array: Tensor, ids: Tensor, axis: int) -> Tensor:
         """Entries at ids of the array's own rank, as NumPy's."""
 
     # Linear algebra
 
-    def matmul(self, a: Array, b: Array) -> Array:
+    def matmul(self, a: Tensor, b: Tensor) -> Tensor:
         """Matrix product; leading axes broadcast."""
 
-    def add_matmul(self, a: Array, b: Array, c: Array) -> Array:
+    def add_matmul(self, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
         """The sum a + b @ c for two matrices b and c; a is broadcast."""
 
-    def einsum(self, subscripts: str, *arrays: Array) -> Array:
+    def einsum(self, subscripts: str, *arrays: Tensor) -> Tensor:
         """Einstein's sum."""
 
-    def singular_values(self, array: Array) -> Array:
+    def singular_values(self, array: Tensor) -> Tensor:
         """Of the last two axes, in descending order."""
 
     # Differentiation and recurrence
 
-    def stop_gradient(self, array: Array) -> Array:
+    def stop_gradient(self, array: Tensor) -> Tensor:
         """The same numbers, as a constant."""
 
-    def batch_jacobian(self, function: Callable[[Array], Array], argument: Array) -> Array:
+    def batch_jacobian(self, function: Callable[[Tensor], Tensor], argument: Tensor) -> Tensor:
         """Jacobian of a function that maps rows to rows one by one, (B, P) to (B, Q): (B, Q, P)."""
 
-    def branch(self, condition: Array, yes: Callable[[], Many], no: Callable[[], Many]) -> Many:
+    def branch(self, condition: Tensor, yes: Callable[[], Many], no: Callable[[], Many]) -> Many:
         """Result of one of two functions, by a condition of shape (); both give arrays of the same shapes and types.
 
         Only the one that is chosen runs. To be used sparingly: a framework that runs what it is given step by step has

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.attention_keys import prepared
 from rnnspec.backends.composed.cell import affine
 from rnnspec.backends.composed.softmax import softmax_over
@@ -10,14 +10,14 @@ from rnnspec.backends.composed.steps import valid_steps, zeroed
 
 
 def attention_scores(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    q: Array,
-    k: Array,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    q: Tensor,
+    k: Tensor,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     score: str,
-    **parameters: Array,
+    **parameters: Tensor,
 ) -> Many:
     """How well each key fits each query; in float32 where these have 16 bits."""
     valid = valid_steps(xp, xp.shape(k)[1], lengths, mask)
@@ -27,14 +27,16 @@ def attention_scores(
     return (scores if valid is None else xp.where(valid[:, None, :], scores, 0.0),)
 
 
-def attention_weights(xp: Arrays, *, scores: Array, lengths: Array | None = None, mask: Array | None = None) -> Many:
+def attention_weights(
+    xp: ArrayNamespace, *, scores: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None
+) -> Many:
     """Softmax of the scores over the valid keys; a row without any gives zeros."""
     valid = valid_steps(xp, xp.shape(scores)[-1], lengths, mask)
     return (softmax_over(xp, scores, None if valid is None else valid[:, None, :]),)
 
 
 def attention_context(
-    xp: Arrays, *, weights: Array, values: Array, lengths: Array | None = None, mask: Array | None = None
+    xp: ArrayNamespace, *, weights: Tensor, values: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None
 ) -> Many:
     """Sum of the values, each times its weight."""
     valid = valid_steps(xp, xp.shape(values)[1], lengths, mask)
@@ -43,6 +45,6 @@ def attention_context(
     return (xp.matmul(weights, zeroed(xp, values, valid)),)
 
 
-def feature_attention(xp: Arrays, *, x: Array, W: Array, b: Array) -> Many:
+def feature_attention(xp: ArrayNamespace, *, x: Tensor, W: Tensor, b: Tensor) -> Many:
     """Each feature times its share of a softmax over all of them."""
     return (x * xp.softmax(affine(xp, x, xp.permute_dims(W, (1, 0)), b)),)

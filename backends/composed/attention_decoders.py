@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.attention_keys import prepared
 from rnnspec.backends.composed.cells import make_cell
 from rnnspec.backends.composed.fed_cell import FedCell
@@ -20,26 +20,26 @@ class Attention:
     """What queries read of the annotations (B, T, E) of a source; in float32 where these have 16 bits."""
 
     def __init__(
-        self, xp: Arrays, annotations: Array, valid: Array | None, score: str, arguments: Mapping[str, Any]
+        self, xp: ArrayNamespace, annotations: Tensor, valid: Tensor | None, score: str, arguments: Mapping[str, Any]
     ) -> None:
         self.xp, self.dtype, self.valid = xp, annotations.dtype, valid
         self.annotations = xp.widened(zeroed(xp, annotations, valid))
         parameters = {name: xp.widened(arguments[name]) for name in PARAMETERS if name in arguments}
         self.scores = prepared(xp, self.annotations, score=score, **parameters)
-        self.penalty: Array | None = None
+        self.penalty: Tensor | None = None
         if valid is not None:
             # Where there is nothing to attend to, all of these zeros is as good as none of them.
             compared = xp.logical_or(valid, xp.logical_not(xp.any(valid, 1, keepdims=True)))
             zeros = xp.zeros(xp.shape(valid), self.annotations.dtype)
             self.penalty = xp.where(compared, zeros, -float("inf"))[:, None]
 
-    def read(self, queries: Array) -> tuple[Array, Array]:
+    def read(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Contexts (B, U, E) and weights (B, U, T) of queries (B, U, S); the weights are yet to be `shown`."""
         scores = self.scores(self.xp.widened(queries))
         weights = self.xp.softmax(scores if self.penalty is None else scores + self.penalty)
         return self.xp.astype(self.xp.matmul(weights, self.annotations), self.dtype), weights
 
-    def shown(self, weights: Array) -> Array:
+    def shown(self, weights: Tensor) -> Tensor:
         """The weights as the specification has them: of their type, and all 0 where there is nothing to attend to."""
         if self.valid is not None:
             weights = self.xp.where(self.valid[:, None], weights, 0.0)
@@ -47,14 +47,14 @@ class Attention:
 
 
 def bahdanau_decoder(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    x: Array,
-    annotations: Array,
-    h0: Array | None = None,
-    c0: Array | None = None,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    x: Tensor,
+    annotations: Tensor,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     cell: str,
     score: str,
     **arguments: Any,
@@ -76,16 +76,16 @@ def bahdanau_decoder(
 
 
 def luong_decoder(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    x: Array,
-    annotations: Array,
-    W_c: Array,
-    y0: Array | None = None,
-    h0: Array | None = None,
-    c0: Array | None = None,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    x: Tensor,
+    annotations: Tensor,
+    W_c: Tensor,
+    y0: Tensor | None = None,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     cell: str,
     score: str,
     input_feeding: bool,
@@ -96,7 +96,7 @@ def luong_decoder(
     attention = Attention(xp, annotations, valid_steps(xp, xp.shape(annotations)[1], lengths, mask), score, arguments)
     columns = xp.permute_dims(W_c, (1, 0))
 
-    def output(h: Array) -> tuple[Array, Array]:
+    def output(h: Tensor) -> tuple[Tensor, Tensor]:
         """The output (B, U, Z) after states (B, U, S), and the weights of the annotations."""
         context, weights = attention.read(h)
         return xp.tanh(xp.matmul(xp.concat([context, h], -1), columns)), weights

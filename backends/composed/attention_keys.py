@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod, sqrt
 
-from rnnspec.backends.composed.arrays import Array, Arrays
+from rnnspec.backends.composed.arrays import ArrayNamespace, Tensor
 from rnnspec.backends.composed.cell import affine
 from rnnspec.backends.composed.norms import unit
 
-Scorer = Callable[[Array], Array]
+Scorer = Callable[[Tensor], Tensor]
 """From queries (B, U, D) to the score of every key for every query, (B, U, T)."""
 
 
 def prepared(
-    xp: Arrays,
-    k: Array,
+    xp: ArrayNamespace,
+    k: Tensor,
     *,
     score: str,
-    W_a: Array | None = None,
-    W_q: Array | None = None,
-    W_k: Array | None = None,
-    b_a: Array | None = None,
-    v_a: Array | None = None,
+    W_a: Tensor | None = None,
+    W_q: Tensor | None = None,
+    W_k: Tensor | None = None,
+    b_a: Tensor | None = None,
+    v_a: Tensor | None = None,
 ) -> Scorer:
     """Make keys (B, T, E) ready: what they alone decide of a score is computed here.
 
@@ -47,11 +47,11 @@ def prepared(
     return lambda q: xp.matmul(q, columns)
 
 
-def _through_hidden_layer(xp: Arrays, k: Array, W_q: Array, W_k: Array, b_a: Array, v_a: Array) -> Scorer:
+def _through_hidden_layer(xp: ArrayNamespace, k: Tensor, W_q: Tensor, W_k: Tensor, b_a: Tensor, v_a: Tensor) -> Scorer:
     from_key = affine(xp, k, _transposed(xp, W_k), b_a)[:, None]
     W_q, v_a = _transposed(xp, W_q), v_a[:, None]
 
-    def scores(q: Array) -> Array:
+    def scores(q: Tensor) -> Tensor:
         from_query = xp.matmul(q, W_q)[:, :, None]
         hidden = xp.tanh(from_query + from_key)
         *each, units = xp.shape(hidden)
@@ -60,5 +60,5 @@ def _through_hidden_layer(xp: Arrays, k: Array, W_q: Array, W_k: Array, b_a: Arr
     return scores
 
 
-def _transposed(xp: Arrays, weights: Array) -> Array:
+def _transposed(xp: ArrayNamespace, weights: Tensor) -> Tensor:
     return xp.permute_dims(weights, (1, 0))

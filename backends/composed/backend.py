@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from rnnspec import spec
-from rnnspec.backends.composed.arrays import Arrays
+from rnnspec.backends.composed.arrays import ArrayNamespace
 from rnnspec.backends.composed.operations import OPERATIONS
 from rnnspec.backends.contract import Backend, Call, Unsupported
 from rnnspec.backends.native import Function, Native
@@ -21,7 +21,7 @@ class FrameworkBackend(Backend):
     is wanted that it has not, the composed operation takes it.
     """
 
-    arrays: Arrays
+    arrays: ArrayNamespace
     natives: ClassVar[Mapping[str, Native]]
 
     def __init__(self, device: str = "cpu") -> None:

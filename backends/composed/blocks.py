@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import affine, function
 from rnnspec.backends.composed.steps import valid_steps, zeroed
 
 
-def dense(xp: Arrays, *, x: Array, W: Array, b: Array, activation: str) -> Many:
+def dense(xp: ArrayNamespace, *, x: Tensor, W: Tensor, b: Tensor, activation: str) -> Many:
     """``f(W x + b)``."""
     a = affine(xp, x, xp.permute_dims(W, (1, 0)), b)
     return (a if activation == "identity" else function(xp, activation)(a),)
 
 
-def embedding(xp: Arrays, *, ids: Array, E: Array, lengths: Array | None = None, mask: Array | None = None) -> Many:
+def embedding(
+    xp: ArrayNamespace, *, ids: Tensor, E: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None
+) -> Many:
     """Rows of the table; the gradient adds up over repeated ids, in float32 at least."""
     valid = valid_steps(xp, xp.shape(ids)[1], lengths, mask)
     if valid is not None:
@@ -22,12 +24,12 @@ def embedding(xp: Arrays, *, ids: Array, E: Array, lengths: Array | None = None,
 
 
 def dropout(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    x: Array,
-    keep: Array,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    x: Tensor,
+    keep: Tensor,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     p: float,
     shared_over: str,
 ) -> Many:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Protocol
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 
 
 class Cell(Protocol):
@@ -16,10 +16,10 @@ class Cell(Protocol):
     that needs its input alone, for any number of steps at once; `step` computes the rest.
     """
 
-    def first(self, batch: int, **states: Array | None) -> Many:
+    def first(self, batch: int, **states: Tensor | None) -> Many:
         """Carry before the first step, from the states by name, h and c; zero where None or left out."""
 
-    def enter(self, x: Array) -> Many:
+    def enter(self, x: Tensor) -> Many:
         """The inputs' (…, D) contribution to their steps, arrays (…, units)."""
 
     def step(self, entered: Many, carry: Many) -> Many:
@@ -37,7 +37,7 @@ class GatedCell:
     """
 
     def __init__(
-        self, xp: Arrays, W: Array, R: Array, b: Array, *, gates: str, layout: str, gradient: str = "full"
+        self, xp: ArrayNamespace, W: Tensor, R: Tensor, b: Tensor, *, gates: str, layout: str, gradient: str = "full"
     ) -> None:
         self.xp = xp
         self.gates, self.layout = gates, layout
@@ -46,14 +46,14 @@ class GatedCell:
         self.sizes: tuple[int, ...] = (xp.shape(R)[-1], self.units)
         self.cell_only = gradient == "cell_only"
 
-    def first(self, batch: int, **states: Array | None) -> Many:
+    def first(self, batch: int, **states: Tensor | None) -> Many:
         """Carry before the first step, from the states by name; zero where None or left out."""
         return tuple(
             self.xp.zeros((batch, size), self.dtype) if states.get(name) is None else states[name]
             for name, size in zip("hc", self.sizes, strict=False)
         )
 
-    def enter(self, x: Array) -> Many:
+    def enter(self, x: Tensor) -> Many:
         """``W x + b`` for inputs (…, D)."""
         return (affine(self.xp, x, self.W, self.b),)
 
@@ -61,45 +61,45 @@ class GatedCell:
         """Return the carry: it is the states."""
         return carry
 
-    def arguments(self, entered: Array, h: Array) -> Array:
+    def arguments(self, entered: Tensor, h: Tensor) -> Tensor:
         """``W x + R h + b`` for all gates, (B, G·H)."""
         return self.xp.add_matmul(entered, self.seen(h), self.R)
 
-    def seen(self, h: Array) -> Array:
+    def seen(self, h: Tensor) -> Tensor:
         """The state before as the gates see it: a constant where the gradient goes through the memory alone."""
         return self.xp.stop_gradient(h) if self.cell_only else h
 
-    def split(self, array: Array, *gates: int) -> Sequence[Array]:
+    def split(self, array: Tensor, *gates: int) -> Sequence[Tensor]:
         """Take arguments apart into blocks of so many gates each."""
         return self.xp.split(array, [count * self.units for count in gates], -1)
 
-    def laid_out(self, parameter: Array) -> Array:
+    def laid_out(self, parameter: Tensor) -> Tensor:
         """Bring the entries of axis 0, one for each gate, into the order of the layout."""
         if self.layout == self.gates:
             return parameter
         entries = self.xp.unstack(parameter)
         return self.xp.stack([entries[self.gates.index(gate)] for gate in self.layout])
 
-    def columns(self, weights: Array) -> Array:
+    def columns(self, weights: Tensor) -> Tensor:
         """Weights (G, H, D) as (D, G·H), which rows are multiplied by from the left."""
         gates, units, size = self.xp.shape(weights)
         return self.xp.permute_dims(self.xp.reshape(self.laid_out(weights), (gates * units, size)), (1, 0))
 
-    def row(self, parameter: Array) -> Array:
+    def row(self, parameter: Tensor) -> Tensor:
         """A parameter (G, H) as (G·H,)."""
         return self.xp.reshape(self.laid_out(parameter), (prod(self.xp.shape(parameter)),))
 
 
-def affine(xp: Arrays, x: Array, weights: Array, bias: Array) -> Array:
+def affine(xp: ArrayNamespace, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     """``x @ weights + bias`` for x (…, D) and weights (D, K), as one product of two matrices."""
     *leading, size = xp.shape(x)
     product = xp.add_matmul(bias, xp.reshape(x, (prod(leading), size)), weights)
     return xp.reshape(product, (*leading, xp.shape(weights)[1]))
 
 
-def function(xp: Arrays, name: str, clip: float | None = None) -> Callable[[Array], Array]:
+def function(xp: ArrayNamespace, name: str, clip: float | None = None) -> Callable[[Tensor], Tensor]:
     """Return the activation of that name: logistic, tanh or relu, of its argument clipped to -clip .. clip."""
-    activation: Callable[[Array], Array] = getattr(xp, name)
+    activation: Callable[[Tensor], Tensor] = getattr(xp, name)
     if clip is None:
         return activation
     return lambda a: activation(xp.minimum(xp.maximum(a, -clip), clip))

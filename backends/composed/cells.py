@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from rnnspec import spec
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import Cell
 from rnnspec.backends.composed.gru import GRU
 from rnnspec.backends.composed.layer_norm_lstm import LayerNormLSTM
@@ -33,7 +33,7 @@ _PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
 _ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {name: tuple(spec.operation(name).attributes) for name in CELLS}
 
 
-def make_cell(xp: Arrays, name: str, arguments: Mapping[str, Any]) -> Cell:
+def make_cell(xp: ArrayNamespace, name: str, arguments: Mapping[str, Any]) -> Cell:
     """Make the cell of this name (``lstm_cell``) or of the layer of this name (``lstm``).
 
     Of `arguments`, its parameters and attributes are taken by their names in the specification; there may be others.
@@ -42,7 +42,7 @@ def make_cell(xp: Arrays, name: str, arguments: Mapping[str, Any]) -> Cell:
     return CELLS[_cell(name)](xp, **{key: arguments[key] for key in own if key in arguments})
 
 
-def make_cells(xp: Arrays, name: str, arguments: Mapping[str, Any], **given: Sequence[Array]) -> list[Cell]:
+def make_cells(xp: ArrayNamespace, name: str, arguments: Mapping[str, Any], **given: Sequence[Tensor]) -> list[Cell]:
     """Make cells of one kind, each with its own entry along axis 0 of every parameter; some may be `given` apart."""
     own = {key: xp.unstack(arguments[key]) for key in parameters_of(name) if key in arguments} | given
     each = (dict(zip(own, entries, strict=True)) for entries in zip(*own.values(), strict=True))
@@ -61,7 +61,9 @@ def _cell(name: str) -> str:
 def cell_operation(name: str) -> Callable[..., Many]:
     """Return the operation that is one step of this cell."""
 
-    def one_step(xp: Arrays, *, x: Array, h_prev: Array, c_prev: Array | None = None, **arguments: Any) -> Many:
+    def one_step(
+        xp: ArrayNamespace, *, x: Tensor, h_prev: Tensor, c_prev: Tensor | None = None, **arguments: Any
+    ) -> Many:
         cell = make_cell(xp, name, arguments)
         return cell.states(cell.step(cell.enter(x), cell.first(xp.shape(x)[0], h=h_prev, c=c_prev)))
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import affine
 from rnnspec.backends.composed.steps import last_valid, valid_steps, zeroed
 
 
 def context_vector(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    h: Array,
-    W: Array | None = None,
-    b: Array | None = None,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    h: Tensor,
+    W: Tensor | None = None,
+    b: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     source: str,
 ) -> Many:
     """The last state, or a projection of it or of the mean of all states; both are zero without valid steps."""
@@ -28,7 +28,7 @@ def context_vector(
     return (xp.tanh(affine(xp, seen, xp.permute_dims(W, (1, 0)), b)),)
 
 
-def _mean(xp: Arrays, h: Array, valid: Array | None) -> Array:
+def _mean(xp: ArrayNamespace, h: Tensor, valid: Tensor | None) -> Tensor:
     total = xp.sum(xp.widened(h), 1)
     if valid is None:
         count = max(xp.shape(h)[1], 1)

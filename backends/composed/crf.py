@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from math import inf
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
-from rnnspec.backends.composed.crf_messages import (
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
+from rnnspec.backends.composed.crf_recursion import (
     exponentials_suffice,
     log_sum_exp,
     over_exponentials,
@@ -25,20 +25,20 @@ class _Chain:
 
     def __init__(
         self,
-        xp: Arrays,
-        emissions: Array,
-        transitions: Array,
-        start: Array | None,
-        end: Array | None,
-        lengths: Array | None,
-        mask: Array | None,
+        xp: ArrayNamespace,
+        emissions: Tensor,
+        transitions: Tensor,
+        start: Tensor | None,
+        end: Tensor | None,
+        lengths: Tensor | None,
+        mask: Tensor | None,
     ) -> None:
         batch, steps, self.tags = xp.shape(emissions)
         self.xp, self.packing = xp, Packing(xp, (batch, steps), lengths, mask)
         self.emissions, self.transitions = xp.widened(self.packing.pack(emissions)), xp.widened(transitions)
         self.start, self.end = (None if score is None else xp.widened(score) for score in (start, end))
 
-    def scores(self) -> Array:
+    def scores(self) -> Tensor:
         """The emissions (B, T, K), with the start scores at the first step and the end scores at the last."""
         xp, scores = self.xp, self.emissions
         if self.start is not None:
@@ -47,7 +47,7 @@ class _Chain:
             scores = xp.where(self.packing.last()[..., None], scores + self.end, scores)
         return scores
 
-    def path_score(self, tags: Array) -> Array:
+    def path_score(self, tags: Tensor) -> Tensor:
         """The score (B,) of packed tags (B, T)."""
         xp, packing = self.xp, self.packing
         score = xp.sum(xp.take_along_axis(self.emissions, tags[..., None], 2)[..., 0], 1)
@@ -60,7 +60,7 @@ class _Chain:
             score += self._unless_empty(xp.take(self.end, last_tag))
         return xp.where(score <= -inf, -inf, score)
 
-    def log_partition(self) -> Array:
+    def log_partition(self) -> Tensor:
         """Log Z, (B,)."""
         xp, scores, transitions = self.xp, _swapped(self.xp, self.scores()), self.transitions
         (log_totals,) = xp.branch(
@@ -70,7 +70,7 @@ class _Chain:
         )
         return xp.sum(xp.where(self.packing.last(), _swapped(xp, log_totals), 0.0), 1)
 
-    def marginals(self) -> Array:
+    def marginals(self) -> Tensor:
         """Probability of each tag at each packed step, (B, T, K)."""
         xp, transitions = self.xp, self.transitions
         onwards, backwards = self.scores(), self.packing.reverse(self.scores())
@@ -96,7 +96,7 @@ class _Chain:
         (marginals,) = xp.branch(suffices, by_exponentials, by_logarithms)
         return marginals
 
-    def best_path(self) -> Array:
+    def best_path(self) -> Tensor:
         """Packed tags (B, T) of a path with the highest score; of several the one with the lowest tags from the end."""
         xp = self.xp
         moves = xp.stop_gradient(self.transitions)
@@ -121,21 +121,21 @@ class _Chain:
         (tags,) = recur(xp, trace, (xp.argmax(deltas[0], -1),), deltas)
         return self.packing.zeroed(self.packing.reverse(_swapped(xp, tags)))
 
-    def _unless_empty(self, score: Array) -> Array:
+    def _unless_empty(self, score: Tensor) -> Tensor:
         lengths = self.packing.lengths
         return score if lengths is None else self.xp.where(lengths > 0, score, 0.0)
 
 
 def crf_score(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    emissions: Array,
-    transitions: Array,
-    tags: Array,
-    start: Array | None = None,
-    end: Array | None = None,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    emissions: Tensor,
+    transitions: Tensor,
+    tags: Tensor,
+    start: Tensor | None = None,
+    end: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     padding: str,
 ) -> Many:
     """The score that a path collects; minus infinity, and constant, where it is forbidden."""
@@ -148,14 +148,14 @@ def crf_score(
 
 
 def crf_log_partition(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    emissions: Array,
-    transitions: Array,
-    start: Array | None = None,
-    end: Array | None = None,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    emissions: Tensor,
+    transitions: Tensor,
+    start: Tensor | None = None,
+    end: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
 ) -> Many:
     """Log of the sum over all paths; minus infinity, and constant, where none is possible."""
     batch, steps, _ = xp.shape(emissions)
@@ -166,15 +166,15 @@ def crf_log_partition(
 
 
 def crf_log_likelihood(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    emissions: Array,
-    transitions: Array,
-    tags: Array,
-    start: Array | None = None,
-    end: Array | None = None,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    emissions: Tensor,
+    transitions: Tensor,
+    tags: Tensor,
+    start: Tensor | None = None,
+    end: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     padding: str,
 ) -> Many:
     """Score of the path less log Z; minus infinity, and constant, where the path is forbidden."""
@@ -188,14 +188,14 @@ def crf_log_likelihood(
 
 
 def crf_marginals(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    emissions: Array,
-    transitions: Array,
-    start: Array | None = None,
-    end: Array | None = None,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    emissions: Tensor,
+    transitions: Tensor,
+    start: Tensor | None = None,
+    end: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
 ) -> Many:
     """Probability of each tag at each step, by the recursion forwards and backwards; 0 where no path is possible."""
     shape = xp.shape(emissions)
@@ -206,14 +206,14 @@ def crf_marginals(
 
 
 def crf_viterbi(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    emissions: Array,
-    transitions: Array,
-    start: Array | None = None,
-    end: Array | None = None,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    emissions: Tensor,
+    transitions: Tensor,
+    start: Tensor | None = None,
+    end: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
 ) -> Many:
     """The score of a best path and the path; the gradient is that of the path's score."""
     batch, steps, _ = xp.shape(emissions)
@@ -225,12 +225,12 @@ def crf_viterbi(
 
 
 def framewise_log_likelihood(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    emissions: Array,
-    tags: Array,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    emissions: Tensor,
+    tags: Tensor,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     padding: str,
 ) -> Many:
     """Sum of the log-probabilities of the tags, each step by itself."""
@@ -240,7 +240,7 @@ def framewise_log_likelihood(
 
 
 def token_accuracy(
-    xp: Arrays, *, predicted: Array, tags: Array, lengths: Array | None = None, mask: Array | None = None
+    xp: ArrayNamespace, *, predicted: Tensor, tags: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None
 ) -> Many:
     """Share of the valid steps with the right tag, float64; 0 if there is none."""
     batch, steps = xp.shape(tags)
@@ -251,6 +251,6 @@ def token_accuracy(
     return (right_steps / xp.maximum(xp.sum(xp.astype(valid, xp.float64)), 1.0),)
 
 
-def _swapped(xp: Arrays, array: Array) -> Array:
+def _swapped(xp: ArrayNamespace, array: Tensor) -> Tensor:
     """Steps and sequences change places: (B, T, …) to (T, B, …) and back."""
     return xp.permute_dims(array, (1, 0, *range(2, len(xp.shape(array)))))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import affine
 from rnnspec.backends.composed.cells import make_cell
 
@@ -22,7 +22,14 @@ class Writer:
     """
 
     def __init__(
-        self, xp: Arrays, cell: str, arguments: Mapping[str, Any], V: Array, c: Array, E: Array | None, reads: int
+        self,
+        xp: ArrayNamespace,
+        cell: str,
+        arguments: Mapping[str, Any],
+        V: Tensor,
+        c: Tensor,
+        E: Tensor | None,
+        reads: int,
     ) -> None:
         self.xp, self.dtype, self.kinds = xp, V.dtype, xp.shape(V)[0]
         self.V, self.c = xp.permute_dims(xp.widened(V), (1, 0)), xp.widened(c)
@@ -30,41 +37,41 @@ class Writer:
         self.cell = make_cell(xp, cell, {name: _widened(xp, value) for name, value in arguments.items()})
         self.brought = self.cell.enter(self.embed(xp.arange(self.kinds))) if self.kinds <= reads else None
 
-    def embed(self, tokens: Array) -> Array:
+    def embed(self, tokens: Tensor) -> Tensor:
         """The embeddings (B, D) of tokens (B,)."""
         xp = self.xp
         return xp.one_hot(tokens, self.kinds, self.c.dtype) if self.E is None else xp.take(self.E, tokens)
 
-    def mix(self, probabilities: Array) -> Array:
+    def mix(self, probabilities: Tensor) -> Tensor:
         """The mean (B, D) of all embeddings under probabilities (B, K)."""
         return probabilities if self.E is None else self.xp.matmul(probabilities, self.E)
 
-    def read(self, tokens: Array) -> Many:
+    def read(self, tokens: Tensor) -> Many:
         """What enters a step that reads tokens (B,)."""
         if self.brought is None:
             return self.cell.enter(self.embed(tokens))
         return tuple(self.xp.take(every, tokens) for every in self.brought)
 
-    def logits(self, carry: Many) -> Array:
+    def logits(self, carry: Many) -> Tensor:
         """The tokens' logits (B, K) after a step."""
         return affine(self.xp, carry[0], self.V, self.c)
 
 
 def greedy_decode(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    start: Array,
-    V: Array,
-    c: Array,
-    E: Array | None = None,
-    h0: Array | None = None,
-    c0: Array | None = None,
+    start: Tensor,
+    V: Tensor,
+    c: Tensor,
+    E: Tensor | None = None,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
     cell: str,
     feedback: str,
     end: int | None,
     steps: int,
     **arguments: Any,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """The most probable token at every step; the gradient is that of the chosen tokens' log-probabilities."""
     (batch,) = xp.shape(start)
     writer = Writer(xp, cell, arguments, V, c, E, reads=batch * (steps if feedback == "token" else 1))
@@ -93,21 +100,21 @@ def greedy_decode(
 
 
 def beam_search(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    start: Array,
-    V: Array,
-    c: Array,
-    E: Array | None = None,
-    h0: Array | None = None,
-    c0: Array | None = None,
+    start: Tensor,
+    V: Tensor,
+    c: Tensor,
+    E: Tensor | None = None,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
     cell: str,
     width: int,
     normalise: bool,
     end: int | None,
     steps: int,
     **arguments: Any,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """The best of the sequences that a beam of `width` beginnings leads to; the gradient is that of its score.
 
     The beginnings stand side by side, as (B, Z), or one after the other as rows (B·Z) of the cell.
@@ -159,7 +166,7 @@ def beam_search(
     return _traced(xp, best, winner, kinds), lengths, xp.astype(score, writer.dtype)
 
 
-def _traced(xp: Arrays, best: Array, winner: Array, kinds: int) -> Array:
+def _traced(xp: ArrayNamespace, best: Tensor, winner: Tensor, kinds: int) -> Tensor:
     """Tokens (B, N) of the beginning in place `winner` (B, 1), from the candidates (N, B, Z) that were best."""
 
     def step(held: Many, entering: Many) -> tuple[Many, Many]:
@@ -170,17 +177,17 @@ def _traced(xp: Arrays, best: Array, winner: Array, kinds: int) -> Array:
     return xp.permute_dims(xp.flip(path, 0), (1, 0)) % kinds
 
 
-def _blanked(xp: Arrays, carry: Many, ended: Array) -> Many:
+def _blanked(xp: ArrayNamespace, carry: Many, ended: Tensor) -> Many:
     """The carry with zeros for rows that have ended: they could overflow, and infinity times 0 is no gradient of 0."""
     return tuple(xp.where(ended[:, None], 0.0, state) for state in carry)
 
 
-def _repeated(xp: Arrays, state: Array, times: int) -> Array:
+def _repeated(xp: ArrayNamespace, state: Tensor, times: int) -> Tensor:
     """Each row (B, units) several times over, (B · times, units)."""
     batch, units = xp.shape(state)
     return xp.reshape(xp.broadcast_to(state[:, None], (batch, times, units)), (batch * times, units))
 
 
-def _widened(xp: Arrays, value: Any) -> Any:
+def _widened(xp: ArrayNamespace, value: Any) -> Any:
     """An array in float32 if it has 16 bits; what is none, an attribute or an absent state, as it is."""
     return xp.widened(value) if hasattr(value, "dtype") else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cells import make_cell
 
 
@@ -15,20 +15,20 @@ class FedCell:
     Parameters and attributes are taken from `arguments`, as `make_cell` does.
     """
 
-    def __init__(self, xp: Arrays, name: str, arguments: Mapping[str, Any], features: int) -> None:
+    def __init__(self, xp: ArrayNamespace, name: str, arguments: Mapping[str, Any], features: int) -> None:
         W, b = arguments["W"], arguments["b"]
         self.cell = make_cell(xp, name, {**arguments, "W": W[..., :features]})
         self.feeder = make_cell(xp, name, {**arguments, "W": W[..., features:], "b": xp.zeros(xp.shape(b), b.dtype)})
 
-    def first(self, batch: int, **states: Array | None) -> Many:
+    def first(self, batch: int, **states: Tensor | None) -> Many:
         """Carry before the first step."""
         return self.cell.first(batch, **states)
 
-    def enter(self, x: Array) -> Many:
+    def enter(self, x: Tensor) -> Many:
         """What x (…, D) brings to its steps."""
         return self.cell.enter(x)
 
-    def feed(self, entered: Many, fed: Array) -> Many:
+    def feed(self, entered: Many, fed: Tensor) -> Many:
         """What enters a step: what x brings, and what is fed (B, F)."""
         return tuple(brought + late for brought, late in zip(entered, self.feeder.enter(fed), strict=True))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import GatedCell
 
 
@@ -10,7 +10,15 @@ class GRU(GatedCell):
     """The update gate mixes the state before with a candidate, which sees that state through the reset gate."""
 
     def __init__(
-        self, xp: Arrays, *, W: Array, R: Array, b: Array, b_rn: Array | None = None, reset: str, update: str
+        self,
+        xp: ArrayNamespace,
+        *,
+        W: Tensor,
+        R: Tensor,
+        b: Tensor,
+        b_rn: Tensor | None = None,
+        reset: str,
+        update: str,
     ) -> None:
         super().__init__(xp, W, R, b, gates="rzn", layout="rzn")
         self.sizes = (self.units,)
@@ -21,7 +29,7 @@ class GRU(GatedCell):
         else:  # one product for all: the recurrent biases of r and z are zero
             self.b_r = xp.concat([xp.zeros((2 * self.units,), self.dtype), b_rn])
 
-    def enter(self, x: Array) -> Many:
+    def enter(self, x: Tensor) -> Many:
         """``W x + b`` of the gates, and of the candidate."""
         return tuple(self.split(*super().enter(x), 2, 1))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import GatedCell
 
 
@@ -13,14 +13,14 @@ class LayerNormLSTM(GatedCell):
 
     def __init__(
         self,
-        xp: Arrays,
+        xp: ArrayNamespace,
         *,
-        W: Array,
-        R: Array,
-        b: Array,
-        gain: Array,
-        gain_c: Array,
-        b_c: Array,
+        W: Tensor,
+        R: Tensor,
+        b: Tensor,
+        gain: Tensor,
+        gain_c: Tensor,
+        b_c: Tensor,
         epsilon: float,
         memory: str,
         gradient: str,
@@ -29,7 +29,7 @@ class LayerNormLSTM(GatedCell):
         self.gain, self.gain_c, self.b_c = self.row(gain), gain_c, b_c
         self.epsilon, self.raw = epsilon, memory == "raw"
 
-    def enter(self, x: Array) -> Many:
+    def enter(self, x: Tensor) -> Many:
         """``W x``: the bias comes after the normalisation."""
         *leading, size = self.xp.shape(x)
         product = self.xp.matmul(self.xp.reshape(x, (prod(leading), size)), self.W)

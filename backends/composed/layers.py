@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import Cell
 from rnnspec.backends.composed.cells import make_cell
 from rnnspec.backends.composed.steps import valid_steps, zeroed
@@ -14,20 +14,20 @@ from rnnspec.backends.composed.steps import valid_steps, zeroed
 class Ran(NamedTuple):
     """A layer: the state h after each step (B, T, S), 0 at steps taken out, and the carry after the last."""
 
-    y: Array
+    y: Tensor
     carry: Many
 
 
 def run_layer(
-    xp: Arrays,
+    xp: ArrayNamespace,
     cell: Cell,
-    x: Array,
+    x: Tensor,
     carry: Many,
     *,
-    valid: Array | None = None,
+    valid: Tensor | None = None,
     reverse: bool = False,
     truncate: int | None = None,
-    keep: Array | None = None,
+    keep: Tensor | None = None,
 ) -> Ran:
     """Run a cell over the steps of x (B, T, D).
 
@@ -76,7 +76,7 @@ def run_layer(
     return Ran(zeroed(xp, y, valid), carry)
 
 
-def cuts(xp: Arrays, steps: int, there: Array | None, truncate: int) -> Array:
+def cuts(xp: ArrayNamespace, steps: int, there: Tensor | None, truncate: int) -> Tensor:
     """Whether what is handed to each step is a constant to it, (T, 1, 1), or (T, B, 1) where steps are taken out."""
     count = xp.arange(steps)[:, None, None] if there is None else xp.cumulative_sum(xp.astype(there, xp.int64), 0) - 1
     return xp.logical_and(count > 0, count % truncate == 0)
@@ -86,14 +86,14 @@ def layer_operation(name: str) -> Callable[..., Many]:
     """Return the operation that is this layer."""
 
     def layer(
-        xp: Arrays,
+        xp: ArrayNamespace,
         *,
-        x: Array,
-        h0: Array | None = None,
-        c0: Array | None = None,
-        lengths: Array | None = None,
-        mask: Array | None = None,
-        recurrent_keep: Array | None = None,
+        x: Tensor,
+        h0: Tensor | None = None,
+        c0: Tensor | None = None,
+        lengths: Tensor | None = None,
+        mask: Tensor | None = None,
+        recurrent_keep: Tensor | None = None,
         recurrent_dropout: float | None,
         direction: str,
         truncate: int | None,

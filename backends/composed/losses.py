@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.steps import valid_steps, zeroed
 
 
 def mean_absolute_error(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    prediction: Array,
-    target: Array,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    prediction: Tensor,
+    target: Tensor,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     reduction: str,
 ) -> Many:
     """Distance of the prediction from its target, a mean over the features; where they are equal the slope is 0."""
@@ -27,12 +27,12 @@ def mean_absolute_error(
 
 
 def mean_squared_error(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    prediction: Array,
-    target: Array,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    prediction: Tensor,
+    target: Tensor,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     reduction: str,
 ) -> Many:
     """Square of that distance, a mean over the features."""
@@ -42,13 +42,13 @@ def mean_squared_error(
 
 
 def binary_cross_entropy(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    logits: Array | None = None,
-    probabilities: Array | None = None,
-    target: Array,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    logits: Tensor | None = None,
+    probabilities: Tensor | None = None,
+    target: Tensor,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     given: str,
     reduction: str,
 ) -> Many:
@@ -65,13 +65,13 @@ def binary_cross_entropy(
 
 
 def cross_entropy(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    logits: Array,
-    ids: Array | None = None,
-    target: Array | None = None,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    logits: Tensor,
+    ids: Tensor | None = None,
+    target: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     targets: str,
     reduction: str,
 ) -> Many:
@@ -86,12 +86,12 @@ def cross_entropy(
 
 
 def perplexity(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    logits: Array,
-    ids: Array,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    logits: Tensor,
+    ids: Tensor,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     reduction: str,
 ) -> Many:
     """Exponential of the cross-entropy: of each step's, of the sum or of the mean."""
@@ -102,14 +102,14 @@ def perplexity(
     return (xp.astype(xp.exp(_reduced(xp, surprise, valid, reduction, surprise.dtype)), logits.dtype),)
 
 
-def log_probability(xp: Arrays, logits: Array, ids: Array, valid: Array | None) -> Array:
+def log_probability(xp: ArrayNamespace, logits: Tensor, ids: Tensor, valid: Tensor | None) -> Tensor:
     """Log of the softmax of the logits (B, T, K) at the ids (B, T), in float32 at least; 0 at steps taken out."""
     chosen = ids if valid is None else xp.where(valid, ids, 0)
     log_p = xp.log_softmax(xp.widened(zeroed(xp, logits, valid)))
     return zeroed(xp, xp.take_along_axis(log_p, chosen[..., None], -1)[..., 0], valid)
 
 
-def _weighted_log(xp: Arrays, weight: Array, p: Array) -> Array:
+def _weighted_log(xp: ArrayNamespace, weight: Tensor, p: Tensor) -> Tensor:
     """``weight log p``, where 0 log 0 = 0, of slope log p in the weight and weight / p in p."""
     impossible = p == 0
     # There the slopes are infinite. They are made by two large factors, so that nothing times such a slope is nothing.
@@ -118,11 +118,11 @@ def _weighted_log(xp: Arrays, weight: Array, p: Array) -> Array:
     return xp.where(impossible, at_zero, weight * xp.log(xp.where(impossible, 1.0, p)))
 
 
-def _mean_over_features(xp: Arrays, array: Array) -> Array:
+def _mean_over_features(xp: ArrayNamespace, array: Tensor) -> Tensor:
     return xp.sum(array, -1) / xp.shape(array)[-1]
 
 
-def _reduced(xp: Arrays, loss: Array, valid: Array | None, reduction: str, dtype: Any) -> Array:
+def _reduced(xp: ArrayNamespace, loss: Tensor, valid: Tensor | None, reduction: str, dtype: Any) -> Tensor:
     """The losses (B, T) themselves, their sum over the valid steps, or their mean (0 where there is none)."""
     loss = zeroed(xp, loss, valid)
     if reduction == "none":

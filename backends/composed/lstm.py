@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import GatedCell, function
 
 
@@ -11,12 +11,12 @@ class LSTM(GatedCell):
 
     def __init__(
         self,
-        xp: Arrays,
+        xp: ArrayNamespace,
         *,
-        W: Array,
-        R: Array,
-        b: Array,
-        P: Array | None = None,
+        W: Tensor,
+        R: Tensor,
+        b: Tensor,
+        P: Tensor | None = None,
         activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"),
         clip: float | None = None,
         coupled: bool = False,
@@ -49,7 +49,7 @@ class LSTM(GatedCell):
 class LSTM1997(GatedCell):
     """Without a forget gate: c = c + i g."""
 
-    def __init__(self, xp: Arrays, *, W: Array, R: Array, b: Array, gradient: str) -> None:
+    def __init__(self, xp: ArrayNamespace, *, W: Tensor, R: Tensor, b: Tensor, gradient: str) -> None:
         super().__init__(xp, W, R, b, gates="igo", layout="iog", gradient=gradient)
 
     def step(self, entered: Many, carry: Many) -> Many:
@@ -64,7 +64,7 @@ class LSTM1997(GatedCell):
 class ForgetOnlyLSTM(GatedCell):
     """The forget gate alone, and a memory that is the state: h = f h + (1 - f) g."""
 
-    def __init__(self, xp: Arrays, *, W: Array, R: Array, b: Array, gradient: str) -> None:
+    def __init__(self, xp: ArrayNamespace, *, W: Tensor, R: Tensor, b: Tensor, gradient: str) -> None:
         super().__init__(xp, W, R, b, gates="fg", layout="fg", gradient=gradient)
         self.sizes = (self.units,)
 
@@ -78,7 +78,7 @@ class ForgetOnlyLSTM(GatedCell):
 class NoOutputGateLSTM(GatedCell):
     """Without an output gate: h = tanh(c). The layers of `gate_once_stack` below its top."""
 
-    def __init__(self, xp: Arrays, *, W: Array, R: Array, b: Array) -> None:
+    def __init__(self, xp: ArrayNamespace, *, W: Tensor, R: Tensor, b: Tensor) -> None:
         super().__init__(xp, W, R, b, gates="ifg", layout="ifg")
 
     def step(self, entered: Many, carry: Many) -> Many:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import GatedCell
 
 
@@ -14,14 +14,14 @@ class NestedLSTM(GatedCell):
 
     def __init__(
         self,
-        xp: Arrays,
+        xp: ArrayNamespace,
         *,
-        W: Array,
-        R: Array,
-        b: Array,
-        W_inner: Array,
-        R_inner: Array,
-        b_inner: Array,
+        W: Tensor,
+        R: Tensor,
+        b: Tensor,
+        W_inner: Tensor,
+        R_inner: Tensor,
+        b_inner: Tensor,
         gradient: str,
     ) -> None:
         super().__init__(xp, W, R, b, gates="ifgo", layout="ifog", gradient=gradient)
@@ -30,7 +30,7 @@ class NestedLSTM(GatedCell):
             for W_p, R_q, b_m in zip(xp.unstack(W_inner), xp.unstack(R_inner), xp.unstack(b_inner), strict=True)
         ]
 
-    def first(self, batch: int, **states: Array | None) -> Many:
+    def first(self, batch: int, **states: Tensor | None) -> Many:
         """Carry before the first step: h, and the memory of each level."""
         xp, h, c, shape = self.xp, states.get("h"), states.get("c"), (batch, self.units)
         memories = xp.unstack(c, 1) if c is not None else [xp.zeros(shape, self.dtype) for _ in [None, *self.inner]]
@@ -50,7 +50,7 @@ class NestedLSTM(GatedCell):
                 a = xp.add_matmul(bias, xp.concat([p, f * c], -1), weights)
             else:
                 v = f * c + p
-        after: list[Array] = []
+        after: list[Tensor] = []
         for o in reversed(shown):
             after.insert(0, v)
             v = o * xp.tanh(v)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 
 
-def norm(xp: Arrays, vectors: Array) -> Array:
+def norm(xp: ArrayNamespace, vectors: Tensor) -> Tensor:
     """Norm along the last axis, which stays, of length 1; its gradient where the vector is zero is 0."""
     measure, length = measured_norm(xp, vectors)
     return measure * length
 
 
-def measured_norm(xp: Arrays, vectors: Array) -> Many:
+def measured_norm(xp: ArrayNamespace, vectors: Tensor) -> Many:
     """The norm as a product: a constant of at least 1, and the norm measured by it.
 
     The measure is a long vector's greatest magnitude, and else 1. What is divided by the measured norm has a gradient
@@ -26,7 +26,7 @@ def measured_norm(xp: Arrays, vectors: Array) -> Many:
     return measure, xp.where(nonzero, scale / measure * length, 0.0)
 
 
-def unit(xp: Arrays, vectors: Array) -> Array:
+def unit(xp: ArrayNamespace, vectors: Tensor) -> Tensor:
     """The vectors along the last axis at length 1; zero, and constant, where they are zero.
 
     Short vectors are scaled before they are divided by their length: its square, by which the gradient of a quotient is
@@ -38,7 +38,7 @@ def unit(xp: Arrays, vectors: Array) -> Array:
     return xp.where(nonzero, scaled / length, 0.0)
 
 
-def _scaled(xp: Arrays, vectors: Array) -> tuple[Array, Array, Array, Array]:
+def _scaled(xp: ArrayNamespace, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Scale of each vector, whether it is not zero, the vector measured by its scale, and the norm of that."""
     # Squares are taken of numbers up to 1. What they are measured by is a constant: no result depends on it.
     largest = xp.stop_gradient(xp.max(xp.abs(vectors), -1, keepdims=True))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import GatedCell
 
 
 class PeepholeLSTM(GatedCell):
     """Gates i and f see the memory before the step, o that after it, each through weights P."""
 
-    def __init__(self, xp: Arrays, *, W: Array, R: Array, b: Array, P: Array, gradient: str) -> None:
+    def __init__(self, xp: ArrayNamespace, *, W: Tensor, R: Tensor, b: Tensor, P: Tensor, gradient: str) -> None:
         super().__init__(xp, W, R, b, gates="ifgo", layout="ifgo", gradient=gradient)
         self.P_i, self.P_f, self.P_o = xp.unstack(P)
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import affine
 from rnnspec.backends.composed.steps import last_valid, valid_steps, zeroed
 
 
 def output_projection(
-    xp: Arrays, *, h: Array, V: Array, c: Array, lengths: Array | None = None, mask: Array | None = None, at: str
+    xp: ArrayNamespace,
+    *,
+    h: Tensor,
+    V: Tensor,
+    c: Tensor,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+    at: str,
 ) -> Many:
     """``V h + c`` at every valid step, or after the last one; 0 at steps taken out and for sequences without steps."""
     batch, steps = xp.shape(h)[:2]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import GatedCell, function
 
 
 class RNN(GatedCell):
     """h = f(W x + R h + b)."""
 
-    def __init__(self, xp: Arrays, *, W: Array, R: Array, b: Array, activation: str) -> None:
+    def __init__(self, xp: ArrayNamespace, *, W: Tensor, R: Tensor, b: Tensor, activation: str) -> None:
         super().__init__(xp, W, R, b, gates="h", layout="h")
         self.sizes = (self.units,)
         self.f = function(xp, activation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cells import make_cell
 from rnnspec.backends.composed.fed_cell import FedCell
 from rnnspec.backends.composed.layers import run_layer
@@ -13,12 +13,12 @@ from rnnspec.backends.composed.steps import valid_steps
 
 
 def seq2seq(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    x: Array,
-    z: Array,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    x: Tensor,
+    z: Tensor,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     layer: str,
     context_use: str,
     truncate: int | None,
@@ -41,11 +41,11 @@ def seq2seq(
 class ContextCell(FedCell):
     """A cell that is fed the same context (B, C) at every step."""
 
-    def __init__(self, xp: Arrays, name: str, arguments: Mapping[str, Any], context: Array) -> None:
+    def __init__(self, xp: ArrayNamespace, name: str, arguments: Mapping[str, Any], context: Tensor) -> None:
         super().__init__(xp, name, arguments, features=xp.shape(arguments["W"])[-1] - xp.shape(context)[-1])
         self.context = context
 
-    def enter(self, x: Array) -> Many:
+    def enter(self, x: Tensor) -> Many:
         """What x (T, B, D) and the context bring to the steps."""
         return self.feed(super().enter(x), self.context)
 

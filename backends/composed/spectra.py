@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 
 
-def recurrent_power_spectrum(xp: Arrays, *, R: Array, powers: int) -> Many:
+def recurrent_power_spectrum(xp: ArrayNamespace, *, R: Tensor, powers: int) -> Many:
     """Entries of R, R², … in ascending order, and their singular values in descending order."""
     units, _ = xp.shape(R)
     wide = xp.stop_gradient(xp.widened(R))

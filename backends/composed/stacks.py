@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import Cell
 from rnnspec.backends.composed.cells import make_cell, make_cells
 from rnnspec.backends.composed.layers import run_layer
@@ -14,11 +14,11 @@ from rnnspec.backends.composed.steps import valid_steps
 
 
 def one_to_many(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    x: Array,
-    h0: Array | None = None,
-    c0: Array | None = None,
+    x: Tensor,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
     layer: str,
     feed: str,
     steps: int,
@@ -36,13 +36,13 @@ def one_to_many(
 
 
 def bidirectional(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    x: Array,
-    h0: Array | None = None,
-    c0: Array | None = None,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    x: Tensor,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     layer: str,
     merge: str,
     truncate: int | None,
@@ -71,27 +71,27 @@ def bidirectional(
     return *merged, *side_by_side(xp, finals)
 
 
-def stacked(xp: Arrays, **arguments: Any) -> Many:
+def stacked(xp: ArrayNamespace, **arguments: Any) -> Many:
     """Every layer reads the outputs of the one below."""
     return _stack(xp, alternating=False, **arguments)
 
 
-def alternating_stack(xp: Arrays, **arguments: Any) -> Many:
+def alternating_stack(xp: ArrayNamespace, **arguments: Any) -> Many:
     """Every layer reads the outputs of the one below, every second one in reverse."""
     return _stack(xp, alternating=True, **arguments)
 
 
 def _stack(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    x: Array,
-    W: Array,
-    W_above: Array,
-    h0: Array | None = None,
-    c0: Array | None = None,
-    lengths: Array | None = None,
-    mask: Array | None = None,
-    keep: Array | None = None,
+    x: Tensor,
+    W: Tensor,
+    W_above: Tensor,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+    keep: Tensor | None = None,
     layer: str,
     dropout: float | None,
     truncate: int | None,
@@ -106,15 +106,15 @@ def _stack(
 
 
 def gate_once_stack(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    W: Array,
-    W_above: Array,
-    R: Array,
-    b: Array,
-    W_o: Array,
-    R_o: Array,
-    b_o: Array,
+    W: Tensor,
+    W_above: Tensor,
+    R: Tensor,
+    b: Tensor,
+    W_o: Tensor,
+    R_o: Tensor,
+    b_o: Tensor,
     **arguments: Any,
 ) -> Many:
     """A stack of which the layers below the top have no output gate."""
@@ -127,15 +127,15 @@ def gate_once_stack(
 
 
 def run_stack(
-    xp: Arrays,
+    xp: ArrayNamespace,
     cells: Sequence[Cell],
     *,
-    x: Array,
-    h0: Array | None = None,
-    c0: Array | None = None,
-    lengths: Array | None = None,
-    mask: Array | None = None,
-    kept: Array | None = None,
+    x: Tensor,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+    kept: Tensor | None = None,
     truncate: int | None = None,
     alternating: bool = False,
 ) -> Many:
@@ -151,13 +151,15 @@ def run_stack(
     return x, *side_by_side(xp, finals)
 
 
-def first_carries(xp: Arrays, cells: Sequence[Cell], x: Array, h0: Array | None, c0: Array | None) -> list[Many]:
+def first_carries(
+    xp: ArrayNamespace, cells: Sequence[Cell], x: Tensor, h0: Tensor | None, c0: Tensor | None
+) -> list[Many]:
     """Carry of each layer before the first step, from initial states (B, L, …)."""
     hs, cs = ([None] * len(cells) if state is None else xp.unstack(state, 1) for state in (h0, c0))
     batch = xp.shape(x)[0]
     return [cell.first(batch, h=h, c=c) for cell, h, c in zip(cells, hs, cs, strict=True)]
 
 
-def side_by_side(xp: Arrays, finals: Sequence[Many]) -> Many:
+def side_by_side(xp: ArrayNamespace, finals: Sequence[Many]) -> Many:
     """Join the states of all layers, (B, L, …) each."""
     return tuple(xp.stack(states, 1) for states in zip(*finals, strict=True))

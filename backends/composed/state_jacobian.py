@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cells import make_cell
 from rnnspec.backends.composed.steps import valid_steps, zeroed
 
 
 def state_jacobian(
-    xp: Arrays,
+    xp: ArrayNamespace,
     *,
-    x: Array,
-    h0: Array | None = None,
-    c0: Array | None = None,
-    lengths: Array | None = None,
-    mask: Array | None = None,
+    x: Tensor,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
     layer: str,
     since: int,
     truncate: int | None,
@@ -43,7 +43,7 @@ def state_jacobian(
 
     _, before = xp.scan(move, carry, (*cell.enter(x), there), steps)
 
-    def step(row: Array) -> Array:
+    def step(row: Tensor) -> Tensor:
         x_row, *states = xp.split(row, [xp.shape(x)[2], *widths], -1)
         return xp.concat(cell.step(cell.enter(x_row), tuple(states)), -1)
 

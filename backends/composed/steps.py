@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from rnnspec.backends.composed.arrays import Array, Arrays
+from rnnspec.backends.composed.arrays import ArrayNamespace, Tensor
 
 
-def valid_steps(xp: Arrays, steps: int, lengths: Array | None, mask: Array | None) -> Array | None:
+def valid_steps(xp: ArrayNamespace, steps: int, lengths: Tensor | None, mask: Tensor | None) -> Tensor | None:
     """Whether each step is valid, (B, T); None, which costs nothing, if neither lengths nor a mask are given."""
     if mask is not None or lengths is None:
         return mask
     return xp.arange(steps) < lengths[:, None]
 
 
-def zeroed(xp: Arrays, array: Array, valid: Array | None) -> Array:
+def zeroed(xp: ArrayNamespace, array: Tensor, valid: Tensor | None) -> Tensor:
     """The array (B, T, …) with 0 at the steps that are not valid, whatever stands there."""
     if valid is None:
         return array
@@ -20,7 +20,7 @@ def zeroed(xp: Arrays, array: Array, valid: Array | None) -> Array:
     return xp.where(xp.reshape(valid, (*shape[:2], *(1 for _ in shape[2:]))), array, 0.0)
 
 
-def last_valid(xp: Arrays, array: Array, valid: Array | None) -> Array:
+def last_valid(xp: ArrayNamespace, array: Tensor, valid: Tensor | None) -> Tensor:
     """The entry (B, …) of an array (B, T, …) at the last valid step of each sequence; 0 where there is none."""
     batch, steps, *rest = xp.shape(array)
     if steps == 0:

@@ -7,38 +7,38 @@ from typing import Any, Protocol
 
 import numpy as np
 
-Array = Any
+Tensor = Any
 """An array of the namespace's own."""
 
 
 class Shaping(Protocol):
-    """Part of `rnnspec.backends.composed.arrays.Arrays`, which a framework gives: there is what the functions do."""
+    """Part of `rnnspec.backends.composed.arrays.ArrayNamespace`, which says what the functions do."""
 
-    def zeros(self, shape: Sequence[int], dtype: Any) -> Array: ...
-    def shape(self, array: Array) -> tuple[int, ...]: ...
-    def reshape(self, array: Array, shape: Sequence[int]) -> Array: ...
-    def permute_dims(self, array: Array, axes: Sequence[int]) -> Array: ...
-    def concat(self, arrays: Sequence[Array], axis: int = 0) -> Array: ...
-    def stack(self, arrays: Sequence[Array], axis: int = 0) -> Array: ...
+    def zeros(self, shape: Sequence[int], dtype: Any) -> Tensor: ...
+    def shape(self, array: Tensor) -> tuple[int, ...]: ...
+    def reshape(self, array: Tensor, shape: Sequence[int]) -> Tensor: ...
+    def permute_dims(self, array: Tensor, axes: Sequence[int]) -> Tensor: ...
+    def concat(self, arrays: Sequence[Tensor], axis: int = 0) -> Tensor: ...
+    def stack(self, arrays: Sequence[Tensor], axis: int = 0) -> Tensor: ...
 
 
 class NumpyShaping:
     """NumPy's, so that weights can be converted where no framework is installed."""
 
-    def zeros(self, shape: Sequence[int], dtype: Any) -> Array:
+    def zeros(self, shape: Sequence[int], dtype: Any) -> Tensor:
         return np.zeros(tuple(shape), dtype)
 
-    def shape(self, array: Array) -> tuple[int, ...]:
+    def shape(self, array: Tensor) -> tuple[int, ...]:
         return tuple(array.shape)
 
-    def reshape(self, array: Array, shape: Sequence[int]) -> Array:
+    def reshape(self, array: Tensor, shape: Sequence[int]) -> Tensor:
         return array.reshape(tuple(shape))
 
-    def permute_dims(self, array: Array, axes: Sequence[int]) -> Array:
+    def permute_dims(self, array: Tensor, axes: Sequence[int]) -> Tensor:
         return array.transpose(tuple(axes))
 
-    def concat(self, arrays: Sequence[Array], axis: int = 0) -> Array:
+    def concat(self, arrays: Sequence[Tensor], axis: int = 0) -> Tensor:
         return np.concatenate(list(arrays), axis)
 
-    def stack(self, arrays: Sequence[Array], axis: int = 0) -> Array:
+    def stack(self, arrays: Sequence[Tensor], axis: int = 0) -> Tensor:
         return np.stack(list(arrays), axis)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from rnnspec.backends.layouts import keras, torch
-from rnnspec.backends.layouts.arrays import Array, Shaping
+from rnnspec.backends.layouts.arrays import Shaping, Tensor
 from rnnspec.backends.layouts.gates import GATES, Family, LayoutError
 
 Layout = Literal["torch", "keras", "spec"]
@@ -32,7 +32,7 @@ _SPEC: Final = ("W", "R", "b", "b_rn", "P")
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class LayerPlace:
     """Where a layer stands: `number` is None for a cell."""
 
     path: str
@@ -53,7 +53,7 @@ class Place:
         return "/".join(part for part in (self.path, place, name) if part)
 
 
-def layout_of(names: Mapping[str, Array]) -> Layout:
+def layout_of(names: Mapping[str, Tensor]) -> Layout:
     """Which layout the names are of; LayoutError if no recurrent layer is among them, or several kinds are."""
     ends = {name.rsplit("/", 1)[-1] for name in names}
     found: list[Layout] = []
@@ -73,10 +73,10 @@ def layout_of(names: Mapping[str, Array]) -> Layout:
 
 
 def read_layers(
-    xp: Shaping, layout: Layout, arrays: Mapping[str, Array]
-) -> tuple[dict[Place, dict[str, Array]], list[str]]:
+    xp: Shaping, layout: Layout, arrays: Mapping[str, Tensor]
+) -> tuple[dict[LayerPlace, dict[str, Tensor]], list[str]]:
     """Return each recurrent layer's parameters in the specification's arrays, and the names that belong to none."""
-    groups: dict[Place, dict[str, Array]] = {}
+    groups: dict[LayerPlace, dict[str, Tensor]] = {}
     others: list[str] = []
     for name, array in arrays.items():
         place, key = _torch_place(name) if layout == "torch" else _grouped_place(name)
@@ -86,7 +86,7 @@ def read_layers(
         else:
             others.append(name)
     recurrent = {"torch": "weight_hh", "keras": "recurrent_kernel", "spec": "R"}[layout]
-    layers: dict[Place, dict[str, Array]] = {}
+    layers: dict[LayerPlace, dict[str, Tensor]] = {}
     for place, group in sorted(groups.items(), key=lambda item: (item[0].path, item[0].suffix())):
         if recurrent not in group:  # a Dense layer has a kernel and a bias too
             others += [name for name in arrays if any(arrays[name] is array for array in group.values())]
@@ -98,9 +98,9 @@ def read_layers(
     return layers, others
 
 
-def write_layers(xp: Shaping, layout: Layout, layers: Mapping[Place, Mapping[str, Array]]) -> dict[str, Array]:
+def write_layers(xp: Shaping, layout: Layout, layers: Mapping[LayerPlace, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Return named arrays in a layout; LayoutError naming every layer that it cannot represent, and why."""
-    written: dict[str, Array] = {}
+    written: dict[str, Tensor] = {}
     refused: list[str] = []
     for place, arrays in layers.items():
         try:
@@ -120,7 +120,7 @@ def write_layers(xp: Shaping, layout: Layout, layers: Mapping[Place, Mapping[str
     return written
 
 
-def family_of(xp: Shaping, arrays: Mapping[str, Array]) -> Family:
+def family_of(xp: Shaping, arrays: Mapping[str, Tensor]) -> Family:
     """The family whose gates these arrays have."""
     gates = xp.shape(arrays["R"])[0]
     for family, count in GATES.items():
@@ -129,7 +129,7 @@ def family_of(xp: Shaping, arrays: Mapping[str, Array]) -> Family:
     raise LayoutError(f"expected 1 gate (rnn), 3 (gru) or 4 (lstm), got {gates}")
 
 
-def _to_spec(xp: Shaping, layout: Layout, group: Mapping[str, Array]) -> dict[str, Array]:
+def _to_spec(xp: Shaping, layout: Layout, group: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if layout == "spec":
         return dict(group)
     recurrent = xp.shape(group["weight_hh" if layout == "torch" else "recurrent_kernel"])
@@ -142,25 +142,25 @@ def _to_spec(xp: Shaping, layout: Layout, group: Mapping[str, Array]) -> dict[st
     raise LayoutError(f"expected 1 gate (rnn), 3 (gru) or 4 (lstm) of {hidden} units, got {gated} in all")
 
 
-def _torch_place(name: str) -> tuple[Place, str]:
+def _torch_place(name: str) -> tuple[LayerPlace, str]:
     match = _TORCH.fullmatch(name)
     if match is None:
-        return Place(name), ""
+        return LayerPlace(name), ""
     number = None if match["number"] is None else int(match["number"])
-    return Place((match["path"] or "").replace(".", "/"), number, match["reverse"] is not None), match["name"]
+    return LayerPlace((match["path"] or "").replace(".", "/"), number, match["reverse"] is not None), match["name"]
 
 
-def _grouped_place(name: str) -> tuple[Place, str]:
+def _grouped_place(name: str) -> tuple[LayerPlace, str]:
     match = _GROUPED.fullmatch(name)
     if match is None:
-        return Place(name), ""
+        return LayerPlace(name), ""
     path, place = match["path"] or "", match["place"]
     if place is not None:
         number = None if place == "cell" else int(match["number"])
-        return Place(path, number, match["reverse"] is not None), match["name"]
+        return LayerPlace(path, number, match["reverse"] is not None), match["name"]
     # Keras's own path: the cell within the layer is no place, and a Bidirectional names its layers by direction.
     parts = [part for part in path.split("/") if part and not re.fullmatch(r"(lstm|gru|simple_rnn)_cell(_\d+)?", part)]
     reverse = bool(parts) and parts[-1].startswith("backward_")
     if parts and parts[-1].startswith(("forward_", "backward_")):
         parts.pop()
-    return Place("/".join(parts), 0, reverse), match["name"]
+    return LayerPlace("/".join(parts), 0, reverse), match["name"]

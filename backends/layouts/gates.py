@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
-from rnnspec.backends.layouts.arrays import Array, Shaping
+from rnnspec.backends.layouts.arrays import Shaping, Tensor
 from rnnspec.spec import operation
 
 Family = Literal["rnn", "lstm", "gru"]
@@ -25,7 +25,7 @@ def expect_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise LayoutError(f"{name}: expected {' or '.join(choices)}, got {value!r}")
 
 
-def expect_shape(xp: Shaping, name: str, array: Array, axes: str, shape: tuple[int | None, ...]) -> tuple[int, ...]:
+def expect_shape(xp: Shaping, name: str, array: Tensor, axes: str, shape: tuple[int | None, ...]) -> tuple[int, ...]:
     """Return the shape of an array; LayoutError unless it is this one, where None stands for any length."""
     got = xp.shape(array)
     if len(got) != len(shape) or any(due is not None and due != came for due, came in zip(shape, got, strict=True)):
@@ -37,7 +37,7 @@ def expect_shape(xp: Shaping, name: str, array: Array, axes: str, shape: tuple[i
 
 
 def expect_parameters(
-    xp: Shaping, family: Family, W: Array, R: Array, b: Array, b_rn: Array | None, P: Array | None
+    xp: Shaping, family: Family, W: Tensor, R: Tensor, b: Tensor, b_rn: Tensor | None, P: Tensor | None
 ) -> tuple[int, int, int, int]:
     """Return G, H, D and S of the specification's arrays; LayoutError if they do not fit together."""
     expect_choice("family", family, tuple(GATES))
@@ -52,7 +52,7 @@ def expect_parameters(
     return gates, hidden, features, state
 
 
-def with_update(xp: Shaping, update: Update, *arrays: Array) -> tuple[Array, ...]:
+def with_update(xp: Shaping, update: Update, *arrays: Tensor) -> tuple[Tensor, ...]:
     """The GRU's arrays (gates r, z, n on axis 0) for the other meaning of z.
 
     The frameworks' gate keeps the state before; where a gate of 1 admits the candidate, the weights of z change sign,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rnnspec.backends.layouts.arrays import Array, Shaping
+from rnnspec.backends.layouts.arrays import Shaping, Tensor
 from rnnspec.backends.layouts.gates import (
     GATES,
     Family,
@@ -25,13 +25,13 @@ from rnnspec.backends.layouts.gates import (
 def from_spec(
     xp: Shaping,
     family: Family,
-    W: Array,
-    R: Array,
-    b: Array,
-    b_rn: Array | None = None,
+    W: Tensor,
+    R: Tensor,
+    b: Tensor,
+    b_rn: Tensor | None = None,
     *,
     update: Update = "keeps",
-) -> dict[str, Array]:
+) -> dict[str, Tensor]:
     """Return Keras's weights for the specification's arrays.
 
     Parameters
@@ -69,7 +69,9 @@ def from_spec(
     }
 
 
-def to_spec(xp: Shaping, family: Family, weights: Mapping[str, Array], *, update: Update = "keeps") -> dict[str, Array]:
+def to_spec(
+    xp: Shaping, family: Family, weights: Mapping[str, Tensor], *, update: Update = "keeps"
+) -> dict[str, Tensor]:
     """Return the specification's arrays for Keras's weights: the inverse of `from_spec`.
 
     Parameters
@@ -116,6 +118,6 @@ def to_spec(xp: Shaping, family: Family, weights: Mapping[str, Array], *, update
     return arrays if b_rn is None else {**arrays, "b_rn": b_rn}
 
 
-def _exchange(xp: Shaping, array: Array) -> Array:
+def _exchange(xp: Shaping, array: Tensor) -> Tensor:
     """The gates r, z, n as z, r, n, and back."""
     return xp.concat([array[1:2], array[:1], array[2:]], 0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from rnnspec.backends.layouts.arrays import Array, Shaping
+from rnnspec.backends.layouts.arrays import Shaping, Tensor
 from rnnspec.backends.layouts.gates import Family, Update, expect_parameters, with_update
 
 ORDER: Final[Mapping[Family, tuple[int, ...]]] = {"rnn": (0,), "lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
@@ -20,13 +20,13 @@ ORDER: Final[Mapping[Family, tuple[int, ...]]] = {"rnn": (0,), "lstm": (0, 3, 1,
 def from_spec(
     xp: Shaping,
     family: Family,
-    W: Array,
-    R: Array,
-    b: Array,
-    b_rn: Array | None = None,
+    W: Tensor,
+    R: Tensor,
+    b: Tensor,
+    b_rn: Tensor | None = None,
     *,
     update: Update = "keeps",
-) -> dict[str, Array]:
+) -> dict[str, Tensor]:
     """Return ONNX's ``W``, ``R`` and ``B`` for the specification's arrays.
 
     Parameters

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from rnnspec.backends.layouts.arrays import Array, Shaping
+from rnnspec.backends.layouts.arrays import Shaping, Tensor
 from rnnspec.backends.layouts.gates import (
     GATES,
     Family,
@@ -29,15 +29,15 @@ NAMES: Final = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 def from_spec(
     xp: Shaping,
     family: Family,
-    W: Array,
-    R: Array,
-    b: Array,
-    b_rn: Array | None = None,
-    P: Array | None = None,
+    W: Tensor,
+    R: Tensor,
+    b: Tensor,
+    b_rn: Tensor | None = None,
+    P: Tensor | None = None,
     *,
     update: Update = "keeps",
     suffix: str = "",
-) -> dict[str, Array]:
+) -> dict[str, Tensor]:
     """Return torch's parameters for the specification's arrays.
 
     Parameters
@@ -75,14 +75,14 @@ def from_spec(
 
 def flat_from_spec(
     xp: Shaping,
-    W: Array,
-    R: Array,
-    b: Array,
-    b_rn: Array | None = None,
-    P: Array | None = None,
+    W: Tensor,
+    R: Tensor,
+    b: Tensor,
+    b_rn: Tensor | None = None,
+    P: Tensor | None = None,
     *,
     update: Update = "keeps",
-) -> tuple[Array, ...]:
+) -> tuple[Tensor, ...]:
     """Return torch's parameters in the order of `NAMES`, of arrays that are known to fit together, as a call's are."""
     gates, hidden, features = xp.shape(W)
     rows = gates * hidden
@@ -97,8 +97,8 @@ def flat_from_spec(
 
 
 def to_spec(
-    xp: Shaping, family: Family, parameters: Mapping[str, Array], *, update: Update = "keeps", suffix: str = ""
-) -> dict[str, Array]:
+    xp: Shaping, family: Family, parameters: Mapping[str, Tensor], *, update: Update = "keeps", suffix: str = ""
+) -> dict[str, Tensor]:
     """Return the specification's arrays for torch's parameters: the inverse of `from_spec`.
 
     Both of torch's biases enter: they are added up, but for the GRU's candidate, whose recurrent bias is `b_rn`.

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnnspec import reference, spec
-from rnnspec.backends.contract import Array, Backend, Call, Cotangents
+from rnnspec.backends.contract import Backend, Call, Cotangents
 from rnnspec.reference.traced import Traced, gradients
+from rnnspec.spec.arrays import Array
 
 
 class NumpyBackend(Backend):

@@ -9,15 +9,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rnnspec.backends.composed.arrays import Arrays
+from rnnspec.backends.composed.arrays import ArrayNamespace
 from rnnspec.backends.composed.backend import FrameworkBackend
-from rnnspec.backends.contract import Array, Call, Unsupported
+from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Function, Native
 from rnnspec.backends.tensorflow.arrays import TensorFlowArrays
 from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
 from rnnspec.backends.tensorflow.keras_layers import with_cudnn
 from rnnspec.backends.tensorflow.natives import NATIVES
 from rnnspec.backends.tensorflow.script import script
+from rnnspec.spec.arrays import Array
 
 
 class TensorFlowBackend(FrameworkBackend):
@@ -33,7 +34,7 @@ class TensorFlowBackend(FrameworkBackend):
     def __init__(self, device: str = "cpu") -> None:
         """Open TensorFlow on `device`: cpu, gpu:0 and so on."""
         super().__init__(device)
-        self.arrays: Arrays = TensorFlowArrays()
+        self.arrays: ArrayNamespace = TensorFlowArrays()
 
     # The machine.
 

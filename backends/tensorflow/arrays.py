@@ -20,7 +20,7 @@ _HALF: Final = (tf.float16, tf.bfloat16)
 
 
 class TensorFlowArrays:
-    """Functions on tensors; see `rnnspec.backends.composed.arrays.Arrays`. New tensors are on the device in force.
+    """Functions on tensors, an `rnnspec.backends.composed.arrays.ArrayNamespace`; new tensors go on the current device.
 
     With `both_branches`, `branch` runs both and selects: XLA cannot differentiate a while loop inside a branch.
     """

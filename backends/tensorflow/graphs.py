@@ -11,11 +11,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Final
 
-from rnnspec.backends.contract import Array, Call, Cotangents, wanted_of
+from rnnspec.backends.contract import Call, Cotangents, wanted_of
 from rnnspec.backends.native import Function
 from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
 from rnnspec.backends.tensorflow.arrays import TensorFlowArrays
 from rnnspec.backends.tensorflow.framework import Tensor, tf
+from rnnspec.spec.arrays import Array
 
 _KEPT: Final = 256
 """Traced functions that are kept: a graph is large, and a suite of examples has as many shapes as examples."""

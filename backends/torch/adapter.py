@@ -14,12 +14,13 @@ from numpy.lib.stride_tricks import as_strided
 from torch import Tensor
 
 from rnnspec.backends.composed.backend import FrameworkBackend
-from rnnspec.backends.contract import Array, Call, Unsupported
+from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Function, Native
 from rnnspec.backends.torch.arrays import TorchArrays
 from rnnspec.backends.torch.natives import NATIVES
 from rnnspec.backends.torch.precision import full_precision
 from rnnspec.backends.torch.script import script
+from rnnspec.spec.arrays import Array
 
 _NOT_TWICE: Final = ("is not implemented", "double backward")
 """Words of torch's errors where a backward pass has no derivative: in kernels of cuDNN and oneDNN, and compiled."""

@@ -15,7 +15,7 @@ _HALF: Final = (torch.float16, torch.bfloat16)
 
 
 class TorchArrays:
-    """Functions on tensors of one device; see `rnnspec.backends.composed.arrays.Arrays`."""
+    """Functions on tensors of one device; see `rnnspec.backends.composed.arrays.ArrayNamespace`."""
 
     float32 = torch.float32
     float64 = torch.float64

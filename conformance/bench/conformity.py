@@ -14,10 +14,11 @@ from rnnspec.conformance.bench.contender import Contender, reason
 from rnnspec.conformance.bench.cost import cost_of
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
-from rnnspec.conformance.checks.check import Array, compare_gradients, compare_outputs
+from rnnspec.conformance.checks.check import compare_gradients, compare_outputs
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.judge.tolerance import Expected, expect
+from rnnspec.spec.arrays import Array
 
 WORK: Final = 2e8
 """Forward floating-point operations up to which all sequences of a batch are judged."""

@@ -16,11 +16,11 @@ from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, NEEDS, Steps, v
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import Operation, complete_sizes, operation, resolved
+from rnnspec.spec.arrays import Array
 from rnnspec.spec.operation import Input, Output, holds
 
 __all__ = ["BY_LENGTHS", "BY_MASK", "NEEDS", "Case", "Steps"]
 
-Array = NDArray[Any]
 _PADDED: Final[tuple[Steps, ...]] = ("lengths", "right_mask", "mask")
 _JUDGED_WHOLE: Final = 4096
 """Sequences up to which all are judged."""

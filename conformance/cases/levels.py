@@ -17,8 +17,8 @@ from rnnspec.conformance.cases.streams import stream
 from rnnspec.spec import Operation, complete_sizes, resolved
 from rnnspec.spec.operation import WHOLE, Attribute
 
-Place = Literal["least", "within", "greatest"]
-_PLACES: Final[tuple[Place, ...]] = ("least", "within", "greatest")
+RangePlace = Literal["least", "within", "greatest"]
+_PLACES: Final[tuple[RangePlace, ...]] = ("least", "within", "greatest")
 _DECADES: Final = 9
 """How far below the greatest number those from 0 on are drawn."""
 
@@ -30,7 +30,7 @@ class Level:
     name: str
     attribute: str
     of: Attribute = field(compare=False, repr=False)
-    place: Place | None = field(default=None, compare=False, repr=False)
+    place: RangePlace | None = field(default=None, compare=False, repr=False)
     """Where in the range a number lies; None: the level has one value."""
 
     only: Any = field(default=None, compare=False, repr=False)

@@ -10,9 +10,10 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
-from rnnspec.conformance.checks.check import Array, Check, Violation
+from rnnspec.conformance.checks.check import Check, Violation
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import CallError, check_call
+from rnnspec.spec.arrays import Array
 from rnnspec.spec.operation import Input
 
 _MOST: Final = 5

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from rnnspec.backends import Backend, Call, Cotangents
 from rnnspec.conformance.cases import Case, Deck, Scope, cases, simpler_cases
@@ -20,8 +19,8 @@ from rnnspec.conformance.checks.whereabouts import whereabouts
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, Expected, expect, expect_both
 from rnnspec.spec import Operation, operation, operations
+from rnnspec.spec.arrays import Array
 
-Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Array, Check, Violation, judge
+from rnnspec.conformance.checks.check import Check, Violation, judge
 from rnnspec.conformance.checks.pairs import results_of
 from rnnspec.conformance.judge.tolerance import Bounded
+from rnnspec.spec.arrays import Array
 
 
 class Clipping(Check):

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Case, Deck
 from rnnspec.conformance.checks.check import (
-    Array,
     Check,
     OutOfRangeError,
     Violation,
@@ -19,6 +18,7 @@ from rnnspec.conformance.checks.check import (
 from rnnspec.conformance.judge import drift
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded
+from rnnspec.spec.arrays import Array
 
 
 class Drift(Check):

@@ -8,9 +8,10 @@ import numpy as np
 
 from rnnspec.backends import Backend, Cotangents
 from rnnspec.conformance.cases import Case, Scope
-from rnnspec.conformance.checks.check import Array, Check, OutOfRangeError, compare_gradients, expected_of
+from rnnspec.conformance.checks.check import Check, OutOfRangeError, compare_gradients, expected_of
 from rnnspec.conformance.judge.tolerance import Bounded, expect
 from rnnspec.spec import Operation
+from rnnspec.spec.arrays import Array
 
 
 class Gradients(Check):

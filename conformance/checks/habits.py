@@ -15,7 +15,6 @@ import numpy as np
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks.check import (
-    Array,
     OutOfRangeError,
     Violation,
     compare_all,
@@ -24,6 +23,7 @@ from rnnspec.conformance.checks.check import (
     expected_of,
 )
 from rnnspec.conformance.checks.other_numbers import compare_other
+from rnnspec.spec.arrays import Array
 
 _ALIKE_UP_TO: Final = 24
 """The largest size that the others are made equal to; the work grows with all of them."""

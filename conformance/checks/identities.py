@@ -16,11 +16,12 @@ import numpy as np
 from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.conformance.cases import Case, Deck, Scope
 from rnnspec.conformance.cases.streams import stream
-from rnnspec.conformance.checks.check import Array, Check, judge
+from rnnspec.conformance.checks.check import Check, judge
 from rnnspec.conformance.checks.pairs import Bounds, Change, Pair, hold, only, results_of, unchanged
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.spec import Operation, operation, operations
+from rnnspec.spec.arrays import Array
 
 _OPEN: Final = 150.0
 """Bias of a gate without weights at which its logistic is 1 in every type."""

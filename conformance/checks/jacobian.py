@@ -9,10 +9,11 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Array, Check, Violation, judge
+from rnnspec.conformance.checks.check import Check, Violation, judge
 from rnnspec.conformance.checks.pairs import results_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.spec import operation
+from rnnspec.spec.arrays import Array
 
 
 class Jacobian(Check):

@@ -13,10 +13,11 @@ import numpy as np
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.streams import stream
-from rnnspec.conformance.checks.check import Array, Check, Violation, compare_both, usual_case
+from rnnspec.conformance.checks.check import Check, Violation, compare_both, usual_case
 from rnnspec.conformance.checks.other_numbers import compare_other
+from rnnspec.spec.arrays import Array
 
-Layout = Callable[[Array], Array]
+Rearrangement = Callable[[Array], Array]
 
 
 def _fortran(array: Array) -> Array:
@@ -88,7 +89,7 @@ def repeated(place: int, array: Array) -> Array:
 
 
 _AXES: Final = ("first", "second", "third", "fourth")
-LAYOUTS: Final[Mapping[str, Layout]] = {
+LAYOUTS: Final[Mapping[str, Rearrangement]] = {
     "in Fortran order": _fortran,
     "with gaps": _gaps,
     "reversed in memory": _reversed,
@@ -106,7 +107,7 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
 Arrays that lack the axes that a name tells of have others swapped, or turned, in their place.
 """
 
-REPEATED: Final[Mapping[str, Layout]] = {
+REPEATED: Final[Mapping[str, Rearrangement]] = {
     f"that repeat themselves along the {axis} axis": partial(repeated, place) for place, axis in enumerate(_AXES)
 }
 """Ways in which arrays repeat themselves: a call of such arrays has numbers of its own."""

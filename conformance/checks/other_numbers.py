@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Array, OutOfRangeError, compare_all
+from rnnspec.conformance.checks.check import OutOfRangeError, compare_all
 from rnnspec.conformance.judge.tolerance import Expected, expect
+from rnnspec.spec.arrays import Array
 
 
 def expected_for(case: Case, call: Call, cotangents: tuple[Array, ...], *, gradients: bool) -> Expected:

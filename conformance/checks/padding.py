@@ -10,17 +10,11 @@ import numpy as np
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.streams import stream
-from rnnspec.conformance.checks.check import (
-    Array,
-    Check,
-    Violation,
-    compare_gradients,
-    compare_outputs,
-    expected_of,
-)
+from rnnspec.conformance.checks.check import Check, Violation, compare_gradients, compare_outputs, expected_of
 from rnnspec.conformance.checks.whereabouts import whereabouts
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded
+from rnnspec.spec.arrays import Array
 from rnnspec.spec.operation import Input
 
 _LARGE: Final = 1000.0

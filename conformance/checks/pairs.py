@@ -13,15 +13,9 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import (
-    Array,
-    OutOfRangeError,
-    Violation,
-    compare_forms,
-    compare_gradient_forms,
-    judge,
-)
+from rnnspec.conformance.checks.check import OutOfRangeError, Violation, compare_forms, compare_gradient_forms, judge
 from rnnspec.conformance.judge.tolerance import Bounded, expect
+from rnnspec.spec.arrays import Array
 
 Bounds = Mapping[str, Bounded]
 Change = Callable[[Bounds], Bounds]

@@ -11,16 +11,17 @@ import numpy as np
 
 from rnnspec.backends import Backend, Cotangents
 from rnnspec.conformance.cases import Case, Deck
-from rnnspec.conformance.checks.check import Array, Check, OutOfRangeError, Violation, compare_gradients
+from rnnspec.conformance.checks.check import Check, OutOfRangeError, Violation, compare_gradients
 from rnnspec.conformance.judge.tolerance import expect
 from rnnspec.spec import Operation
+from rnnspec.spec.arrays import Array
 
 STEPS: Final = ("T", "N", "U")
 """Second axes of outputs that have an entry for each step."""
 
 
 @dataclass(frozen=True)
-class Part:
+class Partial:
     """Which outputs are used, at which step where only one is, and the inputs that gradients are asked of."""
 
     used: tuple[str, ...]
@@ -53,7 +54,7 @@ class Part:
         return alone
 
     @classmethod
-    def of(cls, case: Case) -> Part:
+    def of(cls, case: Case) -> Partial:
         """A part of the case's gradients, mostly of one output or one input; the case's seed says which.
 
         So it takes no choices of its own, and the cases are those that other checks draw.
@@ -68,7 +69,7 @@ class Part:
         return cls(used, inputs, int(rng.integers(steps)) if steps and rng.random() < 0.4 else None)
 
     @classmethod
-    def turn(cls, case: Case, number: int) -> Part:
+    def turn(cls, case: Case, number: int) -> Partial:
         """One part after another: each output alone and all, each input alone and all, each end of the steps alone."""
         outputs = [output.name for output in case.results.values() if output.kind == "float"]
         inputs = list(case.call.float_inputs)
@@ -104,16 +105,16 @@ class PartialGradients(Check):
         """Operations that have a gradient."""
         return op.differentiable
 
-    def planned(self, deck: Deck, count: int) -> Iterator[tuple[Case, Part]]:
+    def planned(self, deck: Deck, count: int) -> Iterator[tuple[Case, Partial]]:
         """Cases of a deck, each with the next part in turn."""
         cases = (case for case in deck.spread() if case.call.float_inputs)
-        return ((case, Part.turn(case, number)) for number, case in enumerate(islice(cases, count)))
+        return ((case, Partial.turn(case, number)) for number, case in enumerate(islice(cases, count)))
 
-    def examine(self, backend: Backend, example: Case | tuple[Case, Part]) -> float:
+    def examine(self, backend: Backend, example: Case | tuple[Case, Partial]) -> float:
         """Differentiate in part, and hold what comes against that part of the reference's gradients."""
-        case, part = example if isinstance(example, tuple) else (example, Part.of(example))
+        case, part = example if isinstance(example, tuple) else (example, Partial.of(example))
         if not part.fits(case):
-            part = Part.of(case)
+            part = Partial.of(case)
         cotangents = part.cotangents(case)
         got = backend.gradients(case.call, cotangents, part.inputs)
         expected = expect(case.call, case.dtype, cotangents, case.seed)

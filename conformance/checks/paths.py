@@ -17,8 +17,9 @@ from rnnspec import reference
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope, simpler_cases
 from rnnspec.conformance.cases.regimes import gives_ids
-from rnnspec.conformance.checks.check import Array, Check, Violation, compare_outputs, expected_of, must_have_outputs
+from rnnspec.conformance.checks.check import Check, Violation, compare_outputs, expected_of, must_have_outputs
 from rnnspec.spec import Operation
+from rnnspec.spec.arrays import Array
 
 
 class BestPath(Check):

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Array, Check
+from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.checks.pairs import Bounds, Pair, hold, moved
+from rnnspec.spec.arrays import Array
 from rnnspec.spec.operation import Input, Output
 
 Order = NDArray[np.int64]

@@ -11,7 +11,8 @@ import numpy as np
 
 from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Case, Deck, Scope
-from rnnspec.conformance.checks.check import Array, Check, Remembering, Violation, differentiates
+from rnnspec.conformance.checks.check import Check, Remembering, Violation, differentiates
+from rnnspec.spec.arrays import Array
 
 Named = Mapping[str, Any]
 

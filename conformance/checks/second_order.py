@@ -10,7 +10,7 @@ from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.checks.check import Check, OutOfRangeError, Violation, compare_gradients, expected_of
 from rnnspec.conformance.checks.gradients import of_the_possible
-from rnnspec.conformance.checks.partial_gradients import Part
+from rnnspec.conformance.checks.partial_gradients import Partial
 from rnnspec.conformance.judge.tolerance import expect_second_order
 from rnnspec.spec import Operation
 
@@ -42,7 +42,7 @@ class SecondOrder(Check):
 
         No result of minus infinity is differentiated, so that all else of its batch is judged.
         """
-        case, part = example, Part.of(example)
+        case, part = example, Partial.of(example)
         cotangents = of_the_possible(case, expected_of(case).outputs, part.cotangents(case))
         directions = {name: case.directions[name] for name in part.inputs}
         got = backend.second_order(case.call, cotangents, directions)

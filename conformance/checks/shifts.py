@@ -9,9 +9,10 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Array, Check
+from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.checks.pairs import Bounds, Pair, hold, unchanged
 from rnnspec.conformance.judge.tolerance import Bounded
+from rnnspec.spec.arrays import Array
 
 _CHAIN: Final = {"emissions": 2, "transitions": 0, "start": 0, "end": 0}
 SHIFTED: Final[Mapping[str, Mapping[str, int]]] = {

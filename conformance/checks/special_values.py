@@ -22,7 +22,6 @@ from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.regimes import functions_of
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.checks.check import (
-    Array,
     Check,
     OutOfRangeError,
     Violation,
@@ -37,6 +36,7 @@ from rnnspec.conformance.checks.other_numbers import compare_other
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, expect
 from rnnspec.spec import Operation, operation, operations
+from rnnspec.spec.arrays import Array
 
 _LARGE: Final = ("inf", "-inf", "largest", "-largest")
 _SMALL: Final = ("-0", "smallest", "-smallest")

@@ -10,9 +10,10 @@ import numpy as np
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.streams import stream
-from rnnspec.conformance.checks.check import Array, Check, compare, compare_outputs, expected_of
+from rnnspec.conformance.checks.check import Check, compare, compare_outputs, expected_of
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded
+from rnnspec.spec.arrays import Array
 
 
 class Split(Check):

@@ -12,15 +12,14 @@ from copy import copy
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rnnspec.spec.arrays import Array
 from rnnspec.spec.errors import SpecError
 from rnnspec.spec.evaluate import Evaluation, LiteralCall
 from rnnspec.spec.language import indices_of
 from rnnspec.spec.system import System
 from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
 
-Array = NDArray[Any]
 Program = Callable[..., Any]
 Programs = dict[ast.expr, Program]
 

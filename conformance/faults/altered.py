@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnspec.backends import Call, Cotangents
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.spec import check_call
-
-Array = NDArray[Any]
-Arrays = dict[str, Array]
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
 class Altered(NumpyBackend):
@@ -29,7 +25,7 @@ class Altered(NumpyBackend):
         """The outputs that are returned, where these were computed."""
         return outputs
 
-    def shown_gradients(self, call: Call, gradients: Arrays) -> Arrays:
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
         """The gradients that are returned, where these were computed."""
         return gradients
 
@@ -43,7 +39,7 @@ class Altered(NumpyBackend):
         with np.errstate(all="ignore"):
             return self.shown(call, super().run(self.altered(call)))
 
-    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> Arrays:
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
         """Gradients of the call."""
         check_call(call.operation, call.inputs, call.attributes)
         with np.errstate(all="ignore"):

@@ -6,10 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.faults.altered import Altered, Array, valid_of, with_inputs, with_steps
+from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs, with_steps
 from rnnspec.conformance.faults.fault import Fault, named
-
-Arrays = tuple[Array, ...]
+from rnnspec.spec.arrays import Array, Arrays
 
 
 def keys_of(call: Call) -> Array:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rnnspec.backends import Backend
 from rnnspec.conformance.faults.fault import Fault, planted
 from rnnspec.reference import dense_vjp, embedding_vjp, log_softmax_vjp, softmax_vjp
+from rnnspec.spec.arrays import Array
 
-Array = NDArray[Any]
 Arguments = dict[str, Any]
 Result = tuple[tuple[Array, ...], Callable[..., dict[str, Array]]]
 

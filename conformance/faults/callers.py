@@ -12,11 +12,11 @@ import numpy as np
 from rnnspec.backends import Backend, Call, Cotangents
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.faults.fault import Fault, planted
-from rnnspec.conformance.faults.functions import Array
 from rnnspec.conformance.faults.gru_loops import GruLoops
-from rnnspec.conformance.faults.loops import Arrays, Loops
+from rnnspec.conformance.faults.loops import Loops
 from rnnspec.conformance.faults.lstm_loops import LstmLoops
 from rnnspec.conformance.faults.rnn_loops import RnnLoops
+from rnnspec.spec.arrays import Array, NamedArrays
 
 # How arrays lie.
 
@@ -52,7 +52,7 @@ class RepeatedReadOn(Backend):
 class GradientOfTheRepeatedSummed(Backend):
     """An input that a stride of 0 repeats gets the gradient of what is repeated: the sum over its places."""
 
-    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> Arrays:
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
         found = super().gradients(call, cotangents, wanted)
         return {name: self._summed(call.inputs[name], d) for name, d in found.items()}
 
@@ -71,7 +71,7 @@ def _repeats(array: Array, axis: int) -> bool:
 class OneArrayOneGradient(Backend):
     """Inputs that are one array get one gradient, the sum of theirs, as one tensor that is used twice does."""
 
-    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> Arrays:
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
         found = super().gradients(call, cotangents, wanted)
         return {
             name: d
@@ -97,7 +97,7 @@ class SelfAttentionMirrored(NumpyBackend):
 class ConstantCotangentReadOn(Backend):
     """Of a cotangent that is one number seen everywhere, the first place has the number, and those behind it zeros."""
 
-    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> Arrays:
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
         return super().gradients(call, tuple(self._read(dy) for dy in cotangents), wanted)
 
     def _read(self, cotangent: Array | None) -> Array | None:

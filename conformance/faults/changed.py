@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnspec import reference
 from rnnspec.backends import Backend, Call
@@ -18,11 +17,11 @@ from rnnspec.conformance.edits.changing import touches_values
 from rnnspec.conformance.edits.compiled import CompiledCall, Programs
 from rnnspec.reference.call import split_arguments
 from rnnspec.spec import Operation, operation, resolved, system
+from rnnspec.spec.arrays import Array
 from rnnspec.spec.language import Equation
 from rnnspec.spec.operation import Settings, settings_of
 from rnnspec.spec.tree import transform
 
-Array = NDArray[Any]
 Vjp = Callable[..., dict[str, Array]]
 _STEP = 1e-20
 """Of a complex step: its square vanishes beside any number."""

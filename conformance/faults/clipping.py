@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.conformance.faults.blocks import Array, Result, valid_steps, wrong
+from rnnspec.conformance.faults.blocks import Result, valid_steps, wrong
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.reference import clip_by_global_norm_vjp, clip_by_norm_vjp, clip_by_value_vjp, state_jacobian
 from rnnspec.spec import operation
+from rnnspec.spec.arrays import Array
 from rnnspec.spec.composition import states_of
 
 

@@ -14,12 +14,13 @@ import numpy as np
 from rnnspec import reference
 from rnnspec.backends import Backend, Call, Cotangents
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.faults.blocks import Array, Result
+from rnnspec.conformance.faults.blocks import Result
 from rnnspec.conformance.faults.crf_loops import CrfLoops
 from rnnspec.conformance.faults.fault import Fault, plant, planted
 from rnnspec.conformance.faults.functions import Function
-from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops
+from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.conformance.faults.variants import LOOPS
+from rnnspec.spec.arrays import Array, NamedArrays
 
 # The form of results.
 
@@ -35,7 +36,7 @@ class StatesWithAnAxisOfLayers(Loops):
 class BiasGradientFlat(Loops):
     """The gradient of b has the gates one after another on one axis, as torch's and Keras's has: (G H,)."""
 
-    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> Arrays:
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
         found = super().gradients(call, cotangents, wanted)
         return {name: d.reshape(-1) if name == "b" else d for name, d in found.items()}
 
@@ -49,7 +50,7 @@ class PaddingClearedInPlace(Loops):
     def to_native(self, array: Array) -> Array:
         return array
 
-    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+    def admit(self, operation: str, inputs: NamedArrays, attributes: Attributes) -> Attributes:
         given = super().admit(operation, inputs, attributes)
         inputs["x"][~self.valid_steps(inputs["x"], inputs.get("lengths"), inputs.get("mask"), given)] = 0
         return given
@@ -58,7 +59,7 @@ class PaddingClearedInPlace(Loops):
 class CotangentsUsedUp(Loops):
     """The gradient of the outputs is added to in the caller's own array on the way back."""
 
-    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> Arrays:
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
         found = super().gradients(call, cotangents, wanted)
         for cotangent in cotangents:
             if cotangent is not None:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.faults.altered import Altered, Array, Arrays, with_inputs
+from rnnspec.conformance.faults.altered import Altered, with_inputs
 from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
 def _swapped(array: Array) -> Array:
@@ -21,7 +22,7 @@ class StepsTakenForSequences(Altered):
     def altered(self, call: Call) -> Call:
         return with_inputs(call, x=_swapped(call.inputs["x"]))
 
-    def shown_gradients(self, call: Call, gradients: Arrays) -> Arrays:
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
         return {name: _swapped(d) if name == "x" else d for name, d in gradients.items()}
 
 
@@ -32,7 +33,7 @@ class InputWeightsTransposed(Altered):
         W = call.inputs["W"]
         return with_inputs(call, W=W.swapaxes(1, 2) if W.shape[1] == W.shape[2] else W)
 
-    def shown_gradients(self, call: Call, gradients: Arrays) -> Arrays:
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
         return {
             name: d.swapaxes(1, 2) if name == "W" and d.shape[1] == d.shape[2] else d for name, d in gradients.items()
         }
@@ -44,7 +45,7 @@ class OutputWeightsTransposed(Altered):
     def altered(self, call: Call) -> Call:
         return with_inputs(call, V=_swapped(call.inputs["V"]))
 
-    def shown_gradients(self, call: Call, gradients: Arrays) -> Arrays:
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
         return {name: _swapped(d) if name == "V" else d for name, d in gradients.items()}
 
 
@@ -56,7 +57,7 @@ class TagsTakenForSteps(Altered):
         square = emissions.shape[1] == emissions.shape[2]
         return with_inputs(call, emissions=emissions.swapaxes(1, 2) if square else emissions)
 
-    def shown_gradients(self, call: Call, gradients: Arrays) -> Arrays:
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
         return {
             name: d.swapaxes(1, 2) if name == "emissions" and d.shape[1] == d.shape[2] else d
             for name, d in gradients.items()
@@ -71,7 +72,7 @@ class StepsTakenForClasses(Altered):
         square = logits.shape[1] == logits.shape[2]
         return with_inputs(call, logits=logits.swapaxes(1, 2) if square else logits)
 
-    def shown_gradients(self, call: Call, gradients: Arrays) -> Arrays:
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
         return {
             name: d.swapaxes(1, 2) if name == "logits" and d.shape[1] == d.shape[2] else d
             for name, d in gradients.items()

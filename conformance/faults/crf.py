@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.conformance.faults.crf_loops import Array, Arrays, Chain, CrfLoops, Vjp
+from rnnspec.conformance.faults.crf_loops import Chain, CrfLoops, Vjp
 from rnnspec.conformance.faults.fault import Fault, family_of, named
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
 class LogSumExpUnshifted(CrfLoops):
@@ -25,7 +26,7 @@ class LogSumExpUnshifted(CrfLoops):
 class PaddingSummedOver(CrfLoops):
     """All T steps are summed over, also those taken out, whatever they hold; NaN there counts as 0."""
 
-    def valid_steps(self, valid: Array, call: Arrays) -> Array:
+    def valid_steps(self, valid: Array, call: NamedArrays) -> Array:
         return np.ones_like(valid)
 
     def alpha(self, c: Chain) -> Array:
@@ -41,7 +42,7 @@ class PaddingSummedOver(CrfLoops):
 class LastStepTakenForPadding(CrfLoops):
     """Of a sequence that ends before the array does, the last valid step is lost: its length is counted one too few."""
 
-    def valid_steps(self, valid: Array, call: Arrays) -> Array:
+    def valid_steps(self, valid: Array, call: NamedArrays) -> Array:
         shorter = valid.copy()
         for row in shorter:
             steps = np.flatnonzero(row)
@@ -89,7 +90,7 @@ class NothingLearntBesideTheImpossible(CrfLoops):
         values, vjp = super().crf_log_likelihood_vjp(**call)
         passed_over = bool(np.isneginf(values[0]).any())
 
-        def back(d: Array) -> Arrays:
+        def back(d: Array) -> NamedArrays:
             found = vjp(d)
             return {k: a * 0 if passed_over and k != "emissions" else a for k, a in found.items()}
 
@@ -99,7 +100,7 @@ class NothingLearntBesideTheImpossible(CrfLoops):
 class LabelTakenForATag(CrfLoops):
     """With padding marked by a label, the steps that it marks count, with the tag K - 1."""
 
-    def valid_steps(self, valid: Array, call: Arrays) -> Array:
+    def valid_steps(self, valid: Array, call: NamedArrays) -> Array:
         return np.ones_like(valid) if str(call.get("padding")) == "label" else valid
 
 

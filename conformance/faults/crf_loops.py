@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnspec import reference
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.spec import check_call
+from rnnspec.spec.arrays import Array, NamedArrays
 
-Array = NDArray[Any]
-Arrays = dict[str, Array]
-Vjp = Callable[..., Arrays]
+Vjp = Callable[..., NamedArrays]
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class CrfLoops(NumpyBackend):
 
     # What can go wrong.
 
-    def valid_steps(self, valid: Array, call: Arrays) -> Array:
+    def valid_steps(self, valid: Array, call: NamedArrays) -> Array:
         """Which steps count, ``(B, T)``."""
         return valid
 
@@ -160,7 +158,7 @@ class CrfLoops(NumpyBackend):
     def crf_log_likelihood_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
         """Log-likelihood, and its gradient."""
 
-        def difference(c: Chain) -> Arrays:
+        def difference(c: Chain) -> NamedArrays:
             of_path, of_all = self._of_path(c), self._of_all(c)
             return {name: of_path[name] - of_all[name] for name in of_path}
 
@@ -190,7 +188,7 @@ class CrfLoops(NumpyBackend):
     def crf_viterbi_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
         """Best score and path, and the gradient of the path's score."""
 
-        def of_best(c: Chain) -> Arrays:
+        def of_best(c: Chain) -> NamedArrays:
             _, path = self.best(c)
             return self._of_path(Chain(c.emissions, c.transitions, c.start, c.end, np.array(path, np.int64)))
 
@@ -203,7 +201,7 @@ class CrfLoops(NumpyBackend):
     def framewise_log_likelihood_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
         """The same, and its gradient."""
 
-        def gradient(c: Chain) -> Arrays:
+        def gradient(c: Chain) -> NamedArrays:
             softmax = np.exp(c.emissions - self.log_sum_exp(c.emissions, 1)[:, np.newaxis])
             return {"emissions": _one_hot(c.tags, c.emissions.shape[1]) - softmax}
 
@@ -220,7 +218,7 @@ class CrfLoops(NumpyBackend):
 
     # How a call is taken apart and put together.
 
-    def _chains(self, operation: str, call: Arrays) -> Iterator[tuple[int, Array, Chain]]:
+    def _chains(self, operation: str, call: NamedArrays) -> Iterator[tuple[int, Array, Chain]]:
         padding = {"padding": call["padding"]} if "padding" in call else {}
         inputs = {name: array for name, array in call.items() if name != "padding"}
         checked = check_call(operation, inputs, padding)
@@ -239,7 +237,7 @@ class CrfLoops(NumpyBackend):
             of_steps = np.clip(tags[b, steps], 0, units - 1)
             yield b, steps, Chain(emissions[b, steps].astype(np.float64), transitions, start, end, of_steps)
 
-    def _values(self, operation: str, call: Arrays, value: Callable[[Chain], float]) -> tuple[Array, ...]:
+    def _values(self, operation: str, call: NamedArrays, value: Callable[[Chain], float]) -> tuple[Array, ...]:
         emissions = call["emissions"]
         values = np.zeros(len(emissions))
         for b, _, chain in self._chains(operation, call):
@@ -247,11 +245,11 @@ class CrfLoops(NumpyBackend):
         return (values.astype(emissions.dtype),)
 
     def _with_gradients(
-        self, operation: str, call: Arrays, values: tuple[Array, ...], gradients: Callable[[Chain], Arrays]
+        self, operation: str, call: NamedArrays, values: tuple[Array, ...], gradients: Callable[[Chain], NamedArrays]
     ) -> tuple[tuple[Array, ...], Vjp]:
         names = [name for name in ("emissions", "transitions", "start", "end") if name in call]
 
-        def vjp(d: Array) -> Arrays:
+        def vjp(d: Array) -> NamedArrays:
             results = {name: np.zeros(call[name].shape) for name in names}
             for b, steps, chain in self._chains(operation, call):
                 if chain.steps and values[0][b] > -np.inf:
@@ -270,12 +268,12 @@ class CrfLoops(NumpyBackend):
         chosen = c.emissions[np.arange(c.steps), c.tags]
         return float(chosen.sum()) - float(self.log_sum_exp(c.emissions, 1).sum())
 
-    def _of_path(self, c: Chain) -> Arrays:
+    def _of_path(self, c: Chain) -> NamedArrays:
         ones = _one_hot(c.tags, c.emissions.shape[1])
         moves = self.over_steps(ones[:-1, :, np.newaxis] * ones[1:, np.newaxis, :])
         return {"emissions": ones, "transitions": moves, "start": ones[0], "end": ones[-1]}
 
-    def _of_all(self, c: Chain) -> Arrays:
+    def _of_all(self, c: Chain) -> NamedArrays:
         marginals = self.marginals(c)
         moves = self.over_steps(self.pairs(c))
         return {"emissions": marginals, "transitions": moves, "start": marginals[0], "end": marginals[-1]}

@@ -15,12 +15,12 @@ import numpy as np
 from rnnspec.backends import Call, Cotangents
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.faults.fault import Fault, planted
-from rnnspec.conformance.faults.functions import Array
 from rnnspec.reference.call import answer, split_arguments
 from rnnspec.reference.gru import GRU
 from rnnspec.reference.lstm import LSTM
 from rnnspec.reference.parts import whole_layer
 from rnnspec.reference.traced import Traced
+from rnnspec.spec.arrays import Array
 
 Gradients = dict[str, Array]
 Wanted = Collection[str] | None

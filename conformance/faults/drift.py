@@ -6,11 +6,12 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.faults.altered import Altered, Array, Arrays
+from rnnspec.conformance.faults.altered import Altered
 from rnnspec.conformance.faults.crf_loops import CrfLoops
 from rnnspec.conformance.faults.fault import Fault, planted
 from rnnspec.conformance.faults.gru_loops import GruLoops
 from rnnspec.conformance.faults.lstm_loops import LstmLoops
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
 class ForgetBiasATenthMore(LstmLoops):
@@ -24,7 +25,7 @@ class ForgetBiasATenthMore(LstmLoops):
 class RecurrentGradientFivePercentShort(GruLoops):
     """The gradient of R is 5 % too small."""
 
-    def accumulated(self, dp: object, p: Arrays) -> Arrays:
+    def accumulated(self, dp: object, p: NamedArrays) -> NamedArrays:
         found = super().accumulated(dp, p)  # type: ignore[arg-type]  # passed on as it came
         return {name: d * d.dtype.type(0.95) if name == "R" else d for name, d in found.items()}
 
@@ -39,7 +40,7 @@ class OutputTooLarge(Altered):
 class InputGradientTwoPercentShort(Altered):
     """The gradients of what comes with each sequence are 2 % too small."""
 
-    def shown_gradients(self, call: Call, gradients: Arrays) -> Arrays:
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
         kinds = call.spec.inputs
         return {
             name: (d.astype(np.float32) * np.float32(0.98)).astype(d.dtype) if kinds[name].per_sequence else d

@@ -18,8 +18,9 @@ from rnnspec.backends import Backend
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.reference import beam_search_vjp, context_vector_vjp, greedy_decode_vjp
 from rnnspec.reference.call import Admitted, Vjp, admit, batch_first, split_arguments, steps_first
-from rnnspec.reference.parts import Part, build_part, state_names
-from rnnspec.reference.unroll import Array, Arrays, Reading
+from rnnspec.reference.parts import InnerLayer, build_part, state_names
+from rnnspec.reference.unroll import Reading
+from rnnspec.spec.arrays import Array, Arrays
 
 
 def _admitted(name: str, call: Mapping[str, Any]) -> Admitted:
@@ -130,8 +131,8 @@ class Wiring(Backend):
         }
         shared = self.shared(own["encoder_"], own["decoder_"])
         used = {**own["decoder_"], **{name: own["encoder_"][name] for name in shared}}
-        encoder = Part.of(attributes["layer"], own["encoder_"], attributes, admitted.sizes)
-        decoder = Part.of(attributes["layer"], used, attributes, admitted.sizes)
+        encoder = InnerLayer.of(attributes["layer"], own["encoder_"], attributes, admitted.sizes)
+        decoder = InnerLayer.of(attributes["layer"], used, attributes, admitted.sizes)
         truncate = attributes.get("truncate")
         valid = self.read(admitted)
         x, z = steps_first(np.where(valid[:, :, np.newaxis], floats["x"], 0)), steps_first(floats["z"])

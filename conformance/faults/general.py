@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec import spec
-from rnnspec.conformance.faults.functions import Array
-from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops
+from rnnspec.conformance.faults.loops import Attributes, Loops
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
 class ProductsInTf32(Loops):
@@ -20,14 +20,14 @@ class ProductsInTf32(Loops):
 class InputsUnchecked(Loops):
     """Nothing is checked: sizes that do not fit are broadcast, unknown attributes have no effect."""
 
-    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+    def admit(self, operation: str, inputs: NamedArrays, attributes: Attributes) -> Attributes:
         return attributes
 
 
 class TypesUnchecked(Loops):
     """Inputs of another type are converted without a word."""
 
-    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+    def admit(self, operation: str, inputs: NamedArrays, attributes: Attributes) -> Attributes:
         kinds = spec.operation(operation).inputs
         floats = {name: array for name, array in inputs.items() if kinds[name].kind == "float"}
         alike = {name: array.astype(inputs["x"].dtype) for name, array in floats.items() if array.dtype != np.int64}
@@ -37,7 +37,7 @@ class TypesUnchecked(Loops):
 class AttributesUnchecked(Loops):
     """Attributes that the operation does not have are dropped without a word."""
 
-    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+    def admit(self, operation: str, inputs: NamedArrays, attributes: Attributes) -> Attributes:
         return super().admit(operation, inputs, {k: v for k, v in attributes.items() if k != "no_such_attribute"})
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.conformance.faults.functions import Array
-from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops, Vjp
+from rnnspec.conformance.faults.loops import Attributes, Loops, Vjp
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
 class GruLoops(Loops):
@@ -54,7 +54,7 @@ class GruLoops(Loops):
         """The state after."""
         return np.asarray((1 - z) * n + z * h_prev if self.keeps(a) else (1 - z) * h_prev + z * n)
 
-    def step(self, x: Array, before: Arrays, p: Arrays, a: Attributes) -> tuple[Arrays, Arrays]:
+    def step(self, x: Array, before: NamedArrays, p: NamedArrays, a: Attributes) -> tuple[NamedArrays, NamedArrays]:
         """From the state before to the state after."""
         h_prev = before["h"]
         j = {gate: self.order().index(gate) for gate in "rzn"}
@@ -75,14 +75,16 @@ class GruLoops(Loops):
 
     # The gradient's equations.
 
-    def mixed_back(self, dh: Array, known: Arrays, a: Attributes) -> tuple[Array, Array, Array]:
+    def mixed_back(self, dh: Array, known: NamedArrays, a: Attributes) -> tuple[Array, Array, Array]:
         """Gradients of z, of n and of the state before, through the mixing."""
         z, n, h_prev = known["z"], known["n"], known["h_prev"]
         if self.keeps(a):
             return dh * (h_prev - n), dh * (1 - z), dh * z
         return dh * (n - h_prev), dh * z, dh * (1 - z)
 
-    def step_back(self, after: Arrays, known: Arrays, p: Arrays, a: Attributes) -> tuple[Array, Arrays, Arrays]:
+    def step_back(
+        self, after: NamedArrays, known: NamedArrays, p: NamedArrays, a: Attributes
+    ) -> tuple[Array, NamedArrays, NamedArrays]:
         """From the gradient of the state after to those of x, the state before and the parameters."""
         order = self.order()
         j = {gate: order.index(gate) for gate in order}
@@ -91,7 +93,7 @@ class GruLoops(Loops):
         da = {"n": dn * self.function("tanh").slope(known["a_n"], known["n"])}
         R_n = p["R"][j["n"]]
         dR = {}
-        db_rn: Arrays = {}
+        db_rn: NamedArrays = {}
         if self.resets_before(a):
             ds = self.product(da["n"], R_n.T)
             dr, dh_reset = ds * h_prev, ds * r

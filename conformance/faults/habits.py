@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents
-from rnnspec.conformance.faults.altered import Altered, Array, Arrays
+from rnnspec.conformance.faults.altered import Altered
 from rnnspec.conformance.faults.fault import Fault, planted
 from rnnspec.conformance.faults.gru_loops import GruLoops
 from rnnspec.conformance.faults.loops import Loops
 from rnnspec.conformance.faults.rnn_loops import RnnLoops
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
 def _into(fault: type, into: type[Backend]) -> type[Backend]:
@@ -59,7 +60,7 @@ class SumsLeftInABuffer(Loops):
         super().__init__(device)
         self._buffer = np.zeros(0)
 
-    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> Arrays:
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
         found = super().gradients(call, cotangents, wanted)
         if "b" in found:
             db, before = found["b"], self._buffer
@@ -88,7 +89,7 @@ class SecondGradientOfACallHalved(Altered):
         super().__init__(device)
         self._last: Call | None = None
 
-    def shown_gradients(self, call: Call, gradients: Arrays) -> Arrays:
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
         again, self._last = call is self._last, call
         return {name: (d / 2).astype(d.dtype) for name, d in gradients.items()} if again else gradients
 

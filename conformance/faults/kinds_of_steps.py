@@ -6,12 +6,13 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.faults.altered import Altered, Array, valid_of, with_steps
+from rnnspec.conformance.faults.altered import Altered, valid_of, with_steps
 from rnnspec.conformance.faults.fault import Fault, plant, planted
 from rnnspec.conformance.faults.gru_loops import GruLoops
 from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.conformance.faults.lstm_loops import LstmLoops
 from rnnspec.conformance.faults.rnn_loops import RnnLoops
+from rnnspec.spec.arrays import Array
 
 
 class EqualLengthsTakenForFull(Loops):

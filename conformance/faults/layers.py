@@ -13,9 +13,10 @@ import numpy as np
 from rnnspec import reference
 from rnnspec.backends import Call
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.faults.altered import Altered, Array, Arrays, valid_of, with_inputs, with_steps
+from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs, with_steps
 from rnnspec.conformance.faults.fault import Fault, planted
 from rnnspec.spec import check_call, operation
+from rnnspec.spec.arrays import Array, NamedArrays
 
 Outputs = tuple[Array, ...]
 
@@ -57,7 +58,7 @@ class DirectionsSwapInitialStates(Altered):
     def altered(self, call: Call) -> Call:
         return with_inputs(call, **{name: call.inputs[name][:, ::-1] for name in STATES if name in call.inputs})
 
-    def shown_gradients(self, call: Call, gradients: Arrays) -> Arrays:
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
         return {name: d[:, ::-1] if name in STATES else d for name, d in gradients.items()}
 
 

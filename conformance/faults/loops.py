@@ -14,13 +14,13 @@ import numpy as np
 
 from rnnspec import spec
 from rnnspec.backends import Backend, Call, Cotangents
-from rnnspec.conformance.faults.functions import FUNCTIONS, Array, Function
+from rnnspec.conformance.faults.functions import FUNCTIONS, Function
 from rnnspec.spec import check_call
+from rnnspec.spec.arrays import Array, NamedArrays
 
-Arrays = dict[str, Array]
 """States, parameters, gradients or what a step remembers, by their names in the equations."""
 Attributes = dict[str, Any]
-Vjp = Callable[..., Arrays]
+Vjp = Callable[..., NamedArrays]
 
 
 class Loops(Backend):
@@ -39,24 +39,26 @@ class Loops(Backend):
         with np.errstate(over="ignore", invalid="ignore"):
             return super().run(call)
 
-    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> Arrays:
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
         """Gradients of the call; what the type cannot hold is infinite, without a warning."""
         with np.errstate(over="ignore", invalid="ignore"):
             return super().gradients(call, cotangents, wanted)
 
     # The step, which a family gives.
 
-    def step(self, x: Array, before: Arrays, p: Arrays, a: Attributes) -> tuple[Arrays, Arrays]:
+    def step(self, x: Array, before: NamedArrays, p: NamedArrays, a: Attributes) -> tuple[NamedArrays, NamedArrays]:
         """From the states before to those after, and what the way back needs to know."""
         raise NotImplementedError
 
-    def step_back(self, after: Arrays, known: Arrays, p: Arrays, a: Attributes) -> tuple[Array, Arrays, Arrays]:
+    def step_back(
+        self, after: NamedArrays, known: NamedArrays, p: NamedArrays, a: Attributes
+    ) -> tuple[Array, NamedArrays, NamedArrays]:
         """From the gradients of the states after to those of x, of the states before and of the parameters."""
         raise NotImplementedError
 
     # How a call begins and ends.
 
-    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+    def admit(self, operation: str, inputs: NamedArrays, attributes: Attributes) -> Attributes:
         """Refuse what the specification does not define; return every attribute."""
         return check_call(operation, inputs, attributes).attributes
 
@@ -114,7 +116,7 @@ class Loops(Backend):
         before = self.begin({state: inputs.pop(f"{state}_prev") for state in self.states})
         after, known = self.step(inputs.pop("x"), before, inputs, a)
 
-        def vjp(*cotangents: Array) -> Arrays:
+        def vjp(*cotangents: Array) -> NamedArrays:
             dafter = {s: d.astype(after[s].dtype) for s, d in zip(self.states, cotangents, strict=True)}
             dx, dbefore, dp = self.step_back(dafter, known, inputs, a)
             dbefore = {f"{state}_prev": d for state, d in dbefore.items()}
@@ -136,7 +138,7 @@ class Loops(Backend):
         """The input with 0 where steps are taken out, whatever stood there."""
         return np.where(valid[:, :, np.newaxis], x, x.dtype.type(0))
 
-    def begin(self, given: Arrays) -> Arrays:
+    def begin(self, given: NamedArrays) -> NamedArrays:
         """The states to begin with."""
         return given
 
@@ -144,32 +146,32 @@ class Loops(Backend):
         """The steps in the order in which they are read."""
         return list(range(steps)) if a["direction"] == "forward" else list(reversed(range(steps)))
 
-    def seen(self, states: Arrays, keep: Array | None, a: Attributes) -> Arrays:
+    def seen(self, states: NamedArrays, keep: Array | None, a: Attributes) -> NamedArrays:
         """The states that a step sees: `keep` drops units of the state."""
         if keep is None or a["recurrent_dropout"] is None:
             return states
         kept = states["h"].dtype.type(1 - a["recurrent_dropout"])
         return {**states, "h": np.where(keep, states["h"] / kept, kept.dtype.type(0))}
 
-    def carried(self, after: Arrays, before: Arrays, valid: Array, a: Attributes) -> Arrays:
+    def carried(self, after: NamedArrays, before: NamedArrays, valid: Array, a: Attributes) -> NamedArrays:
         """The states that the next step sees; those of a sequence whose step is taken out stay as they were."""
         return {state: np.where(valid, after[state], before[state]) for state in self.states}
 
-    def shown(self, after: Arrays, carried: Arrays, valid: Array) -> Array:
+    def shown(self, after: NamedArrays, carried: NamedArrays, valid: Array) -> Array:
         """The output of a step."""
         return np.where(valid, after["h"], after["h"].dtype.type(0))
 
-    def final(self, states: Arrays, y: Array, valid: Array) -> Arrays:
+    def final(self, states: NamedArrays, y: Array, valid: Array) -> NamedArrays:
         """The states to return."""
         return states
 
     # The way back.
 
-    def arrived(self, dstates: Arrays, dy: Array, valid: Array) -> Arrays:
+    def arrived(self, dstates: NamedArrays, dy: Array, valid: Array) -> NamedArrays:
         """The gradients of the states after a step, from the step read next and from its own output."""
         return {**dstates, "h": dstates["h"] + np.where(valid, dy, dy.dtype.type(0))}
 
-    def truncated(self, dbefore: Arrays, read: Array, a: Attributes) -> Arrays:
+    def truncated(self, dbefore: NamedArrays, read: Array, a: Attributes) -> NamedArrays:
         """Nothing, where as many steps were read before this one as make the gradient end here."""
         if a["truncate"] is None:
             return dbefore
@@ -180,15 +182,15 @@ class Loops(Backend):
         """Which sequences have read one step more, where the gradient is cut by their number."""
         return valid
 
-    def handed_back(self, dbefore: Arrays, t: int, a: Attributes) -> Arrays:
+    def handed_back(self, dbefore: NamedArrays, t: int, a: Attributes) -> NamedArrays:
         """What flows from step t to the step that was read before it."""
         return dbefore
 
-    def passed_back(self, dbefore: Arrays, dafter: Arrays, valid: Array) -> Arrays:
+    def passed_back(self, dbefore: NamedArrays, dafter: NamedArrays, valid: Array) -> NamedArrays:
         """What flows on; past a step that was taken out, as it came."""
         return {state: np.where(valid, dbefore[state], dafter[state]) for state in self.states}
 
-    def accumulated(self, dp: Sequence[Arrays], p: Arrays) -> Arrays:
+    def accumulated(self, dp: Sequence[NamedArrays], p: NamedArrays) -> NamedArrays:
         """The parameters' gradients from those of all steps, the step that was read last first."""
         return {name: self.total([np.zeros_like(p[name]), *(d[name] for d in dp)]) for name in p}
 
@@ -218,7 +220,7 @@ class Loops(Backend):
             read = read + self.counted_as_read(taken)
         final = self.final(states, y, valid)
 
-        def vjp(*cotangents: Array) -> Arrays:
+        def vjp(*cotangents: Array) -> NamedArrays:
             dy, *rest = (cotangent.astype(x.dtype) for cotangent in cotangents)
             dstates = dict(zip(self.states, rest, strict=True))
             dx, nothing = np.zeros_like(x), x.dtype.type(0)
@@ -237,7 +239,7 @@ class Loops(Backend):
 
         return tuple(self.returned(array, dtype) for array in (y, *(final[state] for state in self.states))), vjp
 
-    def _begin(self, operation: str, call: Mapping[str, Any]) -> tuple[Arrays, Attributes, np.dtype[Any]]:
+    def _begin(self, operation: str, call: Mapping[str, Any]) -> tuple[NamedArrays, Attributes, np.dtype[Any]]:
         """The inputs in the working type, every attribute, and the type of the results."""
         op = spec.operation(operation)
         inputs = {name: value for name, value in call.items() if name in op.inputs and value is not None}
@@ -252,13 +254,13 @@ class Loops(Backend):
 
     # Gates; `da` has the gradients of their arguments.
 
-    def input_back(self, da: Arrays, x: Array, p: Arrays, order: Sequence[str]) -> tuple[Array, Array, Array]:
+    def input_back(self, da: NamedArrays, x: Array, p: NamedArrays, order: Sequence[str]) -> tuple[Array, Array, Array]:
         """Gradients of the input, of W and of b."""
         dx = self.total([self.product(da[gate], W.T) for gate, W in zip(order, p["W"], strict=True)])
         dW = np.stack([self.outer(da[gate], x) for gate in order])
         return dx, dW, np.stack([self.bias_gradient(da[gate]) for gate in order])
 
-    def recurrent_back(self, da: Arrays, h: Array, p: Arrays, order: Sequence[str]) -> tuple[Array, Array]:
+    def recurrent_back(self, da: NamedArrays, h: Array, p: NamedArrays, order: Sequence[str]) -> tuple[Array, Array]:
         """Gradients of the state before and of R."""
         dh = self.total([self.product(da[gate], R.T) for gate, R in zip(order, p["R"], strict=True)])
         return dh, np.stack([self.outer(da[gate], h) for gate in order])

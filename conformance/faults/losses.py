@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from rnnspec import reference
-from rnnspec.conformance.faults.blocks import Arguments, Array, Result, valid_steps, wrong
+from rnnspec.conformance.faults.blocks import Arguments, Result, valid_steps, wrong
 from rnnspec.conformance.faults.fault import Fault
+from rnnspec.spec.arrays import Array
 
 
 def _valid(arguments: Arguments) -> Array:

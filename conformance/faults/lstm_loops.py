@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rnnspec.conformance.faults.functions import Array
-from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops, Vjp
+from rnnspec.conformance.faults.loops import Attributes, Loops, Vjp
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
 class LstmLoops(Loops):
@@ -73,7 +73,7 @@ class LstmLoops(Loops):
         """The memory as the output gate sees it."""
         return self.function(self.activations(a)[2]).value(self.clipped(c, a))
 
-    def step(self, x: Array, before: Arrays, p: Arrays, a: Attributes) -> tuple[Arrays, Arrays]:
+    def step(self, x: Array, before: NamedArrays, p: NamedArrays, a: Attributes) -> tuple[NamedArrays, NamedArrays]:
         """From the state and memory before to those after."""
         h_prev, c_prev = before["h"], before["c"]
         arguments = {
@@ -98,7 +98,9 @@ class LstmLoops(Loops):
         """The derivative of an activation of a clipped argument."""
         return self.function(function).slope(self.clipped(argument, a), value) * self.within(argument, a)
 
-    def step_back(self, after: Arrays, known: Arrays, p: Arrays, a: Attributes) -> tuple[Array, Arrays, Arrays]:
+    def step_back(
+        self, after: NamedArrays, known: NamedArrays, p: NamedArrays, a: Attributes
+    ) -> tuple[Array, NamedArrays, NamedArrays]:
         """From the gradients of state and memory after to those of x, of state and memory before and the parameters."""
         gate, candidate, output = self.activations(a)
         dm = self.product(after["h"], p["P"].T) if a["projection"] else after["h"]

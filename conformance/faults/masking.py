@@ -6,9 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.faults.altered import Altered, Array, valid_of, with_inputs
+from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs
 from rnnspec.conformance.faults.crf_loops import Chain, CrfLoops
 from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.spec.arrays import Array
 
 LOW = -1e4
 """What many write for minus infinity, as it fits into float16."""

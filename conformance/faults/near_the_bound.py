@@ -18,17 +18,17 @@ from rnnspec import reference, spec
 from rnnspec.backends import Call, Cotangents
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Check, Violation
-from rnnspec.conformance.checks.check import Array
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.sharpness.measuring import cases_of, smallest_seen
 from rnnspec.conformance.sharpness.planting import RelativeErrorIn, WatchedReference
+from rnnspec.spec.arrays import Array
 
-Part = Literal["values", "gradients"]
+Quantity = Literal["values", "gradients"]
 
-CHECK_OF: Final[Mapping[Part, Check]] = {"values": Values(), "gradients": Gradients()}
+CHECK_OF: Final[Mapping[Quantity, Check]] = {"values": Values(), "gradients": Gradients()}
 """The check that is to catch an error in a part."""
 
 BEYOND: Final = 20
@@ -78,7 +78,7 @@ class Slight:
 
     operation: str
     dtype: str
-    part: Part
+    part: Quantity
     quantity: str
     units: float
 

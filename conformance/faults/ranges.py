@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.faults.altered import Altered, Array, with_inputs
+from rnnspec.conformance.faults.altered import Altered, with_inputs
 from rnnspec.conformance.faults.encoder_decoder import Hypothesis, Writing
 from rnnspec.conformance.faults.fault import Fault, planted
 from rnnspec.conformance.faults.functions import Function
 from rnnspec.conformance.faults.gru_loops import GruLoops
-from rnnspec.conformance.faults.loops import Arrays as LoopsArrays
 from rnnspec.conformance.faults.loops import Attributes
 from rnnspec.conformance.faults.lstm_loops import LstmLoops
 from rnnspec.reference.call import Admitted
-from rnnspec.reference.unroll import Arrays
+from rnnspec.spec.arrays import Array, Arrays, NamedArrays
 
 
 class TruncationBeyondTheEndCutsAtIt(GruLoops):
@@ -58,7 +57,7 @@ class DropoutRateBelowATenthNotRescaled(Altered):
 class RecurrentDropoutRateOfZeroTakenForNone(LstmLoops):
     """A rate of 0 is taken for no recurrent dropout: ``if rate`` stands where ``if rate is not None`` should."""
 
-    def seen(self, states: LoopsArrays, keep: Array | None, a: Attributes) -> LoopsArrays:
+    def seen(self, states: NamedArrays, keep: Array | None, a: Attributes) -> NamedArrays:
         return super().seen(states, keep, a) if a["recurrent_dropout"] else states
 
 

@@ -15,8 +15,9 @@ import numpy as np
 from rnnspec import reference
 from rnnspec.backends import Call, Cotangents
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.faults.blocks import Array, Result
+from rnnspec.conformance.faults.blocks import Result
 from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.spec.arrays import Array
 
 Arguments = dict[str, Any]
 Outputs = tuple[Array, ...]

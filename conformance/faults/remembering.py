@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnspec.conformance.faults.functions import Array
-from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops
+from rnnspec.conformance.faults.loops import Attributes, Loops
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
 class Remembering(Loops):
@@ -21,7 +21,7 @@ class Remembering(Loops):
         self._inputs: dict[tuple[tuple[bytes, ...], tuple[int, ...]], Array] = {}
         self._recognised: dict[tuple[tuple[bytes, ...], tuple[int, ...], tuple[int, ...]], Array] = {}
 
-    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+    def admit(self, operation: str, inputs: NamedArrays, attributes: Attributes) -> Attributes:
         """Take note of the call's parameters."""
         given = super().admit(operation, inputs, attributes)
         self._parameters = tuple(inputs[name].tobytes() for name in ("W", "R", "b", "P", "b_rn") if name in inputs)
@@ -31,7 +31,7 @@ class Remembering(Loops):
 class AttributesOfTheFirstCall(Remembering):
     """The attributes of the first call with some parameters hold for all later ones."""
 
-    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+    def admit(self, operation: str, inputs: NamedArrays, attributes: Attributes) -> Attributes:
         given = super().admit(operation, inputs, attributes)
         return self._attributes.setdefault(self._parameters, given)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnnspec.conformance.faults.functions import Array
-from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops, Vjp
+from rnnspec.conformance.faults.loops import Attributes, Loops, Vjp
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
 class RnnLoops(Loops):
@@ -31,13 +31,15 @@ class RnnLoops(Loops):
         """The name of f."""
         return str(a["activation"])
 
-    def step(self, x: Array, before: Arrays, p: Arrays, a: Attributes) -> tuple[Arrays, Arrays]:
+    def step(self, x: Array, before: NamedArrays, p: NamedArrays, a: Attributes) -> tuple[NamedArrays, NamedArrays]:
         """From the state before to the state after."""
         argument = self.argument(x, before["h"], p["W"][0], p["R"][0], p["b"][0])
         h = self.function(self.activation(a)).value(argument)
         return {"h": h}, {"x": x, "h_prev": before["h"], "a": argument, "h": h}
 
-    def step_back(self, after: Arrays, known: Arrays, p: Arrays, a: Attributes) -> tuple[Array, Arrays, Arrays]:
+    def step_back(
+        self, after: NamedArrays, known: NamedArrays, p: NamedArrays, a: Attributes
+    ) -> tuple[Array, NamedArrays, NamedArrays]:
         """From the gradient of the state after to those of x, the state before and the parameters."""
         da = {"h": after["h"] * self.function(self.activation(a)).slope(known["a"], known["h"])}
         dx, dW, db = self.input_back(da, known["x"], p, "h")

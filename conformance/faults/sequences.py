@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnnspec.conformance.faults.functions import Array
-from rnnspec.conformance.faults.loops import Arrays, Attributes, Loops
+from rnnspec.conformance.faults.loops import Attributes, Loops
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
 class ReverseOverThePadding(Loops):
     """In reverse, the padding is read first: the state that meets the last valid step is not the initial one."""
 
-    def carried(self, after: Arrays, before: Arrays, valid: Array, a: Attributes) -> Arrays:
+    def carried(self, after: NamedArrays, before: NamedArrays, valid: Array, a: Attributes) -> NamedArrays:
         everywhere = np.ones_like(valid)
         return super().carried(after, before, valid if a["direction"] == "forward" else everywhere, a)
 
@@ -30,28 +30,28 @@ class MaskNotReversed(Loops):
 class FinalStateAtTheEnd(Loops):
     """The final state is the output at the last step of the array, also where padding or a reverse reading ends it."""
 
-    def final(self, states: Arrays, y: Array, valid: Array) -> Arrays:
+    def final(self, states: NamedArrays, y: Array, valid: Array) -> NamedArrays:
         return {**states, "h": y[:, -1]} if y.shape[1] else states
 
 
 class PaddingReachesTheState(Loops):
     """Steps that are taken out give no output, but the state runs on through them."""
 
-    def carried(self, after: Arrays, before: Arrays, valid: Array, a: Attributes) -> Arrays:
+    def carried(self, after: NamedArrays, before: NamedArrays, valid: Array, a: Attributes) -> NamedArrays:
         return {state: after[state] for state in self.states}
 
 
 class PaddingRepeatsTheOutput(Loops):
     """The output of a step that is taken out is the last one before it, as of Keras by default, not 0."""
 
-    def shown(self, after: Arrays, carried: Arrays, valid: Array) -> Array:
+    def shown(self, after: NamedArrays, carried: NamedArrays, valid: Array) -> Array:
         return carried["h"]
 
 
 class PaddingShowsAnOutput(Loops):
     """Steps that are taken out have the output that they would have were they valid."""
 
-    def shown(self, after: Arrays, carried: Arrays, valid: Array) -> Array:
+    def shown(self, after: NamedArrays, carried: NamedArrays, valid: Array) -> Array:
         return after["h"]
 
 
@@ -103,7 +103,7 @@ class StateBlendedByTheMask(Loops):
     def cleaned(self, x: Array, valid: Array) -> Array:
         return x
 
-    def carried(self, after: Arrays, before: Arrays, valid: Array, a: Attributes) -> Arrays:
+    def carried(self, after: NamedArrays, before: NamedArrays, valid: Array, a: Attributes) -> NamedArrays:
         m = valid.astype(before["h"].dtype)
         return {state: m * after[state] + (1 - m) * before[state] for state in self.states}
 
@@ -119,21 +119,21 @@ class TimeAndBatchConfused(Loops):
 class InitialStateOfTheFirstSequence(Loops):
     """Every sequence begins with the first one's state."""
 
-    def begin(self, given: Arrays) -> Arrays:
+    def begin(self, given: NamedArrays) -> NamedArrays:
         return {state: np.broadcast_to(array[:1], array.shape) for state, array in given.items()}
 
 
 class StateOfTheNeighbour(Loops):
     """Each sequence goes on with the state of the one before it in the batch."""
 
-    def carried(self, after: Arrays, before: Arrays, valid: Array, a: Attributes) -> Arrays:
+    def carried(self, after: NamedArrays, before: NamedArrays, valid: Array, a: Attributes) -> NamedArrays:
         return {k: np.roll(state, 1, axis=0) for k, state in super().carried(after, before, valid, a).items()}
 
 
 class StateInFloat16(Loops):
     """Between steps the state is kept in float16."""
 
-    def carried(self, after: Arrays, before: Arrays, valid: Array, a: Attributes) -> Arrays:
+    def carried(self, after: NamedArrays, before: NamedArrays, valid: Array, a: Attributes) -> NamedArrays:
         carried = super().carried(after, before, valid, a)
         return {**carried, "h": carried["h"].astype(np.float16).astype(carried["h"].dtype)}
 
@@ -141,7 +141,7 @@ class StateInFloat16(Loops):
 class LengthsCutOff(Loops):
     """Lengths beyond the sequence, or below 0, are cut off without a word."""
 
-    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+    def admit(self, operation: str, inputs: NamedArrays, attributes: Attributes) -> Attributes:
         if "lengths" in inputs:
             inputs = {**inputs, "lengths": np.clip(inputs["lengths"], 0, inputs["x"].shape[1])}
         return super().admit(operation, inputs, attributes)
@@ -150,7 +150,7 @@ class LengthsCutOff(Loops):
 class LengthsBesideAMask(Loops):
     """Where lengths and a mask are given, the lengths have no effect."""
 
-    def admit(self, operation: str, inputs: Arrays, attributes: Attributes) -> Attributes:
+    def admit(self, operation: str, inputs: NamedArrays, attributes: Attributes) -> Attributes:
         left = {name: array for name, array in inputs.items() if name != "lengths" or "mask" not in inputs}
         return super().admit(operation, left, attributes)
 
@@ -158,49 +158,49 @@ class LengthsBesideAMask(Loops):
 class GradientStopsAtTheLastStep(Loops):
     """Nothing flows from a step back to the one before it."""
 
-    def handed_back(self, dbefore: Arrays, t: int, a: Attributes) -> Arrays:
+    def handed_back(self, dbefore: NamedArrays, t: int, a: Attributes) -> NamedArrays:
         return {state: np.zeros_like(d) for state, d in dbefore.items()}
 
 
 class GradientTruncated(Loops):
     """Nothing flows from step t + 1 back to step t where t + 1 is a multiple of 4: truncated without being asked."""
 
-    def handed_back(self, dbefore: Arrays, t: int, a: Attributes) -> Arrays:
+    def handed_back(self, dbefore: NamedArrays, t: int, a: Attributes) -> NamedArrays:
         return {state: np.zeros_like(d) if t and t % 4 == 0 else d for state, d in dbefore.items()}
 
 
 class GradientClipped(Loops):
     """What flows back through time is clipped to ±1 without being asked."""
 
-    def handed_back(self, dbefore: Arrays, t: int, a: Attributes) -> Arrays:
+    def handed_back(self, dbefore: NamedArrays, t: int, a: Attributes) -> NamedArrays:
         return {state: np.clip(d, -1, 1) for state, d in dbefore.items()}
 
 
 class GradientForgetsAStep(Loops):
     """A parameter's gradient leaves out the step that was read first."""
 
-    def accumulated(self, dp: Sequence[Arrays], p: Arrays) -> Arrays:
+    def accumulated(self, dp: Sequence[NamedArrays], p: NamedArrays) -> NamedArrays:
         return super().accumulated(dp[:-1], p)
 
 
 class GradientCountsAStepTwice(Loops):
     """A parameter's gradient counts the step that was read last twice."""
 
-    def accumulated(self, dp: Sequence[Arrays], p: Arrays) -> Arrays:
+    def accumulated(self, dp: Sequence[NamedArrays], p: NamedArrays) -> NamedArrays:
         return super().accumulated([*dp[:1], *dp], p)
 
 
 class GradientStopsAtThePadding(Loops):
     """Steps that are taken out do not pass the gradient by."""
 
-    def passed_back(self, dbefore: Arrays, dafter: Arrays, valid: Array) -> Arrays:
+    def passed_back(self, dbefore: NamedArrays, dafter: NamedArrays, valid: Array) -> NamedArrays:
         return {state: np.where(valid, d, d.dtype.type(0)) for state, d in dbefore.items()}
 
 
 class GradientOfThePadding(Loops):
     """The gradient of outputs in the padding, which are always 0, reaches the state."""
 
-    def arrived(self, dstates: Arrays, dy: Array, valid: Array) -> Arrays:
+    def arrived(self, dstates: NamedArrays, dy: Array, valid: Array) -> NamedArrays:
         return super().arrived(dstates, dy, np.ones_like(valid))
 
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.faults.altered import Altered, Array, Arrays, valid_of, with_inputs, with_steps
+from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs, with_steps
 from rnnspec.conformance.faults.crf_loops import Chain, CrfLoops
 from rnnspec.conformance.faults.fault import Fault, planted
-from rnnspec.conformance.faults.functions import Array as LoopsArray
 from rnnspec.conformance.faults.gru_loops import GruLoops
 from rnnspec.conformance.faults.loops import Attributes
 from rnnspec.conformance.faults.lstm_loops import LstmLoops
 from rnnspec.conformance.faults.rnn_loops import RnnLoops
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
 class StepsAfter64Dropped(GruLoops):
@@ -58,7 +58,7 @@ class FeaturesInBlocksOf16(Altered):
 class FeaturesInFours(RnnLoops):
     """Features are read four at a time, and of more than four those that are left over are not read."""
 
-    def input_product(self, x: LoopsArray, W: LoopsArray) -> LoopsArray:
+    def input_product(self, x: Array, W: Array) -> Array:
         features = x.shape[1]
         read = features if features < 4 else features - features % 4
         return super().input_product(x[:, :read], W[:, :read])
@@ -72,7 +72,7 @@ class RowsAfterTheGrid(Altered):
             output[65535:] = 0
         return outputs
 
-    def shown_gradients(self, call: Call, gradients: Arrays) -> Arrays:
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
         for name in call.spec.inputs:
             if name in gradients and call.spec.inputs[name].per_sequence:
                 gradients[name][65535:] = 0
@@ -82,7 +82,7 @@ class RowsAfterTheGrid(Altered):
 class LastBlockOfStepsDropped(CrfLoops):
     """Of more than 32 steps, those after the last whole block of 32 are left out."""
 
-    def valid_steps(self, valid: Array, call: Arrays) -> Array:
+    def valid_steps(self, valid: Array, call: NamedArrays) -> Array:
         steps = valid.shape[1]
         kept = steps if steps <= 32 else steps - steps % 32
         return np.asarray(valid & (np.arange(steps) < kept))

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnspec.conformance.faults.altered import Array
 from rnnspec.conformance.faults.encoder_decoder import Hypothesis, Writing
 from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.spec.arrays import Array
 
 
 class GreedyTiesToTheHighest(Writing):

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnspec.conformance.faults.functions import FUNCTIONS, Array, Function, logistic_by_tanh
+from rnnspec.conformance.faults.functions import FUNCTIONS, Function, logistic_by_tanh
 from rnnspec.conformance.faults.gru_loops import GruLoops
 from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.conformance.faults.lstm_loops import LstmLoops
 from rnnspec.conformance.faults.rnn_loops import RnnLoops
+from rnnspec.spec.arrays import Array
 
 LOOPS: dict[str, type[Loops]] = {"rnn": RnnLoops, "lstm": LstmLoops, "gru": GruLoops}
 """The right loops of each family."""

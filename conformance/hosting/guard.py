@@ -8,8 +8,8 @@ from typing import TypeVar
 import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents, Unsupported
-from rnnspec.conformance.checks.check import Array
 from rnnspec.conformance.hosting.guest import place_of, words_of
+from rnnspec.spec.arrays import Array
 
 Result = TypeVar("Result")
 

@@ -19,16 +19,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnspec.backends import Backend, BackendError, Call, Unsupported, open_backend
+from rnnspec.spec.arrays import Array
 
 try:
     import resource
 except ImportError:  # Windows has no limits of this kind
     resource = None  # type: ignore[assignment]  # asked for before each use
 
-Array = NDArray[Any]
 
 GRACE_SECONDS: Final = 5.0
 """Seconds between the suite's time limit for a call and the process's own, which is the later one."""
@@ -85,14 +84,14 @@ Answer = Done | Refused | Raised
 
 
 @dataclass(frozen=True)
-class Layout:
+class MemoryLayout:
     """How an array lies in memory and whether it may be written to: what is lost on the way from process to process."""
 
     strides: tuple[int, ...]
     writeable: bool
 
     @classmethod
-    def of(cls, array: Array) -> Layout | None:
+    def of(cls, array: Array) -> MemoryLayout | None:
         """The array's layout; None for that of a new array."""
         flags = array.flags
         return None if flags.c_contiguous and flags.writeable else cls(array.strides, flags.writeable)
@@ -215,7 +214,7 @@ def _ended_after(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _laid_out(call: Call, layouts: Mapping[str, Layout | None]) -> Call:
+def _laid_out(call: Call, layouts: Mapping[str, MemoryLayout | None]) -> Call:
     laid = {name: layout.apply(call.inputs[name]) for name, layout in layouts.items() if layout}
     return replace(call, inputs={**call.inputs, **laid})
 

@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from rnnspec.backends import Backend, BackendError, Call, Cotangents, Unsupported, contract, open_backend
-from rnnspec.conformance.checks.check import Array
 from rnnspec.conformance.hosting import guest
 from rnnspec.conformance.hosting.guard import BackendCrashError, told
-from rnnspec.conformance.hosting.guest import About, Answer, Done, Foreign, Layout, Raised, Refused, serve
+from rnnspec.conformance.hosting.guest import About, Answer, Done, Foreign, MemoryLayout, Raised, Refused, serve
+from rnnspec.spec.arrays import Array
 
 OPENING_SECONDS: Final = 300.0
 """Frameworks take long to import, on a busy machine above all."""
@@ -161,7 +161,7 @@ class Isolated(Backend):
         return self._child
 
     def _ask(self, request: str, call: Call, *more: Any, **options: Any) -> Any:
-        layouts = {name: Layout.of(array) for name, array in call.inputs.items()}
+        layouts = {name: MemoryLayout.of(array) for name, array in call.inputs.items()}
         try:
             child = self._child or self._start()
         except BackendError as error:

@@ -43,15 +43,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded
+from rnnspec.spec.arrays import Array
 
-Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 CHANCE: Final = 1e-7

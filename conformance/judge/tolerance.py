@@ -30,16 +30,14 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnspec import reference
 from rnnspec.backends import Call, Cotangents
 from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.conformance.judge.rounding import Noise, Rounded, greatest
 from rnnspec.reference.traced import Traced, gradients
+from rnnspec.spec.arrays import Array
 from rnnspec.spec.operation import settings_of
-
-Array = NDArray[Any]
 
 KAPPA: Final = 4.0
 """Safety factor over the spread; docs/tolerances.md shows the measured distribution of error ratios it rests on."""

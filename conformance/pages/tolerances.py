@@ -12,10 +12,10 @@ from rnnspec.conformance.report.tables import ratio_text
 from rnnspec.conformance.soak.statistics import Ending
 from rnnspec.conformance.soak.table import both, largest_of, not_judged, quantile_of, summary, totals
 
-Report = Mapping[str, Any]
+SoakReport = Mapping[str, Any]
 
 
-def tables(report: Report) -> str:
+def tables(report: SoakReport) -> str:
     """What one soak found, as Markdown."""
     command = f"rnnspec soak {report['backend']} --cases {report['asked']} --seed {report['seed']}"
     return "\n".join(
@@ -37,7 +37,7 @@ def tables(report: Report) -> str:
     )
 
 
-def whole(reports: Sequence[Report]) -> str:
+def whole(reports: Sequence[SoakReport]) -> str:
     """What all soaks found together, in a sentence."""
     rows = [row for report in reports for row in report["by_operation"]]
     answers = sum(totals(report)[Ending.JUDGED] for report in reports)
@@ -76,7 +76,7 @@ def variants(scores: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _by_type(rows: Sequence[Report]) -> Iterator[str]:
+def _by_type(rows: Sequence[SoakReport]) -> Iterator[str]:
     yield from _head("type", ("cases", "median", "99 %", "99.9 %", "largest", "numbers not judged", "ids not judged"))
     for row in rows:
         quantiles = [both(row, partial(quantile_of, share=share)) for share in (0.5, 0.99, 0.999)]
@@ -84,7 +84,7 @@ def _by_type(rows: Sequence[Report]) -> Iterator[str]:
         yield _line(row["dtype"], cells)
 
 
-def _matrix(rows: Sequence[Report], key: str, cell: Callable[[Report], str]) -> Iterator[str]:
+def _matrix(rows: Sequence[SoakReport], key: str, cell: Callable[[SoakReport], str]) -> Iterator[str]:
     """One row for each of what `key` names, one column for each type."""
     dtypes = list(dict.fromkeys(row["dtype"] for row in rows))
     found = {(row[key], row["dtype"]): row for row in rows}
@@ -103,13 +103,13 @@ def _line(first: str, cells: Sequence[str]) -> str:
     return f"| {' | '.join((first, *cells))} |"
 
 
-def sections(reports: Sequence[Report], scores: Sequence[Mapping[str, Any]] | None = None) -> dict[str, str]:
+def sections(reports: Sequence[SoakReport], scores: Sequence[Mapping[str, Any]] | None = None) -> dict[str, str]:
     """The page's tables by name, as Markdown; with the `scores` of right variants, theirs too."""
     found = {"together": whole(reports), **{report["backend"]: tables(report) for report in reports}}
     return found if scores is None else {**found, "variants": variants(scores)}
 
 
-def read(file: Path) -> Report:
+def read(file: Path) -> SoakReport:
     """Read what ``rnnspec soak --json``, or of the variants ``rnnspec faults --json``, wrote."""
-    report: Report = json.loads(file.read_text(encoding="utf-8"))
+    report: SoakReport = json.loads(file.read_text(encoding="utf-8"))
     return report

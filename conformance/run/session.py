@@ -13,10 +13,10 @@ from rnnspec.backends import Backend, Call, Cotangents, Unsupported
 from rnnspec.conformance.cases import Case, Deck, DeckError, Planner, Scope, Support, supported_by
 from rnnspec.conformance.cases.covering import Combination, Row
 from rnnspec.conformance.cases.support import everything
-from rnnspec.conformance.checks.check import Array
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.run.profile import Profile
+from rnnspec.spec.arrays import Array
 
 ROUNDS: Final = 12
 """How often a deck is planned anew without what turned out to be refused."""

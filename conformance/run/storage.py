@@ -1,4 +1,4 @@
-"""Arrays in files that other languages read: ``.npz`` or ``.safetensors``, uncompressed."""
+"""Named arrays in files that other languages read: ``.npz`` or ``.safetensors``, uncompressed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from zipfile import BadZipFile
 
 import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnspec.conformance.run.files import FileError, write_arrays, write_bytes
+from rnnspec.spec.arrays import Array, NamedArrays
 
-Array = NDArray[Any]
-Arrays = dict[str, Array]
 Storage = Literal["npz", "safetensors"]
 
 STORAGES: Final[tuple[Storage, ...]] = get_args(Storage)
@@ -63,7 +61,7 @@ def write_stored(path: Path, arrays: Mapping[str, Array]) -> None:
     write_bytes(path, save(ordered))
 
 
-def read_stored(path: Path) -> Arrays:
+def read_stored(path: Path) -> NamedArrays:
     """Read arrays as they are stored; raise FileError if the file holds anything else."""
     try:
         arrays = _read_npz(path) if path.suffix == ".npz" else _read_safe(path)
@@ -77,7 +75,7 @@ def in_type(array: Array, dtype: str) -> Array:
     return array.view(_BFLOAT16) if dtype == "bfloat16" and array.dtype == np.uint16 else array
 
 
-def _read_npz(path: Path) -> Arrays:
+def _read_npz(path: Path) -> NamedArrays:
     data = np.load(path, allow_pickle=False)
     if not isinstance(data, np.lib.npyio.NpzFile):
         raise ValueError("it is a single array")
@@ -85,7 +83,7 @@ def _read_npz(path: Path) -> Arrays:
         return {name: data[name] for name in data.files}
 
 
-def _read_safe(path: Path) -> Arrays:
+def _read_safe(path: Path) -> NamedArrays:
     library = _safetensors()
     try:
         entries = library.deserialize(path.read_bytes())

@@ -22,17 +22,18 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call, open_backend
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Array, Check, expected_of
+from rnnspec.conformance.checks.check import Check, expected_of
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.conformance.run import PROFILES, run_check
-from rnnspec.conformance.sharpness.places import Place
+from rnnspec.conformance.sharpness.places import CodePlace
 from rnnspec.conformance.sharpness.planting import Places, RelativeError, RoundedToType, WatchedReference
 from rnnspec.conformance.sharpness.tolerances import TOLERANCES
 from rnnspec.conformance.sharpness.watched import Observer
 from rnnspec.spec import operation as spec_operation
+from rnnspec.spec.arrays import Array
 
 PARTS: Final[Mapping[str, Check]] = {"values": Values(), "gradients": Gradients()}
 """What an error is planted in, and the check whose cases are used: the way forward, or the way back."""
@@ -214,7 +215,7 @@ class _Trial:
         accepts = next(one for one in TOLERANCES if one.name == tolerance).accepts
         return all(accepts(self.case, self.expected[name], got) for name, got in results.items())
 
-    def sees(self, tolerance: str, place: Place, exponent: int) -> bool:
+    def sees(self, tolerance: str, place: CodePlace, exponent: int) -> bool:
         """Whether a tolerance accepts the right results, and rejects those with the error ``2**exponent``."""
         if not self._sound[tolerance]:
             return False
@@ -222,7 +223,7 @@ class _Trial:
             self._planted[exponent] = self.of(RelativeError(place, 2.0**exponent))
         return not self.accepted(tolerance, self._planted[exponent])
 
-    def matters(self, place: Place) -> bool:
+    def matters(self, place: CodePlace) -> bool:
         """Whether an error there changes a result, in exact arithmetic; see `LIVE`."""
         floats = {name: array.astype(np.float64) for name, array in self.case.call.float_inputs.items()}
         call = Call(self.case.operation, {**self.case.call.inputs, **floats}, self.case.call.attributes)
@@ -238,7 +239,7 @@ def _differ(right: Array, wrong: Array) -> bool:
     return bool(np.any(np.abs(right[finite] - wrong[finite]) > LIVE * largest))
 
 
-def _quantity(trials: Sequence[_Trial], rng: np.random.Generator) -> Place | None:
+def _quantity(trials: Sequence[_Trial], rng: np.random.Generator) -> CodePlace | None:
     """Choose one of the quantities that are computed in the cases and matter in at least one; None if there is none."""
     places = list({key: place for trial in trials for key, place in trial.places.items()}.values())
     for index in rng.permutation(len(places)):
@@ -248,7 +249,7 @@ def _quantity(trials: Sequence[_Trial], rng: np.random.Generator) -> Place | Non
     return None
 
 
-def _smallest_seen(trials: Iterable[_Trial], place: Place, tolerance: str) -> int | None:
+def _smallest_seen(trials: Iterable[_Trial], place: CodePlace, tolerance: str) -> int | None:
     """Exponent of the smallest error that is seen in one of the cases at least; None if that of 1 is in none."""
     beyond = LARGEST + 1
     found = beyond

@@ -21,7 +21,7 @@ Instructions = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
-class Place:
+class CodePlace:
     """An operation in the reference's code, and the calls that led to it.
 
     `instructions` are those under way, the innermost first, each the identity of its code and the offset in it: so the
@@ -46,11 +46,11 @@ def instructions(frame: FrameType) -> Instructions:
     return tuple([(id(one.f_code), one.f_lasti) for one in _outwards(frame)])
 
 
-def place_of(frame: FrameType) -> Place:
+def place_of(frame: FrameType) -> CodePlace:
     """The place that a frame of the reference has come to."""
     frames = _outwards(frame)
     lines = [f"{Path(one.f_code.co_filename).name}:{one.f_lineno}" for one in reversed(frames)]
-    return Place(instructions(frame), f"{' > '.join(lines)}: {_expression(frame.f_code, frame.f_lasti)}")
+    return CodePlace(instructions(frame), f"{' > '.join(lines)}: {_expression(frame.f_code, frame.f_lasti)}")
 
 
 @cache

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnspec import reference
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.judge.formats import format_of
-from rnnspec.conformance.sharpness.places import Instructions, Place, innermost, instructions, place_of, quantity_of
+from rnnspec.conformance.sharpness.places import CodePlace, Instructions, innermost, instructions, place_of, quantity_of
 from rnnspec.conformance.sharpness.watched import Observer, watch
 from rnnspec.spec import operations
-
-Array = NDArray[Any]
+from rnnspec.spec.arrays import Array
 
 
 class WatchedReference(Backend):
@@ -67,11 +65,11 @@ class WatchedReference(Backend):
 class Places:
     """Observer that notes where numbers are computed, in the order in which the places are first come to."""
 
-    known: ClassVar[dict[Instructions, Place]] = {}
+    known: ClassVar[dict[Instructions, CodePlace]] = {}
     """Places that any observer came to: names take time."""
 
     def __init__(self) -> None:
-        self.found: dict[Instructions, Place] = {}
+        self.found: dict[Instructions, CodePlace] = {}
 
     def __call__(self, result: Array) -> None:
         """Note the place that is under way."""
@@ -85,7 +83,7 @@ class Places:
 class RelativeError:
     """Observer that multiplies by ``1 + error`` all that one place computes."""
 
-    def __init__(self, place: Place, error: float) -> None:
+    def __init__(self, place: CodePlace, error: float) -> None:
         self._instructions, self._factor = place.instructions, 1 + error
 
     def __call__(self, result: Array) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
-from rnnspec.conformance.checks.check import Array, judge
+from rnnspec.conformance.checks.check import judge
 from rnnspec.conformance.judge.tolerance import Bounded
+from rnnspec.spec.arrays import Array
 
 
 class Tolerance(Protocol):

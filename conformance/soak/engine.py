@@ -31,7 +31,7 @@ class Stop(Protocol):
         """Have it stop."""
 
 
-Report = Callable[[range, Statistics], None]
+OnDone = Callable[[range, Statistics], None]
 """Takes the cases that were done, and what they gave."""
 
 
@@ -45,7 +45,7 @@ def blocks(numbers: Iterable[range]) -> Iterator[range]:
             start = stop
 
 
-def work_through(soak: Soak, pending: Sequence[range], jobs: int, report: Report) -> bool:
+def work_through(soak: Soak, pending: Sequence[range], jobs: int, report: OnDone) -> bool:
     """Examine all pending cases; return whether it came to the end.
 
     An interrupt (Ctrl-C, or being asked to terminate) stops it after the cases at hand: all that was done is reported.
@@ -73,7 +73,7 @@ def work_through(soak: Soak, pending: Sequence[range], jobs: int, report: Report
         return not stop.is_set()
 
 
-def _here(soak: Soak, pending: Sequence[range], stop: Stop, report: Report) -> None:
+def _here(soak: Soak, pending: Sequence[range], stop: Stop, report: OnDone) -> None:
     examiner = Examiner(soak)
     for part in blocks(pending):
         report(*_examined(examiner, part, stop))
@@ -81,7 +81,7 @@ def _here(soak: Soak, pending: Sequence[range], stop: Stop, report: Report) -> N
             return
 
 
-def _there(executor: ProcessPoolExecutor, pending: Sequence[range], jobs: int, stop: Stop, report: Report) -> None:
+def _there(executor: ProcessPoolExecutor, pending: Sequence[range], jobs: int, stop: Stop, report: OnDone) -> None:
     waiting: set[Future[tuple[range, Statistics]]] = set()
 
     def collect(most: int) -> None:

@@ -20,7 +20,7 @@ from rnnspec.conformance.hosting.isolated import GuestLostError, Isolation, Limi
 from rnnspec.conformance.judge.tolerance import Bounded, forget
 from rnnspec.conformance.run.expected import ExpectedFailure, concerning, expected_failures
 from rnnspec.conformance.run.session import support_of
-from rnnspec.conformance.soak.statistics import Ending, Outcome, Place, Share, Statistics
+from rnnspec.conformance.soak.statistics import CasePlace, Ending, Share, SoakOutcome, Statistics
 
 LARGEST: Final = 16
 """One case in four has sizes up to this."""
@@ -51,10 +51,10 @@ class Soak:
         """Open the backend."""
         return self.isolation.open(self.backend, self.device, self.limits)
 
-    def place(self, number: int) -> Place:
+    def place(self, number: int) -> CasePlace:
         """Where the case with this number stands."""
         of_each, turn = divmod(number, len(self.targets))
-        return Place(*self.targets[turn], of_each)
+        return CasePlace(*self.targets[turn], of_each)
 
 
 class Examiner:
@@ -66,7 +66,7 @@ class Examiner:
         self._backend = Guarded(self._opened)
         self._known: tuple[ExpectedFailure, ...] = expected_failures(self._opened)
 
-    def case(self, place: Place) -> Case:
+    def case(self, place: CasePlace) -> Case:
         """The case that stands there."""
         support = support_of(self._opened, place.operation, place.dtype)
         where = zlib.crc32(f"{place.operation} {place.dtype}".encode())
@@ -88,7 +88,7 @@ class Examiner:
         finally:
             forget()  # no case comes again: what is right for this one would only take memory
 
-    def outcomes(self, case: Case) -> dict[str, Outcome]:
+    def outcomes(self, case: Case) -> dict[str, SoakOutcome]:
         """What came of asking for a case's values and gradients, which share what is right."""
         outcomes = {"values": self._outcome(case, "values", self._values)}
         answered = outcomes["values"].ending in (Ending.JUDGED, Ending.REJECTED, Ending.EXPECTED)
@@ -106,30 +106,30 @@ class Examiner:
         expected = expected_of(case, gradients=True).gradients
         return compare_gradients(case, case.call, case.cotangents, expected, got), expected
 
-    def _outcome(self, case: Case, quantity: str, ask: Callable[[Case], Judged]) -> Outcome:
+    def _outcome(self, case: Case, quantity: str, ask: Callable[[Case], Judged]) -> SoakOutcome:
         try:
             ratio, expected = ask(case)
         except Unsupported as refusal:
-            return Outcome(Ending.REFUSED, message=str(refusal))
+            return SoakOutcome(Ending.REFUSED, message=str(refusal))
         except OutOfRangeError:
-            return Outcome(Ending.OUT_OF_RANGE)
+            return SoakOutcome(Ending.OUT_OF_RANGE)
         except (Violation, BackendCrashError, GuestLostError) as failure:
             known = concerning(self._known, case, quantity, self._backend) is not None
-            return Outcome(Ending.EXPECTED) if known else _failed(failure, case)
+            return SoakOutcome(Ending.EXPECTED) if known else _failed(failure, case)
         kinds = case.results if quantity == "values" else {}
         ids = [bounded for name, bounded in expected.items() if name in kinds and kinds[name].kind == "ids"]
         numbers = [bounded for name, bounded in expected.items() if name not in kinds or kinds[name].kind != "ids"]
-        return Outcome(Ending.JUDGED, ratio, numbers=_share(numbers), ids=_share(ids))
+        return SoakOutcome(Ending.JUDGED, ratio, numbers=_share(numbers), ids=_share(ids))
 
 
-def _failed(failure: Violation | BackendCrashError | GuestLostError, case: Case) -> Outcome:
+def _failed(failure: Violation | BackendCrashError | GuestLostError, case: Case) -> SoakOutcome:
     match failure:
         case Violation():
             ratio = failure.error_ratio
-            return Outcome(Ending.REJECTED, ratio if ratio is None or math.isfinite(ratio) else None, str(failure))
+            return SoakOutcome(Ending.REJECTED, ratio if ratio is None or math.isfinite(ratio) else None, str(failure))
         case GuestLostError() if failure.timed_out:
-            return Outcome(Ending.TIMED_OUT, message=f"{failure}: {case}")
-    return Outcome(Ending.CRASHED, message=f"{failure}: {case}")
+            return SoakOutcome(Ending.TIMED_OUT, message=f"{failure}: {case}")
+    return SoakOutcome(Ending.CRASHED, message=f"{failure}: {case}")
 
 
 def _share(results: Sequence[Bounded]) -> Share:

@@ -46,7 +46,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SoakOutcome:
     """One answer: `ratio` is its largest error / bound, None where nothing was measured or it is infinite."""
 
     ending: Ending
@@ -57,7 +57,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class CasePlace:
     """Where a case stands: the number-th of an operation in a type; with the seed, this is all there is to it."""
 
     operation: str
@@ -72,13 +72,13 @@ class Place:
 class Failure:
     """An answer that no right implementation gives."""
 
-    place: Place
+    place: CasePlace
     quantity: str
     ending: Ending
     message: str
 
     @property
-    def key(self) -> tuple[Place, str]:
+    def key(self) -> tuple[CasePlace, str]:
         """By which failures are put in order."""
         return self.place, self.quantity
 
@@ -96,7 +96,7 @@ class Failure:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Failure:
         """From plain data."""
-        place = Place(data["operation"], data["dtype"], data["number"])
+        place = CasePlace(data["operation"], data["dtype"], data["number"])
         return cls(place, data["quantity"], Ending(data["ending"]), data["message"])
 
 
@@ -168,7 +168,7 @@ class Tally:
     numbers: Share = Share()
     ids: Share = Share()
 
-    def add(self, outcome: Outcome, place: str) -> None:
+    def add(self, outcome: SoakOutcome, place: str) -> None:
         """Count an outcome."""
         self.endings[outcome.ending.value] += 1
         if outcome.ratio is not None:
@@ -262,7 +262,7 @@ class Statistics:
     by_regime: dict[Pair, Group] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
-    def add(self, place: Place, regime: str, outcomes: Mapping[str, Outcome]) -> None:
+    def add(self, place: CasePlace, regime: str, outcomes: Mapping[str, SoakOutcome]) -> None:
         """Count a case: what came of it, by the quantity that was asked for."""
         for groups, key in (
             (self.by_operation, (place.operation, place.dtype)),

@@ -17,8 +17,9 @@ from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks.check import OutOfRangeError, expected_of, type_of
 from rnnspec.conformance.judge.tolerance import Bounded, Expected
 from rnnspec.conformance.run.files import FileError
-from rnnspec.conformance.run.storage import Array, Arrays, Storage, write_stored
+from rnnspec.conformance.run.storage import Storage, write_stored
 from rnnspec.conformance.vectors.manifest import MANIFEST, Entry, Vector
+from rnnspec.spec.arrays import Array, NamedArrays
 
 ATTEMPTS: Final = 20
 """Cases drawn, for each that is wanted, before one is given up that the type can hold the results of."""
@@ -47,7 +48,7 @@ def corpus(operation: str, dtype: str, count: int) -> Iterator[tuple[Case, Expec
 
 def write_vector(folder: Path, storage: Storage, number: int, case: Case, expected: Expected) -> Vector:
     """Write the file of one case; return its line of the manifest."""
-    arrays: Arrays = {}
+    arrays: NamedArrays = {}
 
     def given(role: str, named: Mapping[str, Array]) -> tuple[Entry, ...]:
         arrays.update({f"{role}.{name}": array for name, array in named.items()})

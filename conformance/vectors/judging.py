@@ -17,11 +17,12 @@ from rnnspec.conformance.checks.check import compare_forms, compare_gradient_for
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.conformance.run import CheckResult, Verdict
 from rnnspec.conformance.run.files import FileError
-from rnnspec.conformance.run.storage import Array, Arrays, in_type, read_stored
+from rnnspec.conformance.run.storage import in_type, read_stored
 from rnnspec.conformance.vectors.manifest import Entry, Manifest, Vector
+from rnnspec.spec.arrays import Array, NamedArrays
 
 Question = Literal["values", "gradients"]
-Outcome = float | Violation | None
+Judgement = float | Violation | None
 """The worst error ratio, or what is wrong; None where there is no result."""
 
 
@@ -42,7 +43,7 @@ class Findings:
     size: int = 0
     seconds: float = 0.0
 
-    def add(self, vector: Vector, outcome: Outcome) -> None:
+    def add(self, vector: Vector, outcome: Judgement) -> None:
         """Take in one case: its worst error ratio, what is wrong with it, or None where there are no results."""
         if outcome is None:
             self.missing.append(vector.id)
@@ -100,7 +101,7 @@ def judge_results(folder: Path, manifest: Manifest, results: Path) -> Iterator[l
         yield list(findings.values())
 
 
-def _judge_case(folder: Path, vector: Vector, results: Path) -> dict[Question, Outcome]:
+def _judge_case(folder: Path, vector: Vector, results: Path) -> dict[Question, Judgement]:
     """What the outputs are worth and, where the operation has any, the gradients."""
     arrays = _read_vector(folder, vector)
     path = results / vector.file
@@ -109,13 +110,13 @@ def _judge_case(folder: Path, vector: Vector, results: Path) -> dict[Question, O
     if path.exists() and not outputs and not gradients:
         came = ", ".join(stored) or "none"
         raise FileError(f"{path}: expected arrays named output.NAME or gradient.NAME, got {came}")
-    outcomes: dict[Question, Outcome] = {"values": _outcome(_compare_outputs, vector, arrays, outputs)}
+    outcomes: dict[Question, Judgement] = {"values": _outcome(_compare_outputs, vector, arrays, outputs)}
     if vector.gradients:
         outcomes["gradients"] = _outcome(_compare_gradients, vector, arrays, gradients)
     return outcomes
 
 
-def _read_vector(folder: Path, vector: Vector) -> Arrays:
+def _read_vector(folder: Path, vector: Vector) -> NamedArrays:
     """A case's arrays, as they were exported."""
     path = folder / vector.file
     try:
@@ -132,7 +133,7 @@ def _read_vector(folder: Path, vector: Vector) -> Arrays:
     return read_stored(path)
 
 
-def _named(stored: Arrays, role: str, due: tuple[Entry, ...]) -> Arrays:
+def _named(stored: NamedArrays, role: str, due: tuple[Entry, ...]) -> NamedArrays:
     """The arrays of a role by their names alone, each in the type that it is to have."""
     types = {entry.array: entry.dtype for entry in due}
     return {
@@ -143,8 +144,8 @@ def _named(stored: Arrays, role: str, due: tuple[Entry, ...]) -> Arrays:
 
 
 def _outcome(
-    compare: Callable[[Vector, Arrays, Arrays], float], vector: Vector, arrays: Arrays, got: Arrays
-) -> Outcome:
+    compare: Callable[[Vector, NamedArrays, NamedArrays], float], vector: Vector, arrays: NamedArrays, got: NamedArrays
+) -> Judgement:
     if not got:
         return None
     try:
@@ -153,7 +154,7 @@ def _outcome(
         return violation
 
 
-def _compare_outputs(vector: Vector, arrays: Arrays, got: Arrays) -> float:
+def _compare_outputs(vector: Vector, arrays: NamedArrays, got: NamedArrays) -> float:
     """Hold outputs against what is right, as the check ``values`` does."""
     case, call, expected = vector.case, _call(vector, arrays), _expected(vector.outputs, arrays)
     if set(got) != set(expected):
@@ -162,7 +163,7 @@ def _compare_outputs(vector: Vector, arrays: Arrays, got: Arrays) -> float:
     return _worst(case, call, {name: (expected[name], got[name]) for name in expected})
 
 
-def _compare_gradients(vector: Vector, arrays: Arrays, got: Arrays) -> float:
+def _compare_gradients(vector: Vector, arrays: NamedArrays, got: NamedArrays) -> float:
     """Hold gradients against what is right, as the check ``gradients`` does."""
     case, call, expected = vector.case, _call(vector, arrays), _expected(vector.gradients, arrays)
     cotangents = tuple(in_type(arrays[entry.array], entry.dtype) for entry in vector.cotangents)
@@ -170,12 +171,12 @@ def _compare_gradients(vector: Vector, arrays: Arrays, got: Arrays) -> float:
     return _worst(case, call, {f"d{name}": (expected[name], got[name]) for name in expected})
 
 
-def _call(vector: Vector, arrays: Arrays) -> Call:
+def _call(vector: Vector, arrays: NamedArrays) -> Call:
     inputs = {entry.name: in_type(arrays[entry.array], entry.dtype) for entry in vector.inputs}
     return Call(vector.case.operation, inputs, vector.case.attributes)
 
 
-def _expected(entries: tuple[Entry, ...], arrays: Arrays) -> dict[str, Bounded]:
+def _expected(entries: tuple[Entry, ...], arrays: NamedArrays) -> dict[str, Bounded]:
     return {entry.name: Bounded(arrays[entry.array], arrays[entry.bound]) for entry in entries}
 
 

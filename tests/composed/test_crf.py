@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rnnspec.backends.composed import crf_messages  # noqa: E402 - it is torch that may be missing
+from rnnspec.backends.composed import crf_recursion  # noqa: E402 - it is torch that may be missing
 from rnnspec.backends.composed.crf import crf_log_likelihood, crf_log_partition, crf_marginals  # noqa: E402
 from rnnspec.backends.torch.arrays import TorchArrays  # noqa: E402
 
@@ -51,7 +51,7 @@ def log_partition_and_gradients(recursion, scores, transitions):
 
 
 def suffices(emissions, transitions):
-    return bool(crf_messages.exponentials_suffice(XP, emissions, emissions, transitions))
+    return bool(crf_recursion.exponentials_suffice(XP, emissions, emissions, transitions))
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e2, 1e4])
@@ -99,9 +99,9 @@ def test_logarithms_are_taken_where_exponentials_would_lose_a_way():
 )
 def test_both_forms_agree_at_the_limits_of_exponentials(emissions, transitions):
     assert suffices(emissions, transitions)
-    fast = log_partition_and_gradients(crf_messages.over_exponentials, emissions, transitions)
+    fast = log_partition_and_gradients(crf_recursion.over_exponentials, emissions, transitions)
     wide = (emissions.double(), transitions.double())
-    exact = log_partition_and_gradients(crf_messages.over_logarithms, *wide)
+    exact = log_partition_and_gradients(crf_recursion.over_logarithms, *wide)
     for got, wanted in zip(fast, exact, strict=True):
         torch.testing.assert_close(got.double(), wanted, rtol=2e-5, atol=2e-5)
 
@@ -110,8 +110,10 @@ def test_exponentials_keep_what_is_improbable():
     # A tag worth exp(-60) of the others: relative, not only absolute, accuracy of its gradient.
     emissions = normal(10, 1, 3)
     emissions[:, :, 2] -= 60.0
-    fast = log_partition_and_gradients(crf_messages.over_exponentials, emissions, normal(3, 3, seed=1))
-    exact = log_partition_and_gradients(crf_messages.over_logarithms, emissions.double(), normal(3, 3, seed=1).double())
+    fast = log_partition_and_gradients(crf_recursion.over_exponentials, emissions, normal(3, 3, seed=1))
+    exact = log_partition_and_gradients(
+        crf_recursion.over_logarithms, emissions.double(), normal(3, 3, seed=1).double()
+    )
     torch.testing.assert_close(fast[1].double(), exact[1], rtol=1e-4, atol=0.0)
 
 

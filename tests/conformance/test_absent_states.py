@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from rnnspec.backends import Call
 from rnnspec.backends.numpy import NumpyBackend
@@ -18,8 +17,8 @@ from rnnspec.conformance.checks.check import OutOfRangeError, usual_case
 from rnnspec.conformance.checks.special_values import SpecialValues, demanded, place_of, spreads
 from rnnspec.conformance.hosting.guard import Guarded
 from rnnspec.spec import operation, operations
+from rnnspec.spec.arrays import Array
 
-Array = NDArray[Any]
 CHECK = SpecialValues()
 ASKED = [op.name for op in operations().values() if CHECK.applies_to(op)]
 WITH_STATES = [

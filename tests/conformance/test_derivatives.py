@@ -13,7 +13,7 @@ from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks import CHECKS, Violation
-from rnnspec.conformance.checks.partial_gradients import Part
+from rnnspec.conformance.checks.partial_gradients import Partial
 from rnnspec.conformance.checks.second_order import differentiated_in_full
 from rnnspec.conformance.faults.derivatives import FAULTS
 from rnnspec.conformance.faults.fault import Fault
@@ -159,7 +159,7 @@ def test_the_bound_follows_the_type(make_case: Make) -> None:
 
 def test_parts_follow_from_the_case() -> None:
     choices = RandomChoices(np.random.default_rng(0))
-    parts = [Part.of(draw_case(choices, Scope("lstm", "float32"))) for _ in range(200)]
+    parts = [Partial.of(draw_case(choices, Scope("lstm", "float32"))) for _ in range(200)]
     assert {part.used for part in parts} >= {("y",), ("h_n",), ("c_n",), ("y", "h_n", "c_n")}
     assert {part.inputs for part in parts} >= {("h0",), ("b",), ("x",)}
     assert {part.step for part in parts} >= {None, 0, 1, 2}
@@ -167,7 +167,7 @@ def test_parts_follow_from_the_case() -> None:
 
 def test_a_step_alone_has_a_cotangent_at_that_step_alone(make_case: Make) -> None:
     case = make_case()
-    dy, dh_n, dc_n = Part(("y", "c_n"), ("x",), step=2).cotangents(case)
+    dy, dh_n, dc_n = Partial(("y", "c_n"), ("x",), step=2).cotangents(case)
     assert dy is not None
     assert dc_n is not None
     np.testing.assert_array_equal(dy[:, 2], case.cotangents[0][:, 2])
@@ -202,10 +202,10 @@ def test_the_reference_conforms_in_every_type(check: str, name: str, few: Profil
 def test_a_violation_says_which_part_was_asked_for(make_case: Make) -> None:
     fault = next(fault for fault in FAULTS if "initial-state-with" in fault.name)
     cases = (make_case(fault.operation, seed=seed) for seed in range(100))
-    wrong = next(case for case in cases if "h0" in Part.of(case).inputs and "W" not in Part.of(case).inputs)
+    wrong = next(case for case in cases if "h0" in Partial.of(case).inputs and "W" not in Partial.of(case).inputs)
     with pytest.raises(Violation, match=r"expected .* got 0 ") as caught:
         BY_ID["partial_gradients"].examine(fault.implementation(), wrong)
-    part = Part.of(wrong)
+    part = Partial.of(wrong)
     assert caught.value.wanted == part.inputs
     assert caught.value.cotangents is not None
     assert f"gradients of {', '.join(part.inputs)}" in str(caught.value)
@@ -217,7 +217,7 @@ def test_a_violation_of_second_order_has_its_directions() -> None:
     with pytest.raises(Violation, match=r"^second order: d") as caught:
         BY_ID["second_order"].examine(fault.implementation(), case)
     assert caught.value.directions is not None
-    assert set(caught.value.directions) == set(Part.of(case).inputs)
+    assert set(caught.value.directions) == set(Partial.of(case).inputs)
 
 
 def test_without_second_order_nothing_is_asked(few: Profile) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case
@@ -18,8 +16,8 @@ from rnnspec.conformance.judge.drift import CHANCE, LEVERAGE, Drift, Finding, ju
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.spec import operation
+from rnnspec.spec.arrays import Array
 
-Array = NDArray[Any]
 SIZES = {"B": 3, "T": 4, "D": 3, "H": 4, "I": 3, "O": 4}
 
 

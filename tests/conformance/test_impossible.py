@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from rnnspec import reference
 from rnnspec.backends import Backend, Call
@@ -22,8 +21,8 @@ from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.rounding import RUNS, Noise, Rounded
 from rnnspec.conformance.judge.tolerance import Bounded, _bounded, _bounded_gradient, expect, expect_second_order
 from rnnspec.spec import operation
+from rnnspec.spec.arrays import Array
 
-Array = NDArray[Any]
 Make = Callable[..., Backend]
 Change = Callable[[dict[str, Array], Array], None]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,21 @@ def test_a_wrong_import_is_found(path: str, source: str, fault: str) -> None:
 )
 def test_a_right_import_is_left_alone(path: str, source: str) -> None:
     assert faults(Path(path), source) == []
+
+
+def rooms() -> dict[str, set[str]]:
+    """Each room of `conformance`, a folder or a file, with the rooms that it imports from."""
+    folder, prefix = ROOT / "conformance", ["rnnspec", "conformance"]
+    found: dict[str, set[str]] = {}
+    for path in folder.rglob("*.py"):
+        room = path.relative_to(folder).parts[0].removesuffix(".py")
+        imported = (name.split(".") for _, name in imports(path.read_text(encoding="utf-8")))
+        others = {parts[2] for parts in imported if parts[:2] == prefix and len(parts) > 2}
+        found.setdefault(room, set()).update(others - {room})
+    return found
+
+
+def test_the_rooms_of_the_suite_import_one_way() -> None:
+    order = list(TopologicalSorter(rooms()).static_order())  # CycleError names the rooms of a circle
+    assert order.index("judge") < order.index("checks") < order.index("hosting") < order.index("run")
+    assert order.index("run") < order.index("commands") < order.index("cli")

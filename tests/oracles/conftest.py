@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from rnnspec import reference
 from rnnspec.spec import operation
+from rnnspec.spec.arrays import Array
 
-Array = NDArray[Any]
 Random = np.random.Generator
 
 

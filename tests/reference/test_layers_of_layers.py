@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from rnnspec import reference
 from rnnspec.reference import (
@@ -26,9 +25,7 @@ from rnnspec.reference import (
     stacked_vjp,
 )
 from rnnspec.spec import CallError
-
-Array = NDArray[Any]
-Arrays = dict[str, Array]
+from rnnspec.spec.arrays import Array, NamedArrays
 
 B, T, D, H, S = 3, 5, 2, 3, 4
 GATES = {"rnn": 1, "lstm": 4, "lstm_1997": 3, "forget_only_lstm": 2, "peephole_lstm": 4, "layer_norm_lstm": 4, "gru": 3,
@@ -53,7 +50,7 @@ def size(kind: str, attributes: Mapping[str, Any]) -> int:
     return S if attributes.get("projection") else H
 
 
-def parameters(kind: str, attributes: Mapping[str, Any], random: np.random.Generator, features: int = D) -> Arrays:
+def parameters(kind: str, attributes: Mapping[str, Any], random: np.random.Generator, features: int = D) -> NamedArrays:
     """One layer's."""
     gates, units = GATES[kind] - bool(attributes.get("coupled")), size(kind, attributes)
     shapes: dict[str, tuple[int, ...]] = {"W": (gates, H, features), "R": (gates, H, units), "b": (gates, H)}
@@ -70,7 +67,7 @@ def parameters(kind: str, attributes: Mapping[str, Any], random: np.random.Gener
     return {name: random.standard_normal(shape) for name, shape in shapes.items()}
 
 
-def states(kind: str, attributes: Mapping[str, Any], random: np.random.Generator) -> Arrays:
+def states(kind: str, attributes: Mapping[str, Any], random: np.random.Generator) -> NamedArrays:
     """One layer's initial states, of a batch."""
     shapes: dict[str, tuple[int, ...]] = {"h0": (B, size(kind, attributes))}
     if kind not in ("rnn", "gru", "forget_only_lstm"):
@@ -78,13 +75,13 @@ def states(kind: str, attributes: Mapping[str, Any], random: np.random.Generator
     return {name: random.standard_normal(shape) for name, shape in shapes.items()}
 
 
-def joined(each: list[Arrays], axis: int = 0) -> Arrays:
+def joined(each: list[NamedArrays], axis: int = 0) -> NamedArrays:
     """The parameters, or states, of some layers on an axis of layers."""
     return {name: np.stack([one[name] for one in each], axis=axis) for name in each[0]}
 
 
 def by_hand(
-    kind: str, x: Array, p: Arrays, begin: Arrays, attributes: Mapping[str, Any], reverse: bool = False
+    kind: str, x: Array, p: NamedArrays, begin: NamedArrays, attributes: Mapping[str, Any], reverse: bool = False
 ) -> tuple[Array, list[Array]]:
     """Outputs and final states of one sequence, ``x (n, D)``, without padding."""
     cell: Callable[..., tuple[Array, ...]] = getattr(reference, f"{kind}_cell")
@@ -97,7 +94,7 @@ def by_hand(
     return y, [state[0] for state in now.values()]
 
 
-def of(b: int, begin: Arrays) -> Arrays:
+def of(b: int, begin: NamedArrays) -> NamedArrays:
     """The states of one sequence."""
     return {name: state[b] for name, state in begin.items()}
 
@@ -108,8 +105,8 @@ def with_padding(x: Array) -> Array:
 
 
 def complex_step(
-    operation: Callable[..., tuple[Array, ...]], floats: Arrays, cotangents: list[Array], **rest: Any
-) -> Arrays:
+    operation: Callable[..., tuple[Array, ...]], floats: NamedArrays, cotangents: list[Array], **rest: Any
+) -> NamedArrays:
     """Gradients of an operation by its own values at inputs that are moved along the imaginary axis."""
     wide = {name: array.astype(np.complex128) for name, array in floats.items()}
     gradients = {name: np.zeros(array.shape) for name, array in floats.items()}
@@ -125,8 +122,8 @@ def complex_step(
 
 def check_gradients(
     operation: Callable[..., tuple[Array, ...]],
-    with_vjp: Callable[..., tuple[tuple[Array, ...], Callable[..., Arrays]]],
-    floats: Arrays,
+    with_vjp: Callable[..., tuple[tuple[Array, ...], Callable[..., NamedArrays]]],
+    floats: NamedArrays,
     **rest: Any,
 ) -> None:
     """The vjp, called twice, gives what the complex step does."""
@@ -142,7 +139,9 @@ def check_gradients(
             np.testing.assert_allclose(found[name], gradient, rtol=1e-11, atol=1e-12, err_msg=name)
 
 
-def two_directions(kind: str, attributes: Mapping[str, Any], seed: int = 0) -> tuple[Array, list[Arrays], list[Arrays]]:
+def two_directions(
+    kind: str, attributes: Mapping[str, Any], seed: int = 0
+) -> tuple[Array, list[NamedArrays], list[NamedArrays]]:
     random = np.random.default_rng(seed)
     x = random.standard_normal((B, T, D))
     ps = [parameters(kind, attributes, random) for _ in range(2)]
@@ -212,7 +211,7 @@ def test_bidirectional_hands_on_how_gradients_are_cut(truncate: int | None, grad
 
 def a_stack(
     kind: str, attributes: Mapping[str, Any], layers: int, seed: int = 0
-) -> tuple[Array, list[Arrays], list[Arrays], Arrays]:
+) -> tuple[Array, list[NamedArrays], list[NamedArrays], NamedArrays]:
     """Input, parameters and states of each layer, and the parameters and states as a stack has them."""
     random = np.random.default_rng(seed)
     x = random.standard_normal((B, T, D))
@@ -284,7 +283,7 @@ def test_where_no_mask_takes_anything_out_dropout_only_rescales() -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-13)
 
 
-def gate_once(layers: int, seed: int = 0) -> Arrays:
+def gate_once(layers: int, seed: int = 0) -> NamedArrays:
     random = np.random.default_rng(seed)
     below = D if layers == 1 else H
     shapes = {
@@ -298,7 +297,7 @@ def logistic(a: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-a)))
 
 
-def gate_once_by_hand(p: Arrays, b: int, steps: Array) -> tuple[list[Array], Array, Array]:
+def gate_once_by_hand(p: NamedArrays, b: int, steps: Array) -> tuple[list[Array], Array, Array]:
     """Outputs and final states of one sequence, all layers of a step before the next step."""
     h, c = p["h0"][b].copy(), p["c0"][b].copy()
     W = [p["W"], *p["W_above"]]
@@ -399,7 +398,7 @@ def test_output_projection_by_hand() -> None:
     assert output_projection(h, V, c, lengths=np.array([1]), at="last")[0].tolist() == [[21.5]]
 
 
-def calls_of_nothing() -> Iterator[tuple[Callable[..., Any], Arrays, dict[str, Any], int]]:
+def calls_of_nothing() -> Iterator[tuple[Callable[..., Any], NamedArrays, dict[str, Any], int]]:
     """Every operation with steps, its inputs at lengths of 0 or no steps, and how many outputs are initial states."""
     x, ps, begin = two_directions("lstm", {})
     yield bidirectional_vjp, {"x": x, **joined(ps), **joined(begin, 1)}, {"layer": "lstm"}, 2

@@ -8,7 +8,7 @@ import pytest
 from rnnspec import reference
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
-from rnnspec.conformance.sharpness.places import Place, innermost, instructions
+from rnnspec.conformance.sharpness.places import CodePlace, innermost, instructions
 from rnnspec.conformance.sharpness.planting import Places, RelativeError, RoundedToType, WatchedReference
 from rnnspec.conformance.sharpness.watched import Watched, watch
 from rnnspec.spec import FLOAT_TYPES, operations
@@ -16,7 +16,7 @@ from rnnspec.spec import FLOAT_TYPES, operations
 CELL = Case("rnn_cell", "float64", {"B": 3, "D": 2, "H": 4}, {"activation": "tanh"}, seed=5)
 
 
-def named(places: Places, expression: str) -> Place:
+def named(places: Places, expression: str) -> CodePlace:
     (place,) = (one for one in places.found.values() if one.name.endswith(f": {expression}"))
     return place
 

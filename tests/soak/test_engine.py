@@ -19,7 +19,7 @@ from rnnspec.conformance.bench.cost import cost_of
 from rnnspec.conformance.soak.engine import BLOCK, blocks, work_through
 from rnnspec.conformance.soak.examining import MOST_FLOPS, Examiner, Soak
 from rnnspec.conformance.soak.state import State
-from rnnspec.conformance.soak.statistics import Place, Statistics
+from rnnspec.conformance.soak.statistics import CasePlace, Statistics
 
 SOAK = Soak("numpy", (("rnn_cell", "float32"), ("crf_score", "float16"), ("dense", "bfloat16")), seed=5)
 CASES = BLOCK + 70
@@ -43,7 +43,7 @@ def test_blocks_are_cut_at_the_same_places_wherever_one_begins() -> None:
 
 
 def test_a_case_depends_on_the_seed_and_its_place_alone() -> None:
-    def names(soak: Soak, order: list[int]) -> dict[Place, str]:
+    def names(soak: Soak, order: list[int]) -> dict[CasePlace, str]:
         examiner = Examiner(soak)
         return {soak.place(number): str(examiner.case(soak.place(number))) for number in order}
 
@@ -60,7 +60,7 @@ def test_a_case_depends_on_the_seed_and_its_place_alone() -> None:
 
 def test_a_case_that_takes_minutes_is_drawn_again() -> None:
     examiner = Examiner(Soak("numpy", (("state_jacobian", "float32"),)))
-    drawn = [examiner.case(Place("state_jacobian", "float32", number)) for number in range(300)]
+    drawn = [examiner.case(CasePlace("state_jacobian", "float32", number)) for number in range(300)]
     assert max(cost_of([case], "forward").flops for case in drawn) <= MOST_FLOPS
     assert sum(case.sizes["H"] > 5 for case in drawn) > 30  # there are large ones
 

@@ -13,7 +13,7 @@ from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.soak import state as module
 from rnnspec.conformance.soak.examining import Soak
 from rnnspec.conformance.soak.state import State, fingerprint, identity, joined
-from rnnspec.conformance.soak.statistics import Ending, Outcome, Place, Statistics
+from rnnspec.conformance.soak.statistics import CasePlace, Ending, SoakOutcome, Statistics
 
 SOAK = Soak("numpy", (("rnn", "float32"), ("gru", "float32")))
 OF = identity(SOAK, {"numpy": "2.0"})
@@ -21,7 +21,7 @@ OF = identity(SOAK, {"numpy": "2.0"})
 
 def some_state() -> State:
     statistics = Statistics()
-    statistics.add(Place("rnn", "float32", 0), "tiny", {"values": Outcome(Ending.REJECTED, 2.0, "wrong")})
+    statistics.add(CasePlace("rnn", "float32", 0), "tiny", {"values": SoakOutcome(Ending.REJECTED, 2.0, "wrong")})
     state = State()
     state.add(range(10), statistics)
     state.add(range(20, 30), Statistics())

@@ -12,11 +12,11 @@ import pytest
 from rnnspec.conformance.soak.statistics import (
     PER_OCTAVE,
     RECORDED,
+    CasePlace,
     Ending,
     Histogram,
-    Outcome,
-    Place,
     Share,
+    SoakOutcome,
     Statistics,
 )
 
@@ -54,16 +54,16 @@ def test_of_equal_ratios_the_first_place_is_told() -> None:
     assert (one.largest, one.place) == (0.25, "a")
 
 
-def some_cases(count: int) -> list[tuple[Place, str, dict[str, Outcome]]]:
+def some_cases(count: int) -> list[tuple[CasePlace, str, dict[str, SoakOutcome]]]:
     rng = random.Random(3)
     drawn = []
     for number in range(count):
         endings = [rng.choice(list(Ending)) for _ in range(rng.choice([1, 2]))]
         outcomes = {
-            quantity: Outcome(ending, rng.choice([None, 0.0, rng.random()]), f"{number}", Share(4, 1), Share(2, 0))
+            quantity: SoakOutcome(ending, rng.choice([None, 0.0, rng.random()]), f"{number}", Share(4, 1), Share(2, 0))
             for quantity, ending in zip(("values", "gradients"), endings, strict=False)
         }
-        place = Place(rng.choice(["rnn", "lstm"]), rng.choice(["float16", "float32"]), number)
+        place = CasePlace(rng.choice(["rnn", "lstm"]), rng.choice(["float16", "float32"]), number)
         drawn.append((place, rng.choice(["tiny", "generic"]), outcomes))
     return drawn
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from rnnspec import spec
 from rnnspec.backends import Backend, Call, Unsupported
-from rnnspec.backends.contract import Array, Prepared
+from rnnspec.backends.contract import Prepared
+from rnnspec.spec.arrays import Array
 
 NO_INPUTS: frozenset[str] = frozenset()
 

@@ -10,17 +10,16 @@ import onnx
 from onnx import helper, numpy_helper
 
 from rnnspec.backends import Call, Unsupported
-from rnnspec.backends.contract import Array
 from rnnspec.backends.layouts.arrays import NumpyShaping
 from rnnspec.backends.layouts.gates import Family
 from rnnspec.backends.layouts.onnx import from_spec
 from rnnspec.conformance.bench.contenders.library import Library, Made, refuse_all_but
+from rnnspec.spec.arrays import Array, NamedArrays
 
 FAMILIES: Final[Mapping[str, Family]] = {"rnn": "rnn", "lstm": "lstm", "gru": "gru"}
 OPSET: Final = 14
 IR_VERSION: Final = 8
 """Of the first release that has the opset: whatever runs models reads it."""
-Feed = dict[str, Array]
 
 
 class OnnxLayers(Library):
@@ -28,7 +27,7 @@ class OnnxLayers(Library):
 
     offers: ClassVar[tuple[str, ...]] = tuple(FAMILIES)
 
-    def load(self, model: onnx.ModelProto) -> Callable[[Feed], Any]:
+    def load(self, model: onnx.ModelProto) -> Callable[[NamedArrays], Any]:
         """Return what runs the model: from its inputs by name to its outputs in order."""
         raise NotImplementedError
 
@@ -64,7 +63,7 @@ def _outputs(found: Any) -> tuple[Array, ...]:
     return (y[:, 0].transpose(1, 0, 2), *(final[0] for final in finals))
 
 
-def _model(call: Call, feed: Feed, constants: Mapping[str, Array]) -> onnx.ModelProto:
+def _model(call: Call, feed: NamedArrays, constants: Mapping[str, Array]) -> onnx.ModelProto:
     outputs = ["Y", "Y_h", "Y_c"][: len(call.spec.outputs_for(call.attributes))]
     given = {*feed, *constants}
     names = [name if name in given else "" for name in ("X", "W", "R", "B", "sequence_lens", *_STATES.values())]

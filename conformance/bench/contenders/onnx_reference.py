@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from rnnspec.conformance.bench.contenders.onnx_layers import Feed, OnnxLayers
+from rnnspec.conformance.bench.contenders.onnx_layers import OnnxLayers
+from rnnspec.spec.arrays import NamedArrays
 
 
 class OnnxReference(OnnxLayers):
@@ -16,7 +17,7 @@ class OnnxReference(OnnxLayers):
 
     name: ClassVar[str] = "onnx-reference"
 
-    def load(self, model: onnx.ModelProto) -> Callable[[Feed], Any]:
+    def load(self, model: onnx.ModelProto) -> Callable[[NamedArrays], Any]:
         """Return what evaluates the model."""
         evaluator = ReferenceEvaluator(model)
         return lambda feed: evaluator.run(None, feed)

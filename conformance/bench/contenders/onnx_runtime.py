@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import onnx
 import onnxruntime
 
-from rnnspec.conformance.bench.contenders.onnx_layers import Feed, OnnxLayers
+from rnnspec.conformance.bench.contenders.onnx_layers import OnnxLayers
+from rnnspec.spec.arrays import NamedArrays
 
 
 class OnnxRuntime(OnnxLayers):
@@ -25,7 +26,7 @@ class OnnxRuntime(OnnxLayers):
         """Those of ONNX and of the runtime."""
         return {**super().versions(), "onnxruntime": onnxruntime.__version__}
 
-    def load(self, model: onnx.ModelProto) -> Callable[[Feed], Any]:
+    def load(self, model: onnx.ModelProto) -> Callable[[NamedArrays], Any]:
         """Return the session's call, with as many threads as OpenMP is to have, by default one for each core."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))  # it reads no variable itself

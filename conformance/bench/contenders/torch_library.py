@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from rnnspec.backends import Call, Cotangents, Unsupported
-from rnnspec.backends.contract import Array, Prepared
+from rnnspec.backends.contract import Prepared
 from rnnspec.conformance.bench.contenders.library import Library, Made
+from rnnspec.spec.arrays import Array
 
 Gradients = Mapping[str, Tensor]
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.run.files import write_arrays, write_bytes
-from rnnspec.conformance.run.repro.asking import Ask, Witness
 from rnnspec.conformance.run.repro.evidence import Evidence, Failure, Numbers, evidence_of, seen_in
 from rnnspec.conformance.run.repro.source import Heading, cotangent_names, live, source_of
+from rnnspec.conformance.run.repro.witness import Ask, Witness
 
 __all__ = ["Ask", "Failure", "Witness", "write_repro"]
 

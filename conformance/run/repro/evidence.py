@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.checks.check import Array, Violation
+from rnnspec.conformance.checks.check import Violation
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, expect, expect_second_order
-from rnnspec.conformance.run.repro.asking import Ask
+from rnnspec.conformance.run.repro.witness import Ask
 from rnnspec.spec import CallError, check_call
+from rnnspec.spec.arrays import Array
 
 Failure = Violation | BackendCrashError | GuestLostError
 

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from rnnspec.backends.scripting import WIDEST, indented
-from rnnspec.conformance.run.repro.asking import Ask
 from rnnspec.conformance.run.repro.evidence import Accepted, Evidence, Form, Numbers, Words
+from rnnspec.conformance.run.repro.witness import Ask
 
 LINES: Final = 40
 LINES_OF_A_CALL: Final = 23

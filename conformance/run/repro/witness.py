@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents
-from rnnspec.conformance.checks.check import Array
 from rnnspec.conformance.hosting.guard import Guarded
+from rnnspec.spec.arrays import Array
 
 
 @dataclass

@@ -13,7 +13,7 @@ from __future__ import annotations
 from math import inf
 from typing import Final, NamedTuple
 
-from rnnspec.backends.composed.arrays import Array, Arrays, Many, Step
+from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Step, Tensor
 
 _TINY: Final = 1e-30
 _TRANSITIONS_DIFFER: Final = 30.0
@@ -23,15 +23,15 @@ _ALL_DIFFER: Final = 20.0
 class Recursion(NamedTuple):
     """What a forward recursion gives: exponentials, up to a factor for each step and sequence, or logarithms."""
 
-    messages: Array
+    messages: Tensor
     """What arrives at each tag, (T, B, K)."""
-    alphas: Array
+    alphas: Tensor
     """The same with the step's own score, (T, B, K)."""
-    log_totals: Array
+    log_totals: Tensor
     """Log of the sum of alpha over the tags, (T, B): a logarithm in both forms, with no factor left out."""
 
 
-def exponentials_suffice(xp: Arrays, emissions: Array, scores: Array, transitions: Array) -> Array:
+def exponentials_suffice(xp: ArrayNamespace, emissions: Tensor, scores: Tensor, transitions: Tensor) -> Tensor:
     """Whether nothing that counts underflows in `over_exponentials`, in float32: a condition of shape ().
 
     `scores` are the emissions, (T, B, K), with start and end scores. Either of two is enough.
@@ -54,14 +54,14 @@ def exponentials_suffice(xp: Arrays, emissions: Array, scores: Array, transition
     return xp.logical_or(free, xp.logical_and(mixing, all_differ <= _ALL_DIFFER))
 
 
-def over_exponentials(xp: Arrays, scores: Array, transitions: Array) -> Recursion:
+def over_exponentials(xp: ArrayNamespace, scores: Tensor, transitions: Tensor) -> Recursion:
     """Forward recursion over scores (T, B, K) and transitions (K, K), as exponentials."""
     steps = xp.shape(scores)[0]
     greatest = _or_zero(xp, xp.stop_gradient(xp.max(scores, -1, keepdims=True)))
     greatest_move = _or_zero(xp, xp.max(xp.reshape(xp.stop_gradient(transitions), (-1,)), 0))
     weights, moves = xp.exp(scores - greatest), xp.exp(transitions - greatest_move)
 
-    def scaled(alpha: Array) -> Many:
+    def scaled(alpha: Tensor) -> Many:
         total = xp.sum(alpha, -1, keepdims=True)
         return alpha / xp.maximum(xp.stop_gradient(total), _TINY), total
 
@@ -81,7 +81,7 @@ def over_exponentials(xp: Arrays, scores: Array, transitions: Array) -> Recursio
     return Recursion(messages, alphas, log_totals + (taken_out + xp.cumulative_sum(greatest[..., 0], 0) + of_moves))
 
 
-def over_logarithms(xp: Arrays, scores: Array, transitions: Array) -> Recursion:
+def over_logarithms(xp: ArrayNamespace, scores: Tensor, transitions: Tensor) -> Recursion:
     """Forward recursion over scores (T, B, K) and transitions (K, K), as logarithms, for numbers of any range."""
     # With the tags in front of the batch, (K, K, B) is summed up over its first axis, which is fastest.
     moves, entering = transitions[:, :, None], xp.permute_dims(scores, (0, 2, 1))
@@ -97,7 +97,7 @@ def over_logarithms(xp: Arrays, scores: Array, transitions: Array) -> Recursion:
     return Recursion(messages, alphas, log_sum_exp(xp, alphas, -1))
 
 
-def recur(xp: Arrays, step: Step, first: Many, entering: Array) -> Many:
+def recur(xp: ArrayNamespace, step: Step, first: Many, entering: Tensor) -> Many:
     """What leaves all steps, along axis 0: `first` leaves the first one, and its first entry is carried on."""
     steps = xp.shape(entering)[0]
     if steps == 1:
@@ -106,30 +106,30 @@ def recur(xp: Arrays, step: Step, first: Many, entering: Array) -> Many:
     return tuple(xp.concat([one[None], more]) for one, more in zip(first, others, strict=True))
 
 
-def log_sum_exp(xp: Arrays, array: Array, axis: int, *, keepdims: bool = False) -> Array:
+def log_sum_exp(xp: ArrayNamespace, array: Tensor, axis: int, *, keepdims: bool = False) -> Tensor:
     """Log of the sum of exponentials; minus infinity, and constant, where every entry is."""
     greatest = _or_zero(xp, xp.stop_gradient(xp.max(array, axis, keepdims=True)))
     total = xp.sum(xp.exp(array - greatest), axis, keepdims)
     return _log(xp, total) + (greatest if keepdims else xp.reshape(greatest, xp.shape(total)))
 
 
-def _log(xp: Arrays, array: Array) -> Array:
+def _log(xp: ArrayNamespace, array: Tensor) -> Tensor:
     """The logarithm; at 0 it is minus infinity, and constant."""
     none = array <= 0  # which NaN is not
     return xp.where(none, -inf, xp.log(xp.where(none, 1.0, array)))
 
 
-def _or_zero(xp: Arrays, array: Array) -> Array:
+def _or_zero(xp: ArrayNamespace, array: Tensor) -> Tensor:
     """0 in the place of minus infinity."""
     return xp.where(array <= -inf, 0.0, array)
 
 
-def _greatest_difference(xp: Arrays, array: Array) -> Array:
+def _greatest_difference(xp: ArrayNamespace, array: Tensor) -> Tensor:
     """The greatest difference between numbers along the last axis, minus infinities left out."""
     greatest = _or_zero(xp, xp.max(array, -1, keepdims=True))
     least = -xp.max(xp.where(array > -inf, -array, -greatest), -1, keepdims=True)
     return xp.max(xp.reshape(greatest - least, (-1,)), 0)
 
 
-def _everywhere(xp: Arrays, condition: Array) -> Array:
+def _everywhere(xp: ArrayNamespace, condition: Tensor) -> Tensor:
     return xp.all(xp.reshape(condition, (-1,)), 0)
