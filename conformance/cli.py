@@ -190,7 +190,11 @@ def faults(context: click.Context, /, json_file: Path | None, **options: Any) ->
 @click.option("--op", "operations", multiple=True, help="Only this operation (repeatable).")
 @click.option("--dtype", "dtypes", multiple=True, help="Only this type (repeatable).")
 @click.option(
-    "--part", "parts", multiple=True, type=click.Choice(["values", "gradients"]), help="Only this (repeatable)."
+    "--part",
+    "parts",
+    multiple=True,
+    type=click.Choice(["values", "gradients", "drift"]),
+    help="Only this (repeatable).",
 )
 @click.option("--runs", default=20, show_default=True, type=click.IntRange(1), help="Seeds, of each of these.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")

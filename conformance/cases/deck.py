@@ -9,6 +9,7 @@ that are equal where shapes could be confused. The seed changes numbers, never w
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache
@@ -52,8 +53,10 @@ _BYTES: Final = 8 * 7 * 4
 
 _ATTEMPTS: Final = 16
 """Seeds that are tried for a case in which some step is valid."""
-_MANY: Final = 16
-"""Sequences of a generic call."""
+_FEW_TERMS: Final[Mapping[str, int]] = {"B": 4, "T": 2, "U": 2}
+"""Sequences and steps of a generic call. The more terms a parameter's gradient sums, the more rounding moves it."""
+_FEATURES: Final = 8
+"""Features of a generic call. The more elements a result has, the more rounding averages out."""
 _LARGE: Final = 255
 """A size from which on the others are as small as they may be and still differ from 1."""
 _HUGE: Final = 512
@@ -79,7 +82,7 @@ class Extent:
     largest
         The largest size on the ladder; 0: there is no ladder.
     generic
-        Calls of many sequences of generic numbers, for what only all calls together show.
+        Calls of generic numbers that have each input, for what only all calls together show.
     """
 
     strength: int = 0
@@ -484,20 +487,22 @@ class Planner:
         return any(part.operation in self.op.attributes for part in self.op.parts)
 
     def _generic(self, rows: Sequence[Row]) -> Iterator[Case]:
-        """Calls of many sequences: rounding averages out in them, and what is off in all of them does not.
+        """Calls of generic numbers for what only all calls together show, as many that have each input.
 
         Of types of two bytes, in which each call by itself tells little.
         """
         if format_of(self.scope.dtype).dtype.itemsize > 2:
             return
+        count, usual = self.extent.generic, self.support.defaults()
         levels = [_levels(self.factors, rows[place]) for place in spread_order(len(rows))]
-        usual = self.support.defaults()
-        for number in range(self.extent.generic):
-            sizes = {"B": _MANY} if "B" in self.symbols else {}
-            case = self._with_some_step(
-                {**levels[number % len(levels)], "regime": "generic"}, -1 - number, sizes or None
-            )
-            yield replace(case, attributes=usual) if number % 2 else case
+        having: Counter[str] = Counter()
+        for number in range(count * (1 + len(levels)) if levels else 0):
+            drawn = self._with_some_step({**levels[number % len(levels)], "regime": "generic"}, -1 - number)
+            case = _averaging(replace(drawn, attributes=usual) if number < count else drawn)
+            present = [name for name, item in case.items.items() if item.kind == "float" and name not in case.absent]
+            if number < count or any(having[name] < count for name in present):
+                having.update(present)
+                yield case
 
     def _rung(self, row: Mapping[str, Any], number: int, sizes: Mapping[str, int]) -> Case:
         """A generic case of these sizes, with a row's choices."""
@@ -545,6 +550,14 @@ class Planner:
                 f"{gibibytes:,.0f} GiB where {symbol} is {size:,}"
             )
         return True
+
+
+def _averaging(case: Case) -> Case:
+    """The case with sizes in which rounding averages out: few terms in every sum, and many features."""
+    features = {item.shape[-1] for item in case.items.values() if item.kind == "float" and item.shape}
+    wanted = {**dict.fromkeys(features, _FEATURES), **_FEW_TERMS}
+    sizes = {symbol: wanted.get(symbol, size) for symbol, size in case.sizes.items()}
+    return replace(case, sizes=sizes).with_at_least(**NEEDS[case.steps])
 
 
 def _flops(case: Case) -> float:

@@ -41,7 +41,7 @@ class Drift(Check):
         unjudged: Exception | None = None
         for case in example.cases:
             try:
-                for quantity, bounded, got in _results(backend, case):
+                for quantity, bounded, got in results_of(backend, case):
                     if bounded.perturbed is not None and _is_within(case, bounded, got):
                         found.setdefault(quantity, drift.Drift(scope.dtype)).add(bounded, got)
             except (Unsupported, OutOfRangeError) as reason:
@@ -58,8 +58,8 @@ class Drift(Check):
         return max((finding.ratio for finding in findings), default=0.0)
 
 
-def _results(backend: Backend, case: Case) -> Iterator[tuple[str, Bounded, Array]]:
-    """Outputs and gradients of a case."""
+def results_of(backend: Backend, case: Case) -> Iterator[tuple[str, Bounded, Array]]:
+    """Every output and gradient of a case by name, with what is right and what came."""
     back = differentiates(backend, case)
     expected = expected_of(case, both=back)
     outputs = backend.run(case.call)

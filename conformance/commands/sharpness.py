@@ -16,6 +16,7 @@ from rnnspec.conformance.hosting.jobs import each
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
+from rnnspec.conformance.sharpness.drifting import DRIFT, GOALS, DriftSharpness, measure_drift
 from rnnspec.conformance.sharpness.measuring import PARTS, Sharpness, applies, error_text, measure
 from rnnspec.conformance.sharpness.tolerances import COMPUTED, TOLERANCES
 from rnnspec.spec import FLOAT_TYPES, operation, operations
@@ -37,22 +38,31 @@ def measure_sharpness(request: Request, json_file: Path | None) -> int:
     console = Console()
     items = _items(request)
     measured: list[Sharpness] = []
+    drifts: list[DriftSharpness] = []
     with bar(console) as progress:
         task = progress.add_task(" ".join(items[0]), total=len(items))
-        for sharpness in each(partial(_measure, runs=request.runs), items, request.jobs):
-            measured.append(sharpness)
-            done = len(measured)
+        for done, found in enumerate(each(partial(_measure, runs=request.runs), items, request.jobs), 1):
             progress.update(task, advance=1, description=" ".join(items[min(done, len(items) - 1)]))
-            if not console.is_terminal:
-                console.print(_line(sharpness), soft_wrap=True)
+            if isinstance(found, Sharpness):
+                measured.append(found)
+                if not console.is_terminal:
+                    console.print(_line(found), soft_wrap=True)
+            else:
+                drifts += found
     if console.is_terminal:
         for part in PARTS:
             for dtype in FLOAT_TYPES[::-1]:
                 rows = [one for one in measured if (one.part, one.dtype) == (part, dtype)]
                 if rows:
                     console.print(_table(f"{part}, {dtype}", rows))
+    for dtype, goal in GOALS.items():
+        of_type = [one for one in drifts if one.dtype == dtype]
+        if of_type:
+            seen = sum(one.at_goal == one.seeds for one in of_type)
+            told = f"drift {dtype}: an error of {goal:g} is seen in {seen} of {len(of_type)} results, with every seed"
+            console.print(told, soft_wrap=True)
     if json_file:
-        write_json(json_file, to_json(measured, request.runs))
+        write_json(json_file, {**to_json(measured, request.runs), "drift": [one.to_json() for one in drifts]})
     rejected = sum(one.rejected[COMPUTED.name] for one in measured)
     console.print(f"the suite rejected {rejected} of {sum(one.right for one in measured)} right results")
     return int(rejected > 0)
@@ -78,11 +88,11 @@ def _items(request: Request) -> list[tuple[str, str, str]]:
             raise PlanError(f"unknown dtype {dtype!r}: expected one of {', '.join(FLOAT_TYPES)}")
     items = [
         (name, dtype, part)
-        for part in request.parts or PARTS
-        for dtype in FLOAT_TYPES[::-1]
+        for part in request.parts or (*PARTS, DRIFT)
+        for dtype in (GOALS if part == DRIFT else FLOAT_TYPES[::-1])
         if dtype in (request.dtypes or FLOAT_TYPES)
         for name in operations()
-        if name in (request.operations or operations()) and applies(name, part)
+        if name in (request.operations or operations()) and (part == DRIFT or applies(name, part))
     ]
     if not items:
         named = ", ".join(request.operations)
@@ -90,8 +100,9 @@ def _items(request: Request) -> list[tuple[str, str, str]]:
     return items
 
 
-def _measure(item: tuple[str, str, str], runs: int) -> Sharpness:
-    return measure(*item, runs)
+def _measure(item: tuple[str, str, str], runs: int) -> Sharpness | list[DriftSharpness]:
+    operation_name, dtype, part = item
+    return measure_drift(operation_name, dtype, runs) if part == DRIFT else measure(operation_name, dtype, part, runs)
 
 
 def _line(sharpness: Sharpness) -> str:

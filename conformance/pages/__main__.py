@@ -62,17 +62,20 @@ def faults(page: Path, file: Path) -> None:
 @_PAGE
 @click.argument("file", type=_FILE)
 def sharpness(page: Path, file: Path) -> None:
-    """docs/sharpness.md and its figures, from what ``rnnspec sharpness --json`` wrote to FILE."""
+    """docs/sharpness.md and its figures, from what ``rnnspec sharpness --json`` wrote to FILE.
+
+    A file that has some of the parts alone fills in the tables of these.
+    """
     _must_draw()
     from rnnspec.conformance.pages.markdown import fill_in
-    from rnnspec.conformance.pages.sharpness import read, sections
+    from rnnspec.conformance.pages.sharpness import drift_sections, read, sections
     from rnnspec.conformance.pages.sharpness_plots import draw
 
     try:
-        measured = read(file)
+        measured, drifts = read(file)
     except ValueError as error:
         raise click.ClickException(f"{file}: {error}") from error
-    fill_in(page, sections(measured))
+    fill_in(page, {**(sections(measured) if measured else {}), **(drift_sections(drifts) if drifts else {})})
     for drawn in (page, *draw(measured, page.with_suffix(""))):
         click.echo(f"wrote {drawn}")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median_low
 
 from rnnspec.conformance.pages.markdown import table
+from rnnspec.conformance.sharpness.drifting import GOALS, DriftSharpness
 from rnnspec.conformance.sharpness.measuring import PARTS, Run, Sharpness, error_text
 from rnnspec.conformance.sharpness.tolerances import COMPUTED, TOLERANCES
 from rnnspec.spec import FLOAT_TYPES
@@ -26,6 +27,31 @@ def sections(measured: Sequence[Sharpness]) -> dict[str, str]:
         **{part: "\n\n".join(tables(measured, part)) for part in PARTS},
         "hardest": hardest(measured),
     }
+
+
+def drift_sections(measured: Sequence[DriftSharpness]) -> dict[str, str]:
+    """The tables of systematic errors by name, as Markdown."""
+    rows, unseen = [], []
+    for dtype, goal in GOALS.items():
+        group = [one for one in measured if one.dtype == dtype]
+        if group:
+            seen = (sum(one.at_goal == one.seeds for one in group), sum(one.at_twice == one.seeds for one in group))
+            median = error_text(median_low([one.explained for one in group]))
+            rows.append([dtype, f"{goal:g}", *(f"{count} of {len(group)}" for count in seen), median])
+        unseen += [one for one in group if one.at_twice < one.seeds]
+    heads = ("type", "goal", "seen at the goal", "seen at twice the goal", "rounding explains (median)")
+    listed = [
+        [f"`{one.operation}`", one.dtype, f"`{one.quantity}`", _explained(one)]
+        for one in sorted(unseen, key=lambda one: (one.dtype, -one.explained))
+    ]
+    return {
+        "drift": table(heads, rows),
+        "drift unseen": table(["operation", "type", "result", "rounding explains"], listed, left=(1, 2)),
+    }
+
+
+def _explained(one: DriftSharpness) -> str:
+    return error_text(one.explained) if math.isfinite(one.explained) else "too few calls"
 
 
 def summary(measured: Sequence[Sharpness]) -> str:
@@ -98,9 +124,11 @@ def _share(count: int, of: int) -> str:
     return "0" if count == 0 else f"{100 * count / of:.2g} %"
 
 
-def read(file: Path) -> list[Sharpness]:
+def read(file: Path) -> tuple[list[Sharpness], list[DriftSharpness]]:
     """Read what ``rnnspec sharpness --json`` wrote; ValueError if it is something else."""
     try:
-        return [Sharpness.from_json(one) for one in json.loads(file.read_text(encoding="utf-8"))["measured"]]
+        written = json.loads(file.read_text(encoding="utf-8"))
+        measured = [Sharpness.from_json(one) for one in written["measured"]]
+        return measured, [DriftSharpness.from_json(one) for one in written["drift"]]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"expected a file that `rnnspec sharpness --json` wrote, got {error!r}") from error

@@ -55,10 +55,10 @@ PAIRS: Final = Extent(2, largest=LARGEST)
 PROFILES: Final[Mapping[str, Profile]] = {
     profile.name: profile
     for profile in (
-        Profile("quick", 40, 8, largest=0, planned=PAIRS, planned_other_types=Extent(1, generic=16), draws=False),
+        Profile("quick", 40, 8, largest=0, planned=PAIRS, planned_other_types=Extent(1, generic=12), draws=False),
         Profile(
             "standard", 150, 50, largest=16,
-            planned=Extent(2, deep=True, largest=LARGEST), planned_other_types=Extent(2, deep=True, generic=16),
+            planned=Extent(2, deep=True, largest=LARGEST), planned_other_types=Extent(2, deep=True, generic=12),
         ),
         Profile("thorough", 1500, 1000, largest=48, planned=Extent(3, largest=LARGEST), planned_other_types=Extent(3)),
     )

@@ -17,6 +17,7 @@ from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.cli import main
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.conformance.run import PROFILES, run_check
+from rnnspec.conformance.sharpness.drifting import GOALS, DriftSharpness, calls_of, is_seen, measure_drift
 from rnnspec.conformance.sharpness.measuring import (
     Run,
     Sharpness,
@@ -158,9 +159,9 @@ def test_the_command_and_the_page(tmp_path: Path) -> None:
     assert "embedding float16 values: no number is computed" in done.output
     assert "rejected 0 of" in done.output
 
-    from rnnspec.conformance.pages.sharpness import read, sections
+    from rnnspec.conformance.pages.sharpness import drift_sections, read, sections
 
-    measured = read(file)
+    measured, drifts = read(file)
     assert [(one.operation, one.part) for one in measured] == [
         ("embedding", "values"), ("softmax", "values"), ("embedding", "gradients"), ("softmax", "gradients"),
     ]  # fmt: skip
@@ -170,6 +171,9 @@ def test_the_command_and_the_page(tmp_path: Path) -> None:
     assert float(cells[1]) == pytest.approx(measured[1].smallest(COMPUTED.name), rel=0.05)
     assert "| `embedding` | – | – | – |" in text["values"]
     assert text["summary"].count("float16") == 2
+    tables = drift_sections(drifts)
+    assert "| float16 | 0.002 | 4 of 4 | 4 of 4 | " in tables["drift"]
+    assert {one.quantity for one in drifts if one.operation == "softmax"} == {"y", "dx"}
 
 
 @pytest.mark.parametrize(
@@ -179,7 +183,7 @@ def test_the_command_and_the_page(tmp_path: Path) -> None:
         (["--dtype", "float8"], "unknown dtype 'float8': expected one of float16, bfloat16, float32, float64"),
         (["--op", "state_jacobian", "--part", "gradients"], "nothing to measure"),
         (["--runs", "0"], "0 is not in the range x>=1"),
-        (["--part", "weights"], "'weights' is not one of 'values', 'gradients'"),
+        (["--part", "weights"], "'weights' is not one of 'values', 'gradients', 'drift'"),
     ],
 )
 def test_bad_input(options: list[str], message: str) -> None:
@@ -206,3 +210,16 @@ def test_figures_are_the_same_each_time(tmp_path: Path) -> None:
     first, second = (draw(measured, tmp_path / folder) for folder in ("first", "second"))
     assert [file.name for file in first] == ["values.svg", "gradients.svg"]
     assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
+
+
+def test_a_systematic_error_of_the_goal_is_seen_and_half_of_what_rounding_explains_is_not() -> None:
+    found = {one.quantity: one for one in measure_drift("dense", "bfloat16", seeds=2)}
+    assert set(found) == {"y", "dx", "dW", "db"}
+    assert GOALS["bfloat16"] == 1e-2
+    for one in found.values():
+        assert (one.seeds, one.at_twice) == (2, 2)
+        assert 2**-8 < one.explained < 2e-2
+        assert DriftSharpness.from_json(json.loads(json.dumps(one.to_json()))) == one
+    (y,) = (calls for quantity, calls in calls_of("dense", "bfloat16", 0).items() if quantity == "y")
+    assert is_seen(y, "bfloat16", 2 * found["y"].explained)
+    assert not is_seen(y, "bfloat16", found["y"].explained / 2)

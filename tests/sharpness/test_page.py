@@ -46,10 +46,10 @@ def test_the_page_tells_what_is_measured(part: str, dtype: str) -> None:
 
 
 def test_the_page_has_its_figures_and_a_place_for_every_table() -> None:
-    from rnnspec.conformance.pages.sharpness import sections
+    from rnnspec.conformance.pages.sharpness import drift_sections, sections
 
     text = PAGE.read_text(encoding="utf-8")
-    assert filled_in(text, dict.fromkeys(sections([]), ""))
+    assert filled_in(text, dict.fromkeys([*sections([]), *drift_sections([])], ""))
     for part in PARTS:
         assert f"(sharpness/{part}.svg)" in text
         assert (PAGE.with_suffix("") / f"{part}.svg").is_file()

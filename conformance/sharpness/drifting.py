@@ -1,0 +1,121 @@
+"""The smallest systematic error that is seen: every element of one result too large by the same share, in every call.
+
+A bound on a single element leaves room for the largest rounding error, so such an error may stay within it everywhere;
+the check ``drift`` judges all elements together. Here each result of the planned calls, an output or a gradient, is
+multiplied by 1 + e and rounded to its type. The error is seen if an element leaves its own bound, as ``values`` and
+``gradients`` see it, or if the slope over all calls exceeds what rounding explains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from rnnspec.backends import open_backend
+from rnnspec.conformance.checks.check import OutOfRangeError
+from rnnspec.conformance.checks.drift import results_of
+from rnnspec.conformance.judge.drift import Drift
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.judge.tolerance import Bounded, forget
+from rnnspec.conformance.run import PROFILES
+from rnnspec.conformance.run.session import session_of
+from rnnspec.spec.arrays import Array
+
+GOALS: Final[Mapping[str, float]] = {"float32": 3e-7, "bfloat16": 1e-2, "float16": 2e-3}
+"""Of each type, the systematic error that is to be seen in every result."""
+
+DRIFT: Final = "drift"
+"""The name of this part, beside those that a single quantity's error is planted in."""
+
+Calls = list[tuple[Bounded, Array]]
+
+
+@dataclass(frozen=True)
+class DriftSharpness:
+    """One result of an operation in a type: what rounding explains of its slope, and with which seeds errors are seen.
+
+    `explained` is the largest over the seeds; infinite, and None in JSON, where a deck has too few calls to tell.
+    """
+
+    operation: str
+    dtype: str
+    quantity: str
+    seeds: int
+    explained: float
+    at_goal: int
+    """Seeds with which an error of the type's goal is seen, too large and too small alike."""
+    at_twice: int
+    """Seeds with which twice that error is seen."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {**asdict(self), "explained": self.explained if np.isfinite(self.explained) else None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> DriftSharpness:
+        """From plain data."""
+        return cls(**{**data, "explained": np.inf if data["explained"] is None else data["explained"]})
+
+
+def measure_drift(operation: str, dtype: str, seeds: int) -> list[DriftSharpness]:
+    """Measure every result of an operation in a type that has a goal, with the seeds from 0 to below `seeds`."""
+    goal = GOALS[dtype]
+    explained: dict[str, list[float]] = {}
+    seen: dict[str, list[tuple[bool, bool]]] = {}
+    for seed in range(seeds):
+        with np.errstate(all="ignore"):
+            for quantity, calls in calls_of(operation, dtype, seed).items():
+                finding = _drift(calls, dtype, 0.0).finding(quantity)
+                explained.setdefault(quantity, []).append(np.inf if finding is None else finding.bound)
+                seen.setdefault(quantity, []).append((_sees(calls, dtype, goal), _sees(calls, dtype, 2 * goal)))
+        forget()
+    return [
+        DriftSharpness(
+            operation, dtype, quantity, len(seen[quantity]), max(explained[quantity]),
+            sum(at_goal for at_goal, _ in seen[quantity]), sum(at_twice for _, at_twice in seen[quantity]),
+        )
+        for quantity in seen
+    ]  # fmt: skip
+
+
+def calls_of(operation: str, dtype: str, seed: int) -> dict[str, Calls]:
+    """Every float result of the planned calls, as the reference gives it, with its bound; by name."""
+    session = session_of(open_backend("numpy"), operation, dtype, PROFILES["quick"], seed)
+    found: dict[str, Calls] = {}
+    for case in session.deck.cases:
+        try:
+            for quantity, bounded, got in results_of(session.answers, case):
+                if bounded.perturbed is not None:
+                    found.setdefault(quantity, []).append((bounded, got))
+        except OutOfRangeError:
+            continue
+    return found
+
+
+def _sees(calls: Calls, dtype: str, error: float) -> bool:
+    """Whether a result that is too large by this share everywhere is seen, and one that is too small."""
+    return all(is_seen(calls, dtype, signed) for signed in (error, -error))
+
+
+def is_seen(calls: Calls, dtype: str, error: float) -> bool:
+    """Whether an error of this share, too large or, below 0, too small, is seen."""
+    largest = format_of(dtype).largest
+    if any(bounded.error_ratios(_with(got, error), largest).max(initial=0.0) > 1 for bounded, got in calls):
+        return True
+    finding = _drift(calls, dtype, error).finding("")
+    return finding is not None and finding.ratio > 1
+
+
+def _drift(calls: Calls, dtype: str, error: float) -> Drift:
+    drift = Drift(dtype)
+    for bounded, got in calls:
+        drift.add(bounded, _with(got, error))
+    return drift
+
+
+def _with(got: Array, error: float) -> Array:
+    """The result with this share more, rounded to its type."""
+    return (got.astype(np.float64) * (1 + error)).astype(got.dtype)
