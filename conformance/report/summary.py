@@ -42,13 +42,13 @@ class OperationSummary:
 class Asked:
     """What some checks asked: calls that were judged, refused and beyond the type; and what planned cases met.
 
-    `met` of `total` tuples of choices were met, by `strength`; `largest` has the largest of each size.
+    `met` of `total` tuples of choices were met, by `strength` and whether `deep`; `largest` has the largest of each size.
     """
 
     judged: int
     refused: int
     out_of_range: int
-    met: Mapping[int, tuple[int, int]]
+    met: Mapping[tuple[int, bool], tuple[int, int]]
     largest: Mapping[str, int]
     left_out: Mapping[str, Mapping[str, Sequence[int]]]
     """Sizes that take too long to judge, by operation and symbol."""
@@ -56,7 +56,7 @@ class Asked:
     @classmethod
     def of(cls, checks: Sequence[CheckResult]) -> Asked:
         """Add up some checks; what planned cases met is said by ``values``, which asks them all."""
-        met: dict[int, tuple[int, int]] = {}
+        met: dict[tuple[int, bool], tuple[int, int]] = {}
         largest: dict[str, int] = {}
         left_out: dict[str, Mapping[str, Sequence[int]]] = {}
         for check in checks:
@@ -65,8 +65,9 @@ class Asked:
                 continue
             if coverage.left_out:
                 left_out[check.operation] = coverage.left_out
-            before, of_before = met.get(coverage.strength, (0, 0))
-            met[coverage.strength] = before + coverage.met, of_before + coverage.total
+            kind = coverage.strength, coverage.deep
+            before, of_before = met.get(kind, (0, 0))
+            met[kind] = before + coverage.met, of_before + coverage.total
             for symbol, size in coverage.largest.items():
                 largest[symbol] = max(size, largest.get(symbol, 0))
         return cls(
@@ -80,7 +81,10 @@ class Asked:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        met = [{"strength": strength, "met": met, "of": total} for strength, (met, total) in self.met.items()]
+        met = [
+            {"strength": strength, "deep": deep, "met": met, "of": total}
+            for (strength, deep), (met, total) in self.met.items()
+        ]
         return {
             "judged": self.judged, "refused": self.refused, "out_of_range": self.out_of_range,
             "choices": met, "largest": dict(self.largest),

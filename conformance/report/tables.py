@@ -61,7 +61,14 @@ def print_backend(console: Console, summary: BackendSummary) -> None:
     console.print(Text.assemble(f"{summary.name}: ", (summary.verdict, STYLES[summary.verdict])))
 
 
-_TUPLES = {1: "choices", 2: "pairs of choices", 3: "triples of choices"}
+_TUPLES = {
+    (1, False): "choices",
+    (1, True): "choices, and triples of those that change what code runs,",
+    (2, False): "pairs of choices",
+    (2, True): "pairs of choices, and triples of those that change what code runs,",
+    (3, False): "triples of choices",
+}
+"""Tuples of choices, by their strength and whether the plan is deep."""
 _SHOWN_SIZES = 8
 
 
@@ -74,7 +81,7 @@ def _print_asked(console: Console, summary: BackendSummary) -> None:
         asked = summary.asked(dtype)
         made = max(asked.judged + asked.refused + asked.out_of_range, 1)
         parts = [f"{asked.judged:,} cases judged"]
-        parts += [f"{met:,} of {total:,} {_TUPLES[strength]} met" for strength, (met, total) in asked.met.items()]
+        parts += [f"{met:,} of {total:,} {_TUPLES[kind]} met" for kind, (met, total) in asked.met.items()]
         if asked.refused:
             parts.append(f"{asked.refused / made:.1%} refused")
         if asked.out_of_range:

@@ -57,8 +57,9 @@ class Verdict(StrEnum):
 class Coverage:
     """What the planned cases that were judged meet.
 
-    `met` of `total` tuples of choices: pairs where `strength` is 2; and the largest of each size, by its symbol. In
-    `left_out` are sizes that take too long to judge.
+    `met` of `total` tuples of choices: pairs where `strength` is 2, and with `deep` also the triples of choices that
+    change what code runs. `largest` has the largest of each size by its symbol, `left_out` the sizes that take too long
+    to judge.
     """
 
     strength: int
@@ -66,6 +67,7 @@ class Coverage:
     total: int
     largest: Mapping[str, int]
     left_out: Mapping[str, tuple[int, ...]]
+    deep: bool = False
 
 
 @dataclass(frozen=True)

@@ -179,7 +179,8 @@ def _coverage(deck: Deck, judged: Sequence[Case]) -> Coverage | None:
         for symbol, size in case.sizes.items():
             largest[symbol] = max(size, largest.get(symbol, 0))
     left_out = {symbol: tuple(sizes) for symbol, sizes in deck.left_out.items()}
-    return Coverage(deck.model.strength if deck.model else 0, met, total, largest, left_out)
+    strength, deep = (deck.model.strength, bool(deck.model.deep)) if deck.model else (0, False)
+    return Coverage(strength, met, total, largest, left_out, deep)
 
 
 def _why_nothing(tally: _Tally) -> str:
