@@ -42,7 +42,8 @@ class OperationSummary:
 class Asked:
     """What some checks asked: calls that were judged, refused and beyond the type; and what planned cases met.
 
-    `met` of `total` tuples of choices were met, by `strength` and whether `deep`; `largest` has the largest of each size.
+    `met` has the tuples of choices that were met, and of how many, by strength and whether the plan is deep; `largest`
+    has the largest of each size.
     """
 
     judged: int

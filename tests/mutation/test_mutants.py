@@ -57,6 +57,7 @@ MUTANTS = (
     Mutant(TOLERANCE, "np.minimum(r, WILD)", "np.minimum(r, 2 * WILD)"),
     Mutant(TOLERANCE, "np.where((r > 1) & (widest", "np.where((r > 2) & (widest"),
     Mutant(TOLERANCE, "(widest > loudest)", "(widest > 2 * loudest)"),
+    Mutant(TOLERANCE, "widest < form.most_judged", "widest < 2 * form.most_judged", "test_tolerance.py"),
     Mutant(TOLERANCE, "loudest = max(self._loudest, _loudest(seeds))", "loudest = self._loudest"),
     Mutant(TOLERANCE, "range(1 if per_sequence else 0, value.ndim)", "range(0, value.ndim)"),
     Mutant(TOLERANCE, "range(1 if per_sequence else 0, value.ndim)", "range(1, value.ndim)"),
