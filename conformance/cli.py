@@ -91,6 +91,27 @@ def show(operation: str, latex: bool, settings: tuple[str, ...], json_file: Path
     _run(show_operation, operation, latex, settings, json_file)
 
 
+@main.command()
+@click.argument("operation")
+@click.option(
+    "--arrays",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file .npz of the inputs, as a repro has; else a call of numbers drawn at random.",
+)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An attribute of the call (repeatable).")
+@click.option("--size", "sizes", multiple=True, metavar="SYMBOL=NUMBER", help="A size other than 1 (repeatable).")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the numbers.")
+@click.option("--gradient", is_flag=True, help="Show the quantities of the gradient too.")
+@click.option("--sequence", default=0, show_default=True, type=click.IntRange(0), help="Sequence of the batch.")
+@click.option("--step", type=click.IntRange(0), help="Only quantities of this valid step.")
+@json_option
+def trace(json_file: Path | None, **options: Any) -> None:
+    """Show every intermediate value of a call, by the equations of OPERATION."""
+    from rnnspec.conformance.commands.trace import Request, trace_call
+
+    _run(trace_call, Request(**options), json_file)
+
+
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
 @click.option("--op", "operations", multiple=True, help="Only this operation (repeatable).")

@@ -240,6 +240,14 @@ class Evaluation:
         rules = self.system.rules.get(name, [])
         return len(rules[0].indices) if rules else 0
 
+    def rule_of(self, name: str, index: tuple[int, ...]) -> Equation:
+        """Return the equation that gives ``name[index]``."""
+        rules = (rule for rule in self.system.rules.get(name, []) if len(rule.indices) == len(index))
+        found = next((rule for rule in rules if self._match(rule, index) is not None), None)
+        if found is None:
+            raise SpecError(f"{self.system.name}: no equation gives {_text(name, index)}")
+        return found
+
     def value(self, name: str, *index: int) -> Any:
         """Value of ``name`` or ``name[index]``.
 

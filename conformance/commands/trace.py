@@ -1,0 +1,151 @@
+"""``rnnspec trace``: every intermediate value of a call, by the literal equations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.commands.show import parse_settings
+from rnnspec.conformance.run.files import FileError, write_json
+from rnnspec.conformance.run.plan import PlanError
+from rnnspec.conformance.run.storage import read_stored
+from rnnspec.spec import Operation, SpecError, check_attributes, operation
+from rnnspec.spec.arrays import Array, NamedArrays
+from rnnspec.spec.printing import equation_text
+from rnnspec.spec.tracing import Quantity, trace
+
+INPUT, COTANGENT = "input.", "cotangent."
+"""The beginnings of the names that inputs and cotangents have in a repro's file."""
+
+_WIDE = 24
+"""Characters up to which columns are aligned."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The call that the user asked for, and which of its quantities."""
+
+    operation: str
+    arrays: Path | None = None
+    settings: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    seed: int = 0
+    gradient: bool = False
+    sequence: int = 0
+    step: int | None = None
+
+
+def trace_call(request: Request, json_file: Path | None) -> None:
+    """Print every quantity of one sequence with its equation, and write them as JSON if asked to."""
+    op = operation(request.operation)
+    attributes = check_attributes(op, parse_settings(op, request.settings))
+    inputs, cotangents = _drawn(op, attributes, request) if request.arrays is None else _read(op, attributes, request)
+    try:
+        found = trace(
+            op.name, inputs, attributes,
+            cotangents=cotangents if request.gradient else None, sequence=request.sequence,
+        )  # fmt: skip
+    except SpecError as error:
+        raise PlanError(str(error)) from error
+    if request.step is not None:
+        found = [one for one in found if one.index[-1:] == (request.step,)]
+        if not found:
+            raise PlanError(f"--step {request.step}: expected a step of the sequence, which has no such one")
+    _print(Console(), op, inputs, found)
+    if json_file:
+        write_json(json_file, to_json(op, attributes, inputs, found))
+
+
+def to_json(
+    op: Operation, attributes: dict[str, Any], inputs: NamedArrays, found: Sequence[Quantity]
+) -> dict[str, Any]:
+    """The call and its quantities as plain data; numbers that are not finite are names."""
+    return {
+        "operation": op.name,
+        "attributes": attributes,
+        "inputs": {name: _plain(array) for name, array in inputs.items()},
+        "quantities": [
+            {
+                "name": one.name,
+                "index": list(one.index),
+                "value": _plain(one.value),
+                "equation": equation_text(one.equation),
+            }
+            for one in found
+        ],
+    }
+
+
+def _plain(value: Any) -> Any:
+    array = np.asarray(value)
+    if array.dtype.kind in "biu":
+        return array.tolist()
+    if array.ndim:
+        return [_plain(one) for one in array]
+    return float(array) if np.isfinite(array) else str(float(array))
+
+
+def _drawn(op: Operation, attributes: dict[str, Any], request: Request) -> tuple[NamedArrays, tuple[Array, ...]]:
+    """A call as small as can be, of numbers drawn at random, and its cotangents."""
+    symbols = [symbol for symbol in op.sizes if symbol not in ("G", "n")]
+    sizes = {**dict.fromkeys(symbols, 1), **_sizes(symbols, request.sizes)}
+    case = Case(op.name, "float64", sizes, attributes, seed=request.seed)
+    case = case.with_at_least(**case.spec.at_least)
+    return dict(case.given.inputs), case.given_cotangents
+
+
+def _sizes(symbols: Sequence[str], texts: Iterable[str]) -> dict[str, int]:
+    found = {}
+    for text in texts:
+        symbol, equals, number = text.partition("=")
+        if not (equals and symbol in symbols and number.isdigit()):
+            raise PlanError(f"--size: expected SYMBOL=NUMBER with one of {', '.join(symbols)}, got {text!r}")
+        found[symbol] = int(number)
+    return found
+
+
+def _read(op: Operation, attributes: dict[str, Any], request: Request) -> tuple[NamedArrays, tuple[Array, ...]]:
+    """The inputs and cotangents in a file, under their own names or as a repro has them."""
+    path = request.arrays
+    assert path is not None
+    if request.sizes:
+        raise PlanError("expected --arrays or --size, got both: the arrays have sizes of their own")
+    arrays = read_stored(path)
+    stored = {name.removeprefix(INPUT): array for name, array in arrays.items()}
+    call_inputs = {name: stored[name] for name in _possible(op, attributes) if name in stored}
+    if not call_inputs:
+        raise FileError(f"{path}: expected inputs of {op.name} by name, got {', '.join(arrays) or 'no array'}")
+    outputs = [name for name, item in op.outputs_for(attributes).items() if item.kind == "float"]
+    missing = [name for name in outputs if COTANGENT + name not in arrays]
+    if request.gradient and missing:
+        raise FileError(f"{path}: expected {COTANGENT}{missing[0]}, a cotangent of each output, for --gradient")
+    return call_inputs, tuple(arrays[COTANGENT + name] for name in outputs if COTANGENT + name in arrays)
+
+
+def _possible(op: Operation, attributes: dict[str, Any]) -> list[str]:
+    return list(Case(op.name, "float64", {}, attributes).items)
+
+
+def _print(console: Console, op: Operation, inputs: NamedArrays, found: Sequence[Quantity]) -> None:
+    console.print(Text.assemble((op.name, "bold"), f": {op.title}"))
+    for name, array in inputs.items():
+        console.print(Text(f"  {name} = {_text(array)}"), soft_wrap=True)
+    console.print()
+    names, values = [str(one) for one in found], [_text(one.value) for one in found]
+    wide, long = (min(max(map(len, texts), default=0), _WIDE) for texts in (names, values))
+    for one, name, value in zip(found, names, values, strict=True):
+        console.print(Text(f"{name:{wide}} = {value:{long}}  {equation_text(one.equation)}"), soft_wrap=True)
+
+
+def _text(value: Any) -> str:
+    array = np.asarray(value)
+    if array.size == 1:
+        return f"{array.item():.9g}"
+    return np.array2string(array, precision=6, separator=", ", threshold=64).replace("\n", " ")

@@ -1,0 +1,97 @@
+"""Every intermediate value of a call, as the literal equations give it: what a person porting a cell prints by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rnnspec.spec.arrays import Array
+from rnnspec.spec.errors import SpecError
+from rnnspec.spec.evaluate import Evaluation, LiteralCall
+from rnnspec.spec.language import Equation
+from rnnspec.spec.loading import operation
+from rnnspec.spec.printing import reading_order
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One value: ``name[index]``, and the equation that gives it."""
+
+    name: str
+    index: tuple[int, ...]
+    value: Any
+    equation: Equation
+
+    def __str__(self) -> str:
+        return f"{self.name}[{', '.join(map(str, self.index))}]" if self.index else self.name
+
+
+def trace(
+    name: str,
+    inputs: Mapping[str, Array],
+    attributes: Mapping[str, Any] | None = None,
+    *,
+    cotangents: tuple[Array, ...] | None = None,
+    sequence: int = 0,
+) -> list[Quantity]:
+    """Values of all quantities that the outputs of one sequence are made of.
+
+    Parameters
+    ----------
+    name, inputs, attributes
+        As of `rnnspec.spec.evaluate`.
+    cotangents
+        One per float output, in the outputs' shapes: then the quantities of the gradient follow those of the outputs.
+    sequence
+        The sequence, from 0; of an operation on whole batches, it is the batch.
+
+    Returns
+    -------
+    list of Quantity
+        In the order in which the equations are read, step by step. Steps count the sequence's valid steps.
+
+    Raises
+    ------
+    CallError
+        If the call breaks the specification.
+    SpecError
+        If there is no such sequence, or the operation has no equations of its gradient.
+    """
+    call = _Call(operation(name), inputs, attributes or {})
+    count = len(call._sequences())
+    if not 0 <= sequence < count:
+        raise SpecError(f"{name}: expected a sequence from 0 to {count - 1}, got {sequence}")
+    call.outputs()
+    if cotangents is not None:
+        call.gradients(cotangents)
+    return call.quantities(sequence, count)
+
+
+class _Call(LiteralCall):
+    """A call that keeps what was worked out."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._kept: list[Evaluation] = []
+
+    def evaluation(self, values: Mapping[str, Array], sizes: Mapping[str, int]) -> Evaluation:
+        """What works out the quantities of one sequence; kept."""
+        self._kept.append(super().evaluation(values, sizes))
+        return self._kept[-1]
+
+    def quantities(self, sequence: int, count: int) -> list[Quantity]:
+        """All that was worked out of one sequence of so many, for the outputs and then for the gradients."""
+        evaluations, rules = self._kept[sequence::count], self.system
+        forward, gradient = reading_order(rules.forward, rules.gradient), reading_order(rules.gradient, rules.forward)
+        places = {id(equation): place for place, equation in enumerate((*forward, *gradient))}
+        known = {key: (value, one) for one in evaluations for key, value in one.known.items()}
+        found = [Quantity(*key, value, evaluation.rule_of(*key)) for key, (value, evaluation) in known.items()]
+        return sorted(found, key=lambda one: _place(places[id(one.equation)], one.index, back=len(forward)))
+
+
+def _place(place: int, index: tuple[int, ...], back: int) -> tuple[Any, ...]:
+    """Values before gradients, values from the first step on, gradients from the last one; what has no step is last."""
+    of_gradient = place >= back
+    sign = -1 if of_gradient else 1
+    return of_gradient, not index, [sign * step for step in reversed(index)], place

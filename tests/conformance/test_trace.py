@@ -1,0 +1,69 @@
+"""``rnnspec trace``: every operation can be traced, and bad input is one line of error."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from rnnspec.conformance.cli import main
+from rnnspec.spec import operations, system
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(main, ["trace", *arguments])
+    return done.exit_code, done.output
+
+
+@pytest.mark.parametrize("name", operations())
+def test_every_operation_has_a_trace(name: str) -> None:
+    op = operations()[name]
+    status, output = run(name, *(["--gradient"] if system(op, op.defaults()).gradient and op.differentiable else []))
+    assert status == 0, output
+    quantities = output.partition("\n\n")[2].splitlines()
+    assert quantities
+    assert all(line.count(" = ") >= 2 for line in quantities)
+
+
+def test_the_lstm_reads_as_its_equations() -> None:
+    status, output = run("lstm", "--size", "T=2", "--step", "1")
+    assert status == 0
+    lines = [" ".join(line.split()) for line in output.splitlines()]
+    assert any(line.startswith("c[1] = ") and line.endswith("c[t] = f[t] * c_prev[t] + i[t] * g[t]") for line in lines)
+    assert not any(line.startswith("c[0] = ") for line in lines)
+
+
+def test_json_and_the_arrays_of_a_repro(tmp_path: Path) -> None:
+    arrays, file = tmp_path / "case.npz", tmp_path / "trace.json"
+    given = {"x": [[1.0]], "h_prev": [[0.5]], "W": [[[2.0]]], "R": [[[1.0]]], "b": [[-0.5]]}
+    np.savez(arrays, expected=0.0, **{f"input.{name}": np.array(array) for name, array in given.items()})
+    status, output = run("rnn_cell", "--arrays", str(arrays), "--json", str(file))
+    assert status == 0, output
+    written = json.loads(file.read_text())
+    assert written["inputs"] == given
+    found = {one["name"]: one["value"] for one in written["quantities"]}
+    assert found["h"] == [pytest.approx(np.tanh(2.0))]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lsmt"], "unknown operation 'lsmt'"),
+        (["lstm", "--size", "Q=1"], "--size: expected SYMBOL=NUMBER with one of B, D, H, S, T, got 'Q=1'"),
+        (["lstm", "--sequence", "3"], "expected a sequence from 0 to 0, got 3"),
+        (["lstm", "--step", "5"], "--step 5: expected a step of the sequence"),
+        (["lstm", "--set", "clip=x"], "clip: expected a positive number or None, got 'x'"),
+        (["state_jacobian", "--gradient"], "no equations for its gradient"),
+        (["lstm", "--arrays", "other.npz"], "expected inputs of lstm by name, got y"),
+        (["lstm", "--arrays", "other.npz", "--size", "T=2"], "expected --arrays or --size, got both"),
+    ],
+)
+def test_bad_input(arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("other.npz", y=np.zeros(2))
+    status, output = run(*arguments)
+    assert status == 2
+    assert message in " ".join(output.split())
