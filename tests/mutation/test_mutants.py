@@ -94,9 +94,9 @@ MUTANTS = (
     Mutant(ROUNDING, "most = 0 if transcendental", "most = 1 if transcendental", "test_rounding.py"),
     Mutant(ROUNDING, "(magnitude > self.largest)", "(magnitude > 4 * self.largest)", "test_tolerance.py"),
     # In which directions.
-    Mutant(DIRECTIONS, "seed * _APART % COUNT", "0", "test_directions.py"),
-    Mutant(DIRECTIONS, "self.position = start + count + 1", "self.position = start", "test_directions.py"),
-    Mutant(DIRECTIONS, "_AWAY: Final = COUNT // 3", "_AWAY: Final = 0", "test_directions.py"),
+    Mutant(DIRECTIONS, "seed * _APART % COUNT", "0", "test_random_directions.py"),
+    Mutant(DIRECTIONS, "self.position = start + count + 1", "self.position = start", "test_random_directions.py"),
+    Mutant(DIRECTIONS, "_AWAY: Final = COUNT // 3", "_AWAY: Final = 0", "test_random_directions.py"),
     # What rounding may decide.
     Mutant(ROUNDING, "BRANCH_SPREAD: Final = 4.0", "BRANCH_SPREAD: Final = 8.0"),
     Mutant(ROUNDING, "BRANCH_SPREAD: Final = 4.0", "BRANCH_SPREAD: Final = 3.0"),
