@@ -32,8 +32,8 @@ def _gauss(end: float) -> tuple[Floats, Floats]:
 def student(freedom: float, chance: float) -> float:
     """What Student's t exceeds, to either side, by this chance: exact but for rounding.
 
-    With t = √ν sinh(y / √ν) the density is proportional to cosh(y / √ν)^-ν in y: a curve between exp(-|y|), for one
-    degree of freedom, and the normal one. Gauss's rule integrates it, and Newton's method inverts the logarithm of the
+    With t = √ν sinh(y / √ν) the density is proportional to cosh(y / √ν)^-ν in y: 1 / cosh(y) for one degree of
+    freedom, nearly normal for many. Gauss's rule integrates it, and Newton's method inverts the logarithm of the
     integral from y on. That logarithm is concave, so that the method comes down to the root from above.
 
     Parameters
@@ -46,7 +46,8 @@ def student(freedom: float, chance: float) -> float:
     Returns
     -------
     float
-        The quantile; its relative error is below 1e-12 (against 40 digits, 1e-14 from 1 to 100,000 degrees).
+        The quantile; its relative error is below 1e-12 (1.1e-14 at most, measured against 40 digits, from 1 to
+        100,000 degrees and for chances from 0.5 to 1e-12).
     """
     root = math.sqrt(freedom)
 

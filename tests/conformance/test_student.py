@@ -1,4 +1,4 @@
-"""Student's t against the tables of textbooks, where it has a closed form, and by integrating its density another way."""
+"""Student's t: against textbooks, where it has a closed form, and by another integral of its density."""
 
 from __future__ import annotations
 
