@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from rnnspec.spec.errors import SpecError
-from rnnspec.spec.language import Equation, indexed, indices_of
+from rnnspec.spec.language import Equation, before, differentiated, gradient_of, indexed, indices_of, initial
 from rnnspec.spec.operation import Axes, Input, Operation, Output, Part, Settings, When, attributes_of, settings_of
 from rnnspec.spec.tree import transform
 
@@ -42,14 +42,15 @@ def renamed_words(text: str, names: Mapping[str, str]) -> str:
     return re.sub(r"\b\w+\b", lambda word: names.get(word[0], word[0]), text)
 
 
-def _inputs_of(part: Part, inputs: Mapping[str, Input]) -> dict[str, Input]:
+def _inputs_of(part: Part, chosen: Operation, inputs: Mapping[str, Input]) -> dict[str, Input]:
     """What an operation takes for its part, of the part's own inputs: under their names and in their shapes there."""
     leading = part.over if part.parameters == "own" else ()
+    first = {before(state): initial(state) for state in chosen.states}  # of cells one after the other, the first one's
     own: dict[str, Input] = {}
     for name, item in inputs.items():
         state = item.per_sequence
-        if state and name.endswith("_prev"):  # of the cells of one step after the other, the first one's
-            name, item = f"{name.removesuffix('_prev')}0", replace(item, optional=True)
+        if name in first:
+            name, item = first[name], replace(item, optional=True)
         if name in part.reads or item.kind != "float" or (state and not part.states):
             continue
         shape = renamed_axes(item.shape, part.sizes)
@@ -91,7 +92,7 @@ def _resolved(op: Operation, settings: Settings) -> Operation:
 
 
 def _with_part(op: Operation, part: Part, chosen: Operation, attributes: Mapping[str, Any]) -> Operation:
-    own_inputs = _inputs_of(part, chosen.inputs_for(attributes))
+    own_inputs = _inputs_of(part, chosen, chosen.inputs_for(attributes))
     own_outputs = _outputs_of(part, chosen.outputs_for(attributes))
     sizes = {part.sizes.get(name, name): about for name, about in chosen.sizes.items()}
     same = renamed_same_size([({}, chosen.same_sizes_for(attributes))], part.sizes)
@@ -116,7 +117,7 @@ def possible_inputs(op: Operation) -> Mapping[str, Input]:
 
     `when` says with which attributes it is there; of a part's input, with which choices of the part.
     """
-    return {**op.inputs, **_of_parts(op, lambda part, chosen: _inputs_of(part, chosen.inputs), op.inputs)}
+    return {**op.inputs, **_of_parts(op, lambda part, chosen: _inputs_of(part, chosen, chosen.inputs), op.inputs)}
 
 
 @cache
@@ -180,11 +181,7 @@ def states_of(op: Operation, attributes: Mapping[str, Any]) -> dict[str, bool]:
     chosen = op.parts[0].chosen(attributes)
     if chosen.unrolls:
         chosen = chosen.parts[0].chosen(attributes)
-    return {
-        name.removesuffix("_prev"): len(item.shape) > 2
-        for name, item in chosen.inputs.items()
-        if name.endswith("_prev")
-    }
+    return {state: len(chosen.inputs[before(state)].shape) > 2 for state in chosen.states}
 
 
 def for_state(equation: Equation, word: str, state: str, several: bool, reads: Mapping[str, str]) -> Equation:
@@ -210,36 +207,43 @@ def for_state(equation: Equation, word: str, state: str, several: bool, reads: M
 class Lift:
     """The equations of a part, with its index in front of every quantity's own and with its names."""
 
-    def __init__(self, part: Part, chosen: Operation, gates: Iterable[str], equations: Iterable[Equation]) -> None:
+    def __init__(
+        self,
+        part: Part,
+        chosen: Operation,
+        gates: Iterable[str],
+        forward: Iterable[Equation],
+        gradient: Iterable[Equation],
+    ) -> None:
         self.part = part
         self.index = tuple(ast.Name(letter) for letter in part.index)
         parameters = {name for name, item in chosen.inputs.items() if not item.per_sequence}
         parameters |= {f"{name}_{row}" for name in parameters for row in (*gates, *_rows(chosen, name))}
         shared = parameters if part.parameters == "shared" else set()
-        self.sums = {f"d{name}" for name in shared}
-        quantities = {equation.target for equation in equations} - self.sums
+        self.sums = {gradient_of(name) for name in shared}
+        quantities = {equation.target for equation in forward} | parameters
         quantities |= {name for name, item in chosen.inputs.items() if item.per_sequence and item.kind == "float"}
-        quantities |= {f"d{output}" for output in chosen.outputs} | (parameters - shared)
-        self.lifted = quantities
+        lefts = {equation.target for equation in gradient}
+        gradients = {gradient_of(name): name for name in (*chosen.outputs, *shared)}
+        gradients |= {left: of for left in lefts if (of := differentiated(left, quantities)) is not None}
+        self.lifted = (quantities | lefts | gradients.keys()) - shared - self.sums
         # A gru has a candidate n[t] at every step of a sequence of n steps: without an index, n is the number.
         self.counts = {"n"} if chosen.has_steps else set()
-        self.named = quantities | shared | self.sums
-        self.reads = {**part.reads, **{f"d{name}": f"d{new}" for name, new in part.reads.items()}}
+        self.names = dict(part.sizes)
+        if part.prefix:
+            self.names |= {name: part.prefix + name for name in quantities | lefts}
+            self.names |= {name: gradient_of(part.prefix + of) for name, of in gradients.items()}
+        reads = dict(part.reads)
         for name, new in part.reads.items():
-            for row in (*gates, *_rows(chosen, name)):
-                self.reads[f"{name}_{row}"] = f"{new}_{row}"
-                self.reads[f"d{name}_{row}"] = f"d{new}_{row}"
+            reads |= {f"{name}_{row}": f"{new}_{row}" for row in (*gates, *_rows(chosen, name))}
+        self.names |= reads | {gradient_of(name): gradient_of(new) for name, new in reads.items()}
 
     def equations(self, equations: Iterable[Equation]) -> list[Equation]:
         """Lift these."""
         return [self._equation(equation) for equation in equations]
 
     def _name(self, name: str) -> str:
-        if name in self.reads:
-            return self.reads[name]
-        if self.part.prefix and name in self.named:
-            return f"d{self.part.prefix}{name[1:]}" if _is_gradient(name, self.named) else self.part.prefix + name
-        return self.part.sizes.get(name, name)
+        return self.names.get(name, name)
 
     def _visit(self, node: ast.expr) -> ast.expr:
         match node:
@@ -272,11 +276,6 @@ def summed(value: ast.expr, letter: str, size: str) -> ast.expr:
 
 def _rows(op: Operation, name: str) -> tuple[str, ...]:
     return op.inputs[name].rows if name in op.inputs else ()
-
-
-def _is_gradient(name: str, named: set[str]) -> bool:
-    """Whether a name is the gradient of another one: ``dh`` beside ``h``, and not ``d`` alone."""
-    return name.startswith("d") and (name[1:] in named or re.sub(r"_(prev|after|all|kept)$", "", name[1:]) in named)
 
 
 def check_parts(op: Operation) -> None:

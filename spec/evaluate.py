@@ -19,7 +19,7 @@ from rnnspec.spec.arrays import Array
 from rnnspec.spec.call import Checked, check_call
 from rnnspec.spec.composition import resolved
 from rnnspec.spec.errors import SpecError
-from rnnspec.spec.language import Equation, indices_of
+from rnnspec.spec.language import Equation, gradient_of, indices_of
 from rnnspec.spec.loading import operation
 from rnnspec.spec.operation import Input, Operation
 from rnnspec.spec.system import System, system
@@ -137,18 +137,18 @@ class LiteralCall:
         for b in self._sequences():
             values = self._values(b)
             for output, cotangent in zip(outputs, cotangents, strict=True):
-                values[f"d{output.name}"] = self._of_sequence(cotangent.astype(self.dtype), output.shape, b)
+                values[gradient_of(output.name)] = self._of_sequence(cotangent.astype(self.dtype), output.shape, b)
             evaluation = self.evaluation(values, self._sizes(b))
             for key, array in found.items():
                 item = self.items[key]
                 sliced = dict.fromkeys(item.rows, 0) or dict.fromkeys(self.system.gates if "G" in item.shape else ())
                 if not sliced:
-                    self._gather(evaluation, f"d{key}", item.shape, array, b)
+                    self._gather(evaluation, gradient_of(key), item.shape, array, b)
                 axis = _row_axis(item) if sliced else 0
                 for place, name in enumerate(sliced):
                     shape = (*item.shape[:axis], *item.shape[axis + 1 :])
                     one: tuple[Any, ...] = (*(slice(None),) * axis, place, ...)
-                    self._gather(evaluation, f"d{key}_{name}", shape, array[one], b)
+                    self._gather(evaluation, gradient_of(f"{key}_{name}"), shape, array[one], b)
         return found
 
     def _sequences(self) -> range:

@@ -9,6 +9,8 @@ An expression is made of numbers, names, ``+ - * / @ ** % //``, ``.T``, indices 
 system, and a reducer over a range: ``sum(… for t in range(…))``, and likewise max, min, argmax, log_sum_exp, all, any,
 vector and ``top(j, (… for t in range(…)))``; a sum may also run over the gates, ``sum(… for k in gates)``. Anything
 else is refused, with the line and the reason.
+
+Some names are made of others: `gradient_of`, `before` and `initial` say how, and nothing else spells them.
 """
 
 from __future__ import annotations
@@ -57,6 +59,32 @@ class Equation:
         if self.parameters is not None:
             return f"{self.target}({', '.join(self.parameters)})"
         return f"{self.target}[{', '.join(map(ast.unparse, self.indices))}]" if self.indices else self.target
+
+
+def gradient_of(name: str) -> str:
+    """Return the name of the derivative of the loss with respect to a quantity."""
+    return f"d{name}"
+
+
+def differentiated(name: str, quantities: Collection[str]) -> str | None:
+    """Return what a left side of the gradient's equations is the gradient of; None for an auxiliary quantity.
+
+    A gradient is ``dq`` for one of the `quantities`, or a part of it with a label of its own, such as ``dq_all``, which
+    counts as the gradient of ``q_all``. A ``delta`` is none, as there is no quantity ``elta``.
+    """
+    stem = name.removeprefix("d")
+    known = stem in quantities or stem.rpartition("_")[0] in quantities
+    return stem if known and name == gradient_of(stem) else None
+
+
+def before(state: str) -> str:
+    """Return the name under which a cell takes the state before its step."""
+    return f"{state}_prev"
+
+
+def initial(state: str) -> str:
+    """Return the name under which a layer takes the state before its first step."""
+    return f"{state}0"
 
 
 def parse(text: str, place: str) -> list[Equation]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from rnnspec.spec.composition import renamed_axes, renamed_same_size, renamed_words
 from rnnspec.spec.errors import SpecError
-from rnnspec.spec.language import parse, parse_size, sizes_in
+from rnnspec.spec.language import before, initial, parse, parse_size, sizes_in
 from rnnspec.spec.operation import (
     DOMAINS,
     WHOLE,
@@ -213,7 +213,7 @@ def _with_states_written_out(
 
 def _states(choice: Operation, names: Iterable[str]) -> dict[str, str]:
     """Return the shapes of the states of a cell, or of a layer, of these names; ``none`` for one that it has not."""
-    given = {name: choice.inputs.get(f"{name}_prev") or choice.inputs.get(f"{name}0") for name in names}
+    given = {name: choice.inputs.get(before(name)) or choice.inputs.get(initial(name)) for name in names}
     return {name: "none" if item is None else " ".join(item.shape) for name, item in given.items()}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
-from rnnspec.spec.language import parse_size, size_of
+from rnnspec.spec.language import before, parse_size, size_of
 
 When = Mapping[str, Any]
 End = int | float | str
@@ -229,6 +229,11 @@ class Operation:
     def has_steps(self) -> bool:
         """Whether it runs over sequences (and so takes lengths or a mask)."""
         return "lengths" in self.inputs
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Of a cell: its states, which are those outputs that it takes from the step before."""
+        return tuple(name for name in self.outputs if before(name) in self.inputs)
 
     def defaults(self) -> dict[str, Any]:
         """Every attribute at its default."""

@@ -66,7 +66,7 @@ def _system(op: Operation, settings: Settings) -> System:
         chosen = part.chosen(attributes)
         inner = {name: attributes.get(name, a.default) for name, a in chosen.attributes.items()} | dict(part.fixed)
         rules = system(chosen, inner)
-        lift = Lift(part, resolved(chosen, inner), rules.gates, (*rules.forward, *rules.gradient))
+        lift = Lift(part, resolved(chosen, inner), rules.gates, rules.forward, rules.gradient)
         forward = [*lift.equations(rules.forward), *forward]
         if op.gradient or part.step:
             gradient = [*lift.equations(rules.gradient), *gradient]

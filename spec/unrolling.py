@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from rnnspec.spec.language import before, initial
 from rnnspec.spec.operation import Attribute, Block, Input, Operation, Output, Part
 
 
@@ -20,14 +21,14 @@ class Unrolling:
 
 def unrolled(layer: Operation, cell: Operation, unrolling: Unrolling) -> Operation:
     """Give a layer what it takes over from its cell, inputs, outputs and attributes, and what joins the steps."""
-    states = tuple(name.removesuffix("_prev") for name in cell.inputs if name.endswith("_prev"))
-    first = cell.inputs[f"{states[0]}_prev"].shape
+    states = cell.states
+    first = cell.inputs[before(states[0])].shape
     x = cell.inputs["x"].shape
     inputs = {"x": Input("x", ("B", "T", *x[1:]), "input sequence")}
     for state in states:
-        before = cell.inputs[f"{state}_prev"]
-        about = before.about.replace(" before", "").strip()
-        inputs[f"{state}0"] = Input(f"{state}0", before.shape, f"initial {about}; zero if absent", optional=True)
+        name, taken = initial(state), cell.inputs[before(state)]
+        about = taken.about.replace(" before", "").strip()
+        inputs[name] = Input(name, taken.shape, f"initial {about}; zero if absent", optional=True)
     inputs.update((name, item) for name, item in cell.inputs.items() if not item.per_sequence)
     inputs["recurrent_keep"] = Input(
         "recurrent_keep",
@@ -58,7 +59,7 @@ def unrolled(layer: Operation, cell: Operation, unrolling: Unrolling) -> Operati
         memory_gate=cell.memory_gate,
         same_size=cell.same_size,
         at_least=cell.at_least,
-        carries={f"{state}0": f"{state}_n" for state in states},
+        carries={initial(state): f"{state}_n" for state in states},
         parts=(
             Part(
                 cell.name, ("t",), ("n",), reads={"x": "u"}, states=False, gives=False, choices={cell.name: cell},

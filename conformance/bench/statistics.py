@@ -9,10 +9,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnspec.conformance.judge.student import student
+
 Floats = NDArray[np.float64]
 
-# Student's t, 97.5 %, by degrees of freedom from 1 on.
-_STUDENT_T: Final = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+DOUBT: Final = 0.05
+"""How often the interval of an exponent misses it."""
 SURPRISE: Final = 0.25
 """By how much a fitted exponent must surely exceed that of the work before it counts as a surprise."""
 RESAMPLES: Final = 2000
@@ -88,5 +90,5 @@ def _power(sizes: Sequence[int], values: Sequence[float]) -> tuple[Estimate, flo
     left = y - y.mean() - slope * centred
     freedom = len(x) - 2
     deviation = float(np.sqrt(left @ left / freedom / spread))
-    margin = _STUDENT_T[min(freedom, len(_STUDENT_T)) - 1] * deviation
+    margin = student(freedom, DOUBT) * deviation
     return Estimate(slope, slope - margin, slope + margin), float(np.exp(y.mean() - slope * x.mean()))

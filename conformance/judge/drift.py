@@ -42,13 +42,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.judge.student import student
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.spec.arrays import Array
 
@@ -162,7 +162,7 @@ class Drift:
         explained = 0.0
         if by_call.any():
             freedom = len(squares) * by_call.sum() ** 2 / (by_call @ by_call)
-            explained = student(float(freedom)) * math.sqrt(by_call.sum()) * EVEN
+            explained = student(float(freedom), CHANCE) * math.sqrt(by_call.sum()) * EVEN
         error = math.sqrt(self.calls / (self.calls - 1) * float(weights**2 @ (kept - slope) ** 2))
         bound = max(u + float(weights @ flushed) + explained, student(self.calls - 1, DOUBT) * error)
         return Finding(quantity, slope, error, bound, self.elements, self.calls)
@@ -172,18 +172,6 @@ def judge_drift(drifts: Mapping[str, Drift]) -> list[Finding]:
     """What is found of each quantity that has enough calls, the worst first."""
     found = [drift.finding(quantity) for quantity, drift in drifts.items()]
     return sorted((finding for finding in found if finding), key=lambda finding: -finding.ratio)
-
-
-def student(freedom: float, chance: float = CHANCE) -> float:
-    """What Student's t with so many degrees of freedom exceeds, to either side, by this chance.
-
-    Wallace's transformation of a normal number (1959, Annals of Mathematical Statistics 30, 1121), as refined by Peizer
-    and Pratt (1968); infinite for fewer than 3 degrees, where it does not hold.
-    """
-    if freedom < 3:
-        return math.inf
-    z = NormalDist().inv_cdf(1 - chance / 2)
-    return math.sqrt(freedom * math.expm1((z / (freedom - 2 / 3 + 0.1 / freedom)) ** 2 * (freedom - 5 / 6)))
 
 
 def _weights(expected: Floats) -> Floats:

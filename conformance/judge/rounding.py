@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rnnspec.conformance.judge.directions import COUNT, SIGNS, Directions, factors, shifts
 
 RUNS: Final = 7
 """Versions of every number: the exact one and six perturbed ones."""
@@ -55,29 +56,11 @@ _WAYS: Final = np.array(
     np.bool_,
 )
 _LARGEST: Final = np.array(np.finfo(np.float64).max)
-_SIGNS: Final = np.where(np.random.default_rng(0).integers(0, 2, 262_139) == 1, 1.0, -1.0)
-"""Random directions, +1 or -1."""
-
 _PIECE: Final = 1 << 16
 """Numbers that are moved at a time, where there are many: they and their steps stay in the processor's cache."""
 
 _CALM: Final = 1e300
 """A sum of squares up to which all terms are finite, and stay so when they move."""
-
-
-@cache
-def _factors(size: float) -> NDArray[np.float64] | None:
-    """In each direction, what moves a number by `size` of itself; None where 1 + size is no number.
-
-    A step then has the sign of the number, too, which changes nothing where directions are random, and saves time.
-    """
-    return 1 + size * _SIGNS if 1 + size > 1 else None
-
-
-@cache
-def _shifts(size: float) -> NDArray[np.float64]:
-    """Steps of this size, in directions of their own."""
-    return size * np.roll(_SIGNS, _SIGNS.size // 3)
 
 
 _MAXIMUM: Final[Callable[..., Any]] = np.maximum.reduce
@@ -90,7 +73,7 @@ def greatest(array: NDArray[Any], axis: int | tuple[int, ...] | None = None, kee
 
 def _pieces(flat: NDArray[Any], single: int) -> Iterable[tuple[NDArray[Any], slice]]:
     """The versions 1…, and where in a version that is: all on a first axis or, where there are many, part by part."""
-    if (RUNS - 1) * single <= _SIGNS.size:
+    if (RUNS - 1) * single <= COUNT:
         return ((flat[single:].reshape(RUNS - 1, single), slice(single)),)
     parts = [slice(start, min(start + _PIECE, single)) for start in range(0, single, _PIECE)]
     return ((flat[version * single :][part], part) for version in range(1, RUNS) for part in parts)
@@ -128,21 +111,13 @@ class Noise:
         self._calm = min(_CALM, largest / 2 * largest)
         self._tables: dict[float, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
         for units in filter(None, set(_UNITS.values())):
-            if (factors := _factors(units * unit_roundoff)) is not None:
-                self._tables[units] = factors, _shifts(units * unit_roundoff * smallest_normal)
-        self.position = (seed * 7919) % _SIGNS.size
-
-    def _places(self, size: int) -> slice:
-        """Where the tables have so many directions that are not used yet."""
-        start = self.position
-        if start + size > _SIGNS.size:
-            start = (start * 31 + 17) % max(_SIGNS.size - size + 1, 1)
-        self.position = start + size + 1
-        return slice(start, start + size)
+            if (scaling := factors(units * unit_roundoff)) is not None:
+                self._tables[units] = scaling, shifts(units * unit_roundoff * smallest_normal)
+        self.directions = Directions(seed)
 
     def ways(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """How the versions 1… decide what rounding could decide either way."""
-        chosen = np.random.Generator(np.random.SFC64(self.turn())).integers(_WAYS.shape[1], size=shape)
+        chosen = np.random.Generator(np.random.SFC64(self.directions.turn())).integers(_WAYS.shape[1], size=shape)
         return np.asarray(_WAYS[:, chosen])
 
     def rounding_of(self, given: Any) -> float:
@@ -151,11 +126,6 @@ class Noise:
             return 0.0
         mantissa = math.frexp(given)[0] / self.unit_roundoff
         return 0.0 if mantissa.is_integer() else self.unit_roundoff * abs(given)
-
-    def turn(self) -> int:
-        """A new seed."""
-        self.position += 1
-        return self.position
 
     def perturb(
         self,
@@ -178,8 +148,8 @@ class Noise:
         if not calm:
             self._watch(np.abs(large[:single]))
         tables = self._tables.get(units) if isinstance(units, float) and magnitude is None and not self.whole else None
-        if tables is not None and flat.size - single <= _SIGNS.size:
-            moved, here = flat[single:], self._places(flat.size - single)
+        if tables is not None and flat.size - single <= COUNT:
+            moved, here = flat[single:], self.directions.places(flat.size - single)
             moved *= tables[0][here]
             moved += tables[1][here]
         else:
@@ -195,7 +165,7 @@ class Noise:
         # An infinity stays one: no step is infinite.
         step = (reach if calm else np.minimum(reach, _LARGEST)) + self._smallest_normal
         step *= units * self.unit_roundoff
-        step = step * _SIGNS[self._places(moved.size)].reshape(moved.shape)
+        step = step * SIGNS[self.directions.places(moved.size)].reshape(moved.shape)
         if self.whole:
             most = 0 if transcendental else 1 / self.unit_roundoff
             step[(moved == np.rint(moved)) & (np.abs(moved) <= most)] = 0
@@ -560,7 +530,7 @@ def _argmax(array: Rounded, axis: int = -1) -> Rounded:
         margin += array.noise.unit_roundoff * np.where(np.isfinite(greatest), np.abs(greatest), 0.0)
         rivals = (greatest - exact <= BRANCH_SPREAD * margin) | (exact == greatest)
     places = np.repeat(exact.argmax(axis=inner), RUNS, axis=0)
-    draws = np.random.default_rng(array.noise.turn()).random((RUNS - 1, *rivals.shape[1:]))
+    draws = np.random.default_rng(array.noise.directions.turn()).random((RUNS - 1, *rivals.shape[1:]))
     places[1:] = np.where(rivals, draws, -1.0).argmax(axis=inner)
     places[1] = rivals[0].argmax(axis=inner - 1)
     places[2] = array.shape[inner - 1] - 1 - np.flip(rivals[0], inner - 1).argmax(axis=inner - 1)

@@ -216,7 +216,7 @@ class PerturbedRun:
                 else _exactly(output, item.shape[:1] == ("B",))
                 for (name, item), output in zip(specified.items(), outputs, strict=True)
             }
-        self._after = self._noise.position
+        self._after = self._noise.directions.position
         self.overflowed = self._noise.overflowed
         self._gradients: dict[tuple[bytes, ...], tuple[dict[str, Bounded], bool]] = {}
 
@@ -240,7 +240,7 @@ class PerturbedRun:
         key = tuple(seed.tobytes() for seed in seeds)
         if key not in self._gradients:
             loudest = max(self._loudest, _loudest(seeds))
-            self._noise.position, self._noise.overflowed = self._after, self.overflowed
+            self._noise.directions.position, self._noise.overflowed = self._after, self.overflowed
             whole, self._noise.whole = self._noise.whole, self._noise.whole and _all_whole(seeds)
             open_ = self._float_outputs.open_sequences(seeds)
             with np.errstate(all="ignore"):

@@ -65,12 +65,27 @@ def test_scatter_widens_the_interval_and_forbids_conclusions() -> None:
     assert not found.surprising
 
 
+def test_the_more_sizes_the_fewer_deviations_the_interval_takes() -> None:
+    """Beyond ten degrees of freedom too."""
+
+    def deviations(count: int) -> float:
+        """Half the interval, in standard errors of the slope."""
+        x, sign = np.log(2.0) * np.arange(count), (-1.0) ** np.arange(count)
+        found = growth([2**k for k in range(count)], list(np.exp(0.1 * sign)), [1.0] * count).exponent
+        centred = x - x.mean()
+        left = 0.1 * (sign - sign.mean()) - found.value * centred
+        return float((found.high - found.value) / np.sqrt(left @ left / (count - 2) / (centred @ centred)))
+
+    assert deviations(12) == pytest.approx(2.228139, abs=1e-6)
+    assert deviations(32) == pytest.approx(2.042272, abs=1e-6)
+
+
 def test_the_interval_of_a_power_is_students() -> None:
     """Against the textbook: slope ± t · s / √Sxx with n - 2 degrees of freedom."""
     sizes, y = np.array([2.0, 4.0, 8.0, 16.0]), np.array([0.1, 0.9, 2.2, 2.8])
     x = np.log(sizes)
     slope, intercept = np.polyfit(x, y, 1)
     residual = y - slope * x - intercept
-    margin = 4.303 * np.sqrt(np.sum(residual**2) / 2 / np.sum((x - x.mean()) ** 2))
+    margin = 4.30265273 * np.sqrt(np.sum(residual**2) / 2 / np.sum((x - x.mean()) ** 2))
     found = growth([2, 4, 8, 16], list(np.exp(y)), [1.0, 2.0, 4.0, 8.0]).exponent
     assert found == pytest.approx((slope, slope - margin, slope + margin))

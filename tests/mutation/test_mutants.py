@@ -19,7 +19,7 @@ from rnnspec import backends, conformance, reference, spec
 
 TESTS = Path(__file__).parents[1] / "conformance"
 TOLERANCE, ROUNDING, CHECK = "judge/tolerance.py", "judge/rounding.py", "checks/check.py"
-RUNNER = "run/runner.py"
+DIRECTIONS, RUNNER = "judge/directions.py", "run/runner.py"
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,14 @@ MUTANTS = (
     Mutant(ROUNDING, "result, magnitude, _roundings(length)", "result, magnitude, max(length, 1)", "test_rounding.py"),
     Mutant(ROUNDING, "np.full(terms.shape, 2.0)", "np.full(terms.shape, 4.0)"),
     Mutant(ROUNDING, "values, greatest, float(max(array.shape[-1], 1))", "values, greatest, 1.0", "test_rounding.py"),
-    Mutant(ROUNDING, "_shifts(units * unit_roundoff", "_shifts(2 * units * unit_roundoff", "test_rounding.py"),
+    Mutant(ROUNDING, "shifts(units * unit_roundoff", "shifts(2 * units * unit_roundoff", "test_rounding.py"),
     Mutant(ROUNDING, "else 1 / self.unit_roundoff", "else 4 / self.unit_roundoff"),
     Mutant(ROUNDING, "most = 0 if transcendental", "most = 1 if transcendental", "test_rounding.py"),
     Mutant(ROUNDING, "(magnitude > self.largest)", "(magnitude > 4 * self.largest)", "test_tolerance.py"),
+    # In which directions.
+    Mutant(DIRECTIONS, "seed * _APART % COUNT", "0", "test_random_directions.py"),
+    Mutant(DIRECTIONS, "self.position = start + count + 1", "self.position = start", "test_random_directions.py"),
+    Mutant(DIRECTIONS, "_AWAY: Final = COUNT // 3", "_AWAY: Final = 0", "test_random_directions.py"),
     # What rounding may decide.
     Mutant(ROUNDING, "BRANCH_SPREAD: Final = 4.0", "BRANCH_SPREAD: Final = 8.0"),
     Mutant(ROUNDING, "BRANCH_SPREAD: Final = 4.0", "BRANCH_SPREAD: Final = 3.0"),
@@ -105,7 +109,7 @@ MUTANTS = (
         "open_ = (np.abs(exact) <= 0 * spread)",
         "test_rounding.py",
     ),
-    Mutant(ROUNDING, "SFC64(self.turn())", "SFC64(0)"),
+    Mutant(ROUNDING, "SFC64(self.directions.turn())", "SFC64(0)"),
     Mutant(ROUNDING, "margin = spread + spread.max", "margin = 2 * spread + spread.max"),
     Mutant(ROUNDING, "places[1] = rivals[0].argmax(axis=inner - 1)", "pass"),
     Mutant(ROUNDING, "places[2] = array.shape", "places[1] = array.shape"),

@@ -3,7 +3,7 @@
 import pytest
 
 from rnnspec.spec import SpecError
-from rnnspec.spec.language import parse
+from rnnspec.spec.language import differentiated, parse
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,27 @@ def test_a_definition_has_parameters_and_no_index() -> None:
 def test_expressions_in_the_language_are_read(expression: str) -> None:
     (equation,) = parse(f"h = {expression}", "toy.toml")
     assert equation.target == "h"
+
+
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [
+        ("dh", "h"),
+        ("dh_prev", "h_prev"),
+        ("dc_all", "c_all"),
+        ("dW_i", "W_i"),
+        ("dd", "d"),
+        ("ddecay", "decay"),
+        ("d", None),
+        ("decay", None),
+        ("delta", None),
+        ("delta_all", None),
+        ("h", None),
+        ("turned", None),
+    ],
+)
+def test_a_gradient_is_one_of_a_quantity_that_there_is(name: str, of: str | None) -> None:
+    assert differentiated(name, {"h", "h_prev", "c", "W_i", "d", "decay"}) == of
 
 
 def test_blank_lines_and_comments_are_no_equations_but_count_as_lines() -> None:
