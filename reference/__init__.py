@@ -22,6 +22,7 @@ from rnnspec.reference import (
     losses,
     lstm,
     lstm_1997,
+    mgu,
     nested_lstm,
     peephole_lstm,
     projections,

@@ -219,6 +219,26 @@ def gru_vjp(
     "after", update: Literal["keeps", "admits"] = "keeps", direction: Literal["forward", "reverse"] = "forward",
     truncate: int | None = None, recurrent_dropout: float | None = None,
 ) -> tuple[tuple[Array, Array], Vjp]: ...
+def mgu_cell(
+    x: Array, h_prev: Array, W: Array, R: Array, b: Array, b_rn: Array | None = None, *, reset: Literal["before",
+    "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+) -> tuple[Array]: ...
+def mgu_cell_vjp(
+    x: Array, h_prev: Array, W: Array, R: Array, b: Array, b_rn: Array | None = None, *, reset: Literal["before",
+    "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+) -> tuple[tuple[Array], Vjp]: ...
+def mgu(
+    x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, b_rn: Array | None = None, recurrent_keep: Array |
+    None = None, *, lengths: Array | None = None, mask: Array | None = None, reset: Literal["before", "after"] =
+    "after", update: Literal["keeps", "admits"] = "keeps", direction: Literal["forward", "reverse"] = "forward",
+    truncate: int | None = None, recurrent_dropout: float | None = None,
+) -> tuple[Array, Array]: ...
+def mgu_vjp(
+    x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, b_rn: Array | None = None, recurrent_keep: Array |
+    None = None, *, lengths: Array | None = None, mask: Array | None = None, reset: Literal["before", "after"] =
+    "after", update: Literal["keeps", "admits"] = "keeps", direction: Literal["forward", "reverse"] = "forward",
+    truncate: int | None = None, recurrent_dropout: float | None = None,
+) -> tuple[tuple[Array, Array], Vjp]: ...
 def nested_lstm_cell(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, W_inner: Array, R_inner: Array, b_inner:
     Array, *, gradient: Literal["full", "cell_only"] = "full",
@@ -251,8 +271,8 @@ def one_to_many(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, P: Array | None = None,
     b_rn: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None,
     W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *, layer: Literal["lstm",
-    "rnn", "gru", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", feed:
-    Literal["first", "every"] = "first", steps: int = 3, activations: tuple[Literal["logistic", "tanh", "relu"],
+    "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm",
+    feed: Literal["first", "every"] = "first", steps: int = 3, activations: tuple[Literal["logistic", "tanh", "relu"],
     Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip:
     float | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] =
     "full", truncate: int | None = None, activation: Literal["tanh", "relu", "logistic"] = "tanh", reset:
@@ -263,8 +283,8 @@ def one_to_many_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, P: Array | None = None,
     b_rn: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None,
     W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *, layer: Literal["lstm",
-    "rnn", "gru", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", feed:
-    Literal["first", "every"] = "first", steps: int = 3, activations: tuple[Literal["logistic", "tanh", "relu"],
+    "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm",
+    feed: Literal["first", "every"] = "first", steps: int = 3, activations: tuple[Literal["logistic", "tanh", "relu"],
     Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip:
     float | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] =
     "full", truncate: int | None = None, activation: Literal["tanh", "relu", "logistic"] = "tanh", reset:
@@ -275,7 +295,7 @@ def bidirectional(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, P: Array | None = None,
     b_rn: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None,
     W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None =
-    None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "lstm_1997", "forget_only_lstm",
+    None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm",
     "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", merge: Literal["concat", "sum", "mul", "ave", "none"] =
     "concat", activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
     Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
@@ -287,7 +307,7 @@ def bidirectional_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, P: Array | None = None,
     b_rn: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None,
     W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None =
-    None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "lstm_1997", "forget_only_lstm",
+    None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm",
     "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", merge: Literal["concat", "sum", "mul", "ave", "none"] =
     "concat", activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
     Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
@@ -299,7 +319,7 @@ def stacked(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
     Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None = None, gain_c: Array |
     None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array |
-    None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru",
+    None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu",
     "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", dropout: float | None
     = None, activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
     Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
@@ -311,7 +331,7 @@ def stacked_vjp(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
     Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None = None, gain_c: Array |
     None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array |
-    None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru",
+    None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu",
     "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", dropout: float | None
     = None, activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
     Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
@@ -323,7 +343,7 @@ def alternating_stack(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
     Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None = None, gain_c: Array |
     None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array |
-    None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru",
+    None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu",
     "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", dropout: float | None
     = None, activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
     Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
@@ -335,7 +355,7 @@ def alternating_stack_vjp(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
     Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None = None, gain_c: Array |
     None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array |
-    None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru",
+    None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu",
     "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", dropout: float | None
     = None, activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
     Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
@@ -366,7 +386,7 @@ def state_jacobian(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, P: Array | None = None,
     b_rn: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None,
     W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None =
-    None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "lstm_1997", "forget_only_lstm",
+    None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm",
     "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", since: int = 0, truncate: int | None = None,
     activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic",
     "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool
@@ -453,9 +473,9 @@ def bahdanau_decoder(
     = None, c0: Array | None = None, P: Array | None = None, gain: Array | None = None, gain_c: Array | None = None,
     b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None,
     *, lengths: Array | None = None, mask: Array | None = None, score: Literal["dot", "scaled_dot", "general",
-    "additive", "concat", "cosine"] = "additive", cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "lstm_1997_cell",
-    "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", activations:
+    "additive", "concat", "cosine"] = "additive", cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell",
+    "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] =
+    "gru_cell", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", activations:
     tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]]
     = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False,
     gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh", "relu", "logistic"] = "tanh", epsilon:
@@ -467,9 +487,9 @@ def bahdanau_decoder_vjp(
     = None, c0: Array | None = None, P: Array | None = None, gain: Array | None = None, gain_c: Array | None = None,
     b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None,
     *, lengths: Array | None = None, mask: Array | None = None, score: Literal["dot", "scaled_dot", "general",
-    "additive", "concat", "cosine"] = "additive", cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "lstm_1997_cell",
-    "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", activations:
+    "additive", "concat", "cosine"] = "additive", cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell",
+    "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] =
+    "gru_cell", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", activations:
     tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]]
     = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False,
     gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh", "relu", "logistic"] = "tanh", epsilon:
@@ -482,12 +502,13 @@ def luong_decoder(
     = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None =
     None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, score:
     Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "general", cell: Literal["lstm_cell",
-    "rnn_cell", "gru_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
-    "nested_lstm_cell"] = "lstm_cell", input_feeding: bool = False, activations: tuple[Literal["logistic", "tanh",
-    "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"),
-    clip: float | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] =
-    "full", activation: Literal["tanh", "relu", "logistic"] = "tanh", reset: Literal["before", "after"] = "after",
-    update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    "rnn_cell", "gru_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell",
+    "layer_norm_lstm_cell", "nested_lstm_cell"] = "lstm_cell", input_feeding: bool = False, activations:
+    tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]]
+    = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False,
+    gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh", "relu", "logistic"] = "tanh", reset:
+    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory:
+    Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def luong_decoder_vjp(
     x: Array, annotations: Array, W_c: Array, W: Array, R: Array, b: Array, y0: Array | None = None, W_a: Array | None =
@@ -496,12 +517,13 @@ def luong_decoder_vjp(
     = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None =
     None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, score:
     Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "general", cell: Literal["lstm_cell",
-    "rnn_cell", "gru_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
-    "nested_lstm_cell"] = "lstm_cell", input_feeding: bool = False, activations: tuple[Literal["logistic", "tanh",
-    "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"),
-    clip: float | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] =
-    "full", activation: Literal["tanh", "relu", "logistic"] = "tanh", reset: Literal["before", "after"] = "after",
-    update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    "rnn_cell", "gru_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell",
+    "layer_norm_lstm_cell", "nested_lstm_cell"] = "lstm_cell", input_feeding: bool = False, activations:
+    tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]]
+    = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False,
+    gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh", "relu", "logistic"] = "tanh", reset:
+    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory:
+    Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def context_vector(
     h: Array, W: Array | None = None, b: Array | None = None, *, lengths: Array | None = None, mask: Array | None =
@@ -519,8 +541,8 @@ def seq2seq(
     decoder_b_rn: Array | None = None, decoder_gain: Array | None = None, decoder_gain_c: Array | None = None,
     decoder_b_c: Array | None = None, decoder_W_inner: Array | None = None, decoder_R_inner: Array | None = None,
     decoder_b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer:
-    Literal["lstm", "rnn", "gru", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] =
-    "lstm", context_use: Literal["initial_state", "every_step"] = "initial_state", activations:
+    Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm",
+    "nested_lstm"] = "lstm", context_use: Literal["initial_state", "every_step"] = "initial_state", activations:
     tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]]
     = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False,
     gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: Literal["tanh", "relu",
@@ -535,8 +557,8 @@ def seq2seq_vjp(
     decoder_b_rn: Array | None = None, decoder_gain: Array | None = None, decoder_gain_c: Array | None = None,
     decoder_b_c: Array | None = None, decoder_W_inner: Array | None = None, decoder_R_inner: Array | None = None,
     decoder_b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer:
-    Literal["lstm", "rnn", "gru", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] =
-    "lstm", context_use: Literal["initial_state", "every_step"] = "initial_state", activations:
+    Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm",
+    "nested_lstm"] = "lstm", context_use: Literal["initial_state", "every_step"] = "initial_state", activations:
     tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]]
     = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False,
     gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: Literal["tanh", "relu",
@@ -547,36 +569,36 @@ def greedy_decode(
     start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
     b_rn: Array | None = None, c0: Array | None = None, P: Array | None = None, gain: Array | None = None, gain_c: Array
     | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array
-    | None = None, *, cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "lstm_1997_cell", "forget_only_lstm_cell",
-    "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", feedback: Literal["token", "vector"]
-    = "token", embedding: Literal["table", "one_hot"] = "table", end: int | None = None, steps: int = 3, reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", activations:
-    tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]]
-    = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False,
-    gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh", "relu", "logistic"] = "tanh", epsilon:
-    float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    | None = None, *, cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell", "lstm_1997_cell",
+    "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", feedback:
+    Literal["token", "vector"] = "token", embedding: Literal["table", "one_hot"] = "table", end: int | None = None,
+    steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic",
+    "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool
+    = False, gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh", "relu", "logistic"] = "tanh",
+    epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, Array, Array]: ...
 def greedy_decode_vjp(
     start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
     b_rn: Array | None = None, c0: Array | None = None, P: Array | None = None, gain: Array | None = None, gain_c: Array
     | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array
-    | None = None, *, cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "lstm_1997_cell", "forget_only_lstm_cell",
-    "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", feedback: Literal["token", "vector"]
-    = "token", embedding: Literal["table", "one_hot"] = "table", end: int | None = None, steps: int = 3, reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", activations:
-    tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]]
-    = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False,
-    gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh", "relu", "logistic"] = "tanh", epsilon:
-    float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    | None = None, *, cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell", "lstm_1997_cell",
+    "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", feedback:
+    Literal["token", "vector"] = "token", embedding: Literal["table", "one_hot"] = "table", end: int | None = None,
+    steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic",
+    "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool
+    = False, gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh", "relu", "logistic"] = "tanh",
+    epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def beam_search(
     start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
     b_rn: Array | None = None, c0: Array | None = None, P: Array | None = None, gain: Array | None = None, gain_c: Array
     | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array
-    | None = None, *, cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "lstm_1997_cell", "forget_only_lstm_cell",
-    "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", width: int = 2, normalise: bool =
-    True, embedding: Literal["table", "one_hot"] = "table", end: int | None = None, steps: int = 3, reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", activations:
+    | None = None, *, cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell", "lstm_1997_cell",
+    "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", width: int
+    = 2, normalise: bool = True, embedding: Literal["table", "one_hot"] = "table", end: int | None = None, steps: int =
+    3, reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", activations:
     tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]]
     = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False,
     gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh", "relu", "logistic"] = "tanh", epsilon:
@@ -586,10 +608,10 @@ def beam_search_vjp(
     start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
     b_rn: Array | None = None, c0: Array | None = None, P: Array | None = None, gain: Array | None = None, gain_c: Array
     | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array
-    | None = None, *, cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "lstm_1997_cell", "forget_only_lstm_cell",
-    "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", width: int = 2, normalise: bool =
-    True, embedding: Literal["table", "one_hot"] = "table", end: int | None = None, steps: int = 3, reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", activations:
+    | None = None, *, cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell", "lstm_1997_cell",
+    "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", width: int
+    = 2, normalise: bool = True, embedding: Literal["table", "one_hot"] = "table", end: int | None = None, steps: int =
+    3, reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", activations:
     tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]]
     = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False,
     gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh", "relu", "logistic"] = "tanh", epsilon:

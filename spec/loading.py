@@ -166,7 +166,7 @@ class _Loading:
                     for key, attribute in choice.attributes.items():
                         if key not in part.fixed:
                             own = replace(_renamed(attribute, part.sizes), when={})
-                            _take_over(attributes, own, chooser.name, name)
+                            _take_over(attributes, own, chooser.name, name, reader)
                 op = _with_states_written_out(op, chooser.name, choices, reader)
             parts.append(replace(part, choices=choices))
         return replace(op, parts=tuple(parts), attributes=attributes)
@@ -180,13 +180,20 @@ class _Loading:
         return self.get(choice.name.removesuffix("_cell"))
 
 
-def _take_over(attributes: dict[str, Attribute], attribute: Attribute, chooser: str, choice: str) -> None:
-    """Add a part's attribute, with a meaning under the choices that have it."""
-    known = attributes.get(attribute.name)
-    if known is not None and chooser not in known.when:
+def _take_over(
+    attributes: dict[str, Attribute], attribute: Attribute, chooser: str, choice: str, reader: _Reader
+) -> None:
+    """Add a part's attribute, with a meaning under the choices that have it; refuse it if one of them has another."""
+    name, known = attribute.name, attributes.get(attribute.name)
+    if known is None:
+        attributes[name] = replace(attribute, when={chooser: (choice,)})
         return
-    chosen = (*known.when[chooser], choice) if known is not None else (choice,)
-    attributes[attribute.name] = replace(attribute, when={chooser: tuple(dict.fromkeys(chosen))})
+    if chooser not in known.when:
+        return
+    having = known.when[chooser]
+    if choice not in having and replace(attribute, about=known.about, when=known.when) != known:
+        raise reader.fail(f"attributes.{chooser}", f"{name} of {choice} to be that of {having[-1]}", attribute)
+    attributes[name] = replace(attribute, when={chooser: tuple(dict.fromkeys((*having, choice)))})
 
 
 def _with_states_written_out(

@@ -11,6 +11,7 @@ from rnnspec.backends.composed.cell import Cell
 from rnnspec.backends.composed.gru import GRU
 from rnnspec.backends.composed.layer_norm_lstm import LayerNormLSTM
 from rnnspec.backends.composed.lstm import LSTM, LSTM1997, ForgetOnlyLSTM
+from rnnspec.backends.composed.mgu import MGU
 from rnnspec.backends.composed.nested_lstm import NestedLSTM
 from rnnspec.backends.composed.peephole_lstm import PeepholeLSTM
 from rnnspec.backends.composed.rnn import RNN
@@ -23,6 +24,7 @@ CELLS: Final[Mapping[str, Callable[..., Cell]]] = {
     "peephole_lstm_cell": PeepholeLSTM,
     "layer_norm_lstm_cell": LayerNormLSTM,
     "gru_cell": GRU,
+    "mgu_cell": MGU,
     "nested_lstm_cell": NestedLSTM,
 }
 

@@ -2,13 +2,15 @@
 
 Other faults are wrong by far, and would be caught by bounds ten times as wide too. These would not: each error is one
 and a half times the smallest that its check sees with each of the seeds 0 to 4, so that bounds of twice the width miss
-it with one of them at least. ``python -m rnnspec.conformance.faults.near_the_bound`` measures what that is.
+it with one of them at least. They stand in `conformance/faults/equations/` beside the changed equations of their
+families; ``python -m rnnspec.conformance.faults.near_the_bound`` measures what their `units` are to be.
 """
 
 # ruff: noqa: D102  (what a method does is said where the contract names it)
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import tomllib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Literal
 
@@ -20,6 +22,7 @@ from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Check, Violation
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.values import Values
+from rnnspec.conformance.faults.equations import files_of_faults, is_changed_equation
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.sharpness.measuring import cases_of, smallest_seen
@@ -36,6 +39,8 @@ BEYOND: Final = 20
 
 MARGIN: Final = 1.5
 """How many times the smallest error that is seen is planted; a little more where steps of the type come between."""
+
+_KEYS: Final = {"operation", "dtype", "part", "quantity", "units"}
 
 
 class SlightlyWrong(WatchedReference):
@@ -76,6 +81,7 @@ class SlightlyWrong(WatchedReference):
 class Slight:
     """An error of so many units of roundoff in a quantity that is computed in a part of an operation."""
 
+    name: str
     operation: str
     dtype: str
     part: Quantity
@@ -92,8 +98,7 @@ class Slight:
         error = self.units * format_of(self.dtype).unit_roundoff
         implementation = type("SlightlyWrong", (SlightlyWrong,), {"quantity": self.quantity, "error": error})
         about = f"``{self.quantity}`` is too large by {self.units:g} units of roundoff."
-        name = f"{self.operation.replace('_', '-')}-slightly-wrong-{self.part}"
-        return Fault(name, self.operation, about, implementation, self.dtype)
+        return Fault(self.name, self.operation, about, implementation, self.dtype)
 
     def smallest(self, seed: int) -> float:
         """Return how many units the check sees at least with a seed, to a tenth."""
@@ -111,57 +116,28 @@ class Slight:
         return False
 
 
-SLIGHT: Final = (
-    Slight("dense", "float32", "values", "blocks.py: x @ W.T + b", 7.8),
-    Slight("dense", "bfloat16", "gradients", "blocks.py: da @ W", 7.8),
-    Slight(
-        "cross_entropy",
-        "float16",
-        "values",
-        "losses.py: shifted - np.log(np.exp(shifted).sum(axis=2))[:, :, np.newaxis]",
-        31,
-    ),
-    Slight("cross_entropy", "float64", "gradients", "losses.py: np.exp(log_p)", 44),
-    Slight("rnn_cell", "bfloat16", "values", "rnn.py: self.R @ h_prev", 31),
-    Slight("rnn", "float32", "gradients", "rnn.py: self.R.T @ da", 24),
-    Slight("lstm", "float32", "values", "lstm.py: f * c_prev", 7.8),
-    Slight("lstm_cell", "float16", "gradients", "lstm.py: dc * f", 29),
-    Slight("layer_norm_lstm_cell", "float64", "values", "layer_norm_lstm.py: apart * scale", 48),
-    Slight("layer_norm_lstm", "float32", "gradients", "layer_norm_lstm.py: self.gain * da", 29),
-    Slight("lstm_1997", "float16", "values", "lstm_1997.py: i * g", 40),
-    Slight("lstm_1997_cell", "float32", "gradients", "lstm_1997.py: dc * g", 62),
-    Slight("forget_only_lstm", "float64", "values", "forget_only_lstm.py: (1 - f) * g", 44),
-    Slight("forget_only_lstm_cell", "bfloat16", "gradients", "forget_only_lstm.py: dh * f", 24),
-    Slight("peephole_lstm_cell", "float32", "values", "peephole_lstm.py: f * c_prev", 26),
-    Slight("peephole_lstm", "float64", "gradients", "peephole_lstm.py: dh * o", 52),
-    Slight("gru", "bfloat16", "values", "gru.py: (1 - z) * n", 44),
-    Slight("gru_cell", "float32", "gradients", "gru.py: self.W.T @ da", 34),
-    Slight("nested_lstm_cell", "float16", "values", "nested_lstm.py: a[self.f] * c_prev[self.memory[m]]", 26),
-    Slight("nested_lstm", "float32", "gradients", "nested_lstm.py: dwritten * g", 57),
-    Slight("output_projection", "float64", "values", "projections.py: read @ V.T + c", 7.8),
-    Slight("output_projection", "float16", "gradients", "projections.py: d.T @ read", 6.5),
-    Slight("bidirectional", "float32", "values", "activations.py: np.tanh(a, out=out)", 14),
-    Slight("bidirectional", "float64", "gradients", 'bidirectional.py: forward["x"] + reverse["x"]', 40),
-    Slight("clip_by_norm", "bfloat16", "values", "clipping.py: direction * threshold", 26),
-    Slight("clip_by_norm", "float32", "gradients", "clipping.py: (dy - direction * along) * scale", 26),
-    Slight("crf_log_likelihood", "float64", "gradients", "linear_chain.py: pairs.sum(axis=2)", 40),
-    Slight("attention_context", "float16", "values", "attention.py: weights @ values", 7.8),
-    Slight("attention_scores", "float32", "gradients", "attention.py: dproducts @ self.keys", 7.8),
-    Slight("luong_decoder", "float32", "values", "attention.py: weights @ self.memory", 40),
-    Slight("bahdanau_decoder", "float64", "gradients", "attention.py: dcontext @ _across(self.memory)", 250),
-    Slight("context_vector", "bfloat16", "values", "context_vector.py: seen @ weights.T", 52),
-    Slight("context_vector", "float32", "gradients", "context_vector.py: da @ weights", 20),
-    Slight("seq2seq", "float32", "values", "activations.py: np.tanh(a, out=out)", 14),
-    Slight("beam_search", "float64", "values", "decoding.py: shifted - np.log(total)", 44),
-    Slight("seq2seq", "float16", "gradients", "gates.py: da @ x.T", 53),
-)
+def read(text: str, file: str) -> Iterator[Slight]:
+    """Yield the slight faults of a file; where one is wrong, raise SpecError with the file, the fault and its keys."""
+    for name, table in tomllib.loads(text).items():
+        if is_changed_equation(table):
+            continue
+        place = f"{file}: [{name}]"
+        if set(table) != _KEYS:
+            raise spec.SpecError(f"{place}: expected {', '.join(sorted(_KEYS))}, got {', '.join(sorted(table))}")
+        if table["part"] not in CHECK_OF:
+            raise spec.SpecError(f"{place}: 'part' expects one of {', '.join(CHECK_OF)}, got {table['part']!r}")
+        spec.operation(table["operation"])
+        yield Slight(name, **table)
+
+
+SLIGHT: Final = tuple(slight for file, text in files_of_faults() for slight in read(text, file))
 """Values and gradients of every family, the types taking turns."""
 
 FAULTS: Final[tuple[Fault, ...]] = tuple(slight.fault for slight in SLIGHT)
 
 
 def main() -> None:
-    """Print the units that belong into the table: so many times what is seen with every seed."""
+    """Print the units that belong into the tables: so many times what is seen with every seed."""
     for slight in SLIGHT:
         smallest = [slight.smallest(seed) for seed in range(5)]
         told = ", ".join(f"{units:.3g}" for units in smallest)

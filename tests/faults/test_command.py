@@ -23,7 +23,6 @@ from rnnspec.conformance.hosting.jobs import each
 from rnnspec.conformance.pages.faults import read, sections
 from rnnspec.conformance.run import PROFILES, Profile
 from rnnspec.conformance.run.plan import PlanError
-from rnnspec.spec import operations
 
 PLANTED = {fault.name: fault for fault in FAULTS}
 NO_FAULT = Fault("rnn-no-fault-at-all", "rnn_cell", "Nothing is wrong.", LOOPS["rnn"])
@@ -194,7 +193,8 @@ def test_the_published_score() -> None:
     assert int(numbers["missed"]) == len(KNOWN_MISSES)
     missed = {row[0] for row in cells("faults") if row[2].startswith("missed")}
     assert missed == set(KNOWN_MISSES)
-    assert numbers["operations that have some"] == f"{len(operations())} of {len(operations())}"
+    having, of = numbers["operations that have some"].split(" of ")  # of the version that was scored
+    assert having == of
     assert float(numbers["cases to catch: median"]) < 10
     told = [row for row in cells("faults") if row[0] != "fault"]
     assert len(told) == int(numbers["planted faults"])

@@ -12,7 +12,7 @@ from rnnspec.conformance.faults.catalogue import FAULTS, faults
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.score import FaultScore, score_fault
 from rnnspec.conformance.run import PROFILES
-from rnnspec.spec import UnknownOperationError
+from rnnspec.spec import UnknownOperationError, operations
 
 CAUGHT_FIRST = {
     "unmodified": "lstm-padding-cleared-in-place",
@@ -84,6 +84,10 @@ def test_every_permutation_of_the_gates_is_planted(family: str, right: str) -> N
     planted = {fault.name for fault in FAULTS}
     for order in permutations(right):
         assert (f"{family}-gates-in-order-{'-'.join(order)}" in planted) is ("".join(order) != right)
+
+
+def test_every_operation_has_planted_faults() -> None:
+    assert {fault.operation for fault in FAULTS} == set(operations())
 
 
 def test_faults_are_chosen_by_operation() -> None:

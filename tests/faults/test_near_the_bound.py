@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from rnnspec.conformance.faults.near_the_bound import CHECK_OF, SLIGHT, Slight
+from rnnspec.conformance.faults.near_the_bound import CHECK_OF, SLIGHT, Slight, read
 from rnnspec.conformance.faults.score import score_fault
 from rnnspec.conformance.judge import tolerance
 from rnnspec.conformance.judge.tolerance import KAPPA, forget
 from rnnspec.conformance.run import PROFILES
-from rnnspec.spec import FLOAT_TYPES, operation, operations
+from rnnspec.spec import FLOAT_TYPES, SpecError, operation, operations
 
 SEEDS = range(5)
 each_slight = pytest.mark.parametrize("slight", SLIGHT, ids=lambda slight: f"{slight.fault.name}-{slight.dtype}")
@@ -57,3 +57,21 @@ def test_every_family_and_every_type_has_some() -> None:
     assert {(operation(slight.operation).family, slight.part) for slight in SLIGHT} >= {
         (family, part) for family in families for part in CHECK_OF if (family, part) != ("crf", "values")
     }
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            "about = 'It is wrong.'",
+            r"some\.toml: \[wrong\]: expected dtype, operation, part, quantity, units, got about",
+        ),
+        ("part = 'value'", r"some\.toml: \[wrong\]: 'part' expects one of values, gradients, got 'value'"),
+    ],
+)
+def test_what_is_wrong_with_a_slight_error_is_told(changed: str, message: str) -> None:
+    right = {"operation": "'gru'", "dtype": "'float32'", "part": "'values'", "quantity": "'gru.py: x'", "units": "7"}
+    key, _, value = changed.partition(" = ")
+    lines = [f"{name} = {text}" for name, text in {**right, key: value}.items()]
+    with pytest.raises(SpecError, match=message):
+        list(read("\n".join(["[wrong]", *lines]), "some.toml"))

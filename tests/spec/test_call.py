@@ -315,8 +315,12 @@ def test_an_attribute_of_another_choice_is_refused_unless_it_is_the_default() ->
     assert check_attributes(stacked, {"layer": "gru", "reset": "before"})["reset"] == "before"
     assert check_attributes(stacked, {"layer": "lstm", "reset": "after"})["reset"] == "after"
     with pytest.raises(CallError) as refusal:
+        check_attributes(stacked, {"layer": "lstm", "memory": "normalised"})
+    assert str(refusal.value) == (
+        "stacked: memory: expected with layer = layer_norm_lstm only, got 'normalised'; leave it out"
+    )
+    with pytest.raises(CallError, match=r"reset: expected with layer = gru.* only, got 'before'; leave it out"):
         check_attributes(stacked, {"layer": "lstm", "reset": "before"})
-    assert str(refusal.value) == "stacked: reset: expected with layer = gru only, got 'before'; leave it out"
     with pytest.raises(CallError, match=r"gradient: expected with layer = lstm or .* only, got 'cell_only'"):
         check_attributes(stacked, {"layer": "rnn", "gradient": "cell_only"})
 

@@ -645,6 +645,17 @@ def test_an_attribute_chooses_among_the_kinds_of_layers_its_default_first(tmp_pa
     assert loaded["tower"].attributes["layer"].values == ("sum", "double")
 
 
+def test_an_attribute_that_two_kinds_have_is_the_same(tmp_path: Path) -> None:
+    """In what is built of either it is one attribute: a value that one alone has would be lost."""
+    folder, other = tmp_path, TWO.replace('["identity", "tanh"]', '["identity", "tanh", "relu"]')
+    (folder / "families.toml").write_text('order = []\nlayers = ["double", "sum"]\n', encoding="utf-8")
+    with pytest.raises(SpecError) as error:
+        read(folder, other + TOY.replace('values = ["sum"]', 'kinds = "layers"'))
+    assert str(error.value).startswith(
+        "toy.toml: [tower.attributes.layer]: expected squash of double to be that of sum, got Attribute("
+    )
+
+
 def test_families_stand_in_their_order_and_those_that_it_lacks_after_them(tmp_path: Path) -> None:
     (tmp_path / "families.toml").write_text('order = ["z", "b"]', encoding="utf-8")
     for family in "abz":

@@ -32,7 +32,7 @@ KINDS: Final[Mapping[str, Kind]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 def _refuse_kind(*, layer: str, dropout: float | None = None, **arguments: Any) -> None:
     if layer not in KINDS:
-        raise Unsupported(f"Keras has no layer {layer}")
+        raise Unsupported("Keras has no layer but the RNN, the LSTM and the GRU")
     if dropout is not None:
         raise Unsupported("Keras's layers draw the masks of their dropout themselves")
     KINDS[layer].refuse(**arguments)
