@@ -25,7 +25,7 @@ from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import Support, everything
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import Operation, operation, resolved
-from rnnspec.spec.language import parse_size, size_of
+from rnnspec.spec.language import parse_size, size_of, sizes_in
 from rnnspec.spec.operation import Attribute, holds
 
 UNUSED: Final = "unused"
@@ -57,6 +57,12 @@ _FEW_TERMS: Final[Mapping[str, int]] = {"B": 4, "T": 2, "U": 2}
 """Sequences and steps of a generic call. The more terms a parameter's gradient sums, the more rounding moves it."""
 _FEATURES: Final = 8
 """Features of a generic call. The more elements a result has, the more rounding averages out."""
+_COUNTED: Final = 8
+"""Calls with a number at its greatest that sizes bound."""
+_SEQUENCES: Final = 64
+"""Sequences of such a call."""
+_ROUNDS: Final = 4
+"""Its rounds, where those bound the number."""
 _LARGE: Final = 255
 """A size from which on the others are as small as they may be and still differ from 1."""
 _HUGE: Final = 512
@@ -305,7 +311,8 @@ class Planner:
         model = self.model()
         rows, impossible = _planned(model, self._own()) if self.factors else (((),), 0)
         array = tuple(self.case_of(row) for row in rows)
-        others = (*self._none_valid(rows, array), *self._ladder(rows, array), *self._generic(rows))
+        beyond = (*self._ladder(rows, array), *self._counts_beyond_sizes(rows), *self._generic(rows))
+        others = (*self._none_valid(rows, array), *beyond)
         return Deck(self.scope, self.factors, rows, (*array, *others), model, impossible, self.left_out)
 
     def _own(self) -> Model | None:
@@ -480,6 +487,35 @@ class Planner:
             row = levels[spread_order(len(levels))[number % len(levels)]]
             yield self._rung(row, number, {**apart, **dict.fromkeys(pair, 3)})
             number += 1
+
+    def _counts_beyond_sizes(self, rows: Sequence[Row]) -> Iterator[Case]:
+        """A number of things that sizes bound, at its greatest beside small sizes, in calls of many sequences.
+
+        Of a beam that is wider than there are tokens, a few sequences in a hundred show which beginnings it kept.
+        """
+        if not self.extent.largest or self.few_shapes:
+            return
+        levels = [_levels(self.factors, rows[place]) for place in spread_order(len(rows))]
+        for key, attribute in self.op.attributes.items():
+            ends = [parse_size(end, key) for end in attribute.range if isinstance(end, str)]
+            bounds = dict.fromkeys((symbol for end in ends for symbol in sizes_in(end)), 2)
+            rounds = {other.name: _ROUNDS for other in self.op.attributes.values() if other.size in bounds}
+            if (
+                not attribute.size
+                or not bounds
+                or not self._tried({**dict.fromkeys(rounds, "within"), key: "greatest"})
+            ):
+                continue
+            sizes = {**bounds, **{self.op.attributes[name].size: count for name, count in rounds.items()}}
+            greatest = {key: attribute.ends(sizes)[1]}
+            for number in range(_COUNTED):
+                row = {**levels[number % len(levels)], "regime": "generic"}
+                case = self._with_some_step(row, -_ATTEMPTS * (1 + number), {"B": _SEQUENCES, **bounds})
+                yield case.with_attributes(**rounds, **greatest)
+
+    def _tried(self, places: Mapping[str, str]) -> bool:
+        """Whether numbers at these places of their ranges are to be tried."""
+        return all(place in {level.place for level in self.support.levels[key]} for key, place in places.items())
 
     @property
     def _of_parts(self) -> bool:
