@@ -1,4 +1,4 @@
-"""All checks, as a table: the tables of docs/checks.md."""
+"""The table of all checks in docs/checks.md."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from rnnspec.conformance.checks import CHECKS
 from rnnspec.spec import operations
 
 NAME: Final = "checks"
-"""All checks, as a table: the tables of docs/checks.md."""
+"""Name of the table in the page."""
 
 
 def table() -> str:
-    """All checks, as a table: the tables of docs/checks.md."""
+    """Return all checks as a Markdown table."""
     rows = []
     for check in CHECKS:
         asked = len(check.operations())
