@@ -85,12 +85,12 @@ class Products:
         self.keys = k if W_a is None else k @ W_a.T
 
     def scores(self, q: Array) -> tuple[Array, Arrays]:
-        """Scores of the keys for the queries."""
+        """Return the scores of the keys for the queries, and the arrays that `back` needs."""
         products = q @ _across(self.keys)
         return products if self.scale is None else products * self.scale, (q,)
 
     def back(self, known: Arrays, dscores: Array) -> tuple[Array, Arrays]:
-        """From the gradient of the scores to that of the queries."""
+        """Return the gradient of the queries from that of the scores, and the arrays that `gradients` needs."""
         (q,) = known
         dproducts = dscores if self.scale is None else dscores * self.scale
         return dproducts @ self.keys, (dproducts, q)
@@ -111,12 +111,12 @@ class Additive:
         self.keys = k @ W_k.T + b_a
 
     def scores(self, q: Array) -> tuple[Array, Arrays]:
-        """Scores of the keys for the queries."""
+        """Return the scores of the keys for the queries, and the arrays that `back` needs."""
         z = np.tanh((q @ self.W_q.T)[:, :, np.newaxis] + self.keys[:, np.newaxis])
         return (z @ self.v_a.reshape(-1, 1)).reshape(*z.shape[:3]), (q, z)
 
     def back(self, known: Arrays, dscores: Array) -> tuple[Array, Arrays]:
-        """From the gradient of the scores to that of the queries."""
+        """Return the gradient of the queries from that of the scores, and the arrays that `gradients` needs."""
         q, z = known
         dv = (dscores[:, :, np.newaxis] @ z)[:, :, 0]
         da = dscores[:, :, :, np.newaxis] * self.v_a * (1 - z * z)
@@ -124,7 +124,7 @@ class Additive:
         return dqueries @ self.W_q, (q, da, dqueries, dv)
 
     def gradients(self, q: Array, da: Array, dqueries: Array, dv: Array) -> dict[str, Array]:
-        """From the gradient of the argument of tanh to those of the keys and the parameters."""
+        """Return the gradients of the keys and the parameters from that of the argument of tanh."""
         dkeys = da.sum(axis=1)
         return {
             "k": dkeys @ self.W_k,
@@ -143,7 +143,7 @@ class Concat(Additive):
         super().__init__(k, W_a[:, :features], W_a[:, features:], b_a, v_a)
 
     def gradients(self, q: Array, da: Array, dqueries: Array, dv: Array) -> dict[str, Array]:
-        """From the gradient of the argument of tanh to those of the keys and the parameters."""
+        """Return the gradients of the keys and the parameters from that of the argument of tanh."""
         gradients = super().gradients(q, da, dqueries, dv)
         dW_q, dW_k = gradients.pop("W_q"), gradients.pop("W_k")
         return gradients | {"W_a": np.concatenate((dW_q, dW_k), axis=1)}
@@ -156,12 +156,12 @@ class Cosine:
         self.keys = Direction.of(k)
 
     def scores(self, q: Array) -> tuple[Array, Arrays]:
-        """Scores of the keys for the queries."""
+        """Return the scores of the keys for the queries, and the arrays that `back` needs."""
         direction = Direction.of(q)
         return direction.unit @ _across(self.keys.unit), (direction.unit, direction.length, direction.scale)
 
     def back(self, known: Arrays, dscores: Array) -> tuple[Array, Arrays]:
-        """From the gradient of the scores to that of the queries."""
+        """Return the gradient of the queries from that of the scores, and the arrays that `gradients` needs."""
         direction = Direction(*known)
         return direction.back(dscores @ self.keys.unit), (dscores, direction.unit)
 

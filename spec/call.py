@@ -224,7 +224,7 @@ def _check_types(name: str, expected: Mapping[str, Input], inputs: Mapping[str, 
         if item.kind in ("lengths", "ids") and dtype != np.int64:
             raise CallError(f"{name}: {key}: expected int64, got {dtype}; use {key}.astype('int64')")
         if item.kind in ("mask", "bits") and dtype != np.bool_:
-            marks = "valid steps" if item.kind == "mask" else "what is kept"
+            marks = "valid steps" if item.kind == "mask" else "kept elements"
             raise CallError(f"{name}: {key}: expected bool, got {dtype}; use {key} != 0 if it marks {marks}")
         if item.kind == "float":
             if _name_of(dtype) not in _COMPUTED:

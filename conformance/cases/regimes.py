@@ -148,12 +148,12 @@ REGIMES: Final[Mapping[str, Regime]] = {
         ),
         Regime("masking", "scores below those that implementations mask with", lowers=True, of=has_scores),
         Regime("far", "vectors whose squares come near the ends of the type", far=True, of=takes_norms),
-        Regime("impossible", "so much is forbidden that there is no path", forbids=0.25, of=has_moves),
+        Regime("impossible", "too much is forbidden for any path", forbids=0.25, of=has_moves),
         Regime(
             "padding_forbidden", "the padding alone has moves that are forbidden",
             forbids_padding=True, of=has_tagged_moves,
         ),
-        Regime("ties", "whatever is chosen from has its equal", whole=True, twins=True, of=gives_ids),
+        Regime("ties", "alternatives come in equal pairs", whole=True, twins=True, of=gives_ids),
     )
 }  # fmt: skip
 

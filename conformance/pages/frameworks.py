@@ -49,7 +49,7 @@ def reasons(backend: FrameworkBackend, op: Operation) -> list[str]:
     """Return why calls of an operation are composed although the framework has the operation."""
     found = dict.fromkeys(reason for case in probes(op) if (reason := backend.refusal(case.call)) is not None)
     if not backend.natives[op.name].differentiable:
-        found["gradients are composed: what is called has none"] = None
+        found["gradients are composed: the function has none"] = None
     return list(found)
 
 

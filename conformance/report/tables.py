@@ -85,7 +85,7 @@ def _print_asked(console: Console, summary: BackendSummary) -> None:
         console.print(Text(f"  {dtype}: {', '.join(parts)}"), soft_wrap=True)
         for name, left_out in asked.left_out.items():
             listed = "; ".join(f"{symbol} {', '.join(map(str, few))}" for symbol, few in left_out.items())
-            console.print(Text(f"    left out of {name}, as too dear to judge: {listed}"), soft_wrap=True)
+            console.print(Text(f"    left out of {name}, too costly to judge: {listed}"), soft_wrap=True)
     by_check: dict[tuple[str, str], list[str]] = {}
     for check in summary.nothing_judged:
         by_check.setdefault((check.id, check.message), []).append(f"{check.operation} {check.dtype}")

@@ -94,7 +94,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     if folder.exists() and not folder.is_dir():
         raise FileError(f"{folder}: expected a folder, got a file")
     if folder.is_dir() and any(folder.iterdir()):
-        raise FileError(f"{folder}: expected a new or an empty folder: name another, or delete what it holds")
+        raise FileError(f"{folder}: expected a new or an empty folder: name another, or delete its contents")
     temporary = folder.with_name(f".{folder.name}.{uuid4().hex}")
     temporary.mkdir(parents=True)
     try:

@@ -129,7 +129,7 @@ def _read_vector(folder: Path, vector: Vector) -> NamedArrays:
             f"{path}: there is no such file, though the manifest has it: export the vectors anew"
         ) from error
     if digest != vector.sha256:
-        raise FileError(f"{path}: the file is not the one that was exported: export the vectors anew")
+        raise FileError(f"{path}: the file has changed since the export: export the vectors anew")
     if [entry.name for entry in vector.outputs] != list(vector.case.results):
         here = ", ".join(vector.case.results)
         raise FileError(f"{path}: {vector.case.operation} has the outputs {here} in this rnnspec: export anew")

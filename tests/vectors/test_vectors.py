@@ -358,7 +358,7 @@ def test_vectors_that_are_not_as_exported(copied: Path, check: Callable[..., Any
     save(path, {name: array for name, array in load(path).items() if name != "input.x"})
     result, _ = check(copied)
     assert result.exit_code == 2
-    assert f"{path}: the file is not the one that was exported" in result.output
+    assert f"{path}: the file has changed since the export" in result.output
     path.unlink()
     result, _ = check(copied)
     assert result.exit_code == 2

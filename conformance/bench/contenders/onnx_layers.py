@@ -58,7 +58,7 @@ _STATES: Final = {"h0": "initial_h", "c0": "initial_c"}
 
 
 def _outputs(found: Any) -> tuple[Array, ...]:
-    """From (T, 1, B, H) to (B, T, H), and from (1, B, H) to (B, H)."""
+    """Transpose (T, 1, B, H) to (B, T, H), and (1, B, H) to (B, H)."""
     y, *finals = found
     return (y[:, 0].transpose(1, 0, 2), *(final[0] for final in finals))
 
