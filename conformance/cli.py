@@ -1,4 +1,4 @@
-"""The command line. Each command imports what it needs when it runs, so that help comes at once."""
+"""The command line. Each command imports its modules when it runs, so that help appears at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rnnspec.conformance.bench.options import Command, WithDefault, size_options
 
 
 class CannotRunError(click.ClickException):
-    """What was asked cannot be done: one line of error, exit status 2."""
+    """A command cannot run: one line of error, exit status 2."""
 
     exit_code = 2
 
@@ -28,13 +28,13 @@ json_option = click.option(
     "json_file",
     type=click.Path(dir_okay=False, path_type=Path),
     callback=_no_dash,
-    help="Write the result there as JSON.",
+    help="Write the result to this file as JSON.",
 )
 _ISOLATION = (
     click.option(
         "--isolate/--no-isolate",
         default=None,
-        help="In a process of its own; by default if it is package.module:Class.",
+        help="Run in a process of its own; by default if it is package.module:Class.",
     ),
     click.option(
         "--time-limit",
@@ -54,7 +54,7 @@ _ISOLATION = (
 
 
 def isolation_options(command: Command) -> Command:
-    """Whether a backend runs in a process of its own, and the limits of that process."""
+    """Add the options of a backend's own process and its limits."""
     for option in reversed(_ISOLATION):
         command = option(command)
     return command
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 @main.command("list")
-@click.option("--checks", is_flag=True, help="List the checks instead: what is asked of a backend.")
+@click.option("--checks", is_flag=True, help="List the checks of a backend instead.")
 @json_option
 def list_command(checks: bool, json_file: Path | None) -> None:
     """List the operations of the specification and the installed backends."""
@@ -82,7 +82,7 @@ def list_command(checks: bool, json_file: Path | None) -> None:
 @main.command()
 @click.argument("operation")
 @click.option("--latex", is_flag=True, help="Print the equations as LaTeX.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Show them for this attribute value.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An attribute's value (repeatable).")
 @json_option
 def show(operation: str, latex: bool, settings: tuple[str, ...], json_file: Path | None) -> None:
     """Show an operation: shapes, equations, gradient and sources."""
@@ -125,7 +125,7 @@ def trace(json_file: Path | None, **options: Any) -> None:
     help="Largest size on the ladder; by default 300, and once 513 units, 1,025 steps and 65,537 sequences.",
 )
 @click.option(
-    "--repro-dir", type=click.Path(file_okay=False, path_type=Path), help="Write a repro of each failure there."
+    "--repro-dir", type=click.Path(file_okay=False, path_type=Path), help="Write a repro of each failure here."
 )
 @click.option(
     "--replay/--no-replay",
@@ -133,19 +133,19 @@ def trace(json_file: Path | None, **options: Any) -> None:
     show_default=True,
     envvar="RNNSPEC_REPLAY",
     show_envvar=True,
-    help="Try first what failed in earlier runs.",
+    help="Try the failures of earlier runs first.",
 )
 @click.option(
     "--replay-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where that is kept; by default in the user's cache.",
+    help="Folder of these failures; by default in the user's cache.",
 )
 @click.option(
     "--expected",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="TOML file of expected failures, besides the backend's own.",
 )
-@click.option("--strict", is_flag=True, help="Fail where a SHOULD is departed from or an expected failure not seen.")
+@click.option("--strict", is_flag=True, help="Fail on a departure from a SHOULD or an unseen expected failure.")
 @isolation_options
 @json_option
 @click.pass_context
@@ -168,12 +168,12 @@ def validate(
     memory_limit: float,
     json_file: Path | None,
 ) -> None:
-    """Hold backends against the specification.
+    """Check that backends conform to the specification.
 
-    A BACKEND is an installed one's name or package.module:Class; without any, every framework that is installed.
+    A BACKEND is the name of an installed one or package.module:Class; by default, every installed framework.
     Options that rnnspec does not know go to pytest: -k lstm, --junitxml=FILE.
-    Where pytest-xdist is installed, a process for each core shares many checks: -n 2 for two, -n 0 for one alone.
-    Of an isolated backend, a call that crashes, hangs or takes all memory ends in a verdict; both limits are for those.
+    With pytest-xdist, a process for each core shares many checks: -n 2 for two processes, -n 0 for only one.
+    If a call of an isolated backend crashes, hangs or takes all memory, it ends in a verdict; both limits apply to it.
     """
     from rnnspec.conformance.commands.validate import Request, validate_backends
     from rnnspec.conformance.hosting.isolated import Isolation, Limits
@@ -192,15 +192,15 @@ def validate(
 @main.command()
 @click.option("--op", "operations", multiple=True, help="Only faults of this operation (repeatable).")
 @click.option("--profile", default="quick", show_default=True, help="quick, standard or thorough.")
-@click.option("--exclusive", is_flag=True, help="Ask the later checks too: which faults does one alone catch?")
+@click.option("--exclusive", is_flag=True, help="Run the later checks too, and find the faults that only one catches.")
 @click.option("--seeds", default="0", show_default=True, help="Seeds of the cases: 0-4, 3 or 0,2,7.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
 @json_option
 @click.pass_context
 def faults(context: click.Context, /, json_file: Path | None, **options: Any) -> None:
-    """Score the suite itself: which planted faults it catches, and with which check.
+    """Score the suite itself: the planted faults that it catches, and the checks that catch them.
 
-    A fault is caught if it is caught with every seed. --exclusive asks with the first seed alone.
+    A fault counts as caught if it is caught with every seed. --exclusive uses only the first seed.
     """
     from rnnspec.conformance.commands.faults import Request, score_faults
 
@@ -215,17 +215,17 @@ def faults(context: click.Context, /, json_file: Path | None, **options: Any) ->
     "parts",
     multiple=True,
     type=click.Choice(["values", "gradients", "drift"]),
-    help="Only this (repeatable).",
+    help="Only this part (repeatable).",
 )
-@click.option("--runs", default=20, show_default=True, type=click.IntRange(1), help="Seeds, of each of these.")
+@click.option("--runs", default=20, show_default=True, type=click.IntRange(1), help="Seeds of each measurement.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
 @json_option
 @click.pass_context
 def sharpness(context: click.Context, /, json_file: Path | None, **options: Any) -> None:
-    """Measure the smallest error that the suite sees, beside what fixed tolerances would see.
+    """Measure the smallest error that the suite sees, and the smallest that fixed tolerances see.
 
     In each run a relative error is planted in one intermediate quantity of the reference, and the check sees it or not.
-    What is told is the smallest that is seen in 19 of 20 runs, and how many right results each tolerance rejects.
+    The report has the smallest error that is seen in 19 of 20 runs, and the right results that each tolerance rejects.
     """
     from rnnspec.conformance.commands.sharpness import Request, measure_sharpness
 
@@ -243,10 +243,10 @@ def sharpness(context: click.Context, /, json_file: Path | None, **options: Any)
 @click.option(
     "--resume",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep what is done in this file, and go on from what it has.",
+    help="Save finished cases in this file, and go on from those that it has.",
 )
 @click.option(
-    "--case", "only", type=click.IntRange(0), help="Only this one, by its number, of each operation and type."
+    "--case", "only", type=click.IntRange(0), help="Only the case with this number, of each operation and type."
 )
 @isolation_options
 @json_option
@@ -260,11 +260,11 @@ def soak(
     json_file: Path | None,
     **options: Any,
 ) -> None:
-    """Hold a backend's values and gradients against the reference on many random cases.
+    """Compare a backend's values and gradients with the reference on many random cases.
 
-    A right implementation is rejected in none; the error ratios show how near it comes. The cases depend on the seed
-    alone, not on --jobs, and Ctrl-C loses none that were done: with --resume FILE the same command goes on from there,
-    with more --cases too. Exit status 130: interrupted.
+    No case rejects a right implementation; the error ratios show its distance from the bounds. The cases depend on the
+    seed, not on --jobs. Ctrl-C loses no finished case: with --resume FILE the same command goes on from there, with
+    more --cases too. Exit status 130: interrupted.
     """
     from rnnspec.conformance.bench.threads import VARIABLES
 
@@ -280,15 +280,13 @@ def soak(
 @main.command()
 @click.argument("source", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "--to", required=True, type=click.Choice(["torch", "keras", "spec"]), help="The layout that TARGET is to have."
-)
+@click.option("--to", required=True, type=click.Choice(["torch", "keras", "spec"]), help="The layout of TARGET.")
 @json_option
 def convert(source: Path, target: Path, to: str, json_file: Path | None) -> None:
-    """Carry the weights of RNN, LSTM and GRU layers from one framework's layout to another's.
+    """Convert the weights of RNN, LSTM and GRU layers from one framework's layout to another's.
 
     SOURCE is a torch state dict, Keras's weights by their paths, or arrays by the specification's names; both files are
-    .npz or .safetensors. What the other layout cannot represent is an error, and nothing is written.
+    .npz or .safetensors. Weights that the other layout cannot represent are an error, and nothing is written.
     """
     from rnnspec.conformance.commands.convert import convert_weights
 
@@ -297,18 +295,18 @@ def convert(source: Path, target: Path, to: str, json_file: Path | None) -> None
 
 @main.group(cls=WithDefault)
 def bench() -> None:
-    """Time backends against each other: who is faster, by how much, how sure that is, and how far from the machine.
+    """Time backends against each other: ratios of times with confidence intervals, and shares of the machine's peak.
 
-    A BACKEND is an installed one's name or package.module:Class; with @DEVICE after it, it runs on that device. The
-    ratios are to the first. Each is held against the specification on the very workload before it is timed.
+    A BACKEND is the name of an installed one or package.module:Class; @DEVICE after it names its device.
+    Ratios are to the first backend. Each backend must conform on the workload before it is timed.
     """
 
 
 @bench.command("run", hidden=True)
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
-@click.option("--workload", "-w", "workloads", multiple=True, help="A named workload, or like lstm-large (repeatable).")
+@click.option("--workload", "-w", "workloads", multiple=True, help="A named one, or like lstm-large (repeatable).")
 @click.option(
-    "--workloads", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of your own."
+    "--workloads", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File of workloads."
 )
 @click.option("--op", "operations", multiple=True, help="This operation, at --scale (repeatable).")
 @click.option("--scale", default="medium", show_default=True, help="small, medium or large.")
@@ -319,12 +317,16 @@ def bench() -> None:
 @click.option("--device", default="cpu", show_default=True, help="Device of backends that name none.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of each; all cores by default.")
 @click.option(
-    "--seconds", default=6.0, show_default=True, type=click.FloatRange(0, min_open=True), help="For each workload."
+    "--seconds",
+    default=6.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds for each workload.",
 )
-@click.option("--rounds", default=100, show_default=True, type=click.IntRange(2), help="At most so many rounds.")
-@click.option("--alone", is_flag=True, help="Time a single backend, with none to compare it with.")
+@click.option("--rounds", default=100, show_default=True, type=click.IntRange(2), help="Most rounds of a workload.")
+@click.option("--alone", is_flag=True, help="Time a single backend, without comparison.")
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Measure peak memory, in new processes.")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots there.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots to this file.")
 @isolation_options
 @json_option
 @click.pass_context
@@ -362,12 +364,16 @@ def bench_run(
 @click.argument("old", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("new", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
-    "--threshold", default=0.1, show_default=True, type=click.FloatRange(0), help="Slower by more is a regression."
+    "--threshold",
+    default=0.1,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Slower by a larger share is a regression.",
 )
 @json_option
 @click.pass_context
 def bench_compare(context: click.Context, old: Path, new: Path, threshold: float, json_file: Path | None) -> None:
-    """Hold the times in NEW against those in OLD, files that --json wrote; exit status 1 if something became slower."""
+    """Compare the times in NEW with those in OLD, files that --json wrote; exit status 1 if there is a regression."""
     from rnnspec.conformance.commands.bench_compare import compare_files
 
     context.exit(_run(compare_files, old, new, threshold, json_file))
@@ -383,10 +389,15 @@ def vectors() -> None:
 @click.option("--op", "operations", multiple=True, help="Only this operation (repeatable).")
 @click.option("--dtype", "dtypes", multiple=True, help="Only this type (repeatable).")
 @click.option(
-    "--cases", default=16, show_default=True, type=click.IntRange(1), help="Of each operation, in each of its types."
+    "--cases", default=16, show_default=True, type=click.IntRange(1), help="Cases of each operation in each type."
 )
 @click.option(
-    "--format", "storage", default="npz", show_default=True, type=click.Choice(["npz", "safetensors"]), help="Of files."
+    "--format",
+    "storage",
+    default="npz",
+    show_default=True,
+    type=click.Choice(["npz", "safetensors"]),
+    help="File format.",
 )
 @json_option
 def export_command(
@@ -394,7 +405,7 @@ def export_command(
 ) -> None:
     """Write a corpus of cases to DIR: inputs, right outputs and gradients, and the bounds on their errors.
 
-    DIR is to be new or empty. The same versions write the same bytes.
+    DIR must be new or empty. The same versions write the same bytes.
     """
     from rnnspec.conformance.commands.vectors import export_vectors
 
@@ -404,14 +415,14 @@ def export_command(
 @vectors.command("check")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("results", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--partial", is_flag=True, help="Some cases of an operation are left out on purpose.")
+@click.option("--partial", is_flag=True, help="Allow that some cases of an operation are missing.")
 @json_option
 @click.pass_context
 def check_command(context: click.Context, folder: Path, results: Path, partial: bool, json_file: Path | None) -> None:
-    """Judge RESULTS, a folder with files named as in DIR that hold what an implementation made of each case.
+    """Judge RESULTS, a folder of an implementation's results, in files named as in DIR.
 
-    The arrays are output.NAME and, where it has gradients, gradient.NAME. An operation, a type or all gradients of one
-    may be left out; of what is begun, every case is due.
+    The arrays are output.NAME and, if the implementation has gradients, gradient.NAME. An operation, a type or all
+    gradients of one may be absent, but a present one needs every case.
     """
     from rnnspec.conformance.commands.vectors import check_vectors
 
@@ -419,7 +430,7 @@ def check_command(context: click.Context, folder: Path, results: Path, partial: 
 
 
 def _split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Backends come first; from the first option that is not ours on, everything is pytest's."""
+    """Split backends, which come first, from pytest's arguments, which begin at the first unknown option."""
     for index, argument in enumerate(arguments):
         if argument.startswith("-"):
             return arguments[:index], arguments[index:]
@@ -427,7 +438,7 @@ def _split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple
 
 
 def _run(command: Any, *arguments: Any) -> Any:
-    """Run a command; turn the errors that tell a user what to mend into one line and exit status 2."""
+    """Run a command; turn errors that a user can mend into one line and exit status 2."""
     from rnnspec.backends import BackendError
     from rnnspec.backends.layouts.gates import LayoutError
     from rnnspec.conformance.bench.errors import BenchError

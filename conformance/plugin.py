@@ -1,8 +1,8 @@
-"""The pytest plugin: options, the conformance tests' parameters, and results for whoever collects them.
+"""The pytest plugin: options, the conformance tests' parameters, and their results in test reports.
 
 ``pytest --pyargs rnnspec.conformance.suite --rnnspec-backend torch`` runs the suite by hand; ``rnnspec validate`` does
-the same and shows the verdict. Loaded in every pytest run where rnnspec is installed, so it imports nothing heavy until
-the suite is asked for.
+the same and shows the verdict. Every pytest run with rnnspec installed loads the plugin, so that it imports nothing
+heavy until the suite runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RESULT = "rnnspec"
 """Name of the user property in which a test's report carries its result."""
 
 UNPLANNED = "rnnspec unplanned"
-"""Name of the one that says why nothing could be planned."""
+"""Name of the user property with the reason why nothing could be planned."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,14 +45,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="auto",
         help="run backends in processes of their own; auto: those named as package.module:Class",
     )
-    group.addoption("--rnnspec-time-limit", type=float, default=60.0, help="seconds that an isolated call may take")
-    group.addoption("--rnnspec-memory-limit", type=float, default=8.0, help="GiB that an isolated backend may have")
-    group.addoption("--rnnspec-repro-dir", default=None, help="where to write a repro of each failure")
-    group.addoption("--rnnspec-replay-dir", default=None, help="where failures are kept, and tried first by other runs")
+    group.addoption("--rnnspec-time-limit", type=float, default=60.0, help="time limit of an isolated call, in seconds")
+    group.addoption("--rnnspec-memory-limit", type=float, default=8.0, help="memory limit of an isolated backend, GiB")
+    group.addoption("--rnnspec-repro-dir", default=None, help="folder for a repro of each failure")
+    group.addoption("--rnnspec-replay-dir", default=None, help="folder of kept failures, which later runs try first")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give the suite's test one parameter for each check to run."""
+    """Parametrize the suite's test with each check to run."""
     if "rnnspec_item" not in metafunc.fixturenames:
         return
     from rnnspec.backends import BackendError
@@ -75,7 +75,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Let one process run all checks of an operation in a type: they share a deck and its answers.
 
-    Only where xdist groups tests; it does so by a mark that pytest 9 no longer lets it write into a test's name.
+    It applies only if xdist groups tests. Its own grouping writes a mark into a test's name, which pytest 9 prevents.
     """
     if not config.getoption("--rnnspec-backend") or config.getvalue("dist") != "loadgroup":
         return None
@@ -90,7 +90,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.fixture
 def rnnspec_run(request: pytest.FixtureRequest, rnnspec_item: Item) -> Callable[[], None]:
-    """A function that runs one check, attaches the result to the test's report, and passes, skips or fails with it."""
+    """Return a function that runs one check, attaches its result to the report, and passes, skips or fails by it."""
     return lambda: _run(request, rnnspec_item)
 
 
@@ -102,7 +102,7 @@ def _run(request: pytest.FixtureRequest, item: Item) -> None:
         result = _result(request.config, item)
     except DeckError as error:
         request.node.user_properties.append((UNPLANNED, str(error)))
-        request.session.shouldfail = str(error)  # each more check would plan, and fail, again
+        request.session.shouldfail = str(error)  # every further check would plan and fail again
         pytest.fail(str(error), pytrace=False)
     request.node.user_properties.append((RESULT, {**result.to_json(), "backend": item.backend}))
     if result.verdict.bad:
@@ -133,13 +133,13 @@ def _result(config: pytest.Config, item: Item) -> CheckResult:
 
 
 _SELDOM: Final = 100_000
-"""New objects after which the garbage collector looks at them."""
+"""Number of new objects after which the garbage collector runs."""
 
 _OPENED = pytest.StashKey["dict[str, Backend]"]()
 
 
 def _backend(config: pytest.Config, name: str) -> Backend:
-    """Open each backend once a process."""
+    """Open each backend once in a process."""
     from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
     option = config.getoption
@@ -147,8 +147,8 @@ def _backend(config: pytest.Config, name: str) -> Backend:
     if name not in opened:
         limits = Limits(option("--rnnspec-time-limit"), option("--rnnspec-memory-limit"))
         opened[name] = Isolation(option("--rnnspec-isolate")).open(name, option("--rnnspec-device"), limits)
-        # A framework's half a million objects outlive the run: the garbage collector need not walk them again. The
-        # cases, arrays and answers of a run hold no cycles: it finds nothing, however often it looks.
+        # A framework's half a million objects outlive the run, so the garbage collector need not walk them again. The
+        # cases, arrays and answers of a run hold no cycles, so frequent collections would find nothing.
         gc.collect()
         gc.freeze()
         gc.set_threshold(_SELDOM)

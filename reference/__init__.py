@@ -1,11 +1,11 @@
-"""NumPy reference: how to compute it, with exact gradients.
+"""NumPy reference of all operations, with exact gradients.
 
-Every operation stands here beside its vector-Jacobian product, `lstm` beside `lstm_vjp`, under its name in the
-specification, which gives them signature and documentation. Arrays are batch first and keep their type; the code is
-shaped like the equations.
+Every operation has a function of its name, and a second one with its vector-Jacobian product, such as `lstm` and
+`lstm_vjp`. Signatures and documentation come from the specification. Arrays are batch first and keep their type; the
+code is shaped like the equations.
 """
 
-# ruff: noqa: F401  (a file enters what it computes when it is imported)
+# ruff: noqa: F401  (a file enters its functions when it is imported)
 
 from rnnspec.reference import (
     attention,

@@ -1,7 +1,7 @@
-"""The functions that squash an argument, each with its way back: from the gradient of the value to the argument's.
+"""Activation functions, each with its backward pass from the gradient of the value to the argument's.
 
-The way back of logistic and tanh reads the value, that of relu and of a clip reads the argument: where they bend is
-decided where the argument stands, not where the rounded value does.
+The backward passes of logistic and tanh read the value. Those of relu and of a clip read the argument, since the exact
+argument, and not the rounded value, decides on which side of the kink it lies.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Activation:
     """A function of one argument ``a``.
 
     ``value(a, out)`` computes it, into `out` unless that is None; `out` may be ``a`` itself. ``back(dv, a, v)`` is the
-    gradient of ``a`` for the gradient ``dv`` of the value ``v``; unless `reads_argument`, it reads ``v`` alone, and
-    whatever stands in ``a`` does not matter.
+    gradient of ``a`` for the gradient ``dv`` of the value ``v``. Unless `reads_argument`, it reads only ``v``, and the
+    contents of ``a`` do not matter.
     """
 
     value: Callable[[Array, Array | None], Array]
@@ -28,7 +28,7 @@ class Activation:
     reads_argument: bool
 
     def __call__(self, a: Array, out: Array | None = None) -> Array:
-        """Value at ``a``."""
+        """Return the value at ``a``, in `out` if it is given."""
         return self.value(a, out)
 
     def clipped(self, clip: float) -> Activation:
@@ -91,6 +91,6 @@ ACTIVATIONS = {"logistic": logistic, "tanh": tanh, "relu": relu, "identity": ide
 
 
 def activation(name: str, clip: float | None = None) -> Activation:
-    """Activation of that name; with `clip`, of a clipped argument."""
+    """Return the activation of that name; with `clip`, of a clipped argument."""
     function = ACTIVATIONS[name]
     return function if clip is None else function.clipped(clip)

@@ -1,7 +1,7 @@
-"""Attention: the score of each key for a query, the weights that the scores make, and the context.
+"""Attention: the score of each key for a query, the weights from the scores, and the context.
 
-Inside as outside, arrays are batch first: queries ``(B, U, D)``, keys ``(B, T, E)``. What depends on the keys alone is
-computed once, when a `Scorer` is built on them: a decoder asks it a query at every step.
+All arrays are batch first: queries ``(B, U, D)``, keys ``(B, T, E)``. A `Scorer` computes quantities of the keys alone
+once, when it is built; a decoder gives it a query at every step.
 """
 
 from __future__ import annotations
@@ -61,42 +61,42 @@ def _feature_attention(call: Admitted) -> Computed:
 class Scorer(Protocol):
     """A score function on the keys of a batch.
 
-    What `back` notes of some queries can be joined, along the axis of the queries, with what it notes of others.
+    The arrays that `back` notes for several queries can be joined along the axis of the queries.
     """
 
     @property
     def scores(self) -> Callable[[Array], tuple[Array, Arrays]]:
-        """``scores(q)``: those of all keys for ``q (B, U, D)``, as ``(B, U, T)``, and what `back` has to know."""
+        """``scores(q)``: scores ``(B, U, T)`` of all keys for ``q (B, U, D)``, and the arrays that `back` needs."""
 
     @property
     def back(self) -> Callable[[Arrays, Array], tuple[Array, Arrays]]:
-        """``back(known, dscores)``: the gradient of q, and what `gradients` has to know."""
+        """``back(known, dscores)``: the gradient of q, and the arrays that `gradients` needs."""
 
     @property
     def gradients(self) -> Callable[..., dict[str, Array]]:
-        """``gradients(*noted)``: those of the keys, ``k``, and of every parameter, summed over the queries."""
+        """``gradients(*noted)``: gradients of the keys, ``k``, and of every parameter, summed over the queries."""
 
 
 class Products:
-    """``dot``, ``scaled_dot`` and ``general``: ``q · (W_a @ k)``, times a scale, W_a the identity if there is none."""
+    """``dot``, ``scaled_dot`` and ``general``: ``q · (W_a @ k)``, times a scale; without W_a, ``q · k``."""
 
     def __init__(self, k: Array, W_a: Array | None = None, scale: float | None = None) -> None:
         self.k, self.W_a, self.scale = k, W_a, scale
         self.keys = k if W_a is None else k @ W_a.T
 
     def scores(self, q: Array) -> tuple[Array, Arrays]:
-        """Scores of the keys for the queries."""
+        """Return the scores of the keys for the queries, and the arrays that `back` needs."""
         products = q @ _across(self.keys)
         return products if self.scale is None else products * self.scale, (q,)
 
     def back(self, known: Arrays, dscores: Array) -> tuple[Array, Arrays]:
-        """From the gradient of the scores to that of the queries."""
+        """Return the gradient of the queries from that of the scores, and the arrays that `gradients` needs."""
         (q,) = known
         dproducts = dscores if self.scale is None else dscores * self.scale
         return dproducts @ self.keys, (dproducts, q)
 
     def gradients(self, dproducts: Array, q: Array) -> dict[str, Array]:
-        """From the gradient of the products to those of the keys and of W_a."""
+        """Return the gradients of the keys and of W_a from that of the products."""
         dkeys = _across(dproducts) @ q
         if self.W_a is None:
             return {"k": dkeys}
@@ -111,12 +111,12 @@ class Additive:
         self.keys = k @ W_k.T + b_a
 
     def scores(self, q: Array) -> tuple[Array, Arrays]:
-        """Scores of the keys for the queries."""
+        """Return the scores of the keys for the queries, and the arrays that `back` needs."""
         z = np.tanh((q @ self.W_q.T)[:, :, np.newaxis] + self.keys[:, np.newaxis])
         return (z @ self.v_a.reshape(-1, 1)).reshape(*z.shape[:3]), (q, z)
 
     def back(self, known: Arrays, dscores: Array) -> tuple[Array, Arrays]:
-        """From the gradient of the scores to that of the queries."""
+        """Return the gradient of the queries from that of the scores, and the arrays that `gradients` needs."""
         q, z = known
         dv = (dscores[:, :, np.newaxis] @ z)[:, :, 0]
         da = dscores[:, :, :, np.newaxis] * self.v_a * (1 - z * z)
@@ -124,7 +124,7 @@ class Additive:
         return dqueries @ self.W_q, (q, da, dqueries, dv)
 
     def gradients(self, q: Array, da: Array, dqueries: Array, dv: Array) -> dict[str, Array]:
-        """From the gradient of the argument of tanh to those of the keys and the parameters."""
+        """Return the gradients of the keys and the parameters from that of the argument of tanh."""
         dkeys = da.sum(axis=1)
         return {
             "k": dkeys @ self.W_k,
@@ -136,45 +136,45 @@ class Additive:
 
 
 class Concat(Additive):
-    """``concat``: ``v_a · tanh(W_a @ [q; k] + b_a)``, which is additive with the columns of W_a taken apart."""
+    """``concat``: ``v_a · tanh(W_a @ [q; k] + b_a)``, which is additive with the columns of W_a split."""
 
     def __init__(self, k: Array, W_a: Array, b_a: Array, v_a: Array) -> None:
         features = W_a.shape[1] - k.shape[2]
         super().__init__(k, W_a[:, :features], W_a[:, features:], b_a, v_a)
 
     def gradients(self, q: Array, da: Array, dqueries: Array, dv: Array) -> dict[str, Array]:
-        """From the gradient of the argument of tanh to those of the keys and the parameters."""
+        """Return the gradients of the keys and the parameters from that of the argument of tanh."""
         gradients = super().gradients(q, da, dqueries, dv)
         dW_q, dW_k = gradients.pop("W_q"), gradients.pop("W_k")
         return gradients | {"W_a": np.concatenate((dW_q, dW_k), axis=1)}
 
 
 class Cosine:
-    """``cosine``: the product of the directions, which of a zero vector is zero."""
+    """``cosine``: the product of the directions; the direction of a zero vector is zero."""
 
     def __init__(self, k: Array) -> None:
         self.keys = Direction.of(k)
 
     def scores(self, q: Array) -> tuple[Array, Arrays]:
-        """Scores of the keys for the queries."""
+        """Return the scores of the keys for the queries, and the arrays that `back` needs."""
         direction = Direction.of(q)
         return direction.unit @ _across(self.keys.unit), (direction.unit, direction.length, direction.scale)
 
     def back(self, known: Arrays, dscores: Array) -> tuple[Array, Arrays]:
-        """From the gradient of the scores to that of the queries."""
+        """Return the gradient of the queries from that of the scores, and the arrays that `gradients` needs."""
         direction = Direction(*known)
         return direction.back(dscores @ self.keys.unit), (dscores, direction.unit)
 
     def gradients(self, dscores: Array, unit: Array) -> dict[str, Array]:
-        """From the gradient of the scores to that of the keys."""
+        """Return the gradient of the keys from that of the scores."""
         return {"k": self.keys.back(_across(dscores) @ unit)}
 
 
 @dataclass(frozen=True)
 class Direction:
-    """``unit = x / norm(x)``, where ``norm(x) = length * scale``; zero where x is.
+    """``unit = x / norm(x)``, where ``norm(x) = length * scale``; zero if x is zero.
 
-    The scale is the largest entry, so that no square overflows or vanishes; a zero vector has scale 0.
+    The scale is the largest magnitude, so that no square overflows or vanishes; a zero vector has scale 0.
     """
 
     unit: Array
@@ -183,7 +183,7 @@ class Direction:
 
     @classmethod
     def of(cls, x: Array) -> Direction:
-        """Direction of each vector on the last axis."""
+        """Return the direction of each vector on the last axis."""
         scale = np.max(np.abs(x), axis=-1, keepdims=True)
         scaled = x / _never_zero(scale)
         length = np.sqrt((scaled * scaled).sum(axis=-1, keepdims=True))
@@ -191,15 +191,15 @@ class Direction:
         return cls(unit, length, scale)
 
     def back(self, dunit: Array) -> Array:
-        """From the gradient of the direction to that of the vector: what stands across it, and 0 at a zero vector."""
+        """Return the gradient of the vector from the direction's: the part across the vector, 0 at a zero vector."""
         across = dunit - self.unit * (dunit * self.unit).sum(axis=-1, keepdims=True)
         with np.errstate(over="ignore"):
             dx = across / np.maximum(self.length, _ALL_BUT_ZERO) / _never_zero(self.scale)
-        # A test for equality is one that rounding cannot seem to decide either way.
+        # A test for equality, whose outcome rounding cannot change.
         return np.where(self.scale == 0, 0, dx)
 
 
-# A vector that is not zero has a scaled length of 1 at least, or, if it is subnormal, of the roundoff unit at least.
+# A nonzero vector has a scaled length of at least 1, or if it is subnormal, of at least the unit roundoff.
 _ALL_BUT_ZERO = 1e-20
 
 
@@ -208,7 +208,7 @@ def _never_zero(scale: Array) -> Array:
 
 
 def scorer(score: str, k: Array, parameters: Mapping[str, Array]) -> Scorer:
-    """Build the score function of that name, of its own `parameters`, on the keys ``k (B, T, E)``."""
+    """Build the score function of that name with its `parameters` on the keys ``k (B, T, E)``."""
     match score:
         case "dot":
             return Products(k)
@@ -226,15 +226,15 @@ def scorer(score: str, k: Array, parameters: Mapping[str, Array]) -> Scorer:
 
 
 def score_parameters(score: str) -> tuple[str, ...]:
-    """Names of the parameters that a score function has of its own."""
+    """Return the names of a score function's own parameters."""
     inputs = operation("attention_scores").inputs_for({"score": score})
     return tuple(name for name, item in inputs.items() if not item.per_sequence)
 
 
 class Attention:
-    """What queries read from a memory: the context, and the weights with which it was made.
+    """Attention of queries to a memory: the context, and the weights that make it.
 
-    `memory` ``(B, T, E)`` is both keys and values, and must be 0 where `valid` ``(B, T)``, if given, is false.
+    `memory` ``(B, T, E)`` is both keys and values. It must be 0 where `valid` ``(B, T)``, if given, is false.
     """
 
     def __init__(self, score: str, memory: Array, parameters: Mapping[str, Array], valid: Mask | None) -> None:
@@ -242,46 +242,46 @@ class Attention:
         self.memory, self.valid = memory, valid
 
     def read(self, q: Array) -> tuple[Array, Array, Arrays]:
-        """Contexts ``(B, U, E)`` of the queries, the weights ``(B, U, T)``, and what `back` has to know."""
+        """Return the queries' contexts ``(B, U, E)`` and weights ``(B, U, T)``, and the arrays that `back` needs."""
         scores, known = self.scorer.scores(q)
         weights = softmax(scores, self.valid)
         return weights @ self.memory, weights, (weights, *known)
 
     def back(self, known: Arrays, dcontext: Array, dweights: Array) -> tuple[Array, Arrays]:
-        """From the gradients of contexts and weights to that of the queries, and what `gradients` has to know."""
+        """Return the gradient of the queries from those of contexts and weights, and the arrays `gradients` needs."""
         weights, *scored = known
         dscores = softmax_back(kept(dweights, self.valid) + dcontext @ _across(self.memory), weights)
         dq, noted = self.scorer.back(tuple(scored), dscores)
         return dq, (weights, dcontext, *noted)
 
     def gradients(self, weights: Array, dcontext: Array, *noted: Array) -> dict[str, Array]:
-        """Gradients of the memory, through scores and contexts, and of the score's parameters."""
+        """Return the gradients of the memory, through scores and contexts, and of the score's parameters."""
         gradients = self.scorer.gradients(*noted)
-        # A key that is taken out has weight 0, and so a gradient of 0 already.
+        # An invalid key has weight 0, and so a gradient of 0 already.
         gradients["memory"] = gradients.pop("k") + _across(weights) @ dcontext
         return gradients
 
 
 def softmax(scores: Array, valid: Mask | None) -> Array:
-    """Weights ``(B, U, T)``: softmax over the valid keys ``(B, T)`` of each row; zeros where there is none."""
+    """Return weights ``(B, U, T)``: the softmax of each row over the valid keys ``(B, T)``; zeros without any."""
     if scores.shape[2] == 0:
         return np.zeros_like(scores)
     candidates = scores if valid is None else np.where(valid[:, np.newaxis], scores, float("-inf"))
     top = np.max(candidates, axis=-1, keepdims=True)
     shifted = kept(scores - np.where(np.isfinite(top), top, 0), valid)
     exponentials = kept(np.exp(shifted), valid)
-    # The sum is 1 at least, or 0 where there is no key.
+    # The sum is at least 1, or 0 without a valid key.
     return kept(exponentials / np.maximum(exponentials.sum(axis=-1, keepdims=True), 0.5), valid)
 
 
 def softmax_back(dweights: Array, weights: Array) -> Array:
-    """From the gradient of weights to that of their scores."""
+    """Return the gradient of the scores from that of their weights."""
     dscores: Array = weights * (dweights - (weights * dweights).sum(axis=-1, keepdims=True))
     return dscores
 
 
 def kept(array: Array, valid: Mask | None) -> Array:
-    """``(B, U, T)`` with zeros where the key is taken out."""
+    """Return an array ``(B, U, T)`` with zeros at invalid keys."""
     return array if valid is None else np.where(valid[:, np.newaxis], array, 0)
 
 

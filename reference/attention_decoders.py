@@ -1,7 +1,7 @@
 """Decoders that attend to a source at every step.
 
-The cell runs on columns and the attention batch first, with one query a step. Both bring the way back through a step of
-their own; what is left here is which state asks, and where the context goes.
+The cell runs on columns, and the attention batch first, with one query a step. Both have backward passes of their own.
+The decoders choose the state that is the query, and the place where the context enters.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _luong(call: Admitted) -> Computed:
 
 
 class _Decoder:
-    """What both decoders share: a call taken apart, and results and gradients put together."""
+    """Common base of both decoders: it splits a call, and joins results and gradients."""
 
     def __init__(self, call: Admitted) -> None:
         floats, attributes, score = dict(call.floats), call.attributes, call.attributes["score"]
@@ -46,18 +46,18 @@ class _Decoder:
         self.outputs = (batch_first(y), self.weights, *self.part.batch_first(final))
 
     def begin(self, floats: dict[str, Array]) -> None:
-        """Take the decoder's own inputs out of `floats`."""
+        """Remove the decoder's own inputs from `floats` and keep them."""
 
     def run(self, states: Arrays) -> tuple[Array, Arrays]:
-        """From the initial states to the outputs ``(U, S or Z, B)`` and the final states; set the weights."""
+        """Return the outputs ``(U, S or Z, B)`` and the final states from the initial ones; set the weights."""
         raise NotImplementedError
 
     def run_back(self, dy: Array, dweights: Array, dstates: Arrays, total: _Total) -> Arrays:
-        """From the gradients of the outputs to those of the initial states; add the others to the `total`."""
+        """Return the gradients of the initial states from those of the outputs; add all others to the `total`."""
         raise NotImplementedError
 
     def vjp(self, dy: Array, dweights: Array, *dfinal: Array) -> dict[str, Array]:
-        """From the gradients of the outputs to those of the inputs, by name."""
+        """Return the gradients of the inputs by name, from those of the outputs."""
         total = _Total(self.call.floats, self.x)
         dinitial = self.run_back(steps_first(dy), dweights, tuple(columns(d) for d in dfinal), total)
         total.gradients |= zip(self.part.states, self.part.batch_first(dinitial), strict=True)
@@ -69,7 +69,7 @@ class _Decoder:
 
 
 class _Total:
-    """Gradients as they are added up step by step, and what the attention noted of each step."""
+    """Gradients, added up step by step, and the arrays that the attention notes at each step."""
 
     def __init__(self, floats: dict[str, Array], x: Array) -> None:
         self.gradients = {name: np.zeros_like(array) for name, array in floats.items()}
@@ -77,7 +77,7 @@ class _Total:
         self.noted: list[Arrays] = []
 
     def add(self, gradients: dict[str, Array]) -> None:
-        """Add what one step gave."""
+        """Add the gradients of one step."""
         for name, d in gradients.items():
             self.gradients[name] += d
 
@@ -152,10 +152,10 @@ class _Luong(_Decoder):
 
 
 def _query(column: Array) -> Array:
-    """From columns ``(S, B)`` to one row a sequence, ``(B, 1, S)``."""
+    """Return columns ``(S, B)`` as one row for each sequence, ``(B, 1, S)``."""
     return column.T[:, np.newaxis]
 
 
 def _column(row: Array) -> Array:
-    """From one row a sequence, ``(B, 1, S)``, to columns ``(S, B)``."""
+    """Return one row for each sequence, ``(B, 1, S)``, as columns ``(S, B)``."""
     return row[:, 0].T

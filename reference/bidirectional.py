@@ -95,4 +95,4 @@ _MERGES: dict[str, tuple[Merge, MergeBack]] = {
     "ave": (_averaged, _averaged_back),
     "none": (_both, _both_back),
 }
-"""By name: from both outputs, in columns, to those of the operation, and from their gradients to those of both."""
+"""Functions by name: one merges both outputs, in columns; the other returns their gradients from the merged one's."""

@@ -43,7 +43,7 @@ def _embedding(call: Admitted) -> Computed:
 def _softmax(call: Admitted) -> Computed:
     valid = call.steps
     _, exponentials, total = _shifted(call.floats["x"], valid)
-    y = np.where(valid, exponentials / total, 0)  # where another entry is NaN, one that is taken out is 0 still
+    y = np.where(valid, exponentials / total, 0)  # an invalid entry is 0 even if another is NaN
     return (y,), lambda dy: {"x": _softmax_back(np.where(valid, dy, 0), y, y)}
 
 
@@ -73,9 +73,9 @@ def _dropout(call: Admitted) -> Computed:
 
 
 def _shifted(x: Array, valid: Mask) -> tuple[Array, Array, Array]:
-    """Each row less its greatest valid entry, the exponentials of that, and their sum; 0, 0 and 1 where none is valid.
+    """Each row minus its greatest valid entry, its exponentials, and their sum; 0, 0 and 1 without a valid entry.
 
-    The shift changes no weight, and keeps the exponentials from overflowing and their sum from being 0.
+    The shift changes no weight. It prevents overflow of the exponentials, and a sum of 0.
     """
     some = valid.any(axis=1)
     if not some.any():

@@ -1,7 +1,7 @@
-"""From a call to arithmetic and back: checks, number types, batch-first arrays.
+"""Calls before and after the arithmetic: checks, number types, layouts of arrays.
 
-float16 and bfloat16 are computed in float32 and rounded once, at the end, as accelerators do; other types are computed
-as they are.
+float16 and bfloat16 are computed in float32 and rounded once, at the end, as accelerators do. Other types are computed
+in themselves.
 """
 
 from __future__ import annotations
@@ -17,45 +17,45 @@ from rnnspec.spec import check_call, operation
 from rnnspec.spec.arrays import Array, Arrays, Mask
 
 Inputs = Mapping[str, Any]
-"""Arrays by name; one that is None is not given."""
+"""Arrays by name; None counts as absent."""
 
 Attributes = Mapping[str, Any]
 Vjp = Callable[..., dict[str, Array]]
 Computed = tuple[Arrays, Vjp]
-"""Outputs, and the way back: from the gradients of the float outputs to those of the float inputs, by name."""
+"""Outputs, and the backward pass: from the gradients of the float outputs to those of the float inputs, by name."""
 
 
 @dataclass(slots=True)
 class Admitted:
-    """A call that the specification defines: its attributes, sizes and valid steps, and its float inputs, widened."""
+    """A call that the specification defines: its attributes, sizes and valid steps, and its widened float inputs."""
 
     operation: str
     inputs: Inputs
-    """As they were given."""
+    """Inputs as they were given."""
 
     attributes: dict[str, Any]
     sizes: dict[str, int]
     valid: Mask | None
-    """Which steps are valid, ``(B, T)``; None if the operation has no steps."""
+    """Valid steps, ``(B, T)``; None if the operation has no steps."""
 
     floats: dict[str, Array]
     dtype: np.dtype[Any]
     record: bool = True
-    """Whether the way back will be asked for: without it nothing need be kept of the steps."""
+    """Whether the backward pass will be called; without it, steps need not be kept."""
 
     @property
     def steps(self) -> Mask:
-        """`valid`, of an operation that has steps."""
+        """Valid steps, ``(B, T)``, of an operation with steps."""
         assert self.valid is not None
         return self.valid
 
     @property
     def holes(self) -> Mask | None:
-        """`valid`, or None if every step is."""
+        """Valid steps, ``(B, T)``; None if all are valid."""
         return None if self.valid is None or self.valid.all() else self.valid
 
     def without_holes(self, name: str) -> Array:
-        """A float input ``(B, T, …)``, 0 at the steps taken out."""
+        """Return a float input ``(B, T, …)``, with 0 at invalid steps."""
         array, holes = self.floats[name], self.holes
         return array if holes is None else np.where(holes.reshape(holes.shape + (1,) * (array.ndim - 2)), array, 0)
 
@@ -72,19 +72,19 @@ Compute = Callable[[Admitted], Computed]
 
 
 def admit(name: str, inputs: Inputs, attributes: Attributes, record: bool = True) -> Admitted:
-    """Hold a call against the specification; raise `rnnspec.spec.CallError` if it does not define it."""
+    """Check a call by the specification; raise `rnnspec.spec.CallError` if it breaks it."""
     checked = check_call(name, inputs, attributes)
     floats = {key: inputs[key] for key, item in checked.inputs.items() if item.kind == "float"}
     dtype = next((array.dtype for array in floats.values()), np.dtype(np.float64))
-    if dtype.itemsize == 2:  # they have one type
+    if dtype.itemsize == 2:  # all have one type
         floats = {key: widened(array) for key, array in floats.items()}
     return Admitted(name, inputs, checked.attributes, checked.sizes, checked.valid, floats, dtype, record)
 
 
 def split_arguments(name: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Take an operation's keywords apart: its attributes, and the rest, which are inputs or unknown.
+    """Split an operation's keywords into inputs and attributes; unknown keywords count as inputs.
 
-    Which inputs there are depends on the kind of layer that the attributes choose.
+    The names of the inputs depend on the kind of layer that the attributes choose.
     """
     known = operation(name).attributes
     inputs = {key: value for key, value in arguments.items() if key not in known}
@@ -92,7 +92,7 @@ def split_arguments(name: str, arguments: Mapping[str, Any]) -> tuple[dict[str, 
 
 
 def answer(name: str, compute: Compute, inputs: Inputs, attributes: Attributes, record: bool = True) -> Computed:
-    """Admit a call, compute it, and round what comes out; the way back widens and rounds in its turn."""
+    """Admit a call, compute it, and round the outputs; the backward pass widens cotangents and rounds gradients."""
     call = admit(name, inputs, attributes, record)
     outputs, back = compute(call)
 
@@ -103,17 +103,17 @@ def answer(name: str, compute: Compute, inputs: Inputs, attributes: Attributes, 
 
 
 def no_way_back(*cotangents: Array) -> dict[str, Array]:
-    """The way back of what has no gradient, or of a run that kept nothing of its steps."""
+    """Raise RuntimeError: the operation has no gradient, or the run kept no steps."""
     raise RuntimeError("no way back: the call was not recorded")
 
 
 def widened(array: Array) -> Array:
-    """Return an array in the type to compute in."""
+    """Return an array in the type of the computation."""
     return array.astype(np.float32) if array.dtype.itemsize == 2 else array
 
 
 def columns(state: Array) -> Array:
-    """Lay out a state ``(B, …)`` as columns, one a sequence."""
+    """Lay out a state ``(B, …)`` as columns, one for each sequence."""
     return state.reshape(state.shape[0], math.prod(state.shape[1:])).T
 
 
@@ -123,12 +123,12 @@ def from_columns(state: Array, shape: tuple[int, ...]) -> Array:
 
 
 def steps_first(x: Array) -> Array:
-    """From ``(B, T, D)`` to columns, ``(T, D, B)``."""
+    """Transpose ``(B, T, D)`` to columns, ``(T, D, B)``."""
     return x.transpose(1, 2, 0)
 
 
 def batch_first(x: Array) -> Array:
-    """From columns, ``(T, D, B)``, to ``(B, T, D)``."""
+    """Transpose columns, ``(T, D, B)``, to ``(B, T, D)``."""
     return x.transpose(2, 0, 1)
 
 

@@ -1,4 +1,4 @@
-"""Clipping of gradients: by value, by norm, and by the norm of all together; each with its own gradient."""
+"""Clipping of gradients by value, by norm, and by global norm, each with its own gradient."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def _clip_by_global_norm(call: Admitted) -> Computed:
 
 
 def _clipped(x: Array, threshold: float, epsilon: float) -> tuple[Array, Array, Callable[[Array, Array | None], Array]]:
-    """Clip a vector; return it, its norm before ``(1,)``, and the way back from the gradients of the two.
+    """Clip a vector; return it, its norm before ``(1,)``, and the backward pass from the gradients of both.
 
-    The norm is ``m * r``: m the greatest magnitude, r the norm of ``u = x / m``, between 1 and √N. So no square
-    overflows or underflows, and the clipped vector, ``threshold * u / (r + epsilon / m)``, is right even where the norm
-    itself is too large for the type, or the factor that belongs to it is too small.
+    The norm is ``m * r``, where m is the greatest magnitude and r the norm of ``u = x / m``, between 1 and √N. No
+    square overflows or underflows. The clipped vector, ``threshold * u / (r + epsilon / m)``, is right even if the norm
+    itself is too large for the type, or the factor ``threshold / norm`` too small.
     """
     greatest = np.abs(x).max(axis=0, keepdims=True)
     zero = greatest == 0
@@ -56,7 +56,7 @@ def _clipped(x: Array, threshold: float, epsilon: float) -> tuple[Array, Array, 
         norm = m * r
         total = norm + epsilon
         fits = total <= threshold
-        # What follows is used where the vector does not fit, and then r + epsilon / m is not 0.
+        # The length is used only for a vector that does not fit, and then r + epsilon / m is not 0.
         length = np.where(fits, 1, r + epsilon / m)
     scale = threshold / np.where(fits, threshold, total)
     direction = u / length

@@ -1,4 +1,4 @@
-"""What an encoder hands on of all its states."""
+"""Context vectors, which an encoder makes of all its states."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def _context_vector(call: Admitted) -> Computed:
             dh[every, last] = np.where(some, dseen, 0)
         return {"h": dh, **gradients}
 
-    # A copy: the way back reads the context itself.
+    # A copy, since the backward pass reads the context itself.
     return (context.copy(),), vjp
 
 
 def _last(valid: Array) -> Array:
-    """The last valid step of each sequence, ``(B,)``; 0 where there is none."""
+    """The last valid step of each sequence, ``(B,)``; 0 if there is none."""
     last: Array = np.where(valid, np.arange(valid.shape[1]), 0).max(axis=1, initial=0)
     return last

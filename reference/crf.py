@@ -1,7 +1,7 @@
-"""Linear-chain conditional random field: paths of tags scored as wholes, each operation with its gradient.
+"""Operations of the linear-chain conditional random field, each with its gradient.
 
 A path's score is the sum of the emissions at its tags, of the transitions between them, and of the start and end scores
-of its first and last tag; its probability is the exponential of its score over the sum of those of all K^n paths. A
+of its first and last tag. Its probability is the exponential of its score, divided by the sum over all K^n paths. A
 result of minus infinity (a forbidden path, or no possible one) has gradient 0.
 """
 
@@ -49,7 +49,7 @@ def _crf_log_likelihood(call: Admitted) -> Computed:
     steps = Packed(call.steps)
     scores, path = Scores.of(call, steps), steps.pack(call.inputs["tags"])
     score, partition = path_score(scores, path), Partition(scores, call.record)
-    # Minus infinity where both are.
+    # Minus infinity if the score is, whatever the partition.
     log_likelihood = score - np.where(np.isfinite(score), partition.log_partition, 0)
 
     def vjp(dlog_likelihood: Array) -> Gradients:
@@ -104,5 +104,5 @@ def _token_accuracy(call: Admitted) -> Computed:
 
 
 def _of_finite(d: Array, result: Array) -> Array:
-    """The gradient of a result, 0 where that is minus infinity."""
+    """Return the gradient of a result, 0 where the result is minus infinity."""
     return np.where(np.isfinite(result), d, 0)

@@ -1,7 +1,7 @@
-"""A recurrent cell that writes tokens, each of which is its next input: greedily, or the best of a beam.
+"""Decoding: a recurrent cell writes tokens, each of which is its next input, greedily or with a beam.
 
-Which token is chosen, and where a sequence ends, jumps as the parameters change, and has no gradient. The gradient is
-that of the chosen tokens' log-probabilities, the tokens being given.
+The choice of a token and the end of a sequence jump as the parameters change, and have no gradient. The gradient is
+that of the chosen tokens' log-probabilities for fixed tokens.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _beam_search(call: Admitted) -> Computed:
     writer, start, a = Writer(call), call.inputs["start"], call.attributes
     steps, end, normalise = a["steps"], a["end"], a["normalise"]
     tokens, lengths, score = writer.search(start, steps, end, a["width"], normalise)
-    # What is handed out may be written to.
+    # The caller may write to the outputs.
     own_tokens, own_lengths = tokens.copy(), lengths.copy()
 
     def vjp(dscore: Array) -> dict[str, Array]:
@@ -47,7 +47,7 @@ def _beam_search(call: Admitted) -> Computed:
 
 @dataclass(frozen=True)
 class _Step:
-    """What the way back has to know of one step; arrays have a column, or an entry, for each sequence."""
+    """Arrays of one step for the backward pass, with a column or an entry for each sequence."""
 
     entered: Array
     """The token read, ``(B,)``, or the distribution, ``(K, B)``."""
@@ -60,14 +60,14 @@ class _Step:
     p: Array
     token: Array
     alive: Mask | None
-    """Which sequences had not ended before; None: none ever ends."""
+    """Sequences that had not ended before, ``(B,)``; None if none ever ends."""
 
 
 Tape = list[_Step]
 
 
 class Writer:
-    """A cell whose state scores tokens, on columns; and its input for a token."""
+    """A cell on columns whose state scores tokens and whose input is a token."""
 
     def __init__(self, call: Admitted) -> None:
         floats = dict(call.floats)
@@ -81,29 +81,29 @@ class Writer:
         self.cell = build_part(name, floats, call.attributes)
 
     def begin(self, batch: int) -> Arrays:
-        """Initial states ``(S, B)``."""
+        """Return the initial states ``(S, B)``."""
         return tuple(
             columns(self.given[state]) if state in self.given else np.zeros_like(self.V, shape=(size, batch))
             for state, size in zip(self.states, self.cell.state_sizes, strict=True)
         )
 
     def one_hot(self, token: Array) -> Array:
-        """Distribution ``(K, B)`` that is sure of each sequence's token ``(B,)``."""
+        """Return the distribution ``(K, B)`` with all probability on each sequence's token ``(B,)``."""
         one = np.ones_like(self.V, shape=(1, 1))
         return np.where(self.every_token == token, one, 0)
 
     def read(self, token: Array) -> Array:
-        """Input ``(D, B)`` for a token each."""
+        """Return the input ``(D, B)`` for tokens ``(B,)``."""
         if self.E is None:
             return self.one_hot(token)
         return np.take_along_axis(self.E.T, token[np.newaxis], axis=1)
 
     def read_distribution(self, p: Array) -> Array:
-        """Input ``(D, B)`` for a distribution ``(K, B)``."""
+        """Return the input ``(D, B)`` for a distribution ``(K, B)``."""
         return p if self.E is None else self.E.T @ p
 
     def scores(self, h: Array) -> tuple[Array, Array, Array]:
-        """Logits of the tokens, their log-probabilities and their probabilities, ``(K, B)``."""
+        """Return the tokens' logits, log-probabilities and probabilities, each ``(K, B)``."""
         logits = self.V @ h
         logits += self.c
         shifted = logits - logits.max(axis=0, keepdims=True)
@@ -120,10 +120,10 @@ class Writer:
         given: Array | None = None,
         tape: Tape | None = None,
     ) -> tuple[Array, Array, Array]:
-        """Write `steps` tokens: the best ones, or those that are `given`, ``(B, N)``.
+        """Write `steps` tokens, the best ones or the `given` ones ``(B, N)``.
 
-        Return the tokens ``(B, N)``, the lengths ``(B,)`` and the log-probabilities ``(B, N)``. What `back` has to know
-        goes on the `tape`, if there is one.
+        Return the tokens ``(B, N)``, the lengths ``(B,)`` and the log-probabilities ``(B, N)``. The `tape`, if given,
+        receives the arrays that `back` needs.
         """
         batch = start.shape[0]
         states, entered, u = self.begin(batch), start, self.read(start)
@@ -146,18 +146,18 @@ class Writer:
             states, u = after, self.read_distribution(p) if vector else self.read(token)
             if alive is not None:
                 alive = np.logical_and(alive, token != end)
-                # Nothing reads what an ended sequence goes on with: zeros can overflow nowhere.
+                # No output reads the states of an ended sequence; zeros cannot overflow.
                 states, u = tuple(np.where(alive, state, 0) for state in states), np.where(alive, u, 0)
         return np.stack(tokens, axis=1), lengths, np.stack(log_probabilities, axis=1)
 
     def back(self, dlog_probabilities: Array, tape: Tape) -> dict[str, Array]:
-        """From the gradient of the log-probabilities ``(B, N)`` to those of parameters and initial states, by name."""
+        """Return the gradients of parameters and initial states, by name, from that of log-probabilities ``(B, N)``."""
         V, E, batch = self.V, self.E, dlog_probabilities.shape[0]
         totals = {"V": np.zeros_like(V), "c": np.zeros_like(self.c)}
         if E is not None:
             totals["E"] = np.zeros_like(E)
         dstates: Arrays = tuple(np.zeros_like(V, shape=(size, batch)) for size in self.cell.state_sizes)
-        dp: Array | None = None  # of a distribution that came back
+        dp: Array | None = None  # of a distribution that was fed back
         for t in reversed(range(len(tape))):
             step = tape[t]
             d = dlog_probabilities[:, t]
@@ -186,8 +186,8 @@ class Writer:
     ) -> tuple[Array, Array, Array]:
         """Return the best hypothesis's tokens ``(B, N)``, lengths ``(B,)`` and score ``(B,)``.
 
-        The hypotheses of one sequence stand side by side: ``(B, beams)``, or in columns ``(…, B · beams)``. A place of
-        the beam may be empty, where there were fewer candidates than places.
+        The hypotheses of one sequence are neighbours: ``(B, beams)``, or in columns ``(…, B · beams)``. A place of the
+        beam is empty if there are fewer candidates than places.
         """
         batch, kinds = start.shape[0], self.V.shape[0]
         beams = 1
@@ -195,7 +195,7 @@ class Writer:
         total = np.zeros_like(self.V, shape=(batch, beams))
         filled, finished = np.ones((batch, beams), np.bool_), np.zeros((batch, beams), np.bool_)
         lengths = np.zeros((batch, beams), np.int64)
-        as_it_is = np.arange(kinds) == 0  # the candidate of a finished hypothesis stands in the place of its token 0
+        as_it_is = np.arange(kinds) == 0  # a finished hypothesis is a candidate at token 0
         written: list[tuple[Array, Array]] = []
         for _ in range(steps):
             after, _known = self.cell.step(u, *states)
@@ -223,7 +223,7 @@ class Writer:
             states = tuple(_moved(state.reshape(state.shape[0], batch, old), parents) for state in after)
             u = self.read(tokens.reshape(batch * beams))
             if end is not None:
-                # Nothing reads what a finished hypothesis goes on with: zeros can overflow nowhere.
+                # No output reads the states of a finished hypothesis; zeros cannot overflow.
                 running = np.logical_not(finished).reshape(batch * beams)
                 states, u = tuple(np.where(running, state, 0) for state in states), np.where(running, u, 0)
 
@@ -243,7 +243,7 @@ class Writer:
 
 
 def _best(ranked: Array, number: int) -> Array:
-    """Places of the greatest entries of each row, greatest first, of equal ones the first: ``(B, number)``."""
+    """Places of the greatest entries of each row, ``(B, number)``: the greatest first, and the first of equal ones."""
     every = np.arange(ranked.shape[1])
     found = []
     for _ in range(number):

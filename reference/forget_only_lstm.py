@@ -12,7 +12,7 @@ from rnnspec.spec.arrays import Array, Arrays
 
 @cell("forget_only_lstm_cell")
 class ForgetOnlyLSTM:
-    """The cell on columns: the gate f keeps the state, and what it forgets gives way to the candidate g."""
+    """The cell on columns: the gate f keeps a share of the state, and the candidate g replaces the rest."""
 
     def __init__(self, W: Array, R: Array, b: Array, *, gradient: str) -> None:
         self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)
@@ -22,7 +22,7 @@ class ForgetOnlyLSTM:
         self.f, self.g = (rows(k, self.units) for k in range(2))
 
     def step(self, x: Array, h_prev: Array) -> tuple[Arrays, Arrays]:
-        """From the state before to the state after."""
+        """Return the state after the step, and the arrays that `back` needs."""
         a = self.W @ x
         a += self.R @ h_prev
         a += self.b
@@ -32,7 +32,7 @@ class ForgetOnlyLSTM:
         return (h,), (a, h_prev)
 
     def back(self, known: Arrays, dh: Array) -> tuple[Arrays, Arrays]:
-        """From the gradient of the state after to that of the state before."""
+        """Return the gradient of the state before, and the arrays that `gradients` needs."""
         v, h_prev = known
         f, g = v[self.f], v[self.g]
         da = np.empty_like(v)
@@ -44,7 +44,7 @@ class ForgetOnlyLSTM:
         return (dh_prev,), (da, h_prev)
 
     def gradients(self, x: Array, da: Array, h_prev: Array) -> dict[str, Array]:
-        """From the gradients of the gates' arguments to those of the input and the parameters."""
+        """Return the gradients of the input and the parameters from those of the gates' arguments."""
         return {
             "x": self.W.T @ da,
             "W": outer(da, x, self.units),

@@ -12,16 +12,16 @@ def stacked(parameter: Array) -> Array:
 
 
 def rows(gate: int, units: int) -> slice:
-    """Rows of the gate that stands at this place in the stack."""
+    """Return the rows of the gate at this place in the stack."""
     return slice(gate * units, (gate + 1) * units)
 
 
 def outer(da: Array, x: Array, units: int) -> Array:
-    """``outer(da, x)`` summed over the columns and taken apart by gate: the gradient of W, or R, as ``(G, H, D)``."""
+    """Return ``outer(da, x)``, summed over the columns and split by gate: the gradient of W or R, ``(G, H, D)``."""
     return (da @ x.T).reshape(-1, units, x.shape[0])
 
 
 def total(da: Array, units: int) -> Array:
-    """``da`` summed over the columns and taken apart by gate: the gradient of b as ``(G, H)``."""
+    """Return ``da``, summed over the columns and split by gate: the gradient of b, ``(G, H)``."""
     db: Array = da.sum(axis=1)
     return db.reshape(-1, units)

@@ -12,7 +12,7 @@ from rnnspec.spec.arrays import Array, Arrays
 
 @cell("gru_cell")
 class GRU:
-    """The cell on columns: the update gate z mixes the state before with a candidate n, which r lets see that state."""
+    """The cell on columns: the update gate z mixes the state before with a candidate n; r admits that state to n."""
 
     def __init__(self, W: Array, R: Array, b: Array, b_rn: Array | None = None, *, reset: str, update: str) -> None:
         self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)
@@ -25,7 +25,7 @@ class GRU:
         self.R_rz, self.R_n = self.R[self.rz], self.R[self.n]
 
     def step(self, x: Array, h_prev: Array) -> tuple[Arrays, Arrays]:
-        """From the state before to the state after."""
+        """Return the state after the step, and the arrays that `back` needs."""
         a = self.W @ x
         a += self.b
         a_rz, a_n = a[self.rz], a[self.n]
@@ -50,7 +50,7 @@ class GRU:
         return (h,), (a, h_prev, reset)
 
     def back(self, known: Arrays, dh: Array) -> tuple[Arrays, Arrays]:
-        """From the gradient of the state after to that of the state before."""
+        """Return the gradient of the state before, and the arrays that `gradients` needs."""
         v, h_prev, reset = known
         r, z, n = v[self.r], v[self.z], v[self.n]
         if self.keeps:
@@ -70,7 +70,7 @@ class GRU:
         return (dh_kept + self.R.T @ dp,), (da, h_prev, dp)
 
     def gradients(self, x: Array, da: Array, h_prev: Array, known: Array) -> dict[str, Array]:
-        """From the gradients of the gates' arguments to those of the input and the parameters."""
+        """Return the gradients of the input and the parameters from those of the gates' arguments."""
         gradients = {"x": self.W.T @ da, "W": outer(da, x, self.units), "b": total(da, self.units)}
         if self.b_rn is None:
             s = known

@@ -11,7 +11,7 @@ from rnnspec.spec.arrays import Array, Arrays
 
 
 class LayerNorm:
-    """Brings each gate to mean 0 and variance 1 over its units, then scales it by a gain and shifts it by a bias."""
+    """Normalisation of each gate to mean 0 and variance 1 over its units, with a gain and a bias."""
 
     def __init__(self, gain: Array, bias: Array, epsilon: float) -> None:
         self.gates, self.units = gain.shape
@@ -19,7 +19,7 @@ class LayerNorm:
         self.epsilon = epsilon
 
     def __call__(self, z: Array) -> tuple[Array, Array, Array]:
-        """Return the result, the normalised rows and their scale, which `back` has to know."""
+        """Return the result, and the normalised rows and their scale, which `back` needs."""
         apart = self._by_gate(z)
         apart = apart - self._mean(apart)
         scale = 1 / np.sqrt(self._mean(apart * apart) + self.epsilon)
@@ -27,7 +27,7 @@ class LayerNorm:
         return self.gain * normalised + self.bias, normalised, scale.reshape(self.gates, z.shape[1])
 
     def back(self, da: Array, normalised: Array, scale: Array) -> Array:
-        """From the gradient of the result to that of z."""
+        """Return the gradient of z from that of the result."""
         apart, d = self._by_gate(normalised), self._by_gate(self.gain * da)
         dz: Array = scale[:, np.newaxis] * (d - self._mean(d) - apart * self._mean(d * apart))
         return dz.reshape(*da.shape)
@@ -68,7 +68,7 @@ class LayerNormLSTM:
         self.i_f = slice(self.i.start, self.f.stop)
 
     def step(self, x: Array, h_prev: Array, c_prev: Array) -> tuple[Arrays, Arrays]:
-        """From the state and memory before to those after."""
+        """Return the state and memory after the step, and the arrays that `back` needs."""
         z = self.W @ x
         z += self.R @ h_prev
         a, normalised, scale = self.norm(z)
@@ -84,7 +84,7 @@ class LayerNormLSTM:
         return (o * u, carried), (a, normalised, scale, h_prev, c_prev, normalised_c, scale_c, u)
 
     def back(self, known: Arrays, dh: Array, dc: Array) -> tuple[Arrays, Arrays]:
-        """From the gradients of the state and memory after to those before."""
+        """Return the gradients of the state and memory before, and the arrays that `gradients` needs."""
         v, normalised, scale, h_prev, c_prev, normalised_c, scale_c, u = known
         i, f, g, o = v[self.i], v[self.f], v[self.g], v[self.o]
         dm = tanh.back(dh * o, u, u)
@@ -105,7 +105,7 @@ class LayerNormLSTM:
     def gradients(
         self, x: Array, dz: Array, h_prev: Array, da: Array, normalised: Array, dm: Array, normalised_c: Array
     ) -> dict[str, Array]:
-        """From the gradients around the normalisations to those of the input and the parameters."""
+        """Return the gradients of the input and the parameters from those around the normalisations."""
         return {
             "x": self.W.T @ dz,
             "W": outer(dz, x, self.units),

@@ -1,7 +1,7 @@
-"""All paths through a chain of tags, the best of them, and one of them: scores and gradients.
+"""Scores and gradients of all paths through a chain of tags, of the best path, and of a given path.
 
-Everything here is packed (see `rnnspec.reference.packed`): emissions are ``(n, B, K)``. What depends on two tags in
-a row is laid out as ``(K, B, K)``, the tag before on the first axis, so that sums and maxima over it run along memory.
+All arrays are packed (see `rnnspec.reference.packed`): emissions are ``(n, B, K)``. Arrays over two successive tags are
+``(K, B, K)``, with the tag before on the first axis, so that sums and maxima over it run along memory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Gradients = dict[str, Array]
 
 @dataclass(frozen=True)
 class Scores:
-    """What paths are scored with; `start` and `end` are 0 if they were not given."""
+    """Scores of paths; `start` and `end` are 0 if they were not given."""
 
     steps: Packed
     emissions: Array
@@ -29,7 +29,7 @@ class Scores:
 
     @classmethod
     def of(cls, call: Admitted, steps: Packed) -> Scores:
-        """Take them from a call."""
+        """Return the scores of a call."""
         floats = call.floats
         transitions = floats["transitions"]
         zero = np.zeros_like(transitions, shape=transitions.shape[:1])
@@ -38,34 +38,34 @@ class Scores:
 
     @property
     def zero(self) -> Array:
-        """A state before the first step: zeros, ``(B, K)``."""
+        """State before the first step: zeros, ``(B, K)``."""
         return np.zeros_like(self.emissions, shape=self.emissions.shape[1:])
 
     def moves(self, steps: int) -> Array:
-        """Room for what `moved` gives at so many steps: memory that is taken once costs half as much time."""
+        """Return memory ``(steps, K, B, K)`` for results of `moved`; allocating it once halves the time."""
         batch, tags = self.emissions.shape[1:]
         return np.empty_like(self.emissions, shape=(steps, tags, batch, tags))
 
     def moved(self, state: Array, out: Array) -> Array:
-        """``state[i] + transitions[i, j]``, ``(K, B, K)``."""
+        """Return ``state[i] + transitions[i, j]``, ``(K, B, K)``, in `out`."""
         return np.add(state.T[:, :, np.newaxis], self.transitions[:, np.newaxis, :], out=out)
 
 
 def log_sum_exp(scores: Array) -> tuple[Array, Array]:
-    """Log of the sum of exponentials over the first axis, and each one's share of the sum; `scores` is overwritten.
+    """Return the log of the sum of exponentials over the first axis, and each share of the sum; overwrite `scores`.
 
-    Of minus infinities alone it is minus infinity, and no share is more than 0.
+    If all scores are minus infinity, so is the result, and all shares are 0.
     """
     greatest = np.max(scores, axis=0)
     possible = np.isfinite(greatest)
     shift = np.where(possible, greatest, 0)
     scores -= shift
     shares = np.exp(scores, out=scores)
-    # Where anything is possible the greatest term is exp(0) = 1, and the total is at least that.
+    # If a term is possible, the greatest one is exp(0) = 1, and the total is at least 1.
     total = np.where(possible, np.sum(shares, axis=0), 1)
     log_total = np.log(total)
-    # A share may just as well be exp(score - log_sum_exp), and then the rounding of that logarithm is in it. The factor
-    # is 1, exactly; where rounding is simulated, to find tolerances, it differs from 1 by that much.
+    # An implementation may compute a share as exp(score - log_sum_exp), with that logarithm's rounding error. The
+    # factor is exactly 1, but where rounding is simulated to find tolerances, it differs from 1 by that error.
     shares /= total * np.exp((shift + log_total) - (log_total + shift))
     return log_total + greatest, shares
 
@@ -77,7 +77,7 @@ class Partition:
         self.scores = scores
         present = scores.steps.present
         self._shares = scores.moves(max(len(present) - 1, 1) if record else 1)
-        """At step t + 1, the share of each tag at step t in the sum of the paths that reach a tag, ``(K, B, K)``."""
+        """For step t + 1, the share of each tag at step t in the sum of the paths that reach a tag, ``(K, B, K)``."""
         alpha = scores.zero
         for t in range(len(present)):
             if t == 0:
@@ -92,10 +92,10 @@ class Partition:
         """The probability of each tag at the last step, ``(B, K)``."""
 
     def gradients(self, dlog_partition: Array) -> Gradients:
-        """Gradients of the scores. Of the emissions it is the marginals, times the gradient of the result.
+        """Return the gradients of the scores; the emissions' are the marginals times the result's gradient.
 
-        The shares are the probabilities of the tag before given the tag after: going back by them is the backward
-        recurrence, with nothing that could leave the range of the numbers.
+        The shares are the probabilities of the tag before given the tag after. Going back by them is the backward
+        recurrence, and no number can leave its type's range.
         """
         scores, present = self.scores, self.scores.steps.present
         d = self._ends * dlog_partition[:, np.newaxis]
@@ -114,15 +114,15 @@ class Partition:
         return {"emissions": demissions, "transitions": dtransitions, "start": dstart, "end": dend}
 
     def marginals(self) -> Array:
-        """Probability of each tag at each step, ``(n, B, K)``; 0 where no path is possible."""
+        """Return the probability of each tag at each step, ``(n, B, K)``; 0 if no path is possible."""
         return self.gradients(np.ones_like(self.log_partition))["emissions"]
 
     def gradients_of_marginals(self, marginals: Array, dmarginals: Array) -> Gradients:
-        """Gradients of the scores through the marginals.
+        """Return the gradients of the scores through the marginals.
 
-        The marginals are the gradient of log Z, and second derivatives are symmetric: what is asked for is also how
-        all gradients of log Z change as the emissions move along `dmarginals`. So both recurrences, forward and back,
-        are differentiated in that direction, ``v_…`` being the derivative of ``…``.
+        The marginals are the gradient of log Z, and second derivatives are symmetric. The result is therefore also the
+        change of all gradients of log Z as the emissions move along `dmarginals`. Both recurrences, forward and
+        backward, are differentiated in that direction; ``v_…`` is the derivative of ``…``.
         """
         scores, present = self.scores, self.scores.steps.present
         v_alpha = scores.zero
@@ -151,7 +151,7 @@ class Partition:
 
 
 def best_path(scores: Scores) -> tuple[Array, Array]:
-    """Score ``(B,)`` and tags ``(n, B)`` of a best path; of equals, the lowest last tag, then the lowest before it."""
+    """Return score ``(B,)`` and tags ``(n, B)`` of a best path; ties go to the lowest tags, the last tag first."""
     present = scores.steps.present
     delta = scores.zero
     pointers = []
@@ -171,13 +171,13 @@ def best_path(scores: Scores) -> tuple[Array, Array]:
         before = np.take_along_axis(pointers[t - 1], tag[:, np.newaxis], axis=1)[:, 0]
         tag = np.where(present[t], before, tag)
         path.append(tag)
-    # Where every sequence is empty there is no step at all, and no tag.
+    # If every sequence is empty, there is no step and no tag.
     tags = np.stack(path[::-1])[: len(present)]
     return np.where(scores.steps.lengths > 0, np.max(ended, axis=1), 0), tags
 
 
 def path_score(scores: Scores, tags: Array) -> Array:
-    """Score of a path of tags ``(n, B)``."""
+    """Return the score ``(B,)`` of a path of tags ``(n, B)``."""
     steps, emissions = scores.steps, scores.emissions
     t, b = np.ogrid[: tags.shape[0], : tags.shape[1]]
     of_steps = np.where(steps.present, emissions[t, b, tags], 0)
@@ -189,7 +189,7 @@ def path_score(scores: Scores, tags: Array) -> Array:
 
 
 def path_gradients(scores: Scores, tags: Array, dscore: Array) -> Gradients:
-    """Gradients of the scores through the score of a path."""
+    """Return the gradients of the scores through the score of a path."""
     steps = scores.steps
     on_path = passes(tags, steps, scores.end.shape[0])
     ones = np.where(on_path, np.ones_like(dscore)[:, np.newaxis], 0)
@@ -204,6 +204,6 @@ def path_gradients(scores: Scores, tags: Array, dscore: Array) -> Gradients:
 
 
 def passes(tags: Array, steps: Packed, units: int) -> Array:
-    """Whether a path has this tag at this step, ``(n, B, K)``."""
+    """Return whether a path has each tag at each step, ``(n, B, K)``."""
     on_path: Array = np.logical_and(tags[:, :, np.newaxis] == np.arange(units), steps.present[:, :, np.newaxis])
     return on_path

@@ -1,4 +1,4 @@
-"""Losses over the valid steps of a batch, by predictions and by targets."""
+"""Losses over the valid steps of a batch, with gradients of predictions and targets."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def _binary_cross_entropy(call: Admitted) -> Computed:
 
 def _of_logits(steps: _Steps) -> Computed:
     z, wanted = steps.taken("logits"), steps.taken("target")
-    # log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|)), where nothing can overflow. What is as likely as the logit says
-    # is taken off |z| whichever of the two things it is, so that no side is rounded less than the other.
+    # log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|)), which cannot overflow. The target's share on the side of the
+    # logit is taken off |z| for both signs, so that rounding is the same on both sides.
     likely = np.where(z < 0, 1 - wanted, wanted)
     each = np.abs(z) - np.abs(z) * likely + np.log1p(np.exp(-np.abs(z)))
 
@@ -114,7 +114,7 @@ def _perplexity(call: Admitted) -> Computed:
         hit = _came_true(ids, log_p)
         wide = number[:, :, np.newaxis]
         with np.errstate(over="ignore", invalid="ignore"):
-            # Where the number itself is too large, its product with a small probability need not be.
+            # If the number itself is too large, its product with a small probability need not be.
             others = np.where(hit, 0, np.exp(entropy[:, :, np.newaxis] + log_p))
             apart = np.where(hit, -others.sum(axis=2)[:, :, np.newaxis], others)
             slope = np.where(np.isfinite(wide), wide * (np.exp(log_p) - hit), apart)
@@ -126,7 +126,7 @@ def _perplexity(call: Admitted) -> Computed:
 
 
 class _Steps:
-    """The valid steps of a call, and how their losses make one: none, sum or mean."""
+    """The valid steps of a call, and the reduction of their losses: none, sum or mean."""
 
     def __init__(self, call: Admitted) -> None:
         self.call, self.valid = call, call.steps
@@ -134,16 +134,16 @@ class _Steps:
         self.divisor = max(int(self.valid.sum()), 1) if call.attributes["reduction"] == "mean" else 1
 
     def taken(self, name: str, elsewhere: float = 0.0) -> Array:
-        """Return an input with something harmless at the steps that are taken out."""
+        """Return an input with the harmless number `elsewhere` at invalid steps."""
         array = self.call.floats[name]
         return np.where(self.valid.reshape(self.valid.shape + (1,) * (array.ndim - 2)), array, elsewhere)
 
     def ids(self) -> Array:
-        """Return the ids with a 0 at the steps that are taken out."""
+        """Return the ids with 0 at invalid steps."""
         return np.where(self.valid, self.call.inputs["ids"], 0)
 
     def reduced(self, each: Array) -> Array:
-        """From each step's number, ``(B, T)``, to the reduction of the valid ones; two axes, whatever it is."""
+        """Return the reduction of the valid steps' numbers, ``(B, T)`` or ``(1, 1)``, from all ``(B, T)``."""
         kept = np.where(self.valid, each, 0)
         if self.each:
             return kept
@@ -151,29 +151,29 @@ class _Steps:
         return together / self.divisor
 
     def loss(self, each: Array) -> Array:
-        """From each step's loss, ``(B, T)``, to the output."""
+        """Return the output from each step's loss, ``(B, T)``."""
         reduced = self.reduced(each)
         return reduced if self.each else reduced.reshape(())
 
     def handed(self, dloss: Array) -> Array:
-        """From the gradient of the output to that of each step's loss, ``(B, T)``; 0 at the steps taken out."""
+        """Return the gradient of each step's loss, ``(B, T)``, from the output's; 0 at invalid steps."""
         return np.where(self.valid, dloss / self.divisor, 0)
 
 
 def _log_probabilities(logits: Array) -> Array:
-    """Logarithm of the softmax over the last of three axes; the greatest logit is taken off first."""
+    """Logarithm of the softmax over the last of three axes, after subtraction of the greatest logit."""
     shifted = logits - logits.max(axis=2)[:, :, np.newaxis]
     log_p: Array = shifted - np.log(np.exp(shifted).sum(axis=2))[:, :, np.newaxis]
     return log_p
 
 
 def _at(array: Array, ids: Array) -> Array:
-    """Of each step, the entry that its id names."""
+    """The entry of each step's id, ``(B, T)``."""
     found: Array = np.take_along_axis(array, ids[:, :, np.newaxis], axis=2)[:, :, 0]
     return found
 
 
 def _came_true(ids: Array, like: Array) -> Mask:
-    """Which class came true, ``(B, T, K)``."""
+    """Whether each class is the true one, ``(B, T, K)``."""
     hit: Mask = ids[:, :, np.newaxis] == np.arange(like.shape[2])
     return hit

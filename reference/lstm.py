@@ -14,7 +14,7 @@ Names = tuple[str, str, str]
 
 @cell("lstm_cell")
 class LSTM:
-    """The cell on columns: a memory c that the gates i, f and o write, keep and show."""
+    """The cell on columns: the gates i, f and o write, keep and show a memory c."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class LSTM:
         self.keeps_arguments = self.gate.reads_argument or self.candidate.reads_argument
 
     def step(self, x: Array, h_prev: Array, c_prev: Array) -> tuple[Arrays, Arrays]:
-        """From the state and memory before to those after."""
+        """Return the state and memory after the step, and the arrays that `back` needs."""
         a = self.W @ x
         a += self.R @ h_prev
         a += self.b
@@ -58,7 +58,7 @@ class LSTM:
         return (h, c), (a, v, h_prev, c_prev, c, u, m)
 
     def back(self, known: Arrays, dh: Array, dc: Array) -> tuple[Arrays, Arrays]:
-        """From the gradients of the state and memory after to those before."""
+        """Return the gradients of the state and memory before, and the arrays that `gradients` needs."""
         a, v, h_prev, c_prev, c, u, m = known
         i, f, g, o = self._gates(v)
         dm = dh if self.P is None else self.P.T @ dh
@@ -75,7 +75,7 @@ class LSTM:
         return (dh_prev, dc * f), ((da, h_prev) if self.P is None else (da, h_prev, dh, m))
 
     def gradients(self, x: Array, da: Array, h_prev: Array, *projected: Array) -> dict[str, Array]:
-        """From the gradients of the gates' arguments to those of the input and the parameters."""
+        """Return the gradients of the input and the parameters from those of the gates' arguments."""
         gradients = {
             "x": self.W.T @ da,
             "W": outer(da, x, self.units),

@@ -12,7 +12,7 @@ from rnnspec.spec.arrays import Array, Arrays
 
 @cell("lstm_1997_cell")
 class LSTM1997:
-    """The cell on columns: a memory c that the gate i writes and o shows, and that nothing forgets."""
+    """The cell on columns: the gates i and o write and show a memory c, which is never forgotten."""
 
     def __init__(self, W: Array, R: Array, b: Array, *, gradient: str) -> None:
         self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)
@@ -22,7 +22,7 @@ class LSTM1997:
         self.i, self.g, self.o = (rows(k, self.units) for k in range(3))
 
     def step(self, x: Array, h_prev: Array, c_prev: Array) -> tuple[Arrays, Arrays]:
-        """From the state and memory before to those after."""
+        """Return the state and memory after the step, and the arrays that `back` needs."""
         a = self.W @ x
         a += self.R @ h_prev
         a += self.b
@@ -32,7 +32,7 @@ class LSTM1997:
         return (o * u, c), (a, h_prev, u)
 
     def back(self, known: Arrays, dh: Array, dc: Array) -> tuple[Arrays, Arrays]:
-        """From the gradients of the state and memory after to those before."""
+        """Return the gradients of the state and memory before, and the arrays that `gradients` needs."""
         v, h_prev, u = known
         i, g, o = v[self.i], v[self.g], v[self.o]
         dc = dc + tanh.back(dh * o, u, u)
@@ -44,7 +44,7 @@ class LSTM1997:
         return (dh_prev, dc), (da, h_prev)
 
     def gradients(self, x: Array, da: Array, h_prev: Array) -> dict[str, Array]:
-        """From the gradients of the gates' arguments to those of the input and the parameters."""
+        """Return the gradients of the input and the parameters from those of the gates' arguments."""
         return {
             "x": self.W.T @ da,
             "W": outer(da, x, self.units),

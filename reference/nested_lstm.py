@@ -14,8 +14,8 @@ from rnnspec.spec.arrays import Array, Arrays
 class NestedLSTM:
     """The cell on columns: each memory but the innermost is the state of an LSTM of its own, one level further in.
 
-    Level m hands ``i * g`` to level m + 1 as its input and ``f * c_prev`` as its state before. The memories of all
-    levels stand below each other, the outermost first.
+    Level m passes ``i * g`` to level m + 1 as its input, and ``f * c_prev`` as its state before. The rows of a memory
+    are those of all levels, the outermost first.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class NestedLSTM:
         self.i_f = slice(self.i.start, self.f.stop)
 
     def step(self, x: Array, h_prev: Array, c_prev: Array) -> tuple[Arrays, Arrays]:
-        """From the state and memories before to those after."""
+        """Return the state and memories after the step, and the arrays that `back` needs."""
         gates, written, kept = [], [x], [h_prev]
         for m in self.levels:
             a = self.W[m] @ written[m]
@@ -64,16 +64,16 @@ class NestedLSTM:
         return (shown, c), (np.concatenate(gates), h_prev, c_prev, u, *written[1:], *kept[1:])
 
     def back(self, known: Arrays, dh: Array, dc: Array) -> tuple[Arrays, Arrays]:
-        """From the gradients of the state and memories after to those before."""
+        """Return the gradients of the state and memories before, and the arrays that `gradients` needs."""
         v, h_prev, c_prev, u, *between = known
         da, dc_prev = np.empty_like(v), np.empty_like(c_prev)
         dshown = dh
-        for m in self.levels:  # inwards, through what each level shows
+        for m in self.levels:  # inwards, through each level's output
             gates, d, u_m = v[self.gates[m]], da[self.gates[m]], u[self.memory[m]]
             d[self.o] = logistic.back(dshown * u_m, gates[self.o], gates[self.o])
             dshown = dc[self.memory[m]] + tanh.back(dshown * gates[self.o], u_m, u_m)
         dwritten = dkept = dshown
-        for m in reversed(self.levels):  # outwards, through what each level is given
+        for m in reversed(self.levels):  # outwards, through each level's inputs
             gates, d = v[self.gates[m]], da[self.gates[m]]
             i, f, g = gates[self.i], gates[self.f], gates[self.g]
             d[self.i] = logistic.back(dwritten * g, i, i)
@@ -86,7 +86,7 @@ class NestedLSTM:
         return (dh_prev, dc_prev), (da, h_prev, *between)
 
     def gradients(self, x: Array, da: Array, h_prev: Array, *between: Array) -> dict[str, Array]:
-        """From the gradients of the gates' arguments to those of the input and the parameters."""
+        """Return the gradients of the input and the parameters from those of the gates' arguments."""
         outermost, *inner = (da[gates] for gates in self.gates)
         written, kept = between[: len(inner)], between[len(inner) :]
         return {

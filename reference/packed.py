@@ -1,4 +1,4 @@
-"""A batch of sequences without the steps that were taken out: what is left stands together, time first."""
+"""Packed batches: sequences without their invalid steps, time first."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from rnnspec.spec.arrays import Array, Mask
 
 
 class Packed:
-    """Where the valid steps of a batch stand once the others are gone: each sequence begins at step 0.
+    """Places of a batch's valid steps after packing, where each sequence begins at step 0.
 
-    Packed arrays are ``(n, B, …)``, n the valid steps of the longest sequence, and 0 after the end of a shorter one.
+    Packed arrays are ``(n, B, …)``. n is the largest number of valid steps; shorter sequences end in zeros.
 
     Attributes
     ----------
     present
-        Which packed steps there are, ``(n, B)``.
+        Whether each packed step exists, ``(n, B)``.
     lengths
-        Valid steps of each sequence, ``(B,)``.
+        Number of valid steps of each sequence, ``(B,)``.
     """
 
     def __init__(self, valid: Mask) -> None:
@@ -33,28 +33,28 @@ class Packed:
 
     @property
     def first(self) -> Mask:
-        """Which packed steps begin a sequence, ``(n, B)``."""
+        """Whether each packed step begins a sequence, ``(n, B)``."""
         first: Mask = self.present & (np.arange(len(self.present)) == 0)[:, np.newaxis]
         return first
 
     @property
     def last(self) -> Mask:
-        """Which packed steps end a sequence, ``(n, B)``."""
+        """Whether each packed step ends a sequence, ``(n, B)``."""
         last: Mask = np.arange(len(self.present))[:, np.newaxis] == self.lengths - 1
         return last
 
     def pack(self, array: Array) -> Array:
-        """From ``(B, T, …)`` to ``(n, B, …)``, in memory of its own."""
+        """Return an array ``(B, T, …)`` as ``(n, B, …)``, in memory of its own."""
         return self._where_present(array[self._places])
 
     def unpack(self, array: Array) -> Array:
-        """From ``(n, B, …)`` to ``(B, T, …)``, 0 at steps taken out."""
+        """Return an array ``(n, B, …)`` as ``(B, T, …)``, with 0 at invalid steps."""
         spread = np.zeros_like(array, shape=(array.shape[1], self._steps, *array.shape[2:]))
         spread[self._places] = self._where_present(array)
         return spread
 
     def in_place(self, gradients: dict[str, Array]) -> dict[str, Array]:
-        """Gradients of an operation's inputs: those of the emissions back in their places."""
+        """Return gradients of an operation's inputs, with the emissions' unpacked."""
         return {**gradients, "emissions": self.unpack(gradients["emissions"])}
 
     def _where_present(self, array: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What is made of a cell: one step, a layer, and either as a part of other operations."""
+"""Operations made of a cell: one step, a layer, and parts of other operations."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ PartBack = Callable[[Array, Arrays], dict[str, Array]]
 
 
 def cell_name(name: str) -> str:
-    """Name of the cell, given that or the name of its layer."""
+    """Return the name of the cell for its own name or its layer's."""
     return operation(name).unrolls or name
 
 
 def layer_name(name: str) -> str:
-    """Name of the layer, given that or the name of its cell."""
+    """Return the name of the layer for its own name or its cell's."""
     return name.removesuffix("_cell")
 
 
 def state_names(name: str) -> tuple[str, ...]:
-    """Names of the initial states, ``h0`` and so on, of the layer, or cell, of that name."""
+    """Return the names of the initial states, such as ``h0``, of a layer or cell."""
     return tuple(operation(layer_name(name)).carries)
 
 
 def own_attributes(name: str, attributes: Attributes) -> dict[str, Any]:
-    """Attributes of the cell of that name, or of the layer's: from `attributes`, which may hold others; or defaults."""
+    """Return the attributes of a cell, or of a layer's cell, from `attributes`, which may have others, or defaults."""
     defaults = operation(cell_name(name)).defaults()
     return {key: attributes.get(key, default) for key, default in defaults.items()}
 
 
 def build_part(name: str, parameters: Mapping[str, Array], attributes: Attributes) -> Cell:
-    """Build the cell of that name, or of that layer, on columns.
+    """Build the cell of that name, or of the layer of that name, on columns.
 
-    `parameters` are the cell's own and no others; of the attributes, which may be those of a whole operation, the
-    cell's own are chosen.
+    `parameters` are only the cell's own. `attributes` may be those of a whole operation, from which the cell's own are
+    chosen.
     """
     return CELLS[cell_name(name)](**parameters, **own_attributes(name, attributes))
 
@@ -61,19 +61,19 @@ def build_part(name: str, parameters: Mapping[str, Array], attributes: Attribute
 class InnerLayer:
     """A cell that runs over sequences inside an operation.
 
-    Sequences go in and come out as columns, ``(T, D, B)`` and ``(T, S, B)``, so that parts follow one another without
-    a change of layout; states and gradients of parameters are in the shapes of the public layers.
+    Input and output sequences are columns, ``(T, D, B)`` and ``(T, S, B)``, so that parts follow one another without
+    a change of layout. States and gradients of parameters have the shapes of the public layers.
 
     Parameters
     ----------
     cell
         The cell.
     parameters
-        Those that the cell was built of.
+        Parameters of the cell.
     states
         Names of the initial states.
     shapes
-        The shape of each state for one sequence.
+        Shape of each state for one sequence.
     """
 
     def __init__(
@@ -89,19 +89,19 @@ class InnerLayer:
     def of(
         cls, layer: str, parameters: Mapping[str, Array], attributes: Attributes, sizes: Mapping[str, int]
     ) -> InnerLayer:
-        """Build the layer of that name; `sizes` are those by which its states' shapes are written."""
+        """Build the layer of that name; `sizes` has the sizes in its states' shapes."""
         return cls.around(build_part(layer, parameters, attributes), layer, parameters, sizes)
 
     @classmethod
     def around(cls, cell: Cell, layer: str, parameters: Mapping[str, Array], sizes: Mapping[str, int]) -> InnerLayer:
-        """Make a cell that is built already the layer of that name."""
+        """Make the layer of that name around a built cell."""
         specified, states = operation(layer).inputs, state_names(layer)
-        # The first state is as wide as the cell says: a projection's width may have another name in the operation.
+        # The cell gives the width of the first state: a projection's width may have another name in the operation.
         rest = (tuple(sizes[axis] for axis in specified[state].shape[1:]) for state in states[1:])
         return cls(cell, parameters, states, ((cell.state_sizes[0],), *rest))
 
     def begin(self, given: Inputs, like: Array, batch: int) -> Arrays:
-        """Initial states as columns: those that are given by name; what is absent is zero, of the type of `like`."""
+        """Return the initial states as columns, from those given by name; absent ones are zero, typed like `like`."""
         states = (given.get(name) for name in self.states)
         return tuple(
             np.zeros_like(like, shape=(size, batch)) if state is None else columns(state)
@@ -109,17 +109,17 @@ class InnerLayer:
         )
 
     def batch_first(self, states: Arrays) -> Arrays:
-        """The states ``(B, …)`` of columns."""
+        """Return states in columns as ``(B, …)``."""
         return tuple(
             from_columns(state, (state.shape[1], *shape)) for state, shape in zip(states, self.shapes, strict=True)
         )
 
     def run(self, x: Array, initial: Inputs, reading: Reading, record: bool = True) -> tuple[Array, Arrays, PartBack]:
-        """Run over ``x (T, D, B)``; return the outputs ``(T, S, B)``, the final states ``(B, …)`` and the way back.
+        """Run over ``x (T, D, B)``; return outputs ``(T, S, B)``, final states ``(B, …)`` and the backward pass.
 
-        `initial` has the initial states by name; what is absent is zero. The way back leads from the gradients of the
-        outputs and of the final states to those of x, of every parameter and of every initial state, by name. A run
-        that is not recorded has none, and keeps nothing of its steps.
+        `initial` has the initial states by name; absent ones are zero. The backward pass takes the gradients of the
+        outputs and of the final states. It returns those of x, of every parameter and of every initial state, by name.
+        A run without `record` keeps no steps and has no backward pass.
         """
         states = self.begin(initial, x, x.shape[2])
         if not record:
@@ -137,7 +137,7 @@ class InnerLayer:
 
 
 def one_step(build: Build) -> Compute:
-    """What computes a cell: one step of the cell that `build` makes."""
+    """Return the computation of one step of the cell that `build` makes."""
 
     def compute(call: Admitted) -> Computed:
         floats = dict(call.floats)
@@ -161,7 +161,7 @@ def one_step(build: Build) -> Compute:
 
 
 def whole_layer(build: Build) -> Compute:
-    """What computes a layer: the cell that `build` makes, over sequences."""
+    """Return the computation of a layer: the cell that `build` makes, over sequences."""
 
     def compute(call: Admitted) -> Computed:
         floats, attributes, holes = dict(call.floats), call.attributes, call.holes
@@ -189,6 +189,6 @@ def whole_layer(build: Build) -> Compute:
 
 
 def of_cell(name: str) -> Compute:
-    """What computes the cell, or the layer, of that name."""
+    """Return the computation of the cell or layer of that name."""
     build = CELLS[cell_name(name)]
     return whole_layer(build) if operation(name).unrolls else one_step(build)

@@ -12,7 +12,7 @@ from rnnspec.spec.arrays import Array, Arrays
 
 @cell("peephole_lstm_cell")
 class PeepholeLSTM:
-    """The cell on columns: an LSTM whose gates see the memory, i and f the one before the step, o the one after."""
+    """The cell on columns: an LSTM whose gates i and f see the memory before the step, and o the memory after it."""
 
     def __init__(self, W: Array, R: Array, b: Array, P: Array, *, gradient: str) -> None:
         self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)
@@ -23,7 +23,7 @@ class PeepholeLSTM:
         self.i, self.f, self.g, self.o = (rows(k, self.units) for k in range(4))
 
     def step(self, x: Array, h_prev: Array, c_prev: Array) -> tuple[Arrays, Arrays]:
-        """From the state and memory before to those after."""
+        """Return the state and memory after the step, and the arrays that `back` needs."""
         a = self.W @ x
         a += self.R @ h_prev
         a += self.b
@@ -39,7 +39,7 @@ class PeepholeLSTM:
         return (o * u, c), (a, h_prev, c_prev, c, u)
 
     def back(self, known: Arrays, dh: Array, dc: Array) -> tuple[Arrays, Arrays]:
-        """From the gradients of the state and memory after to those before."""
+        """Return the gradients of the state and memory before, and the arrays that `gradients` needs."""
         v, h_prev, c_prev, c, u = known
         i, f, g, o = v[self.i], v[self.f], v[self.g], v[self.o]
         da = np.empty_like(v)
@@ -53,7 +53,7 @@ class PeepholeLSTM:
         return (dh_prev, dc_prev), (da, h_prev, c_prev, c)
 
     def gradients(self, x: Array, da: Array, h_prev: Array, c_prev: Array, c: Array) -> dict[str, Array]:
-        """From the gradients of the gates' arguments to those of the input and the parameters."""
+        """Return the gradients of the input and the parameters from those of the gates' arguments."""
         dP = [(da[gate] * seen).sum(axis=1) for gate, seen in ((self.i, c_prev), (self.f, c_prev), (self.o, c))]
         return {
             "x": self.W.T @ da,

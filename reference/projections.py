@@ -1,4 +1,4 @@
-"""From states to outputs, and from one input to a sequence."""
+"""Projections of states to outputs, and layers that make a sequence from one input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _output_projection(call: Admitted) -> Computed:
     states, V, c = (call.floats[name] for name in ("h", "V", "c"))
     batch, steps, _ = states.shape
     every, taken = call.attributes["at"] == "every", call.steps
-    if not every:  # the valid step up to which as many steps are valid as in all
+    if not every:  # the last valid step: up to it, as many steps are valid as in all
         count = np.cumsum(taken, axis=1)
         taken = taken & (count == count[:, -1:])
     rows, columns = np.nonzero(taken)

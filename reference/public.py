@@ -1,7 +1,7 @@
-"""The public functions of the reference, made of the specification: signature, documentation, and what computes them.
+"""The public functions of the reference, with signatures and documentation from the specification.
 
-Inputs stand in the specification's order, first those that every call has; `lengths`, `mask` and attributes are given
-by name. What a call may be is held against the specification when it is made.
+Inputs are in the specification's order, after those that every call has; `lengths`, `mask` and attributes are given by
+name. Each call is checked by the specification.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TYPES = {"float": "float", "ids": "int64", "lengths": "int64", "mask": "bool", 
 
 
 def public_functions() -> dict[str, Function]:
-    """Make the function of every operation, and, where it has a gradient, the one that returns its vjp beside it."""
+    """Return the functions of every operation by name: its own and, if it has a gradient, the one with its vjp."""
     functions: dict[str, Function] = {}
     for name, op in operations().items():
         compute = COMPUTED[name] if name in COMPUTED else of_cell(name)
@@ -36,7 +36,7 @@ def public_functions() -> dict[str, Function]:
 
 
 def signature(op: Operation) -> Signature:
-    """The signature of an operation's functions."""
+    """Return the signature of an operation's functions."""
     items = possible_inputs(op)
     inputs = [name for name in items if name not in _BY_NAME]
     always = [name for name in inputs if not items[name].optional and not items[name].when]
@@ -82,7 +82,7 @@ def _functions(op: Operation, compute: Compute) -> Iterator[Function]:
 def _named(function: Function, name: str, own: Signature, documentation: str) -> Function:
     function.__name__ = function.__qualname__ = name
     function.__module__ = "rnnspec.reference"
-    function.__signature__ = own  # type: ignore[attr-defined]  # what `inspect.signature` and `help` read
+    function.__signature__ = own  # type: ignore[attr-defined]  # for `inspect.signature` and `help`
     function.__doc__ = documentation
     return function
 
@@ -101,7 +101,7 @@ def _documentation(op: Operation, own: Signature) -> str:
     for output in possible_outputs(op).values():
         lines += _output(op, output)
     lines += _section("Raises")
-    lines += _entry("rnnspec.spec.CallError", "If a call is not as above; the message says what was expected.")
+    lines += _entry("rnnspec.spec.CallError", "If the call is not as above; the message says what was expected.")
     lines += _section("References") if op.sources else []
     return "\n".join([*lines, *(line for source in op.sources for line in _wrapped(f"{source}."))])
 
@@ -109,11 +109,11 @@ def _documentation(op: Operation, own: Signature) -> str:
 def _documentation_of_vjp(op: Operation, own: Signature) -> str:
     outputs = [f"d{output.name}" for output in possible_outputs(op).values() if output.kind == "float"]
     text = (
-        f"``vjp({', '.join(outputs)})``, of the outputs that the call has, gives the gradient of every float input "
-        "that was given, by name. The inputs must not change before it is called; it may be called again."
+        f"``vjp({', '.join(outputs)})`` takes a cotangent for each float output of the call, and returns the gradient "
+        "of every given float input, by name. The inputs must not change before it is called; it may be called again."
     )
-    lines = [f"What `{op.name}` returns, and its vector-Jacobian product.", "", *_wrapped(text)]
-    lines += [*_section("Parameters"), *_entry(", ".join(own.parameters), f"As of `{op.name}`.")]
+    lines = [f"Return the outputs of `{op.name}` and its vector-Jacobian product.", "", *_wrapped(text)]
+    lines += [*_section("Parameters"), *_entry(", ".join(own.parameters), f"Arguments of `{op.name}`.")]
     lines += [*_section("Returns"), *_entry("outputs, vjp", f"The outputs of `{op.name}`, and the function above.")]
     return "\n".join(lines)
 
@@ -123,8 +123,8 @@ _ONE_TYPE = (
     "float32 and rounded once, at the end."
 )
 _STEPS = (
-    "A step that lengths or mask take out is not there: outputs that have steps are 0 at it, and what stands in it, "
-    "NaN included, changes nothing and has gradient 0."
+    "A step that lengths or mask take out does not count: outputs with steps are 0 at it, and its numbers, even NaN, "
+    "change nothing and have gradient 0."
 )
 
 
@@ -154,7 +154,7 @@ def _axes(shape: Axes) -> str:
 
 
 def _sentence(op: Operation, item: Input | Attribute | Output) -> str:
-    """What an item is, in which other shapes it comes, and when it is there."""
+    """Sentence about an item: its meaning, its other shapes, and the condition under which a call has it."""
     shapes = () if isinstance(item, Attribute) else item.shapes
     others = "".join(f"; ``{_axes(shape)}`` with {_settings(op, when)}" for when, shape in shapes)
     condition = _settings(op, item.when)
@@ -162,7 +162,7 @@ def _sentence(op: Operation, item: Input | Attribute | Output) -> str:
 
 
 def _settings(op: Operation, when: When) -> str:
-    """A condition in words; what holds whatever the attribute's value is left out."""
+    """A condition in words, without parts that hold for every value of their attribute."""
     parts = []
     for name, wanted in when.items():
         values = wanted if isinstance(wanted, list | tuple) else (wanted,)

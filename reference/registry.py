@@ -1,4 +1,4 @@
-"""What computes each operation: every file of the reference enters its own here, under the specification's names."""
+"""Registry of the code that computes each operation, under the specification's names; every file enters its own."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from rnnspec.reference.call import Compute
 from rnnspec.reference.unroll import Cell
 
 Build = Callable[..., Cell]
-"""From a cell's parameters and attributes, as keywords, to the cell."""
+"""A function from a cell's parameters and attributes, as keywords, to the cell."""
 
 C = TypeVar("C", bound=Build)
 
 CELLS: dict[str, Build] = {}
-"""By the cell's name. Its one step, the layer that unrolls it, and what is built of either are computed with it."""
+"""Cells by name. They compute their one step, the layer that unrolls them, and operations built of either."""
 
 COMPUTED: dict[str, Compute] = {}
-"""By the name of any other operation: from an admitted call to the outputs and the way back."""
+"""Functions by the name of any other operation, from an admitted call to the outputs and the backward pass."""
 
 
 def cell(name: str) -> Callable[[C], C]:
@@ -31,7 +31,7 @@ def cell(name: str) -> Callable[[C], C]:
 
 
 def computes(*names: str) -> Callable[[Compute], Compute]:
-    """Enter a function as what computes the operations of these names."""
+    """Enter a function as the computation of the operations of these names."""
 
     def enter(compute: Compute) -> Compute:
         COMPUTED.update(dict.fromkeys(names, compute))

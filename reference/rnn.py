@@ -19,7 +19,7 @@ class RNN:
         self.state_sizes = (self.units,)
 
     def step(self, x: Array, h_prev: Array) -> tuple[Arrays, Arrays]:
-        """From the state before to the state after."""
+        """Return the state after the step, and the arrays that `back` needs."""
         a = self.W @ x
         a += self.R @ h_prev
         a += self.b
@@ -27,13 +27,13 @@ class RNN:
         return (h,), (a, h, h_prev)
 
     def back(self, known: Arrays, dh: Array) -> tuple[Arrays, Arrays]:
-        """From the gradient of the state after to that of the state before."""
+        """Return the gradient of the state before, and the arrays that `gradients` needs."""
         a, h, h_prev = known
         da = self.f.back(dh, a, h)
         return (self.R.T @ da,), (da, h_prev)
 
     def gradients(self, x: Array, da: Array, h_prev: Array) -> dict[str, Array]:
-        """From the gradient of the argument to those of the input and the parameters."""
+        """Return the gradients of the input and the parameters from that of the argument."""
         return {
             "x": self.W.T @ da,
             "W": outer(da, x, self.units),

@@ -1,4 +1,4 @@
-"""An encoder and a decoder of one kind of layer."""
+"""The encoder-decoder of one kind of layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where gradients vanish and explode: powers of recurrent weights, and the Jacobian of a layer's state."""
+"""Diagnosis of vanishing and exploding gradients: powers of recurrent weights, and Jacobians of a layer's state."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _state_jacobian(call: Admitted) -> Computed:
 
 
 def _jacobians(cell: Cell, x: Array, states: Arrays, reading: Reading, since: int) -> Array:
-    """Jacobian of the state after each step of ``x (T, D, B)`` by that before step `since`, ``(B, T, Q, Q)``."""
+    """Jacobians ``(B, T, Q, Q)`` of the state after each step of ``x (T, D, B)`` by the state before step `since`."""
     steps, _, batch = x.shape
     size = sum(cell.state_sizes)
     valid = reading.valid
@@ -59,9 +59,9 @@ def _jacobians(cell: Cell, x: Array, states: Arrays, reading: Reading, since: in
 
 
 def _step_jacobian(cell: Cell, x: Array, states: Arrays) -> tuple[Arrays, Array]:
-    """One step's states after, and its Jacobian ``(B, Q, Q)``: the cell's way back, from each unit vector in turn.
+    """States after one step, and its Jacobian ``(B, Q, Q)``, by the cell's backward pass from each unit vector.
 
-    Every sequence stands side by side with itself Q times, once for each unit vector, so that one step does.
+    Every sequence is repeated Q times, once for each unit vector, so that one step is enough.
     """
     batch, size = x.shape[1], sum(cell.state_sizes)
 
@@ -82,12 +82,12 @@ def _step_jacobian(cell: Cell, x: Array, states: Arrays) -> tuple[Arrays, Array]
 
 
 def _where(condition: Mask, yes: Array, no: Array) -> Array:
-    """Choose whole matrices, one a sequence."""
+    """Choose a whole matrix for each sequence."""
     return np.where(condition[:, np.newaxis, np.newaxis], yes, no)
 
 
 def _singular_values(matrices: Array) -> Array:
-    """Singular values of matrices on the last two axes, the greatest first; what is not finite stands for all."""
+    """Singular values of the last two axes, the greatest first; all equal the greatest entry if it is not finite."""
     greatest = np.abs(matrices).max(axis=(-2, -1))[..., np.newaxis]
     finite = np.isfinite(greatest)
     values = np.linalg.svd(np.where(finite[..., np.newaxis], matrices, 0), compute_uv=False)

@@ -1,7 +1,7 @@
-"""Layers on layers, each on the outputs of the one below.
+"""Stacks of layers, each on the outputs of the one below.
 
-`stacked` reads every layer forward, `alternating_stack` every other one in reverse; in `gate_once_stack` information
-passes one output gate in all, at the top.
+`stacked` reads every layer forward, and `alternating_stack` every other one in reverse. In `gate_once_stack`, only the
+top layer has an output gate.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Back = Callable[[Array, Arrays], list[dict[str, Array]]]
 
 
 class NoOutputGateLSTM:
-    """The cell on columns below the top of `gate_once_stack`: it has no output gate and shows all of its memory c."""
+    """The cell of `gate_once_stack` below the top, on columns: it has no output gate and shows all of its memory c."""
 
     def __init__(self, W: Array, R: Array, b: Array) -> None:
         self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)
@@ -32,7 +32,7 @@ class NoOutputGateLSTM:
         self.i_f = slice(self.i.start, self.f.stop)
 
     def step(self, x: Array, h_prev: Array, c_prev: Array) -> tuple[Arrays, Arrays]:
-        """From the state and memory before to those after."""
+        """Return the state and memory after the step, and the arrays that `back` needs."""
         v = self.W @ x
         v += self.R @ h_prev
         v += self.b
@@ -44,7 +44,7 @@ class NoOutputGateLSTM:
         return (h, c), (v, h_prev, c_prev, h)
 
     def back(self, known: Arrays, dh: Array, dc: Array) -> tuple[Arrays, Arrays]:
-        """From the gradients of the state and memory after to those before."""
+        """Return the gradients of the state and memory before, and the arrays that `gradients` needs."""
         v, h_prev, c_prev, h = known
         i, f, g = v[self.i], v[self.f], v[self.g]
         dc = dc + tanh.back(dh, h, h)
@@ -55,7 +55,7 @@ class NoOutputGateLSTM:
         return (self.R.T @ da, dc * f), (da, h_prev)
 
     def gradients(self, x: Array, da: Array, h_prev: Array) -> dict[str, Array]:
-        """From the gradients of the gates' arguments to those of the input and the parameters."""
+        """Return the gradients of the input and the parameters from those of the gates' arguments."""
         return {
             "x": self.W.T @ da,
             "W": outer(da, x, self.units),
@@ -103,7 +103,7 @@ def _gate_once_stack(call: Admitted) -> Computed:
 
 
 def _input_weights(call: Admitted) -> Iterator[Array]:
-    """Each layer's, from the lowest to the top."""
+    """Input weights of each layer, from the lowest to the top."""
     yield call.floats["W"]
     above = call.floats["W_above"]
     for k in range(above.shape[0]):
@@ -113,9 +113,9 @@ def _input_weights(call: Admitted) -> Iterator[Array]:
 def _run_parts(
     call: Admitted, parts: Sequence[InnerLayer], alternating: bool, scales: Sequence[Array]
 ) -> tuple[Arrays, Back]:
-    """Run layers, each on the outputs of the one below, times the scale between the two if there are scales.
+    """Run layers, each on the outputs of the one below, times the scale between them if there are scales.
 
-    Return the outputs, and the way back from their gradients to each layer's.
+    Return the outputs, and the backward pass from their gradients to each layer's.
     """
     holes, truncate = call.holes, call.attributes.get("truncate")
     x = steps_first(call.without_holes("x"))
@@ -144,7 +144,7 @@ def _run_parts(
 
 
 def _collected(call: Admitted, by_layer: Sequence[dict[str, Array]], each: Sequence[str]) -> dict[str, Array]:
-    """Put the layers' gradients together as the operation has its inputs; `each` are those with an axis of layers."""
+    """Join the layers' gradients in the shapes of the operation's inputs; `each` names those with an axis of layers."""
     lowest, *above = by_layer
     W_above = np.stack([part["W"] for part in above]) if above else np.zeros_like(call.floats["W_above"])
     gradients = {"x": batch_first(lowest["x"]), "W": lowest["W"], "W_above": W_above}

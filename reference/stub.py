@@ -1,6 +1,6 @@
 """The types of the public functions, for editors and mypy: ``python -m rnnspec.reference.stub`` writes `__init__.pyi`.
 
-The functions themselves are made when the package is imported, where no type checker sees them.
+The package makes the functions when it is imported, where no type checker sees them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WIDTH = 120
 
 
 def stub() -> str:
-    """The text of the stub."""
+    """Return the text of the stub."""
     functions = [line for op in operations().values() for line in _functions(op)]
     return _HEAD + "\n" + "\n".join(functions) + "\n"
 

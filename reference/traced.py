@@ -1,18 +1,18 @@
 """Reverse-mode differentiation of NumPy code: an array that remembers what it was computed from.
 
-The reference runs on a `Traced` as it stands. So its hand-written vector-Jacobian product, run on traced inputs, can be
-differentiated in its turn, and the gradient of a gradient comes out: no step size enters, each derivative is that of an
-elementary operation. The values are arrays of NumPy, or of any type that the reference computes with. The way is that
-of frameworks, backwards through forwards and backwards, since rounding does to the result what this way does: the
-derivative of the gradients along a direction is the same number, but more exactly computed.
+The reference runs unchanged on a `Traced`. Its hand-written vector-Jacobian product, run on traced inputs, is therefore
+differentiable itself and gives second-order gradients. There is no step size: each derivative is that of an elementary
+operation. The values are arrays of NumPy, or of any type that the reference computes with. The order is that of
+frameworks, backwards through the forward and the backward pass, since rounding errors depend on the order. The
+derivative of the gradients along a direction would be the same number, but more exact.
 
-Where a value decides (a comparison, a maximum, a choice), it decides for the derivative too; at a kink, the slope is
+Where a value decides (a comparison, a maximum, a choice), it decides for the derivative too. At a kink, the slope is
 that of the reference's gradients: 0 for relu, |x| and √x at 0, hence for norms of zero vectors. The greatest of several
-numbers, by which the reference shifts and scales what would overflow, is a constant, as it is to frameworks: no result
-depends on it.
+numbers, by which the reference shifts and scales to avoid overflow, is a constant, as in frameworks: no result depends
+on it.
 
-What is written in place makes a new value, since the way back needs the old one. A view knows the array that it is of,
-and hands on what is written to it; an array that is written to after a view of it was taken leaves that view as it was.
+A write in place makes a new value, since the backward pass needs the old one. A view knows its array and passes writes
+on to it. A write to the array after a view was taken leaves the view unchanged.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from typing import Any, Final
 import numpy as np
 
 Pull = Callable[[Any], Any]
-"""From the gradient of a result to what it adds to the gradient of an operand."""
+"""A function from the gradient of a result to its contribution to the gradient of an operand."""
 
 
 class Node:
-    """One result of the computation: where its gradient goes."""
+    """One result of the computation, with the operands that its gradient flows to."""
 
     __slots__ = ("number", "origins")
     _numbers = count()
@@ -39,7 +39,7 @@ class Node:
 
 
 class Traced(np.lib.mixins.NDArrayOperatorsMixin):
-    """An array that remembers what it was computed from; `node` None: from nothing that a gradient is wanted of."""
+    """An array that remembers its operands; `node` is None if it depends on no variable."""
 
     __slots__ = ("_base", "node", "value")
 
@@ -50,10 +50,10 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     @classmethod
     def variable(cls, value: Any) -> Traced:
-        """Wrap what a gradient is wanted of."""
+        """Wrap an array as a variable, whose gradient is wanted."""
         return cls(value, Node())
 
-    # What the reference asks of an array.
+    # Methods of arrays that the reference uses.
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -63,7 +63,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def ndim(self) -> int:
-        """Axes of the array."""
+        """Number of axes of the array."""
         return len(self.shape)
 
     @property
@@ -74,48 +74,48 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def size(self) -> int:
-        """How many numbers."""
+        """Number of elements."""
         return int(self.value.size)
 
     @property
     def T(self) -> Traced:
-        """Axes reversed."""
+        """The array with reversed axes."""
         return self.transpose(*reversed(range(self.ndim)))
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def transpose(self, *axes: int) -> Traced:
-        """Axes in another order."""
+        """Return the array with its axes in another order."""
         order = [axis % self.ndim for axis in axes]
         back = sorted(range(self.ndim), key=order.__getitem__)
         return _made(self.value.transpose(*order), (self, lambda g: g.transpose(*back)))
 
     def reshape(self, *shape: Any) -> Traced:
-        """Another shape."""
+        """Return the array in another shape."""
         return _made(self.value.reshape(*shape), (self, lambda g: g.reshape(self.shape)))
 
     def copy(self) -> Traced:
-        """An array of its own."""
+        """Return a copy."""
         return Traced(self.value, self.node)
 
     def astype(self, dtype: Any, copy: bool = True) -> Traced:
-        """Another type; whole numbers and truths have no gradient."""
+        """Return the array in another type; whole numbers and booleans have no gradient."""
         return Traced(self.value.astype(dtype), self.node if np.dtype(dtype).kind in "fV" else None)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Traced:
-        """Sum over axes."""
+        """Return the sum over axes."""
         total = self.value.sum(axis=axis, keepdims=keepdims)
         return _made(total, (self, lambda g: np.broadcast_to(_with_axes(g, self.ndim, axis, keepdims), self.shape)))
 
     def max(self, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Traced:
-        """Greatest along axes, a constant: see above."""
+        """Return the greatest along axes as a constant (see the module)."""
         return Traced(
             np.max(self.value, axis=axis, keepdims=keepdims, **({} if initial is None else {"initial": initial}))
         )
 
     def argmax(self, axis: int) -> Traced:
-        """Place of the greatest."""
+        """Return the place of the greatest along an axis."""
         return Traced(np.argmax(self.value, axis=axis))
 
     def __getitem__(self, index: Any) -> Traced:
@@ -152,7 +152,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         return NotImplemented if handler is None else handler(*arguments, **options)
 
     def _become(self, new: Traced) -> Traced:
-        """Be this from now on; what is a view passes it on."""
+        """Take over another value and node; a view passes them on to its array."""
         value = new.value if new.shape == self.shape else np.broadcast_to(new.value, self.shape)
         self.value, self.node = value, new.node
         if self._base is not None:
@@ -162,7 +162,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
 
 def gradients(results: Iterable[tuple[Traced, Any]], variables: Sequence[Traced]) -> list[Any]:
-    """Gradients of the variables, given those of results; None for a variable that no result depends on."""
+    """Return the gradients of the variables from those of results; None for a variable that no result depends on."""
     found: dict[Node, Any] = {}
     for result, seed in results:
         if result.node is not None:
@@ -184,7 +184,7 @@ def _add(found: dict[Node, Any], node: Node, gradient: Any) -> None:
 
 
 def _made(value: Any, *origins: tuple[Any, Pull]) -> Traced:
-    """A result; of its operands, those that are traced, each with the way back to it."""
+    """A result with its operands, each with the function that returns the operand's gradient."""
     traced = [(operand.node, pull) for operand, pull in origins if isinstance(operand, Traced) and operand.node]
     return Traced(value, Node(traced) if traced else None)
 
@@ -194,7 +194,7 @@ def _value(operand: Any) -> Any:
 
 
 def _put(array: Any, index: Any, value: Any) -> Any:
-    """A copy of the array with this in that place; what comes several times in one place is summed."""
+    """A copy of the array with a value written to an index; values at repeated places are summed."""
     new = array.copy()
     if any(isinstance(part, np.ndarray) and part.dtype != np.bool_ for part in _parts(index)):
         np.add.at(new, index, value)
@@ -208,7 +208,7 @@ def _parts(index: Any) -> tuple[Any, ...]:
 
 
 def _summed_to(g: Any, shape: tuple[int, ...]) -> Any:
-    """The gradient of what was broadcast from this shape."""
+    """Gradient of an operand of this shape that was broadcast."""
     if g.shape == shape:
         return g
     extra = g.ndim - len(shape)
@@ -217,7 +217,7 @@ def _summed_to(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _with_axes(g: Any, ndim: int, axis: Any, keepdims: bool) -> Any:
-    """The gradient of a reduction with the axes that were reduced."""
+    """Gradient of a reduction, with the reduced axes restored."""
     if keepdims:
         return g
     axes = range(ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
@@ -226,7 +226,7 @@ def _with_axes(g: Any, ndim: int, axis: Any, keepdims: bool) -> Any:
     return g.reshape(tuple(1 if one in gone else next(kept) for one in range(ndim)))
 
 
-# Ways back through elementary functions: of one argument, the slope at x, where the value is y.
+# Backward passes of elementary functions of one argument: the slope at x, where the value is y.
 
 _SLOPES: Final[dict[np.ufunc, Callable[[Any, Any], Any]]] = {
     np.tanh: lambda x, y: 1 - y * y,
@@ -242,7 +242,7 @@ _SLOPES: Final[dict[np.ufunc, Callable[[Any, Any], Any]]] = {
     np.positive: lambda x, y: 1,
 }
 
-# Of two arguments a and b, from the gradient g of the value y to those of both.
+# Backward passes of elementary functions of a and b, from the gradient g of the value y.
 
 _WAYS_BACK: Final[dict[np.ufunc, tuple[Callable[..., Any], Callable[..., Any]]]] = {
     np.add: (lambda g, a, b, y: g, lambda g, a, b, y: g),
@@ -262,7 +262,7 @@ _WITHOUT_GRADIENT: Final = {
 
 
 def _turned(matrices: Any) -> Any:
-    """Matrices transposed."""
+    """Transpose the matrices on the last two axes."""
     *batch, rows, columns = range(matrices.ndim)
     return matrices.transpose(*batch, columns, rows)
 
@@ -321,7 +321,7 @@ def _take_along_axis(array: Any, indices: Any, axis: int) -> Traced:
     axis %= len(array.shape)
 
     def back(g: Any) -> Any:
-        # What each place is given, for all places side by side; versions may have chosen differently.
+        # Contributions to all places at once, since perturbed versions may choose different places.
         every = np.arange(array.shape[axis]).reshape(-1, *(1,) * (len(array.shape) - axis))
         chosen = np.expand_dims(places, axis) == every
         return np.where(chosen, np.expand_dims(g, axis), 0.0).sum(axis=axis + 1)

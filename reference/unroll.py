@@ -1,8 +1,8 @@
-"""A cell over a sequence, forward and back through time, whatever the cell.
+"""Unrolling of any cell over a sequence, forward and backward through time.
 
-Inside, sequences stand side by side as columns: a step's input is ``(D, B)``, a state ``(H, B)``, so that a cell's code
-reads as its equations do, ``W @ x + R @ h``. The columns of all steps side by side make the gradient of a parameter
-over a whole sequence the same product as over one step.
+Sequences are columns: a step's input is ``(D, B)``, and a state ``(H, B)``, so that a cell's code reads like its
+equations, ``W @ x + R @ h``. With the columns of all steps side by side, the gradient of a parameter over a whole
+sequence is the same product as over one step.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ class Cell(Protocol):
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """Units of each state; the first state is the one that a layer shows as its output."""
+        """Units of each state; the first state is a layer's output."""
 
     @property
     def step(self) -> Callable[..., tuple[Arrays, Arrays]]:
-        """``step(x, *states)``: the states after the step, and what `back` has to know of it."""
+        """``step(x, *states)``: the states after the step, and the arrays that `back` needs."""
 
     @property
     def back(self) -> Callable[..., tuple[Arrays, Arrays]]:
-        """``back(known, *dstates)``: gradients of the states before, and what `gradients` has to know of the step."""
+        """``back(known, *dstates)``: gradients of the states before, and the arrays that `gradients` needs."""
 
     @property
     def gradients(self) -> Callable[..., dict[str, Array]]:
-        """``gradients(x, *known)``: those of x, and of every parameter, summed over the columns."""
+        """``gradients(x, *known)``: gradients of x and of every parameter, summed over the columns."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How the steps are read: which ones, in which order, and what is handed from each to the next.
+    """Reading of the steps: the valid ones, their order, and the state that enters each.
 
-    `valid` ``(T, B)`` marks the steps that are taken, None all of them. A step not taken gives 0 and the states pass it
-    by. `recurrent_scale` ``(S, B)`` multiplies the first state on its way into every step. With `truncate` k no
-    gradient flows from step t + 1 to step t where ``(t + 1) % k == 0``, steps counted as they are read.
+    `valid` ``(T, B)`` marks the valid steps; None means all. An invalid step has output 0 and leaves the states
+    unchanged. `recurrent_scale` ``(S, B)`` multiplies the first state before every step. With `truncate` k, no gradient
+    flows from step t + 1 to step t if ``(t + 1) % k == 0``, with steps counted in the order of reading.
     """
 
     valid: Mask | None = None
@@ -54,11 +54,11 @@ class Reading:
     truncate: int | None = None
 
     def order(self, steps: int) -> Iterable[int]:
-        """Indices of the steps in the order in which they are read."""
+        """Return the indices of the steps in the order of reading."""
         return reversed(range(steps)) if self.reverse else range(steps)
 
     def cuts(self, steps: int, batch: int) -> Mask | None:
-        """Which steps hand no gradient to the one read before them, ``(T, B)``; None: every one does."""
+        """Return the steps that pass no gradient to the step read before them, ``(T, B)``; None if all do."""
         if self.truncate is None:
             return None
         taken = np.ones((steps, batch), np.bool_) if self.valid is None else self.valid
@@ -71,7 +71,7 @@ class Reading:
 def unroll(cell: Cell, x: Array, states: Arrays, reading: Reading, tape: Tape | None = None) -> tuple[Array, Arrays]:
     """Run `cell` over ``x (T, D, B)``; return the outputs ``(T, S, B)`` and the final states.
 
-    What `unroll_back` has to know goes on the `tape`, if there is one, step by step as they are taken.
+    The `tape`, if given, receives the arrays that `unroll_back` needs, in the order of reading.
     """
     y = np.empty_like(states[0], shape=(x.shape[0], *states[0].shape))
     valid, scale = reading.valid, reading.recurrent_scale
@@ -92,10 +92,10 @@ def unroll(cell: Cell, x: Array, states: Arrays, reading: Reading, tape: Tape | 
 def unroll_back(
     cell: Cell, x: Array, dy: Array, dstates: Arrays, reading: Reading, tape: Tape
 ) -> tuple[dict[str, Array], Arrays]:
-    """Go back through time along the `tape`, from the gradients of what `unroll` returned.
+    """Go back through time along the `tape`, from the gradients of the results of `unroll`.
 
-    Return the gradients of x ``(T, D, B)`` and of the parameters, and those of the initial states. The tape must hold
-    a step at least.
+    Return the gradients of x ``(T, D, B)`` and of the parameters, and those of the initial states. The tape must have
+    at least one step.
     """
     steps, features, batch = x.shape
     valid, scale, cuts = reading.valid, reading.recurrent_scale, reading.cuts(steps, batch)
@@ -120,9 +120,9 @@ def unroll_back(
 
 
 def unroll_with_back(cell: Cell, x: Array, states: Arrays, reading: Reading) -> tuple[Array, Arrays, Back]:
-    """Run `cell` as `unroll` does; return as well the way back, from dy and the dstates to what `unroll_back` gives.
+    """Run `cell` like `unroll`; also return the backward pass, from dy and dstates to the results of `unroll_back`.
 
-    Where there is no step at all, the gradients that it gives are those of the initial states alone.
+    Without any step, the backward pass returns only the gradients of the initial states.
     """
     tape: Tape = []
     y, final = unroll(cell, x, states, reading, tape)

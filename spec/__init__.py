@@ -1,7 +1,7 @@
-"""The executable specification: what is right.
+"""The executable specification of all operations.
 
-Each operation is a table in a TOML file here; `operation` and `operations` read them, `evaluate` and
-`evaluate_gradient` execute their equations as they stand, and `check_call` tells whether a call is one they define.
+Each operation is a table in a TOML file of this folder. `operation` and `operations` read the tables, `evaluate` and
+`evaluate_gradient` execute their equations literally, and `check_call` decides whether they define a call.
 """
 
 from rnnspec.spec.call import FLOAT_TYPES, Checked, check_attributes, check_call, complete_sizes

@@ -1,4 +1,4 @@
-"""What every package calls arrays of numbers."""
+"""Names of array types, the same in every package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is this call one that the specification defines? Bad input gets a clear error, never a number."""
+"""Checks of calls: bad input gets a clear error, never a number."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ from rnnspec.spec.loading import operation
 from rnnspec.spec.operation import Attribute, Input, Operation, Settings, attributes_of, holds, lies_in, settings_of
 
 FLOAT_TYPES = ("float16", "bfloat16", "float32", "float64")
-"""The number types of the specification. complex64 and complex128 pass too: a complex step is how derivatives are
-checked."""
+"""The number types of the specification. complex64 and complex128 pass too, since complex steps check derivatives."""
 
 _COMPUTED = frozenset((*FLOAT_TYPES, "complex64", "complex128"))
 
 
 @cache
 def _name_of(dtype: np.dtype[Any]) -> str:
-    return dtype.name  # worked out anew each time
+    return dtype.name  # NumPy computes it anew each time
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What the checks found: complete attributes, every size, and which steps are valid (None: there are no steps)."""
+    """Result of the checks: attributes, given inputs, sizes, and valid steps ``(B, T)``; None without steps."""
 
     attributes: dict[str, Any]
     inputs: dict[str, Input]
-    """What is said of those that were given."""
+    """Specifications of the given inputs."""
 
     sizes: dict[str, int]
     valid: NDArray[np.bool_] | None
 
 
 def check_call(name: str, inputs: Mapping[str, Any], attributes: Mapping[str, Any] | None = None) -> Checked:
-    """Hold a call against the specification.
+    """Check a call by the specification.
 
     Parameters
     ----------
     name
-        The operation.
+        Name of the operation.
     inputs
-        Arrays by name, anything with ``shape`` and ``dtype``; optional ones are left out or None.
+        Arrays by name, any objects with ``shape`` and ``dtype``; optional ones may be absent or None.
     attributes
-        Those that differ from the default.
+        Attributes that differ from their defaults.
 
     Raises
     ------
     CallError
-        Naming the operation and the argument, what was expected, what came and how to mend it.
+        If the call breaks the specification; the message names operation and argument, what was expected, what was
+        given, and how to mend it.
     UnknownOperationError
         If there is no such operation.
     """
@@ -90,7 +90,7 @@ def check_attributes(op: Operation, attributes: Mapping[str, Any]) -> dict[str, 
     """Return every attribute of `op`, defaults filled in; raise CallError for unknown ones and wrong values."""
     try:
         return dict(_complete(op, tuple((name, type(value), value) for name, value in attributes.items())))
-    except TypeError:  # a list, which may stand for a tuple, is no key
+    except TypeError:  # a list in place of a tuple is no key
         return _completed(op, attributes)
 
 
@@ -138,7 +138,7 @@ def _check_value(name: str, attribute: Attribute, value: Any) -> Any:
 def _check_shapes(
     op: Operation, attributes: Mapping[str, Any], expected: Mapping[str, Input], inputs: Mapping[str, Any]
 ) -> dict[str, int]:
-    """Solve the symbolic shapes for the sizes; the first array to name a size sets it."""
+    """Solve the symbolic shapes for the sizes; the first array with a size sets it."""
     for key, item in expected.items():
         if not hasattr(inputs[key], "shape") or not hasattr(inputs[key], "dtype"):
             got = type(inputs[key]).__name__
@@ -149,7 +149,7 @@ def _check_shapes(
 
 @lru_cache(maxsize=4096)
 def _sizes(op: Operation, settings: Settings, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, int]:
-    """The sizes that inputs of these shapes have."""
+    """Sizes of inputs of these shapes; CallError if the shapes disagree."""
     attributes = attributes_of(settings)
     expected = op.inputs_for(attributes)
     same = op.same_sizes_for(attributes)
@@ -192,7 +192,7 @@ def _sizes(op: Operation, settings: Settings, shapes: tuple[tuple[str, tuple[int
 
 
 def complete_sizes(op: Operation, attributes: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, int]:
-    """Return `sizes` and those that follow from them, the gates and the attributes; `op` is resolved."""
+    """Return `sizes` with all sizes that follow from them, the gates and the attributes; `op` must be resolved."""
     found = {**sizes, "G": len(op.gates_for(attributes))}
     found |= {item.size: attributes[key] for key, item in op.attributes.items() if item.size}
     same = op.same_sizes_for(attributes)
@@ -202,8 +202,8 @@ def complete_sizes(op: Operation, attributes: Mapping[str, Any], sizes: Mapping[
 
 
 def _derive_sizes(op: Operation, same: Mapping[str, str], sizes: dict[str, int], set_by: dict[str, str]) -> None:
-    """Work out the sizes that others give, as far as those are known; refuse arrays that say otherwise."""
-    for _ in same:  # one may need another that stands below it
+    """Add the sizes that follow from known sizes; raise CallError for arrays that have others."""
+    for _ in same:  # a size may depend on one after it
         for symbol, text in same.items():
             try:
                 expected = size_of(parse_size(text, f"{op.name}, size {symbol}"), sizes)
@@ -224,7 +224,7 @@ def _check_types(name: str, expected: Mapping[str, Input], inputs: Mapping[str, 
         if item.kind in ("lengths", "ids") and dtype != np.int64:
             raise CallError(f"{name}: {key}: expected int64, got {dtype}; use {key}.astype('int64')")
         if item.kind in ("mask", "bits") and dtype != np.bool_:
-            marks = "valid steps" if item.kind == "mask" else "what is kept"
+            marks = "valid steps" if item.kind == "mask" else "kept elements"
             raise CallError(f"{name}: {key}: expected bool, got {dtype}; use {key} != 0 if it marks {marks}")
         if item.kind == "float":
             if _name_of(dtype) not in _COMPUTED:
@@ -245,16 +245,16 @@ def _check_numbers(
     sizes: Mapping[str, int],
     valid: NDArray[np.bool_] | None,
 ) -> None:
-    """Refuse ids and probabilities outside their range, wherever they are read."""
+    """Refuse ids and probabilities outside their range at the valid steps."""
     label = op.padding_label
     for key, item in expected.items():
         if item.kind != "ids" and item.domain != "probability":
             continue
         if label is not None and label[0] == key and holds(label[2], attributes):
-            continue  # held against its range, the label of the padding included, where the padding was found
+            continue  # `_labelled_steps` has checked these ids, padding labels included
         numbers = inputs[key]
         if not isinstance(numbers, np.ndarray):
-            continue  # checked when the plain numbers were
+            continue  # other array types wrap plain numbers that were checked before
         read = numbers[valid] if valid is not None and item.shape[:2] == ("B", "T") else numbers
         if item.kind == "ids":
             above = sizes[item.below] if item.below else np.iinfo(np.int64).max

@@ -1,4 +1,4 @@
-"""The two ways to be wrong: a malformed specification, and a call that breaks it."""
+"""Errors of the specification: in itself, and in calls."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ class SpecError(ValueError):
 
 
 class CallError(ValueError):
-    """A call breaks the specification; the message says what was expected, what came and how to mend it."""
+    """A call breaks the specification; the message says what was expected, what was given and how to mend it."""

@@ -1,8 +1,8 @@
-"""The specification, executed as it stands: the literal equations, one sequence at a time.
+"""Literal evaluation of the specification's equations, one sequence at a time.
 
-This is the definition, not an implementation: slow, in float64 or complex128, and it shares no code with the reference
-that it judges. The system of equations is read as recurrence relations and evaluated by memoised recursion, so that
-the order of the lines does not matter and recurrences may run either way in time.
+This is the definition, not an implementation. It is slow, computes in float64 or complex128, and shares no code with
+the reference that it judges. The equations are recurrence relations, evaluated by memoised recursion. The order of the
+lines therefore does not matter, and recurrences may run in either direction of time.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
 Key = tuple[str, tuple[int, ...]]
 
 _DEPTH = 40
-"""Definitions followed at once; each takes several frames of Python's stack."""
+"""Most nested definitions at once; each takes several frames of Python's stack."""
 
 
 def evaluate(name: str, inputs: Mapping[str, Array], attributes: Mapping[str, Any] | None = None) -> tuple[Array, ...]:
-    """Outputs of an operation by its literal equations.
+    """Return the outputs of an operation by its literal equations.
 
     Parameters
     ----------
     name
-        The operation.
+        Name of the operation.
     inputs
         Float arrays (any float or complex type; computed in float64 or complex128), lengths, mask.
     attributes
-        Those that differ from the default.
+        Attributes that differ from their defaults.
 
     Returns
     -------
@@ -62,25 +62,25 @@ def evaluate_gradient(
     cotangents: tuple[Array, ...],
     attributes: Mapping[str, Any] | None = None,
 ) -> dict[str, Array]:
-    """Gradient of every float input by the literal equations of the gradient, for one cotangent per output.
+    """Return the gradient of every float input by the gradient's literal equations, for one cotangent per output.
 
     The arguments are those of `evaluate`; `cotangents` have the outputs' shapes. Cotangents at padded steps have no
-    effect, and the gradient there is 0.
+    effect, and gradients there are 0. Raises SpecError if the operation has no equations for its gradient.
     """
     return LiteralCall(operation(name), inputs, attributes or {}).gradients(cotangents)
 
 
 class LiteralCall:
-    """One batched call, taken apart into single sequences, unless its equations are the whole batch's.
+    """One batched call, split into single sequences unless its equations are those of the whole batch.
 
     Parameters
     ----------
     op
-        The operation, or one that differs from it in its equations alone.
+        The operation, or one that differs from it only in its equations.
     inputs, attributes
-        As of `evaluate`.
+        Arguments of `evaluate`.
     taken
-        Attributes that the equations take to have these values, whatever the call says.
+        Values of attributes in the equations, which override the call's.
 
     Raises
     ------
@@ -113,11 +113,11 @@ class LiteralCall:
                 self.inputs[key] = np.zeros(self._shape(item.shape), self.dtype)
 
     def evaluation(self, values: Mapping[str, Array], sizes: Mapping[str, int]) -> Evaluation:
-        """What works out the quantities of one sequence."""
+        """Return the evaluation of one sequence's quantities."""
         return Evaluation(self.system, values, sizes)
 
     def outputs(self) -> list[Array]:
-        """Outputs of the call, as `evaluate` gives them."""
+        """Return the outputs of the call, like `evaluate`."""
         arrays = [
             np.zeros(self._shape(item.shape), np.int64 if item.kind == "ids" else self.dtype)
             for item in self.results.values()
@@ -129,7 +129,7 @@ class LiteralCall:
         return arrays
 
     def gradients(self, cotangents: tuple[Array, ...]) -> dict[str, Array]:
-        """Gradients of the call's float inputs, as `evaluate_gradient` gives them."""
+        """Return the gradients of the call's float inputs, like `evaluate_gradient`."""
         if not self.op.gradient:
             raise SpecError(f"{self.op.name} has no equations for its gradient")
         found = {key: np.zeros(self.inputs[key].shape, self.dtype) for key in self.given}
@@ -168,7 +168,7 @@ class LiteralCall:
         return {**self.sizes, **steps}
 
     def _of_sequence(self, array: Array, shape: tuple[str, ...], b: int) -> Array:
-        """Return what sequence b has of an array, with the steps that are taken out taken out."""
+        """Return sequence b of an array, at its valid steps only; parameters are unchanged."""
         if self.op.over_batch or shape[:1] != ("B",):
             return array
         if "T" in shape and self.op.has_steps:
@@ -192,7 +192,7 @@ class LiteralCall:
         return values
 
     def _gather(self, evaluation: Evaluation, name: str, shape: tuple[str, ...], array: Array, b: int) -> None:
-        """Work out a quantity at all places of its indices; put it in its array, or add it to what is shared there."""
+        """Evaluate a quantity at all its indices; write it to its array, or add it if sequences share the array."""
         indices = evaluation.count(name)
         own = shape[:1] == ("B",) and not self.op.over_batch
         axes = shape[1:] if own else shape
@@ -216,15 +216,15 @@ class LiteralCall:
 
 
 def _row_axis(item: Input) -> int:
-    """Return the axis whose entries have names of their own: that of the gates, or of the named rows."""
+    """Return the axis whose entries have names: the gates, or the named rows."""
     return item.shape.index(str(len(item.rows)) if item.rows else "G")
 
 
 class Evaluation:
     """Memoised evaluation of a system's quantities for one sequence.
 
-    `values` are the given arrays by name, those of a sequence with its valid steps alone on the first axis; `sizes` are
-    the numbers that equations may name, such as n.
+    `values` are the given arrays by name; those with steps have only the valid ones, on the first axis. `sizes` are the
+    numbers that equations may name, such as n.
     """
 
     def __init__(self, rules: System, values: Mapping[str, Array], sizes: Mapping[str, int]) -> None:
@@ -249,10 +249,10 @@ class Evaluation:
         return found
 
     def value(self, name: str, *index: int) -> Any:
-        """Value of ``name`` or ``name[index]``.
+        """Return the value of ``name`` or ``name[index]``; raise SpecError if no equation gives it.
 
-        A chain of definitions as long as the sequence does not fit on Python's stack: where one goes too deep, the
-        quantity at its end is worked out first, and then the chain once more from its start.
+        Python's stack does not hold a chain of definitions as long as the sequence. If a chain is too deep, the
+        quantity at its end is evaluated first, and then the chain once more from its start.
         """
         self.above = []
         pending: list[tuple[Key, int]] = [((name, index), 0)]
@@ -324,7 +324,7 @@ class Evaluation:
         return array[index]
 
     def _expression(self, node: ast.expr, bound: Mapping[str, int]) -> Any:
-        """Value of an expression in which the names of `bound` (the step, a sum's index) have these values."""
+        """Value of an expression; `bound` has the values of local names, such as the step or a sum's index."""
         match node:
             case ast.Constant(value=number):
                 return number
@@ -362,7 +362,7 @@ class Evaluation:
         raise AssertionError(f"the parser let through {ast.dump(node)}")
 
     def _whole(self, node: ast.expr, bound: Mapping[str, int]) -> int:
-        """Value of an expression that counts steps."""
+        """Value of an expression that must be a whole number."""
         number = self._expression(node, bound)
         if np.ndim(number) != 0 or number != int(np.real(number)):
             expected = f"expected a whole number, got {ast.unparse(node)} = {number}"
@@ -371,7 +371,7 @@ class Evaluation:
 
 
 class _TooDeepError(Exception):
-    """The quantity `key` stands at the end of a `path` that is too long to follow at once."""
+    """The quantity `key` is at the end of a `path` that is too deep to follow at once."""
 
     def __init__(self, key: Key, path: tuple[Key, ...]) -> None:
         super().__init__(key)

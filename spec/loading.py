@@ -1,7 +1,7 @@
-"""How the specification is read from its TOML files.
+"""Reading of the specification from its TOML files.
 
-An operation may take over what others say: a layer unrolls its cell, a stack has layers as its parts. Each is read when
-it is first needed, and refused with its file, table and key where something is wrong.
+An operation may take over entries of others: a layer unrolls its cell, and a stack has layers as its parts. Each is
+read when it is first needed. A fault raises SpecError with its file, table and key.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from rnnspec.spec.operation import (
 from rnnspec.spec.unrolling import Unrolling, unrolled
 
 _FAMILIES = "families.toml"
-"""What holds of all families: their order, and the kinds of layers."""
+"""Entries for all families: their order, and the kinds of layers."""
 
 _UNROLLING = "unrolling.toml"
-"""What every layer has beyond its cell."""
+"""Entries that every layer adds to its cell."""
 
 _KINDS = ("layers", "cells")
-"""What an attribute may choose from in place of listed values: every kind of layer, or the cell of each."""
+"""Sets of values that an attribute may name in place of a list: every kind of layer, or the cell of each."""
 
 _STEPS = {
     "lengths": Input("lengths", ("B",), "valid steps of each sequence; all T if absent", "lengths", True),
@@ -48,12 +48,12 @@ _STEPS = {
 
 @cache
 def operations() -> dict[str, Operation]:
-    """Every operation of the specification by name: cells first, then what is built on them."""
+    """Return every operation of the specification by name, in the order of its families."""
     return load(files("rnnspec.spec"))
 
 
 def operation(name: str) -> Operation:
-    """Return the operation of this name; raise UnknownOperationError, which names the known ones."""
+    """Return the operation of this name; raise UnknownOperationError if there is none."""
     known = operations()
     if name not in known:
         raise UnknownOperationError(f"unknown operation {name!r}: expected one of {', '.join(known)}")
@@ -61,7 +61,7 @@ def operation(name: str) -> Operation:
 
 
 class UnknownOperationError(LookupError):
-    """There is no operation of that name; the message lists those there are."""
+    """There is no operation of that name; the message lists the known ones."""
 
 
 def load(folder: Traversable) -> dict[str, Operation]:
@@ -114,7 +114,7 @@ def _unrolling() -> Unrolling:
 
 
 class _Loading:
-    """Operations as they are read; each is read once, after those that it is built of."""
+    """Operations during reading; each is read once, after those that it is built of."""
 
     def __init__(self, tables: Mapping[str, tuple[str, dict[str, Any]]], layers: tuple[str, ...]) -> None:
         self.tables = tables
@@ -154,7 +154,7 @@ class _Loading:
         return op
 
     def _with_parts(self, op: Operation, reader: _Reader) -> Operation:
-        """Let every part know its operations, and take over their attributes."""
+        """Return the operation with the choices of its parts, and with the attributes of these choices."""
         parts, attributes = [], dict(op.attributes)
         for part in op.parts:
             chooser = op.attributes.get(part.operation)
@@ -172,7 +172,7 @@ class _Loading:
         return replace(op, parts=tuple(parts), attributes=attributes)
 
     def _layer_of(self, choice: Operation, part: Part) -> Operation:
-        """Of a cell, the layer that unrolls it, unless each place of the part is one step of the cell itself."""
+        """Return the layer that unrolls a cell, unless each place of the part is one step of the cell itself."""
         if part.step:
             return self.get(choice.unrolls)
         if part.index or not choice.name.endswith("_cell"):
@@ -199,7 +199,7 @@ def _take_over(
 def _with_states_written_out(
     op: Operation, chooser: str, choices: Mapping[str, Operation], reader: _Reader
 ) -> Operation:
-    """Put the choices that have such states in the place of a condition on the states of what is chosen."""
+    """Replace conditions on the states of a part by the choices that have such states."""
 
     def written_out(when: When, where: str) -> When:
         states = when.get(chooser)
@@ -219,13 +219,13 @@ def _with_states_written_out(
 
 
 def _states(choice: Operation, names: Iterable[str]) -> dict[str, str]:
-    """Return the shapes of the states of a cell, or of a layer, of these names; ``none`` for one that it has not."""
+    """Return the shapes of a cell's or layer's states of these names; ``none`` for a missing one."""
     given = {name: choice.inputs.get(before(name)) or choice.inputs.get(initial(name)) for name in names}
     return {name: "none" if item is None else " ".join(item.shape) for name, item in given.items()}
 
 
 def _renamed(attribute: Attribute, sizes: Mapping[str, str]) -> Attribute:
-    """Return an attribute of another operation, some of whose sizes have other names here."""
+    """Return an attribute of another operation with its sizes renamed."""
     ends = tuple(renamed_words(end, sizes) if isinstance(end, str) else end for end in attribute.range)
     return replace(attribute, range=ends)
 
@@ -233,7 +233,7 @@ def _renamed(attribute: Attribute, sizes: Mapping[str, str]) -> Attribute:
 def _including(op: Operation, other: Operation, sizes: Mapping[str, str]) -> Operation:
     """Take over another operation's attributes, parameters and their sizes, and its definitions of functions.
 
-    `sizes` are those that have another name here.
+    `sizes` renames sizes of the other operation.
     """
     parameters = {
         name: replace(
@@ -265,7 +265,7 @@ def _including(op: Operation, other: Operation, sizes: Mapping[str, str]) -> Ope
 
 @dataclass(frozen=True)
 class _Reader:
-    """Reads one operation's table, naming the place of whatever is wrong."""
+    """Reader of one operation's table; its errors name the place of the fault."""
 
     file: str
     name: str
@@ -296,7 +296,7 @@ class _Reader:
                 raise self.fail(where, f"the key {key}", list(entries))
 
     def words(self, items: Iterable[Any], where: str) -> tuple[str, ...]:
-        """Refuse what is not text."""
+        """Return words; refuse entries that are not text."""
         words = tuple(items)
         for word in words:
             if not isinstance(word, str):
@@ -304,14 +304,14 @@ class _Reader:
         return words
 
     def among(self, allowed: Iterable[str], value: str, where: str) -> str:
-        """Refuse what is not one of the allowed words."""
+        """Return a word; refuse one that is not allowed."""
         known = tuple(allowed)
         if value not in known:
             raise self.fail(where, f"one of {', '.join(known)}", value)
         return value
 
     def check_names(self, op: Operation) -> None:
-        """Refuse sizes and attributes that are used and not defined, and defaults that are not allowed."""
+        """Refuse undefined sizes and attributes, and defaults that are not allowed."""
         items: list[tuple[str, Input | Output]] = [(f"inputs.{name}", item) for name, item in op.inputs.items()]
         items += [(f"outputs.{name}", item) for name, item in op.outputs.items()]
         sizes = {*op.sizes, *(size for part in op.parts for choice in part.choices.values() for size in choice.sizes)}
@@ -342,7 +342,7 @@ class _Reader:
             )
 
     def check_range(self, attribute: Attribute, least: Mapping[str, int]) -> None:
-        """Refuse ends that are not allowed, or the wrong way round; `least` are sizes as small as they may be."""
+        """Refuse ends of a range that name unknown sizes or lie outside the domain; `least` has the smallest sizes."""
         where = f"attributes.{attribute.name}.range"
         for end in attribute.range:
             named = sizes_in(parse_size(end, f"{self.file}: [{self.name}.{where}]")) if isinstance(end, str) else ()
@@ -512,7 +512,7 @@ class _Reader:
         return (default, *(name for name in names if name != default)) if default in names else names
 
     def numbers(self, entries: Mapping[str, Any], where: str) -> None:
-        """Refuse a range that is none, and numbers outside it or its domain."""
+        """Refuse a malformed range, and numbers outside it or its domain."""
         domain, ends, default = entries["domain"], entries["range"], entries["default"]
         if "values" in entries:
             raise self.fail(where, "values or a domain, not both", list(entries))

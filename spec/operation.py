@@ -1,4 +1,4 @@
-"""What the specification says of one operation, as immutable data; `rnnspec.spec.loading` reads it from TOML."""
+"""Specification of one operation as immutable data, which `rnnspec.spec.loading` reads from TOML."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ End = int | float | str
 """An end of a range: a number, or an expression in sizes."""
 
 Axes = tuple[str, ...]
-"""Symbols of sizes, and whole numbers as text; of what each sequence has its own of, ``B`` comes first."""
+"""Symbols of sizes, and whole numbers as text; ``B`` is the first axis of arrays with a part for each sequence."""
 
 Settings = tuple[tuple[str, type, Any], ...]
-"""Attributes as a key: names, types and values, as 1, 1.0 and True, which are equal, are not the same value."""
+"""Attributes as a key: names, types and values. Types tell 1, 1.0 and True apart, which are equal."""
 
 Kind = Literal["float", "lengths", "mask", "ids", "bits"]
 DOMAINS = {
@@ -27,13 +27,13 @@ DOMAINS = {
     "count": "a whole number, at least 1",
     "index": "a whole number, at least 0",
 }
-"""What a numeric attribute may be."""
+"""Domains of numeric attributes, in words."""
 WHOLE = ("count", "index")
 """The domains of whole numbers."""
 
 
 def lies_in(domain: str, value: Any) -> bool:
-    """Whether a value is what a numeric attribute of this domain may be."""
+    """Return whether a numeric attribute of this domain may have a value."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
         return False
     match domain:
@@ -50,7 +50,7 @@ def lies_in(domain: str, value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Input:
-    """An input: its symbolic shape, batch first, and when it is there at all."""
+    """An input: its symbolic shape, batch first, and the condition under which a call has it."""
 
     name: str
     shape: Axes
@@ -59,20 +59,20 @@ class Input:
     optional: bool = False
     when: When = field(default_factory=dict)
     shapes: tuple[tuple[When, Axes], ...] = ()
-    """Other shapes, under these attributes."""
+    """Other shapes, with the attributes under which they apply."""
 
     below: str = ""
-    """Of ids: the size that they are below."""
+    """Size that bounds ids from above, exclusively."""
 
     domain: str = ""
-    """Of floats: ``probability`` for 0 to 1, ``forbidding`` where minus infinity is legal."""
+    """Domain of floats: ``probability`` for 0 to 1, ``forbidding`` if minus infinity is legal."""
 
     rows: tuple[str, ...] = ()
-    """Names of the entries of the first axis, as the gates' are: ``P_i`` for the row ``i`` of P."""
+    """Names of the entries of an axis, like those of gates: ``P_i`` is the row ``i`` of P."""
 
     @property
     def per_sequence(self) -> bool:
-        """Whether each sequence has its own; else it is a parameter that all share."""
+        """Whether each sequence has its own; otherwise it is a parameter that all share."""
         return self.shape[:1] == ("B",)
 
 
@@ -90,11 +90,10 @@ class Output:
 
 @dataclass(frozen=True)
 class Attribute:
-    """A choice. `values` are the allowed ones; with `functions`, a name from `values` for each function named there.
+    """A choice among `values`; with `functions`, a choice for each function named there.
 
-    With a `domain` (see `DOMAINS`), any such number; those to try lie in the `range`, and `usual` are some that
-    implementations are fixed to. None is allowed too if it is the default. With `size`, the number is the size of that
-    name.
+    With a `domain` (see `DOMAINS`), it is a number. Tests try numbers in the `range`, and those in `usual`, to which
+    implementations are fixed. None is allowed if it is the default. With `size`, the number is the size of that name.
     """
 
     name: str
@@ -110,23 +109,23 @@ class Attribute:
 
     @property
     def is_tuple(self) -> bool:
-        """Whether a value is a tuple, one entry a function."""
+        """Whether a value is a tuple with an entry for each function."""
         return len(self.functions) > 1
 
     def ends(self, sizes: Mapping[str, int]) -> tuple[Any, Any]:
-        """The least and the greatest number to try at these sizes; where they leave no range, the least alone."""
+        """Return the least and the greatest number to try at these sizes; the least twice if they leave no range."""
         low, high = (_end(end, sizes) for end in self.range)
         return low, max(low, high)
 
     def tried(self) -> str:
-        """The numbers to try, in words; empty for what is not a number."""
+        """Return the numbers to try, in words; empty if the attribute is not numeric."""
         if not self.range:
             return ""
         low, high = self.range
         return f"{low} .. {high}" + "".join(f" or {number}" for number in self.usual)
 
     def expected(self) -> str:
-        """The allowed values, in words, for error messages."""
+        """Return the allowed values, in words, for error messages."""
         if self.domain:
             return DOMAINS[self.domain] + (" or None" if self.default is None else "")
         allowed = ", ".join(repr(value) for value in self.values)
@@ -139,8 +138,8 @@ class Attribute:
 class Block:
     """Lines of equations that hold `when` the attributes have these values.
 
-    `each` is a letter, and the block is repeated for every gate in its place; or it is ``STATE`` or ``MEMORY``, and the
-    block is repeated for every state of what the operation is built of, or for every one but the first.
+    If `each` is a letter, the block is repeated with every gate in its place. If it is ``STATE``, the block is repeated
+    for every state of the operation's parts; if it is ``MEMORY``, for every state but the first.
     """
 
     text: str
@@ -151,12 +150,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Part:
-    """An operation that another is built of: all its equations hold in the other, under names with indices in front.
+    """An operation that another is built of: all its equations hold in the other, with further indices.
 
-    `operation` names it, or the attribute that chooses it. Every quantity of it gets the `index` letters in front of
-    its own indices; they run `over` these sizes. Its parameters are ``shared`` by all places, or each place has its
-    ``own``. `reads` renames quantities, `sizes` sizes, `prefix` goes before all other names. Attributes in `fixed` have
-    that value. With `states`, its initial states are inputs of the other; with `gives`, its outputs are outputs.
+    `operation` names it, or the attribute that chooses it. Every quantity of it has the `index` letters before its own
+    indices; they run `over` these sizes. All places have ``shared`` parameters, or each place has its ``own``. `reads`
+    renames quantities, `sizes` renames sizes, and `prefix` precedes all other names. `fixed` has values of attributes.
+    With `states`, its initial states are inputs of the other; with `gives`, its outputs are outputs of the other.
     """
 
     operation: str
@@ -173,7 +172,7 @@ class Part:
     """Whether the part is one step of the chosen layer: the cell that it unrolls."""
 
     choices: Mapping[str, Operation] = field(default_factory=dict)
-    """By the chosen value, or under the operation's own name."""
+    """Operations by the chosen value, or one under its own name."""
 
     def chosen(self, attributes: Mapping[str, Any]) -> Operation:
         """Return the operation that these attributes choose."""
@@ -184,7 +183,7 @@ class Part:
 class Operation:
     """One operation of the specification.
 
-    Equal to itself alone, and so a key: what follows from an operation and attributes is worked out once.
+    It equals only itself and is a key, so that results for an operation and attributes are computed once.
     """
 
     name: str
@@ -203,31 +202,31 @@ class Operation:
     memory_gate: str
     same_size: tuple[tuple[When, Mapping[str, str]], ...]
     at_least: Mapping[str, int]
-    """The smallest legal value of sizes for which it is not 1."""
+    """Smallest legal values of sizes, if they differ from 1."""
 
     laws: tuple[str, ...]
     cost: Mapping[str, str]
     over_batch: bool = False
-    """Whether the equations are those of the whole batch, rather than of one sequence."""
+    """Whether the equations are those of the whole batch, and not of one sequence."""
 
     differentiable: bool = True
     padding_label: tuple[str, str, When] | None = None
-    """Input whose value at padded steps is a label of its own, the size that this label equals, and when."""
+    """Input with a label of its own at padded steps, the size that the label equals, and the condition."""
 
     unrolls: str = ""
-    """The cell that this layer is, unrolled."""
+    """The cell that this layer unrolls."""
 
     carries: Mapping[str, str] = field(default_factory=dict)
-    """Of a layer: the initial states, and the outputs that are them for the sequence's continuation."""
+    """Initial states of a layer, each with the output that takes its place when the sequence continues."""
 
     parts: tuple[Part, ...] = ()
 
     changes: tuple[Block, ...] = ()
-    """What stands in the place of the equations with the same left side, where one is to see what a change does."""
+    """Equations that replace those with the same left side, to show the effect of a change."""
 
     @property
     def has_steps(self) -> bool:
-        """Whether it runs over sequences (and so takes lengths or a mask)."""
+        """Whether it runs over sequences, and so accepts lengths or a mask."""
         return "lengths" in self.inputs
 
     @property
@@ -236,7 +235,7 @@ class Operation:
         return tuple(name for name in self.outputs if before(name) in self.inputs)
 
     def defaults(self) -> dict[str, Any]:
-        """Every attribute at its default."""
+        """Return every attribute at its default."""
         return {name: attribute.default for name, attribute in self.attributes.items()}
 
     def gates_for(self, attributes: Mapping[str, Any]) -> tuple[str, ...]:
@@ -244,19 +243,19 @@ class Operation:
         return next((order for when, order in self.gate_variants if holds(when, attributes)), self.gates)
 
     def inputs_for(self, attributes: Mapping[str, Any]) -> dict[str, Input]:
-        """Return the inputs that a call with these attributes has, optional ones included, each in its shape."""
+        """Return all inputs of a call with these attributes, including optional ones, each with its shape."""
         return dict(_inputs_for(self, settings_of(attributes)))
 
     def outputs_for(self, attributes: Mapping[str, Any]) -> dict[str, Output]:
-        """Return the outputs that a call with these attributes has, each in its shape."""
+        """Return all outputs of a call with these attributes, each with its shape."""
         return dict(_outputs_for(self, settings_of(attributes)))
 
     def attributes_for(self, attributes: Mapping[str, Any]) -> dict[str, Attribute]:
-        """Return the attributes that have a meaning under these."""
+        """Return the attributes that have a meaning under the given ones."""
         return {name: item for name, item in self.attributes.items() if holds(item.when, attributes)}
 
     def same_sizes_for(self, attributes: Mapping[str, Any]) -> dict[str, str]:
-        """Return the sizes that others give, under these attributes, each as an expression in them."""
+        """Return the sizes that follow from others under these attributes, each as an expression of them."""
         return dict(_same_sizes_for(self, settings_of(attributes)))
 
 
@@ -265,7 +264,7 @@ def _end(end: End, sizes: Mapping[str, int]) -> int | float:
 
 
 def settings_of(attributes: Mapping[str, Any]) -> Settings:
-    """Return attributes as a key; a list, which stands for a tuple before it is checked, as a tuple."""
+    """Return attributes as a key; a list becomes the tuple that it stands for."""
     return tuple(
         (name, type(value), tuple(value) if isinstance(value, list) else value) for name, value in attributes.items()
     )
@@ -307,7 +306,7 @@ def _shape(item: Input | Output, attributes: Mapping[str, Any]) -> Axes:
 
 
 def holds(when: When, attributes: Mapping[str, Any]) -> bool:
-    """Whether the attributes have the values of `when`, or one of them where it lists several.
+    """Return whether the attributes have the values of `when`, or one of them if it lists several.
 
     ``none`` and ``number`` stand for None and any number.
     """

@@ -1,4 +1,4 @@
-"""The equations for people: as text for a terminal, and as LaTeX. Both print the tree that is evaluated."""
+"""Printing of equations as text for a terminal and as LaTeX, both from the tree that is evaluated."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def to_text(node: ast.expr) -> str:
                 first = "".join(f"{ast.unparse(one)}, " for one in leading)
                 return ast.Name(f"{name}({first}({terms}))" if leading else f"{name}({terms})")
             case ast.Subscript(value=value, slice=index):
-                # … nor parentheses around several indices.
+                # It would also put parentheses around several indices.
                 return ast.Name(f"{ast.unparse(value)}[{', '.join(map(ast.unparse, indices_of(index)))}]")
         return inner
 
@@ -51,10 +51,10 @@ def equation_text(equation: Equation) -> str:
 
 
 def reading_order(equations: Sequence[Equation], others: Iterable[Equation] = ()) -> tuple[Equation, ...]:
-    """Return the equations with what each uses above it and results last, and otherwise in the order they have.
+    """Return the equations, each after those that it uses and results last, otherwise in the given order.
 
-    A result is what nothing else is made of, in these equations or the `others`. What is used of a step before or after
-    does not count: there the recurrence closes.
+    A result is a quantity that no equation uses, neither these nor the `others`. Uses at a neighbouring step do not
+    count, since the recurrence closes there.
     """
     above = {id(equation): set(_used_here(equation)) for equation in equations}
     used = {name for equation in (*equations, *others) for name in _used(equation)}
@@ -69,7 +69,7 @@ def reading_order(equations: Sequence[Equation], others: Iterable[Equation] = ()
 
 
 def needed(equations: Iterable[Equation], outputs: Iterable[str]) -> tuple[Equation, ...]:
-    """Return those equations that the outputs are made of, through however many others."""
+    """Return the equations that the outputs depend on, directly or through others."""
     every = tuple(equations)
     found: set[str] = set()
     wanted = set(outputs)
@@ -81,7 +81,7 @@ def needed(equations: Iterable[Equation], outputs: Iterable[str]) -> tuple[Equat
 
 
 def notation(equations: Iterable[Equation]) -> dict[str, str]:
-    """Return what is used of the language in these equations, and what it means, in the order of `MEANINGS`."""
+    """Return the forms of the language in these equations and their meanings, in the order of `MEANINGS`."""
     used: set[str] = set()
     for equation in equations:
         for node in ast.walk(equation.value):
@@ -96,12 +96,12 @@ def notation(equations: Iterable[Equation]) -> dict[str, str]:
 
 
 def _used(equation: Equation) -> Iterator[str]:
-    """Quantities that an equation uses, indices left out, though a gate may have the same name."""
+    """Quantities that an equation uses, without index letters, even if a gate has the same name."""
     return (name for name, _ in _references(equation))
 
 
 def _used_here(equation: Equation) -> Iterator[str]:
-    """Those that it does not use of a neighbouring step alone."""
+    """Quantities that an equation uses at the same step, and not only at a neighbouring one."""
     letters = {index.id for index in equation.indices if isinstance(index, ast.Name)}
 
     def elsewhere(index: ast.expr) -> bool:
@@ -130,26 +130,26 @@ def _references(equation: Equation) -> Iterator[tuple[str, tuple[ast.expr, ...]]
 
 
 MEANINGS = {
-    "MatMult": ("A @ b", "matrix times vector; of two matrices their product, of two vectors their inner product"),
+    "MatMult": ("A @ b", "matrix times vector, product of two matrices, or inner product of two vectors"),
     "Mult": ("a * b", "product, entry by entry"),
     "Pow": ("a ** b", "power, entry by entry"),
     "Mod": ("a % b", "remainder of a divided by b"),
     "FloorDiv": ("a // b", "a divided by b, rounded down"),
     "Attribute": ("A.T", "transpose"),
-    "IfExp": ("a if condition else b", "a where the condition holds, else b; the other is not worked out"),
+    "IfExp": ("a if condition else b", "a where the condition holds, else b; the other is not evaluated"),
     "outer": ("outer(a, b)", "the matrix of all products, a[i] * b[j]"),
     "concat": ("concat(a, b)", "the entries of a, then those of b"),
     "constant": ("constant(a)", "a, through which no gradient flows"),
-    "sum(…)": ("sum(… for i in range(n))", "sum over i = 0 … n - 1; of nothing, 0"),
+    "sum(…)": ("sum(… for i in range(n))", "sum over i = 0 … n - 1; 0 if n is 0"),
     "max(…)": ("max(… for i in range(n))", "the greatest over i = 0 … n - 1"),
     "min(…)": ("min(… for i in range(n))", "the smallest over i = 0 … n - 1"),
-    "argmax(…)": ("argmax(… for i in range(n))", "the lowest i at which it is greatest"),
-    "top(…)": ("top(j, (… for i in range(n)))", "the i of the j-th greatest, 0 the greatest; of equals, the lowest"),
-    "log_sum_exp(…)": ("log_sum_exp(… for i in range(n))", "log of the sum of the exponentials; of nothing, -inf"),
-    "all(…)": ("all(… for i in range(n))", "whether it holds for every i"),
-    "any(…)": ("any(… for i in range(n))", "whether it holds for some i"),
-    "vector(…)": ("vector(… for i in range(n))", "the vector (or, of vectors, the matrix) of these entries"),
-    "log_sum_exp": ("log_sum_exp(a)", "log of the sum of the exponentials of a vector's entries; of none, -inf"),
+    "argmax(…)": ("argmax(… for i in range(n))", "the lowest i at which the value is greatest"),
+    "top(…)": ("top(j, (… for i in range(n)))", "the i of the j-th greatest, counted from 0; the lowest i of equals"),
+    "log_sum_exp(…)": ("log_sum_exp(… for i in range(n))", "log of the sum of the exponentials; -inf if n is 0"),
+    "all(…)": ("all(… for i in range(n))", "whether the condition holds for every i"),
+    "any(…)": ("any(… for i in range(n))", "whether the condition holds for some i"),
+    "vector(…)": ("vector(… for i in range(n))", "the vector of these entries, or the matrix of these vectors"),
+    "log_sum_exp": ("log_sum_exp(a)", "log of the sum of the exponentials of a vector's entries; -inf without entries"),
     "logistic": ("logistic(a)", "1 / (1 + exp(-a))"),
     "logistic_prime": ("logistic_prime(a)", "its derivative, logistic(a) * (1 - logistic(a))"),
     "tanh": ("tanh(a)", "hyperbolic tangent"),
@@ -160,7 +160,7 @@ MEANINGS = {
     "identity_prime": ("identity_prime(a)", "its derivative, 1"),
     "softmax": ("softmax(a)", "exp(a) / total(exp(a)): positive shares that add up to 1"),
     "exp": ("exp(a)", "exponential"),
-    "log": ("log(a)", "natural logarithm; of 0, -inf"),
+    "log": ("log(a)", "natural logarithm; -inf at 0"),
     "sqrt": ("sqrt(a)", "square root"),
     "abs": ("abs(a)", "magnitude"),
     "sign": ("sign(a)", "1, -1 or 0"),
@@ -179,7 +179,7 @@ MEANINGS = {
     "zeros": ("zeros(n)", "the vector of n zeros"),
     "identity_matrix": ("identity_matrix(n)", "the n by n matrix with 1 on its diagonal and 0 elsewhere"),
 }  # fmt: skip
-"""What can stand in an equation, by function (with … for one over a range) or by operator: its form and meaning."""
+"""Form and meaning of each function (with … for one over a range) and operator of equations."""
 
 
 def equation_latex(equation: Equation) -> str:
@@ -193,7 +193,7 @@ def to_latex(node: ast.expr) -> str:
 
 
 def _latex(node: ast.expr) -> tuple[str, int]:
-    """Return the LaTeX of a node and how tightly it binds."""
+    """Return the LaTeX of a node and its precedence."""
     match node:
         case ast.Constant(value=number):
             return str(number), _ATOM

@@ -1,8 +1,8 @@
-"""From an operation's text to the system of recurrence relations that holds for given attributes.
+"""Systems of recurrence relations: an operation's equations under given attributes.
 
-Specialising chooses the blocks whose conditions hold, repeats those meant for each gate or state, puts the chosen
-functions in the place of ``f`` or ``gate``, and writes definitions like ``arg(a) = clipped(a, clip)`` into the
-equations that use them. What is built of parts has its parts' equations, under names of their own, and its own.
+Specialising chooses the blocks whose conditions hold, repeats blocks for each gate or state, and replaces ``f`` or
+``gate`` by the chosen functions. It expands definitions like ``arg(a) = clipped(a, clip)`` in the equations that use
+them. An operation with parts has its own equations and those of its parts, under names of their own.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class System:
     gradient: tuple[Equation, ...]
 
     sizes: frozenset[str] = frozenset()
-    """Names of sizes, which are no indices."""
+    """Names of sizes, which are not index letters."""
 
     @cached_property
     def rules(self) -> dict[str, list[Equation]]:
-        """Equations by target, those at one place before the general ones."""
+        """Equations by target, those at a fixed place before the general ones."""
         by_target: dict[str, list[Equation]] = {}
         for equation in (*self.forward, *self.gradient):
             by_target.setdefault(equation.target, []).append(equation)
@@ -74,7 +74,7 @@ def _system(op: Operation, settings: Settings) -> System:
 
 
 class _Specialiser:
-    """Turns blocks of text into equations for given attributes."""
+    """Translator of blocks of text into equations for given attributes."""
 
     def __init__(self, op: Operation, attributes: Mapping[str, Any], gates: tuple[str, ...]) -> None:
         self.op = op
@@ -91,8 +91,8 @@ class _Specialiser:
                     self.functions[f"{function}_prime"] = f"{choice}_prime"
             elif isinstance(value, int | float) and not isinstance(value, bool):
                 self.numbers[name] = value
-        # A cell's functions hold in its gradient as well: definitions are gathered from both lists of blocks. A change
-        # may also define a function of the vocabulary anew.
+        # A cell's functions hold in its gradient as well, so definitions come from both lists of blocks. A change may
+        # also define a function of the vocabulary anew.
         written = [*self._chosen([*op.equations, *op.gradient]), *self._written(op.changes)]
         self.definitions = {equation.target: equation for equation in written if equation.parameters is not None}
 
@@ -108,7 +108,7 @@ class _Specialiser:
         return [replace(e, value=changed.get(e.left, e.value)) for e in self._written(blocks)]
 
     def _written(self, blocks: Iterable[Block]) -> list[Equation]:
-        """Return the equations of the blocks that hold, one for each gate or state where they are repeated."""
+        """Return the equations of the blocks that hold, repeated for each gate or state where blocks say so."""
         found: list[Equation] = []
         for block in blocks:
             if not holds(block.when, self.attributes):
@@ -124,9 +124,9 @@ class _Specialiser:
         return found
 
     def _expand(self, value: ast.expr, place: str, within: tuple[str, ...] = ()) -> ast.expr:
-        """Write out sums over gates, chosen functions, defined functions and numeric attributes.
+        """Expand sums over gates, chosen functions, defined functions and numeric attributes.
 
-        `within` are the definitions that are being written out.
+        `within` are the definitions under expansion.
         """
 
         def visit(node: ast.expr) -> ast.expr:
@@ -149,7 +149,7 @@ class _Specialiser:
                     return node
                 case ast.Call(func=ast.Name(id=name), args=arguments):
                     chosen = self.functions.get(name, name)
-                    anew = not VOCABULARY.keys() & within  # what defines one of the vocabulary anew means the others
+                    anew = not VOCABULARY.keys() & within  # inside such a definition, names mean the vocabulary's
                     if chosen in self.definitions and (anew or chosen not in VOCABULARY):
                         name = chosen
                         definition = self.definitions[name]
@@ -182,7 +182,7 @@ def _check_count(name: str, expected: int, arguments: list[ast.expr], place: str
 
 
 def for_gate(equation: Equation, letter: str, gate: str) -> Equation:
-    """Put `gate` in the place of the suffix ``_letter`` of every name, that of the left side too."""
+    """Return the equation with `gate` in place of the suffix ``_letter`` of every name, also on the left side."""
     target = ast.Name(equation.target)
     renamed = _rename_gate(target, letter, gate)
     assert isinstance(renamed, ast.Name)
@@ -190,7 +190,7 @@ def for_gate(equation: Equation, letter: str, gate: str) -> Equation:
 
 
 def _rename_gate(node: ast.expr, letter: str, gate: str) -> ast.expr:
-    """Put `gate` in the place of the suffix ``_letter`` of every name."""
+    """Replace the suffix ``_letter`` of every name by `gate`."""
 
     def visit(inner: ast.expr) -> ast.expr:
         match inner:
@@ -204,7 +204,7 @@ def _rename_gate(node: ast.expr, letter: str, gate: str) -> ast.expr:
 
 
 def _simplify(value: ast.expr) -> ast.expr:
-    """Drop factors of 1, which a definition such as ``within(a) = 1`` leaves behind."""
+    """Drop factors of 1, which definitions such as ``within(a) = 1`` leave."""
 
     def visit(node: ast.expr) -> ast.expr:
         match node:

@@ -1,4 +1,4 @@
-"""Expression trees, rebuilt."""
+"""Rebuilding of expression trees."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from rnnspec.spec.language import indices_of
 
 
 def transform(node: ast.expr, visit: Callable[[ast.expr], ast.expr]) -> ast.expr:
-    """Rebuild an expression bottom up, `visit` having the last word on each node.
+    """Rebuild an expression bottom up; `visit` returns the final form of each node.
 
-    The names of functions, and what stands before brackets, are left alone: `visit` sees the whole call or subscript.
+    `visit` sees a call or subscript as a whole, and not its function's name or its array's name.
     """
 
     def inside(child: ast.expr) -> ast.expr:

@@ -1,4 +1,4 @@
-"""From a cell to the layer that runs it over a sequence: ``unrolling.toml`` says what every layer has alike."""
+"""Layers made of cells: ``unrolling.toml`` has the entries that every layer adds to its cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rnnspec.spec.operation import Attribute, Block, Input, Operation, Output, P
 
 @dataclass(frozen=True)
 class Unrolling:
-    """What every layer has beyond its cell; in the equations ``FIRST`` stands for the cell's first state."""
+    """Entries that every layer adds to its cell; ``FIRST`` in the equations is the cell's first state."""
 
     sizes: Mapping[str, str]
     attributes: Mapping[str, Attribute]
@@ -20,7 +20,7 @@ class Unrolling:
 
 
 def unrolled(layer: Operation, cell: Operation, unrolling: Unrolling) -> Operation:
-    """Give a layer what it takes over from its cell, inputs, outputs and attributes, and what joins the steps."""
+    """Return a layer with its cell's inputs, outputs and attributes, and with the equations that join the steps."""
     states = cell.states
     first = cell.inputs[before(states[0])].shape
     x = cell.inputs["x"].shape

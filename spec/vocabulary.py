@@ -1,8 +1,8 @@
 """The functions that equations may use, each by its definition, for real and for complex arguments.
 
-``name_prime`` is the derivative of ``name``. Whatever has a kink or chooses (relu, clipped, max, argmax, sign) decides
-by the real part, so that a complex step differentiates the branch it stands on; at the kink itself relu's derivative
-is 0 and clipped's is 1.
+``name_prime`` is the derivative of ``name``. Functions with a kink or a choice (relu, clipped, max, argmax, sign)
+decide by the real part, so that a complex step differentiates the chosen branch. At the kink, relu's derivative is 0
+and clipped's is 1.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 
 
 def identity(a: Any) -> Any:
-    """``a``."""
+    """Return ``a``."""
     return a
 
 
 def identity_prime(a: Any) -> Any:
-    """``1``."""
+    """Return ``1``."""
     return np.ones_like(a)
 
 
@@ -87,7 +87,7 @@ def log_sum_exp(a: Any) -> Any:
     greatest = np.real(a).max(initial=-np.inf)
     if np.isneginf(greatest):
         return np.zeros((), a.dtype) - np.inf
-    # Adding and taking away the greatest changes nothing, but that the exponentials stay in range.
+    # Subtracting the greatest and adding it again changes nothing, but keeps the exponentials in range.
     return greatest + np.log(np.exp(a - greatest).sum())
 
 
@@ -115,7 +115,7 @@ def total(a: Any) -> Any:
 def norm(a: Any) -> Any:
     """Square root of the sum of the squares of all entries."""
     greatest = np.abs(np.real(a)).max(initial=0.0)
-    # Dividing by the greatest and multiplying again changes nothing, but that the squares stay in range.
+    # Dividing by the greatest and multiplying again changes nothing, but keeps the squares in range.
     return greatest * np.sqrt(((a / greatest) ** 2).sum()) if greatest > 0 else np.sum(a) * 0
 
 
@@ -191,7 +191,7 @@ VOCABULARY: dict[str, Callable[..., Any]] = {
 
 _OF_TWO = ("clipped", "concat", "inside", "maximum", "one_hot", "outer", "power")
 ARGUMENTS = {name: 2 if name in _OF_TWO else 1 for name in VOCABULARY}
-"""How many arguments each function takes."""
+"""Number of arguments of each function."""
 
 
 def _greatest(terms: Sequence[Any]) -> int:
@@ -213,4 +213,4 @@ REDUCERS: dict[str, Callable[..., Any]] = {
     "vector": lambda terms: np.stack([np.asarray(term) for term in terms]),
     "top": _top,
 }
-"""What may stand before ``(… for i in range(…))``: from the list of the terms to a value. Of equals, the first."""
+"""Functions before ``(… for i in range(…))``, from the list of terms to a value; the first of equal terms wins."""

@@ -1,5 +1,5 @@
-"""Backends against each other: who is faster on which work, by how much, how surely, and how far from the machine.
+"""Timing contests between backends: ratios of times with their confidence intervals, and shares of the machine's peak.
 
-`rnnspec bench` runs it. pytest-benchmark times the calls and gives the format of the results; what is timed, in which
-order, and what may be concluded is decided here.
+`rnnspec bench` runs them. pytest-benchmark times the calls and defines the format of the results. This package chooses
+the calls and their order, and draws the conclusions.
 """

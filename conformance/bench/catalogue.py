@@ -1,4 +1,4 @@
-"""The workloads there are: named ones, every operation at three scales, and those of a user's file."""
+"""Catalogue of workloads: named ones, every operation at three scales, and those of a user's file."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _OF_A_STAGE = {"operation": str, "sizes": dict, "attributes": dict, "inputs": li
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Workloads by name; those of the scales are made when they are asked for."""
+    """Workloads by name. Workloads at a scale are made on request."""
 
     named: Mapping[str, Workload]
     own: tuple[Workload, ...] = ()
-    """Those of the user's file."""
+    """Workloads of the user's file."""
 
     def get(self, name: str) -> Workload:
-        """Return a workload by its name, or OPERATION-SCALE; raise BenchError if there is none."""
+        """Return a workload by its name or by OPERATION-SCALE; raise BenchError if there is none."""
         if name in self.named:
             return self.named[name]
         op, dash, scale = name.rpartition("-")
@@ -41,7 +41,7 @@ class Catalogue:
 
 
 def load_catalogue(own: Path | None = None) -> Catalogue:
-    """Return the workloads that come with rnnspec and those of a file, which go before."""
+    """Return rnnspec's workloads and those of a file, which override them by name."""
     added = _workloads(_read(own), str(own)) if own else {}
     return Catalogue({**_workloads(_data(), "workloads.toml"), **added}, tuple(added.values()))
 
@@ -108,7 +108,7 @@ def _stage(entry: Any, place: str) -> Stage:
 
 
 def must_be_a_size(symbol: str, size: Any, place: str) -> None:
-    """Raise BenchError unless it is a whole number, at least 1."""
+    """Raise BenchError unless `size` is a whole number, at least 1."""
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise BenchError(f"{place}: size {symbol}: expected a whole number, at least 1, got {size!r}")
 

@@ -1,4 +1,4 @@
-"""Hold one run's times against another's: files in pytest-benchmark's format, ours or anyone's."""
+"""Comparison of two runs' times, each run a file in pytest-benchmark's format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Verdict = Literal["regression", "slower", "faster", "no difference shown"]
 
 @dataclass(frozen=True)
 class Run:
-    """A file: seconds of each round by benchmark, why others were not timed, and the machine."""
+    """One run's file: by benchmark, the seconds of each round or the reason of a refusal; and the machine's facts."""
 
     path: Path
     times: Mapping[str, Floats]
@@ -40,28 +40,28 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All benchmarks of two files; `lost` are those that conformed once and are refused now, with the reason."""
+    """All benchmarks of two files. `lost` has those that the old run timed and the new run refuses, with the reason."""
 
     compared: tuple[Compared, ...]
     lost: Mapping[str, str]
     only_old: tuple[str, ...]
     only_new: tuple[str, ...]
     machines: Mapping[str, tuple[str, str]]
-    """What is not the same about the two machines."""
+    """Facts that differ between the machines, by name: the old and the new value."""
 
     @property
     def bad(self) -> bool:
-        """Whether anything became slower by more than the threshold, surely, or is refused now."""
+        """Whether a benchmark is lost, or its whole interval lies beyond the threshold."""
         return bool(self.lost) or any(one.verdict == "regression" for one in self.compared)
 
 
 def compare(old: Run, new: Run, threshold: float) -> Comparison:
-    """Compare the benchmarks that both have.
+    """Compare the benchmarks that both runs have.
 
     Raises
     ------
     BenchError
-        If there are none.
+        If they share no benchmark, and none is lost.
     """
     both = [name for name in old.times if name in new.times]
     lost = {name: new.refusals[name] for name in old.times if name in new.refusals}
@@ -92,8 +92,8 @@ def _compared(name: str, old: Floats, new: Floats, threshold: float) -> Compared
 
 
 def read_run(path: Path) -> Run:
-    """Read a file; raise BenchError if it is not what pytest-benchmark or `rnnspec bench --json` writes."""
-    wanted = "expected what 'rnnspec bench --json' or 'pytest --benchmark-json' writes"
+    """Read a file of pytest-benchmark or `rnnspec bench --json`; raise BenchError if it has another form."""
+    wanted = "expected a file that 'rnnspec bench --json' or 'pytest --benchmark-json' writes"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -119,7 +119,7 @@ def read_run(path: Path) -> Run:
 
 
 def _times(entry: Any) -> tuple[str, Floats | None]:
-    """Name and seconds of a benchmark, as far as they are there."""
+    """Name and seconds of a benchmark; no name if the entry has another form, None unless all seconds are positive."""
     try:
         seconds = np.array(entry["stats"]["data"], np.float64)
         name = str(entry["fullname"])

@@ -1,4 +1,4 @@
-"""Whether a backend is right on the very work that it is to be timed on: a fast wrong answer is not fast."""
+"""Checks that a backend is right on a workload before it is timed on it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from rnnspec.conformance.judge.tolerance import Expected, expect
 from rnnspec.spec.arrays import Array
 
 WORK: Final = 2e8
-"""Forward floating-point operations up to which all sequences of a batch are judged."""
+"""Forward floating-point operations of the judged sequences; a batch with more is judged in part."""
 FEWEST: Final = 2
-"""Sequences of a batch that are judged, however long they are."""
+"""Least number of judged sequences, however long they are."""
 
 
 class NotConformingError(Exception):
-    """The backend is wrong on the workload, or cannot do it; the message says how."""
+    """A backend is wrong on the workload, or cannot run it; the message says why."""
 
 
 @dataclass(frozen=True)
 class Standard:
-    """What is right for one call: for all its sequences, or for some `rows` of them.
+    """Expected results of one call: for all its sequences, or for some `rows` of them.
 
-    Computing what is right takes about ten times what the reference takes. Of large work the whole call is made, and
-    some of its sequences are judged; for the gradients, only their cotangents are not zero, so that the gradients of
-    the parameters are theirs too.
+    Computing them takes about ten times as long as the reference. A backend therefore makes a large call whole, but
+    only some of its sequences are judged. The cotangents of the other sequences are zero, so that the gradients of the
+    parameters are those of the judged sequences.
     """
 
     case: Case
@@ -47,12 +47,12 @@ class Standard:
 
     @property
     def judged(self) -> tuple[int, int]:
-        """How many sequences are judged, and of how many; 1 of 1 where the batch is judged as a whole."""
+        """Number of judged sequences, and size of the batch; (1, 1) where the whole batch is judged."""
         return (len(self.rows), self.case.lengths_of["B"]) if self.rows is not None else (1, 1)
 
 
 def standard_of(case: Case, *, gradient: bool) -> Standard:
-    """Compute what is right for a case.
+    """Compute the expected results of a case.
 
     Raises
     ------
@@ -73,19 +73,19 @@ def standard_of(case: Case, *, gradient: bool) -> Standard:
             cotangents = tuple(_only(rows, d) for d in cotangents)
     expected = expect(call, case.dtype, seeds, case.seed)
     if not expected.in_range:
-        raise NotConformingError(f"the results lie outside {case.dtype}'s range, so that nobody can be judged: {case}")
+        raise NotConformingError(f"the results lie outside {case.dtype}'s range, so no backend can be judged: {case}")
     return Standard(case, call, cotangents, expected, rows)
 
 
 def must_conform(contender: Contender, standards: Sequence[Standard]) -> float:
-    """Make each call once and hold it against what is right; return the worst error ratio.
+    """Make each call once and compare it with the expected results; return the worst error ratio.
 
     An isolated contender makes the calls in its own process.
 
     Raises
     ------
     NotConformingError
-        If the backend is wrong, refuses, crashes or, being isolated, takes too long or ends its process.
+        If the backend is wrong, refuses or crashes, or if an isolated one takes too long or ends its process.
     """
     backend = Guarded(contender.isolated or contender.backend)
     try:
@@ -116,7 +116,7 @@ def _examine(backend: Guarded, standard: Standard) -> float:
 
 
 def _rows(case: Case) -> NDArray[np.int64] | None:
-    """Which sequences to judge: the longest and others by chance; None for all, where they cannot be told apart."""
+    """Rows to judge: the longest sequence and random others; None to judge the whole batch."""
     own = all(item.shape[:1] == ("B",) for item in case.results.values())
     if "batch" not in case.spec.laws or not own:
         return None
@@ -131,7 +131,7 @@ def _rows(case: Case) -> NDArray[np.int64] | None:
 
 
 def _taken(array: Any, case: Case, rows: NDArray[np.int64] | None) -> Any:
-    """The judged rows; an array without the batch's rows as it is, for whoever judges it to find out."""
+    """Judged rows of an array; an array without the batch's axis is unchanged, and the comparison reports it."""
     whole = rows is None or not isinstance(array, np.ndarray) or array.shape[:1] != (case.lengths_of["B"],)
     return array if whole else array[rows]
 

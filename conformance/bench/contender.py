@@ -1,4 +1,4 @@
-"""Who takes part: a backend on a device."""
+"""Contenders: backends that take part, each on a device."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """A backend, under the name it was asked for by: ``torch``, or ``torch@cuda`` where the device is named."""
+    """A backend under the name that the user gives: ``torch``, or ``torch@cuda`` with its device."""
 
     name: str
     backend: Backend
     isolated: Backend | None = None
-    """The same in a process of its own, which makes every call before this process does."""
+    """The same backend in a process of its own, which makes every call before this process does."""
 
     @property
     def place(self) -> str:
-        """Whose peak its times are held against: the CPU's or the accelerator's."""
+        """Place whose peak its times are compared with: ``cpu`` or ``accelerator``."""
         return "cpu" if self.backend.device == "cpu" else "accelerator"
 
     def prepare(self, cases: Sequence[Case], mode: Mode) -> Callable[[], None]:
-        """Put the arrays of some calls on the device; return what makes the calls, one after the other, and waits."""
+        """Put the cases' arrays on the device; return a function that makes the calls in order and waits for them."""
         prepared = [self.backend.prepare(case.call, case.cotangents if mode == "gradient" else None) for case in cases]
 
         def run() -> None:
@@ -38,7 +38,7 @@ class Contender:
         return run
 
     def missing(self, cases: Sequence[Case], mode: Mode) -> str:
-        """Why it cannot even try; empty if it can."""
+        """Return which operation, type or gradient the backend lacks for the cases; empty if it lacks none."""
         for case in cases:
             if case.operation not in self.backend.operations():
                 return f"has no {case.operation}"
@@ -57,14 +57,14 @@ def open_contenders(
     isolation: Isolation = Isolation.NEVER,
     limits: Limits | None = None,
 ) -> tuple[Contender, ...]:
-    """Open backends, named as ``backend`` or ``backend@device``; without names, every framework that is installed.
+    """Open backends, named as ``backend`` or ``backend@device``; without names, every installed framework.
 
     Raises
     ------
     BackendError
-        If one does not open.
+        If a backend does not open.
     BenchError
-        If there are fewer than two, unless one may be `alone`.
+        If there are fewer than two; with `alone`, one is enough.
     """
     chosen = tuple(dict.fromkeys(names)) or tuple(b.name for b in available() if b.available and b.by_default)
     if len(chosen) < 2 and not (alone and chosen):
@@ -79,7 +79,7 @@ def open_contenders(
 def open_contender(
     name: str, device: str = "cpu", isolation: Isolation = Isolation.NEVER, limits: Limits | None = None
 ) -> Contender:
-    """Open one by its name; a device in the name goes before `device`."""
+    """Open a backend by its name; a device in the name overrides `device`."""
     backend, _, own = name.partition("@")
     isolated = None
     if isolation.isolates(backend):
@@ -88,7 +88,7 @@ def open_contender(
 
 
 def reason(error: BaseException) -> str:
-    """Why a call failed, in one line."""
+    """Return the reason of a failed call in one line."""
     words = str(error).strip().splitlines()
     first = words[0] if words else type(error).__name__
     return first if isinstance(error, Unsupported) else f"{type(error).__name__}: {first}"

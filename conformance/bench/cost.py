@@ -1,4 +1,4 @@
-"""What a workload costs at least, by the specification's cost model, and how close to the machine a time is."""
+"""Least cost of a workload by the specification's cost model, and its least time on the machine."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec.language import parse_size, size_of
 
 FLOPS_OF_A_GRADIENT: Final = 3
-"""Forward and backward, in forward passes: each product has a backward product for either of its factors."""
+"""Operations of both passes, in forward passes: each product has a backward product for each of its factors."""
 BYTES_OF_A_GRADIENT: Final = 2
-"""The inputs are read and their gradients written; the outputs are written and their cotangents read."""
+"""Bytes of both passes, in forward passes: inputs and cotangents are read, outputs and gradients are written."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Floating-point operations, and bytes of the arrays that go in and come out, each moved once."""
+    """Floating-point operations, and bytes of the arrays that are read and written, each moved once."""
 
     flops: float = 0
     bytes: float = 0
@@ -30,22 +30,22 @@ class Cost:
 
 @dataclass(frozen=True)
 class Peak:
-    """What the machine does at best: floating-point operations and bytes a second."""
+    """The machine's best rates: floating-point operations and bytes a second."""
 
     flops: float
     bandwidth: float
 
     def seconds(self, cost: Cost) -> float:
-        """The roofline: the least time, were the arithmetic at its peak and the memory at its, at once."""
+        """Return the roofline's seconds, with arithmetic and memory at their peaks at once."""
         return max(cost.flops / self.flops, cost.bytes / self.bandwidth)
 
     def bound_by(self, cost: Cost) -> str:
-        """Which of the two the roofline is set by."""
+        """Return the rate that sets the roofline: ``arithmetic`` or ``memory``."""
         return "arithmetic" if cost.flops / self.flops >= cost.bytes / self.bandwidth else "memory"
 
 
 def cost_of(cases: Iterable[Case], mode: Mode) -> Cost:
-    """Cost of some calls; where the sequences differ in length, padded steps cost nothing."""
+    """Return the cost of some calls together; padded steps cost nothing."""
     return sum((_cost(case, mode) for case in cases), Cost())
 
 

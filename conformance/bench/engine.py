@@ -38,12 +38,12 @@ from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
 
 FORMAT: Final = 1
-"""Of what is under ``rnnspec`` in the JSON, beside what pytest-benchmark writes."""
+"""Format number of the ``rnnspec`` entry that is added to pytest-benchmark's JSON."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How contests are held; the clock and what measures memory may be others in tests."""
+    """Conditions of the contests. Tests replace the clock and the function that measures memory."""
 
     contenders: Sequence[Contender]
     threads: int
@@ -64,9 +64,9 @@ class Admitted:
 
 
 class Engine:
-    """Holds the contests of a run, one by one; pytest calls it through `rnnspec.conformance.bench.suite`.
+    """The contests of a run, held one by one; pytest calls the engine through `rnnspec.conformance.bench.suite`.
 
-    `told` is called with the name of each contest as it begins.
+    The engine calls `told` with the name of each contest or measurement as it begins.
     """
 
     def __init__(self, contests: Sequence[Contest], setting: Setting) -> None:
@@ -79,7 +79,7 @@ class Engine:
         self._standards: dict[tuple[str, bool], Standard] = {}
 
     def run(self) -> tuple[Report, dict[str, Any]]:
-        """Hold all contests; return the report, and the same in pytest-benchmark's format.
+        """Hold all contests; return the report, and the same results in pytest-benchmark's format.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class Engine:
                 "--benchmark-disable-gc", "--benchmark-enable",
             ]  # fmt: skip
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Not saving anything")  # that nobody was timed is told below
+                warnings.filterwarnings("ignore", "Not saving anything")  # a run without times raises below
                 status = pytest.main([*options, str(suite / "test_benchmarks.py")], plugins=[self])
             written = json.loads(file.read_text("utf-8")) if file.exists() and file.stat().st_size else None
         if self.problems or status != pytest.ExitCode.OK:
@@ -113,7 +113,7 @@ class Engine:
         return self._report(), written
 
     def hold(self, contest: Contest, request: pytest.FixtureRequest) -> None:
-        """Hold one contest: see who conforms, then time those in turn."""
+        """Hold one contest: admit the contenders that conform, then time them in turn."""
         self.told(contest.name)
         cases = contest.workload.cases(contest.mode, contest.dtype)
         admitted, refusals, judged = self._admit_all(contest, cases)
@@ -131,7 +131,7 @@ class Engine:
         peaks = self._peaks.get(contest.dtype, {})
         self.outcomes.append(Outcome(contest, cost_of(cases, contest.mode), judged, peaks, results, refusals))
         if len(self.outcomes) == len(self.contests):
-            # What slowed the machine at the beginning need not slow it at the end.
+            # A disturbance at the beginning may be over now, so the peaks are measured again.
             for dtype in self._peaks:
                 self._measure_machine(dtype)
             self.outcomes = [replace(o, peaks=self._peaks.get(o.contest.dtype, {})) for o in self.outcomes]
@@ -139,7 +139,7 @@ class Engine:
     def _admit_all(
         self, contest: Contest, cases: Sequence[Case]
     ) -> tuple[dict[str, Admitted], dict[str, str], tuple[tuple[int, int], ...]]:
-        """Who may be timed, who may not and why, and how many sequences that was judged by."""
+        """Admitted contenders, reasons of refusals by contender, and judged sequences of each case."""
         contenders = self._setting.contenders
         refusals = {one.name: why for one in contenders if (why := one.missing(cases, contest.mode))}
         able = [one for one in contenders if one.name not in refusals]
@@ -160,11 +160,11 @@ class Engine:
     def _admit(
         self, contender: Contender, cases: Sequence[Case], mode: Mode, standards: Sequence[Standard]
     ) -> Admitted:
-        """Warm a contender up, and let it take part if it conforms."""
-        if contender.isolated:  # first where it can do no harm
+        """Warm a contender up, and admit it if it conforms."""
+        if contender.isolated:  # its own process comes first, where a crash does no harm
             ratio = must_conform(contender, standards)
             return Admitted(contender, ratio, *self._warm_up(contender, cases, mode))
-        # In this order, as the check would compile what the warm-up is to see compiled.
+        # The warm-up comes first: it measures compiling, which the check would do before it.
         run, warmed = self._warm_up(contender, cases, mode)
         return Admitted(contender, must_conform(contender, standards), run, warmed)
 
@@ -183,7 +183,7 @@ class Engine:
         return Result(timing, admitted.error_ratio, device, contender.place, memory)
 
     def _standard(self, case: Case, gradient: bool) -> Standard:
-        """What is right is computed once for all contenders, and for modes that follow each other."""
+        """A case's expected results, computed once for all contenders and for successive modes."""
         key = (str(case), gradient)
         if key not in self._standards:
             self._standards = {k: v for k, v in self._standards.items() if k[1] == gradient}  # keep few: they are large
@@ -191,7 +191,7 @@ class Engine:
         return self._standards[key]
 
     def _measure_machine(self, dtype: str) -> None:
-        """Measure the peaks in a type; the best of all measurements stands."""
+        """Measure the peaks in a type, and keep the best of all measurements."""
         self.told(f"the machine's peaks in {dtype}")
         known, contenders = self._peaks.get(dtype, {}), self._setting.contenders
         places = dict.fromkeys(contender.place for contender in contenders)
@@ -202,36 +202,36 @@ class Engine:
         versions = {contender.name: contender.backend.versions() for contender in self._setting.contenders}
         return Report(tuple(self.outcomes), self._setting.threads, tuple(self._setting.cores), versions, self._peaks)
 
-    # What pytest and pytest-benchmark call.
+    # Hooks and fixtures of pytest and pytest-benchmark.
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """One test for each contest."""
+        """Make one test for each contest."""
         metafunc.parametrize("contest", self.contests, ids=[contest.name for contest in self.contests])
 
     @pytest.fixture
     def engine(self) -> Engine:
-        """Return this one."""
+        """Return this engine."""
         return self
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember what went wrong."""
+        """Record the report of a failed test."""
         if report.failed:
             self.problems.append(report.longreprtext)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Remember why collecting failed."""
+        """Record the report of a failed collection."""
         if report.failed:
             self.problems.append(report.longreprtext)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_benchmark_update_machine_info(self, machine_info: dict[str, Any]) -> None:
-        """Say what else the times depend on."""
+        """Add the threads and cores, on which the times depend."""
         report = self._report()
         machine_info["threads"], machine_info["cores"] = report.threads, list(report.cores)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
-        """Put a benchmark for each contender in the place of one for all, and add what is not a time."""
+        """Replace each contest's benchmark by one for each contender, and add the ``rnnspec`` entry."""
         from pytest_benchmark.stats import Stats
 
         together = {entry["group"]: entry for entry in output_json["benchmarks"]}
@@ -265,7 +265,7 @@ def _full_name(outcome: Outcome, contender: str) -> str:
 
 
 def _entry(together: Mapping[str, Any], outcome: Outcome, name: str, stats: Any) -> dict[str, Any]:
-    """One contender's benchmark, as pytest-benchmark writes them."""
+    """One contender's benchmark, in pytest-benchmark's form."""
     times = outcome.results[name].timing.times
     for seconds in times:
         stats.update(float(seconds))

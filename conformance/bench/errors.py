@@ -1,7 +1,7 @@
-"""What cannot be measured."""
+"""Errors of `rnnspec bench`."""
 
 from __future__ import annotations
 
 
 class BenchError(ValueError):
-    """What was asked for cannot be measured; the message says what was expected, what came and how to mend it."""
+    """A request cannot be measured; the message says what was expected, what was given and how to mend it."""

@@ -1,4 +1,4 @@
-"""The machine that a run was timed on, as its file in pytest-benchmark's format tells it."""
+"""Facts about the machine of a run, from the run's file in pytest-benchmark's format."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def machine_facts(written: Mapping[str, Any]) -> dict[str, str]:
-    """What times depend on, by name, as far as the file has it.
+    """Return the facts that times depend on, by name, as far as the file has them.
 
     Raises
     ------
     TypeError, AttributeError
-        If it has something of another form in its place.
+        If the file has facts of another form.
     """
     info = written.get("machine_info", {})
     cpu = info.get("cpu", {})

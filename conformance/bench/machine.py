@@ -1,4 +1,4 @@
-"""What the machine does at best, measured in the same run with what the contenders themselves have."""
+"""The machine's peaks, measured in the same run with the contenders' own operations."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import operation
 
 SIDE: Final = {"cpu": 1024, "accelerator": 8192}
-"""Of the matrices whose product gives the peak: large enough that memory does not count."""
+"""Side of the square matrices whose product gives the peak, large enough that memory does not count."""
 NUMBERS: Final = {"cpu": 2**24, "accelerator": 2**28}
-"""Of the array whose copying gives the bandwidth: too many for any cache."""
+"""Elements of the array whose copying gives the bandwidth, too many for any cache."""
 REPETITIONS: Final = 5
 
 Task = tuple[Callable[[], object], float]
-"""What to time, and how much it does."""
+"""A function to time, and its floating-point operations or bytes."""
 
 
 def peak_of(place: str, dtype: str, contenders: Iterable[Contender], clock: Clock = time.perf_counter) -> Peak | None:
     """Return the best rates that any contender, or NumPy on the CPU, reaches; None if nothing can be measured.
 
-    The product is the operation `dense`, the array that is read and written that of `clip_by_value`. A peak is the best
-    of several, since all that disturbs it slows it.
+    The operation `dense` gives the product, and `clip_by_value` reads and writes the array. A peak is the best of
+    several measurements, since every disturbance slows them.
     """
     here = [contender for contender in contenders if contender.place == place]
     products = [task for contender in here for task in _task(contender, "dense", dtype)]
@@ -45,7 +45,7 @@ def peak_of(place: str, dtype: str, contenders: Iterable[Contender], clock: Cloc
 
 
 def best_of(one: Peak | None, other: Peak | None) -> Peak | None:
-    """The better rates of two measurements."""
+    """Return the better rates of two measurements."""
     if one is None or other is None:
         return one or other
     return Peak(max(one.flops, other.flops), max(one.bandwidth, other.bandwidth))
@@ -63,7 +63,7 @@ def _rate(task: Task, clock: Clock) -> float:
 
 
 def _task(contender: Contender, name: str, dtype: str) -> list[Task]:
-    """The operation on the contender; nothing if it cannot do it."""
+    """One task, the operation on the contender; none if the contender cannot run it."""
     n, numbers = SIDE[contender.place], NUMBERS[contender.place]
     sizes = {"B": n, "D": n, "H": n} if name == "dense" else {"N": numbers}
     amount = 2.0 * n**3 if name == "dense" else 2.0 * numbers * format_of(dtype).dtype.itemsize
@@ -75,13 +75,13 @@ def _task(contender: Contender, name: str, dtype: str) -> list[Task]:
         must_conform(contender, [standard_of(small, gradient=False)])
         run = contender.prepare([case], "forward")
         run()
-    except (Exception, SystemExit):  # whoever is wrong, refuses or crashes here shows no peak
+    except (Exception, SystemExit):  # a contender that is wrong, refuses or crashes shows no peak
         return []
     return [(run, amount)]
 
 
 def _numpy_product(dtype: str) -> list[Task]:
-    if dtype not in ("float32", "float64"):  # NumPy has no fast product of the others
+    if dtype not in ("float32", "float64"):  # NumPy has no fast product of other types
         return []
     n = SIDE["cpu"]
     a, b = np.random.default_rng(0).normal(size=(2, n, n)).astype(dtype)

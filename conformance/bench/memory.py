@@ -1,6 +1,6 @@
 """Peak memory of one contender on one workload, in a process of its own.
 
-Run as ``python -m rnnspec.conformance.bench.memory``: reads a request as JSON, prints what it took as JSON.
+``python -m rnnspec.conformance.bench.memory`` reads a request as JSON and prints the memory as JSON.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any, Final
 
 CALLS: Final = 2
-"""The second shows what the first kept."""
+"""Calls that are made; the second shows the memory that the first keeps."""
 LONGEST: Final = 600.0
-"""Seconds."""
+"""Seconds that the process may take."""
 _STATUS: Final = Path("/proc/self/status")
 _CLEAR: Final = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes: the most that was resident, what was resident before any call, and the most on the device, if it tells."""
+    """Bytes: most resident, resident before the calls, and most on the device; None if the device reports nothing."""
 
     resident: int
     before: int
@@ -32,12 +32,12 @@ class Memory:
 
     @property
     def taken(self) -> int:
-        """What the calls took beyond the framework and the arrays that were there."""
+        """Bytes that the calls took beyond the framework and their arrays."""
         return max(0, self.resident - self.before)
 
 
 def peak_memory(contender: str, device: str, cases: Sequence[Any], mode: str) -> Memory | None:
-    """Measure in a new process; None if it fails there."""
+    """Measure in a new process; return None if that fails."""
     request = {"contender": contender, "device": device, "mode": mode, "cases": [case.to_json() for case in cases]}
     command = [sys.executable, "-m", "rnnspec.conformance.bench.memory"]
     try:
@@ -50,7 +50,7 @@ def peak_memory(contender: str, device: str, cases: Sequence[Any], mode: str) ->
 
 
 def measure(request: Mapping[str, Any]) -> Memory:
-    """Make the calls here, and return what they took."""
+    """Make the calls in this process, and return their memory."""
     from rnnspec.conformance.bench.contender import open_contender
     from rnnspec.conformance.cases import Case
 
@@ -63,16 +63,16 @@ def measure(request: Mapping[str, Any]) -> Memory:
 
 
 def most_resident_anew() -> int:
-    """Bytes that are resident now; from here on, the most is counted anew, where the system can do that."""
+    """Reset the count of most resident bytes to those resident now, where the system can; return the count."""
     with suppress(OSError):
         _CLEAR.write_text("5")
     return most_resident()
 
 
 def most_resident() -> int:
-    """Bytes that were resident at most in this process."""
+    """Return the most bytes that were resident in this process."""
     if _STATUS.exists():
-        # Linux's getrusage counts what the parent had when it started this process; this line does not.
+        # Linux's getrusage includes the parent's memory at the start of this process; this line does not.
         lines = _STATUS.read_text().splitlines()
         return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
     import resource  # not on Windows

@@ -1,4 +1,4 @@
-"""How `rnnspec bench` reads its command line. Only click is imported here, so that help comes at once."""
+"""Options of `rnnspec bench`. This module imports only click, so that help appears at once."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 COMMON = "BTDHK"
-"""Sizes that help shows; every capital letter is one."""
+"""Sizes that the help shows; every capital letter is a size."""
 
 
 class WithDefault(click.Group):
-    """A group whose command `run` is meant where no other is named: ``bench torch`` is ``bench run torch``."""
+    """A group with the default command `run`: ``bench torch`` means ``bench run torch``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `run` before arguments that begin with no command's name."""
@@ -24,17 +24,17 @@ class WithDefault(click.Group):
         return super().parse_args(ctx, args)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """As the default command is called."""
+        """Write the usage of the default command."""
         formatter.write_usage(ctx.command_path, "[OPTIONS] [BACKEND]...")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The default command's options, and the other commands."""
+        """Write the default command's options, and the commands."""
         self.commands["run"].format_options(ctx, formatter)
         self.format_commands(ctx, formatter)
 
 
 def size_options(command: Command) -> Command:
-    """An option for each size: ``-T 200``; they arrive as ``size_t``."""
+    """Add an option for each size: ``-T 200`` sets the parameter ``size_t``."""
     for letter in sorted(string.ascii_uppercase, key=lambda one: (one not in COMMON, COMMON.find(one), one))[::-1]:
         command = click.option(
             f"-{letter}",
@@ -42,13 +42,13 @@ def size_options(command: Command) -> Command:
             type=int,
             metavar="SIZE",
             hidden=letter not in COMMON,
-            help="Every capital letter is a size; 'rnnspec show OPERATION' tells which it has." * (letter == "K")
+            help="Every capital letter is a size; 'rnnspec show OPERATION' lists its sizes." * (letter == "K")
             or f"Size {letter}.",
         )(command)
     return command
 
 
 def sizes_from(options: dict[str, Any]) -> dict[str, int]:
-    """Take the sizes that were given out of a command's options."""
+    """Remove the sizes from a command's options, and return those that were given."""
     given = {letter: options.pop(f"size_{letter.lower()}") for letter in string.ascii_uppercase}
     return {letter: size for letter, size in given.items() if size is not None}

@@ -1,4 +1,4 @@
-"""What came of a contest: one workload in one mode and type, and what everyone took for it."""
+"""Contests, each one workload in one mode and type, and their outcomes."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ class Contest:
 
     @property
     def series(self) -> str:
-        """Its name, which those of one scan share."""
+        """Name without the scanned size, which the contests of one scan share."""
         return f"{self.workload.name} {self.mode} {self.dtype}"
 
     @property
     def name(self) -> str:
-        """Its own name."""
+        """Name with the scanned size."""
         return self.series + (f" {self.scanned}={self.size}" if self.scanned else "")
 
     @property
     def size(self) -> int:
-        """The scanned size."""
+        """Value of the scanned size."""
         return self.workload.sizes[self.scanned]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one contender took: its times, its worst error ratio on this work, its memory, where that was measured."""
+    """One contender's result: its times, its worst error ratio on this work, and its memory, if it was measured."""
 
     timing: Timing
     error_ratio: float
@@ -62,23 +62,23 @@ class Outcome:
 
     @property
     def baseline(self) -> str:
-        """Whom the others are held against; empty if nobody was timed."""
+        """Contender that the others are compared with; empty if none was timed."""
         return next(iter(self.results), "")
 
     def ratio(self, name: str) -> Estimate | None:
-        """Time of a contender as a multiple of the baseline's; None of the baseline itself."""
+        """Return a contender's time as a multiple of the baseline's; None for the baseline itself."""
         if name == self.baseline:
             return None
         return ratio_in_turn(self.results[name].timing.times, self.results[self.baseline].timing.times)
 
     def efficiency(self, name: str) -> float | None:
-        """The roofline's time over the contender's, 1 at best; None where the machine could not be measured."""
+        """Return the roofline's time over the contender's, 1 at best; None if the peak was not measured."""
         result = self.results[name]
         peak = self.peaks[result.place]
         return peak.seconds(self.cost) / result.timing.median if peak else None
 
     def facts(self, name: str) -> dict[str, Any]:
-        """Everything about one contender but its times, as plain data."""
+        """Return all facts about one contender except its times, as plain data."""
         result, to = self.results[name], self.ratio(name)
         peak = self.peaks[result.place]
         return {
@@ -106,22 +106,22 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole run."""
+    """All outcomes and the conditions of a run."""
 
     outcomes: Sequence[Outcome]
     threads: int
     cores: Sequence[int]
     versions: Mapping[str, Mapping[str, str]]
     peaks: Mapping[str, Mapping[str, Peak | None]] = field(default_factory=dict)
-    """By type, then by place."""
+    """Peaks by type, then by place."""
 
     @property
     def contenders(self) -> tuple[str, ...]:
-        """Everyone who took part."""
+        """Names of all contenders."""
         return tuple(self.versions)
 
     def series(self) -> dict[str, list[Outcome]]:
-        """The scans' outcomes by title, which ends in the scanned size."""
+        """Return the scans' outcomes by title, which ends in the scanned size's symbol."""
         series: dict[str, list[Outcome]] = {}
         for outcome in self.outcomes:
             if outcome.contest.scanned:
@@ -129,7 +129,7 @@ class Report:
         return series
 
     def growths(self) -> dict[str, dict[str, Growth]]:
-        """By series and contender, how time grows with the scanned size; at least three sizes are needed."""
+        """Return the growth of time with the scanned size, by title and contender, if three sizes were timed."""
         fitted: dict[str, dict[str, Growth]] = {}
         for title, outcomes in self.series().items():
             for name in self.contenders:

@@ -1,4 +1,4 @@
-"""The result as one HTML page that needs nothing else: plots, figures and conditions."""
+"""The report as one self-contained HTML page: plots, figures and conditions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rnnspec.conformance.bench.table import conditions, duration, interval, mebi
 
 
 def must_be_drawable() -> None:
-    """Raise BenchError if what draws the page is not installed."""
+    """Raise BenchError unless jinja2 and matplotlib are installed."""
     for name in ("jinja2", "matplotlib"):
         if importlib.util.find_spec(name) is None:
             raise BenchError(f"the page needs {name}: expected it installed; use pip install 'rnnspec[bench]'")
@@ -23,7 +23,7 @@ def must_be_drawable() -> None:
 
 def page(report: Report, written: Mapping[str, Any]) -> str:
     """Return the page; `written` is the run in pytest-benchmark's format, for the machine and the date."""
-    # Here, so that nothing else needs it.
+    # Imported here, so that only the page needs it.
     import jinja2
 
     from rnnspec.conformance.bench.plots import draw

@@ -24,7 +24,7 @@ _STYLE: Final = {
 
 @dataclass(frozen=True)
 class Plot:
-    """A title, what is shown, and the drawing as an ``<svg>`` element."""
+    """A plot's title, its caption, and its drawing as an ``<svg>`` element."""
 
     title: str
     about: str
@@ -32,8 +32,8 @@ class Plot:
 
 
 def draw(report: Report) -> list[Plot]:
-    """Draw every plot that the run has anything to show in."""
-    # Here, so that nothing else needs it.
+    """Draw every plot that the run has data for."""
+    # Imported here, so that only the plots need it.
     import matplotlib
 
     matplotlib.use("svg")
@@ -68,7 +68,7 @@ Row = Callable[[Any, Outcome, str, float, str], None]
 
 
 def _rows(report: Report, timed: list[Outcome], pyplot: Any, row: Row, label: str, *, line: bool = False) -> Any:
-    """One line for each workload, with each contender beside the others on it; with `line`, one at 1."""
+    """A row for each contest, with a point for each contender; `line` adds a vertical line at 1."""
     names = report.contenders
     figure, axis = pyplot.subplots(figsize=(9, 1.2 + 0.2 * len(timed) * (1 + len(names))))
     for place, outcome in enumerate(timed):

@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, a line for each contest elsewhere."""
+"""Progress of a run: a bar on a terminal, elsewhere a line for each contest."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rnnspec.conformance.report.progress import bar
 
 @contextmanager
 def telling(engine: Engine, console: Console) -> Iterator[None]:
-    """Show on a console, while the engine runs, what it begins with and how many contests it has held.
+    """Show the engine's current task and its number of finished contests on a console, while it runs.
 
-    The console is to have a file of its own: others take the place of the standard ones while pytest runs.
+    The console needs a file of its own, since pytest replaces the standard streams.
     """
     total = len(engine.contests)
     with bar(console) as progress:

@@ -1,4 +1,4 @@
-"""Series of one workload at growing sizes, to see how time grows."""
+"""Scans: one workload at growing sizes, which show how its time grows."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.workload import Workload
 
 FEWEST = 3
-"""Sizes through which an exponent is fitted: with two, nothing would tell how sure it is."""
+"""Least number of sizes for an exponent: two have no scatter, from which its interval comes."""
 POINTS = 4
 
 
 def parse_scan(text: str, workload: Workload) -> tuple[str, tuple[int, ...]]:
-    """Read ``T`` or ``T=50,100,200``; without sizes, each is twice the one before, and the last twice the workload's.
+    """Read ``T`` or ``T=50,100,200``; without a list, the sizes double and end at twice the workload's size.
 
     Raises
     ------
@@ -39,5 +39,5 @@ def parse_scan(text: str, workload: Workload) -> tuple[str, tuple[int, ...]]:
 
 
 def scanned(workload: Workload, symbol: str, sizes: tuple[int, ...]) -> list[Workload]:
-    """The workload at each size."""
+    """Return the workload at each size."""
     return [workload.with_sizes(**{symbol: size}) for size in sizes]

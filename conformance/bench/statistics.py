@@ -1,4 +1,4 @@
-"""What the times show, and how sure that is."""
+"""Estimates from times, with their confidence intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 DOUBT: Final = 0.05
 """How often the interval of an exponent misses it."""
 SURPRISE: Final = 0.25
-"""By how much a fitted exponent must surely exceed that of the work before it counts as a surprise."""
+"""Least excess of the time's exponent over the work's exponent that is surprising."""
 RESAMPLES: Final = 2000
 
 
@@ -29,16 +29,16 @@ class Estimate(NamedTuple):
 
 
 def ratio_in_turn(times: Floats, to: Floats) -> Estimate:
-    """Ratio of the medians of two series that were timed in turn, with a bootstrap interval over the rounds.
+    """Return the ratio of the medians of two series timed in turn, with a bootstrap interval over the rounds.
 
-    A round is drawn as a whole: what slowed one of the two mostly slowed the other.
+    The bootstrap draws whole rounds, since a disturbance mostly slows both series.
     """
     drawn = np.random.default_rng(0).integers(times.size, size=(RESAMPLES, times.size))
     return _estimate(times, to, np.median(times[drawn], axis=1) / np.median(to[drawn], axis=1))
 
 
 def ratio_of_runs(times: Floats, to: Floats) -> Estimate:
-    """Ratio of the medians of two separate runs, with a bootstrap interval that draws from each by itself."""
+    """Return the ratio of the medians of two separate runs, with a bootstrap interval that draws from each alone."""
     rng = np.random.default_rng(0)
     above, below = (np.median(x[rng.integers(x.size, size=(RESAMPLES, x.size))], axis=1) for x in (times, to))
     return _estimate(times, to, above / below)
@@ -50,12 +50,12 @@ def _estimate(times: Floats, to: Floats, resampled: Floats) -> Estimate:
 
 
 def differs(ratio: Estimate) -> bool:
-    """Whether a difference is shown: the interval leaves 1 out."""
+    """Return whether the interval excludes 1."""
     return ratio.low > 1 or ratio.high < 1
 
 
 def in_words(ratio: Estimate) -> str:
-    """What a ratio of times shows."""
+    """Return the ratio's verdict: ``slower``, ``faster`` or ``no difference shown``."""
     if not differs(ratio):
         return "no difference shown"
     return "slower" if ratio.value > 1 else "faster"
@@ -63,7 +63,10 @@ def in_words(ratio: Estimate) -> str:
 
 @dataclass(frozen=True)
 class Growth:
-    """Time against size, ``factor · size ** exponent`` by least squares in the logarithms; `work` is the work's."""
+    """Time against size: ``factor · size ** exponent``, by least squares in the logarithms.
+
+    `work` is the exponent of the work.
+    """
 
     exponent: Estimate
     factor: float
@@ -71,18 +74,18 @@ class Growth:
 
     @property
     def surprising(self) -> bool:
-        """Whether the time grows faster with the size than the work does, and surely so."""
+        """Whether the interval of the exponent lies above the work's exponent by more than `SURPRISE`."""
         return self.exponent.low > self.work + SURPRISE
 
 
 def growth(sizes: Sequence[int], seconds: Sequence[float], work: Sequence[float]) -> Growth:
-    """Fit the exponents of time and of work; at least three sizes."""
+    """Fit the exponents of time and of work, to at least three sizes."""
     fitted, factor = _power(sizes, seconds)
     return Growth(fitted, factor, _power(sizes, work)[0].value)
 
 
 def _power(sizes: Sequence[int], values: Sequence[float]) -> tuple[Estimate, float]:
-    """Exponent, with the interval that the scatter about the line gives, and factor."""
+    """Exponent, with an interval from the scatter about the line, and factor."""
     x, y = np.log(np.array(sizes, np.float64)), np.log(np.array(values, np.float64))
     centred = x - x.mean()
     spread = float(centred @ centred)

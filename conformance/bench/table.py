@@ -1,4 +1,4 @@
-"""The result in the terminal."""
+"""The report in the terminal."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
 
 
 def duration(seconds: float) -> str:
-    """Seconds, in the unit that suits them."""
+    """Format seconds in a suitable unit."""
     unit, name = next((unit, name) for unit, name in _UNITS if seconds >= unit)
     return f"{seconds / (unit or 1e-9):.3g} {name}"
 
 
 def interval(estimate: Estimate) -> str:
-    """An estimate and its interval."""
+    """Format an estimate and its interval."""
     return f"{estimate.value:.3g} ({estimate.low:.3g} – {estimate.high:.3g})"
 
 
 COLUMNS = (("backend", 11), ("time", 8), ("× first (95 %)", 20), ("of peak", 7), ("memory", 8))
-"""Headings and least widths, alike for all workloads, so that their rows stand below each other."""
+"""Headings and least widths, the same for all workloads, so that the columns align."""
 WORTH_TELLING: Final = 0.1
-"""Seconds of warming up."""
+"""Least seconds of warming up that a note reports."""
 
 
 def print_report(console: Console, report: Report) -> None:
-    """Print what was measured, who was refused and why, how time grows, and on what it was measured."""
+    """Print the results, the refusals with their reasons, the growths, and the conditions."""
     labels = short_names(report.contenders)
     for number, outcome in enumerate(outcome for outcome in report.outcomes if outcome.results):
         table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=not number, header_style="dim")
         for heading, width in COLUMNS:
-            # Where the terminal is narrow, the verdict goes below its figures.
+            # On a narrow terminal, the verdict goes below its figures.
             table.add_column(heading, min_width=width, no_wrap=not heading.startswith("×"))
         for name in outcome.results:
             table.add_row(Text(labels[name]), *_row(outcome, name))
@@ -54,7 +54,7 @@ def print_report(console: Console, report: Report) -> None:
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Of those like ``package.module:Class@device`` what comes after the module, where that names no other as well."""
+    """Shorten ``package.module:Class@device`` to ``Class@device``, unless two contenders would share that name."""
     short = {name: name.partition("@")[0].rpartition(":")[2] + "".join(name.partition("@")[1:]) for name in names}
     return {name: one if list(short.values()).count(one) == 1 else name for name, one in short.items()}
 
@@ -73,11 +73,11 @@ def _row(outcome: Outcome, name: str) -> tuple[Text, ...]:
 
 
 def _notes(outcome: Outcome) -> Iterator[Text]:
-    """What its rows do not show: long warming up, and who was not timed."""
+    """Notes below the rows: long warming up, unsteady times, and refusals."""
     for name, result in outcome.results.items():
         warm_up = result.timing.warm_up
         if warm_up.extra >= WORTH_TELLING:
-            took = f"{duration(warm_up.extra)} of compiling and other firsts"
+            took = f"{duration(warm_up.extra)} of compiling and other first calls"
             yield Text.assemble(("warm-up ", "yellow"), f"{outcome.contest.name}: {name} {took}")
         if not warm_up.steady:
             yield Text.assemble(("not steady ", "yellow"), f"{outcome.contest.name}: {name} still became faster")
@@ -86,18 +86,18 @@ def _notes(outcome: Outcome) -> Iterator[Text]:
 
 
 def mebibytes(number: int) -> str:
-    """Bytes, for people."""
+    """Format bytes in MiB."""
     return f"{number / 2**20:.0f} MiB"
 
 
 def growth_line(title: str, name: str, growth: Growth) -> Text:
-    """How one contender's time grows."""
+    """Describe the growth of one contender's time."""
     said = f"{title}: {name} ~ {title.rpartition(', ')[2]}^{interval(growth.exponent)}, its work ~ ^{growth.work:.3g}"
     return Text(said + (": faster than its work" if growth.surprising else ""), "red" if growth.surprising else "")
 
 
 def conditions(report: Report) -> list[str]:
-    """On what it was measured, in lines."""
+    """List the conditions in lines: threads, cores, versions, peaks, and batches judged in part."""
     peaks = [
         f"{place} in {dtype}: {peak.flops / 1e9:.4g} GFLOP/s, {peak.bandwidth / 1e9:.3g} GB/s"
         for dtype, places in report.peaks.items()
@@ -112,7 +112,7 @@ def conditions(report: Report) -> list[str]:
     ]
     if judged:
         shares = ", ".join(f"{some} of {all_of_them}" for some, all_of_them in judged)
-        lines.append(f"of large work, the whole was run before timing and some sequences were judged: {shares}")
+        lines.append(f"large batches were run whole before timing, and some of their sequences were judged: {shares}")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""The same number of threads for all, held to it by the operating system where that can be."""
+"""The same number of threads for all contenders, enforced by the operating system where it can."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Final
 
 from rnnspec.conformance.bench.errors import BenchError
 
-# OpenMP, BLAS and TensorFlow read these when they are first imported; what reads none is held by the cores alone.
+# OpenMP, BLAS and TensorFlow read these when they are first imported; the cores limit all others.
 VARIABLES: Final = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
     "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
 )  # fmt: skip
 OTHERS: Final = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-"""TensorFlow would take all of a GPU's memory, and leave none to whoever runs beside it."""
+"""Without this, TensorFlow takes all of a GPU's memory and leaves none to the other contenders."""
 
 
 def cores() -> tuple[int, ...]:
-    """Those that this process may run on, by number."""
+    """Return the numbers of the cores that this process may run on."""
     return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else tuple(range(_count()))
 
 
@@ -29,12 +29,12 @@ def _count() -> int:
 
 @contextmanager
 def pinned(count: int | None) -> Iterator[int]:
-    """Have whatever is imported meanwhile use so many threads on as many cores; None: one for each core there is.
+    """Limit libraries that are imported meanwhile to `count` threads on as many cores; None means all cores.
 
     Raises
     ------
     BenchError
-        If there are fewer cores than threads, where each thread is to have its own.
+        If there are fewer cores than threads, since each thread has a core of its own.
     """
     there = cores()
     threads = count or len(there)
@@ -55,6 +55,6 @@ def pinned(count: int | None) -> Iterator[int]:
 
 
 def _run_on(chosen: tuple[int, ...]) -> None:
-    """Threads that are started from now on inherit it."""
+    """Bind this thread to the chosen cores; threads that it starts inherit them."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, chosen)

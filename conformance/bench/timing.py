@@ -1,4 +1,4 @@
-"""Time functions in turn: warmed up until steady, and each round long enough for the clock."""
+"""Timing of functions in turn: warmed up until steady, in rounds long enough for the clock."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from rnnspec.conformance.bench.statistics import Floats
 Clock = Callable[[], float]
 Run = Callable[[], object]
 Rounds = Callable[[Callable[[], Run], int], Sequence[float]]
-"""Times so many rounds, each of them the call that the function gives for it; returns their seconds."""
+"""A timer of rounds: takes a function that returns the next round's call, and their number; returns their seconds."""
 
 WINDOW: Final = 2
 """Calls that are compared with as many before them, to see whether they still become faster."""
 STILL_FASTER: Final = 0.9
 MOST_WARM_UP_CALLS: Final = 100
 SHORTEST_ROUND: Final = 1e-3
-"""Seconds. Of what takes less, a round is several calls."""
+"""Least seconds of a round; shorter calls are repeated within it."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: rounds at least and at most, seconds for all contenders of one contest, and for warming up.
+    """Limits of a contest: least and most rounds, seconds of all contenders together, and their seconds of warming up.
 
     Fewer than `fewest` rounds would make the intervals meaningless, so slow work may take longer than `seconds`.
     """
@@ -45,9 +45,9 @@ class Effort:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """The first calls: how many, how long one takes once steady, and what the others took beyond that.
+    """The first calls: their number, the seconds of a steady call, and the extra seconds of all calls beyond that.
 
-    `extra` is what compiling, choosing of algorithms and first allocations cost.
+    `extra` is the cost of compiling, choosing algorithms and first allocations.
     """
 
     calls: int
@@ -58,7 +58,7 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds that a call took, round by round; each round is so many `calls`."""
+    """Seconds of a call in each round; a round has `calls` calls."""
 
     times: Floats
     calls: int
@@ -66,12 +66,12 @@ class Timing:
 
     @property
     def median(self) -> float:
-        """Seconds of a typical call."""
+        """Median seconds of a call."""
         return float(np.median(self.times))
 
 
 def warm_up(run: Run, longest: float, clock: Clock = time.perf_counter) -> WarmUp:
-    """Call until the calls become no faster, or for `longest` seconds once they can be compared."""
+    """Call until the calls become no faster, or take more than `longest` seconds without the first."""
     times: list[float] = []
     while True:
         started = clock()
@@ -81,18 +81,18 @@ def warm_up(run: Run, longest: float, clock: Clock = time.perf_counter) -> WarmU
             continue
         last, before = statistics.median(times[-WINDOW:]), statistics.median(times[-2 * WINDOW : -WINDOW])
         steady = last >= STILL_FASTER * before
-        # The first call may be minutes of compiling: it is no reason to stop.
+        # The first call may compile for minutes, so it does not count towards `longest`.
         if steady or sum(times[1:]) > longest or len(times) == MOST_WARM_UP_CALLS:
             return WarmUp(len(times), last, max(0.0, sum(times) - len(times) * last), steady)
 
 
 def calls_a_round(each: float) -> int:
-    """How many calls make a round, if one takes so many seconds."""
+    """Return the number of calls in a round, if one takes `each` seconds."""
     return max(1, math.ceil(SHORTEST_ROUND / max(each, 1e-9)))
 
 
 def rounds_of(warm_ups: Mapping[str, WarmUp], effort: Effort) -> int:
-    """How many rounds the effort allows."""
+    """Return the number of rounds that the effort allows."""
     one = sum(calls_a_round(item.each) * item.each for item in warm_ups.values())
     return min(max(int(effort.seconds / one), effort.fewest), effort.most)
 
@@ -138,21 +138,21 @@ def _no_garbage_collection() -> Iterator[None]:
 def interleaved(
     rounds: Rounds, runs: Mapping[str, Run], warm_ups: Mapping[str, WarmUp], effort: Effort
 ) -> tuple[dict[str, Timing], dict[str, BaseException]]:
-    """Time the functions in turn, A B A B, so that what else the machine does slows all of them alike.
+    """Time the functions in turn, A B A B, so that other work of the machine slows all of them alike.
 
     Parameters
     ----------
     rounds
-        What times each round.
+        Function that times the rounds.
     runs
-        What to time, by contender.
+        Functions to time, by contender.
     warm_ups
-        What is known of each from warming it up.
+        Warm-up of each function, by contender.
 
     Returns
     -------
     tuple
-        The timings, and the errors of whoever failed in a round: that one drops out, and the others' times stand.
+        Timings and errors, by contender. A contender that fails in a round drops out; the others are timed on.
     """
     calls = {name: calls_a_round(item.each) for name, item in warm_ups.items()}
     count = rounds_of(warm_ups, effort)
@@ -179,7 +179,7 @@ def interleaved(
 
 
 def in_turn(runs: Mapping[str, Run], effort: Effort, clock: Clock = time.perf_counter) -> dict[str, Timing]:
-    """Warm functions up and time them in turn, outside of pytest; what one of them raises is raised."""
+    """Warm functions up and time them in turn, outside of pytest; raise the error of a function that fails."""
     warm_ups = {name: warm_up(run, effort.warm_up / len(runs), clock) for name, run in runs.items()}
     timings, failed = interleaved(by_clock(clock), runs, warm_ups, effort)
     for error in failed.values():

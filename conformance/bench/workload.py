@@ -1,4 +1,4 @@
-"""A workload: which operations are run, at which sizes."""
+"""Workloads: operations to run, and their sizes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 class Stage:
     """One operation of a workload.
 
-    Its sizes are those of the workload that have the same symbols, but for the ones in `sizes`, which are expressions
-    in the workload's. Optional inputs are left out, but for those in `inputs`. With `lengths`, the sequences' lengths
-    differ, and are given. `modes` are those in which the stage takes part.
+    A size is the workload's size of the same symbol, unless `sizes` has an expression of the workload's sizes for it.
+    Optional inputs are absent, except those in `inputs`. With `lengths`, the call gives the sequences' lengths, which
+    differ. The stage takes part in its `modes`.
     """
 
     operation: str
@@ -39,8 +39,8 @@ class Stage:
 class Workload:
     """Stages that are run one after the other, and the sizes that they share.
 
-    Each stage runs on inputs of its own, drawn for it, of the shape that the stage before gives: the work of a model is
-    timed, and not the handing over of one operation's outputs to the next, for which backends have no common call.
+    Each stage runs on random inputs of its own, of the shape that the stage before it gives. The handing over of
+    outputs to the next stage is not timed, since backends have no common call for it.
     """
 
     name: str
@@ -50,16 +50,16 @@ class Workload:
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """Those in which there is anything to run."""
+        """Modes in which at least one stage takes part."""
         return tuple(mode for mode in MODES if any(mode in stage.modes for stage in self.stages))
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """Symbols of the sizes that its stages have."""
+        """Symbols of the stages' sizes."""
         return tuple(dict.fromkeys(symbol for stage in self.stages for symbol in self._symbols_of(stage)))
 
     def with_sizes(self, **sizes: int) -> Workload:
-        """The same work at other sizes."""
+        """Return the workload at other sizes; raise BenchError if it has no such size."""
         for symbol in sizes:
             if symbol not in self.symbols:
                 raise BenchError(
@@ -68,7 +68,7 @@ class Workload:
         return replace(self, sizes={**self.sizes, **sizes})
 
     def cases(self, mode: Mode, dtype: str) -> tuple[Case, ...]:
-        """One call for each stage that takes part in a mode.
+        """Return one case for each stage that takes part in a mode.
 
         Raises
         ------
@@ -158,7 +158,7 @@ class Workload:
 
 
 def default_modes(name: str) -> tuple[Mode, ...]:
-    """How an operation is run: one that gives ids decodes, every other has a forward and mostly a backward pass."""
+    """Return an operation's modes: decode if it returns ids, else forward, and gradient if it is differentiable."""
     op = operation(name)
     if any(output.kind == "ids" for output in op.outputs.values()):
         return ("decode",)
@@ -166,13 +166,13 @@ def default_modes(name: str) -> tuple[Mode, ...]:
 
 
 def _free_symbols(op: Operation, attributes: Mapping[str, Any], absent: tuple[str, ...]) -> tuple[str, ...]:
-    """The sizes that a call must be given: those of its arrays that do not follow from others or from attributes."""
+    """Sizes that a call must be given: axes of its arrays that follow neither from other sizes nor from attributes."""
     derived = op.same_sizes_for(attributes)
     settled = {"G", *derived, *(item.size for item in op.attributes.values() if item.size)}
     inputs = {name: item for name, item in op.inputs_for(attributes).items() if name not in absent}
     arrays: tuple[Input | Output, ...] = (*inputs.values(), *op.outputs_for(attributes).values())
     named = [axis for item in arrays for axis in item.shape if not axis.isdigit()]
-    # Sizes may be given by sizes that are given by others.
+    # A derived size may depend on other derived sizes.
     for symbol in named:
         if symbol in derived:
             named.extend(name for name in _names(derived[symbol]) if name not in named)

@@ -1,4 +1,4 @@
-"""Cases: the calls that backends are tried on, drawn from the specification's shapes, attributes and domains."""
+"""Cases: the calls that test backends, drawn from the specification's shapes, attributes and domains."""
 
 from rnnspec.conformance.cases.case import NEEDS, Case, Steps
 from rnnspec.conformance.cases.deck import Deck, DeckError, Extent, Planner

@@ -1,4 +1,4 @@
-"""One case: the few choices from which a call's arrays are made."""
+"""One case: the choices from which a call's arrays are made."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ __all__ = ["BY_LENGTHS", "BY_MASK", "NEEDS", "Case", "Steps"]
 
 _PADDED: Final[tuple[Steps, ...]] = ("lengths", "right_mask", "mask")
 _JUDGED_WHOLE: Final = 4096
-"""Sequences up to which all are judged."""
+"""Largest batch of which all sequences are judged."""
 _SAMPLE: Final = 24
 _SHOWN_LENGTHS: Final = 8
 _SHOWN_STEPS: Final = 40
 
 
 _HANDED_OUT: Final = frozenset(("call", "cotangents", "directions"))
-"""What of a case holds arrays that backends get."""
+"""Cached attributes of a case whose arrays backends receive."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +49,21 @@ class Case:
     absent: tuple[str, ...] = ()
     seed: int = 0
     differentiated: bool = True
-    """Whether its gradients are asked for, beside its outputs."""
+    """Whether the checks ask for its gradients, beside its outputs."""
 
     drawn_for: Mapping[str, Any] | None = None
-    """The attributes that the numbers are drawn for, where others have taken their place."""
+    """The attributes that the numbers are drawn for, if the call has others."""
 
     worked_out: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
-    """What follows from the case and was worked out once, by name; a case made from this one begins anew."""
+    """Cache of values that follow from the case, by name; a case made from this one begins with an empty one."""
 
     def to_json(self) -> dict[str, Any]:
-        """The choices as plain data."""
+        """Return the choices as plain data."""
         return {one.name: getattr(self, one.name) for one in fields(self) if one.init}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Case:
-        """From plain data that may hold more; what is a tuple in the specification is a list in JSON."""
+        """Make a case from plain data, which may have more entries; the specification's tuples are lists in JSON."""
         given = {one.name: data[one.name] for one in fields(cls) if one.init}
         for name in ("attributes", "drawn_for"):
             if given[name] is not None:
@@ -79,63 +79,63 @@ class Case:
 
     @cached_property
     def lengths_of(self) -> dict[str, int]:
-        """Every size by its symbol, those that follow from others included."""
-        # A case under other attributes than it was drawn with may have sizes that were not drawn.
+        """All sizes by symbol, including those that follow from others."""
+        # A case whose attributes were changed after drawing may have sizes that were not drawn.
         undrawn = {symbol: max(2, self.spec.at_least.get(symbol, 1)) for symbol in self.spec.sizes if symbol != "n"}
         return complete_sizes(self.spec, self.attributes, {**undrawn, **self.sizes})
 
     @cached_property
     def items(self) -> dict[str, Input]:
-        """The inputs that a call with these attributes has, each in its shape."""
+        """The call's inputs by name, each with its shape under the attributes."""
         return self.spec.inputs_for(self.attributes)
 
     @cached_property
     def results(self) -> dict[str, Output]:
-        """The outputs that a call with these attributes has, each in its shape."""
+        """The call's outputs by name, each with its shape under the attributes."""
         return self.spec.outputs_for(self.attributes)
 
     def with_attributes(self, **changed: Any) -> Case:
-        """The same case under other attributes; what they share in shape keeps its values."""
+        """Return the case under other attributes; arrays of the same shape keep their values."""
         wanted = {**self.attributes, **changed}
         kinds = self.spec.attributes
         meant = {key: value if holds(kinds[key].when, wanted) else kinds[key].default for key, value in wanted.items()}
         return replace(self, attributes=meant, drawn_for=self.drawn_for or self.attributes)
 
     def with_at_least(self, **sizes: int) -> Case:
-        """The same case with sizes no smaller than these, where it has such sizes.
+        """Return the case with sizes at least as large as these, if it has such sizes.
 
-        A strategy mapped by this, rather than filtered, draws the cases that others draw, and wastes none.
+        A strategy mapped by this function draws the same cases as others, and wastes none, unlike a filtered one.
         """
         return replace(self, sizes={key: max(size, sizes.get(key, size)) for key, size in self.sizes.items()})
 
     def with_padding(self) -> Case:
-        """The same case with lengths or a mask, whichever the seed says, where it has neither."""
+        """Return the case with lengths or a mask; the seed decides between them if it has neither."""
         return self if self.steps != "all" else replace(self, steps=_PADDED[self.seed % len(_PADDED)])
 
     def shape_of(self, axes: tuple[str, ...]) -> tuple[int, ...]:
-        """The shape of an array with these symbolic axes, as inputs and outputs have them."""
+        """Return the shape of an array with the symbolic axes of an input or output."""
         return tuple(int(axis) if axis.isdigit() else self.lengths_of[axis] for axis in axes)
 
     @cached_property
     def call(self) -> Call:
-        """The call, with its arrays."""
+        """The call with arrays that a backend may change."""
         inputs = {name: array.copy() for name, array in self.given.inputs.items()}
         return Call(self.operation, inputs, self.given.attributes)
 
     @cached_property
     def given(self) -> Call:
-        """The same call with arrays that no backend ever gets, and so none can change."""
+        """The same call with arrays that no backend receives, and so none can change."""
         return Call(self.operation, self._inputs(), dict(self.attributes))
 
     def anew(self) -> Case:
-        """The same case with arrays of its own; what was worked out is shared."""
+        """Return the case with arrays of its own; all other cached values are shared."""
         _ = self.given, self.given_cotangents
         case = object.__new__(Case)
         case.__dict__.update({name: value for name, value in self.__dict__.items() if name not in _HANDED_OUT})
         return case
 
     def call_of(self, rows: NDArray[np.int64]) -> Call:
-        """The call with these sequences only, in this order."""
+        """Return the call with only these sequences, in this order."""
         inputs = {
             name: np.ascontiguousarray(array[rows]) if self.items[name].per_sequence else array
             for name, array in self.given.inputs.items()
@@ -144,12 +144,12 @@ class Case:
 
     @property
     def sampled(self) -> bool:
-        """Whether there are so many sequences, none of which depends on another, that some of them are judged."""
+        """Whether only a sample is judged: the batch is large, and no sequence depends on another."""
         return self.sizes.get("B", 0) > _JUDGED_WHOLE and "batch" in self.spec.laws
 
     @cached_property
     def judged(self) -> NDArray[np.int64]:
-        """The sequences that are judged: all, or a sample with the first, the last, and those around 16 bits."""
+        """Rows of the judged sequences: all, or a sample with the first, the last, and those around 2**15 and 2**16."""
         batch = self.sizes.get("B", 0)
         if not self.sampled:
             return np.arange(batch)
@@ -159,33 +159,33 @@ class Case:
 
     @cached_property
     def valid(self) -> NDArray[np.bool_]:
-        """Which steps of which sequence are valid, (B, T)."""
+        """Whether each step of each sequence is valid, (B, T)."""
         return valid_steps(self.steps, self.sizes["B"], self.sizes["T"], self._rng("steps"))
 
     @cached_property
     def cotangents(self) -> tuple[Array, ...]:
-        """One per output, in the outputs' shapes; zero for sequences that are not judged."""
+        """One array per float output, in its shape; zero for sequences that are not judged."""
         return tuple(array.copy() for array in self.given_cotangents)
 
     @cached_property
     def given_cotangents(self) -> tuple[Array, ...]:
-        """The same, in arrays that no backend ever gets."""
+        """The cotangents in arrays that no backend receives."""
         found = []
         for output in self.results.values():
             if output.kind == "float":
                 weights = self._weights("d" + output.name, self.shape_of(output.shape))
-                if self.sampled:  # so the gradients of parameters are those of the sample alone
+                if self.sampled:  # so that the gradients of parameters are those of the sample
                     weights[np.setdiff1d(np.arange(len(weights)), self.judged)] = 0
                 found.append(weights)
         return tuple(found)
 
     @cached_property
     def directions(self) -> dict[str, Array]:
-        """One per float input, in its shape: what its gradient is multiplied by where gradients are differentiated."""
+        """One array per float input, in its shape: the factors of its gradient where gradients are differentiated."""
         return {name: self._weights("dd" + name, array.shape) for name, array in self.call.float_inputs.items()}
 
     def _weights(self, name: str, shape: tuple[int, ...]) -> Array:
-        """Numbers to multiply results by."""
+        """Random factors of a result."""
         rng = self._rng(name)
         scale = 2.0**-6 if self.regime == "tiny" else 1.0
         numbers = rng.integers(-2, 3, shape) if REGIMES[self.regime].whole else rng.normal(size=shape) * scale
@@ -215,14 +215,14 @@ class Case:
 
     @property
     def _drawn_for(self) -> Mapping[str, Any]:
-        """The attributes, the numbers among them as they were when the inputs' numbers were drawn."""
+        """The attributes, with numeric ones as they were when the inputs' numbers were drawn."""
         kinds = self.spec.attributes
         drawn = {key: value for key, value in (self.drawn_for or {}).items() if kinds[key].domain}
         return {**self.attributes, **drawn}
 
     @property
     def _labelled(self) -> bool:
-        """Whether the padding is marked by a label of its own."""
+        """Whether a label of its own marks the padding."""
         label = self.spec.padding_label
         return label is not None and holds(label[2], self.attributes)
 
@@ -238,7 +238,7 @@ class Case:
         return ids
 
     def _rng(self, name: str) -> np.random.Generator:
-        """A stream for each array, so that one array's shape does not change another's values."""
+        """Return the array's own stream, so that no other array's shape changes its values."""
         return stream(self.seed, name)
 
     def __str__(self) -> str:
@@ -254,7 +254,7 @@ class Case:
         return f"{self.operation} {self.dtype} {sizes}{steps}{attributes}{absent} {self.regime} seed={self.seed}"
 
     def _steps_text(self) -> str:
-        """How the steps are given, and which they are, where they are few enough to read."""
+        """The kind of steps, and the lengths or mask if they are short enough to read."""
         if self.steps == "all":
             return ""
         if self.steps in BY_LENGTHS:

@@ -1,9 +1,8 @@
-"""Covering arrays: few rows in which every pair (or triple) of choices stands together somewhere.
+"""Covering arrays: few rows that together contain every pair (or triple) of choices.
 
 Each row chooses one level of each factor. The array is built greedily, row by row, as AETG does (Cohen et al. 1997, The
-AETG system, IEEE TSE 23(7), 437-444): a row begins with a tuple that no earlier row has, and then takes, factor after
-factor, the level that adds most such tuples. Pairs of levels that never stand together are given as forbidden, and so
-are larger combinations.
+AETG system, IEEE TSE 23(7), 437-444). A row begins with a tuple that no earlier row has. It then takes, factor after
+factor, the level that adds most such tuples. Combinations of levels can be forbidden.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ Row = tuple[int, ...]
 """The chosen level of each factor, by its number."""
 
 Combination = frozenset[tuple[int, int]]
-"""Levels that stand together: pairs of a factor's number and a level's."""
+"""Levels of one row: pairs of a factor's number and a level's number."""
 
 CANDIDATES: Final = 2
-"""Rows that are tried at each turn; the one that adds most tuples is taken."""
+"""Candidates for each row; the one that adds most tuples is taken."""
 
 TRIES: Final = 12
 """Rows that are tried for one tuple before it counts as impossible."""
@@ -32,22 +31,22 @@ TRIES: Final = 12
 
 @dataclass(frozen=True)
 class Model:
-    """What there is to choose.
+    """Factors, their levels, and the tuples of levels to meet.
 
     Parameters
     ----------
     levels
-        How many levels each factor has.
+        Number of levels of each factor.
     strength
-        2 if every pair of levels is to be met, 3 if every triple, 1 if every level.
+        Size of the tuples that rows must meet: 1 for levels, 2 for pairs, 3 for triples.
     deep
-        Factors of which every triple is to be met, whatever the strength.
+        Factors of which rows must meet every triple, whatever the strength.
     forbidden
-        Levels that never stand together.
+        Combinations of levels that no row may have.
     first
-        Factors that are chosen before the others, as the others depend on them.
+        Factors that are chosen before the others, which depend on them.
     plain
-        Factors whose first level is taken wherever it makes no difference to what is met.
+        Factors that take their first level where another level meets no more tuples.
     """
 
     levels: tuple[int, ...]
@@ -59,20 +58,20 @@ class Model:
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """The place of each factor's first level among all levels."""
+        """Index of each factor's first level among all levels."""
         return np.concatenate([[0], np.cumsum(self.levels)])[: len(self.levels)].astype(np.int64)
 
     @cached_property
     def total(self) -> int:
-        """How many levels there are in all."""
+        """Number of all levels."""
         return sum(self.levels)
 
     def places(self, factor: int) -> NDArray[np.int64]:
-        """Where a factor's levels stand among all levels."""
+        """Return the indices of a factor's levels among all levels."""
         return np.arange(self.starts[factor], self.starts[factor] + self.levels[factor])
 
     def tuples(self) -> dict[int, NDArray[np.bool_]]:
-        """Which tuples are to be met, by strength: an array with an axis of all levels for each member, symmetric."""
+        """Return the tuples to meet, by strength: a symmetric array with an axis of all levels for each member."""
         owner = np.repeat(np.arange(len(self.levels)), self.levels)
         wanted = {self.strength: self._apart(owner, np.ones(len(owner), np.bool_), self.strength)}
         if self.deep and self.strength < 3:
@@ -80,7 +79,7 @@ class Model:
         return wanted
 
     def _apart(self, owner: NDArray[Any], members: NDArray[np.bool_], strength: int) -> NDArray[np.bool_]:
-        """All tuples of levels of different factors, less those that are forbidden as pairs."""
+        """All tuples of levels of different factors, except those that contain a forbidden pair."""
         table = np.array(True)
         axes = [members.reshape([-1 if axis == place else 1 for axis in range(strength)]) for place in range(strength)]
         for axis in axes:
@@ -94,7 +93,7 @@ class Model:
 
     @cached_property
     def barred(self) -> NDArray[np.bool_]:
-        """Which pairs of levels are forbidden; levels that are forbidden alone are barred from all others."""
+        """Forbidden pairs of levels, (total, total); a level that is forbidden alone is barred from all others."""
         table = np.zeros((self.total, self.total), np.bool_)
         for combination in self.forbidden:
             places = [int(self.starts[factor]) + level for factor, level in combination]
@@ -106,7 +105,7 @@ class Model:
 
     @cached_property
     def larger(self) -> tuple[frozenset[int], ...]:
-        """Combinations of three or more levels that are forbidden, as places."""
+        """Forbidden combinations of three or more levels, as indices."""
         return tuple(
             frozenset(int(self.starts[factor]) + level for factor, level in combination)
             for combination in self.forbidden
@@ -116,7 +115,7 @@ class Model:
 
 @dataclass
 class Coverage:
-    """Which tuples of a model some rows meet: `met` of `total`; those that no legal row has do not count."""
+    """Tuples of a model that rows meet: `met` of `total`, which excludes tuples that no legal row has."""
 
     model: Model
     missing: dict[int, NDArray[np.bool_]] = field(init=False)
@@ -152,7 +151,7 @@ class Coverage:
 
 
 def covering_rows(model: Model, given: Iterable[Row] = ()) -> tuple[tuple[Row, ...], Coverage]:
-    """Return rows that meet every possible tuple of the model, the given ones first, and what they cover.
+    """Return rows that meet every possible tuple of the model, the given ones first, and their coverage.
 
     The same model gives the same rows.
     """
@@ -179,7 +178,7 @@ def covering_rows(model: Model, given: Iterable[Row] = ()) -> tuple[tuple[Row, .
 
 
 def _next(coverage: Coverage) -> tuple[int, ...]:
-    """A tuple that is not met yet, of the largest strength that has any: of a level that misses most."""
+    """A missing tuple of the largest strength that has one, grown from the level with most missing tuples."""
     strength = max(strength for strength, table in coverage.missing.items() if table.any())
     table = coverage.missing[strength]
     place: tuple[int, ...] = ()
@@ -190,7 +189,7 @@ def _next(coverage: Coverage) -> tuple[int, ...]:
 
 
 def _grown(coverage: Coverage, seed: Sequence[int], rng: np.random.Generator) -> tuple[int, Row] | None:
-    """A whole row that has these levels, with the number of tuples that it adds; None where there is no such row."""
+    """A whole row with these levels, and the number of tuples that it adds; None if no row was found."""
     model = coverage.model
     owner = np.repeat(np.arange(len(model.levels)), model.levels)
     chosen = {int(owner[place]): int(place) for place in seed}
@@ -210,7 +209,7 @@ def _grown(coverage: Coverage, seed: Sequence[int], rng: np.random.Generator) ->
         if not open_.any():
             return None
         gains = _gains(coverage, places, np.array(list(chosen.values()), np.int64))
-        gains += rng.random(len(places)) * 0.5  # less than a tuple: it decides between equals
+        gains += rng.random(len(places)) * 0.5  # less than a tuple, to decide between equals
         if factor in model.plain:
             gains[0] += 0.5
         gains = np.where(open_, gains, -1.0)
@@ -222,7 +221,7 @@ def _grown(coverage: Coverage, seed: Sequence[int], rng: np.random.Generator) ->
 
 
 def _gains(coverage: Coverage, places: NDArray[np.int64], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How many tuples each level would add to those that are chosen."""
+    """Number of missing tuples that each level forms with the chosen levels."""
     gains = np.zeros(len(places))
     for strength, table in coverage.missing.items():
         found = table[np.ix_(places, *[chosen] * (strength - 1))]
@@ -235,7 +234,7 @@ def _holds_larger(model: Model, places: Collection[int]) -> bool:
 
 
 def _orders(members: int) -> int:
-    """In how many orders a tuple stands in a symmetric table."""
+    """Number of orders of a tuple's members, and so of its entries in a symmetric table."""
     return (1, 1, 2, 6)[members]
 
 

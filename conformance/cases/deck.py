@@ -1,9 +1,9 @@
-"""The deck: the cases that are planned for an operation in a type, the same whatever the seed.
+"""The deck: the planned cases of an operation in a type.
 
-Its first part is a covering array (`rnnspec.conformance.cases.covering`) over all that is to be chosen: the level of
-each attribute, the kind of steps, which optional inputs are absent, the regime, and each size, small. Then come calls
-in which no step is valid, one size after the other where kernels break (`rnnspec.conformance.cases.ladder`), and sizes
-that are equal where shapes could be confused. The seed changes numbers, never what is met.
+Its first part is a covering array (`rnnspec.conformance.cases.covering`) over all choices: the level of each attribute,
+the kind of steps, the absent optional inputs, the regime, and small sizes. The second part has calls without a valid
+step. The third part tries single sizes at which kernels break (`rnnspec.conformance.cases.ladder`), and equal sizes
+that could confuse axes. The seed changes numbers, but never the choices that are met.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ from rnnspec.spec.language import parse_size, size_of, sizes_in
 from rnnspec.spec.operation import Attribute, holds
 
 UNUSED: Final = "unused"
-"""The level of an attribute that has no meaning beside the others."""
+"""The level of an attribute that has no meaning under the other attributes."""
 
 STEPS: Final = "valid steps"
-"""The factor of the kinds of steps; some operation has an attribute of the name ``steps``."""
+"""Name of the factor of steps; ``steps`` is the name of an attribute of some operation."""
 
 NONE_VALID: Final[tuple[Steps, ...]] = ("no_lengths", "no_mask")
 _SMALL: Final[tuple[tuple[int, int], ...]] = ((1, 1), (2, 2), (3, 3), (4, 6))
 """Ends of the classes of a size in the covering array."""
 
-# A choice among few says little of how it was made: of sequences that end in ids there are more.
+# One id shows little of the computation behind it, so that batches of ids are larger.
 _OF_IDS: Final[tuple[tuple[int, int], ...]] = ((1, 1), (2, 2), (8, 12), (16, 20))
 _FEW_SHAPES: Final = 2
-"""Shapes of a deck for who compiles each shape anew."""
+"""Number of shapes in a deck for backends that compile for each shape."""
 DEAREST: Final = 2.5e8
-"""Operations of one call, by the specification's model of cost, that are worth a rung of the ladder."""
+"""Most floating-point operations of a call on the ladder, by the specification's cost model."""
 
 MEMORY: Final = 8
 """GiB that the largest call may take."""
 
 _BYTES: Final = 8 * 7 * 4
-"""Of each number of a call: eight bytes in seven versions, in some intermediate results."""
+"""Bytes for each number of a call: eight in each of seven versions, times four for intermediate results."""
 
 _ATTEMPTS: Final = 16
-"""Seeds that are tried for a case in which some step is valid."""
+"""Most seeds that are tried for a case with a valid step."""
 _FEW_TERMS: Final[Mapping[str, int]] = {"B": 4, "T": 2, "U": 2}
 """Sequences and steps of a generic call. The more terms a parameter's gradient sums, the more rounding moves it."""
 _FEATURES: Final = 8
@@ -64,31 +64,32 @@ _SEQUENCES: Final = 64
 _ROUNDS: Final = 4
 """Its rounds, where those bound the number."""
 _LARGE: Final = 255
-"""A size from which on the others are as small as they may be and still differ from 1."""
+"""Size from which all other sizes are at most 2."""
 _HUGE: Final = 512
-"""A size from which on the others are 1, where they can be."""
+"""Size from which all other sizes are 1, if they can be."""
 _STEADY_FROM: Final = 32
-"""A size from which on the attributes stay where numbers stay within their type."""
+"""Size from which the attributes keep numbers within the type."""
 
 
 class DeckError(ValueError):
-    """What was asked for cannot be planned; the message says why."""
+    """The requested cases cannot be planned; the message says why."""
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is planned.
+    """Amount of planned cases.
 
     Parameters
     ----------
     strength
         2: every pair of choices is met; 3: every triple; 1: every choice; 0: nothing is planned.
     deep
-        Whether every triple of those choices is met that change what code runs: attributes, steps, absent inputs.
+        Whether every triple of the choices that change the path through the code is met: attributes, steps, absent
+        inputs.
     largest
         The largest size on the ladder; 0: there is no ladder.
     generic
-        Calls of generic numbers that have each input, for what only all calls together show.
+        Number of generic calls with each input, for faults that only many calls together show.
     """
 
     strength: int = 0
@@ -99,19 +100,19 @@ class Extent:
 
 @dataclass(frozen=True)
 class Factor:
-    """Something to choose: its name, and the levels that it has."""
+    """One choice: its name and its levels."""
 
     name: str
     levels: tuple[Any, ...]
     runs: bool = False
-    """Whether it changes what code runs, rather than on what numbers."""
+    """Whether it changes the path through the code, and not only the numbers."""
 
 
 @dataclass(frozen=True)
 class Deck:
-    """The planned cases, and what the covering array among them covers.
+    """The planned cases, and the model of their covering array.
 
-    `rows` has the row of the array behind each of its first cases.
+    `rows` are the rows of the covering array; the first cases belong to them, in the same order.
     """
 
     scope: Scope
@@ -124,15 +125,15 @@ class Deck:
     """Sizes of the ladder that take too long to judge."""
 
     def anew(self) -> Deck:
-        """The same cases with arrays of their own, which a backend may spoil; what was worked out of them is shared."""
+        """Return the cases with arrays of their own, which a backend may spoil; all other cached values are shared."""
         return replace(self, cases=tuple(case.anew() for case in self.cases))
 
     def spread(self) -> Iterator[Case]:
-        """The cases of the covering array, in an order of which each beginning is spread over the whole."""
+        """Yield the covering array's cases in an order whose every beginning is spread over the whole array."""
         return (self.cases[place] for place in spread_order(len(self.rows)))
 
     def met_by(self, judged: Iterable[Case]) -> tuple[int, int]:
-        """How many tuples of choices these cases meet, of how many that are possible."""
+        """Return the number of tuples of choices that these cases meet, and the number of possible ones."""
         if self.model is None:
             return 0, 0
         row_of = {id(case): row for case, row in zip(self.cases, self.rows, strict=False)}
@@ -145,7 +146,7 @@ class Deck:
 
 @cache
 def spread_order(count: int) -> tuple[int, ...]:
-    """All places below a number, each beginning spread evenly (van der Corput's sequence in base 2)."""
+    """Return all indices below `count`, every beginning spread evenly (van der Corput's sequence in base 2)."""
     bits = max(count - 1, 1).bit_length()
     reversed_ = (int(f"{place:0{bits}b}"[::-1], 2) for place in range(1 << bits))
     return tuple(place for place in reversed_ if place < count)
@@ -153,13 +154,13 @@ def spread_order(count: int) -> tuple[int, ...]:
 
 @dataclass
 class Planner:
-    """Plans the deck of an operation in a type for what a backend supports; refusals that show only then are added."""
+    """Planner of an operation's deck in a type, within a backend's support; `refused` grows with later refusals."""
 
     scope: Scope
     extent: Extent
     seed: int = 0
     few_shapes: bool = False
-    """Whether sizes are of few shapes, for who compiles each shape anew."""
+    """Whether the deck has few shapes, for backends that compile for each shape."""
 
     refused: set[Combination] = field(default_factory=set)
     left_out: dict[str, list[int]] = field(default_factory=dict)
@@ -169,22 +170,22 @@ class Planner:
 
     @cached_property
     def op(self) -> Operation:
-        """The operation."""
+        """The specification's operation."""
         return operation(self.scope.operation)
 
     @cached_property
     def support(self) -> Support:
-        """What the backend supports."""
+        """The backend's support of the operation."""
         return self.scope.support or everything(self.scope.operation)
 
     @cached_property
     def factors(self) -> tuple[Factor, ...]:
-        """All that is to be chosen, and has more than one level."""
+        """The choices with more than one level."""
         return tuple(factor for factor in self._all_factors() if len(factor.levels) > 1)
 
     @cached_property
     def fixed(self) -> dict[str, Any]:
-        """The level of whatever has only one."""
+        """The level of each choice that has only one."""
         return {factor.name: factor.levels[0] for factor in self._all_factors() if len(factor.levels) == 1}
 
     def _all_factors(self) -> Iterator[Factor]:
@@ -211,7 +212,7 @@ class Planner:
                 yield Factor(f"size {symbol}", tuple(one for one in classes if one[1] >= least))
 
     def _meant(self, attribute: Attribute) -> set[bool]:
-        """Whether an attribute has a meaning: always, never, or beside some levels of those that it depends on."""
+        """Return {True}, {False} or both: whether an attribute has a meaning, under the levels that it depends on."""
         meant = {True}
         for chooser, wanted in attribute.when.items():
             values = {
@@ -223,7 +224,7 @@ class Planner:
 
     @staticmethod
     def _entries(key: str, levels: Sequence[Any]) -> list[tuple[str, Any]]:
-        """The factors of an attribute that is a tuple."""
+        """Names and levels of the factors of a tuple attribute."""
         return [(f"{key}[{index}]", entry) for index, entry in enumerate(levels)]
 
     @cached_property
@@ -232,7 +233,7 @@ class Planner:
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:
-        """Sizes that nothing else gives, whatever the attributes."""
+        """Symbols of the sizes that neither other sizes nor attributes ever give."""
         given = {"G", "n", *(item.size for item in self.op.attributes.values())}
         given |= {size for _, sizes in self.op.same_size for size in sizes}
         return tuple(symbol for symbol in self.op.sizes if symbol not in given)
@@ -242,7 +243,7 @@ class Planner:
         return {factor.name: place for place, factor in enumerate(self.factors)}
 
     def _forbidden(self) -> Iterator[Combination]:
-        """Levels that do not stand together: attributes without a meaning, and steps that need larger sizes."""
+        """Forbidden combinations: meaningless attributes, empty ranges, and steps that exclude a size or a regime."""
         for factor in self.factors:
             key = factor.name.partition("[")[0]
             attribute = self.op.attributes.get(key)
@@ -263,7 +264,7 @@ class Planner:
                     yield frozenset({level, other})
 
     def _too_narrow(self, attribute: Attribute, level: tuple[int, int]) -> Iterator[Combination]:
-        """Sizes at which an attribute's range has nothing between its ends."""
+        """Combinations with a size at which the attribute's range has no value between its ends."""
         for symbol in self.symbols:
             for size, other in self._levels_of(f"size {symbol}"):
                 low, high = attribute.ends({**dict.fromkeys(self.op.sizes, 3), symbol: size[1]})
@@ -280,14 +281,14 @@ class Planner:
                         yield frozenset({level, (mine, number)})
 
     def _levels_of(self, name: str) -> list[tuple[Any, tuple[int, int]]]:
-        """The levels of a factor, each with its place; of one that has a single level, none."""
+        """Levels of a factor, each with the numbers of the factor and the level; none for a fixed one."""
         if name not in self._place:
             return []
         place = self._place[name]
         return [(level, (place, number)) for number, level in enumerate(self.factors[place].levels)]
 
     def model(self, more: Iterable[Combination] = ()) -> Model:
-        """What there is to choose, with all that is forbidden."""
+        """Return the model of all choices, with all forbidden combinations."""
         first = {key for attribute in self.op.attributes.values() for key in attribute.when}
         deep = tuple(place for place, factor in enumerate(self.factors) if factor.runs)
         return Model(
@@ -296,16 +297,16 @@ class Planner:
             deep=deep if self.extent.deep and len(deep) > 2 else (),
             forbidden=frozenset({*self._always_forbidden, *self.refused, *more}),
             first=tuple(place for place, factor in enumerate(self.factors) if factor.name in first),
-            # Where an attribute makes no difference to what is met, it is as people use it: most else shows best there.
+            # Attributes that meet no new tuple keep their usual level, under which most faults show best.
             plain=tuple(place for place, factor in enumerate(self.factors) if factor.runs and factor.name != STEPS),
         )
 
     def deck(self) -> Deck:
-        """Plan it; a plan that was made of late is the same deck, with all that was worked out of its cases."""
+        """Return the plan; recent plans come from a cache, with the cached values of their cases."""
         return _made(self.scope, self.extent, self.seed, self.few_shapes, frozenset(self.refused))
 
     def plan(self) -> Deck:
-        """Plan it anew."""
+        """Make the plan anew."""
         if not self.extent.strength:
             return Deck(self.scope, (), (), (), None)
         model = self.model()
@@ -316,9 +317,9 @@ class Planner:
         return Deck(self.scope, self.factors, rows, (*array, *others), model, impossible, self.left_out)
 
     def _own(self) -> Model | None:
-        """The same model with what the judged library does itself alone; None where that is all, or nothing.
+        """The model of choices that the judged library itself has; None if it has all of them, or none.
 
-        What an adapter does in several ways has its pairs met by the library itself too: that is what people run.
+        An adapter may add choices to the library's. The library's own pairs are met too, since people run them.
         """
         if self.support.own is None:
             return None
@@ -331,13 +332,13 @@ class Planner:
         return self.model(barred)
 
     def _is_own(self, levels: Mapping[str, Any]) -> bool:
-        """Whether the judged library does itself what these levels of factors say."""
+        """Whether the judged library itself has these levels."""
         own = self._own_levels
         return all(level == UNUSED or level in own[name] for name, level in levels.items() if name in own)
 
     @cached_property
     def _own_levels(self) -> Mapping[str, tuple[Any, ...]]:
-        """By factor, the levels of what the judged library does itself; empty where it does all, or nothing."""
+        """Levels that the judged library itself has, by factor; empty if it has all, or none."""
         own = self.support.own
         if own is None:
             return {}
@@ -347,29 +348,29 @@ class Planner:
             allowed.update(entries)
         return allowed
 
-    # From a row to a case.
+    # Cases of rows.
 
     def case_of(self, row: Row) -> Case:
-        """The case of a row; the same row gives the same case."""
+        """Return the case of a row; the same row gives the same case."""
         if row not in self._cases:
             self._cases[row] = self._with_some_step(_levels(self.factors, row), zlib.crc32(repr(row).encode()))
         return self._cases[row]
 
     def _with_some_step(self, chosen: Mapping[str, Any], salt: int, sizes: Mapping[str, int] | None = None) -> Case:
-        """A case of these levels in which some step is valid: else it would meet its choices in name alone."""
+        """A case of these levels with a valid step, without which it would meet its choices only in name."""
         cases = [self._case(chosen, salt, sizes)]
         while cases[-1].spec.has_steps and not cases[-1].valid.any() and len(cases) < _ATTEMPTS:
             cases.append(self._case(chosen, salt + len(cases), sizes))
         return cases[-1]
 
     def fresh(self, row: Row) -> Case:
-        """The case of a row that is no part of the deck."""
+        """Return the case of a row that is not in the deck."""
         return self._case(_levels(self.factors, row), 0)
 
     def others(self, row: Row, factor: int, refused: Collection[Combination]) -> list[Row]:
-        """Rows with another level of a factor, the plainest first, none of them known to be refused.
+        """Return rows with another level of a factor, the plainest first, without those known to be refused.
 
-        Where no other level may stand beside the rest, what stands behind the factor changes with it.
+        If the rest of the row forbids every other level, the factors behind this one change too.
         """
         levels = [level for level in range(len(self.factors[factor].levels)) if level != row[factor]]
         changed = [(*row[:factor], level, *row[factor + 1 :]) for level in levels]
@@ -378,7 +379,7 @@ class Planner:
         return [other for other in legal if not _holds_any(refused, other)]
 
     def _mended(self, row: Row, factor: int) -> Row | None:
-        """The row, with plain levels of what stands behind a factor and may not stand beside it; None if none may."""
+        """The row with plain levels of the factors behind one that forbids theirs; None if no levels fit."""
         for place in range(factor, len(row)):
             levels = (row[place], *range(len(self.factors[place].levels))) if place > factor else (row[place],)
             begun = ((*row[:place], level) for level in levels)
@@ -393,7 +394,7 @@ class Planner:
         return frozenset(self._forbidden())
 
     def _case(self, chosen: Mapping[str, Any], salt: int, sizes: Mapping[str, int] | None = None) -> Case:
-        """The case of these levels; sizes that are given stand, and the others are small then."""
+        """The case of these levels; with given `sizes`, all other sizes are small."""
         chosen = {**self.fixed, **chosen}
         seed = int(stream(self.seed, f"{self.op.name} {salt}").integers(2**31))
         rng = stream(seed, "sizes")
@@ -426,7 +427,7 @@ class Planner:
         )
 
     def _ends(self, chosen: Mapping[str, Any], symbol: str, place: int) -> tuple[int, int]:
-        """The least and the greatest size of a symbol at these levels."""
+        """Least and greatest size of a symbol at these levels."""
         if "shape" in chosen:
             size = (2, 3, 2, 4, 3)[place % 5] if chosen["shape"] == 0 else (3, 4, 5, 2, 4)[place % 5]
             return size, size
@@ -444,10 +445,10 @@ class Planner:
                 levels[key] = chosen[key]
         return levels
 
-    # Beyond the array.
+    # Cases beyond the covering array.
 
     def _none_valid(self, rows: Sequence[Row], array: Sequence[Case]) -> Iterator[Case]:
-        """Every choice once more, in calls in which no step is valid."""
+        """Calls without a valid step that meet every choice once more."""
         kinds = [kind for kind in NONE_VALID if self.op.has_steps and kind in self.support.steps]
         if not kinds:
             return
@@ -459,7 +460,7 @@ class Planner:
                 yield replace(case, steps=kinds[place % len(kinds)]).with_at_least(B=1, T=1)
 
     def _ladder(self, rows: Sequence[Row], array: Sequence[Case]) -> Iterator[Case]:
-        """One size at a time where kernels break, the others small; then sizes that are equal."""
+        """Calls with one size at which kernels break and small others, then calls with equal sizes."""
         if not self.extent.largest or not rows:
             return
         levels = [_levels(self.factors, row) for row in rows]
@@ -467,7 +468,7 @@ class Planner:
         number = 0
         for symbol in () if self.few_shapes else dict.fromkeys(symbol for case in array for symbol in case.sizes):
             having = [place for place, case in enumerate(array) if symbol in case.sizes]
-            # What the library does itself is what people run at large sizes.
+            # At large sizes, people run the library's own choices.
             having_own = [place for place in having if own[place]] or having
             depth = any(symbol in depths(case.spec) for case in array)
             met = {array[place].sizes[symbol] for place in having}
@@ -519,13 +520,13 @@ class Planner:
 
     @property
     def _of_parts(self) -> bool:
-        """Whether it is built of parts that an attribute chooses."""
+        """Whether an attribute chooses the operation's parts."""
         return any(part.operation in self.op.attributes for part in self.op.parts)
 
     def _generic(self, rows: Sequence[Row]) -> Iterator[Case]:
-        """Calls of generic numbers for what only all calls together show, as many that have each input.
+        """Generic calls for faults that only many calls together show, the same number for each input.
 
-        Of types of two bytes, in which each call by itself tells little.
+        Only types of two bytes have them, since a single call shows little there.
         """
         if format_of(self.scope.dtype).dtype.itemsize > 2:
             return
@@ -541,25 +542,25 @@ class Planner:
                 yield case
 
     def _rung(self, row: Mapping[str, Any], number: int, sizes: Mapping[str, int]) -> Case:
-        """A generic case of these sizes, with a row's choices."""
+        """A generic case of these sizes with a row's choices."""
         case = self._with_some_step({**row, "regime": "generic"}, _ATTEMPTS * number, sizes)
         if max(sizes.values()) >= _STEADY_FROM:
             case = self._steady(case)
-        if _flops(case) > DEAREST:  # with a plainer part, or fewer rounds, it may be cheaper
+        if _flops(case) > DEAREST:  # plainer parts and fewer rounds may be cheaper
             case = self._plainest(case)
         if not all(is_differentiated(size, self._of_parts) for size in sizes.values()):
             case = replace(case, differentiated=False)
-            # What is built of parts has each part's own ladder beside it: here, the usual one will do.
+            # Each part has a ladder of its own, so that the default part is enough here.
             case = self._plainest(case) if self._of_parts else case
         if case.sampled:
-            small = {symbol: 3 if symbol == "D" else 1 for symbol in case.sizes}  # one feature alone may be dropped
+            small = {symbol: 3 if symbol == "D" else 1 for symbol in case.sizes}  # a single feature may be dropped
             case = replace(
                 case, sizes={**small, **{key: size for key, size in sizes.items() if key in small}}, steps="all"
             )
         return case
 
     def _steady(self, case: Case) -> Case:
-        """The case with attributes under which numbers stay within the type, however long they are worked on."""
+        """The case with attributes under which numbers stay within the type over any number of steps."""
         usual = self.support.defaults()
         if "relu" in functions_of(case.spec, case.attributes):
             return replace(case, attributes=usual)
@@ -567,7 +568,7 @@ class Planner:
         return replace(case, attributes={**case.attributes, **{key: usual[key] for key in rates}})
 
     def _plainest(self, case: Case) -> Case:
-        """The case with attributes at their defaults, and as few rounds as may be where an attribute counts them."""
+        """The case with default attributes, one round if an attribute counts them, and an affordable part if any."""
         usual = self.support.defaults()
         rounds = {key: 1 for key, attribute in self.op.attributes.items() if attribute.size and usual[key]}
         plain = replace(case, attributes={**usual, **rounds})
@@ -576,7 +577,7 @@ class Planner:
         return next((one for one in (plain, *others) if _flops(one) <= DEAREST), plain)
 
     def _affordable(self, case: Case, symbol: str, size: int) -> bool:
-        """Whether a case is worked out in reasonable time; where the user chose the largest size, in memory at all."""
+        """Whether a case costs at most `DEAREST`; beyond `LARGEST`, raise DeckError unless it fits the memory."""
         if self.extent.largest <= LARGEST:
             return _flops(case) <= DEAREST
         gibibytes = _size_of(case, "elements") * _BYTES / 2**30
@@ -589,7 +590,7 @@ class Planner:
 
 
 def _averaging(case: Case) -> Case:
-    """The case with sizes in which rounding averages out: few terms in every sum, and many features."""
+    """The case at sizes where rounding averages out: few terms in each sum, and many features."""
     features = {item.shape[-1] for item in case.items.values() if item.kind == "float" and item.shape}
     wanted = {**dict.fromkeys(features, _FEATURES), **_FEW_TERMS}
     sizes = {symbol: wanted.get(symbol, size) for symbol, size in case.sizes.items()}
@@ -601,7 +602,7 @@ def _flops(case: Case) -> float:
 
 
 def _size_of(case: Case, what: str) -> float:
-    """What the specification's model of cost says of a case."""
+    """A case's cost by the specification's cost model: ``flops`` or ``elements``."""
     return float(size_of(parse_size(case.spec.cost[what], f"{case.operation}, cost"), case.lengths_of))
 
 
@@ -612,7 +613,7 @@ def _made(scope: Scope, extent: Extent, seed: int, few_shapes: bool, refused: fr
 
 @lru_cache(maxsize=256)
 def _planned(model: Model, own: Model | None) -> tuple[tuple[Row, ...], int]:
-    """Rows that meet every possible tuple, and how many tuples are impossible."""
+    """Rows that meet every possible tuple, and the number of impossible tuples."""
     given = covering_rows(own)[0] if own is not None else ()
     before = Coverage(model).total
     rows, coverage = covering_rows(model, given)

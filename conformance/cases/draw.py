@@ -1,4 +1,4 @@
-"""How a case is chosen: one procedure for Hypothesis, which shrinks, and for plain random numbers, which are fast."""
+"""Drawing of cases: one procedure for Hypothesis, which shrinks, and for plain random numbers, which are fast."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rnnspec.spec.operation import holds
 
 
 class Choices(Protocol):
-    """A source of choices; what stands first is the simplest, to which failures shrink."""
+    """A source of choices. The first option is the simplest, to which failures shrink."""
 
     def pick(self, options: Sequence[Any]) -> Any:
-        """One of the options."""
+        """Return one of the options."""
 
     def integer(self, low: int, high: int) -> int:
-        """A whole number from low to high, both included."""
+        """Return a whole number from low to high, both included."""
 
 
 class RandomChoices:
@@ -33,29 +33,29 @@ class RandomChoices:
         self.rng = rng
 
     def pick(self, options: Sequence[Any]) -> Any:
-        """One of the options, all alike likely."""
+        """Return one of the options with equal probability."""
         return options[int(self.rng.integers(len(options)))]
 
     def integer(self, low: int, high: int) -> int:
-        """A whole number from low to high, all alike likely."""
+        """Return a whole number from low to high with equal probability."""
         return int(self.rng.integers(low, high + 1))
 
 
-# Weighted by repetition: mostly small, all distinct sizes likely, and now and then nothing at all.
+# Weighted by repetition: mostly small sizes, often distinct from each other, and now and then 0.
 _BATCHES = (1, 2, 3, 4, 2, 3, 4, 2, 3, 5, 0)
-# An id is one of few and shows little of its computation: sequences that end in ids come in larger batches.
+# One id shows little of the computation behind it, so that batches of ids are larger.
 _BATCHES_OF_IDS = (1, 2, 8, 12, 16, 20, 12, 16, 5, 24, 0)
 _STEPS = (1, 2, 3, 4, 2, 3, 4, 5, 6, 3, 4, 5, 0)
 _UNITS = (1, 2, 3, 4, 2, 3, 4, 5, 3, 4)
 _LIKELY: Final[Mapping[Steps, int]] = {"lengths": 2, "no_lengths": 0, "no_mask": 0}
-"""How often a kind of steps stands among those to draw, where not once; whether any step is valid is an edge."""
+"""Weight of each kind of steps, 1 by default. Calls without a valid step are an edge, which is not drawn."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Which cases to draw: of an operation, in a type.
+    """An operation and a type to draw cases of.
 
-    With `largest`, one in four has sizes up to that; attributes are chosen among those of `support` (all by default).
+    With `largest`, one case in four has sizes up to it. Attributes come from `support`, by default all.
     """
 
     operation: str
@@ -65,10 +65,10 @@ class Scope:
 
 
 def draw_case(choices: Choices, scope: Scope) -> Case:
-    """Choose a case."""
+    """Draw a case within the scope."""
     op = operation(scope.operation)
     support = scope.support or everything(scope.operation)
-    # Of what an adapter does in several ways, half is what the library does itself: that is what people run.
+    # Half of the cases are within the library's own support, since people run these without an adapter.
     own = support.own if support.own is not None and choices.pick((True, False)) else None
     big = scope.largest > 0 and choices.pick((False, False, False, True))
     levels = _draw_levels(choices, op, own.levels if own else support.levels)
@@ -95,7 +95,7 @@ def draw_case(choices: Choices, scope: Scope) -> Case:
 
 
 def _draw_levels(choices: Choices, op: Operation, among: AttributeLevels) -> dict[str, Level | Levels]:
-    """A level for each attribute that has a meaning beside those before it."""
+    """A level for each attribute that has a meaning under those before it."""
     levels: dict[str, Level | Levels] = {}
     standing = op.defaults()
     for key, attribute in op.attributes.items():
@@ -104,7 +104,7 @@ def _draw_levels(choices: Choices, op: Operation, among: AttributeLevels) -> dic
         if attribute.is_tuple:
             if not all(among[key]):
                 continue
-            # Mostly as people use it: what else is wrong shows best there.
+            # Mostly the usual level, under which other faults show best.
             usual = choices.pick((True, True, False))
             levels[key] = tuple(entry[0] if usual else choices.pick(entry) for entry in among[key])
         else:
@@ -114,7 +114,7 @@ def _draw_levels(choices: Choices, op: Operation, among: AttributeLevels) -> dic
 
 
 def _draw_sizes(choices: Choices, op: Operation, attributes: Mapping[str, Any], largest: int) -> dict[str, int]:
-    """Every size that does not follow from others, up to `largest` if that is not 0."""
+    """All sizes that do not follow from others, up to `largest` unless it is 0."""
     given = {"G", "n", *op.same_sizes_for(attributes), *(item.size for item in op.attributes.values())}
     batches = _BATCHES_OF_IDS if gives_ids(op) else _BATCHES
     sizes = {}
@@ -127,11 +127,11 @@ def _draw_sizes(choices: Choices, op: Operation, attributes: Mapping[str, Any], 
 
 
 def _draw_steps(choices: Choices, kinds: Sequence[Steps], sizes: Mapping[str, int], padded: bool) -> Steps:
-    """A kind of steps, plain lengths where sizes are too small for it; some taken out if it is to be `padded`."""
+    """A kind of steps; plain lengths if the sizes are too small for it, and any kind but ``all`` if `padded`."""
     likely = tuple(kind for kind in kinds for _ in range(_LIKELY.get(kind, 1)))
     taken_out = tuple(kind for kind in likely if kind != "all")
     kind: Steps = choices.pick((padded and taken_out) or likely or ("all",))
-    # All kinds are offered whatever the sizes: if the list were another, what is drawn would not shrink.
+    # All kinds are offered whatever the sizes: with a list that depends on them, cases would not shrink.
     if all(sizes[symbol] >= least for symbol, least in NEEDS[kind].items()):
         return kind
     return "lengths" if "lengths" in kinds else "all"

@@ -1,4 +1,4 @@
-"""Sizes where kernels break: around powers of two, and where an index or a block no longer fits."""
+"""Sizes at which kernels break: around powers of two, and beyond the range of an index or a block."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Final
 from rnnspec.spec import Operation
 
 RUNGS: Final = (1, 2, 3, 5, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 300)
-"""Sizes that every size has once, while the others are small."""
+"""Values that each size takes once, while the other sizes are small."""
 
 NOT_DIFFERENTIATED: Final = frozenset((127, 128, 255, 256, 257, 300))
-"""Sizes at which outputs alone are asked: their neighbours are differentiated, and a gradient takes as long again."""
+"""Sizes at which only outputs are judged: a gradient takes as long again, and neighbouring sizes have one."""
 
 OF_PARTS_DIFFERENTIATED: Final = frozenset((*(size for size in RUNGS if size < 63), 129))
-"""Sizes at which gradients are asked of what is built of parts: each part has its own ladder beside it."""
+"""Sizes at which gradients of operations with chosen parts are judged; each part has a ladder of its own."""
 
 ONCE: Final = {"B": (65_537,), "T": (1_025,), "H": (513,)}
-"""Sequences beyond 16 bits, steps beyond a block of 1,024, units beyond one of 512."""
+"""Sizes of one symbol each: sequences beyond 16 bits, steps beyond a block of 1,024, units beyond a block of 512."""
 
 LARGEST: Final = 65_537
-"""The largest size of all."""
+"""The largest size of the usual ladder."""
 
 
 DEEPEST: Final = 9
-"""The largest number of layers, or of levels: each is worked on by itself, whatever their number."""
+"""The largest number of layers or levels, each of which is computed by itself."""
 
 
 def is_differentiated(size: int, of_parts: bool) -> bool:
-    """Whether gradients are asked at a size."""
+    """Return whether gradients are judged at a size."""
     return size in OF_PARTS_DIFFERENTIATED if of_parts else size not in NOT_DIFFERENTIATED
 
 
 def depths(op: Operation) -> frozenset[str]:
-    """The sizes that count layers or levels: they stand before the gates in a parameter's shape."""
+    """Return the sizes that count layers or levels: those before the gates' axis in a parameter's shape."""
     shapes = (item.shape for item in op.inputs.values() if not item.per_sequence and "G" in item.shape)
     return frozenset(symbol for shape in shapes for symbol in shape[: shape.index("G")])
 
@@ -49,7 +49,7 @@ def rungs_of(symbol: str, largest: int) -> Iterator[int]:
 
 
 def equal_sizes(op: Operation, symbols: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of sizes that stand beside each other in a shape: where they are equal, axes can be confused."""
+    """Return the pairs of sizes that are neighbours in a shape, whose axes can be confused if they are equal."""
     shapes = [*(item.shape for item in op.inputs.values()), *(item.shape for item in op.outputs.values())]
     beside = {pair for shape in shapes for pair in pairwise(shape)}
     return [pair for pair in combinations(symbols, 2) if pair in beside or pair[::-1] in beside]

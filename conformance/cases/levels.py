@@ -1,8 +1,8 @@
-"""Levels: the kinds of values that an attribute is tried at.
+"""Levels: the kinds of values that cases give an attribute.
 
-A choice among values has a level for each. A number has one for each end of its range and one for all that lies
-between, for its default, for None where that is legal, and for each number that implementations are fixed to. Where an
-end depends on sizes, so do the values: sizes are chosen first.
+An attribute with listed values has a level for each. A numeric attribute has a level for its default, which may be
+None, for each number that implementations are fixed to, for each end of its range, and for the numbers between. An end
+may depend on sizes, which are therefore chosen first.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from rnnspec.spec.operation import WHOLE, Attribute
 RangePlace = Literal["least", "within", "greatest"]
 _PLACES: Final[tuple[RangePlace, ...]] = ("least", "within", "greatest")
 _DECADES: Final = 9
-"""How far below the greatest number those from 0 on are drawn."""
+"""Decades below the greatest number down to which numbers are drawn, if the range begins at 0."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """One kind of value of an attribute; its name and the attribute's make it what it is."""
+    """One kind of value of an attribute, identified by its name and the attribute's name."""
 
     name: str
     attribute: str
     of: Attribute = field(compare=False, repr=False)
     place: RangePlace | None = field(default=None, compare=False, repr=False)
-    """Where in the range a number lies; None: the level has one value."""
+    """Place of the number in its range; None if the level has one value."""
 
     only: Any = field(default=None, compare=False, repr=False)
-    """The one value."""
+    """The value of a level with one value."""
 
     @property
     def is_drawn(self) -> bool:
@@ -42,7 +42,7 @@ class Level:
         return self.place is not None
 
     def value(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Any:
-        """A value of this level, in a call of these sizes."""
+        """Return a value of this level in a call of these sizes."""
         if self.place is None:
             return self.only
         low, high = self.of.ends(sizes)
@@ -58,7 +58,7 @@ Levels = tuple[Level, ...]
 
 
 def levels_of(attribute: Attribute) -> Levels:
-    """The levels of an attribute that is no tuple, the default's first."""
+    """Return the levels of an attribute that is no tuple, the default's first."""
     if not attribute.domain:
         return _choices(attribute, attribute.default)
     first = Level("None" if attribute.default is None else "default", attribute.name, attribute, only=attribute.default)
@@ -67,21 +67,21 @@ def levels_of(attribute: Attribute) -> Levels:
 
 
 def entry_levels(attribute: Attribute, index: int) -> Levels:
-    """The levels of one entry of a tuple, the default's first."""
+    """Return the levels of one entry of a tuple, the default's first."""
     return _choices(attribute, attribute.default[index])
 
 
 def standing_for(level: Level | Levels) -> Any:
-    """What stands for a level's value until there are sizes: for a number that is drawn, any."""
+    """Return a level's value before sizes are known: 1 for a number that is drawn later."""
     if isinstance(level, Level):
         return 1 if level.is_drawn else level.only
     return tuple(entry.only for entry in level)
 
 
 def settled(op: Operation, levels: Mapping[str, Level | Levels], sizes: Mapping[str, int], seed: int) -> dict[str, Any]:
-    """Every attribute's value at its level; those without one are at their defaults.
+    """Return every attribute's value at its level; attributes without a level have their defaults.
 
-    Each is drawn from a stream of its own. What depends on sizes comes last: others may set those sizes.
+    Each value has a stream of its own. Values that depend on sizes come last, since other attributes may set sizes.
     """
     attributes = op.defaults()
     by_sizes = [key for key in levels if any(isinstance(end, str) for end in op.attributes[key].range)]
@@ -101,12 +101,12 @@ def _choices(attribute: Attribute, default: Any) -> Levels:
 
 
 def between(attribute: Attribute, low: int, high: int) -> list[int]:
-    """Whole numbers between two ends that have no level of their own."""
+    """Return the whole numbers between two ends that have no level of their own."""
     return [number for number in range(low + 1, high) if number not in attribute.usual]
 
 
 def _between(attribute: Attribute, low: Any, high: Any, rng: np.random.Generator) -> Any:
-    """A number between two ends, at none of them where there is another."""
+    """A number between two ends, and an end only if there is no other."""
     if attribute.domain in WHOLE:
         inner = between(attribute, low, high) or list(range(low, high + 1))
         return inner[int(rng.integers(len(inner)))]

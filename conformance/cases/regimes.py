@@ -1,7 +1,7 @@
-"""Value regimes: what kinds of numbers a call is filled with.
+"""Value regimes: the kinds of numbers in a call.
 
-Values are generic by default (distinct, signed, with initial states that are not zero); constant weights and zero
-states hide most faults. The other regimes go where implementations are known to break.
+By default, values are generic: distinct, signed, with initial states that are not zero. Constant weights and zero
+states hide most faults. The other regimes have numbers at which implementations are known to break.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from rnnspec.spec.operation import Input
 Numbers = NDArray[np.float64]
 
 
-# What operations are made of.
+# Properties of operations.
 
 
 def choices_of(op: Operation) -> frozenset[str]:
-    """The sizes that something is chosen from, as a tag or a token is: those that ids lie below, and of moves."""
+    """Return the sizes that count alternatives, such as tags or tokens: upper bounds of ids, and axes of moves."""
     named = {item.below for item in op.inputs.values() if item.kind == "ids" and item.below}
     return frozenset(named | {item.shape[-1] for item in op.inputs.values() if item.domain == "forbidding"})
 
 
 def scores_of(op: Operation) -> frozenset[str]:
-    """The inputs that are scores: what is chosen, or given a probability, is what has the highest ones.
+    """Return the names of the inputs that are scores, the highest of which is chosen or most probable.
 
-    Scores may be forbidding; or have one entry for each of what is chosen from; or a law tells that they have no zero
-    of their own, or that their exponentials are shared out, and each sequence has one such input. Of a decoder, they
-    are made with `v_a`.
+    An input is a score if its domain is forbidding, or if its last axis counts alternatives. If the operation has the
+    law ``shift`` or ``sums_to_one``, its only float input per sequence is a score, or else `v_a`, which makes a
+    decoder's scores.
     """
     plain = {name: item for name, item in op.inputs.items() if item.kind == "float" and not item.domain}
     found = {name for name, item in op.inputs.items() if item.domain == "forbidding"}
@@ -47,17 +47,17 @@ def scores_of(op: Operation) -> frozenset[str]:
 
 
 def has_scores(op: Operation) -> bool:
-    """Whether any of its inputs are scores."""
+    """Return whether any of its inputs is a score."""
     return bool(scores_of(op))
 
 
 def has_moves(op: Operation) -> bool:
-    """Whether moves may be forbidden."""
+    """Return whether moves may be forbidden."""
     return any(item.domain == "forbidding" for item in op.inputs.values())
 
 
 def has_tagged_moves(op: Operation) -> bool:
-    """Whether moves may be forbidden between tags that are given for every step."""
+    """Return whether moves may be forbidden between tags that the call gives for every step."""
     return op.has_steps and has_moves(op) and any(_tags(item) for item in op.inputs.values())
 
 
@@ -66,17 +66,17 @@ def _tags(item: Input) -> bool:
 
 
 def has_memory(op: Operation) -> bool:
-    """Whether a gate keeps the state."""
+    """Return whether a gate keeps the state."""
     return bool(op.memory_gate)
 
 
 def takes_norms(op: Operation) -> bool:
-    """Whether it divides by a norm, or holds numbers against a threshold."""
+    """Return whether it divides by a norm, or compares numbers with a threshold."""
     return bool({"clipping", "zeros"} & set(op.laws))
 
 
 def gives_ids(op: Operation) -> bool:
-    """Whether it chooses."""
+    """Return whether an output has ids, and so the operation chooses."""
     return any(output.kind == "ids" for output in op.outputs.values())
 
 
@@ -84,7 +84,7 @@ def gives_ids(op: Operation) -> bool:
 class Regime:
     """Scales of the inputs, states, matrices (on top of 1/√fan-in; `recurrent` for those of the state) and biases.
 
-    Of probabilities the scales say nothing: where they are `nearly_certain`, they come close to 0 and 1.
+    Probabilities have no scales; with `nearly_certain`, they come close to 0 and 1.
     """
 
     name: str
@@ -98,27 +98,27 @@ class Regime:
     own_scales: bool = False
     whole: bool = False
     forbids: float = 0.0
-    """Of what may be forbidden, how much is."""
+    """Share of forbidden entries where they are legal."""
 
     forbids_padding: bool = False
-    """Whether the last of the tags is forbidden, and stands in the padding alone."""
+    """Whether the last tag is forbidden, and only the padding has it."""
 
     empties: bool = False
     nearly_certain: bool = False
     lowers: bool = False
-    """Whether scores go below the numbers that implementations mask with."""
+    """Whether scores fall below the numbers with which implementations mask."""
 
     far: bool = False
-    """Whether vectors are so long, or so short, that the type does not hold the squares."""
+    """Whether vectors are so long or so short that their squares come near the ends of the type or pass them."""
 
     twins: bool = False
-    """Whether whatever is chosen from comes in pairs that are alike."""
+    """Whether alternatives come in equal pairs."""
 
     of: Callable[[Operation], bool] = lambda op: True
-    """The operations that it says something of."""
+    """Whether the regime is of use for an operation."""
 
     def applies(self, op: Operation) -> bool:
-        """Whether its numbers say something of an operation, and are others than the generic ones."""
+        """Return whether the regime is of use for an operation, and differs from the generic one."""
         return self.name in regimes_for(op)
 
 
@@ -148,20 +148,20 @@ REGIMES: Final[Mapping[str, Regime]] = {
         ),
         Regime("masking", "scores below those that implementations mask with", lowers=True, of=has_scores),
         Regime("far", "vectors whose squares come near the ends of the type", far=True, of=takes_norms),
-        Regime("impossible", "so much is forbidden that there is no path", forbids=0.25, of=has_moves),
+        Regime("impossible", "too much is forbidden for any path", forbids=0.25, of=has_moves),
         Regime(
             "padding_forbidden", "the padding alone has moves that are forbidden",
             forbids_padding=True, of=has_tagged_moves,
         ),
-        Regime("ties", "whatever is chosen from has its equal", whole=True, twins=True, of=gives_ids),
+        Regime("ties", "alternatives come in equal pairs", whole=True, twins=True, of=gives_ids),
     )
 }  # fmt: skip
 
 
 def regimes_for(op: Operation) -> tuple[str, ...]:
-    """The regimes that say something of an operation, and differ from one another in it, the generic one first.
+    """Return the names of the regimes that are of use for an operation and differ from the generic one, which is first.
 
-    They are those of the operation as its defaults make it, whatever parts are chosen.
+    They are the regimes of the operation with its default attributes, whatever parts a call chooses.
     """
     return _regimes_for(op.name)
 
@@ -181,7 +181,7 @@ def _regimes_for(name: str) -> tuple[str, ...]:
 
 
 def _sample(name: str, op: Operation, attributes: Mapping[str, Any]) -> list[Numbers]:
-    """Numbers for all inputs, of any size that shows what a regime does."""
+    """Numbers of a regime for all float inputs, at small sizes."""
     items = [item for item in op.inputs.values() if item.kind == "float"]
     gates = len(op.gates_for(attributes))
     shapes = [tuple(gates if axis == "G" else int(axis) if axis.isdigit() else 4 for axis in i.shape) for i in items]
@@ -206,7 +206,7 @@ def fill(
     rng: np.random.Generator,
     form: Format,
 ) -> Numbers:
-    """Numbers for one input of an operation in a regime, float64; the caller rounds them to the type of this form."""
+    """Return float64 numbers of `shape` for one input in a regime; the caller rounds them to the type of `form`."""
     regime = REGIMES[name]
     if item.domain == "probability":
         return _probabilities(regime, shape, rng)
@@ -228,7 +228,7 @@ def fill(
     if regime.empties and vectors:
         numbers[rng.random(shape[:-1]) < 0.5] = 0
     if item.domain == "forbidding":
-        # There is no path where all moves are forbidden, or all beginnings, or all ends; mostly it is one of them.
+        # No path is left if all moves, all beginnings or all ends are forbidden; mostly one of them is.
         all_of_it = regime.name == "impossible" and rng.random() < (0.7 if len(shape) > 1 else 0.2)
         numbers[rng.random(shape) < (1.0 if all_of_it else regime.forbids)] = -np.inf
         if regime.forbids_padding:
@@ -239,23 +239,23 @@ def fill(
 
 
 def _far(op: Operation, form: Format) -> float:
-    """How many decades vectors are long or short.
+    """Decades by which vectors are scaled up or down at most.
 
-    Squares pass the type's ends from half of its decades on. What is clipped has a norm and a result within the type
-    all the same; of what is divided by a norm, squares stay within it.
+    Squares pass the type's ends beyond half of its decades. Clipped vectors may pass it, since their norms and results
+    stay within the type. Squares of vectors that are divided by their norm stay within the type.
     """
     decades = min(np.log10(form.largest), -np.log10(form.smallest_normal))
     return float(0.75 * decades if "clipping" in op.laws else min(0.4 * decades, 12.0))
 
 
 def _scale(regime: Regime, op: Operation, item: Input, shape: tuple[int, ...], attributes: Mapping[str, Any]) -> float:
-    """How large the numbers of an input are."""
+    """Scale of an input's numbers."""
     axes = [axis for axis in item.shape if axis != "G"]
     if item.per_sequence:
         if regime.name == "overflowing" and "b" not in op.inputs:
             return regime.biases
         return regime.inputs if "T" in item.shape or item.name == "x" else regime.states
-    # relu does not squash: a recurrence that amplifies would leave every type's range within a few steps.
+    # relu does not squash, so that an amplifying recurrence would leave every type's range within a few steps.
     unbounded = "relu" in functions_of(op, attributes)
     if len(axes) >= 2:
         recurrent = axes[1] != "D"
@@ -265,32 +265,32 @@ def _scale(regime: Regime, op: Operation, item: Input, shape: tuple[int, ...], a
 
 
 _MASKS: Final = (1e4, 1e9, 1e30)
-"""Magnitudes of the negative numbers that implementations put in the place of minus infinity."""
+"""Magnitudes of the negative numbers with which implementations replace minus infinity."""
 
 
 def _lower(scores: Numbers, form: Format, rng: np.random.Generator, *, apart: bool) -> None:
-    """Bring some rows below a number that masks, and of other rows, in every second array, half of the scores."""
+    """Lower some rows below a masking number, and in every second array half of the scores of some other rows."""
     rows = rng.random((*scores.shape[:-1], 1))
     partly = rng.random() < 0.5
     low = (rows < 0.4) | (partly & (rows < 0.8) & (rng.random(scores.shape) < 0.5))
     depth = rng.choice([mask for mask in _MASKS if mask * 4 < form.largest])
-    # All as deep, scores differ by what the type holds beside so large a number: by too little to choose by.
+    # Without a spread, scores differ too little to choose by: the type rounds them beside so large a number.
     spread = rng.uniform(-0.1, 0.1, scores.shape) if rng.random() < 0.5 or apart else 0.0
     scores -= np.where(low, depth * (1 + spread), 0.0)
 
 
 def _forbid_the_last(scores: Numbers) -> None:
-    """Forbid the last of what is chosen from, unless it is the only one."""
+    """Forbid the last alternative, unless it is the only one."""
     if scores.shape and scores.shape[-1] > 1:
         for axis in range(scores.ndim):
             np.moveaxis(scores, axis, 0)[-1] = -np.inf
 
 
 def _in_pairs(numbers: Numbers, op: Operation, item: Input, rng: np.random.Generator) -> Numbers:
-    """The numbers, those of each of what is chosen from the same as its twin's; weights of scores may be 0."""
+    """The numbers, equal for both alternatives of a pair; weights that make scores may be 0."""
     sizes = choices_of(op)
     if item.shape[:1] and item.shape[0] in sizes and item.shape[-1] not in sizes and rng.random() < 0.5:
-        numbers = np.zeros_like(numbers)  # what is left of scores is whole, and the ties exact
+        numbers = np.zeros_like(numbers)  # so that scores are whole numbers, and ties exact
     for axis, symbol in enumerate(item.shape):
         if symbol in sizes:
             length = numbers.shape[axis]
@@ -300,18 +300,18 @@ def _in_pairs(numbers: Numbers, op: Operation, item: Input, rng: np.random.Gener
 
 
 def _probabilities(regime: Regime, shape: tuple[int, ...], rng: np.random.Generator) -> Numbers:
-    """Naive logarithms break at the ends of the range, which are legal; ones that are kept from 0 err close to it."""
+    """Probabilities at the legal ends, where naive logarithms break, or near them, where clamped logarithms err."""
     if regime.whole:
         return rng.integers(0, 2, shape).astype(np.float64)
     if not regime.nearly_certain:
         return rng.random(shape)
     rare = np.exp(-rng.uniform(0, rng.uniform(7, 40), shape))
-    # Closer to 1, every type but float64 would round to 1, and the loss be infinite.
+    # A type other than float64 would round numbers closer to 1 to 1, and the loss would be infinite.
     return np.where(rng.random(shape) < 0.5, rare, 1 - np.maximum(rare, np.exp(-7)))
 
 
 def functions_of(op: Operation, attributes: Mapping[str, Any]) -> set[str]:
-    """Names of the functions that the attributes choose, such as the activations."""
+    """Return the names of the functions that the attributes choose, such as activations."""
     chosen: set[str] = set()
     for name, attribute in op.attributes.items():
         if attribute.functions:
@@ -321,13 +321,13 @@ def functions_of(op: Operation, attributes: Mapping[str, Any]) -> set[str]:
 
 
 def _reach(bias: Numbers, clip: float, rng: np.random.Generator) -> None:
-    """Bring some arguments about the clip and beyond, however large it is: else it would do nothing."""
+    """Bring some arguments near the clip and beyond it, since it would do nothing otherwise."""
     beyond = rng.random(bias.shape) < 0.25
     bias[beyond] = (clip * rng.uniform(0.9, 1.6, bias.shape) * rng.choice([-1, 1], bias.shape))[beyond]
 
 
 def _open_memory(bias: Numbers, op: Operation, attributes: Mapping[str, Any]) -> None:
-    """Shift the bias of the gate that keeps the state so that the state is kept."""
+    """Shift the bias of the memory gate so that the state is kept."""
     gates = op.gates_for(attributes)
     if op.memory_gate in gates:
         closing = attributes.get("update") == "admits"

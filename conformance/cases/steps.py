@@ -1,4 +1,4 @@
-"""Which steps of a batch of sequences are valid, and how a call says so."""
+"""Valid steps of a batch of sequences, given by lengths or a mask."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ Steps = Literal[
     "all", "lengths", "equal", "shorter", "one_empty", "unsorted", "right_mask", "mask", "held_mask", "no_lengths",
     "no_mask",
 ]  # fmt: skip
-"""How the valid steps are given: by nothing, as all are valid; by lengths; by a mask.
+"""Kinds of valid steps: all steps without an input, or steps given by lengths or by a mask.
 
-Lengths are any, all equal and below T, none above T - 1, one 0 and the others not, or in no descending order. A mask
-stands for lengths, has holes, or has holes behind a first step that is valid. At last, no step is valid.
+- ``lengths``: any lengths; ``equal``: all equal and below T; ``shorter``: none above T - 1.
+- ``one_empty``: one length is 0, and the others are not; ``unsorted``: not in descending order.
+- ``right_mask``: a mask without holes; ``mask``: a mask with holes; ``held_mask``: holes behind a valid first step.
+- ``no_lengths`` and ``no_mask``: no step is valid.
 """
 BY_LENGTHS: Final[tuple[Steps, ...]] = ("lengths", "equal", "shorter", "one_empty", "unsorted", "no_lengths")
 BY_MASK: Final[tuple[Steps, ...]] = ("right_mask", "mask", "held_mask", "no_mask")
@@ -32,11 +34,11 @@ NEEDS: Final[Mapping[Steps, Mapping[str, int]]] = {
     "no_lengths": {"B": 0, "T": 0},
     "no_mask": {"B": 0, "T": 0},
 }
-"""The least sizes at which steps are what their name says."""
+"""The least sizes at which steps can be of their kind."""
 
 
 def valid_steps(kind: Steps, batch: int, steps: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Steps of a kind, (B, T); where sizes are below those that the kind needs, as near to it as they allow."""
+    """Return the valid steps of a kind, (B, T); sizes below those in `NEEDS` give the nearest kind that they allow."""
     if kind == "all":
         return np.ones((batch, steps), np.bool_)
     if kind in ("mask", "held_mask"):
@@ -56,31 +58,31 @@ def _lengths(kind: Steps, batch: int, steps: int, rng: np.random.Generator) -> N
             return _with_one(rng.integers(min(1, steps), steps + 1, batch), 0, rng)
         case "unsorted":
             return _unsorted(batch, steps, rng)
-    # Short and empty sequences, and mostly one of full length: a batch is padded to its longest.
+    # Short and empty sequences, and mostly one of full length, since batches are padded to their longest sequence.
     lengths = rng.integers(0, steps + 1, batch)
     lengths[rng.random(batch) < 0.3] = steps
     return lengths
 
 
 def _with_one(lengths: NDArray[np.int64], length: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """The lengths, with this one among them."""
+    """The lengths with one of them replaced by `length`."""
     if lengths.size:
         lengths[rng.integers(lengths.size)] = length
     return lengths
 
 
 def _unsorted(batch: int, steps: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Lengths from 1 on that ascend somewhere, all different where there are enough."""
+    """Lengths of at least 1 that ascend somewhere, all different if there are enough."""
     lengths = 1 + (rng.permutation(steps)[:batch] if batch <= steps else rng.integers(0, max(steps, 1), batch))
     if batch > 1 and steps > 1 and not (np.diff(lengths) > 0).any():
         if batch <= steps:
             return np.sort(lengths)
-        lengths[0], lengths[-1] = 1, steps  # one above its neighbour, at least
+        lengths[0], lengths[-1] = 1, steps  # so that one exceeds the length before it
     return np.minimum(lengths, steps)
 
 
 def _with_holes(batch: int, steps: int, rng: np.random.Generator, *, held: bool) -> NDArray[np.bool_]:
-    """A mask in which some step is off before one that is on; if `held`, every sequence begins with one that is on."""
+    """A mask with an invalid step before a valid one; if `held`, the first step of every sequence is valid."""
     mask = rng.random((batch, steps)) < 0.6
     if held:
         mask[:, :1] = True

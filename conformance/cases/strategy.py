@@ -1,4 +1,4 @@
-"""The Hypothesis strategy: one for every operation, as a case is a handful of choices and a seed."""
+"""The Hypothesis strategy of cases, one for every operation, since a case is a few choices and a seed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _sampled(options: tuple[Any, ...]) -> st.SearchStrategy[Any]:
 
 @cache
 def _sampled_of(options: tuple[Any, ...], types: tuple[type, ...]) -> st.SearchStrategy[Any]:
-    """One strategy for the same options; their types belong to the key, since to a cache 0.0 and False are the same."""
+    """One strategy for equal options; the key has their types, since a cache takes 0.0 and False for the same."""
     return st.sampled_from(options)
 
 
@@ -29,7 +29,7 @@ def _integers(low: int, high: int) -> st.SearchStrategy[int]:
 
 
 class _Drawn:
-    """Choices that Hypothesis makes, and shrinks."""
+    """Choices that Hypothesis makes and shrinks."""
 
     def __init__(self, draw: st.DrawFn) -> None:
         self._draw = draw
@@ -43,15 +43,15 @@ class _Drawn:
 
 @st.composite
 def cases(draw: st.DrawFn, scope: Scope) -> Case:
-    """Cases of an operation in a type; see `rnnspec.conformance.cases.draw.draw_case`."""
+    """Draw cases of an operation in a type; see `rnnspec.conformance.cases.draw.draw_case`."""
     return draw_case(_Drawn(draw), scope)
 
 
 @st.composite
 def simpler_cases(draw: st.DrawFn, case: Case) -> Case:
-    """Cases like one, with some of its choices as plain as they can be, and none beyond it.
+    """Draw cases like one, each choice kept or made as plain as possible, and no size larger.
 
-    Each choice is mostly kept, so that what made the case fail, if it was few choices, is mostly kept too.
+    Each choice is mostly kept, so that the few choices that made the case fail are mostly kept too.
     """
 
     def mostly(plain: Any, own: Any) -> Any:
@@ -77,7 +77,7 @@ def simpler_cases(draw: st.DrawFn, case: Case) -> Case:
 
 
 def _up_to(size: int) -> tuple[int, ...]:
-    """Sizes up to one, small ones and halves of it first, and mostly the size itself."""
+    """Sizes up to one: first small ones and fractions of it, then the size itself as often as all of these."""
     small = {*range(1, 9), size // 4, size // 3, size // 2, size - 1}
     smaller = tuple(sorted(one for one in small if 0 < one < size))
     return (*smaller, *(size,) * max(len(smaller), 1))

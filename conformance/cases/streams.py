@@ -1,4 +1,4 @@
-"""Streams of random numbers: one for each name, so that what one gives does not change what another gives."""
+"""Streams of random numbers, one for each name and independent of the others."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ import numpy as np
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
-    """The stream of this name for a seed."""
+    """Return the stream of a name for a seed."""
     return np.random.Generator(np.random.SFC64(seed << 32 | zlib.crc32(name.encode())))

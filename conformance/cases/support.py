@@ -1,4 +1,4 @@
-"""What a backend supports, found by asking: cases are then drawn from what it answers, not from what it refuses."""
+"""A backend's support, found by small calls, so that cases are drawn from calls that it does not refuse."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from rnnspec.spec import Operation, operation
 from rnnspec.spec.operation import Attribute
 
 PROBE_SIZES: Final = {"B": 2, "T": 3, "D": 2, "H": 4, "S": 3}
-"""Of whatever has another symbol there are two."""
+"""Sizes of the small calls; every other symbol has size 2."""
 PROBES: Final = 3
-"""Cases that are tried of whatever chance may make easy, as a mask that happens to have no holes."""
+"""Calls for each kind of steps, since chance may make one easy, such as a mask without holes."""
 
 
 AttributeLevels = Mapping[str, tuple[Any, ...]]
-"""Levels of each attribute to draw from; of a tuple, a tuple of levels for each entry."""
+"""Levels of each attribute to draw from; a tuple attribute has a tuple of levels for each entry."""
 KINDS_OF_STEPS: Final[tuple[Steps, ...]] = tuple(NEEDS)
 _MOST_TRIES: Final = 256
 
 
 @dataclass(frozen=True)
 class Own:
-    """What the implementation that is judged does itself, where its adapter answers more calls than that."""
+    """Support of the judged implementation itself, if its adapter answers more calls."""
 
     levels: AttributeLevels
     steps: tuple[Steps, ...]
@@ -36,10 +36,10 @@ class Own:
 
 @dataclass(frozen=True)
 class Support:
-    """Levels of each attribute to draw from, kinds of steps, and the reasons for leaving others out.
+    """Levels of each attribute to draw from, kinds of steps, and reasons of the refusals.
 
-    Each level was tried with the other attributes as in `base`; pairs that only fail together are still drawn. `own` is
-    None where the implementation does all of it itself, or nothing.
+    Each level is tried with the other attributes as in `base`; pairs that fail only together are still drawn. `own` is
+    None if the implementation itself supports all of it, or none.
     """
 
     operation: str
@@ -53,12 +53,12 @@ class Support:
         return hash((self.operation, tuple(self.levels.items())))
 
     def defaults(self) -> dict[str, Any]:
-        """Every attribute at its default, or where that is not supported, at the first value that is."""
+        """Return a supported base: the defaults, except attributes whose default is refused."""
         return dict(self.base)
 
 
 def everything(name: str) -> Support:
-    """All levels and steps that the specification allows."""
+    """Return all levels and steps that the specification allows."""
     op = operation(name)
     levels = {key: _all_levels(attribute) for key, attribute in op.attributes.items()}
     return Support(name, levels, _kinds_of(op), op.defaults())
@@ -74,7 +74,7 @@ def supported_by(backend: Backend, name: str, dtype: str) -> Support:
         if str(case) not in answers:
             try:
                 reason = backend.refuses(case.call)
-            except Exception:  # whatever else goes wrong is for the checks to find
+            except Exception:  # the checks find all other faults
                 reason = None
             if reason is not None:
                 reasons[reason] = None
@@ -101,7 +101,7 @@ Good = Callable[[Case], bool]
 
 
 def _base(plain: Case, good: Good) -> Case | None:
-    """The case at its defaults if that is good, or else with one attribute changed that makes it so, or two."""
+    """The case at its defaults if that is good, or else the first good one with one or two attributes changed."""
     single = [(key, value) for key, attribute in plain.spec.attributes.items() for value in values_of(plain, attribute)]
     changes = itertools.chain(
         [{}],
@@ -113,7 +113,7 @@ def _base(plain: Case, good: Good) -> Case | None:
 
 
 def values_of(case: Case, attribute: Attribute) -> Iterator[Any]:
-    """A value of an attribute for each level but the default's; of a tuple, for each level of an entry."""
+    """Yield a value of an attribute for each level but the default's, and for a tuple for each level of each entry."""
     if attribute.is_tuple:
         for index in range(len(attribute.functions)):
             for level in entry_levels(attribute, index)[1:]:
@@ -132,7 +132,7 @@ def _with_entry(whole: tuple[Any, ...], index: int, level: Level) -> tuple[Any, 
 
 
 def _levels_where(base: Case, good: Good) -> AttributeLevels:
-    """Levels of each attribute with which a call is good, the other attributes as in the base."""
+    """Levels of each attribute at which a call is good, with the other attributes as in the base."""
     levels: dict[str, tuple[Any, ...]] = {}
     for key, attribute in operation(base.operation).attributes.items():
         case = base.with_attributes(**_needed(attribute, levels))
@@ -153,7 +153,7 @@ def _levels_where(base: Case, good: Good) -> AttributeLevels:
 
 
 def _needed(attribute: Attribute, levels: AttributeLevels) -> dict[str, Any]:
-    """Values of the attributes on which one's having a meaning depends; of several, the first that is good."""
+    """Values of other attributes that give an attribute a meaning, a good one if there is one."""
     needed = {}
     for key, wanted in attribute.when.items():
         options = wanted if isinstance(wanted, list | tuple) else (wanted,)
@@ -164,11 +164,11 @@ def _needed(attribute: Attribute, levels: AttributeLevels) -> dict[str, Any]:
 
 
 _A_NUMBER: Final = 0.5
-"""A number for what has a meaning beside any."""
+"""A number for an attribute that must only be a number."""
 
 
 def _steps_where(base: Case, good: Good) -> tuple[Steps, ...]:
-    """Kinds of steps with which calls are good, whatever chance makes of them."""
+    """Kinds of steps with which all of several random calls are good."""
     return tuple(
         kind
         for kind in _kinds_of(base.spec)

@@ -1,5 +1,5 @@
-"""Running code that somebody else wrote: under watch, in a process of its own, and with work shared among processes.
+"""Execution of a backend's code, in this process or in another, and of work in several processes.
 
-`guard` tells a backend's exceptions from the suite's, `isolated` keeps a backend in a process of its own, `guest` is
-what that process runs, and `jobs` shares work among processes.
+`guard` tells a backend's exceptions from the suite's. `isolated` keeps a backend in a process of its own, which runs
+`guest`. `jobs` shares work among processes.
 """

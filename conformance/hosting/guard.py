@@ -1,4 +1,4 @@
-"""A backend under watch: what goes wrong inside it is told apart from what goes wrong in the suite."""
+"""A guarded backend, whose exceptions are told apart from the suite's."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Result = TypeVar("Result")
 
 
 class BackendCrashError(Exception):
-    """The backend raised something other than a refusal, in a call; its message is put together when it is asked for.
+    """The backend raised an exception other than a refusal in a call.
 
-    Most are never asked for: on bad input, any error is right.
+    The message is made on request, since most are never read: on bad input, any error is right.
     """
 
     def __init__(self, call: Call, error: BaseException) -> None:
@@ -30,14 +30,14 @@ class BackendCrashError(Exception):
 
 
 def told(what: str, place: str, call: Call) -> str:
-    """What went wrong, where in the code, and in which call."""
+    """Return a message with the fault, its place in the code, and its call."""
     shapes = ", ".join(f"{name} {array.shape}" for name, array in call.inputs.items())
     at = f"at {place}, " if place else ""
     return f"{what}\n  {at}in {call.operation}({shapes})"
 
 
 class Guarded(Backend):
-    """Passes calls on to a backend; its exceptions come back as BackendCrashError, naming the call's operation."""
+    """A backend that passes calls on to another, and turns its exceptions into BackendCrashError."""
 
     name = "guarded"
 
@@ -46,39 +46,39 @@ class Guarded(Backend):
         self.device = backend.device
 
     def has_gradients(self, operation: str) -> bool:
-        """Whether the backend has gradients of the operation."""
+        """Return whether the backend has gradients of the operation."""
         return self.backend.has_gradients(operation)
 
     def has_second_order(self, operation: str) -> bool:
-        """Whether the backend has gradients of the operation's gradients."""
+        """Return whether the backend has gradients of the operation's gradients."""
         return self.backend.has_second_order(operation)
 
     def refuses(self, call: Call) -> str | None:
-        """Why the adapter refuses the call."""
+        """Return the reason if the adapter refuses the call."""
         return self._guard(call, lambda: self.backend.refuses(call))
 
     def refusal(self, call: Call, *, gradient: bool = False) -> str | None:
-        """Why the library itself does not take the call."""
+        """Return the reason if the library itself does not take the call."""
         return self.backend.refusal(call, gradient=gradient)
 
     def run(self, call: Call) -> tuple[Array, ...]:
-        """Outputs of the call."""
+        """Return the outputs of the call."""
         return self._guard(call, lambda: tuple(self.backend.run(call)))
 
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
-        """Gradients of the call."""
+        """Return the gradients of the call."""
         return self._guard(call, lambda: dict(self.backend.gradients(call, cotangents, wanted)))
 
     def second_order(self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]) -> dict[str, Array]:
-        """Second-order gradients of the call."""
+        """Return the second-order gradients of the call."""
         return self._guard(call, lambda: dict(self.backend.second_order(call, cotangents, directions)))
 
     def _guard(self, call: Call, compute: Callable[[], Result]) -> Result:
         try:
-            # Overflow is for the checks to judge; NumPy's warnings of it would only add noise.
+            # The checks judge overflow, so NumPy's warnings would only add noise.
             with np.errstate(all="ignore"):
                 return compute()
-        except (Unsupported, BackendCrashError):  # a crash in another process has its own words
+        except (Unsupported, BackendCrashError):  # a crash in another process has its own message
             raise
         except (Exception, SystemExit) as error:  # a library that ends the process has crashed too
             raise BackendCrashError(call, error) from error

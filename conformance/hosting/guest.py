@@ -1,7 +1,6 @@
-"""A backend at work in a process of its own: what runs there. `conformance.run.isolated` starts it and asks.
+"""Program of an isolated backend's process. `conformance.hosting.isolated` starts it and sends requests.
 
-It stands outside `conformance.run` so that the process imports the adapter and what the adapter needs, and not the
-suite: neither can then disturb the other.
+The module imports the adapter and the adapter's needs, but not the suite, so that neither can disturb the other.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ GRACE_SECONDS: Final = 5.0
 
 @dataclass(frozen=True)
 class About:
-    """What is known of a backend without a call."""
+    """Facts about a backend that need no call."""
 
     name: str
     device: str
@@ -49,14 +48,14 @@ class About:
 
 @dataclass(frozen=True)
 class Foreign:
-    """Stands for a result that is no array: only its type's name travels, since its type may be the adapter's own."""
+    """Substitute of a result that is no array: only its type's name, since the type may be the adapter's own."""
 
     type_name: str
 
 
 @dataclass(frozen=True)
 class Done:
-    """An answer, and the inputs that the call overwrote, as they are now."""
+    """A result, and the new values of the inputs that the call overwrote."""
 
     result: Any
     overwritten: Mapping[str, Array] = field(default_factory=dict)
@@ -71,7 +70,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Raised:
-    """The backend raised something else. `exhausted`: it was out of memory, most of which it had really used."""
+    """The backend raised another exception. `exhausted`: it ran out of memory and had really used most of it."""
 
     kind: str
     words: str
@@ -85,14 +84,14 @@ Answer = Done | Refused | Raised
 
 @dataclass(frozen=True)
 class MemoryLayout:
-    """How an array lies in memory and whether it may be written to: what is lost on the way from process to process."""
+    """An array's strides and whether it is writeable, which are lost between processes."""
 
     strides: tuple[int, ...]
     writeable: bool
 
     @classmethod
     def of(cls, array: Array) -> MemoryLayout | None:
-        """The array's layout; None for that of a new array."""
+        """Return the array's layout; None if it is that of a new array."""
         flags = array.flags
         return None if flags.c_contiguous and flags.writeable else cls(array.strides, flags.writeable)
 
@@ -110,7 +109,7 @@ class MemoryLayout:
 
 
 def words_of(error: BaseException) -> str:
-    """The exception's message; some cannot even be shown."""
+    """Return the exception's message, or a note if making the message raises."""
     try:
         return str(error)
     except Exception:
@@ -118,27 +117,27 @@ def words_of(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """File and line of the frame that raised."""
+    """Return file and line of the frame that raised."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else "a place that is not known"
 
 
 def serve(connection: Connection, name: str, device: str, trace: str, memory: int, seconds: float) -> None:
-    """Open the backend and answer until the other side hangs up.
+    """Open the backend and answer requests until the other side closes the connection.
 
     Parameters
     ----------
     connection
-        Where requests come from (a method's name, the layouts of the call's inputs, the call, and further arguments by
-        place and by name) and answers go.
+        Connection for requests and answers. A request has a method's name, the layouts of the call's inputs, the call,
+        and further positional and named arguments.
     name, device
-        As of `open_backend`.
+        Arguments of `open_backend`.
     trace
-        File into which the interpreter writes where it was, should a signal end it.
+        File to which the interpreter writes its place in the code if a signal ends it.
     memory
-        Bytes of data that the process may have, where the platform can limit them.
+        Most bytes of data of the process, if the platform can limit them.
     seconds
-        Time that a call may take. The suite watches it; this is for where the suite has come to its own end meanwhile.
+        Time limit of a call. The suite enforces it; the process enforces it too, in case the suite has ended.
     """
     _seclude(connection, trace)
     try:
@@ -147,7 +146,7 @@ def serve(connection: Connection, name: str, device: str, trace: str, memory: in
     except BackendError as error:
         connection.send(Refused(words_of(error)))
         return
-    except BaseException as error:  # an adapter that cannot even say what it has
+    except BaseException as error:  # an adapter that fails even to describe itself
         connection.send(Refused(f"backend {name!r} does not open: {type(error).__name__}: {words_of(error)}"))
         return
     _limit(memory)
@@ -155,7 +154,7 @@ def serve(connection: Connection, name: str, device: str, trace: str, memory: in
     while True:
         try:
             request, layouts, call, more, options = connection.recv()
-        except (EOFError, OSError):  # the suite is gone, and may have had no time to clean up
+        except (EOFError, OSError):  # the suite has ended, perhaps without removing the file
             Path(trace).unlink(missing_ok=True)
             return
         with _ended_after(seconds + GRACE_SECONDS):
@@ -164,15 +163,15 @@ def serve(connection: Connection, name: str, device: str, trace: str, memory: in
 
 
 def _seclude(connection: Connection, trace: str) -> None:
-    """Leave the terminal, its signals and its output to the suite; tell of a fatal signal in a file."""
+    """Leave the terminal, its signals and its output to the suite; write fatal signals to a file."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setsid"):
-        os.setsid()  # a group of its own, to be killed with whatever it has started
-        os.set_inheritable(connection.fileno(), False)  # what it starts is not to hold the line
+        os.setsid()  # a group of its own, which is killed with all processes that it starts
+        os.set_inheritable(connection.fileno(), False)  # its children must not keep the connection open
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
-    sys.stdout = sys.stderr = os.fdopen(nowhere, "w", encoding="utf-8")  # what was there may not have been a file
+    sys.stdout = sys.stderr = os.fdopen(nowhere, "w", encoding="utf-8")  # the old streams need not be files
     faulthandler.enable(os.open(trace, os.O_WRONLY | os.O_APPEND), all_threads=False)
     if resource:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -202,7 +201,7 @@ def _about(backend: Backend) -> About:
 
 @contextmanager
 def _ended_after(seconds: float) -> Iterator[None]:
-    """End the process if this takes so long, whatever it is busy with."""
+    """End the process if the block takes longer than `seconds`, even in native code."""
     if not hasattr(signal, "setitimer"):
         yield
         return
@@ -223,11 +222,11 @@ def _answer(backend: Backend, memory: int, request: str, call: Call, *more: Any,
     ask: Callable[..., Any] = getattr(backend, request)
     before = {name: array.copy() for name, array in call.inputs.items()}
     try:
-        with np.errstate(all="ignore"):  # overflow is for the checks to judge
+        with np.errstate(all="ignore"):  # the checks judge overflow
             result = _plain(request, ask(call, *more, **options))
     except Unsupported as refusal:
         return Refused(words_of(refusal))
-    except BaseException as error:  # whatever it is: nobody else is left here to stop
+    except BaseException as error:  # all exceptions, since nothing else runs in this process
         short = isinstance(error, MemoryError)
         return Raised(type(error).__name__, words_of(error), place_of(error), short, short and _much_used(memory))
     after = {name: array for name, array in call.inputs.items() if array.tobytes() != before[name].tobytes()}
@@ -235,7 +234,7 @@ def _answer(backend: Backend, memory: int, request: str, call: Call, *more: Any,
 
 
 def _plain(request: str, result: Any) -> Any:
-    """The result in types that the other side knows."""
+    """Convert a result to types that the other side knows."""
     if request == "run":
         return tuple(_portable(output) for output in result)
     if request in ("gradients", "second_order"):
@@ -252,7 +251,7 @@ def _portable(value: Any) -> Any:
 
 
 def _much_used(memory: int) -> bool:
-    """Whether the process has really used most of what it may, rather than asked once for far too much."""
+    """Whether the process has really used half of its memory, and not asked once for far too much."""
     if not resource:
         return True
     unit = 1 if sys.platform == "darwin" else 1024

@@ -1,8 +1,8 @@
-"""A backend in a process of its own: what goes wrong there ends in a verdict, and the run goes on.
+"""A backend in a process of its own, whose failures become verdicts while the run goes on.
 
-A segmentation fault, an abort, a hang, an endless allocation, output, changed global state: none of it reaches the
-suite. The process runs `rnnspec.conformance.hosting.guest`; each call goes there and back. A process that was lost is
-replaced when the next call needs one.
+No segmentation fault, abort, hang, endless allocation, output or change of global state reaches the suite. The process
+runs `rnnspec.conformance.hosting.guest`, which receives each call and sends its answer. The next call replaces a lost
+process.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from rnnspec.conformance.hosting.guest import About, Answer, Done, Foreign, Memo
 from rnnspec.spec.arrays import Array
 
 OPENING_SECONDS: Final = 300.0
-"""Frameworks take long to import, on a busy machine above all."""
+"""Time limit of opening, since frameworks take long to import, above all on a busy machine."""
 FAREWELL_SECONDS: Final = 5.0
-"""How long a process may take to end that said, or was told, that it would."""
+"""Time limit of a process to end after its own announcement or a signal."""
 _OURS: Final = (contract.__file__, guest.__file__)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a call may take, in seconds, and how much data the process may have, in GiB."""
+    """Time limit of a call in seconds, and limit of the process's data in GiB."""
 
     seconds: float = 60.0
     gibibytes: float = 8.0
 
 
 class GuestCrashError(BackendCrashError):
-    """The backend raised an exception in its process; type, message and place of it are all that came back."""
+    """The backend raised an exception in its process, of which only type, message and place came back."""
 
     def __init__(self, call: Call, raised: Raised) -> None:
         super().__init__(call, RuntimeError(raised.words))
@@ -57,10 +57,10 @@ class GuestCrashError(BackendCrashError):
 
 
 class GuestLostError(BaseException):
-    """The process ended, or had to be ended, in a call.
+    """The process ended or was killed in a call.
 
-    Not an Exception, so that it goes through everything: it is no right answer to bad input, and Hypothesis does not
-    shrink what raises it, which would take a new process, or the time limit, for each step.
+    It is no Exception, since it is no right answer to bad input. Hypothesis does not shrink it either, which would take
+    a new process or the time limit for each step.
     """
 
     def __init__(
@@ -84,10 +84,7 @@ class GuestLostError(BaseException):
 
 
 class Isolated(Backend):
-    """Passes calls on to a backend in another process.
-
-    Raises BackendError if the backend does not open there.
-    """
+    """A backend that passes calls on to one in another process; BackendError if that one does not open."""
 
     name = "isolated"
 
@@ -101,52 +98,52 @@ class Isolated(Backend):
         self.name = self._about.name  # type: ignore[misc]  # each has the name of the backend behind it
 
     def dtypes(self) -> tuple[str, ...]:
-        """The types that the backend computes in."""
+        """Return the types in which the backend computes."""
         return self._about.dtypes
 
     def versions(self) -> dict[str, str]:
-        """Versions of what the backend runs on."""
+        """Return the versions of the libraries that the backend runs on."""
         return dict(self._about.versions)
 
     def operations(self) -> tuple[str, ...]:  # type: ignore[override]  # known of the object, not of the class
-        """The operations that the backend has."""
+        """Return the operations that the backend has."""
         return self._about.operations
 
     def expected_failures(self) -> Path | None:  # type: ignore[override]  # likewise
-        """The backend's own file of expected failures."""
+        """Return the backend's own file of expected failures."""
         return self._about.expected_failures
 
     def has_gradients(self, operation: str) -> bool:
-        """Whether the backend has gradients of the operation."""
+        """Return whether the backend has gradients of the operation."""
         return operation in self._about.with_gradients
 
     def has_second_order(self, operation: str) -> bool:
-        """Whether the backend has gradients of the operation's gradients."""
+        """Return whether the backend has gradients of the operation's gradients."""
         return operation in self._about.with_second_order
 
     def refusal(self, call: Call, *, gradient: bool = False) -> str | None:
-        """Why the library itself does not take the call."""
+        """Return the reason if the library itself does not take the call."""
         reason: str | None = self._ask("refusal", call, gradient=gradient)
         return reason
 
     def script(self, call: Call, wanted: Collection[str] = (), directions: Collection[str] = ()) -> str | None:
-        """Source that makes the call on the library itself; None where the backend fails to give it."""
+        """Return source code that makes the call on the library itself; None if the backend fails to write it."""
         with suppress(GuestCrashError, GuestLostError):
             source: str | None = self._ask("script", call, tuple(wanted), tuple(directions))
             return source
         return None
 
     def run(self, call: Call) -> tuple[Array, ...]:
-        """Outputs of the call."""
+        """Return the outputs of the call."""
         return tuple(_seen(output) for output in self._ask("run", call))
 
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
-        """Gradients of the call."""
+        """Return the gradients of the call."""
         gradients = self._ask("gradients", call, cotangents, None if wanted is None else tuple(wanted))
         return {name: _seen(gradient) for name, gradient in gradients.items()}
 
     def second_order(self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]) -> dict[str, Array]:
-        """Second-order gradients of the call."""
+        """Return the second-order gradients of the call."""
         gradients = self._ask("second_order", call, cotangents, dict(directions))
         return {name: _seen(gradient) for name, gradient in gradients.items()}
 
@@ -172,7 +169,7 @@ class Isolated(Backend):
             self._child = None
             seconds = self.limits.seconds
             raise GuestLostError(call, lost.reason, lost.place, timed_out=lost.timed_out, seconds=seconds) from None
-        except BaseException:  # interrupted: the answer would be taken for that to the next call
+        except BaseException:  # interrupted: the next call would take this call's answer for its own
             self.close()
             raise
         match answer:
@@ -180,7 +177,7 @@ class Isolated(Backend):
                 raise Unsupported(reason)
             case Raised() as raised:
                 if raised.out_of_memory:
-                    self.close()  # what it holds may never be given back
+                    self.close()  # its memory may never be freed
                 if raised.exhausted:
                     raise GuestLostError(call, f"{raised.kind}: {raised.words}".rstrip(": "), raised.place)
                 raise GuestCrashError(call, raised)
@@ -193,12 +190,12 @@ class Isolated(Backend):
 
 @cache
 def _isolated(name: str, device: str, limits: Limits) -> Isolated:
-    """Open a backend in a process of its own, one for all in this process that ask for it."""
+    """Open a backend in a process of its own, once for all users in this process."""
     return Isolated(name, device, limits)
 
 
 class Isolation(StrEnum):
-    """Which backends get a process of their own; AUTO: those named as ``package.module:Class``."""
+    """Choice of the backends that get a process of their own; AUTO: those named like ``package.module:Class``."""
 
     AUTO = "auto"
     ALWAYS = "always"
@@ -206,7 +203,7 @@ class Isolation(StrEnum):
 
     @classmethod
     def of(cls, isolate: bool | None) -> Isolation:
-        """As it is given on the command line; None: neither was asked for."""
+        """Return the choice for the command line's option; None if the option was not given."""
         return {None: cls.AUTO, True: cls.ALWAYS, False: cls.NEVER}[isolate]
 
     def open(self, name: str, device: str, limits: Limits) -> Backend:
@@ -214,18 +211,18 @@ class Isolation(StrEnum):
         return _isolated(name, device, limits) if self.isolates(name) else open_backend(name, device)
 
     def isolates(self, name: str) -> bool:
-        """Whether the backend of this name gets a process of its own."""
+        """Return whether the backend of this name gets a process of its own."""
         return self is Isolation.ALWAYS or (self is Isolation.AUTO and ":" in name)
 
 
 def _seen(value: Any) -> Any:
-    """A result as the checks are to see it: they tell what is no array by its type's name."""
+    """The result that the checks see; in place of a foreign one, an object whose type has the same name."""
     return type(value.type_name, (), {})() if isinstance(value, Foreign) else value
 
 
 @dataclass
 class _LostError(Exception):
-    """A process that is no more, or no use any more."""
+    """A process has ended or is of no more use."""
 
     reason: str
     place: str
@@ -246,7 +243,7 @@ class _Child:
         )
         self._process.start()
         theirs.close()
-        # With a priority, it is run before multiprocessing waits for the process, which would not end by itself.
+        # The priority runs it before multiprocessing waits for the process, which would not end by itself.
         self.end = Finalize(self, _end, (self._process, self._connection, self._trace), exitpriority=1)
         try:
             answer = self._receive(OPENING_SECONDS)
@@ -259,10 +256,10 @@ class _Child:
         self.about: About = answer.result
 
     def ask(self, request: tuple[Any, ...]) -> Answer:
-        """Send a request and wait; raise _LostError, and the process is no more."""
+        """Send a request and return the answer; raise _LostError if the process is lost, and end it."""
         try:
             self._connection.send(request)
-        except OSError:  # it ended since the last answer
+        except OSError:  # it has ended since the last answer
             raise self._gone() from None
         return self._receive(self._limits.seconds)
 
@@ -271,17 +268,17 @@ class _Child:
         if not ready and self._process.exitcode is None:
             raise self._silent(seconds)
         try:
-            # Where only the process's end was told, an answer may still be in the pipe.
+            # The pipe may still hold an answer of a process that has ended.
             if self._connection in ready or self._connection.poll():
                 answer: Answer = self._connection.recv()
                 return answer
-        except Exception:  # an end in place of an answer, or bytes that something else wrote into the pipe
+        except Exception:  # the end of the pipe, or bytes that other code wrote into it
             pass
         raise self._gone()
 
     def _silent(self, seconds: float) -> _LostError:
         if hasattr(signal, "SIGKILL"):
-            os.kill(self._pid, signal.SIGABRT)  # the interpreter writes down where it is
+            os.kill(self._pid, signal.SIGABRT)  # the interpreter writes its place in the code
             self._process.join(FAREWELL_SECONDS)
         return self._lost(f"no answer within {seconds:g} s", timed_out=True)
 
@@ -300,7 +297,7 @@ class _Child:
         return self._process.pid
 
     def _place(self) -> str:
-        """The adapter's innermost frames when a fatal signal came, as the interpreter wrote them down."""
+        """The adapter's innermost frames at a fatal signal, as the interpreter wrote them."""
         try:
             text = self._trace.read_text(encoding="utf-8", errors="replace")
         except OSError:
@@ -322,10 +319,10 @@ def _how_it_ended(status: int | None) -> str:
 
 
 def _end(process: SpawnProcess, connection: Connection, trace: Path) -> None:
-    """Kill a process with all that it has started, and leave nothing behind."""
+    """Kill a process with its children, and remove its trace file."""
     connection.close()
     if process.pid is not None and hasattr(os, "killpg"):
-        with suppress(OSError):  # there is no such group: it has ended, or has not come to making one
+        with suppress(OSError):  # no such group: the process has ended, or has not made one yet
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.join(FAREWELL_SECONDS)

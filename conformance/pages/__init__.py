@@ -1,4 +1,4 @@
-"""What fills the pages of docs/ with tables and figures: ``python -m rnnspec.conformance.pages NAME docs/NAME.md``.
+"""Generated tables and figures of docs/: ``python -m rnnspec.conformance.pages NAME docs/NAME.md`` writes them.
 
-Each page is written by hand around its tables; `markdown` puts these in their places and leaves the rest as it is.
+The text around the tables is written by hand; `markdown` replaces only the tables.
 """

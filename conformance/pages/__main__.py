@@ -1,4 +1,4 @@
-"""``python -m rnnspec.conformance.pages NAME PAGE``: fill the tables and figures of a page of docs/ anew."""
+"""``python -m rnnspec.conformance.pages NAME PAGE``: write the tables and figures of a page of docs/ anew."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PAGE: Final = click.argument("page", type=_FILE)
 
 @click.group(context_settings=_HELP)
 def main() -> None:
-    """Fill the tables and figures of a page of docs/ anew; what is written around them stays."""
+    """Write the tables and figures of a page of docs/ anew, without change to the text around them."""
 
 
 @main.command()
@@ -32,7 +32,7 @@ def checks(page: Path) -> None:
 @main.command()
 @_PAGE
 def frameworks(page: Path) -> None:
-    """docs/frameworks.md: what the frameworks that are installed have themselves, from the adapters."""
+    """docs/frameworks.md: the installed frameworks' own operations, from the adapters."""
     from rnnspec.conformance.pages.frameworks import FRAMEWORKS, opened, table
     from rnnspec.conformance.pages.markdown import fill_in
 
@@ -46,7 +46,7 @@ def frameworks(page: Path) -> None:
 @_PAGE
 @click.argument("file", type=_FILE)
 def faults(page: Path, file: Path) -> None:
-    """docs/faults.md: the suite's own score, from what ``rnnspec faults --json`` wrote to FILE."""
+    """docs/faults.md: the suite's own score, from a FILE of ``rnnspec faults --json``."""
     from rnnspec.conformance.pages.faults import read, sections
     from rnnspec.conformance.pages.markdown import fill_in
 
@@ -62,9 +62,9 @@ def faults(page: Path, file: Path) -> None:
 @_PAGE
 @click.argument("file", type=_FILE)
 def sharpness(page: Path, file: Path) -> None:
-    """docs/sharpness.md and its figures, from what ``rnnspec sharpness --json`` wrote to FILE.
+    """docs/sharpness.md and its figures, from a FILE of ``rnnspec sharpness --json``.
 
-    A file that has some of the parts alone fills in the tables of these.
+    A file of only some parts fills in only their tables.
     """
     _must_draw()
     from rnnspec.conformance.pages.markdown import fill_in
@@ -86,7 +86,7 @@ def sharpness(page: Path, file: Path) -> None:
 @click.option("--variants", type=_FILE, help="A file that rnnspec faults --json wrote.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the error ratios into this SVG.")
 def tolerances(page: Path, files: tuple[Path, ...], variants: Path | None, plot: Path | None) -> None:
-    """docs/tolerances.md: what soaks found, from what ``rnnspec soak --json`` wrote to each FILE."""
+    """docs/tolerances.md: the results of soaks, from each FILE of ``rnnspec soak --json``."""
     if plot is not None:
         _must_draw()
     from rnnspec.conformance.pages.markdown import fill_in
@@ -105,7 +105,7 @@ def tolerances(page: Path, files: tuple[Path, ...], variants: Path | None, plot:
 @main.command()
 @_PAGE
 def gradients(page: Path) -> None:
-    """The figures of docs/gradients.md; the tables of numbers that the page quotes are printed."""
+    """The figures of docs/gradients.md; prints the tables of numbers that the page quotes."""
     _must_draw()
     from rnnspec.conformance.pages.gradient_numbers import tables
     from rnnspec.conformance.pages.gradient_plots import draw_all
@@ -121,12 +121,12 @@ def gradients(page: Path) -> None:
 @click.option("--quick", is_flag=True, help="Few repetitions: figures to look at, not to publish.")
 @click.option("--standard", is_flag=True, help="Time `rnnspec validate torch --profile standard` too: minutes.")
 @click.option("--no-validation", is_flag=True, help="Time no whole validation: they take most of the time.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads of whatever is timed.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures there.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads of each timed call.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON.")
 def performance(
     page: Path, quick: bool, standard: bool, no_validation: bool, threads: int, json_file: Path | None
 ) -> None:
-    """docs/performance.md, the whole page: the project's own speed, measured here and now."""
+    """docs/performance.md, the whole page: the project's own speed, measured on this machine."""
     from rnnspec.conformance.bench.errors import BenchError
     from rnnspec.conformance.bench.threads import pinned
 
@@ -149,7 +149,7 @@ def performance(
 
 
 def _must_draw() -> None:
-    """Say what is missing where nothing can be drawn, before anything is worked out."""
+    """Raise ClickException unless matplotlib is installed, before any work is done."""
     if importlib.util.find_spec("matplotlib") is None:
         raise click.ClickException("drawing needs matplotlib: expected it installed; use pip install 'rnnspec[plots]'")
 

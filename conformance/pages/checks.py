@@ -1,4 +1,4 @@
-"""All checks, as a table: the tables of docs/checks.md."""
+"""The table of all checks in docs/checks.md."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Final
 from rnnspec.conformance.checks import CHECKS
 
 NAME: Final = "checks"
-"""All checks, as a table: the tables of docs/checks.md."""
+"""Name of the table in the page."""
 
 
 def table() -> str:
-    """Return every check with its level, what it asks and what for, as Markdown."""
+    """Return all checks as a Markdown table."""
     rows = [f"| `{check.id}` | {check.level} | {check.about} | {check.why} |" for check in CHECKS]
     return "\n".join(["| id | level | what is asked | why |", "| --- | --- | --- | --- |", *rows])

@@ -1,4 +1,4 @@
-"""How the figures are drawn: SVG files that are the same each time, without date and with fixed names inside."""
+"""Drawing of figures as SVG files with the same bytes each time: without a date, and with fixed ids."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STYLE: Final = {
 
 @contextmanager
 def figures() -> Iterator[Any]:
-    """Yield ``matplotlib.pyplot`` in this style. Nothing but drawing needs matplotlib, so it is imported here."""
+    """Yield ``matplotlib.pyplot`` in this style. The import is here, since only drawing needs matplotlib."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -31,7 +31,7 @@ def figures() -> Iterator[Any]:
 
 
 def save(pyplot: Any, figure: Any, file: Path) -> Path:
-    """Write a figure, the same bytes each time, and return the file."""
+    """Write a figure to a file, the same bytes each time; return the file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
     pyplot.close(figure)

@@ -1,4 +1,4 @@
-"""The suite's own score as tables, from what ``rnnspec faults --seeds 0-4 --exclusive --json FILE`` wrote."""
+"""The suite's own score as tables, from a file of ``rnnspec faults --seeds 0-4 --exclusive --json FILE``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rnnspec.conformance.pages.markdown import table
 from rnnspec.spec import operations
 
 HARDEST = 20
-"""Rows of the table of the faults that took the most cases."""
+"""Rows of the table of the faults that take the most cases."""
 
 
 def sections(scores: Sequence[FaultScore], seeds: Sequence[int]) -> dict[str, str]:
-    """The page's tables by name, as Markdown."""
+    """Return the page's tables by name, as Markdown."""
     return {
         "summary": summary(scores, seeds),
         "checks": checks(by_check(scores)),
@@ -31,7 +31,7 @@ def sections(scores: Sequence[FaultScore], seeds: Sequence[int]) -> dict[str, st
 
 
 def summary(scores: Sequence[FaultScore], seeds: Sequence[int]) -> str:
-    """The score in a sentence and in numbers, and what is missed."""
+    """Return the score in a sentence and in numbers, and the missed faults."""
     caught = [score for score in scores if score.caught]
     missed = [score for score in scores if not score.caught]
     at_once = sum(score.cases == 1 for score in caught)
@@ -56,7 +56,7 @@ def _missed_with(score: FaultScore) -> str:
 
 
 def checks(scores: Iterable[CheckScore]) -> str:
-    """Every check: what it catches first, what it alone catches, and why if nothing."""
+    """Return a row for each check: faults caught first, faults caught by no other, and its purpose if none."""
     levels = {check.id: check.level for check in CHECKS}
     rows = [
         [
@@ -74,7 +74,7 @@ def checks(scores: Iterable[CheckScore]) -> str:
 
 
 def by_operation(scores: Sequence[FaultScore]) -> str:
-    """Every operation: its faults, what caught them first, and after how many cases."""
+    """Return a row for each operation: its faults, the cases that they took, and the checks that caught them first."""
     rows = []
     for name in operations():
         own = [score for score in scores if score.operation == name]
@@ -87,7 +87,7 @@ def by_operation(scores: Sequence[FaultScore]) -> str:
 
 
 def hardest(scores: Iterable[FaultScore]) -> str:
-    """The faults that took the most cases."""
+    """Return a table of the faults that took the most cases."""
     rows = [
         [score.name, _about(score), f"`{score.check}`", str(score.cases)]
         for score in sorted(scores, key=lambda score: -score.cases)[:HARDEST]
@@ -96,7 +96,7 @@ def hardest(scores: Iterable[FaultScore]) -> str:
 
 
 def every(scores: Iterable[FaultScore]) -> Iterable[str]:
-    """Every fault, an operation at a time: what caught it, after how many cases, and the smallest case."""
+    """Yield a table for each operation: each fault with its check, its number of cases, and the smallest case."""
     ordered = sorted(scores, key=lambda score: list(operations()).index(score.operation))
     for name, group in groupby(ordered, key=lambda score: score.operation):
         rows = [
@@ -119,7 +119,7 @@ def _about(score: FaultScore) -> str:
 
 
 def read(file: Path) -> tuple[list[FaultScore], tuple[int, ...]]:
-    """Read the scores and the seeds that ``rnnspec faults --json`` wrote; ValueError if it is something else."""
+    """Read the scores and seeds of ``rnnspec faults --json``; raise ValueError if the file has another form."""
     try:
         written = json.loads(file.read_text(encoding="utf-8"))
         scores = [FaultScore(**{**one, "missed_seeds": tuple(one["missed_seeds"])}) for one in written["faults"]]

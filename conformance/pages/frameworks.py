@@ -1,4 +1,4 @@
-"""What frameworks have themselves, and what is composed: tables made from the adapters."""
+"""Tables of the operations that frameworks have themselves and of the composed ones, from the adapters."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rnnspec.spec import Operation, operations
 from rnnspec.spec.operation import Attribute
 
 FRAMEWORKS: Final = ("torch", "tensorflow")
-"""Backends that stand for a framework; its other modes run the same functions."""
+"""One backend of each framework; the framework's other modes run the same functions."""
 
 SIZES: Final = {"B": 4, "T": 5, "D": 2, "H": 4, "S": 3}
-"""Of a probe; of whatever has another symbol there are two."""
+"""Sizes of a probe; every other symbol has size 2."""
 
 
 def probes(op: Operation) -> Iterator[Case]:
-    """Small calls of an operation, which differ from its defaults in one thing each.
+    """Yield small calls of an operation, each of which differs from its defaults in one respect.
 
-    One attribute has another value, together with those on which its having a meaning depends; or there are other
-    steps: some taken out, holes among them, or none at all; or as many units of the state as of the memory.
+    One attribute has another value, and the attributes that give it a meaning have theirs. Or steps are given by
+    lengths, by a mask, or there are none. Or the state has as many units as the memory.
     """
     plain = Case(op.name, "float32", SIZES, op.defaults())
     yield plain
@@ -39,22 +39,22 @@ def probes(op: Operation) -> Iterator[Case]:
 
 
 def _changed(op: Operation, attribute: Attribute, value: Any) -> dict[str, Any]:
-    """Return the defaults but for one attribute, and for those on which its having a meaning depends."""
+    """Return the defaults, except for one attribute and those that give it a meaning."""
     needed = {key: value[0] if isinstance(value, list | tuple) else value for key, value in attribute.when.items()}
     numbers = {key: 0.5 for key, value in needed.items() if value == "number"}
     return {**op.defaults(), **needed, **numbers, attribute.name: value}
 
 
 def reasons(backend: FrameworkBackend, op: Operation) -> list[str]:
-    """Why calls of an operation are composed though the framework has it."""
+    """Return why calls of an operation are composed although the framework has the operation."""
     found = dict.fromkeys(reason for case in probes(op) if (reason := backend.refusal(case.call)) is not None)
     if not backend.natives[op.name].differentiable:
-        found["gradients are composed: what is called has none"] = None
+        found["gradients are composed: the function has none"] = None
     return list(found)
 
 
 def table(backend: FrameworkBackend) -> str:
-    """Return what the framework has itself, as Markdown."""
+    """Return the framework's own operations and the composed ones, as Markdown."""
     numbered: dict[str, int] = {}
     rows = []
     for name in backend.operations():
@@ -75,7 +75,7 @@ def table(backend: FrameworkBackend) -> str:
 
 
 def opened() -> dict[str, FrameworkBackend]:
-    """Return the frameworks that open here."""
+    """Return the frameworks that open on this machine, by name."""
     found = {}
     for name in FRAMEWORKS:
         try:

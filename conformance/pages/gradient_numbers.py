@@ -1,4 +1,4 @@
-"""The numbers behind the plots, each by an operation of the reference, and the tables that the page quotes them in."""
+"""Numbers of docs/gradients.md, computed by operations of the reference, and the page's tables of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POWERS: Final = 32
 STEPS: Final = 100
 THRESHOLD: Final = 1.0
 
-# Recurrent weights and what becomes of their powers.
+# Powers of recurrent weights.
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,23 @@ class Spectrum:
     singular_values: Array
 
     def magnitude(self, quantile: float) -> Array:
-        """Of each power, the magnitude that this share of its entries does not exceed."""
+        """Return a quantile of the entries' magnitudes for each power, ``(N,)``."""
         return np.asarray(np.quantile(np.abs(self.entries), quantile, axis=1))
 
 
 def with_radius(radius: float, units: int = UNITS, seed: int = 1) -> Array:
-    """A random matrix, normally distributed, whose largest eigenvalue has this magnitude."""
+    """Return a random normal matrix whose largest eigenvalue has the magnitude `radius`."""
     R = np.random.default_rng(seed).standard_normal((units, units))
     return np.asarray(R * (radius / np.abs(np.linalg.eigvals(R)).max()))
 
 
 def orthogonal(units: int = UNITS, seed: int = 1) -> Array:
-    """A random orthogonal matrix: all its eigenvalues and singular values have magnitude 1."""
+    """Return a random orthogonal matrix: all its eigenvalues and singular values have magnitude 1."""
     return np.asarray(np.linalg.qr(np.random.default_rng(seed).standard_normal((units, units)))[0])
 
 
 def spectra() -> dict[str, Spectrum]:
-    """Spectra of matrices with spectral radius 0.9 and 1.1, and of an orthogonal one."""
+    """Return the spectra of matrices with spectral radius 0.9 and 1.1, and of an orthogonal one."""
     matrices = {"ρ = 0.9": with_radius(0.9), "ρ = 1.1": with_radius(1.1), "orthogonal": orthogonal()}
     return {about: Spectrum(*reference.recurrent_power_spectrum(R, powers=POWERS)) for about, R in matrices.items()}
 
@@ -54,7 +54,7 @@ def spectra() -> dict[str, Spectrum]:
 
 
 def _layer(gates: int, units: int, radius: float, inputs: float, seed: int) -> dict[str, Array]:
-    """Parameters of a layer of 4 features without biases, and 8 sequences of normally distributed inputs for it."""
+    """Parameters of a layer with 4 features and zero biases, and its normally distributed inputs of 8 sequences."""
     rng = np.random.default_rng(seed)
     return {
         "x": rng.standard_normal((8, STEPS, 4)),
@@ -71,7 +71,7 @@ def _with_bias(parameters: Mapping[str, Array], gate: int, bias: float) -> dict[
 
 
 def jacobian_norms(units: int = 16) -> dict[str, Array]:
-    """Norms ``(B, T)`` of the Jacobian of the state after each step by the initial state, layer by layer."""
+    """Return the norms ``(B, T)`` of the Jacobian of each step's state by the initial state, for each layer."""
     lstm, gru = _layer(4, units, 0.9, 1.0, 10), {**_layer(3, units, 0.9, 1.0, 20), "b_rn": np.zeros(units)}
     layers: dict[str, tuple[Any, Mapping[str, Any]]] = {
         "rnn, ρ(R) = 0.9": ("rnn", _layer(1, units, 0.9, 1.0, 30)),
@@ -86,7 +86,7 @@ def jacobian_norms(units: int = 16) -> dict[str, Array]:
 
 
 def typical(norms: Array) -> Array:
-    """Of each step, the geometric mean over the sequences; a norm of 0 counts as the smallest number."""
+    """Return the geometric mean over the sequences for each step; a norm of 0 counts as the smallest number."""
     return np.asarray(np.exp(np.log(np.maximum(norms, np.finfo(np.float64).tiny)).mean(axis=0)))
 
 
@@ -95,7 +95,7 @@ def typical(norms: Array) -> Array:
 
 @dataclass(frozen=True)
 class Clipped:
-    """Norms before and after clipping, and the cosine of the angle by which the gradient was turned."""
+    """Norms before and after clipping, and the cosine of the angle by which clipping turns the gradient."""
 
     before: Array
     after: Array
@@ -103,7 +103,7 @@ class Clipped:
 
 
 def clipped_gradients(points: int = 61) -> dict[str, Clipped]:
-    """One gradient of 50 numbers, scaled to norms from 0.01 to 1000, clipped by value and by norm."""
+    """Clip one gradient of 50 numbers, scaled to norms from 0.01 to 1000, by value and by norm."""
     direction = np.random.default_rng(3).standard_normal(50)
     direction /= np.linalg.norm(direction)
     before = np.logspace(-2, 3, points)
@@ -117,7 +117,7 @@ def clipped_gradients(points: int = 61) -> dict[str, Clipped]:
 
 
 START: Final = (4.4, -3.55)
-"""Where the descents begin: recurrent weight and bias."""
+"""Recurrent weight and bias at the beginning of the descents."""
 
 RATE: Final = 0.3
 TARGET: Final = 0.7
@@ -126,7 +126,7 @@ DESCENT_THRESHOLD: Final = 1.0
 
 
 def last_state(weight: float, bias: float, with_gradient: bool = True) -> tuple[float, Array]:
-    """Loss of a network of one unit, which is to stand at TARGET after 50 steps, and the loss's gradient."""
+    """Return the loss of a network of one unit with the target TARGET after 50 steps, and its gradient ``(2,)``."""
     arguments: dict[str, Any] = {
         "x": np.zeros((1, 50, 1)),
         "W": np.zeros((1, 1, 1)),
@@ -147,7 +147,7 @@ def last_state(weight: float, bias: float, with_gradient: bool = True) -> tuple[
 
 @dataclass(frozen=True)
 class Descent:
-    """A gradient descent: its places ``(steps, 2)``, and at each the loss and the norm of the gradient as it came."""
+    """A gradient descent: places ``(steps, 2)``, and at each the loss and the gradient's norm before clipping."""
 
     places: Array
     losses: Array
@@ -155,7 +155,7 @@ class Descent:
 
 
 def descents() -> dict[str, Descent]:
-    """Gradient descent from START, without and with clipping by norm."""
+    """Return gradient descents from START, without and with clipping by norm."""
     found = {}
     for name, threshold in (("not clipped", None), ("clipped by norm", DESCENT_THRESHOLD)):
         place, places, losses, norms = np.array(START), [], [], []
@@ -172,7 +172,7 @@ def descents() -> dict[str, Descent]:
 
 
 def loss_surface(weights: Array, biases: Array) -> Array:
-    """Loss at every pair of a weight and a bias, ``(biases, weights)``."""
+    """Return the loss at every pair of a weight and a bias, ``(biases, weights)``."""
     return np.array([[last_state(w, b, with_gradient=False)[0] for w in weights] for b in biases])
 
 
@@ -180,7 +180,7 @@ def loss_surface(weights: Array, biases: Array) -> Array:
 
 
 def tables() -> dict[str, list[str]]:
-    """The tables of docs/gradients.md, in Markdown, by name."""
+    """Return the tables of docs/gradients.md by name, as lines of Markdown."""
     return {"powers": _powers(), "jacobian": _jacobian(), "clipping": _clipping(), "descent": _descent()}
 
 

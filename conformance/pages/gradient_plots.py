@@ -26,7 +26,7 @@ def draw_all(folder: Path) -> list[Path]:
 
 
 def _powers(pyplot: Any) -> Any:
-    """Above, how the entries' magnitudes are distributed; below, the singular values."""
+    """Distribution of the entries' magnitudes above, singular values below."""
     spectra = numbers.spectra()
     k = np.arange(1, numbers.POWERS + 1)
     figure, axes = pyplot.subplots(2, len(spectra), figsize=(9, 5.4), sharex=True, sharey="row")
@@ -40,7 +40,7 @@ def _powers(pyplot: Any) -> Any:
         above.plot(k, spectrum.magnitude(1.0), color="C3", linewidth=1)
         above.set(yscale="log", title=about)
         largest = spectrum.singular_values[:, :1]
-        # Below the largest one's rounding error they are no more than that error.
+        # Values below the largest one's rounding error are only that error.
         shown = np.where(spectrum.singular_values > 1e-14 * largest, spectrum.singular_values, np.nan)
         below.plot(k, shown, color="C0", linewidth=0.5, alpha=0.6)
         below.plot(k, largest, color="C3")
@@ -64,7 +64,7 @@ def _jacobian(pyplot: Any) -> Any:
 
 
 def _clipping(pyplot: Any) -> Any:
-    """What becomes of a gradient's length, and of its direction."""
+    """Length and direction of a clipped gradient."""
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3))
     for name, clipped in numbers.clipped_gradients().items():
         left.plot(clipped.before, clipped.after, label=name)

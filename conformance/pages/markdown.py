@@ -1,4 +1,4 @@
-"""Tables in Markdown, and the pages that they stand in."""
+"""Tables in Markdown, and their places in pages."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rnnspec.conformance.run.files import write_bytes
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: Collection[int] = ()) -> str:
-    """A table; the first column and those of the indices `left` are aligned left, the others right."""
+    """Return a table; the first column and the columns with indices in `left` are aligned left, the others right."""
     sides = ["---" if column == 0 or column in left else "---:" for column in range(len(heads))]
     return "\n".join(f"| {' | '.join(line)} |" for line in (heads, sides, *rows))
 
 
 def fill_in(path: Path, tables: Mapping[str, str]) -> None:
-    """Put these tables in place of a page's own; ClickException if it has no place for one, and nothing is written."""
+    """Replace a page's tables; raise ClickException, and write nothing, if the page has no place for one."""
     try:
         text = filled_in(path.read_text(encoding="utf-8"), tables)
     except ValueError as error:
@@ -26,7 +26,7 @@ def fill_in(path: Path, tables: Mapping[str, str]) -> None:
 
 
 def filled_in(page: str, tables: Mapping[str, str]) -> str:
-    """Return the page with these tables in place of its own; ValueError if it has no place for one."""
+    """Return the page with its tables replaced; raise ValueError if it has no place for one."""
     for name, text in tables.items():
         begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
         before, found, rest = page.partition(begin)

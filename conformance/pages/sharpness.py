@@ -1,4 +1,4 @@
-"""The measured sharpness as tables, from what ``rnnspec sharpness --json FILE`` wrote."""
+"""The measured sharpness as tables, from a file of ``rnnspec sharpness --json FILE``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rnnspec.spec import FLOAT_TYPES
 NAMES = [tolerance.name for tolerance in TOLERANCES]
 _HEADS = (*(f"{name} sees" for name in NAMES), *(f"{name} rejects" for name in NAMES))
 HARDEST = 15
-"""Rows of the table of what is hardest to see."""
+"""Rows of the table of the quantities that are hardest to see."""
 
 
 def sections(measured: Sequence[Sharpness]) -> dict[str, str]:
-    """The page's tables by name, as Markdown."""
+    """Return the page's tables by name, as Markdown."""
     return {
         "summary": summary(measured),
         **{part: "\n\n".join(tables(measured, part)) for part in PARTS},
@@ -30,7 +30,7 @@ def sections(measured: Sequence[Sharpness]) -> dict[str, str]:
 
 
 def drift_sections(measured: Sequence[DriftSharpness]) -> dict[str, str]:
-    """The tables of systematic errors by name, as Markdown."""
+    """Return the tables of systematic errors by name, as Markdown."""
     rows, unseen = [], []
     for dtype, goal in GOALS.items():
         group = [one for one in measured if one.dtype == dtype]
@@ -55,7 +55,7 @@ def _explained(one: DriftSharpness) -> str:
 
 
 def summary(measured: Sequence[Sharpness]) -> str:
-    """Every part and type on a line: the median of the operations, where nothing is seen, and false alarms."""
+    """Return a row for each part and type: the operations' median error seen, those unseen, and false alarms."""
     rows = []
     for part in PARTS:
         for dtype, group in _by_dtype(measured, part):
@@ -74,7 +74,7 @@ def summary(measured: Sequence[Sharpness]) -> str:
 
 
 def _median(errors: Sequence[float]) -> str:
-    """The median, and in brackets how many are beyond what was planted."""
+    """The median, and in brackets the number of errors that are not seen at any planted size."""
     if not errors:
         return "–"
     unseen = sum(map(math.isinf, errors))
@@ -82,7 +82,7 @@ def _median(errors: Sequence[float]) -> str:
 
 
 def tables(measured: Sequence[Sharpness], part: str) -> Iterator[str]:
-    """A table for each type: every operation's smallest error seen, and the share of right results rejected."""
+    """Yield a table for each type: every operation's smallest error seen, and share of right results rejected."""
     for dtype, group in _by_dtype(measured, part):
         rows = [
             [
@@ -96,7 +96,7 @@ def tables(measured: Sequence[Sharpness], part: str) -> Iterator[str]:
 
 
 def hardest(measured: Iterable[Sharpness]) -> str:
-    """The quantities in float32 whose error must be largest for the suite to see it."""
+    """Return a table of the float32 quantities whose error must be largest for the suite to see it."""
     runs = [(one, run) for one in measured if one.dtype == "float32" for run in one.runs]
     runs.sort(key=lambda pair: -pair[1].smallest(COMPUTED.name))
     rows = [
@@ -107,7 +107,7 @@ def hardest(measured: Iterable[Sharpness]) -> str:
 
 
 def _code(run: Run) -> str:
-    """The quantity's own line and expression, without the calls that lead there."""
+    """The quantity's own line and expression, without the calls that lead to it."""
     quantity = run.quantity.rpartition(" > ")[2].replace("|", "\\|")
     return f"`{quantity}`"
 
@@ -125,7 +125,7 @@ def _share(count: int, of: int) -> str:
 
 
 def read(file: Path) -> tuple[list[Sharpness], list[DriftSharpness]]:
-    """Read what ``rnnspec sharpness --json`` wrote; ValueError if it is something else."""
+    """Read a file of ``rnnspec sharpness --json``; raise ValueError if it has another form."""
     try:
         written = json.loads(file.read_text(encoding="utf-8"))
         measured = [Sharpness.from_json(one) for one in written["measured"]]

@@ -18,7 +18,7 @@ _LABELS: Final = {
 }
 _MARKERS: Final = {COMPUTED.name: "o", ONNX.name: "s", ASSERT_CLOSE.name: "D"}
 _UNSEEN: Final = 8.0
-"""Where what is not seen is drawn: beyond an error of 1."""
+"""Place of errors that are never seen, beyond an error of 1."""
 
 
 def draw(measured: Sequence[Sharpness], folder: Path) -> list[Path]:
@@ -33,7 +33,7 @@ def draw(measured: Sequence[Sharpness], folder: Path) -> list[Path]:
 
 
 def _figure(pyplot: Any, rows: Sequence[Sharpness]) -> Any:
-    """A column for each type, a line for each operation; hollow where right results are rejected too."""
+    """A column for each type, a line for each operation; hollow points if right results are rejected too."""
     dtypes = [dtype for dtype in FLOAT_TYPES[::-1] if any(one.dtype == dtype for one in rows)]
     names = list(dict.fromkeys(one.operation for one in rows))
     figure, axes = pyplot.subplots(

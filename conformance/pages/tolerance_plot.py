@@ -1,4 +1,4 @@
-"""How often which error ratio came up, drawn from what soaks wrote."""
+"""Distribution of error ratios, drawn from the files of soaks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rnnspec.conformance.pages.drawing import figures, save
 from rnnspec.conformance.soak.statistics import SMALLEST, upper_edge
 
 FROM: Final = 1e-4
-"""Where the plot begins; what lies below counts, but is not shown."""
+"""Smallest ratio in the plot; smaller ones count, but are not shown."""
 
 
 def draw(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw, for each backend and type, the share of the answers whose error ratio is larger. Needs matplotlib."""
+    """Draw the share of answers with a larger error ratio, for each backend and type. Needs matplotlib."""
     with figures() as pyplot:
         figure, axes = pyplot.subplots(1, len(reports), figsize=(4.5 * len(reports), 3.5), sharey=True, squeeze=False)
         for axis, report in zip(axes[0], reports, strict=True):
@@ -30,9 +30,9 @@ def draw(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def larger_than(histogram: Mapping[str, int]) -> tuple[Any, Any]:
-    """Ratios in ascending order, from where the plot begins, and the share of all that is larger than each."""
+    """Return the shown ratios in ascending order, and the share of all ratios that is larger than each."""
     bins = sorted(int(number) for number in histogram)
     counts = np.array([histogram[str(number)] for number in bins])
     edges = np.array([0.0 if number == SMALLEST else upper_edge(number) for number in bins])
-    shown = edges >= FROM / 2  # the file need not hold what no one sees
+    shown = edges >= FROM / 2  # points outside the plot would only enlarge the file
     return edges[shown], (1 - np.cumsum(counts) / counts.sum())[shown]

@@ -1,4 +1,4 @@
-"""What soaks found as tables, from what ``rnnspec soak --json FILE`` wrote."""
+"""Results of soaks as tables, from files of ``rnnspec soak --json FILE``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SoakReport = Mapping[str, Any]
 
 
 def tables(report: SoakReport) -> str:
-    """What one soak found, as Markdown."""
+    """Return the results of one soak, as Markdown."""
     command = f"rnnspec soak {report['backend']} --cases {report['asked']} --seed {report['seed']}"
     return "\n".join(
         (
@@ -38,7 +38,7 @@ def tables(report: SoakReport) -> str:
 
 
 def whole(reports: Sequence[SoakReport]) -> str:
-    """What all soaks found together, in a sentence."""
+    """Return the results of all soaks together, in two sentences."""
     rows = [row for report in reports for row in report["by_operation"]]
     answers = sum(totals(report)[Ending.JUDGED] for report in reports)
     bad = sum(totals(report)[ending] for report in reports for ending in Ending if ending.bad)
@@ -56,7 +56,7 @@ def whole(reports: Sequence[SoakReport]) -> str:
 
 
 def variants(scores: Sequence[Mapping[str, Any]]) -> str:
-    """The right variants that ``rnnspec faults`` scored, as Markdown."""
+    """Return the scores of the right variants in ``rnnspec faults``, as Markdown."""
     worst: dict[str, dict[str, float]] = {}
     for score in scores:
         family, _, written = score["name"].partition("-")
@@ -85,7 +85,7 @@ def _by_type(rows: Sequence[SoakReport]) -> Iterator[str]:
 
 
 def _matrix(rows: Sequence[SoakReport], key: str, cell: Callable[[SoakReport], str]) -> Iterator[str]:
-    """One row for each of what `key` names, one column for each type."""
+    """One row for each value of `key`, one column for each type."""
     dtypes = list(dict.fromkeys(row["dtype"] for row in rows))
     found = {(row[key], row["dtype"]): row for row in rows}
     yield from _head(key, dtypes)
@@ -104,12 +104,12 @@ def _line(first: str, cells: Sequence[str]) -> str:
 
 
 def sections(reports: Sequence[SoakReport], scores: Sequence[Mapping[str, Any]] | None = None) -> dict[str, str]:
-    """The page's tables by name, as Markdown; with the `scores` of right variants, theirs too."""
+    """Return the page's tables by name, as Markdown; the right variants' table needs their `scores`."""
     found = {"together": whole(reports), **{report["backend"]: tables(report) for report in reports}}
     return found if scores is None else {**found, "variants": variants(scores)}
 
 
 def read(file: Path) -> SoakReport:
-    """Read what ``rnnspec soak --json``, or of the variants ``rnnspec faults --json``, wrote."""
+    """Read a file of ``rnnspec soak --json``, or of ``rnnspec faults --json`` for the variants."""
     report: SoakReport = json.loads(file.read_text(encoding="utf-8"))
     return report

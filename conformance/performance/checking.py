@@ -1,4 +1,4 @@
-"""How many cases the suite checks in a second, and what a computed tolerance costs."""
+"""Rate of checked cases, and cost of a computed tolerance."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PARTS = ("drawing the case", "running the backend", "computing the tolerance", "
 
 
 def checked_cases(extent: Extent) -> Section:
-    """Cases a second, and where the time goes."""
+    """Measure the cases a second, and the shares of their time."""
     backend = open_backend("numpy")
     with np.errstate(all="ignore"):  # cases beyond the range of their type are part of the work
         with_hypothesis = np.array([_rate_with_hypothesis(backend, extent.examples, k) for k in range(extent.rounds)])
@@ -48,7 +48,7 @@ def checked_cases(extent: Extent) -> Section:
 
 
 def tolerance_cost(extent: Extent) -> Section:
-    """The perturbed pass, which gives the tolerance, against the plain one."""
+    """Measure the perturbed pass, which gives the tolerance, as a multiple of the plain one."""
     choices = RandomChoices(np.random.default_rng(0))
     small = [draw_case(choices, scope) for scope in _scopes(open_backend("numpy")) for _ in range(extent.examples)]
     rows = [_cost("small sizes, all operations", small, extent.functions)]
@@ -70,7 +70,7 @@ def _rate_row(name: str, rates: Floats) -> Row:
 
 
 def _scopes(backend: Backend) -> list[Scope]:
-    """All operations that have gradients, in all types."""
+    """Scopes of all operations with gradients, in all types."""
     return [
         Scope(operation, dtype)
         for operation in backend.operations()
@@ -80,7 +80,7 @@ def _scopes(backend: Backend) -> list[Scope]:
 
 
 def _rate_with_hypothesis(backend: Backend, examples: int, seed: int) -> float:
-    """Cases a second through the checks as `rnnspec validate` runs them."""
+    """Cases a second through the checks, run as `rnnspec validate` does."""
     profile = Profile("benchmark", examples, examples, largest=0)
     spent = judged = 0.0
     for scope in _scopes(backend):
@@ -92,7 +92,7 @@ def _rate_with_hypothesis(backend: Backend, examples: int, seed: int) -> float:
 
 
 def _plain_loop(backend: Backend, cases: int, seed: int) -> tuple[int, Floats]:
-    """Of random cases, how many were judged, and the seconds that each part of it took."""
+    """Number of judged random cases, and the seconds of each of `PARTS`."""
     choices = RandomChoices(np.random.default_rng(seed))
     scopes = _scopes(backend)
     judged, spent = 0, np.zeros(len(PARTS))
@@ -116,7 +116,7 @@ def _plain_loop(backend: Backend, cases: int, seed: int) -> tuple[int, Floats]:
 
 
 def _cost(name: str, cases: Sequence[Case], effort: Effort) -> Row:
-    """The tolerances of some cases against plain runs of them."""
+    """Row for the tolerances of some cases, as a multiple of their plain runs."""
 
     def all_of(functions: Sequence[Callable[[], object]]) -> None:
         for function in functions:
@@ -130,12 +130,12 @@ def _cost(name: str, cases: Sequence[Case], effort: Effort) -> Row:
 
 
 def _tolerances(case: Case) -> object:
-    """What `expect` computes when it remembers nothing."""
+    """The computation of `expect` without its cache."""
     return PerturbedRun(case.call, case.dtype).gradients(case.cotangents)
 
 
 def _plain_run(case: Case) -> Callable[[], object]:
-    """The reference forward and backward in float64."""
+    """A function that runs the reference forward and backward in float64."""
     floats = {name: array.astype(np.float64) for name, array in case.call.float_inputs.items()}
     inputs = {**case.call.inputs, **floats}
     cotangents = [cotangent.astype(np.float64) for cotangent in case.cotangents]

@@ -1,4 +1,4 @@
-"""Backends against libraries, as `rnnspec bench` holds contests."""
+"""Contests between backends and libraries, held by the engine of `rnnspec bench`."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ Key = tuple[str, Mode, str]
 
 @dataclass(frozen=True)
 class Series:
-    """Contests of the same contenders, of which the first is the one that the others' times are multiples of.
+    """Contests of the same contenders; times are multiples of the first contender's.
 
-    `targets` are of these multiples, `limits` of times in milliseconds. Beside the contests in `products` stands the
-    time of the reference's matrix products alone.
+    `targets` are for these multiples, `limits` for times in milliseconds. Contests in the modes of `products` also have
+    a row for the reference's matrix products alone.
     """
 
     title: str
@@ -52,9 +52,9 @@ class Series:
 SERIES: Final = (
     Series(
         "Recurrent layers",
-        "Times as multiples of torch's own module, called directly with its weights loaded. `torch` is the adapter, of "
-        "which the multiple shows what it adds; `numpy` is the reference. The products alone are the matrix products "
-        "that the reference makes, made again in NumPy: nearly the least that a pass written in NumPy takes.",
+        "Times as multiples of torch's own module, called directly with its weights loaded. `torch` is the adapter, "
+        "whose multiple shows its own cost; `numpy` is the reference. The products alone are the reference's matrix "
+        "products, computed again in NumPy: nearly the least time of a pass written in NumPy.",
         (
             _CONTENDERS + "torch_modules:TorchModules",
             "torch",
@@ -86,17 +86,17 @@ SERIES: Final = (
     ),
     Series(
         "Linear-chain CRF of one sentence",
-        "Times as multiples of torch-struct's, whose scan of matrix products is meant for parallel machines and takes "
-        "K times the arithmetic, and the memory of all products at once: of a batch of 32, gigabytes.",
+        "Times as multiples of torch-struct's, whose scan of matrix products is meant for parallel machines. The scan "
+        "takes K times the arithmetic, and the memory of all products at once: gigabytes for a batch of 32.",
         (_CONTENDERS + "torch_struct:TorchStruct", _CONTENDERS + "pytorch_crf:PytorchCrf", "torch", "numpy"),
         ("crf-of-one",),
     ),
     Series(
         "Composed layers",
         "Times of layers that torch lacks, as multiples of a Python loop that calls an `nn.Linear` for x and one for h "
-        "at every step, for each gate; `Linear for all gates` is the same loop with one for all gates at once. The "
-        "products alone, the reference's in NumPy, are what no composition can leave out; the activations and their "
-        "gradients, step by step, come on top.",
+        "at every step, for each gate. `Linear for all gates` is the same loop with one for all gates at once. No "
+        "composition can avoid the products alone, which are the reference's in NumPy; the activations and their "
+        "gradients come on top, step by step.",
         (
             _CONTENDERS + "torch_loops:LinearForEachGate",
             _CONTENDERS + "torch_loops:LinearForAllGates",
@@ -113,13 +113,13 @@ SERIES: Final = (
 
 @cache
 def workloads() -> Mapping[str, Workload]:
-    """Those of the file beside this module, by name."""
+    """Return the workloads of ``workloads.toml`` in this package, by name."""
     with as_file(files("rnnspec.conformance.performance") / "workloads.toml") as path:
         return {workload.name: workload for workload in load_catalogue(path).own}
 
 
 def hold(series: Series, extent: Extent, console: Console) -> Section:
-    """Hold the contests of a series; whoever does not open, or does not conform, is left out with the reason."""
+    """Hold the contests of a series; contenders that do not open or conform are left out with the reason."""
     contenders, missing = _open(series.contenders)
     contests = [
         Contest(workload, mode, DTYPE)
@@ -143,7 +143,7 @@ def hold(series: Series, extent: Extent, console: Console) -> Section:
 
 
 def _open(names: Sequence[str]) -> tuple[list[Contender], list[str]]:
-    """Those that open, under their own short names, and why the others do not."""
+    """Contenders that open, under their short names, and why the others do not open."""
     opened, missing = [], []
     for name in names:
         try:
@@ -155,7 +155,7 @@ def _open(names: Sequence[str]) -> tuple[list[Contender], list[str]]:
 
 
 def _rows(outcome: Outcome, series: Series, first: str, extent: Extent) -> Iterator[Row]:
-    """Multiples of the first contender's time, where it was timed, and times that have a limit."""
+    """Multiples of the first contender's time, if it was timed, and times that have a limit."""
     workload, mode = outcome.contest.workload, outcome.contest.mode
     title = f"{workload.name}, {mode}"
     for name, result in outcome.results.items():
@@ -182,5 +182,5 @@ def _rows(outcome: Outcome, series: Series, first: str, extent: Extent) -> Itera
 def _refusals(report: Report) -> Iterator[str]:
     for outcome in report.outcomes:
         for name, why in outcome.refusals.items():
-            if not why.startswith("has no "):  # what it does not offer is no news
+            if not why.startswith("has no "):  # operations that a library does not offer need no note
                 yield f"{outcome.contest.name}: {name} {why}"

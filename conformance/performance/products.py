@@ -1,4 +1,4 @@
-"""The reference against its own matrix products: how much of its time is not the arithmetic that it cannot avoid."""
+"""Time of the reference as a multiple of its own matrix products, the arithmetic that it cannot avoid."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Product = tuple[NDArray[Any], NDArray[Any]]
 
 
 class _Recording(np.ndarray[Any, Any]):
-    """An array that writes down the operands of every matrix product it takes part in."""
+    """An array that records the operands of its matrix products."""
 
     products: list[Product]
 
@@ -46,7 +46,7 @@ class _Recording(np.ndarray[Any, Any]):
         return _recording(result, self.products) if isinstance(result, np.ndarray) else result
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
-        """What is stacked or shaped out of recording arrays records too, and in the same place."""
+        """Arrays stacked or shaped from recording arrays record to the same list."""
         result = super().__array_function__(function, types, arguments, options)
         return _recording(result, self.products) if isinstance(result, np.ndarray) else result
 
@@ -58,7 +58,7 @@ def _recording(array: NDArray[Any], products: list[Product]) -> _Recording:
 
 
 def products_of(case: Case, *, gradient: bool) -> list[Product]:
-    """Operands of every matrix product that the reference makes for a call, or for the call and its gradient."""
+    """Return the operands of the reference's matrix products for a call, or for a call and its gradient."""
     products: list[Product] = []
     floats = case.call.float_inputs
     inputs = {
@@ -69,7 +69,7 @@ def products_of(case: Case, *, gradient: bool) -> list[Product]:
 
 
 def replay(products: list[Product]) -> Run:
-    """Return what makes the products again, and nothing else."""
+    """Return a function that computes the products again, and nothing else."""
 
     def run() -> None:
         for a, b in products:
@@ -79,7 +79,7 @@ def replay(products: list[Product]) -> Run:
 
 
 def reference_against_products(extent: Extent) -> Section:
-    """Time of every operation as a multiple of the time of its products."""
+    """Measure the time of every operation as a multiple of the time of its products."""
     rows: list[Row] = []
     without: list[str] = []
     for name in operations():
@@ -96,8 +96,8 @@ def reference_against_products(extent: Extent) -> Section:
         rows.append(replace(row, detail=f"{row.detail}: {REASONS[name]}") if name in REASONS else row)
     return Section(
         "The reference against its matrix products",
-        "Time of every operation, with its gradient where it has one, as a multiple of the time of the matrix products "
-        f"that it makes, made again and nothing else; float32, at the sizes of `--scale {extent.scale}`.",
+        "Time of every operation, with its gradient if it has one, as a multiple of the time of its matrix products "
+        f"alone; float32, at the sizes of `--scale {extent.scale}`.",
         tuple(rows),
         f"Without a matrix product: {', '.join(without)}.",
     )

@@ -1,4 +1,4 @@
-"""Measure everything, and write it down."""
+"""Measurement and report of the project's own speed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ABOUT: Final = """\
 
 Written by `tox -e bench` (`python -m rnnspec.conformance.pages performance docs/performance.md`), which measures every
 figure on the machine below. Ratios are ratios of medians of rounds that take turns, A B A B, with a bootstrap 95 %
-interval. What is timed against each other was held against the specification on the very work before; workloads, timing
-and the share of the machine's peak are those of [benchmarks.md](benchmarks.md).
+interval. Every contender conforms to the specification on the timed workload. [benchmarks.md](benchmarks.md) describes
+workloads, timing and the share of the machine's peak.
 """
 
 
 def measure(extent: Extent, console: Console) -> list[Section]:
-    """Measure everything that runs in this process."""
+    """Take all measurements that run in this process."""
     measures: list[Callable[[], Section]] = [
         partial(checked_cases, extent),
         partial(tolerance_cost, extent),
@@ -44,7 +44,7 @@ def measure(extent: Extent, console: Console) -> list[Section]:
 
 
 def write_performance(path: Path, json_file: Path | None, sections: Sequence[Section]) -> None:
-    """Write the Markdown report and, if asked for, the same as JSON."""
+    """Write the report as Markdown, and also as JSON if `json_file` is given."""
     date = datetime.now(UTC).date().isoformat()
     machine = {key: fact for section in sections for key, fact in section.machine.items()}
     machine["hypothesis"] = version("hypothesis")
@@ -86,5 +86,5 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _plain(section: Section) -> dict[str, Any]:
-    """Return the section as plain data, with whether each target is met."""
+    """Return the section as plain data; each row says whether its target is met."""
     return asdict(section) | {"rows": [asdict(row) | {"met": row.met} for row in section.rows]}

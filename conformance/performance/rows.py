@@ -1,4 +1,4 @@
-"""Figures with their targets."""
+"""Measured numbers with their targets."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rnnspec.conformance.bench.timing import Effort, Timing
 
 @dataclass(frozen=True)
 class Extent:
-    """How much to measure.
+    """Amount of measurement.
 
-    Efforts of `contests` and of plain `functions`; `rounds` of checking, each of so many random `cases` and so many
-    `examples` of every check; `scale` of the operations.
+    `contests` and `functions` are the efforts of contests and of timed functions. Checking takes `rounds`, each with
+    `cases` random cases and `examples` examples of every check. `scale` is the operations' scale.
     """
 
     contests: Effort
@@ -41,12 +41,12 @@ QUICK: Final = Extent(
     cases=100,
     examples=2,
 )
-"""To look at, not to publish."""
+"""A quick look, too short to publish."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measured figure, and what it should be: at most or at least `target`, or nothing in particular."""
+    """One measured number and its `target`: an upper limit, or a lower one with `at_least`; None without a target."""
 
     name: str
     value: float
@@ -68,7 +68,7 @@ class Row:
 class Section:
     """Rows that belong together.
 
-    `left_out` says what could not be measured, and why; `machine` what the figures depend on.
+    `left_out` lists the missing measurements with reasons. `machine` has the facts on which the numbers depend.
     """
 
     title: str
@@ -81,7 +81,7 @@ class Section:
 def ratio_row(
     name: str, timing: Timing, to: Timing, *, target: float | None = None, ratio: Estimate | None = None, more: str = ""
 ) -> Row:
-    """Row for a time as a multiple of another, which was timed in turn with it unless the ratio is given."""
+    """Return a row for a time as a multiple of another; without `ratio`, both must have been timed in turn."""
     value, low, high = ratio or ratio_in_turn(timing.times, to.times)
     detail = f"{duration(timing.median)} against {duration(to.median)}, {len(timing.times)} rounds{more}"
     return Row(name, value, "×", (low, high), target, detail=detail)

@@ -1,4 +1,4 @@
-"""How long `rnnspec validate torch` takes, from the shell's view."""
+"""Wall time of `rnnspec validate torch` as a command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROGRAM: Final = "from rnnspec.conformance.cli import main; main()"
 
 
 def validations(profiles: Sequence[str]) -> Section:
-    """Wall time of whole runs, start included, on all cores."""
+    """Measure the wall time of whole runs, start included, on all cores."""
     rows: list[Row] = []
     left_out = []
     for profile in profiles:
@@ -35,9 +35,8 @@ def validations(profiles: Sequence[str]) -> Section:
                 left_out.append(f"{name}: it cannot run (exit status {failure.returncode}).")
     return Section(
         "A whole validation",
-        "Wall time of the command, start included, under the settings that it has by itself, which are a process for "
-        "each core, and with one process, `-n 0`: one run of each, so that nothing is known of how far runs differ. "
-        "The targets are for 2 cores.",
+        "Wall time of the command, start included, with its default of a process for each core, and with one process, "
+        "`-n 0`. There is one run of each, which does not show how far runs differ. The targets are for 2 cores.",
         tuple(rows),
         " ".join(left_out),
     )
@@ -51,7 +50,7 @@ def _row(name: str, arguments: tuple[str, ...], target: float | None) -> Row:
 
 
 def _run(arguments: tuple[str, ...]) -> bool:
-    """Whether it found violations; CalledProcessError if it could not run."""
+    """Return whether the run found violations; raise CalledProcessError if it could not run."""
     environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments], env=environment, capture_output=True, check=False

@@ -1,1 +1,1 @@
-"""What people see of the results: progress, tables, JSON."""
+"""Reports of the results: progress, tables and JSON."""

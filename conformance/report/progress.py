@@ -17,15 +17,15 @@ from rnnspec.conformance.run.plan import Item
 
 
 def bar(console: Console) -> Progress:
-    """A bar that stands on a terminal while work goes on, and nothing elsewhere."""
+    """Return a progress bar that shows on a terminal during the work, and nothing elsewhere."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 class Collector:
-    """A pytest plugin that gathers the results and shows how far the run is.
+    """A pytest plugin that collects the results and shows the run's progress.
 
-    It lives in the process that started pytest, and so sees the results of parallel workers too.
+    It runs in the process that starts pytest, and so receives the results of parallel workers too.
     """
 
     def __init__(self, console: Console, items: Sequence[Item]) -> None:
@@ -48,7 +48,7 @@ class Collector:
         self._progress.stop()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the result out of a test's report."""
+        """Collect the result in a test's report."""
         properties: dict[str, Any] = dict(report.user_properties)
         if report.when == "teardown" and RESULT in properties:
             self._add(CheckResult.from_json(properties[RESULT]))
@@ -58,7 +58,7 @@ class Collector:
             self.problems.append(report.longreprtext)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Remember why collecting failed."""
+        """Record the report of a failed collection."""
         if report.failed:
             self.problems.append(report.longreprtext)
 
@@ -72,7 +72,7 @@ class Collector:
         if self._due[key] == 0 and not self._console.is_terminal:
             checks = tuple(r for r in self.results if (r.backend, r.operation, r.dtype) == key)
             group = OperationSummary(result.operation, result.dtype, result.device, checks)
-            if group.verdict is Verdict.NOT_IMPLEMENTED:  # the report names them together
+            if group.verdict is Verdict.NOT_IMPLEMENTED:  # the report lists them together
                 return
             self._console.print(
                 f"{' '.join(key)}: {group.verdict}, {group.examples} cases, "

@@ -1,4 +1,4 @@
-"""Results put together: by operation and type, and by backend. What ``validate --json`` writes."""
+"""Summaries of results, by operation and type and by backend, which ``validate --json`` writes."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ class OperationSummary:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on the operation."""
+        """Verdict on the operation: the worst of its checks."""
         return Verdict.worst(check.verdict for check in self.checks)
 
     @property
     def worst_error_ratio(self) -> float | None:
-        """The largest error ratio of any check."""
+        """Largest error ratio of all checks; None if none has one."""
         return max(
             (check.worst_error_ratio for check in self.checks if check.worst_error_ratio is not None), default=None
         )
 
     @property
     def examples(self) -> int:
-        """Calls judged."""
+        """Number of judged calls."""
         return sum(check.examples for check in self.checks)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What some checks asked: calls that were judged, refused and beyond the type; and what planned cases met.
+    """Extent of some checks: numbers of calls judged, refused and beyond the type, and coverage of the planned cases.
 
-    `met` has the tuples of choices that were met, and of how many, by strength and whether the plan is deep; `largest`
-    has the largest of each size.
+    `met` has the tuples of choices that were met and those possible, by strength and whether the plan is deep.
+    `largest` has each size's largest value.
     """
 
     judged: int
@@ -56,7 +56,7 @@ class Asked:
 
     @classmethod
     def of(cls, checks: Sequence[CheckResult]) -> Asked:
-        """Add up some checks; what planned cases met is said by ``values``, which asks them all."""
+        """Add up some checks; the coverage is that of ``values``, which asks all planned cases."""
         met: dict[tuple[int, bool], tuple[int, int]] = {}
         largest: dict[str, int] = {}
         left_out: dict[str, Mapping[str, Sequence[int]]] = {}
@@ -81,7 +81,7 @@ class Asked:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return it as plain data."""
         met = [
             {"strength": strength, "deep": deep, "met": met, "of": total}
             for (strength, deep), (met, total) in self.met.items()
@@ -101,36 +101,36 @@ class BackendSummary:
     versions: Mapping[str, str]
     operations: tuple[OperationSummary, ...]
     not_seen: tuple[str, ...] = ()
-    """Titles of the expected failures that nothing was seen to violate."""
+    """Titles of the expected failures that were not seen."""
 
     profile: str = ""
     seed: int | None = None
-    """How the calls were planned; empty where results were made elsewhere."""
+    """Profile and seed by which the calls were planned; empty and None for results made elsewhere."""
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on the backend."""
+        """Verdict on the backend: the worst of its operations."""
         return Verdict.worst(operation.verdict for operation in self.operations)
 
     @property
     def departures(self) -> tuple[CheckResult, ...]:
-        """Checks that say SHOULD and are departed from: the backend conforms nevertheless."""
+        """Checks of level SHOULD from which the backend departs, although it conforms."""
         checks = (check for operation in self.operations for check in operation.checks)
         return tuple(check for check in checks if check.verdict is Verdict.DEPARTS)
 
     def asked(self, dtype: str) -> Asked:
-        """What was asked in a type, all operations together."""
+        """Return the extent of the checks in a type, over all operations."""
         checks = [check for operation in self.operations if operation.dtype == dtype for check in operation.checks]
         return Asked.of(checks)
 
     @property
     def nothing_judged(self) -> tuple[CheckResult, ...]:
-        """Checks of what is implemented that have judged nothing, as all was refused or beyond the type."""
+        """Checks of implemented operations that judged no call, since all were refused or beyond the type."""
         checks = (check for operation in self.operations for check in operation.checks if operation.verdict.judged)
         return tuple(check for check in checks if check.verdict is Verdict.REFUSED)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data, in the form that the documentation gives."""
+        """Return it as plain data, in the documented form of ``validate --json``."""
         return {
             "name": self.name,
             "verdict": self.verdict,
@@ -166,7 +166,7 @@ def summarise(
     profile: str = "",
     seed: int | None = None,
 ) -> BackendSummary:
-    """Group a backend's results by operation and type, in the specification's order, whoever was done first."""
+    """Group a backend's results by operation and type, in the specification's order."""
     known, types = list(operations()), FLOAT_TYPES[::-1]
     groups: dict[tuple[str, str, str], list[CheckResult]] = {}
     for result in results:

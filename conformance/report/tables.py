@@ -23,15 +23,15 @@ STYLES = {
 
 
 def ratio_text(ratio: float | None) -> str:
-    """An error ratio; a dash where nothing was measured."""
+    """Format an error ratio; a dash if there is none."""
     return "–" if ratio is None else f"{ratio:.2f}" if ratio < 100 else f"{ratio:.2g}"
 
 
 def print_backend(console: Console, summary: BackendSummary) -> None:
     """Print the verdict on a backend: a matrix of its operations and types, every violation and every refusal.
 
-    What conforms has its worst error ratio alone: fifty rows of four verdicts are to fit a terminal of 80 columns. What
-    is not implemented in any type is named below the table: most implementations have a few operations.
+    A conforming operation shows only its worst error ratio, so that rows of four types fit a terminal of 80 columns.
+    Operations that are implemented in no type follow below the table, since most implementations have few operations.
     """
     versions = ", ".join(f"{name} {version}" for name, version in summary.versions.items())
     dtypes = list(dict.fromkeys(operation.dtype for operation in summary.operations))
@@ -73,7 +73,7 @@ _SHOWN_SIZES = 8
 
 
 def _print_asked(console: Console, summary: BackendSummary) -> None:
-    """Print what the verdict rests on: calls, what they meet, the largest sizes, and what was not judged."""
+    """Print the basis of the verdict: calls, the choices that they meet, the largest sizes, and unjudged checks."""
     if not summary.profile:
         return
     console.print(Text(f"asked by profile {summary.profile} with seed {summary.seed}:"), soft_wrap=True)
@@ -92,7 +92,7 @@ def _print_asked(console: Console, summary: BackendSummary) -> None:
         console.print(Text(f"  {dtype}: {', '.join(parts)}"), soft_wrap=True)
         for name, left_out in asked.left_out.items():
             listed = "; ".join(f"{symbol} {', '.join(map(str, few))}" for symbol, few in left_out.items())
-            console.print(Text(f"    left out of {name}, as too dear to judge: {listed}"), soft_wrap=True)
+            console.print(Text(f"    left out of {name}, too costly to judge: {listed}"), soft_wrap=True)
     by_check: dict[tuple[str, str], list[str]] = {}
     for check in summary.nothing_judged:
         by_check.setdefault((check.id, check.message), []).append(f"{check.operation} {check.dtype}")

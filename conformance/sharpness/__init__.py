@@ -1,6 +1,6 @@
-"""How small an error the suite sees, measured: a relative error is planted in one intermediate quantity of a right run.
+"""Sharpness: the smallest relative error in one intermediate quantity of a right run that the suite sees.
 
-`watched` is an array whose elementary operations can be seen, and changed, one by one; `reference` is the reference run
-on such arrays; `tolerances` are what a result can be accepted by, the suite's computed bounds and the fixed ones of
-others; `measuring` finds the smallest error that each of them sees.
+`watched` is an array whose elementary operations an observer sees and can change. `planting` runs the reference on such
+arrays, and `places` names the places of its code. `tolerances` are the suite's computed bounds and the fixed ones of
+others. `measuring` finds the smallest error that each tolerance sees, and `drifting` the smallest systematic error.
 """

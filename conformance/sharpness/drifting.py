@@ -1,9 +1,9 @@
-"""The smallest systematic error that is seen: every element of one result too large by the same share, in every call.
+"""The smallest systematic error that is seen: every element of one result is too large by the same share.
 
-A bound on a single element leaves room for the largest rounding error, so such an error may stay within it everywhere;
-the check ``drift`` judges all elements together. Here each result of the planned calls, an output or a gradient, is
-multiplied by 1 + e and rounded to its type. The error is seen if an element leaves its own bound, as ``values`` and
-``gradients`` see it, or if the slope over all calls exceeds what rounding explains.
+A bound on a single element leaves room for the largest rounding error, so a systematic error may stay within it
+everywhere. The check ``drift`` judges all elements together. The measurement multiplies each result of the planned
+calls, an output or a gradient, by 1 + e and rounds it to its type. The suite sees the error if an element leaves its
+own bound in ``values`` or ``gradients``, or if the slope over all calls exceeds the bound of its rounding errors.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from rnnspec.conformance.run.session import session_of
 from rnnspec.spec.arrays import Array
 
 GOALS: Final[Mapping[str, float]] = {"float32": 3e-7, "bfloat16": 1e-2, "float16": 2e-3}
-"""Of each type, the systematic error that is to be seen in every result."""
+"""Systematic error in each type that the suite is to see in every result."""
 
 DRIFT: Final = "drift"
-"""The name of this part, beside those that a single quantity's error is planted in."""
+"""Name of this part, beside the parts with an error in a single quantity."""
 
 Calls = list[tuple[Bounded, Array]]
 
 
 @dataclass(frozen=True)
 class DriftSharpness:
-    """One result of an operation in a type: what rounding explains of its slope, and with which seeds errors are seen.
+    """One result of an operation in a type: the slope that rounding explains, and the seeds that see errors.
 
-    `explained` is the largest over the seeds; infinite, and None in JSON, where a deck has too few calls to tell.
+    `explained` is the largest over the seeds. It is infinite, and None in JSON, if a deck has too few calls.
     """
 
     operation: str
@@ -46,22 +46,22 @@ class DriftSharpness:
     seeds: int
     explained: float
     at_goal: int
-    """Seeds with which an error of the type's goal is seen, too large and too small alike."""
+    """Number of seeds that see an error of the type's goal in both directions."""
     at_twice: int
-    """Seeds with which twice that error is seen."""
+    """Number of seeds that see twice that error in both directions."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return it as plain data."""
         return {**asdict(self), "explained": self.explained if np.isfinite(self.explained) else None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DriftSharpness:
-        """From plain data."""
+        """Make it from plain data."""
         return cls(**{**data, "explained": np.inf if data["explained"] is None else data["explained"]})
 
 
 def measure_drift(operation: str, dtype: str, seeds: int) -> list[DriftSharpness]:
-    """Measure every result of an operation in a type that has a goal, with the seeds from 0 to below `seeds`."""
+    """Measure every result of an operation in a type of `GOALS`, with the seeds from 0 to below `seeds`."""
     goal = GOALS[dtype]
     explained: dict[str, list[float]] = {}
     seen: dict[str, list[tuple[bool, bool]]] = {}
@@ -82,7 +82,7 @@ def measure_drift(operation: str, dtype: str, seeds: int) -> list[DriftSharpness
 
 
 def calls_of(operation: str, dtype: str, seed: int) -> dict[str, Calls]:
-    """Every float result of the planned calls, as the reference gives it, with its bound; by name."""
+    """Return the reference's float results of the planned calls with their bounds, by name."""
     session = session_of(open_backend("numpy"), operation, dtype, PROFILES["quick"], seed)
     found: dict[str, Calls] = {}
     for case in session.deck.cases:
@@ -96,12 +96,12 @@ def calls_of(operation: str, dtype: str, seed: int) -> dict[str, Calls]:
 
 
 def _sees(calls: Calls, dtype: str, error: float) -> bool:
-    """Whether a result that is too large by this share everywhere is seen, and one that is too small."""
+    """Whether both a result that is too large by this share and one that is too small are seen."""
     return all(is_seen(calls, dtype, signed) for signed in (error, -error))
 
 
 def is_seen(calls: Calls, dtype: str, error: float) -> bool:
-    """Whether an error of this share, too large or, below 0, too small, is seen."""
+    """Return whether a relative error of all elements is seen; a negative one makes them too small."""
     largest = format_of(dtype).largest
     if any(bounded.error_ratios(_with(got, error), largest).max(initial=0.0) > 1 for bounded, got in calls):
         return True
@@ -117,5 +117,5 @@ def _drift(calls: Calls, dtype: str, error: float) -> Drift:
 
 
 def _with(got: Array, error: float) -> Array:
-    """The result with this share more, rounded to its type."""
+    """The result times 1 + error, rounded to its type."""
     return (got.astype(np.float64) * (1 + error)).astype(got.dtype)

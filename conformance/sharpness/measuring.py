@@ -1,13 +1,14 @@
-"""The smallest planted error that is seen: by the suite's computed bounds, and by fixed tolerances on the same cases.
+"""The smallest planted error that the suite's computed bounds see, and that fixed tolerances see on the same cases.
 
-A **run** is what ``rnnspec validate --profile quick`` does for one check of one operation in one type, with one seed:
-the very cases that it draws. In each run one quantity is chosen at random, among those that the reference computes in
-these cases and that change a result; a relative error e is planted in it, the same at every step and in every case. A
-tolerance sees the error if it rejects a result in at least one case whose right result it accepts: what it rejects
-anyway tells nothing. The sharpness is the smallest power of two e that is seen in so many runs, each with another seed.
+A **run** has the cases that ``rnnspec validate --profile quick`` draws for one check of one operation in one type, with
+one seed. Each run chooses a random quantity among those that the reference computes in these cases and that change a
+result. A relative error e is planted in it, the same at every step and in every case. A tolerance sees the error if it
+rejects a result in at least one case whose right result it accepts. The sharpness is the smallest power of two e that
+is seen in a given share of the runs, each with another seed.
 
-A tolerance that rejects everything sees every error. So right results are judged too: those of the reference with each
-elementary operation rounded to the type. The share that is rejected is told beside the sharpness.
+A tolerance that rejects everything sees every error. Right results are therefore judged too: those of the reference
+with each elementary operation rounded to the type. The share of rejected right results is reported beside the
+sharpness.
 """
 
 from __future__ import annotations
@@ -36,35 +37,37 @@ from rnnspec.spec import operation as spec_operation
 from rnnspec.spec.arrays import Array
 
 PARTS: Final[Mapping[str, Check]] = {"values": Values(), "gradients": Gradients()}
-"""What an error is planted in, and the check whose cases are used: the way forward, or the way back."""
+"""Part of the computation with the planted error, forward or backward, and the check that draws its cases."""
 
 LARGEST: Final = 0
 """The largest planted error is ``2**LARGEST``: the quantity doubled."""
 
 LIVE: Final = 2.0**-40
-"""An error of 1/8 that changes no result, in float64, by more than this times the largest does not matter: where it
-cancels, as the shift of a softmax does, the result stays right."""
+"""Largest change of a result by a planted error of 1/8 that does not matter, relative to the largest element.
+
+An error may cancel in float64, as the shift of a softmax does, and the result stays right.
+"""
 
 Results = dict[str, Array]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One seed: the quantity, and the exponent of the smallest error that each tolerance saw; None: not even 1."""
+    """One seed: the quantity, and the exponent of the smallest error that each tolerance saw; None if it saw none."""
 
     seed: int
     quantity: str
     seen: Mapping[str, int | None]
 
     def smallest(self, tolerance: str) -> float:
-        """Return the smallest error that a tolerance saw; infinite where it saw none."""
+        """Return the smallest error that a tolerance saw; infinite if it saw none."""
         exponent = self.seen[tolerance]
         return math.inf if exponent is None else 2.0**exponent
 
 
 @dataclass(frozen=True)
 class Sharpness:
-    """What was measured of an operation in a type. `rejected` counts right results, out of `right`, by tolerance."""
+    """Measurements of an operation in a type; `rejected` counts the rejected ones of `right` right results."""
 
     operation: str
     dtype: str
@@ -74,15 +77,12 @@ class Sharpness:
     rejected: Mapping[str, int]
 
     def smallest(self, tolerance: str, share: float = 0.95) -> float:
-        """Return the smallest error seen in this share of the runs; infinite if not even an error of 1 is in so many.
-
-        There must be a run.
-        """
+        """Return the smallest error seen in this share of at least one run; infinite if even an error of 1 is not."""
         errors = sorted(run.smallest(tolerance) for run in self.runs)
         return errors[math.ceil(share * len(errors)) - 1]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return it as plain data."""
         return {
             "operation": self.operation,
             "dtype": self.dtype,
@@ -95,26 +95,26 @@ class Sharpness:
         }
 
     def _told(self, share: float) -> dict[str, float | None]:
-        """Smallest errors by tolerance; None where there is none."""
+        """Smallest errors by tolerance; None if none is seen."""
         errors = {one.name: self.smallest(one.name, share) if self.runs else math.inf for one in TOLERANCES}
         return {name: None if math.isinf(error) else error for name, error in errors.items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Sharpness:
-        """From plain data."""
+        """Make it from plain data."""
         runs = tuple(Run(run["seed"], run["quantity"], run["seen"]) for run in data["runs"])
         return cls(data["operation"], data["dtype"], data["part"], runs, data["right"], data["rejected"])
 
 
 def error_text(error: float) -> str:
-    """An error for people."""
+    """Format an error."""
     return f"> {2**LARGEST}" if math.isinf(error) else f"{error:.1e}"
 
 
 def measure(operation: str, dtype: str, part: str, runs: int) -> Sharpness:
     """Measure one operation in one type, with the seeds from 0 to below `runs`.
 
-    Runs in which nothing is computed, as where numbers are only moved, are left out.
+    Runs without a computed quantity are left out, such as those of operations that only move numbers.
     """
     done: list[Run] = []
     right, rejected = 0, dict.fromkeys((tolerance.name for tolerance in TOLERANCES), 0)
@@ -135,12 +135,12 @@ def measure(operation: str, dtype: str, part: str, runs: int) -> Sharpness:
 
 
 def applies(operation: str, part: str) -> bool:
-    """Whether an operation has this part."""
+    """Return whether an operation has this part."""
     return PARTS[part].applies_to(spec_operation(operation))
 
 
 def cases_of(operation: str, dtype: str, part: str, seed: int) -> list[Case]:
-    """Those that the profile ``quick`` draws for the check of this part, each once."""
+    """Return the different cases that the profile ``quick`` draws for the check of this part."""
     gathered = _Gathering(part)
     run_check(gathered, _reference(), operation, dtype, PROFILES["quick"], seed_number=seed)
     return list(gathered.cases.values())
@@ -148,14 +148,14 @@ def cases_of(operation: str, dtype: str, part: str, seed: int) -> list[Case]:
 
 @cache
 def _reference() -> Backend:
-    """The reference as a backend; one for all, so that what it supports is asked once."""
+    """The reference as a backend, opened once so that its support is found once."""
     return open_backend("numpy")
 
 
 def smallest_seen(seen: Callable[[int], bool], lowest: int, below: int) -> int:
-    """Bisect for the lowest exponent from `lowest` that is seen, given that all from it to `below` are.
+    """Return the lowest exponent that is seen, by bisection between `lowest` and `below`.
 
-    `below` itself is taken to be seen; it is the answer where none under it is.
+    All exponents above a seen one count as seen, and so does `below`, which is the result if no lower one is seen.
     """
     while lowest < below:
         middle = (lowest + below) // 2
@@ -168,13 +168,13 @@ def smallest_seen(seen: Callable[[int], bool], lowest: int, below: int) -> int:
 
 @dataclass
 class _Gathering(Check):
-    """Finds nothing wrong, and keeps the cases."""
+    """A check that accepts everything and keeps the cases."""
 
     part: str
     cases: dict[str, Case] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in Check.__annotations__:  # it stands for the check of that part
+        for name in Check.__annotations__:  # it takes the place of the part's check
             setattr(self, name, getattr(PARTS[self.part], name))
 
     def examine(self, backend: Any, example: Case) -> float:
@@ -185,7 +185,7 @@ class _Gathering(Check):
 
 
 class _Trial:
-    """One case: what is right, what the tolerances make of it, and the results with errors planted."""
+    """One case: its expected results, and results with planted errors, judged by the tolerances."""
 
     def __init__(self, case: Case, part: str) -> None:
         self.case, self.part = case, part
@@ -198,7 +198,7 @@ class _Trial:
         self._sound = {tolerance.name: self.accepted(tolerance.name, self.results) for tolerance in TOLERANCES}
 
     def of(self, observer: Observer, call: Call | None = None) -> Results:
-        """The reference's results by name, with every operation shown to an observer."""
+        """Return the reference's results by name; the observer sees every elementary operation."""
         backend = WatchedReference(observer)
         if self.part == "gradients":
             gradients = backend.way_back(call or self.case.call, self.case.cotangents)
@@ -206,17 +206,17 @@ class _Trial:
         return dict(zip(self.expected, backend.run(call or self.case.call), strict=True))
 
     def step_by_step(self) -> Results:
-        """Right results, each elementary operation rounded to the type."""
-        # In the wide types the reference does just that; in the others it computes in float32, and rounds once.
+        """Return right results with each elementary operation rounded to the type."""
+        # The reference does so in the wide types; in the others it computes in float32 and rounds once.
         return self.results if _wide(self.case.dtype) == self.case.dtype else self.of(RoundedToType(self.case.dtype))
 
     def accepted(self, tolerance: str, results: Results) -> bool:
-        """Whether a tolerance accepts all of these results."""
+        """Return whether a tolerance accepts all of these results."""
         accepts = next(one for one in TOLERANCES if one.name == tolerance).accepts
         return all(accepts(self.case, self.expected[name], got) for name, got in results.items())
 
     def sees(self, tolerance: str, place: CodePlace, exponent: int) -> bool:
-        """Whether a tolerance accepts the right results, and rejects those with the error ``2**exponent``."""
+        """Return whether a tolerance accepts the right results, but rejects those with the error ``2**exponent``."""
         if not self._sound[tolerance]:
             return False
         if exponent not in self._planted:
@@ -224,7 +224,7 @@ class _Trial:
         return not self.accepted(tolerance, self._planted[exponent])
 
     def matters(self, place: CodePlace) -> bool:
-        """Whether an error there changes a result, in exact arithmetic; see `LIVE`."""
+        """Return whether an error at a place changes a result in float64; see `LIVE`."""
         floats = {name: array.astype(np.float64) for name, array in self.case.call.float_inputs.items()}
         call = Call(self.case.operation, {**self.case.call.inputs, **floats}, self.case.call.attributes)
         right, wrong = (self.of(observer, call) for observer in (RelativeError(place, 0), RelativeError(place, 1 / 8)))
@@ -240,7 +240,7 @@ def _differ(right: Array, wrong: Array) -> bool:
 
 
 def _quantity(trials: Sequence[_Trial], rng: np.random.Generator) -> CodePlace | None:
-    """Choose one of the quantities that are computed in the cases and matter in at least one; None if there is none."""
+    """Choose a quantity that the cases compute and that matters in at least one; None if there is none."""
     places = list({key: place for trial in trials for key, place in trial.places.items()}.values())
     for index in rng.permutation(len(places)):
         place = places[int(index)]
@@ -250,22 +250,22 @@ def _quantity(trials: Sequence[_Trial], rng: np.random.Generator) -> CodePlace |
 
 
 def _smallest_seen(trials: Iterable[_Trial], place: CodePlace, tolerance: str) -> int | None:
-    """Exponent of the smallest error that is seen in one of the cases at least; None if that of 1 is in none."""
+    """Exponent of the smallest error that is seen in at least one case; None if even an error of 1 is not."""
     beyond = LARGEST + 1
     found = beyond
     for trial in trials:
         lowest = _lowest(trial.case.dtype)
-        # Most cases see no less than the best so far: one question to each of them is enough.
+        # Most cases see no smaller error than the best so far, so that one question is enough for them.
         if found > lowest and trial.sees(tolerance, place, found - 1):
             found = smallest_seen(partial(trial.sees, tolerance, place), lowest, found - 1)
     return None if found == beyond else found
 
 
 def _lowest(dtype: str) -> int:
-    """The exponent of the smallest error that changes 1 in the type that is computed in."""
+    """Exponent of the smallest error that changes 1 in the type of the computation."""
     return round(math.log2(format_of(_wide(dtype)).unit_roundoff)) + 1
 
 
 def _wide(dtype: str) -> str:
-    """The type that the reference computes in."""
+    """Type in which the reference computes."""
     return dtype if dtype in ("float32", "float64") else "float32"

@@ -1,4 +1,4 @@
-"""Where in the reference a number is computed: the quantity that an error is planted in."""
+"""Places in the reference's code at which quantities are computed and errors are planted."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from rnnspec import reference
 
 _FOLDER: Final = str(Path(str(reference.__file__)).parent)
 _INSIDE: Final[dict[str, bool]] = {}
-"""Of each file of code that was met, whether it is the reference's."""
+"""Whether each file of code that was met is the reference's."""
 
 Instructions = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
 class CodePlace:
-    """An operation in the reference's code, and the calls that led to it.
+    """An operation in the reference's code, and the calls that lead to it.
 
-    `instructions` are those under way, the innermost first, each the identity of its code and the offset in it: so the
-    logistic function of one gate is another place than that of the next gate, and all steps of a sequence are one.
+    `instructions` are the running ones, the innermost first, each with the identity of its code and the offset in it.
+    The logistic functions of two gates are therefore two places, and all steps of a sequence are one.
     """
 
     instructions: Instructions
     name: str
-    """The lines that led there, and the expression: ``unroll.py:71 > lstm.py:60: f * c_prev``."""
+    """The lines that lead to it, and the expression: ``unroll.py:71 > lstm.py:60: f * c_prev``."""
 
 
 def innermost() -> FrameType | None:
-    """The frame of the reference's function that is under way; None if there is none."""
+    """Return the frame of the reference's running function; None if none runs."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and not _of_reference(frame.f_code.co_filename):
         frame = frame.f_back
@@ -42,12 +42,12 @@ def innermost() -> FrameType | None:
 
 
 def instructions(frame: FrameType) -> Instructions:
-    """The instructions of the reference that are under way, from this frame outwards."""
+    """Return the running instructions of the reference, from this frame outwards."""
     return tuple([(id(one.f_code), one.f_lasti) for one in _outwards(frame)])
 
 
 def place_of(frame: FrameType) -> CodePlace:
-    """The place that a frame of the reference has come to."""
+    """Return the place of a frame of the reference."""
     frames = _outwards(frame)
     lines = [f"{Path(one.f_code.co_filename).name}:{one.f_lineno}" for one in reversed(frames)]
     return CodePlace(instructions(frame), f"{' > '.join(lines)}: {_expression(frame.f_code, frame.f_lasti)}")
@@ -55,7 +55,7 @@ def place_of(frame: FrameType) -> CodePlace:
 
 @cache
 def quantity_of(code: CodeType, offset: int) -> str:
-    """What an instruction of the reference computes, wherever it is called from: ``lstm.py: f * c_prev``."""
+    """Return the quantity of an instruction, whatever calls lead to it: ``lstm.py: f * c_prev``."""
     return f"{Path(code.co_filename).name}: {_expression(code, offset)}"
 
 

@@ -1,4 +1,4 @@
-"""The reference, watched: which quantities it computes, and what it gives if one of them is wrong by a little."""
+"""The reference on watched arrays, and observers that find quantities, plant errors in them, or round them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rnnspec.spec.arrays import Array
 
 
 class WatchedReference(Backend):
-    """The reference on arrays that an observer sees."""
+    """The reference on arrays whose operations an observer sees."""
 
     name: ClassVar[str] = "watched reference"
 
@@ -29,23 +29,23 @@ class WatchedReference(Backend):
 
     @classmethod
     def operations(cls) -> tuple[str, ...]:
-        """All of the specification."""
+        """Return all operations of the specification."""
         return tuple(operations())
 
     def run(self, call: Call) -> tuple[Array, ...]:
-        """Outputs of the call."""
+        """Return the outputs of the call."""
         outputs = getattr(reference, call.operation)(**self._watched(call.inputs), **call.attributes)
         return tuple(np.array(output) for output in outputs)
 
     def way_back(self, call: Call, cotangents: tuple[Array, ...]) -> dict[str, Array]:
-        """Gradient of every float input of the call, the way forward unseen."""
+        """Return the gradient of every float input; the observer sees only the backward pass."""
         with self._asleep():
             _, vjp = getattr(reference, f"{call.operation}_vjp")(**self._watched(call.inputs), **call.attributes)
         gradients = vjp(*(watch(np.array(cotangent), self._observe) for cotangent in cotangents))
         return {name: np.array(array) for name, array in gradients.items()}
 
     def _watched(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Copies of the inputs; those with floats are watched."""
+        """Copies of the inputs, with float arrays watched."""
         copies = {name: np.array(array) for name, array in inputs.items()}
         return {name: watch(copy, self._observe) if copy.dtype.kind in "fV" else copy for name, copy in copies.items()}
 
@@ -63,16 +63,16 @@ class WatchedReference(Backend):
 
 
 class Places:
-    """Observer that notes where numbers are computed, in the order in which the places are first come to."""
+    """Observer that records the places at which numbers are computed, in the order of their first use."""
 
     known: ClassVar[dict[Instructions, CodePlace]] = {}
-    """Places that any observer came to: names take time."""
+    """Places of all observers, since making their names takes time."""
 
     def __init__(self) -> None:
         self.found: dict[Instructions, CodePlace] = {}
 
     def __call__(self, result: Array) -> None:
-        """Note the place that is under way."""
+        """Record the running place."""
         frame = innermost()
         if frame is not None and (key := instructions(frame)) not in self.found:
             if key not in self.known:
@@ -81,13 +81,13 @@ class Places:
 
 
 class RelativeError:
-    """Observer that multiplies by ``1 + error`` all that one place computes."""
+    """Observer that multiplies all results of one place by ``1 + error``."""
 
     def __init__(self, place: CodePlace, error: float) -> None:
         self._instructions, self._factor = place.instructions, 1 + error
 
     def __call__(self, result: Array) -> None:
-        """Multiply the result if it is of that place."""
+        """Multiply the result if that place computes it."""
         frame = innermost()
         if frame is None or (id(frame.f_code), frame.f_lasti) != self._instructions[0]:
             return
@@ -96,16 +96,16 @@ class RelativeError:
 
 
 class RelativeErrorIn:
-    """Observer that multiplies by ``1 + error`` all that an expression of the reference computes.
+    """Observer that multiplies all results of an expression of the reference by ``1 + error``.
 
-    `quantity` names it as `quantity_of` does: file and expression, wherever they are called from.
+    `quantity` has the form of `quantity_of`: file and expression, whatever calls lead to them.
     """
 
     def __init__(self, quantity: str, error: float) -> None:
         self._quantity, self._factor = quantity, 1 + error
 
     def __call__(self, result: Array) -> None:
-        """Multiply the result if that expression computed it."""
+        """Multiply the result if that expression computes it."""
         frame = innermost()
         if frame is not None and quantity_of(frame.f_code, frame.f_lasti) == self._quantity:
             result *= self._factor

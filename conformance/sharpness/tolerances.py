@@ -1,4 +1,4 @@
-"""What a result can be accepted by: the suite's computed bound, and the fixed tolerances that others use."""
+"""Tolerances that accept or reject results: the suite's computed bound, and fixed ones that others use."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rnnspec.spec.arrays import Array
 
 
 class Tolerance(Protocol):
-    """Says whether an array is near enough to the right one."""
+    """A rule that accepts arrays near enough to the right one."""
 
     @property
     def name(self) -> str:
-        """As tables and files call it."""
+        """Name in tables and files."""
 
     def accepts(self, case: Case, expected: Bounded, got: Array) -> bool:
-        """Whether `got` passes for the result of a case."""
+        """Return whether `got` is near enough to the expected result of a case."""
 
 
 class Computed:
@@ -31,7 +31,7 @@ class Computed:
     name = "computed"
 
     def accepts(self, case: Case, expected: Bounded, got: Array) -> bool:
-        """Whether no element's error ratio is above 1."""
+        """Return whether no element's error ratio is above 1."""
         try:
             judge(case, case.call, "", expected, got)
         except Violation:
@@ -42,8 +42,8 @@ class Computed:
 class Fixed:
     """``|got - right| <= atol + rtol |right|`` in every element, by type; ids must be equal.
 
-    What is right is taken from float64, which is kinder than to round it to the type first, as those who compare two
-    arrays of the type do.
+    The right result is in float64. Rounding it to the type first, as a comparison of two arrays of the type does, would
+    be stricter.
     """
 
     def __init__(self, name: str, rtol_atol: Mapping[str, tuple[float, float]]) -> None:
@@ -51,7 +51,7 @@ class Fixed:
         self.rtol_atol = rtol_atol
 
     def accepts(self, case: Case, expected: Bounded, got: Array) -> bool:
-        """Whether every element is near enough."""
+        """Return whether every element is near enough."""
         rtol, atol = (0.0, 0.0) if got.dtype.kind == "i" else self.rtol_atol[case.dtype]
         with np.errstate(invalid="ignore", over="ignore"):
             near = np.abs(got.astype(np.float64) - expected.value) <= atol + rtol * np.abs(expected.value)
@@ -62,13 +62,13 @@ class Fixed:
 COMPUTED: Final = Computed()
 
 ONNX: Final = Fixed("onnx", dict.fromkeys(("float16", "bfloat16", "float32", "float64"), (1e-3, 1e-7)))
-"""What ONNX's backend tests accept where a model says nothing else (``onnx/backend/test/loader/__init__.py``)."""
+"""The defaults of ONNX's backend tests (``onnx/backend/test/loader/__init__.py``)."""
 
 ASSERT_CLOSE: Final = Fixed(
     "assert_close",
     {"float16": (1e-3, 1e-5), "bfloat16": (1.6e-2, 1e-5), "float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)},
 )
-"""The defaults of ``torch.testing.assert_close``; a test holds them against the installed torch."""
+"""The defaults of ``torch.testing.assert_close``; a test compares them with the installed torch's."""
 
 TOLERANCES: Final[Sequence[Tolerance]] = (COMPUTED, ONNX, ASSERT_CLOSE)
-"""The suite's own first."""
+"""All tolerances, the suite's own first."""

@@ -1,8 +1,8 @@
-"""An array whose elementary operations can be seen, and their results changed, one by one.
+"""An array whose elementary operations an observer sees one by one, and whose results it can change.
 
-The reference runs on a `Watched` as on any other array, in the type of its numbers. Whatever it computes is shown to an
-observer first: the result of each sum, product, quotient, transcendental function or matrix product. What moves
-numbers and makes none, such as a selection or a maximum, is not shown.
+The reference runs on a `Watched` as on any other array, in the type of its numbers. The observer sees the result of
+each sum, product, quotient, transcendental function or matrix product before it is used. It does not see operations
+that only move numbers, such as a selection or a maximum.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Observer = Callable[[NDArray[Any]], None]
-"""Is shown each result before it is used, and may change it in place."""
+"""A function that sees each result before it is used, and may change it in place."""
 
 _MAKE_NO_NUMBER: Final = frozenset(
     {np.negative, np.positive, np.absolute, np.maximum, np.minimum, np.sign, np.isfinite, np.isnan, np.isinf}
 )
 _ELEMENTARY: Final = frozenset({np.tensordot, np.dot, np.einsum, np.cumsum, np.linalg.svd})
-"""Functions that compute without NumPy's elementwise functions, and so would do it unseen."""
+"""Functions that compute without NumPy's elementwise functions, and are therefore shown as a whole."""
 
 
 class Watched(np.ndarray[Any, Any]):
-    """An array, and what is made of it; all of them share one observer."""
+    """An array that shares its observer with all arrays computed from it."""
 
     observer: Observer
 
@@ -40,7 +40,7 @@ class Watched(np.ndarray[Any, Any]):
         if method == "at":  # in place
             self.observer(_plain(operands[0]))
             return None
-        # An axis reduced away leaves a scalar, which would be lost sight of.
+        # A reduction may leave a scalar, which would not be watched.
         array = np.asarray(result)
         if array.dtype.kind != "f":
             return result

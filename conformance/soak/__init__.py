@@ -1,5 +1,5 @@
-"""A soak: very many random cases, of which a right implementation must pass every one, and how near it comes.
+"""Soaks: many random cases, all of which a right implementation passes, with the distribution of its error ratios.
 
-`rnnspec soak` runs it. `examining` asks a backend about one case, `statistics` counts what came of many, `engine` works
-through them in as many processes as wanted, and `state` keeps what is done, so that it can go on another day.
+`rnnspec soak` runs them. `examining` judges one case, `statistics` counts the outcomes of many, `engine` works through
+the cases in one or more processes, and `state` saves finished cases, so that a later run can go on.
 """

@@ -1,4 +1,4 @@
-"""Works through the cases of a soak, in this process or in several, until all are done or it is told to stop."""
+"""Work through the cases of a soak, in this process or in several, until all are done or an interrupt stops it."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from rnnspec.conformance.soak.examining import Examiner, Soak
 from rnnspec.conformance.soak.statistics import Statistics
 
 BLOCK: Final = 200
-"""Cases that a process takes at a time. It says nothing about the cases: any parts add up to the same."""
+"""Cases that a process takes at a time; it does not affect the results, since any parts add up to the same."""
 
 
 class Stop(Protocol):
-    """Whether to stop after the case at hand: an event, of threads or of processes."""
+    """A request to stop after the current case: an event of threads or of processes."""
 
     def is_set(self) -> bool:
-        """Whether to stop."""
+        """Return whether to stop."""
 
     def set(self) -> None:
-        """Have it stop."""
+        """Request the stop."""
 
 
 OnDone = Callable[[range, Statistics], None]
-"""Takes the cases that were done, and what they gave."""
+"""A function that receives finished cases and their statistics."""
 
 
 def blocks(numbers: Iterable[range]) -> Iterator[range]:
-    """The numbers in pieces for one process at a time, cut where all runs cut them."""
+    """Yield the numbers in blocks for one process at a time, cut at multiples of `BLOCK`."""
     for part in numbers:
         start = part.start
         while start < part.stop:
@@ -46,15 +46,15 @@ def blocks(numbers: Iterable[range]) -> Iterator[range]:
 
 
 def work_through(soak: Soak, pending: Sequence[range], jobs: int, report: OnDone) -> bool:
-    """Examine all pending cases; return whether it came to the end.
+    """Examine all pending cases; return whether all were examined.
 
-    An interrupt (Ctrl-C, or being asked to terminate) stops it after the cases at hand: all that was done is reported.
-    A second one stops it at once, with KeyboardInterrupt.
+    An interrupt (Ctrl-C or SIGTERM) stops the work after the current cases, and all finished cases are reported. A
+    second interrupt stops it at once, with KeyboardInterrupt.
 
     Raises
     ------
     PlanError
-        If a process was lost: only a backend in a process of its own may crash that hard.
+        If a process was lost. Only a backend in a process of its own may end its process.
     """
     if jobs == 1:
         with _interruptible(threading.Event()) as stop:
@@ -67,8 +67,8 @@ def work_through(soak: Soak, pending: Sequence[range], jobs: int, report: OnDone
                 _there(executor, pending, jobs, stop, report)
         except BrokenProcessPool as error:
             raise PlanError(
-                f"a process in which backend {soak.backend} ran was lost: expected it to live through every call; "
-                "with --isolate such a case is counted, told, and the soak goes on"
+                f"a process in which backend {soak.backend} ran was lost: expected it to survive every call; "
+                "with --isolate such a case is counted and reported, and the soak goes on"
             ) from error
         return not stop.is_set()
 
@@ -95,17 +95,17 @@ def _there(executor: ProcessPoolExecutor, pending: Sequence[range], jobs: int, s
         for part in blocks(pending):
             if stop.is_set():
                 break
-            with _interrupts_held():  # the process that this may start is not to have them
+            with _interrupts_held():  # a process that this starts must not receive them
                 waiting.add(executor.submit(_work, part))
             collect(2 * jobs)
         collect(0)
     except BaseException:
-        stop.set()  # nobody waits for the rest
+        stop.set()  # no caller waits for the rest
         raise
 
 
 def _examined(examiner: Examiner, part: range, stop: Stop) -> tuple[range, Statistics]:
-    """The cases of a part up to where it was stopped, and what they gave."""
+    """The examined cases of a part, which a stop may cut short, and their statistics."""
     statistics = Statistics()
     for number in part:
         if stop.is_set():
@@ -114,13 +114,13 @@ def _examined(examiner: Examiner, part: range, stop: Stop) -> tuple[range, Stati
     return part, statistics
 
 
-# What runs in a process of the pool.
+# Functions that run in a process of the pool.
 
 _worker: dict[str, Any] = {}
 
 
 def _begin(soak: Soak, stop: Stop) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to everyone; here, `stop` tells
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes; this one obeys `stop`
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker.update(examiner=Examiner(soak), stop=stop)
 
@@ -130,7 +130,7 @@ def _work(part: range) -> tuple[range, Statistics]:
 
 
 def _end_with_parent() -> None:
-    """A pool's processes would wait for work forever if the one that gives it was killed."""
+    """End this process with its parent: without work from it, the process would wait forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None  # it was started as a child
     parent.join()
@@ -139,7 +139,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _interruptible(stop: Stop) -> Iterator[Stop]:
-    """Set `stop` at the first interrupt; at the second, end whatever still works and raise KeyboardInterrupt."""
+    """Set `stop` at the first interrupt; at the second, kill the child processes and raise KeyboardInterrupt."""
 
     def interrupted(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
@@ -148,7 +148,7 @@ def _interruptible(stop: Stop) -> Iterator[Stop]:
             raise KeyboardInterrupt
         stop.set()
 
-    if threading.current_thread() is not threading.main_thread():  # only that one has signals
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield stop
         return
     before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -161,7 +161,7 @@ def _interruptible(stop: Stop) -> Iterator[Stop]:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Hold interrupts back meanwhile, where the platform can; processes started meanwhile hold them for good."""
+    """Block interrupts meanwhile, if the platform can; processes started meanwhile block them for good."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -1,4 +1,4 @@
-"""One case of a soak: which it is, and what a backend makes of it."""
+"""One case of a soak: its number, its place, and the outcome of a backend's answers."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from rnnspec.conformance.run.session import support_of
 from rnnspec.conformance.soak.statistics import CasePlace, Ending, Share, SoakOutcome, Statistics
 
 LARGEST: Final = 16
-"""One case in four has sizes up to this."""
+"""Largest size, which one case in four may reach."""
 MOST_FLOPS: Final = 1e8
-"""What costs more is drawn again, small: a Jacobian of seventeen nested states takes minutes, and gigabytes."""
+"""Most operations of a case; a dearer one is drawn again, small. A Jacobian of 17 nested states takes minutes."""
 
 Judged = tuple[float, Mapping[str, Bounded]]
-"""The worst error ratio, and what the results were held against."""
+"""The worst error ratio, and the expected results with their bounds."""
 
 
 @dataclass(frozen=True)
 class Soak:
-    """Which cases there are, of what they are asked, and how the backend is opened.
+    """The cases of a soak, and the backend with the way to open it.
 
-    The cases are numbered from 0. Operations and types take turns, and the k-th case of an operation in a type depends
-    on these, the seed and k alone (and on the attributes that the backend has): whatever else is soaked, in whatever
-    order and by however many processes.
+    The cases are numbered from 0, and operations and types take turns. The k-th case of an operation in a type depends
+    only on these, the seed, k and the attributes that the backend supports. It does not depend on other operations, on
+    the order or on the number of processes.
     """
 
     backend: str
@@ -48,17 +48,17 @@ class Soak:
     limits: Limits = field(default_factory=Limits)
 
     def open(self) -> Backend:
-        """Open the backend."""
+        """Open the backend; raise BackendError if it does not open."""
         return self.isolation.open(self.backend, self.device, self.limits)
 
     def place(self, number: int) -> CasePlace:
-        """Where the case with this number stands."""
+        """Return the place of the case with this number."""
         of_each, turn = divmod(number, len(self.targets))
         return CasePlace(*self.targets[turn], of_each)
 
 
 class Examiner:
-    """Asks one backend about the cases of a soak."""
+    """An examiner of one backend on the cases of a soak."""
 
     def __init__(self, soak: Soak) -> None:
         self._soak = soak
@@ -67,7 +67,7 @@ class Examiner:
         self._known: tuple[ExpectedFailure, ...] = expected_failures(self._opened)
 
     def case(self, place: CasePlace) -> Case:
-        """The case that stands there."""
+        """Return the case at a place."""
         support = support_of(self._opened, place.operation, place.dtype)
         where = zlib.crc32(f"{place.operation} {place.dtype}".encode())
         choices = RandomChoices(np.random.default_rng([self._soak.seed, where, place.number]))
@@ -77,19 +77,19 @@ class Examiner:
         return case
 
     def examine(self, number: int, into: Statistics) -> None:
-        """Ask about the case with this number and count what came of it."""
+        """Judge the case with this number, and count its outcomes."""
         place = self._soak.place(number)
         case = self.case(place)
         try:
             into.add(place, case.regime, self.outcomes(case))
-        except Exception as error:  # the backend's errors are counted: this is a fault of the suite
+        except Exception as error:  # a fault of the suite, since the backend's errors are counted
             error.add_note(f"in case {place} of seed {self._soak.seed}: {case}")
             raise
         finally:
-            forget()  # no case comes again: what is right for this one would only take memory
+            forget()  # no case comes again, so that its expected results would only take memory
 
     def outcomes(self, case: Case) -> dict[str, SoakOutcome]:
-        """What came of asking for a case's values and gradients, which share what is right."""
+        """Return the outcomes of a case's values and gradients, which share their expected results."""
         outcomes = {"values": self._outcome(case, "values", self._values)}
         answered = outcomes["values"].ending in (Ending.JUDGED, Ending.REJECTED, Ending.EXPECTED)
         if answered and self._backend.has_gradients(case.operation):
@@ -139,6 +139,6 @@ def _share(results: Sequence[Bounded]) -> Share:
 
 
 def targets_of(backend: Backend, asked: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Those operations and types, each once, that the backend has."""
+    """Return the asked operations and types, each once, whose operation the backend has."""
     has = backend.operations()
     return tuple(target for target in dict.fromkeys(asked) if target[0] in has)

@@ -1,4 +1,4 @@
-"""Progress of a soak: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of a soak: a bar on a terminal, elsewhere a line from time to time."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 EVERY_SECONDS: Final = 30.0
-"""Between the lines where there is no terminal."""
+"""Seconds between the lines if there is no terminal."""
 
 
 class SoakProgress:
-    """Shows the cases done, how many a second, how many were rejected, and the time left.
+    """Display of the finished cases, their rate, the rejected ones, and the time left.
 
     Parameters
     ----------
     console
-        Where to show it.
+        Console for the display.
     name
-        Of what is soaked.
+        Name of the soaked backend.
     asked, done
-        How many cases there are, and how many of them were done before.
+        Number of all cases, and of those done before.
     clock
-        Gives the time in seconds.
+        Function that returns the time in seconds.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SoakProgress:
         self._bar.stop()
 
     def advance(self, cases: int, rejected: int) -> None:
-        """So many more were done, and so many of them rejected."""
+        """Count finished cases, and the rejected ones among them."""
         self._done += cases
         self._rejected += rejected
         self._bar.update(self._task, advance=cases, rate=f"{self._rate:.0f}/s", rejected=self._rejected)

@@ -1,4 +1,4 @@
-"""What a soak found, as plain data: rows that tables, the page and the plot are made from."""
+"""Results of a soak as plain data, from which tables, the page and the plot are made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BAD: Final = tuple(ending for ending in Ending if ending.bad)
 
 
 def report_of(soak: Soak, of: Mapping[str, Any], state: State, asked: int) -> dict[str, Any]:
-    """All that is told of a soak; `of` is its identity, `asked` how many cases it is to have."""
+    """Return the report of a soak; `of` is its identity, and `asked` the number of cases that it should have."""
     statistics = state.statistics
     operations = sorted(statistics.by_operation.items(), key=lambda item: _order(*item[0]))
     regimes = sorted(statistics.by_regime.items(), key=lambda item: _order(item[0][1], item[0][0]))
@@ -41,7 +41,7 @@ def report_of(soak: Soak, of: Mapping[str, Any], state: State, asked: int) -> di
 
 
 def repeat(soak: Soak, failure: Failure) -> str:
-    """The command that asks about one case alone."""
+    """Return the command that repeats only the failure's case."""
     place = failure.place
     words = ["rnnspec", "soak", soak.backend, "--op", place.operation, "--dtype", place.dtype]
     words += ["--seed", str(soak.seed), "--case", str(place.number)]
@@ -53,7 +53,7 @@ def repeat(soak: Soak, failure: Failure) -> str:
 
 
 def _order(name: str, dtype: str) -> tuple[int, int, str]:
-    """As the specification has the operations, and from the widest type to the narrowest."""
+    """Sort key: the specification's order of operations, then types from the widest to the narrowest."""
     known = list(all_operations())
     return known.index(name) if name in known else -1, -FLOAT_TYPES.index(dtype), name
 
@@ -63,7 +63,7 @@ def _group(group: Group) -> dict[str, Any]:
 
 
 def _tally(tally: Tally) -> dict[str, Any]:
-    """What is there; what was never seen, or asked for, is left out."""
+    """A tally as plain data, without entries that were not seen or asked for."""
     ratios = tally.ratios
     told: dict[str, Any] = {"endings": _endings(tally)}
     if ratios.total:

@@ -1,4 +1,4 @@
-"""What is done of a soak, kept in a file, so that it can go on where it ended."""
+"""Finished part of a soak, saved in a file, so that the soak can go on later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMAT: Final = 1
 
 
 def identity(soak: Soak, versions: Mapping[str, str]) -> dict[str, Any]:
-    """What must be the same for the results of two runs to be added up."""
+    """Return the facts that must be equal if the results of two runs are added up."""
     return {
         "format": FORMAT,
         "rnnspec": version("rnnspec"),
@@ -36,7 +36,7 @@ def identity(soak: Soak, versions: Mapping[str, str]) -> dict[str, Any]:
 
 
 def fingerprint() -> str:
-    """A digest of all that decides which cases there are and what is right for them."""
+    """Return a digest of the code that draws the cases and computes their expected results."""
     digest = hashlib.sha256()
     for package in (spec, reference, cases, judge):
         assert package.__file__ is not None  # each is a folder with an __init__
@@ -49,7 +49,7 @@ def fingerprint() -> str:
 
 @dataclass
 class State:
-    """The cases that are done, what they gave, and how many seconds it took."""
+    """The finished cases, their statistics, and the seconds that they took."""
 
     done: list[range] = field(default_factory=list)
     statistics: Statistics = field(default_factory=Statistics)
@@ -57,23 +57,23 @@ class State:
 
     @property
     def cases(self) -> int:
-        """How many are done."""
+        """Number of finished cases."""
         return sum(map(len, self.done))
 
     def add(self, numbers: range, statistics: Statistics) -> None:
-        """Take in what these cases gave."""
+        """Add finished cases and their statistics."""
         if numbers:
             self.done = joined([*self.done, numbers])
             self.statistics.merge(statistics)
 
     def pending(self, cases: int) -> list[range]:
-        """Those of the first so many cases that are not done."""
+        """Return the unfinished ones of the first `cases` cases."""
         starts = [0, *(part.stop for part in self.done)]
         stops = [*(min(part.start, cases) for part in self.done), cases]
         return [range(start, stop) for start, stop in zip(starts, stops, strict=True) if start < stop]
 
     def save(self, path: Path, of: Mapping[str, Any]) -> None:
-        """Write it to a file, whole or not at all."""
+        """Write the state to a file, whole or not at all."""
         data = {
             "of": of,
             "done": [[part.start, part.stop] for part in self.done],
@@ -84,7 +84,7 @@ class State:
 
     @classmethod
     def load(cls, path: Path, of: Mapping[str, Any]) -> State:
-        """Read it from a file, empty if there is none; raise FileError if it is of something else."""
+        """Read the state from a file; empty if there is none. Raise FileError if the file is of another soak."""
         try:
             text = path.read_bytes()
         except FileNotFoundError:
@@ -99,7 +99,7 @@ class State:
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise FileError(
-                f"{path}: expected what an earlier soak kept, got something else; name another file, or a new one"
+                f"{path}: expected the file of an earlier soak, got something else; name another file, or a new one"
             ) from error
         different = [
             f"{key}: expected {_short(of.get(key))}, got {_short(found.get(key))}"
@@ -116,7 +116,7 @@ class State:
 
 
 def joined(parts: list[range]) -> list[range]:
-    """The same numbers in as few ranges as there can be; no two may overlap."""
+    """Return the same numbers in the fewest ranges; raise ValueError if two overlap."""
     result: list[range] = []
     for part in sorted(parts, key=lambda part: part.start):
         if result and part.start < result[-1].stop:

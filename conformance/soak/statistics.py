@@ -1,4 +1,4 @@
-"""What many cases gave, in a form in which the parts of a run add up to the same whole in any order."""
+"""Statistics of many cases; those of the parts of a run add up to the same whole in any order."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from enum import StrEnum
 from typing import Any, Final
 
 PER_OCTAVE: Final = 32
-"""Bins from one error ratio to twice as much; a quantile is read off at most 2.2 % too large."""
+"""Bins for each doubling of the error ratio; quantiles are therefore at most 2.2 % too large."""
 SMALLEST: Final = -40 * PER_OCTAVE
-"""The bin of all ratios below 2⁻⁴⁰, zero among them."""
+"""The bin of all ratios below 2⁻⁴⁰, including zero."""
 RECORDED: Final = 100
-"""Failures of an operation in a type that are kept with all that is known of them; all are counted."""
+"""Failures of an operation in a type that are kept in full; all are counted."""
 
 
 class Ending(StrEnum):
-    """What came of asking a backend for the values or the gradients of one case."""
+    """Ending of a request to a backend for the values or the gradients of one case."""
 
     JUDGED = "judged"
     REFUSED = "refused"
@@ -30,13 +30,13 @@ class Ending(StrEnum):
 
     @property
     def bad(self) -> bool:
-        """Whether a right implementation has none of these."""
+        """Whether a right implementation never ends so."""
         return self in (Ending.REJECTED, Ending.CRASHED, Ending.TIMED_OUT)
 
 
 @dataclass(frozen=True)
 class Share:
-    """How many elements were compared, and how many of those had no bound: nothing is known of them."""
+    """Number of compared elements, and of those without a bound, which are not judged."""
 
     elements: int = 0
     open: int = 0
@@ -47,7 +47,7 @@ class Share:
 
 @dataclass(frozen=True)
 class SoakOutcome:
-    """One answer: `ratio` is its largest error / bound, None where nothing was measured or it is infinite."""
+    """One answer; `ratio` is its largest error / bound, None if nothing was measured or it is infinite."""
 
     ending: Ending
     ratio: float | None = None
@@ -58,7 +58,7 @@ class SoakOutcome:
 
 @dataclass(frozen=True, order=True)
 class CasePlace:
-    """Where a case stands: the number-th of an operation in a type; with the seed, this is all there is to it."""
+    """Identity of a case, together with the seed: the number-th case of an operation in a type."""
 
     operation: str
     dtype: str
@@ -79,11 +79,11 @@ class Failure:
 
     @property
     def key(self) -> tuple[CasePlace, str]:
-        """By which failures are put in order."""
+        """Sort key of failures."""
         return self.place, self.quantity
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return it as plain data."""
         return {
             "operation": self.place.operation,
             "dtype": self.place.dtype,
@@ -95,13 +95,13 @@ class Failure:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Failure:
-        """From plain data."""
+        """Make it from plain data."""
         place = CasePlace(data["operation"], data["dtype"], data["number"])
         return cls(place, data["quantity"], Ending(data["ending"]), data["message"])
 
 
 class Histogram:
-    """Error ratios, counted on a logarithmic scale, and the largest of them with the place where it came up."""
+    """Error ratios, counted on a logarithmic scale, and the largest of them with its case."""
 
     def __init__(self, counts: Mapping[int, int] | None = None, largest: float = 0.0, place: str = "") -> None:
         self.counts = Counter(counts or {})
@@ -114,23 +114,23 @@ class Histogram:
         self._meet(ratio, place)
 
     def merge(self, other: Histogram) -> None:
-        """Count all that another has counted."""
+        """Add another histogram."""
         self.counts.update(other.counts)
         if other.place:
             self._meet(other.largest, other.place)
 
     def _meet(self, ratio: float, place: str) -> None:
-        # Of equals the first by name, so that the order in which they come does not matter.
+        # The first by name of equal ratios, so that the order of arrival does not matter.
         if not self.place or (-ratio, place) < (-self.largest, self.place):
             self.largest, self.place = ratio, place
 
     @property
     def total(self) -> int:
-        """Ratios counted."""
+        """Number of counted ratios."""
         return self.counts.total()
 
     def quantile(self, share: float) -> float | None:
-        """The ratio that this share of all do not exceed, at most a bin's width too large; None if there are none."""
+        """Return the ratio that this share does not exceed, at most a bin's width too large; None without ratios."""
         due, passed = share * self.total, 0
         for number in sorted(self.counts):
             passed += self.counts[number]
@@ -139,29 +139,29 @@ class Histogram:
         return None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return it as plain data."""
         counts = {str(number): self.counts[number] for number in sorted(self.counts)}
         return {"counts": counts, "largest": self.largest, "place": self.place}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Histogram:
-        """From plain data."""
+        """Make it from plain data."""
         return cls({int(number): count for number, count in data["counts"].items()}, data["largest"], data["place"])
 
 
 def bin_of(ratio: float) -> int:
-    """The bin that a ratio is counted in."""
+    """Return the number of a ratio's bin."""
     return max(math.floor(math.log2(ratio) * PER_OCTAVE), SMALLEST) if ratio > 0 else SMALLEST
 
 
 def upper_edge(number: int) -> float:
-    """What the ratios in a bin do not exceed."""
+    """Return the upper limit of the ratios in a bin."""
     return float(2.0 ** ((number + 1) / PER_OCTAVE))
 
 
 @dataclass
 class Tally:
-    """What came of asking for the values, or the gradients, of many cases."""
+    """Endings, error ratios and judged elements of the values or the gradients of many cases."""
 
     endings: Counter[str] = field(default_factory=Counter)
     ratios: Histogram = field(default_factory=Histogram)
@@ -177,18 +177,18 @@ class Tally:
         self.ids += outcome.ids
 
     def merge(self, other: Tally) -> None:
-        """Count all that another has counted."""
+        """Add another tally."""
         self.endings.update(other.endings)
         self.ratios.merge(other.ratios)
         self.numbers += other.numbers
         self.ids += other.ids
 
     def count(self, *endings: Ending) -> int:
-        """How often it ended in one of these ways."""
+        """Return the number of answers with one of these endings."""
         return sum(self.endings[ending.value] for ending in endings)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return it as plain data."""
         return {
             "endings": {ending.value: self.endings[ending.value] for ending in Ending if self.endings[ending.value]},
             "ratios": self.ratios.to_json(),
@@ -198,45 +198,45 @@ class Tally:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Tally:
-        """From plain data."""
+        """Make it from plain data."""
         ratios = Histogram.from_json(data["ratios"])
         return cls(Counter(data["endings"]), ratios, Share(*data["numbers"]), Share(*data["ids"]))
 
 
 @dataclass
 class Group:
-    """Cases that have something in common: the tallies of their values and of their gradients."""
+    """Cases with a common property: the tallies of their values and of their gradients."""
 
     cases: int = 0
     values: Tally = field(default_factory=Tally)
     gradients: Tally = field(default_factory=Tally)
 
     def tallies(self) -> dict[str, Tally]:
-        """Both, by the quantity that was asked for."""
+        """Return both tallies, by quantity."""
         return {"values": self.values, "gradients": self.gradients}
 
     def merge(self, other: Group) -> None:
-        """Count all that another has counted."""
+        """Add another group."""
         self.cases += other.cases
         for quantity, tally in self.tallies().items():
             tally.merge(other.tallies()[quantity])
 
     def both(self) -> Tally:
-        """Values and gradients in one."""
+        """Return one tally of values and gradients together."""
         return merged_tally(self.tallies().values())
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return it as plain data."""
         return {"cases": self.cases, **{name: tally.to_json() for name, tally in self.tallies().items()}}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Group:
-        """From plain data."""
+        """Make it from plain data."""
         return cls(data["cases"], Tally.from_json(data["values"]), Tally.from_json(data["gradients"]))
 
 
 def merged_tally(tallies: Iterable[Tally]) -> Tally:
-    """All of them in one."""
+    """Return the sum of tallies."""
     whole = Tally()
     for tally in tallies:
         whole.merge(tally)
@@ -244,7 +244,7 @@ def merged_tally(tallies: Iterable[Tally]) -> Tally:
 
 
 def merged_group(groups: Iterable[Group]) -> Group:
-    """All of them in one."""
+    """Return the sum of groups."""
     whole = Group()
     for group in groups:
         whole.merge(group)
@@ -256,14 +256,14 @@ Pair = tuple[str, str]
 
 @dataclass
 class Statistics:
-    """All that is known of many cases: by operation and type, by type and regime, and the failures one by one."""
+    """Statistics of many cases: groups by operation and type, groups by type and regime, and single failures."""
 
     by_operation: dict[Pair, Group] = field(default_factory=dict)
     by_regime: dict[Pair, Group] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
     def add(self, place: CasePlace, regime: str, outcomes: Mapping[str, SoakOutcome]) -> None:
-        """Count a case: what came of it, by the quantity that was asked for."""
+        """Count a case; `outcomes` are by quantity."""
         for groups, key in (
             (self.by_operation, (place.operation, place.dtype)),
             (self.by_regime, (place.dtype, regime)),
@@ -277,18 +277,18 @@ class Statistics:
                 self.failures.append(Failure(place, quantity, outcome.ending, outcome.message))
 
     def merge(self, other: Statistics) -> None:
-        """Count all that another has counted."""
+        """Add other statistics."""
         for mine, theirs in ((self.by_operation, other.by_operation), (self.by_regime, other.by_regime)):
             for key, group in theirs.items():
                 mine.setdefault(key, Group()).merge(group)
         self.failures = list(_first(sorted((*self.failures, *other.failures), key=lambda failure: failure.key)))
 
     def whole(self) -> Group:
-        """All cases in one."""
+        """Return one group of all cases."""
         return merged_group(self.by_operation.values())
 
     def by_dtype(self) -> dict[str, Group]:
-        """All cases of each type in one."""
+        """Return one group for each type."""
         dtypes = dict.fromkeys(dtype for dtype, _ in self.by_regime)
         return {
             dtype: merged_group(group for (other, _), group in self.by_regime.items() if other == dtype)
@@ -296,7 +296,7 @@ class Statistics:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return it as plain data."""
         return {
             "by_operation": [[*key, group.to_json()] for key, group in sorted(self.by_operation.items())],
             "by_regime": [[*key, group.to_json()] for key, group in sorted(self.by_regime.items())],
@@ -305,7 +305,7 @@ class Statistics:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Statistics:
-        """From plain data."""
+        """Make it from plain data."""
         return cls(
             {(first, second): Group.from_json(group) for first, second, group in data["by_operation"]},
             {(first, second): Group.from_json(group) for first, second, group in data["by_regime"]},
@@ -314,7 +314,7 @@ class Statistics:
 
 
 def _first(failures: Iterable[Failure]) -> Iterator[Failure]:
-    """The first of each operation in each type, by their numbers: the same ones in whatever order they came."""
+    """The first `RECORDED` of each operation in each type; `failures` are in order."""
     seen: Counter[Pair] = Counter()
     for failure in failures:
         key = failure.place.operation, failure.place.dtype

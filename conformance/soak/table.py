@@ -1,4 +1,4 @@
-"""What a soak found, as tables for the terminal."""
+"""Results of a soak as tables for the terminal."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from rnnspec.conformance.report.tables import ratio_text
 from rnnspec.conformance.soak.statistics import RECORDED, Ending
 
 MOST_TOLD: Final = 20
-"""Failures that are told on the terminal; the rest are in the files."""
+"""Failures that the terminal shows; the files have more."""
 LEAST_PERCENT: Final = 0.001
-"""Shares are told down to this."""
+"""Smallest share that is shown exactly, in percent."""
 
 
 def print_report(console: Console, report: Mapping[str, Any]) -> None:
@@ -29,7 +29,7 @@ def print_report(console: Console, report: Mapping[str, Any]) -> None:
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """How many answers came to which end, in a sentence."""
+    """Return the number of answers with each ending, in a sentence."""
     endings = totals(report)
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     told = ", ".join(
@@ -53,18 +53,18 @@ def summary(report: Mapping[str, Any]) -> str:
 
 
 def totals(report: Mapping[str, Any]) -> dict[str, int]:
-    """How many answers, of values and of gradients, came to each end."""
+    """Return the number of answers, of values and of gradients, with each ending."""
     return {ending: sum(counts.get(ending, 0) for counts in report["endings"].values()) for ending in Ending}
 
 
 def failure_text(failure: Mapping[str, Any]) -> Text:
-    """A failure, and how to repeat it."""
+    """Return a failure, and the command that repeats it."""
     told = f"{failure['quantity']} {failure['ending']}: {failure['message']}\n  repeat: {failure['repeat']}"
     return Text(told, "bold red")
 
 
 def more_failures(report: Mapping[str, Any]) -> str:
-    """What to say of failures that were not told one by one; empty if all were."""
+    """Return a note about the failures that were not shown; empty if all were."""
     untold = sum(totals(report)[ending] for ending in Ending if ending.bad) - MOST_TOLD
     if untold <= 0:
         return ""
@@ -72,24 +72,24 @@ def more_failures(report: Mapping[str, Any]) -> str:
 
 
 def quantile_of(row: Mapping[str, Any], share: float) -> float | None:
-    """The error ratio that this share of a quantity's cases do not exceed; None if none was measured."""
+    """Return the error ratio that this share of a quantity's cases does not exceed; None if none was measured."""
     quantiles: dict[str, float] = row.get("quantiles", {})
     return quantiles.get(str(share))
 
 
 def both(row: Mapping[str, Any], read: Callable[[Mapping[str, Any]], float | None]) -> str:
-    """An error ratio of the values / of the gradients."""
+    """Return an error ratio of the values / of the gradients."""
     return " / ".join(ratio_text(read(row[quantity])) for quantity in ("values", "gradients"))
 
 
 def largest_of(row: Mapping[str, Any]) -> float | None:
-    """The largest error ratio of a quantity; None if none was measured."""
+    """Return the largest error ratio of a quantity; None if none was measured."""
     largest: float | None = row.get("largest")
     return largest
 
 
 def not_judged(row: Mapping[str, Any], what: str = "numbers") -> str:
-    """Share of the numbers, or ids, of values and gradients that had no bound."""
+    """Return the share of numbers, or of ids, in values and gradients that have no bound."""
     elements, open_ = (
         sum(row[quantity].get(name, 0) for quantity in ("values", "gradients")) for name in (what, f"{what}_not_judged")
     )

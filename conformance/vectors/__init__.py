@@ -1,1 +1,1 @@
-"""Golden vectors: a fixed corpus of cases as files, for implementations that no adapter in Python reaches."""
+"""Golden vectors: a fixed corpus of cases as files, for implementations without an adapter in Python."""

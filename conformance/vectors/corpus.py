@@ -1,4 +1,4 @@
-"""Which cases the corpus has, and how they become files."""
+"""Cases of the corpus, and the files that they are written to."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ from rnnspec.conformance.vectors.manifest import MANIFEST, Entry, Vector
 from rnnspec.spec.arrays import Array, NamedArrays
 
 ATTEMPTS: Final = 20
-"""Cases drawn, for each that is wanted, before one is given up that the type can hold the results of."""
+"""Most cases that are drawn for each wanted one, until its results fit the type."""
 
 
 def corpus(operation: str, dtype: str, count: int) -> Iterator[tuple[Case, Expected]]:
-    """The first `count` cases of an operation in a type, and what is right for them.
+    """Yield the first `count` cases of an operation in a type, with their expected results.
 
-    They depend on the operation and the type alone: fewer cases are the first of more, and other operations change
-    nothing.
+    The cases depend only on the operation and the type, so that fewer cases are the first of more.
+
+    Raises
+    ------
+    FileError
+        If no case in `ATTEMPTS` has results that the type can hold.
     """
     seed = zlib.crc32(f"{operation} {dtype}".encode())
     choices, scope = RandomChoices(np.random.default_rng(seed)), Scope(operation, dtype)
@@ -79,12 +83,18 @@ def write_vector(folder: Path, storage: Storage, number: int, case: Case, expect
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write to that becomes `folder` if all goes well, its manifest last; else nothing is left."""
+    """Yield a temporary folder that becomes `folder` on success, its manifest last, and is deleted on failure.
+
+    Raises
+    ------
+    FileError
+        If `folder` is a file, or a folder that is not empty.
+    """
     folder = folder.absolute()
     if folder.exists() and not folder.is_dir():
         raise FileError(f"{folder}: expected a folder, got a file")
     if folder.is_dir() and any(folder.iterdir()):
-        raise FileError(f"{folder}: expected a new or an empty folder: name another, or delete what it holds")
+        raise FileError(f"{folder}: expected a new or an empty folder: name another, or delete its contents")
     temporary = folder.with_name(f".{folder.name}.{uuid4().hex}")
     temporary.mkdir(parents=True)
     try:

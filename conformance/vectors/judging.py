@@ -1,4 +1,4 @@
-"""Results that someone wrote beside the vectors, held against them."""
+"""Judgement of an implementation's results of the vectors, written to files."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from rnnspec.spec.arrays import Array, NamedArrays
 
 Question = Literal["values", "gradients"]
 Judgement = float | Violation | None
-"""The worst error ratio, or what is wrong; None where there is no result."""
+"""The worst error ratio, or the violation; None if there is no result."""
 
 
 @dataclass
 class Findings:
-    """What the results of one operation in one type are, its values or its gradients."""
+    """Judgement of one operation in one type, of its values or its gradients."""
 
     operation: str
     dtype: str
@@ -37,14 +37,14 @@ class Findings:
     missing: list[str] = field(default_factory=list)
     worst: float | None = None
     failure: Violation | None = None
-    """What is wrong with the smallest case that violates, the file of that case, and how many numbers it reads."""
+    """Violation of the smallest violating case; `failed` is its file, `size` the number of its inputs' elements."""
 
     failed: str = ""
     size: int = 0
     seconds: float = 0.0
 
     def add(self, vector: Vector, outcome: Judgement) -> None:
-        """Take in one case: its worst error ratio, what is wrong with it, or None where there are no results."""
+        """Add one case: its worst error ratio, its violation, or None if it has no results."""
         if outcome is None:
             self.missing.append(vector.id)
             return
@@ -58,13 +58,13 @@ class Findings:
 
     @property
     def verdict(self) -> Verdict:
-        """On what there is; that some of it is missing is told beside."""
+        """Verdict on the present results; missing ones are reported apart."""
         if self.failure is not None:
             return Verdict.VIOLATES
         return Verdict.CONFORMS if self.judged else Verdict.NOT_IMPLEMENTED
 
     def result(self, name: str, folder: Path) -> CheckResult:
-        """As the result of a check."""
+        """Return the judgement as the result of a check."""
         return CheckResult(
             backend=name,
             operation=self.operation,
@@ -84,9 +84,12 @@ class Findings:
 
 
 def judge_results(folder: Path, manifest: Manifest, results: Path) -> Iterator[list[Findings]]:
-    """Judge the results of every case; after each case, give all that was found so far.
+    """Judge the results of every case; after each case, yield all findings so far.
 
-    Raises FileError where the vectors are not as they were exported, or the results cannot be read.
+    Raises
+    ------
+    FileError
+        If the vectors are not as they were exported, or the results cannot be read.
     """
     findings: dict[tuple[str, str, Question], Findings] = {}
     for vector in manifest.vectors:
@@ -102,7 +105,7 @@ def judge_results(folder: Path, manifest: Manifest, results: Path) -> Iterator[l
 
 
 def _judge_case(folder: Path, vector: Vector, results: Path) -> dict[Question, Judgement]:
-    """What the outputs are worth and, where the operation has any, the gradients."""
+    """Judge the outputs and, if the case has gradients, these."""
     arrays = _read_vector(folder, vector)
     path = results / vector.file
     stored = read_stored(path) if path.exists() else {}
@@ -117,7 +120,7 @@ def _judge_case(folder: Path, vector: Vector, results: Path) -> dict[Question, J
 
 
 def _read_vector(folder: Path, vector: Vector) -> NamedArrays:
-    """A case's arrays, as they were exported."""
+    """A case's arrays as they were exported; FileError if the file has changed."""
     path = folder / vector.file
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -126,7 +129,7 @@ def _read_vector(folder: Path, vector: Vector) -> NamedArrays:
             f"{path}: there is no such file, though the manifest has it: export the vectors anew"
         ) from error
     if digest != vector.sha256:
-        raise FileError(f"{path}: the file is not the one that was exported: export the vectors anew")
+        raise FileError(f"{path}: the file has changed since the export: export the vectors anew")
     if [entry.name for entry in vector.outputs] != list(vector.case.results):
         here = ", ".join(vector.case.results)
         raise FileError(f"{path}: {vector.case.operation} has the outputs {here} in this rnnspec: export anew")
@@ -134,7 +137,7 @@ def _read_vector(folder: Path, vector: Vector) -> NamedArrays:
 
 
 def _named(stored: NamedArrays, role: str, due: tuple[Entry, ...]) -> NamedArrays:
-    """The arrays of a role by their names alone, each in the type that it is to have."""
+    """The arrays of a role by their names without the role, each in its expected type."""
     types = {entry.array: entry.dtype for entry in due}
     return {
         key.removeprefix(f"{role}."): in_type(array, types.get(key, ""))
@@ -155,7 +158,7 @@ def _outcome(
 
 
 def _compare_outputs(vector: Vector, arrays: NamedArrays, got: NamedArrays) -> float:
-    """Hold outputs against what is right, as the check ``values`` does."""
+    """Compare outputs with the expected ones, as the check ``values`` does."""
     case, call, expected = vector.case, _call(vector, arrays), _expected(vector.outputs, arrays)
     if set(got) != set(expected):
         raise Violation(f"expected the outputs {', '.join(expected)}, got {', '.join(got)}", str(case), call)
@@ -164,7 +167,7 @@ def _compare_outputs(vector: Vector, arrays: NamedArrays, got: NamedArrays) -> f
 
 
 def _compare_gradients(vector: Vector, arrays: NamedArrays, got: NamedArrays) -> float:
-    """Hold gradients against what is right, as the check ``gradients`` does."""
+    """Compare gradients with the expected ones, as the check ``gradients`` does."""
     case, call, expected = vector.case, _call(vector, arrays), _expected(vector.gradients, arrays)
     cotangents = tuple(in_type(arrays[entry.array], entry.dtype) for entry in vector.cotangents)
     compare_gradient_forms(case, call, cotangents, expected, got)
@@ -181,7 +184,7 @@ def _expected(entries: tuple[Entry, ...], arrays: NamedArrays) -> dict[str, Boun
 
 
 def _worst(case: Case, call: Call, quantities: Mapping[str, tuple[Bounded, Array]]) -> float:
-    """The worst error ratio, or the worst violation: a file has all quantities, and none hides another."""
+    """Return the worst error ratio of all quantities, or raise the worst violation."""
     ratios, violations = [0.0], []
     for quantity, (expected, got) in quantities.items():
         try:

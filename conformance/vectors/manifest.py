@@ -1,4 +1,4 @@
-"""The manifest: what cases there are, and what their files hold. docs/vectors.md describes it."""
+"""The manifest: the cases, and the arrays in their files. docs/vectors.md describes it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from rnnspec.spec import FLOAT_TYPES
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = "rnnspec vectors"
 SCHEMA: Final = 1
-"""Of the form of the manifest and the files; another one is not read."""
+"""Version of the form of manifest and files; no other is read."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """One array of a case.
 
-    `array` is its name in the file, `bound` that of the bound on its error. `dtype` and `shape` are what an
-    implementation is given, or is to give.
+    `array` is its name in the file, and `bound` the name of the bound on its error. `dtype` and `shape` are those of
+    the implementation's input or result.
     """
 
     name: str
@@ -35,13 +35,13 @@ class Entry:
     bound: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return it as plain data."""
         named = {"name": self.name, "array": self.array, "dtype": self.dtype, "shape": list(self.shape)}
         return {**named, "bound": self.bound} if self.bound else named
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Entry:
-        """From plain data."""
+        """Make it from plain data."""
         return cls(**{**data, "shape": tuple(data["shape"])})
 
 
@@ -59,13 +59,13 @@ class Vector:
     gradients: tuple[Entry, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return it as plain data."""
         arrays = {name: [entry.to_json() for entry in getattr(self, name)] for name in _ARRAYS}
         return {"id": self.id, "file": self.file, "sha256": self.sha256, **self.case.to_json(), **arrays}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Vector:
-        """From plain data."""
+        """Make it from plain data."""
         arrays = {name: tuple(map(Entry.from_json, data[name])) for name in _ARRAYS}
         return cls(data["id"], data["file"], data["sha256"], Case.from_json(data), **arrays)
 
@@ -75,14 +75,14 @@ _ARRAYS: Final = ("inputs", "outputs", "cotangents", "gradients")
 
 @dataclass(frozen=True)
 class Manifest:
-    """A corpus: with which versions it was made, how its arrays are stored, and its cases."""
+    """A corpus: the versions that made it, the storage of its arrays, and its cases."""
 
     versions: Mapping[str, str]
     storage: Storage
     vectors: tuple[Vector, ...]
 
     def write(self, folder: Path) -> None:
-        """Write it, one line a case."""
+        """Write the manifest to a folder, one line for each case."""
         head = {
             "format": FORMAT,
             "schema": SCHEMA,
@@ -114,14 +114,14 @@ class Manifest:
         try:
             manifest = cls(data["versions"], data["storage"], tuple(map(Vector.from_json, data["cases"])))
         except (KeyError, TypeError, AttributeError) as error:
-            raise FileError(f"{path}: expected what schema {SCHEMA} has: {type(error).__name__}: {error}") from error
+            raise FileError(f"{path}: expected schema {SCHEMA}'s entries: {type(error).__name__}: {error}") from error
         if manifest.storage not in STORAGES:
             raise FileError(f"{path}: expected a storage in {', '.join(STORAGES)}, got {manifest.storage!r}")
         return manifest
 
 
 def _types(storage: Storage) -> dict[str, dict[str, Any]]:
-    """What files call each type, and the numbers that judging floats takes."""
+    """Name of each type in files, and the constants of float types that judging needs."""
     types: dict[str, dict[str, Any]] = {}
     for name, stored_as in STORED_AS[storage].items():
         types[name] = {"stored_as": stored_as}

@@ -73,7 +73,8 @@ FOREIGN = {
 def test_a_foreign_file(name: str, tmp_path: Path) -> None:
     file = tmp_path / "foreign.json"
     file.write_text(FOREIGN[name])
-    with pytest.raises(BenchError, match="expected what 'rnnspec bench --json' or 'pytest --benchmark-json' writes"):
+    wanted = "expected a file that 'rnnspec bench --json' or 'pytest --benchmark-json' writes"
+    with pytest.raises(BenchError, match=wanted):
         read_run(file)
 
 

@@ -427,7 +427,7 @@ def test_without_a_largest_size_there_is_no_ladder() -> None:
 
 def test_the_page_has_the_rungs() -> None:
     page = " ".join((Path(__file__).parents[2] / "docs" / "checks.md").read_text().split())
-    assert f"layers or levels there are at most {DEEPEST}" in page
+    assert f"at most {DEEPEST} layers or levels" in page
     assert ", ".join(map(str, RUNGS)) in page
     for symbol, sizes in ONCE.items():
         for size in sizes:

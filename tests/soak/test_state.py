@@ -86,7 +86,7 @@ def test_the_state_of_another_soak_is_refused(what: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("text", ["", "{}", "[]", "no JSON", '{"of": 1, "done": [1], "statistics": {}}'])
 def test_what_is_no_state_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "state").write_text(text)
-    with pytest.raises(FileError, match="expected what an earlier soak kept"):
+    with pytest.raises(FileError, match="expected the file of an earlier soak"):
         State.load(tmp_path / "state", OF)
 
 
@@ -95,7 +95,7 @@ def test_half_a_state_is_refused(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "state").read_text())
     del data["statistics"]["by_regime"]
     (tmp_path / "state").write_text(json.dumps(data))
-    with pytest.raises(FileError, match="expected what an earlier soak kept"):
+    with pytest.raises(FileError, match="expected the file of an earlier soak"):
         State.load(tmp_path / "state", OF)
 
 

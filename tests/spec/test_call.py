@@ -159,7 +159,7 @@ def gru_inputs(**changed: Any) -> Arrays:
         (
             lstm_inputs(recurrent_keep=np.ones((2, 5))),
             {"recurrent_dropout": 0.5},
-            "recurrent_keep: expected bool, got float64; use recurrent_keep != 0 if it marks what is kept",
+            "recurrent_keep: expected bool, got float64; use recurrent_keep != 0 if it marks kept elements",
         ),
         (
             lstm_inputs(recurrent_keep=np.ones((2, 5), bool)),

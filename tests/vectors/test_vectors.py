@@ -339,7 +339,7 @@ def test_no_results_at_all_cannot_be_judged(exported: Path, tmp_path: Path) -> N
         ("[]", "expected a manifest of golden vectors"),
         ('{"format": "other", "schema": 1}', "expected a manifest of golden vectors"),
         ('{"format": "rnnspec vectors", "schema": 2}', "expected schema 1, got 2: export the vectors anew"),
-        ('{"format": "rnnspec vectors", "schema": 1}', "expected what schema 1 has: KeyError"),
+        ('{"format": "rnnspec vectors", "schema": 1}', "expected schema 1's entries: KeyError"),
         ('{"format": "rnnspec vectors", "schema": 1, "versions": {}, "storage": "zip", "cases": []}', "in npz, safet"),
     ],
 )
@@ -358,7 +358,7 @@ def test_vectors_that_are_not_as_exported(copied: Path, check: Callable[..., Any
     save(path, {name: array for name, array in load(path).items() if name != "input.x"})
     result, _ = check(copied)
     assert result.exit_code == 2
-    assert f"{path}: the file is not the one that was exported" in result.output
+    assert f"{path}: the file has changed since the export" in result.output
     path.unlink()
     result, _ = check(copied)
     assert result.exit_code == 2

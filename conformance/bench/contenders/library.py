@@ -16,10 +16,10 @@ NO_INPUTS: frozenset[str] = frozenset()
 
 @dataclass(frozen=True)
 class Made:
-    """What was made for one call.
+    """The library's object for one call.
 
-    `call` is what the library's users call, and all that is timed; `outputs` turns what it gives into the
-    specification's outputs.
+    `call` is the call that the library's users make, and the only part that is timed. `outputs` turns its result into
+    the specification's outputs.
     """
 
     call: Callable[[], Any]
@@ -33,7 +33,7 @@ class Library(Backend):
     """The operations that the library has."""
 
     def make(self, call: Call) -> Made:
-        """Make the library's object for a call; raise Unsupported for what the library has not."""
+        """Make the library's object for a call; raise Unsupported if the library lacks it."""
         raise NotImplementedError
 
     @classmethod
@@ -46,7 +46,7 @@ class Library(Backend):
         return False
 
     def accept(self, call: Call) -> None:
-        """Hold the call against the specification: libraries compute with much that they should refuse."""
+        """Check the call by the specification, since libraries accept calls that they should refuse."""
         spec.check_call(call.operation, call.inputs, call.attributes)
 
     def run(self, call: Call) -> tuple[Array, ...]:
@@ -56,7 +56,7 @@ class Library(Backend):
         return tuple(self.to_numpy(output) for output in made.outputs(made.call()))
 
     def prepare(self, call: Call, cotangents: tuple[Array, ...] | None = None) -> Prepared:
-        """Make what is called, and return the call."""
+        """Make the library's object, and return its call."""
         if cotangents is not None:
             raise Unsupported(f"{self.name} has no gradient of {call.operation}")
         self.accept(call)
@@ -64,7 +64,7 @@ class Library(Backend):
 
 
 def refuse_all_but(call: Call, *, attributes: Collection[str] = NO_INPUTS, inputs: Collection[str] = NO_INPUTS) -> None:
-    """Raise Unsupported for an attribute that has not its default and an optional input, but for these."""
+    """Raise Unsupported for an optional input or an attribute that differs from its default, except for these."""
     kinds: Mapping[str, Any] = call.spec.attributes
     for name, value in call.attributes.items():
         if name not in attributes and value != kinds[name].default:

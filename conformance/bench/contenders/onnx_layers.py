@@ -1,4 +1,4 @@
-"""ONNX's recurrent operators as models of one node, for whoever runs such models."""
+"""ONNX's recurrent operators as models of one node."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rnnspec.spec.arrays import Array, NamedArrays
 FAMILIES: Final[Mapping[str, Family]] = {"rnn": "rnn", "lstm": "lstm", "gru": "gru"}
 OPSET: Final = 14
 IR_VERSION: Final = 8
-"""Of the first release that has the opset: whatever runs models reads it."""
+"""The version of the first release with the opset, which every runtime reads."""
 
 
 class OnnxLayers(Library):
@@ -28,15 +28,15 @@ class OnnxLayers(Library):
     offers: ClassVar[tuple[str, ...]] = tuple(FAMILIES)
 
     def load(self, model: onnx.ModelProto) -> Callable[[NamedArrays], Any]:
-        """Return what runs the model: from its inputs by name to its outputs in order."""
+        """Return a function that runs the model, from its inputs by name to its outputs in order."""
         raise NotImplementedError
 
     def versions(self) -> dict[str, str]:
-        """ONNX's; subclasses add their own."""
+        """Version of ONNX; subclasses add their own."""
         return {"onnx": onnx.__version__}
 
     def make(self, call: Call) -> Made:
-        """Make the model, its weights constants, and load it; the steps stand in front, as they do in ONNX."""
+        """Make the model, with constant weights, and load it; the axis of steps comes first, as in ONNX."""
         attributes = call.attributes
         refuse_all_but(call, attributes=("direction", "activation", "reset", "update"), inputs=("h0", "c0", "lengths"))
         if attributes.get("activation", "tanh") not in ("tanh", "relu"):
@@ -58,7 +58,7 @@ _STATES: Final = {"h0": "initial_h", "c0": "initial_c"}
 
 
 def _outputs(found: Any) -> tuple[Array, ...]:
-    """From (T, 1, B, H) to (B, T, H), and from (1, B, H) to (B, H)."""
+    """Transpose (T, 1, B, H) to (B, T, H), and (1, B, H) to (B, H)."""
     y, *finals = found
     return (y[:, 0].transpose(1, 0, 2), *(final[0] for final in finals))
 

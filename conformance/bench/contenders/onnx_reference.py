@@ -18,6 +18,6 @@ class OnnxReference(OnnxLayers):
     name: ClassVar[str] = "onnx-reference"
 
     def load(self, model: onnx.ModelProto) -> Callable[[NamedArrays], Any]:
-        """Return what evaluates the model."""
+        """Return a function that evaluates the model."""
         evaluator = ReferenceEvaluator(model)
         return lambda feed: evaluator.run(None, feed)

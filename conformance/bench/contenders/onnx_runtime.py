@@ -19,15 +19,15 @@ class OnnxRuntime(OnnxLayers):
     name: ClassVar[str] = "onnxruntime"
 
     def dtypes(self) -> tuple[str, ...]:
-        """Its recurrent operators' only type."""
+        """The only type of its recurrent operators."""
         return ("float32",)
 
     def versions(self) -> dict[str, str]:
-        """Those of ONNX and of the runtime."""
+        """Versions of ONNX and of the runtime."""
         return {**super().versions(), "onnxruntime": onnxruntime.__version__}
 
     def load(self, model: onnx.ModelProto) -> Callable[[NamedArrays], Any]:
-        """Return the session's call, with as many threads as OpenMP is to have, by default one for each core."""
+        """Return the session's call, with OpenMP's number of threads, by default one for each core."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))  # it reads no variable itself
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

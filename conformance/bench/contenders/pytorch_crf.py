@@ -23,7 +23,7 @@ class PytorchCrf(TorchLibrary):
     differentiable: ClassVar[tuple[str, ...]] = ("crf_log_likelihood",)
 
     def versions(self) -> dict[str, str]:
-        """Those of torch and of pytorch-crf."""
+        """Versions of torch and of pytorch-crf."""
         return {**super().versions(), "pytorch-crf": version("pytorch-crf")}
 
     def make(self, call: Call) -> MadeInTorch:
@@ -52,7 +52,7 @@ class PytorchCrf(TorchLibrary):
 
 
 def _scored(module: Any, emissions: Tensor, paths: Sequence[Sequence[int]], mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Score and padded path: the decoder gives lists of tags alone."""
+    """Score and padded path; the decoder returns only lists of tags."""
     padded = torch.zeros(mask.shape, dtype=torch.int64)
     for row, path in zip(padded, paths, strict=True):
         row[: len(path)] = torch.tensor(path)

@@ -24,7 +24,7 @@ def _as_they_are(gradients: Gradients) -> Gradients:
 
 @dataclass(frozen=True)
 class MadeInTorch(Made):
-    """What was made for one call: `outputs` are tensors, as of a `Made`.
+    """The library's object for one call: like `Made`, with tensors as outputs.
 
     `leaves` are the tensors that have gradients, by the library's names, and `gradients` turns these gradients into
     those of the call's inputs.
@@ -38,14 +38,14 @@ class TorchLibrary(Library):
     """Base class of contenders that run on torch, on the CPU."""
 
     differentiable: ClassVar[tuple[str, ...]] = ()
-    """Of what the library offers, what torch differentiates."""
+    """The library's operations that torch differentiates."""
 
     def make(self, call: Call) -> MadeInTorch:
-        """Make the library's object for a call; raise Unsupported for what the library has not."""
+        """Make the library's object for a call; raise Unsupported if the library lacks it."""
         raise NotImplementedError
 
     def versions(self) -> dict[str, str]:
-        """Torch's; subclasses add the library's."""
+        """Version of torch; subclasses add the library's."""
         return {"torch": str(torch.__version__)}
 
     def to_numpy(self, array: Tensor) -> Array:
@@ -62,7 +62,7 @@ class TorchLibrary(Library):
             return super().run(call)
 
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
-        """Gradients of the call: of all float inputs, or of those that are wanted."""
+        """Gradients of the call: of all float inputs, or of the wanted ones."""
         self.accept(call)
         made = self.make(call)
         gradients = made.gradients(dict(zip(made.leaves, self._differentiate(made, cotangents)(), strict=True)))
@@ -71,7 +71,7 @@ class TorchLibrary(Library):
         }
 
     def prepare(self, call: Call, cotangents: tuple[Array, ...] | None = None) -> Prepared:
-        """Make what is called; return the call without autograd, or with cotangents the call and its gradient."""
+        """Make the object; return its call without autograd, or with cotangents the call and its gradient."""
         self.accept(call)
         if cotangents is not None and not self.has_gradients(call.operation):
             raise Unsupported(f"{self.name} has no gradient of {call.operation}")

@@ -27,7 +27,7 @@ class Products(nn.Module):
         self.of_h = nn.ModuleList(nn.Linear(hidden, size, bias=False) for _ in range(count))
 
     def forward(self, x: Tensor, h: Tensor) -> list[Tensor]:
-        """Return those of i, f, g, o."""
+        """Return the arguments of i, f, g and o."""
         sums = [of_x(x) + of_h(h) for of_x, of_h in zip(self.of_x, self.of_h, strict=True)]
         return sums if len(sums) > 1 else list(sums[0].chunk(GATES, -1))
 
@@ -37,7 +37,7 @@ class Cell(nn.Module):
 
     memories: ClassVar[int] = 1
     arrays: ClassVar[Mapping[str, str]]
-    """By the specification's arrays, the names of the parameters that hold them, in its order of gates."""
+    """Names of the parameters that hold each of the specification's arrays, in its order of gates."""
 
     def __init__(self, features: int, hidden: int, *, per_gate: bool) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Cell(nn.Module):
 
 
 class PeepholeCell(Cell):
-    """The peephole LSTM's."""
+    """The cell of the peephole LSTM."""
 
     arrays: ClassVar[Mapping[str, str]] = {
         "W": "products.of_x.*.weight",
@@ -80,7 +80,7 @@ class PeepholeCell(Cell):
 
 
 class LayerNormCell(Cell):
-    """The layer-normalised LSTM's."""
+    """The cell of the layer-normalised LSTM."""
 
     arrays: ClassVar[Mapping[str, str]] = {
         "W": "products.of_x.*.weight",
@@ -106,7 +106,7 @@ class LayerNormCell(Cell):
 
 
 class NestedCell(Cell):
-    """The nested LSTM's, with one inner level."""
+    """The cell of the nested LSTM, with one inner level."""
 
     memories: ClassVar[int] = 2
     arrays: ClassVar[Mapping[str, str]] = {

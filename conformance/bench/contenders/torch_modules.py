@@ -1,4 +1,4 @@
-"""Torch's own recurrent modules, called directly: what an adapter of torch adds is seen against this."""
+"""Torch's own recurrent modules, called directly: the difference is the time of torch's adapter."""
 
 from __future__ import annotations
 

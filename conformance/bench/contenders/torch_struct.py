@@ -15,20 +15,20 @@ from rnnspec.conformance.bench.contenders.torch_library import MadeInTorch, Torc
 
 
 class Chain(LinearChainCRF):  # type: ignore[misc]  # torch-struct has no types
-    """The distribution, without the warning, in every call, that it declares no constraints."""
+    """The distribution, without its warning in every call that it declares no constraints."""
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
 
 
 class TorchStruct(TorchLibrary):
-    """torch_struct.LinearChainCRF over the scores of all moves, which each call puts together from the CRF's scores."""
+    """torch_struct.LinearChainCRF over the scores of all moves, which each call builds from the CRF's scores."""
 
     name: ClassVar[str] = "torch-struct"
     offers: ClassVar[tuple[str, ...]] = ("crf_log_partition", "crf_log_likelihood", "crf_marginals", "crf_viterbi")
     differentiable: ClassVar[tuple[str, ...]] = ("crf_log_partition", "crf_log_likelihood")
 
     def versions(self) -> dict[str, str]:
-        """Those of torch and of torch-struct."""
+        """Versions of torch and of torch-struct."""
         return {**super().versions(), "torch-struct": version("torch-struct")}
 
     def make(self, call: Call) -> MadeInTorch:
@@ -65,7 +65,7 @@ class TorchStruct(TorchLibrary):
 
 
 def _moves(emissions: Tensor, transitions: Tensor, start: Tensor | None = None, end: Tensor | None = None) -> Tensor:
-    """Scores (B, T - 1, K after, K before) of the moves, the emissions and the first and last scores in them."""
+    """Scores (B, T - 1, K after, K before) of the moves, which include the emissions and the first and last scores."""
     first = emissions[:, 0] if start is None else emissions[:, 0] + start
     after = emissions[:, 1:]
     if end is not None:

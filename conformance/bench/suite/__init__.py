@@ -1,1 +1,1 @@
-"""The benchmarks as pytest sees them."""
+"""The benchmarks as pytest tests."""

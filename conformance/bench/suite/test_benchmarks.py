@@ -8,5 +8,5 @@ import pytest
 
 
 def test_contest(engine: Any, contest: Any, request: pytest.FixtureRequest) -> None:
-    """The engine holds it."""
+    """Hold the contest by the engine."""
     engine.hold(contest, request)
