@@ -173,7 +173,8 @@ def validate(
     A BACKEND is the name of an installed one or package.module:Class; by default, every installed framework.
     Options that rnnspec does not know go to pytest: -k lstm, --junitxml=FILE.
     With pytest-xdist, a process for each core shares many checks: -n 2 for two processes, -n 0 for only one.
-    If a call of an isolated backend crashes, hangs or takes all memory, it ends in a verdict; both limits apply to it.
+    A call of an isolated backend that crashes, hangs or takes all memory ends in a verdict. Both limits are for
+    isolated backends.
     """
     from rnnspec.conformance.commands.validate import Request, validate_backends
     from rnnspec.conformance.hosting.isolated import Isolation, Limits

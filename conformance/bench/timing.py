@@ -71,7 +71,7 @@ class Timing:
 
 
 def warm_up(run: Run, longest: float, clock: Clock = time.perf_counter) -> WarmUp:
-    """Call until the calls become no faster, or take more than `longest` seconds without the first."""
+    """Call until the calls become no faster, at most 100 times or for `longest` seconds without the first call."""
     times: list[float] = []
     while True:
         started = clock()

@@ -3,7 +3,7 @@
 Its first part is a covering array (`rnnspec.conformance.cases.covering`) over all choices: the level of each attribute,
 the kind of steps, the absent optional inputs, the regime, and small sizes. The second part has calls without a valid
 step. The third part tries single sizes at which kernels break (`rnnspec.conformance.cases.ladder`), and equal sizes
-that could confuse axes. The seed changes numbers, but never the choices that are met.
+that could confuse axes. In types of two bytes, generic calls come last. The seed changes only numbers, never choices.
 """
 
 from __future__ import annotations

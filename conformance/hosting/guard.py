@@ -37,7 +37,7 @@ def told(what: str, place: str, call: Call) -> str:
 
 
 class Guarded(Backend):
-    """A backend that passes calls on to another, and turns its exceptions into BackendCrashError."""
+    """A backend that passes calls on to another, and turns its exceptions except refusals into BackendCrashError."""
 
     name = "guarded"
 
