@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from rnnspec.conformance.bench.options import Command, WithDefault, size_options, sizes_from
+from rnnspec.conformance.options import OPTIONS, Options
 
 
 class CannotRunError(click.ClickException):
@@ -30,34 +32,24 @@ json_option = click.option(
     callback=_no_dash,
     help="Write the result to this file as JSON.",
 )
-_ISOLATION = (
-    click.option(
-        "--isolate/--no-isolate",
-        default=None,
-        help="Run in a process of its own; by default if it is package.module:Class.",
-    ),
-    click.option(
-        "--time-limit",
-        default=60.0,
-        show_default=True,
-        type=click.FloatRange(0, min_open=True),
-        help="Seconds for a call.",
-    ),
-    click.option(
-        "--memory-limit",
-        default=8.0,
-        show_default=True,
-        type=click.FloatRange(0, min_open=True),
-        help="GiB for a process.",
-    ),
-)
 
 
-def isolation_options(command: Command) -> Command:
-    """Add the options of a backend's own process and its limits."""
-    for option in reversed(_ISOLATION):
-        command = option(command)
-    return command
+def options(*names: str) -> Callable[[Command], Command]:
+    """These options of `Options`, each by its field's name."""
+
+    def add(command: Command) -> Command:
+        for name in reversed(names):
+            option, default = OPTIONS[name], getattr(Options, name)
+            shown = default is not None and default is not False and default != ()
+            how = {"default": default, "show_default": shown, "multiple": default == (), **option.click(click)}
+            command = click.option(option.flags or f"--{option.name}", name, help=option.help, **how)(command)
+        return command
+
+    return add
+
+
+isolation_options = options("isolate", "time_limit", "memory_limit")
+"""Whether a backend runs in a process of its own, and the limits of that process."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -114,60 +106,10 @@ def trace(json_file: Path | None, **options: Any) -> None:
 
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
-@click.option("--op", "operations", multiple=True, help="Only this operation (repeatable).")
-@click.option("--dtype", "dtypes", multiple=True, help="Only this type (repeatable).")
-@click.option("--device", default="cpu", show_default=True, help="Device to run on.")
-@click.option("--profile", default="quick", show_default=True, help="quick, standard or thorough.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the cases; equal seeds draw equal cases.")
-@click.option(
-    "--largest",
-    type=click.IntRange(1),
-    help="Largest size on the ladder; by default 300, and once 513 units, 1,025 steps and 65,537 sequences.",
-)
-@click.option(
-    "--repro-dir", type=click.Path(file_okay=False, path_type=Path), help="Write a repro of each failure here."
-)
-@click.option(
-    "--replay/--no-replay",
-    default=True,
-    show_default=True,
-    envvar="RNNSPEC_REPLAY",
-    show_envvar=True,
-    help="Try the failures of earlier runs first.",
-)
-@click.option(
-    "--replay-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of these failures; by default in the user's cache.",
-)
-@click.option(
-    "--expected",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="TOML file of expected failures, besides the backend's own.",
-)
-@click.option("--strict", is_flag=True, help="Fail on a departure from a SHOULD or an unseen expected failure.")
-@isolation_options
+@options(*(name for name in OPTIONS if name != "backends"))
 @json_option
 @click.pass_context
-def validate(
-    context: click.Context,
-    backends: tuple[str, ...],
-    operations: tuple[str, ...],
-    dtypes: tuple[str, ...],
-    device: str,
-    profile: str,
-    seed: int,
-    largest: int | None,
-    repro_dir: Path | None,
-    replay: bool,
-    replay_dir: Path | None,
-    expected: Path | None,
-    strict: bool,
-    isolate: bool | None,
-    time_limit: float,
-    memory_limit: float,
-    json_file: Path | None,
-) -> None:
+def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Path | None, **given: Any) -> None:
     """Check that backends conform to the specification.
 
     A BACKEND is the name of an installed one or package.module:Class; by default, every installed framework.
@@ -176,18 +118,10 @@ def validate(
     A call of an isolated backend that crashes, hangs or takes all memory ends in a verdict. Both limits are for
     isolated backends.
     """
-    from rnnspec.conformance.commands.validate import Request, validate_backends
-    from rnnspec.conformance.hosting.isolated import Isolation, Limits
-    from rnnspec.conformance.run.replay import usual_folder
+    from rnnspec.conformance.commands.validate import validate_backends
 
     names, for_pytest = _split_arguments(backends)
-    kept = (replay_dir or usual_folder()) if replay else None
-    request = Request(
-        names, operations, dtypes, device, profile, seed, repro_dir, kept, for_pytest, expected=expected, strict=strict,
-        largest=largest,
-        isolation=Isolation.of(isolate), limits=Limits(time_limit, memory_limit),
-    )  # fmt: skip
-    context.exit(_run(validate_backends, request, json_file))
+    context.exit(_run(validate_backends, Options(names, **given), for_pytest, json_file))
 
 
 @main.command()
@@ -198,19 +132,18 @@ def validate(
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
 @json_option
 @click.pass_context
-def faults(context: click.Context, /, json_file: Path | None, **options: Any) -> None:
+def faults(context: click.Context, /, json_file: Path | None, **given: Any) -> None:
     """Score the suite itself: the planted faults that it catches, and the checks that catch them.
 
     A fault counts as caught if it is caught with every seed. --exclusive uses only the first seed.
     """
     from rnnspec.conformance.commands.faults import Request, score_faults
 
-    context.exit(_run(score_faults, Request(**options), json_file))
+    context.exit(_run(score_faults, Request(**given), json_file))
 
 
 @main.command()
-@click.option("--op", "operations", multiple=True, help="Only this operation (repeatable).")
-@click.option("--dtype", "dtypes", multiple=True, help="Only this type (repeatable).")
+@options("operations", "dtypes")
 @click.option(
     "--part",
     "parts",
@@ -222,7 +155,7 @@ def faults(context: click.Context, /, json_file: Path | None, **options: Any) ->
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
 @json_option
 @click.pass_context
-def sharpness(context: click.Context, /, json_file: Path | None, **options: Any) -> None:
+def sharpness(context: click.Context, /, json_file: Path | None, **given: Any) -> None:
     """Measure the smallest error that the suite sees, and the smallest that fixed tolerances see.
 
     In each run a relative error is planted in one intermediate quantity of the reference, and the check sees it or not.
@@ -230,15 +163,13 @@ def sharpness(context: click.Context, /, json_file: Path | None, **options: Any)
     """
     from rnnspec.conformance.commands.sharpness import Request, measure_sharpness
 
-    context.exit(_run(measure_sharpness, Request(**options), json_file))
+    context.exit(_run(measure_sharpness, Request(**given), json_file))
 
 
 @main.command()
 @click.argument("backend")
 @click.option("--cases", default=20_000, show_default=True, help="Random cases to run.")
-@click.option("--op", "operations", multiple=True, help="Only this operation (repeatable).")
-@click.option("--dtype", "dtypes", multiple=True, help="Only this type (repeatable).")
-@click.option("--device", default="cpu", show_default=True, help="Device to run on.")
+@options("operations", "dtypes", "device")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the cases.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
 @click.option(
@@ -255,11 +186,11 @@ def sharpness(context: click.Context, /, json_file: Path | None, **options: Any)
 def soak(
     context: click.Context,
     /,
-    isolate: bool | None,
+    isolate: str,
     time_limit: float,
     memory_limit: float,
     json_file: Path | None,
-    **options: Any,
+    **given: Any,
 ) -> None:
     """Compare a backend's values and gradients with the reference on many random cases.
 
@@ -274,7 +205,7 @@ def soak(
     from rnnspec.conformance.commands.soak import Request, soak_backend
     from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
-    request = Request(**options, isolation=Isolation.of(isolate), limits=Limits(time_limit, memory_limit))
+    request = Request(**given, isolation=Isolation(isolate), limits=Limits(time_limit, memory_limit))
     context.exit(_run(soak_backend, request, json_file))
 
 
@@ -335,11 +266,11 @@ def bench_run(
     context: click.Context,
     /,
     threads: int | None,
-    isolate: bool | None,
+    isolate: str,
     time_limit: float,
     memory_limit: float,
     json_file: Path | None,
-    **options: Any,
+    **given: Any,
 ) -> None:
     """Time backends against each other."""
     from rnnspec.conformance.bench.errors import BenchError
@@ -349,10 +280,8 @@ def bench_run(
         from rnnspec.conformance.commands.bench import Request, bench_backends
         from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
-        isolation, limits = Isolation.of(isolate), Limits(time_limit, memory_limit)
-        return bench_backends(
-            Request(sizes=sizes_from(options), isolation=isolation, limits=limits, **options), json_file
-        )
+        isolation, limits = Isolation(isolate), Limits(time_limit, memory_limit)
+        return bench_backends(Request(sizes=sizes_from(given), isolation=isolation, limits=limits, **given), json_file)
 
     try:
         with pinned(threads):  # before NumPy and the frameworks are imported
@@ -387,8 +316,7 @@ def vectors() -> None:
 
 @vectors.command("export")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--op", "operations", multiple=True, help="Only this operation (repeatable).")
-@click.option("--dtype", "dtypes", multiple=True, help="Only this type (repeatable).")
+@options("operations", "dtypes")
 @click.option(
     "--cases", default=16, show_default=True, type=click.IntRange(1), help="Cases of each operation in each type."
 )

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+
+from rnnspec.conformance.options import Options, add_to_pytest
 
 if TYPE_CHECKING:
     from rnnspec.backends import Backend
@@ -28,27 +29,7 @@ UNPLANNED = "rnnspec unplanned"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the suite's options."""
-    group = parser.getgroup("rnnspec")
-    group.addoption("--rnnspec-backend", action="append", default=[], help="backend to validate (repeatable)")
-    group.addoption("--rnnspec-op", action="append", default=[], help="only this operation (repeatable)")
-    group.addoption("--rnnspec-dtype", action="append", default=[], help="only this dtype (repeatable)")
-    group.addoption("--rnnspec-device", default="cpu", help="device to run on")
-    group.addoption("--rnnspec-profile", default="quick", help="quick, standard or thorough")
-    group.addoption("--rnnspec-largest", type=int, default=None, help="largest size on the ladder of sizes")
-    group.addoption("--rnnspec-seed", type=int, default=0, help="seed of the examples")
-    group.addoption(
-        "--rnnspec-expected", default=None, help="TOML file of expected failures, besides the backend's own"
-    )
-    group.addoption(
-        "--rnnspec-isolate",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help="run backends in processes of their own; auto: those named as package.module:Class",
-    )
-    group.addoption("--rnnspec-time-limit", type=float, default=60.0, help="time limit of an isolated call, in seconds")
-    group.addoption("--rnnspec-memory-limit", type=float, default=8.0, help="memory limit of an isolated backend, GiB")
-    group.addoption("--rnnspec-repro-dir", default=None, help="folder for a repro of each failure")
-    group.addoption("--rnnspec-replay-dir", default=None, help="folder of kept failures, which later runs try first")
+    add_to_pytest(parser.getgroup("rnnspec"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -59,12 +40,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from rnnspec.conformance.run.plan import PlanError, plan
     from rnnspec.spec import UnknownOperationError
 
-    option = metafunc.config.getoption
+    options = Options.of(metafunc.config)
     try:
         items = [
             item
-            for name in option("--rnnspec-backend")
-            for item in plan(name, _backend(metafunc.config, name), option("--rnnspec-op"), option("--rnnspec-dtype"))
+            for name in options.backends
+            for item in plan(name, _backend(metafunc.config, name), options.operations, options.dtypes)
         ]
     except (BackendError, PlanError, UnknownOperationError) as error:
         raise pytest.UsageError(str(error)) from error
@@ -77,7 +58,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     It applies only if xdist groups tests. Its own grouping writes a mark into a test's name, which pytest 9 prevents.
     """
-    if not config.getoption("--rnnspec-backend") or config.getvalue("dist") != "loadgroup":
+    if not Options.of(config).backends or config.getvalue("dist") != "loadgroup":
         return None
     from xdist.scheduler import LoadScopeScheduling
 
@@ -118,17 +99,17 @@ def _result(config: pytest.Config, item: Item) -> CheckResult:
     from rnnspec.conformance.run import PROFILES, run_check
     from rnnspec.conformance.run.expected import expected_failures
 
-    folder, kept = config.getoption("--rnnspec-repro-dir"), config.getoption("--rnnspec-replay-dir")
+    options, backend = Options.of(config), _backend(config, item.backend)
     return run_check(
         next(check for check in CHECKS if check.id == item.check),
-        _backend(config, item.backend),
+        backend,
         item.operation,
         item.dtype,
-        PROFILES[config.getoption("--rnnspec-profile")].up_to(config.getoption("--rnnspec-largest")),
-        seed_number=config.getoption("--rnnspec-seed"),
-        repro_dir=Path(folder) if folder else None,
-        replay_dir=Path(kept) if kept else None,
-        expected=expected_failures(_backend(config, item.backend), config.getoption("--rnnspec-expected")),
+        PROFILES[options.profile].up_to(options.largest),
+        seed_number=options.seed,
+        repro_dir=options.repro_dir,
+        replay_dir=options.replay_dir,
+        expected=expected_failures(backend, options.expected),
     )
 
 
@@ -140,13 +121,9 @@ _OPENED = pytest.StashKey["dict[str, Backend]"]()
 
 def _backend(config: pytest.Config, name: str) -> Backend:
     """Open each backend once in a process."""
-    from rnnspec.conformance.hosting.isolated import Isolation, Limits
-
-    option = config.getoption
     opened = config.stash.setdefault(_OPENED, {})
     if name not in opened:
-        limits = Limits(option("--rnnspec-time-limit"), option("--rnnspec-memory-limit"))
-        opened[name] = Isolation(option("--rnnspec-isolate")).open(name, option("--rnnspec-device"), limits)
+        opened[name] = Options.of(config).open(name)
         # A framework's half a million objects outlive the run, so the garbage collector need not walk them again. The
         # cases, arrays and answers of a run hold no cycles, so frequent collections would find nothing.
         gc.collect()

@@ -14,7 +14,7 @@ from rnnspec.conformance.bench.contender import Contender, reason
 from rnnspec.conformance.bench.cost import cost_of
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
-from rnnspec.conformance.checks.check import compare_gradients, compare_outputs
+from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.judge.tolerance import Expected, expect
@@ -103,7 +103,7 @@ def must_conform(contender: Contender, standards: Sequence[Standard]) -> float:
 def _examine(backend: Guarded, standard: Standard) -> float:
     case, rows = standard.case, standard.rows
     outputs = tuple(_taken(array, case, rows) for array in backend.run(case.call))
-    worst = compare_outputs(case, standard.call, standard.expected.outputs, outputs)
+    worst = Asked(case, standard.call).compare(standard.expected.outputs, outputs)
     if standard.cotangents is None:
         return worst
     seeds = tuple(_taken(d, case, rows) for d in standard.cotangents)
@@ -112,7 +112,7 @@ def _examine(backend: Guarded, standard: Standard) -> float:
         if name in case.items and case.items[name].per_sequence and rows is not None:
             _must_be_zero_elsewhere(case, name, array, rows)
             gradients[name] = _taken(array, case, rows)
-    return max(worst, compare_gradients(case, standard.call, seeds, standard.expected.gradients, gradients))
+    return max(worst, Asked(case, standard.call, seeds).compare(standard.expected.gradients, gradients))
 
 
 def _rows(case: Case) -> NDArray[np.int64] | None:
@@ -146,4 +146,5 @@ def _must_be_zero_elsewhere(case: Case, name: str, gradient: Any, rows: NDArray[
     if isinstance(gradient, np.ndarray) and gradient.shape[:1] == (case.lengths_of["B"],):
         others = np.delete(gradient, rows, axis=0)
         if np.any(others != 0):
-            raise Violation(f"d{name}: expected 0 for sequences whose cotangents are 0, got other numbers", str(case))
+            message = f"d{name}: expected 0 for sequences whose cotangents are 0, got other numbers"
+            raise Violation(message, str(case))

@@ -1,10 +1,11 @@
 """The checks: what is asked of a backend. One module each; ids are shared by tests, reports and docs."""
 
+from rnnspec.conformance.checks.asked import Violation
 from rnnspec.conformance.checks.attributes import Attributes
 from rnnspec.conformance.checks.bad_input import BadInput
 from rnnspec.conformance.checks.batch import Batch
 from rnnspec.conformance.checks.callers import Callers
-from rnnspec.conformance.checks.check import Check, Violation
+from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.checks.clipping import Clipping
 from rnnspec.conformance.checks.drift import Drift
 from rnnspec.conformance.checks.edges import Edges

@@ -11,13 +11,9 @@ from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import everything
-from rnnspec.conformance.checks.check import (
-    Check,
-    Violation,
-    compare_gradients,
-    compare_outputs,
-    expected_of,
-)
+from rnnspec.conformance.checks.asked import Asked, Violation
+from rnnspec.conformance.checks.check import Check
+from rnnspec.conformance.checks.right import expected_of
 from rnnspec.spec import Operation, operation
 from rnnspec.spec.operation import holds
 
@@ -55,13 +51,14 @@ class Attributes(Check):
         if name in _OF_THE_GRADIENT and backend.has_gradients(case.operation):
             return max(_gradients(backend, case), _gradients(backend, other))
         got_first, got = backend.run(case.call), backend.run(other.call)
-        expected, expected_other = expected_of(case), expected_of(other)
-        worst = compare_outputs(case, case.call, expected.outputs, got_first)
+        expected, expected_other = expected_of(case).outputs, expected_of(other).outputs
+        asked = Asked(case, case.call)
+        worst = asked.compare(expected, got_first)
         try:
-            return max(worst, compare_outputs(other, other.call, expected_other.outputs, got))
+            return max(worst, Asked(other, other.call).compare(expected_other, got))
         except Violation as violation:
             try:
-                compare_outputs(case, case.call, expected.outputs, got)
+                asked.compare(expected, got)
             except Violation:
                 raise violation from None
             violation.message = f"{name}={other.attributes[name]!r} is ignored: {violation.message}"
@@ -73,9 +70,9 @@ _OF_THE_GRADIENT = ("truncate", "gradient")
 
 
 def _gradients(backend: Backend, case: Case) -> float:
-    got = backend.gradients(case.call, case.cotangents)
-    expected = expected_of(case, gradients=True).gradients
-    return compare_gradients(case, case.call, case.cotangents, expected, got)
+    asked = Asked(case, case.call, case.cotangents)
+    got = asked.of(backend)
+    return asked.compare(expected_of(case, gradients=True).gradients, got)
 
 
 def _choices(scope: Scope) -> Mapping[str, tuple[Any, ...]]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
-from rnnspec.conformance.checks.check import Check, Violation
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import CallError, check_call
 from rnnspec.spec.arrays import Array
@@ -42,7 +43,7 @@ class BadInput(Check):
                 backend.run(call)
             except Exception:  # how an implementation words its error is its own affair
                 continue
-            raise Violation(f"accepted {wrong}: expected an error, got a result", str(example), call)
+            raise Asked(example, call).violation(f"accepted {wrong}: expected an error, got a result")
         return 0.0
 
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case, Scope
-from rnnspec.conformance.checks.check import Check, compare_all, compare_outputs, expected_of
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.check import Check
+from rnnspec.conformance.checks.right import expected_of
 
 
 class Batch(Check):
@@ -27,7 +29,6 @@ class Batch(Check):
     def examine(self, backend: Backend, example: Case) -> float:
         """Reverse the order of the sequences; then run the last alone, which none may take for the first."""
         turned = np.arange(example.sizes["B"])[::-1]
-        call = example.call_of(turned)
         cotangents = tuple(cotangent[turned] for cotangent in example.cotangents)
         expected = expected_of(example, gradients=example.spec.differentiable)
         outputs = {name: bounded.take(turned) for name, bounded in expected.outputs.items()}
@@ -36,8 +37,8 @@ class Batch(Check):
             for name, bounded in expected.gradients.items()
         }
         of_turned = replace(expected, outputs=outputs, gradients=gradients)
-        worst = compare_all(backend, example, call, of_turned, cotangents)
+        worst = Asked(example, example.call_of(turned), cotangents).compare_all(backend, of_turned)
         last = turned[:1]
-        alone = example.call_of(last)
+        alone = Asked(example, example.call_of(last))
         outputs = {name: bounded.take(last) for name, bounded in expected.outputs.items()}
-        return max(worst, compare_outputs(example, alone, outputs, backend.run(alone)))
+        return max(worst, alone.compare(outputs, alone.of(backend)))

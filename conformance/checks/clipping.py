@@ -8,7 +8,8 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Check, Violation, judge
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.checks.pairs import results_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.spec.arrays import Array
@@ -38,7 +39,7 @@ class Clipping(Check):
             if y.value.astype(x.dtype).tobytes() != x.tobytes():
                 message = f"{name}: expected the input bit for bit, as it is within the threshold, got another"
                 due = Bounded(x.astype(np.float64), np.zeros(x.shape))
-                raise Violation(message, str(case), call, quantity=name, expected=due, got=y.value)
+                raise Asked(case, call).violation(message, name, expected=due, got=y.value)
 
     def _shortened(self, backend: Backend, case: Case, call: Call) -> float:
         threshold, epsilon = case.attributes["threshold"], case.attributes.get("epsilon", 0.0)
@@ -50,7 +51,7 @@ class Clipping(Check):
         # The length of a difference is at least the difference of the lengths.
         bound = _length(case, (y.bound for y in outputs))
         after = _length(case, (y.value for y in outputs))
-        return judge(case, call, "length", Bounded(np.array(due), np.array(bound)), np.array(after))
+        return Asked(case, call).judge("length", Bounded(np.array(due), np.array(bound)), np.array(after))
 
 
 def _of_length(case: Case, most: float) -> Call:

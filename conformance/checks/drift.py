@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Case, Deck
-from rnnspec.conformance.checks.check import (
-    Check,
-    OutOfRangeError,
-    Violation,
-    compare_forms,
-    compare_gradient_forms,
-    differentiates,
-    expected_of,
-)
+from rnnspec.conformance.checks.asked import Asked, Violation, shapes_of
+from rnnspec.conformance.checks.check import Check, differentiates
+from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.conformance.judge import drift
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded
@@ -62,14 +56,15 @@ def results_of(backend: Backend, case: Case) -> Iterator[tuple[str, Bounded, Arr
     """Every output and gradient of a case by name, with what is right and what came."""
     back = differentiates(backend, case)
     expected = expected_of(case, both=back)
-    outputs = backend.run(case.call)
-    compare_forms(case, case.call, expected.outputs, outputs)
-    yield from ((name, expected.outputs[name], got) for name, got in zip(expected.outputs, outputs, strict=True))
+    yield from _answer(backend, Asked(case, case.call), expected.outputs)
     if back:
         due = expected_of(case, gradients=True).gradients
-        gradients = backend.gradients(case.call, case.cotangents)
-        compare_gradient_forms(case, case.call, case.cotangents, due, gradients)
-        yield from ((f"d{name}", bounded, gradients[name]) for name, bounded in due.items())
+        yield from _answer(backend, Asked(case, case.call, case.cotangents), due)
+
+
+def _answer(backend: Backend, asked: Asked, due: Mapping[str, Bounded]) -> Iterator[tuple[str, Bounded, Array]]:
+    arrays = asked.named(shapes_of(due), asked.of(backend))
+    return ((asked.quantity(name), due[name], got) for name, got in arrays.items())
 
 
 def _is_within(case: Case, bounded: Bounded, got: Array) -> bool:

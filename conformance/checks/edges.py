@@ -11,7 +11,9 @@ from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.case import Steps
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import everything
-from rnnspec.conformance.checks.check import Check, compare_both, usual_case
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.check import Check, usual_case
+from rnnspec.conformance.checks.right import expected_from
 from rnnspec.spec import Operation, operation, resolved
 
 
@@ -47,7 +49,8 @@ class Edges(Check):
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Run and differentiate the case."""
-        return compare_both(backend, example, example.call)
+        asked = Asked(example, example.call, example.cotangents)
+        return asked.compare_all(backend, expected_from(backend, example))
 
 
 @dataclass(frozen=True)

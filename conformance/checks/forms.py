@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Check, differentiates, must_have_gradients, must_have_outputs
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.check import Check, differentiates
 
 
 class Forms(Check):
@@ -19,10 +20,11 @@ class Forms(Check):
     def examine(self, backend: Backend, example: Case) -> float:
         """Run and differentiate the case, and look at what comes from outside."""
         call = example.call
+        forward = Asked(example, call)
         outputs = {name: example.shape_of(item.shape) for name, item in example.results.items()}
-        must_have_outputs(example, call, outputs, backend.run(call))
+        forward.named(outputs, forward.of(backend))
         if differentiates(backend, example):
+            back = Asked(example, call, example.cotangents)
             inputs = {name: array.shape for name, array in call.float_inputs.items()}
-            gradients = backend.gradients(call, example.cotangents)
-            must_have_gradients(example, call, example.cotangents, inputs, gradients)
+            back.named(inputs, back.of(backend))
         return 0.0

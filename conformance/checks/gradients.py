@@ -8,8 +8,10 @@ import numpy as np
 
 from rnnspec.backends import Backend, Cotangents
 from rnnspec.conformance.cases import Case, Scope
-from rnnspec.conformance.checks.check import Check, OutOfRangeError, compare_gradients, expected_of
-from rnnspec.conformance.judge.tolerance import Bounded, expect
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.check import Check
+from rnnspec.conformance.checks.right import expected_of
+from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.spec import Operation
 from rnnspec.spec.arrays import Array
 
@@ -38,16 +40,13 @@ class Gradients(Check):
         asked once more, of the others alone.
         """
         expected = expected_of(example, gradients=True)
-        got = backend.gradients(example.call, example.cotangents)
-        worst = compare_gradients(example, example.call, example.cotangents, expected.gradients, got)
+        asked = Asked(example, example.call, example.cotangents)
+        worst = asked.compare(expected.gradients, asked.of(backend))
         possible = of_the_possible(example, expected.outputs, example.cotangents)
         if possible is example.cotangents or example.sampled:
             return worst
-        due = expect(example.call, example.dtype, possible, example.seed)
-        if not due.in_range:
-            raise OutOfRangeError(str(example))
-        got = backend.gradients(example.call, possible)
-        return max(worst, compare_gradients(example, example.call, possible, due.gradients, got))
+        again = Asked(example, example.call, possible)
+        return max(worst, again.compare(again.right().gradients, again.of(backend)))
 
 
 def of_the_possible(case: Case, outputs: Mapping[str, Bounded], cotangents: Cotangents) -> Cotangents:

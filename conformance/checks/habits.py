@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Final
@@ -14,15 +13,8 @@ import numpy as np
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import (
-    OutOfRangeError,
-    Violation,
-    compare_all,
-    compare_gradients,
-    compare_outputs,
-    expected_of,
-)
-from rnnspec.conformance.checks.other_numbers import compare_other
+from rnnspec.conformance.checks.asked import Asked, told_after
+from rnnspec.conformance.checks.right import OutOfRangeError, expected_from
 from rnnspec.spec.arrays import Array
 
 _ALIKE_UP_TO: Final = 24
@@ -35,16 +27,6 @@ class Habit(ABC):
     @abstractmethod
     def examine(self, backend: Backend, case: Case) -> float:
         """Call as people do; return the worst error ratio or raise Violation."""
-
-
-@contextmanager
-def _told(habit: str) -> Iterator[None]:
-    """Have a violation begin with the habit that shows it."""
-    try:
-        yield
-    except Violation as violation:
-        violation.message = f"{habit}: {violation.message}"
-        raise
 
 
 # One array as two inputs.
@@ -67,8 +49,8 @@ class OneArray(Habit):
             inputs |= dict.fromkeys(group, inputs[(*least, *group)[0]])
         call = replace(case.call, inputs=inputs)
         told = ", ".join(f"{', '.join(group[:-1])} and {group[-1]} one array" for group in groups)
-        with _told(f"with {told}"):
-            return compare_other(backend, case, call, case.cotangents)
+        with told_after(f"with {told}: "):
+            return Asked(case, call, case.cotangents).compare_all(backend)
 
     def groups_in(self, case: Case) -> list[tuple[str, ...]]:
         """The groups whose inputs can be one array in the case, without those that it has not."""
@@ -116,8 +98,8 @@ class ConstantCotangents(Habit):
     def examine(self, backend: Backend, case: Case) -> float:
         """Run and differentiate."""
         cotangents = tuple(np.broadcast_to(np.ones((), dy.dtype), dy.shape) for dy in case.cotangents)
-        with _told("with cotangents of ones, one number seen everywhere"):
-            return compare_other(backend, case, case.call, cotangents)
+        with told_after("with cotangents of ones, one number seen everywhere: "):
+            return Asked(case, case.call, cotangents).compare_all(backend)
 
 
 # Another thread.
@@ -129,9 +111,10 @@ class AnotherThread(Habit):
 
     def examine(self, backend: Backend, case: Case) -> float:
         """Run and differentiate there; what the backend raises comes back as it was."""
-        expected = expected_of(case, gradients=backend.has_gradients(case.operation))
-        with _told("called from another thread"), ThreadPoolExecutor(1) as pool:
-            return pool.submit(compare_all, backend, case, case.call, expected, case.cotangents).result()
+        expected = expected_from(backend, case)
+        asked = Asked(case, case.call, case.cotangents)
+        with told_after("called from another thread: "), ThreadPoolExecutor(1) as pool:
+            return pool.submit(asked.compare_all, backend, expected).result()
 
 
 # Other sizes.
@@ -153,16 +136,16 @@ class OtherSize(Habit):
         given, others = case.call.inputs, larger.call.inputs
         fits = {name for name, array in others.items() if name in given and given[name].shape == array.shape}
         call = replace(larger.call, inputs={name: (given if name in fits else others)[name] for name in others})
-        with _told(f"with {self.symbol} = {size}, before {size + 1}"):
+        with told_after(f"with {self.symbol} = {size}, before {size + 1}: "):
             worst, first = _judged(backend, case)
         kept = {name: array.copy() for name, array in first.items()}
-        with _told(f"with {self.symbol} = {size + 1}, after {size}"):
-            worst = max(worst, compare_other(backend, larger, call, larger.cotangents))
+        with told_after(f"with {self.symbol} = {size + 1}, after {size}: "):
+            worst = max(worst, Asked(larger, call, larger.cotangents).compare_all(backend))
             for name, array in kept.items():
                 if array.tobytes() != first[name].tobytes():
                     message = f"{name}: expected the first call's result to stay as it was, got other numbers in it"
-                    raise Violation(message, str(case), case.call)
-        with _told(f"with {self.symbol} = {size} again, after {size + 1}"):
+                    raise Asked(case, case.call).violation(message)
+        with told_after(f"with {self.symbol} = {size} again, after {size + 1}: "):
             return max(worst, _judged(backend, case)[0])
 
 
@@ -175,16 +158,16 @@ def free_sizes(case: Case) -> list[str]:
 
 def _judged(backend: Backend, case: Case) -> tuple[float, dict[str, Array]]:
     """The worst error ratio of the case's call, and its results by name."""
-    call = case.call
-    back = backend.has_gradients(call.operation)
-    expected = expected_of(case, gradients=back)
-    outputs = backend.run(call)
-    worst = compare_outputs(case, call, expected.outputs, outputs)
+    expected = expected_from(backend, case)
+    asked = Asked(case, case.call)
+    outputs = backend.run(case.call)
+    worst = asked.compare(expected.outputs, outputs)
     results = dict(zip(expected.outputs, outputs, strict=True))
-    if back:
-        gradients = backend.gradients(call, case.cotangents)
-        worst = max(worst, compare_gradients(case, call, case.cotangents, expected.gradients, gradients))
-        results |= {f"d{name}": gradient for name, gradient in gradients.items()}
+    if backend.has_gradients(case.operation):
+        asked = replace(asked, cotangents=case.cotangents)
+        gradients = backend.gradients(case.call, case.cotangents)
+        worst = max(worst, asked.compare(expected.gradients, gradients))
+        results |= {asked.quantity(name): gradient for name, gradient in gradients.items()}
     return worst, results
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Check, Violation, judge
+from rnnspec.conformance.checks.asked import Asked, told_after
+from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.checks.pairs import results_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.spec import operation
@@ -43,11 +44,8 @@ class Jacobian(Check):
         found = [gradients[name] for name in layer.carries]
         bound = slack + _joined([gradient.bound for gradient in found])[some]
         came = _joined([gradient.value for gradient in found])[some]
-        try:
-            return judge(case, call, f"d[{'; '.join(layer.carries)}]", Bounded(due, bound), came, cotangents)
-        except Violation as violation:
-            violation.message = f"{self.about}, but {violation.message}"
-            raise
+        with told_after(f"{self.about}, but "):
+            return Asked(case, call, cotangents).judge(f"d[{'; '.join(layer.carries)}]", Bounded(due, bound), came)
 
 
 def _joined(states: list[Array]) -> Array:

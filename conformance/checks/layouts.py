@@ -13,8 +13,9 @@ import numpy as np
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.streams import stream
-from rnnspec.conformance.checks.check import Check, Violation, compare_both, usual_case
-from rnnspec.conformance.checks.other_numbers import compare_other
+from rnnspec.conformance.checks.asked import Asked, told_after
+from rnnspec.conformance.checks.check import Check, usual_case
+from rnnspec.conformance.checks.right import expected_from
 from rnnspec.spec.arrays import Array
 
 Rearrangement = Callable[[Array], Array]
@@ -151,10 +152,6 @@ class Layouts(Check):
         arrays = [*case.call.inputs.values(), *case.cotangents]
         laid = [layout(array) for layout, array in zip(islice(cycle(layouts), len(arrays)), arrays, strict=True)]
         inputs = dict(zip(case.call.inputs, laid, strict=False))
-        call = Call(case.operation, inputs, case.call.attributes)
-        compare = compare_other if name in REPEATED else compare_both
-        try:
-            return compare(backend, case, call, tuple(laid[len(inputs) :]))
-        except Violation as violation:
-            violation.message = f"with arrays {name}: {violation.message}"
-            raise
+        asked = Asked(case, Call(case.operation, inputs, case.call.attributes), tuple(laid[len(inputs) :]))
+        with told_after(f"with arrays {name}: "):
+            return asked.compare_all(backend, None if name in REPEATED else expected_from(backend, case))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import ClassVar, Final
 
 import numpy as np
@@ -10,7 +11,9 @@ import numpy as np
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.streams import stream
-from rnnspec.conformance.checks.check import Check, Violation, compare_gradients, compare_outputs, expected_of
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.check import Check
+from rnnspec.conformance.checks.right import expected_of
 from rnnspec.conformance.checks.whereabouts import whereabouts
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded
@@ -41,23 +44,19 @@ class _Padding(Check):
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Fill the padding, and run and differentiate again."""
-        items = example.items
-        call = self.filled(example)
-        outputs = backend.run(call)
+        asked = Asked(example, self.filled(example))
+        outputs = backend.run(asked.call)
         expected = expected_of(example, gradients=example.spec.differentiable)
-        worst = compare_outputs(example, call, expected.outputs, outputs)
+        worst = asked.compare(expected.outputs, outputs)
         for name, array in zip(expected.outputs, outputs, strict=True):
-            shape = example.results[name].shape
-            if "T" in shape:
-                _must_be_zero(example, call, name, shape, expected.outputs[name], array)
-        if not backend.has_gradients(call.operation):
+            _must_be_zero(asked, name, example.results[name].shape, expected.outputs[name], array)
+        if not backend.has_gradients(example.operation):
             return worst
-        gradients = backend.gradients(call, example.cotangents)
-        worst = max(worst, compare_gradients(example, call, example.cotangents, expected.gradients, gradients))
+        back = replace(asked, cotangents=example.cotangents)
+        gradients = backend.gradients(asked.call, example.cotangents)
+        worst = max(worst, back.compare(expected.gradients, gradients))
         for name, gradient in gradients.items():
-            if "T" in items[name].shape:
-                due, shape = expected.gradients[name], items[name].shape
-                _must_be_zero(example, call, f"d{name}", shape, due, gradient, example.cotangents)
+            _must_be_zero(back, back.quantity(name), example.items[name].shape, expected.gradients[name], gradient)
         return worst
 
     def filled(self, case: Case) -> Call:
@@ -112,25 +111,17 @@ def at_steps(array: Array, shape: tuple[str, ...]) -> Array:
     return np.moveaxis(array, shape.index("T"), 1)
 
 
-def _must_be_zero(
-    case: Case,
-    call: Call,
-    quantity: str,
-    shape: tuple[str, ...],
-    expected: Bounded,
-    got: Array,
-    cotangents: tuple[Array, ...] | None = None,
-) -> None:
+def _must_be_zero(asked: Asked, quantity: str, shape: tuple[str, ...], expected: Bounded, got: Array) -> None:
     """Raise Violation where anything else than 0 stands at a step that is taken out, however little."""
-    wrong = got != 0
-    at_steps(wrong, shape)[case.valid] = False
+    if "T" not in shape:
+        return
+    wrong, valid = got != 0, asked.case.valid
+    at_steps(wrong, shape)[valid] = False
     if wrong.any():
         due = Bounded(expected.value.copy(), expected.bound.copy())
         for exact in (due.value, due.bound):
-            at_steps(exact, shape)[~case.valid] = 0
+            at_steps(exact, shape)[~valid] = 0
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
-        where = f"{quantity}{list(place)}{whereabouts(call, quantity, place)}"
+        where = f"{quantity}{list(place)}{whereabouts(asked.call, quantity, place)}"
         message = f"{where}: expected exactly 0, got {float(got[place]):.9g}"
-        raise Violation(
-            message, str(case), call, quantity=quantity, cotangents=cotangents, expected=due, got=got,
-        )  # fmt: skip
+        raise asked.violation(message, quantity, expected=due, got=got)

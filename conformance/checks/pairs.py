@@ -13,8 +13,8 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import OutOfRangeError, Violation, compare_forms, compare_gradient_forms, judge
-from rnnspec.conformance.judge.tolerance import Bounded, expect
+from rnnspec.conformance.checks.asked import Asked, Came, shapes_of, told_after
+from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.spec.arrays import Array
 
 Bounds = Mapping[str, Bounded]
@@ -51,23 +51,10 @@ def results_of(backend: Backend, case: Case, call: Call, cotangents: tuple[Array
 
     Raise Violation if what comes has not the right form, and OutOfRangeError if the type cannot hold what is right.
     """
-    expected = expect(call, case.dtype, cotangents, case.seed)
-    if not expected.in_range:
-        raise OutOfRangeError(str(case))
-    got = backend.run(call)
-    compare_forms(case, call, expected.outputs, got)
-    outputs = {
-        name: _found(case, call, name, bounded, array)
-        for (name, bounded), array in zip(expected.outputs.items(), got, strict=True)
-    }
-    if cotangents is None:
-        return Results(outputs, {})
-    found = backend.gradients(call, cotangents)
-    compare_gradient_forms(case, call, cotangents, expected.gradients, found)
-    gradients = {
-        name: _found(case, call, f"d{name}", bounded, found[name], cotangents)
-        for name, bounded in expected.gradients.items()
-    }
+    asked, forward = Asked(case, call, cotangents), Asked(case, call)
+    expected = asked.right()
+    outputs = _found(forward, expected.outputs, forward.of(backend))
+    gradients = {} if cotangents is None else _found(asked, expected.gradients, asked.of(backend))
     return Results(outputs, gradients)
 
 
@@ -77,15 +64,11 @@ def hold(backend: Backend, case: Case, pair: Pair) -> float:
     back = pair.gradients is not None and all(backend.has_gradients(name) for name in called)
     first = results_of(backend, case, pair.first, pair.first_cotangents if back else None)
     second = results_of(backend, case, pair.second, pair.second_cotangents if back else None)
-    try:
-        worst = _agree(case, pair.second, pair.outputs(first.outputs), second.outputs)
+    with told_after(f"{pair.about}, but "):
+        worst = _agree(Asked(case, pair.second), pair.outputs(first.outputs), second.outputs)
         if pair.gradients is not None and back:
-            due = {f"d{name}": bounded for name, bounded in pair.gradients(first.gradients).items()}
-            own = {f"d{name}": bounded for name, bounded in second.gradients.items()}
-            worst = max(worst, _agree(case, pair.second, due, own, pair.second_cotangents))
-    except Violation as violation:
-        violation.message = f"{pair.about}, but {violation.message}"
-        raise
+            asked = Asked(case, pair.second, pair.second_cotangents)
+            worst = max(worst, _agree(asked, pair.gradients(first.gradients), second.gradients))
     return worst
 
 
@@ -104,28 +87,17 @@ def only(*names: str) -> Change:
     return lambda results: {name: results[name] for name in names if name in results}
 
 
-def _agree(case: Case, call: Call, due: Bounds, own: Bounds, cotangents: tuple[Array, ...] | None = None) -> float:
-    return max(
-        (
-            judge(
-                case, call, name, Bounded(due[name].value, due[name].bound + bounded.bound), bounded.value, cotangents
-            )
-            for name, bounded in own.items()
-            if name in due
-        ),
-        default=0.0,
-    )
+def _agree(asked: Asked, due: Bounds, own: Bounds) -> float:
+    both = {name: Bounded(due[name].value, due[name].bound + own[name].bound) for name in own if name in due}
+    return max((asked.judge(asked.quantity(name), both[name], own[name].value) for name in both), default=0.0)
 
 
-def _found(
-    case: Case,
-    call: Call,
-    quantity: str,
-    expected: Bounded,
-    got: Array,
-    cotangents: tuple[Array, ...] | None = None,
-) -> Bounded:
-    """What came, with the bound on its error; what is to be finite must be, and an infinity must be one."""
-    anything = Bounded(expected.value, np.where(np.isfinite(expected.value), np.inf, 0.0))
-    judge(case, call, quantity, anything, got, cotangents)
-    return Bounded(got.astype(np.float64), expected.bound)
+def _found(asked: Asked, expected: Bounds, got: Came) -> dict[str, Bounded]:
+    """What came, with the bounds on its errors; what is to be finite must be, and an infinity must be one."""
+    found = {}
+    for name, array in asked.named(shapes_of(expected), got).items():
+        due = expected[name]
+        anything = Bounded(due.value, np.where(np.isfinite(due.value), np.inf, 0.0))
+        asked.judge(asked.quantity(name), anything, array)
+        found[name] = Bounded(array.astype(np.float64), due.bound)
+    return found

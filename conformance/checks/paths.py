@@ -17,7 +17,9 @@ from rnnspec import reference
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope, simpler_cases
 from rnnspec.conformance.cases.regimes import gives_ids
-from rnnspec.conformance.checks.check import Check, Violation, compare_outputs, expected_of, must_have_outputs
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.check import Check
+from rnnspec.conformance.checks.right import expected_of
 from rnnspec.spec import Operation
 from rnnspec.spec.arrays import Array
 
@@ -37,13 +39,14 @@ class BestPath(Check):
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Score the returned path, and hold it against the best score."""
+        asked = Asked(example, example.call)
         outputs = backend.run(example.call)
         expected = expected_of(example).outputs
-        worst = compare_outputs(example, example.call, expected, outputs)
+        worst = asked.compare(expected, outputs)
         wide = _wide(example.call)
         tags = np.where(example.valid, outputs[1], 0)
         if np.any((tags < 0) | (tags >= example.lengths_of["K"])):
-            raise Violation("path: expected tags below K", str(example), example.call, quantity="path")
+            raise asked.violation("path: expected tags below K", "path")
         score: Callable[..., tuple[Array, ...]] = reference.crf_score
         scored = score(tags=tags, **wide)[0]
         best = expected["score"]
@@ -52,7 +55,7 @@ class BestPath(Check):
         if short.any():
             b = int(np.argmax(short))
             message = f"path[{b}]: expected a path of score {best.value[b]:.9g}, got one of {scored[b]:.9g}"
-            raise Violation(message, str(example), example.call, quantity="path")
+            raise asked.violation(message, "path")
         return worst
 
 
@@ -81,14 +84,13 @@ class Ties(Check):
         call = _exact(example)
         outputs = backend.run(call)
         best = getattr(reference, call.operation)(**_wide(call), **call.attributes)
-        must_have_outputs(
-            example, call, {name: due.shape for name, due in zip(example.results, best, strict=True)}, outputs
-        )
+        asked = Asked(example, call)
+        asked.named({name: due.shape for name, due in zip(example.results, best, strict=True)}, outputs)
         for (name, output), got, due in zip(example.results.items(), outputs, best, strict=True):
             if output.kind == "ids" and not np.array_equal(got, due):
                 b = int(np.argmax(np.any(np.atleast_2d(got.T != due.T), axis=0)))
                 message = f"{name}[{b}]: expected the lowest of the best, {due[b]}, got {got[b]}"
-                raise Violation(message, str(example), call, quantity=name)
+                raise asked.violation(message, name)
         return 0.0
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Case, Deck, Scope
-from rnnspec.conformance.checks.check import Check, Remembering, Violation, differentiates
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.check import Check, Remembering, differentiates
 from rnnspec.spec.arrays import Array
 
 Named = Mapping[str, Any]
@@ -53,7 +54,8 @@ class Unmodified(Check):
         for name, array in before.items():
             if array.tobytes() != after[name].tobytes():
                 place = _first_difference(array, after[name])
-                raise Violation(f"{name}: expected {expected}, got another number {place}", str(case), case.given)
+                message = f"{name}: expected {expected}, got another number {place}"
+                raise Asked(case, case.given).violation(message)
 
 
 class Repeatability(Check):
@@ -77,7 +79,7 @@ class Repeatability(Check):
             if not _same(array, again.get(name)):
                 place = _first_difference(array, again.get(name))
                 message = f"{name}: expected the same from the same call, got another number {place}"
-                raise Violation(message, str(example), example.call, quantity="")
+                raise Asked(example, example.call).violation(message)
         return 0.0
 
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case, Scope
-from rnnspec.conformance.checks.check import Check, OutOfRangeError, Violation, compare_gradients, expected_of
+from rnnspec.conformance.checks.asked import Asked, told_after
+from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.checks.gradients import of_the_possible
 from rnnspec.conformance.checks.partial_gradients import Partial
-from rnnspec.conformance.judge.tolerance import expect_second_order
+from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.spec import Operation
 
 OF_NO_FUNCTION: Final = {"truncate": None, "gradient": "full"}
@@ -45,17 +46,14 @@ class SecondOrder(Check):
         case, part = example, Partial.of(example)
         cotangents = of_the_possible(case, expected_of(case).outputs, part.cotangents(case))
         directions = {name: case.directions[name] for name in part.inputs}
-        got = backend.second_order(case.call, cotangents, directions)
-        expected = expect_second_order(case.call, case.dtype, cotangents, directions, case.seed)
-        if not expected.in_range or any(np.isinf(due.bound).any() for due in expected.gradients.values()):
+        told = f"{part}, differentiated again"
+        asked = Asked(case, case.call, cotangents, directions=directions, part=told)
+        got = asked.of(backend)
+        expected = asked.right().gradients
+        if any(np.isinf(due.bound).any() for due in expected.values()):
             raise OutOfRangeError(str(case))  # what lies between may overflow too, and then anything comes
-        try:
-            return compare_gradients(case, case.call, cotangents, expected.gradients, got)
-        except Violation as violation:
-            violation.directions = directions
-            violation.message = f"second order: {violation.message}"
-            violation.case = f"{case}: {part}, differentiated again"
-            raise
+        with told_after("second order: "):
+            return asked.compare(expected, got)
 
 
 def differentiated_in_full(case: Case) -> Case:

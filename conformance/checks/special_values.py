@@ -21,18 +21,9 @@ from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.regimes import functions_of
 from rnnspec.conformance.cases.streams import stream
-from rnnspec.conformance.checks.check import (
-    Check,
-    OutOfRangeError,
-    Violation,
-    compare_outputs,
-    expected_of,
-    judge,
-    must_have_gradients,
-    must_have_outputs,
-    usual_case,
-)
-from rnnspec.conformance.checks.other_numbers import compare_other
+from rnnspec.conformance.checks.asked import Asked, shapes_of, told_after
+from rnnspec.conformance.checks.check import Check, usual_case
+from rnnspec.conformance.checks.right import OutOfRangeError, expected_from
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, expect
 from rnnspec.spec import Operation, operation, operations
@@ -82,33 +73,29 @@ class SpecialValues(Check):
         """Put the value in one place that is read, and run and differentiate."""
         case, special, wanted = example
         name, place = place_of(case, special, wanted)
-        call = _with(case, name, place, _value(special, case))
-        try:
+        asked = Asked(case, _with(case, name, place, _value(special, case)), case.cotangents)
+        with told_after(f"with {name}{list(place)} = {special}: "):
             if special in _SMALL:
-                return compare_other(backend, case, call, case.cotangents)
-            return _examine(backend, case, call, special, name, place)
-        except Violation as violation:
-            violation.message = f"with {name}{list(place)} = {special}: {violation.message}"
-            raise
+                return asked.compare_all(backend)
+            return _examine(backend, asked, special, name, place)
 
 
-def _examine(backend: Backend, case: Case, call: Call, special: str, name: str, place: tuple[int, ...]) -> float:
+def _examine(backend: Backend, back: Asked, special: str, name: str, place: tuple[int, ...]) -> float:
+    case, call = back.case, back.call
     outputs, inputs = case.results, case.items
-    back = backend.has_gradients(call.operation)
-    without = expected_of(case, gradients=back)
-    got = backend.run(call)
-    must_have_outputs(case, call, {key: bounded.value.shape for key, bounded in without.outputs.items()}, got)
-    found = dict(zip(without.outputs, got, strict=True))
+    without = expected_from(backend, case)
+    forward = Asked(case, call)
+    found = forward.named(shapes_of(without.outputs), got := forward.of(backend))
     worst = 0.0
     if inputs[name].per_sequence:
         for key, bounded in without.outputs.items():
             far = _out_of_reach(case, outputs[key].shape, inputs[name].shape, place)
-            worst = max(worst, _judge_where(far, case, call, key, bounded, found[key]))
+            worst = max(worst, _judge_where(far, forward, key, bounded, found[key]))
     if special == "nan" and spreads(case):
         for key, (due, free) in demanded(case, call, name, place).items():
-            _must_be_nan(case, call, key, due, found[key])
+            _must_be_nan(forward, key, due, found[key])
             number = free & ~np.isnan(found[key])
-            worst = max(worst, _judge_where(number, case, call, key, without.outputs[key], found[key]))
+            worst = max(worst, _judge_where(number, forward, key, without.outputs[key], found[key]))
     elif special in _LARGE and _squashes(case) and name == "x":
         stand_in = _BEYOND if "inf" in special else format_of(case.dtype).largest
         wide = call.inputs["x"].astype(np.float64)
@@ -117,19 +104,15 @@ def _examine(backend: Backend, case: Case, call: Call, special: str, name: str, 
         # One number alone overflows, with no other of its kind to take it from, and a gate squashes it.
         if not replace(expected, overflowed=False).in_range:
             raise OutOfRangeError(str(case))
-        worst = max(worst, compare_outputs(case, call, expected.outputs, got))
-    if not back:
+        worst = max(worst, forward.compare(expected.outputs, got))
+    if not backend.has_gradients(call.operation):
         return worst
-    gradients = backend.gradients(call, case.cotangents)
-    shapes = {key: bounded.value.shape for key, bounded in without.gradients.items()}
-    must_have_gradients(case, call, case.cotangents, shapes, gradients)
+    gradients = back.named(shapes_of(without.gradients), back.of(backend))
     if inputs[name].per_sequence and "batch" in case.spec.laws:
         for key, bounded in without.gradients.items():
             if inputs[key].per_sequence:
                 others = np.arange(len(bounded.value)) != place[0]
-                worst = max(
-                    worst, _judge_where(others, case, call, f"d{key}", bounded, gradients[key], case.cotangents)
-                )
+                worst = max(worst, _judge_where(others, back, back.quantity(key), bounded, gradients[key]))
     return worst
 
 
@@ -149,27 +132,19 @@ def _out_of_reach(case: Case, shape: tuple[str, ...], of_input: tuple[str, ...],
     return np.asarray(rows[:, np.newaxis] | (earlier & in_time))
 
 
-def _judge_where(
-    where: Array,
-    case: Case,
-    call: Call,
-    quantity: str,
-    expected: Bounded,
-    got: Array,
-    cotangents: tuple[Array, ...] | None = None,
-) -> float:
+def _judge_where(where: Array, asked: Asked, quantity: str, expected: Bounded, got: Array) -> float:
     """Hold an array to what is right `where`, on its first axes, that is so; elsewhere it may be anything."""
     everywhere = where.reshape((*where.shape, *(1,) * (got.ndim - where.ndim)))
     judged = np.where(everywhere, got, expected.value.astype(got.dtype))
-    return judge(case, call, quantity, expected, judged, cotangents)
+    return asked.judge(quantity, expected, judged)
 
 
-def _must_be_nan(case: Case, call: Call, quantity: str, where: Array, got: Array) -> None:
+def _must_be_nan(asked: Asked, quantity: str, where: Array, got: Array) -> None:
     hidden = np.argwhere(where & (got == got))
     if len(hidden):
         place = tuple(int(i) for i in hidden[0])
         message = f"{quantity}{list(place)}: expected nan, got {float(got[place]):.9g}"
-        raise Violation(message, str(case), call, quantity=quantity)
+        raise asked.violation(message, quantity)
 
 
 def of_reference(call: Call) -> dict[str, Array]:

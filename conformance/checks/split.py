@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.streams import stream
-from rnnspec.conformance.checks.check import Check, compare, compare_outputs, expected_of
-from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.check import Check
+from rnnspec.conformance.checks.right import expected_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.spec.arrays import Array
 
@@ -44,7 +44,7 @@ class Split(Check):
         pieces: list[dict[str, Array]] = []
         for part in reversed(parts) if reverse else parts:
             call = _part(case, part, carried)
-            outputs = _outputs(case, call, part, expected.outputs, backend.run(call))
+            outputs = _outputs(Asked(case, call), part, expected.outputs, backend.run(call))
             carried = {name: outputs[final] for name, final in case.spec.carries.items()}
             pieces.append(outputs)
         in_order = pieces[::-1] if reverse else pieces
@@ -54,23 +54,17 @@ class Split(Check):
             else pieces[-1][name]
             for name in expected.outputs
         ]
-        return compare_outputs(case, case.call, expected.outputs, joined)
+        return Asked(case, case.call).compare(expected.outputs, joined)
 
 
-def _outputs(
-    case: Case, call: Call, part: slice, expected: Mapping[str, Bounded], got: Sequence[Any]
-) -> dict[str, Array]:
+def _outputs(asked: Asked, part: slice, expected: Mapping[str, Bounded], got: tuple[Array, ...]) -> dict[str, Array]:
     """What a part gave, by name; refuse what has not the form to be carried over and joined."""
-    if len(got) != len(expected):
-        compare_outputs(case, call, expected, got)
-    outputs = dict(zip(expected, got, strict=True))
-    dtype = format_of(case.dtype).dtype
-    for name, array in outputs.items():
-        whole = expected[name].value
-        due = whole[:, part] if "T" in case.results[name].shape else whole
-        if not isinstance(array, np.ndarray) or (array.shape, array.dtype) != (due.shape, dtype):
-            compare(case, call, name, Bounded(due, due), array)
-    return outputs
+    results = asked.case.results
+    shapes = {
+        name: (bounded.value[:, part] if "T" in results[name].shape else bounded.value).shape
+        for name, bounded in expected.items()
+    }
+    return asked.named(shapes, got)
 
 
 def _part(case: Case, part: slice, carried: dict[str, Array]) -> Call:

@@ -8,8 +8,10 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Check, Violation, compare_forms, expected_of, judge
+from rnnspec.conformance.checks.asked import Asked, shapes_of, told_after
+from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.checks.pairs import results_of
+from rnnspec.conformance.checks.right import expected_of
 from rnnspec.conformance.judge.tolerance import Bounded
 
 SHARES: Final = {
@@ -40,12 +42,13 @@ class SumsToOne(Check):
         """Add up; where there is nothing to choose from, every share is 0."""
         name, axis = SHARES[example.operation]
         expected = expected_of(example).outputs
-        compare_forms(example, example.call, expected, got := backend.run(example.call))
-        shares, found = expected[name], got[list(expected).index(name)].astype(np.float64)
-        worst = judge(example, example.call, name, Bounded(np.maximum(found, 0), shares.bound), found)
+        asked = Asked(example, example.call)
+        shares = expected[name]
+        found = asked.named(shapes_of(expected), asked.of(backend))[name].astype(np.float64)
+        worst = asked.judge(name, Bounded(np.maximum(found, 0), shares.bound), found)
         place = example.results[name].shape.index(axis)
         total = Bounded(np.any(shares.value > 0, axis=place).astype(np.float64), shares.bound.sum(axis=place))
-        return max(worst, judge(example, example.call, f"sum of {name} over {axis}", total, found.sum(axis=place)))
+        return max(worst, asked.judge(f"sum of {name} over {axis}", total, found.sum(axis=place)))
 
 
 class Partition(Check):
@@ -66,8 +69,5 @@ class Partition(Check):
         most = best.value + example.valid.sum(axis=1) * np.log(example.lengths_of["K"])
         with np.errstate(invalid="ignore"):
             held = np.clip(z.value, best.value, most)
-        try:
-            return judge(example, call, "log_partition", Bounded(held, bound), z.value)
-        except Violation as violation:
-            violation.message = f"{self.about}, but {violation.message}"
-            raise
+        with told_after(f"{self.about}, but "):
+            return Asked(example, call).judge("log_partition", Bounded(held, bound), z.value)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Check, compare_outputs, differentiates, expected_of
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.check import Check, differentiates
+from rnnspec.conformance.checks.right import expected_of
 
 
 class Values(Check):
@@ -18,4 +20,5 @@ class Values(Check):
     def examine(self, backend: Backend, example: Case) -> float:
         """Run the case and hold its outputs against the reference."""
         expected = expected_of(example, both=differentiates(backend, example))
-        return compare_outputs(example, example.call, expected.outputs, backend.run(example.call))
+        asked = Asked(example, example.call)
+        return asked.compare(expected.outputs, asked.of(backend))

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case, Scope
-from rnnspec.conformance.checks.check import Check, compare_both
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.check import Check
+from rnnspec.conformance.checks.right import expected_from
 
 _DIVIDING: Final[Mapping[str, Mapping[str, Any]]] = {"attention_scores": {"score": "cosine"}}
 """Attributes with which an operation divides by a length, where it does not always."""
@@ -29,4 +31,5 @@ class Zeros(Check):
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Run and differentiate the case."""
-        return compare_both(backend, example, example.call)
+        asked = Asked(example, example.call, example.cotangents)
+        return asked.compare_all(backend, expected_from(backend, example))

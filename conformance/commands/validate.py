@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from rnnspec.backends import Backend, available
-from rnnspec.conformance.hosting.isolated import Isolation, Limits
+from rnnspec.conformance.options import Options
 from rnnspec.conformance.report.progress import Collector
 from rnnspec.conformance.report.summary import BackendSummary, summarise
 from rnnspec.conformance.report.tables import print_backend
@@ -25,6 +25,7 @@ from rnnspec.conformance.run import PROFILES, Verdict
 from rnnspec.conformance.run.expected import ExpectedFailure, expected_failures
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import Item, PlanError, plan
+from rnnspec.conformance.run.replay import usual_folder
 
 _MANY: Final = 500
 """Checks that take longer than to start processes which share them."""
@@ -32,54 +33,35 @@ _MOST_PROCESSES: Final = 8
 """Each has a framework in memory, which is up to half a gigabyte."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for."""
-
-    backends: tuple[str, ...]
-    operations: tuple[str, ...]
-    dtypes: tuple[str, ...]
-    device: str
-    profile: str
-    seed: int
-    repro_dir: Path | None
-    replay_dir: Path | None
-    for_pytest: tuple[str, ...]
-    expected: Path | None = None
-    strict: bool = False
-    largest: int | None = None
-    isolation: Isolation = Isolation.AUTO
-    limits: Limits = field(default_factory=Limits)
-
-
-def validate_backends(request: Request, json_file: Path | None) -> int:
-    """Validate, print and write the verdict; return the exit status."""
+def validate_backends(options: Options, for_pytest: tuple[str, ...], json_file: Path | None) -> int:
+    """Validate, print and write the verdict; return the exit status. Arguments `for_pytest` are the user's own."""
     # The cases are small: a framework's thread pool would only wait for itself (measured: ten times slower). Whoever
     # wants threads sets the variable.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    if not request.backends:
-        request = replace(request, backends=_installed())
-    if request.profile not in PROFILES:
-        raise PlanError(f"unknown profile {request.profile!r}: expected {', '.join(PROFILES)}")
-    opened = {
-        name: request.isolation.open(name, request.device, request.limits) for name in dict.fromkeys(request.backends)
-    }
-    known = {name: expected_failures(backend, request.expected) for name, backend in opened.items()}
+    options = replace(
+        options,
+        backends=tuple(dict.fromkeys(options.backends)) or _installed(),
+        replay_dir=(options.replay_dir or usual_folder()) if options.replay else None,
+    )
+    if options.profile not in PROFILES:
+        raise PlanError(f"unknown profile {options.profile!r}: expected {', '.join(PROFILES)}")
+    opened = {name: options.open(name) for name in options.backends}
+    known = {name: expected_failures(backend, options.expected) for name, backend in opened.items()}
     items = [
-        item for name, backend in opened.items() for item in plan(name, backend, request.operations, request.dtypes)
+        item for name, backend in opened.items() for item in plan(name, backend, options.operations, options.dtypes)
     ]
     console = Console(file=sys.stdout)  # this one, whatever takes its place while pytest runs
     with Collector(console, items) as collector:
-        status, output = _pytest(request, collector, _shared_out(request, len(items)))
+        status, output = _pytest(options, collector, (*_shared_out(options, for_pytest, len(items)), *for_pytest))
     if status == pytest.ExitCode.USAGE_ERROR:
-        raise PlanError(f"neither rnnspec nor pytest can make sense of {' '.join(request.for_pytest)!r}")
+        raise PlanError(f"neither rnnspec nor pytest can make sense of {' '.join(for_pytest)!r}")
     if collector.unplanned:
         raise PlanError("\n".join(collector.unplanned))
     if collector.problems or status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise PlanError(
             "\n".join([f"pytest could not run the suite (exit status {int(status)})", *collector.problems, output])
         )
-    return _report(console, request, opened, collector, json_file, items, known)
+    return _report(console, options, opened, collector, json_file, items, known)
 
 
 def _installed() -> tuple[str, ...]:
@@ -93,21 +75,21 @@ def _installed() -> tuple[str, ...]:
     return found
 
 
-def _shared_out(request: Request, checks: int) -> tuple[str, ...]:
+def _shared_out(options: Options, for_pytest: tuple[str, ...], checks: int) -> tuple[str, ...]:
     """Options that let several processes share many checks, unless the user says how; a device is not shared."""
-    if find_spec("xdist") is None or any("no:xdist" in option for option in request.for_pytest):
+    if find_spec("xdist") is None or any("no:xdist" in option for option in for_pytest):
         return ()
-    said = any(option.startswith(("-n", "--numprocesses")) or "xdist" in option for option in request.for_pytest)
-    shared = any(option.startswith("--dist") for option in request.for_pytest)
+    said = any(option.startswith(("-n", "--numprocesses")) or "xdist" in option for option in for_pytest)
+    shared = any(option.startswith("--dist") for option in for_pytest)
     # The checks of an operation in a type share a deck and its answers: one process runs them all.
     together = () if shared else ("--dist=loadgroup",)
     within_pytest = "PYTEST_XDIST_WORKER" in os.environ
-    if said or shared or within_pytest or request.device != "cpu" or checks < _MANY:
+    if said or shared or within_pytest or options.device != "cpu" or checks < _MANY:
         return together
     return ("-n", "auto", f"--maxprocesses={_MOST_PROCESSES}", *together)
 
 
-def _pytest(request: Request, collector: Collector, shared_out: tuple[str, ...]) -> tuple[int, str]:
+def _pytest(options: Options, collector: Collector, more: tuple[str, ...]) -> tuple[int, str]:
     """Run the suite under its own configuration; return pytest's exit status and what it printed."""
     suite = files("rnnspec.conformance.suite")
     arguments = [
@@ -121,42 +103,22 @@ def _pytest(request: Request, collector: Collector, shared_out: tuple[str, ...])
         "no:benchmark",  # it would leave a folder of its own
         "-q",
         "--no-header",
+        *options.for_pytest(),
+        *more,
+        str(suite / "test_conformance.py"),
     ]
-    for option, values in (
-        ("backend", tuple(dict.fromkeys(request.backends))),
-        ("op", request.operations),
-        ("dtype", request.dtypes),
-    ):
-        arguments += [f"--rnnspec-{option}={value}" for value in values]
-    arguments += [
-        f"--rnnspec-device={request.device}",
-        f"--rnnspec-profile={request.profile}",
-        f"--rnnspec-seed={request.seed}",
-        f"--rnnspec-isolate={request.isolation}",
-        f"--rnnspec-time-limit={request.limits.seconds}",
-        f"--rnnspec-memory-limit={request.limits.gibibytes}",
-    ]
-    if request.largest is not None:
-        arguments.append(f"--rnnspec-largest={request.largest}")
-    if request.expected:
-        arguments.append(f"--rnnspec-expected={request.expected.absolute()}")
-    if request.repro_dir:
-        arguments.append(f"--rnnspec-repro-dir={request.repro_dir.absolute()}")
-    if request.replay_dir:
-        arguments.append(f"--rnnspec-replay-dir={request.replay_dir.absolute()}")
     # The Collector shows progress and the verdict; pytest's own lines matter only if it cannot run.
     output = io.StringIO()
     with TemporaryDirectory(prefix="rnnspec-") as folder, redirect_stdout(output), redirect_stderr(output):
         # Hypothesis would leave a folder of its own where the command is run.
         os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", folder)
-        arguments += [*shared_out, *request.for_pytest, str(suite / "test_conformance.py")]
         status = pytest.main(arguments, plugins=[collector])
     return int(status), output.getvalue()
 
 
 def _report(
     console: Console,
-    request: Request,
+    options: Options,
     opened: dict[str, Backend],
     collector: Collector,
     json_file: Path | None,
@@ -164,7 +126,7 @@ def _report(
     known: dict[str, tuple[ExpectedFailure, ...]],
 ) -> int:
     summaries = [
-        summarise(name, backend.versions(), collector.results, known[name], request.profile, request.seed)
+        summarise(name, backend.versions(), collector.results, known[name], options.profile, options.seed)
         for name, backend in opened.items()
     ]
     for summary in summaries:
@@ -180,7 +142,7 @@ def _report(
     for summary in summaries:
         if summary.operations and not summary.verdict.judged:
             raise PlanError(f"nothing was judged: {_why(summary)}")
-    return int(request.strict and any(summary.not_seen or summary.departures for summary in summaries))
+    return int(options.strict and any(summary.not_seen or summary.departures for summary in summaries))
 
 
 def _why(summary: BackendSummary) -> str:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Deck, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks import CHECKS, Check, Violation
-from rnnspec.conformance.checks.check import OutOfRangeError
 from rnnspec.conformance.checks.gradients import Gradients
+from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.variants import Variant

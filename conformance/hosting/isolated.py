@@ -201,11 +201,6 @@ class Isolation(StrEnum):
     ALWAYS = "always"
     NEVER = "never"
 
-    @classmethod
-    def of(cls, isolate: bool | None) -> Isolation:
-        """Return the choice for the command line's option; None if the option was not given."""
-        return {None: cls.AUTO, True: cls.ALWAYS, False: cls.NEVER}[isolate]
-
     def open(self, name: str, device: str, limits: Limits) -> Backend:
         """Open a backend by its name, here or in a process of its own; raise BackendError if it does not open."""
         return _isolated(name, device, limits) if self.isolates(name) else open_backend(name, device)

@@ -14,7 +14,7 @@ from rnnspec.conformance.bench.catalogue import at_scale
 from rnnspec.conformance.bench.statistics import Floats
 from rnnspec.conformance.bench.timing import Effort, in_turn
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
-from rnnspec.conformance.checks.check import compare_gradients, compare_outputs
+from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.judge.tolerance import PerturbedRun, expect
@@ -107,8 +107,8 @@ def _plain_loop(backend: Backend, cases: int, seed: int) -> tuple[int, Floats]:
         for_gradients = expect(call, case.dtype, cotangents, case.seed)
         times.append(perf_counter())
         if for_gradients.in_range:
-            compare_outputs(case, call, for_values.outputs, outputs)
-            compare_gradients(case, call, cotangents, for_gradients.gradients, gradients)
+            Asked(case, call).compare(for_values.outputs, outputs)
+            Asked(case, call, cotangents).compare(for_gradients.gradients, gradients)
             judged += 1
         times.append(perf_counter())
         spent += np.diff(times)

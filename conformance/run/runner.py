@@ -18,7 +18,8 @@ from hypothesis.strategies import SearchStrategy
 from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Case, Deck
 from rnnspec.conformance.checks import Check, Violation
-from rnnspec.conformance.checks.check import OutOfRangeError, cases_of
+from rnnspec.conformance.checks.check import cases_of
+from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.run.expected import ExpectedFailure, concerning

@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 
 from rnnspec.backends import open_backend
-from rnnspec.conformance.checks.check import OutOfRangeError
 from rnnspec.conformance.checks.drift import results_of
+from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.judge.drift import Drift
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, forget

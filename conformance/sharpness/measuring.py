@@ -23,8 +23,9 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call, open_backend
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Check, expected_of
+from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.checks.gradients import Gradients
+from rnnspec.conformance.checks.right import expected_of
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,7 +14,8 @@ from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.bench.cost import cost_of
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks import Violation
-from rnnspec.conformance.checks.check import OutOfRangeError, compare_gradients, compare_outputs, expected_of
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.hosting.isolated import GuestLostError, Isolation, Limits
 from rnnspec.conformance.judge.tolerance import Bounded, forget
@@ -26,9 +27,6 @@ LARGEST: Final = 16
 """Largest size, which one case in four may reach."""
 MOST_FLOPS: Final = 1e8
 """Most operations of a case; a dearer one is drawn again, small. A Jacobian of 17 nested states takes minutes."""
-
-Judged = tuple[float, Mapping[str, Bounded]]
-"""The worst error ratio, and the expected results with their bounds."""
 
 
 @dataclass(frozen=True)
@@ -90,25 +88,20 @@ class Examiner:
 
     def outcomes(self, case: Case) -> dict[str, SoakOutcome]:
         """Return the outcomes of a case's values and gradients, which share their expected results."""
-        outcomes = {"values": self._outcome(case, "values", self._values)}
+        outcomes = {"values": self._outcome(case, "values")}
         answered = outcomes["values"].ending in (Ending.JUDGED, Ending.REJECTED, Ending.EXPECTED)
         if answered and self._backend.has_gradients(case.operation):
-            outcomes["gradients"] = self._outcome(case, "gradients", self._gradients)
+            outcomes["gradients"] = self._outcome(case, "gradients")
         return outcomes
 
-    def _values(self, case: Case) -> Judged:
-        got = self._backend.run(case.call)
-        expected = expected_of(case).outputs
-        return compare_outputs(case, case.call, expected, got), expected
-
-    def _gradients(self, case: Case) -> Judged:
-        got = self._backend.gradients(case.call, case.cotangents)
-        expected = expected_of(case, gradients=True).gradients
-        return compare_gradients(case, case.call, case.cotangents, expected, got), expected
-
-    def _outcome(self, case: Case, quantity: str, ask: Callable[[Case], Judged]) -> SoakOutcome:
+    def _outcome(self, case: Case, quantity: str) -> SoakOutcome:
+        back = quantity == "gradients"
+        asked = Asked(case, case.call, case.cotangents if back else None)
         try:
-            ratio, expected = ask(case)
+            got = asked.of(self._backend)
+            right = expected_of(case, gradients=back)
+            expected = right.gradients if back else right.outputs
+            ratio = asked.compare(expected, got)
         except Unsupported as refusal:
             return SoakOutcome(Ending.REFUSED, message=str(refusal))
         except OutOfRangeError:
@@ -116,7 +109,7 @@ class Examiner:
         except (Violation, BackendCrashError, GuestLostError) as failure:
             known = concerning(self._known, case, quantity, self._backend) is not None
             return SoakOutcome(Ending.EXPECTED) if known else _failed(failure, case)
-        kinds = case.results if quantity == "values" else {}
+        kinds = {} if back else case.results
         ids = [bounded for name, bounded in expected.items() if name in kinds and kinds[name].kind == "ids"]
         numbers = [bounded for name, bounded in expected.items() if name not in kinds or kinds[name].kind != "ids"]
         return SoakOutcome(Ending.JUDGED, ratio, numbers=_share(numbers), ids=_share(ids))

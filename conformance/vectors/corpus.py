@@ -14,7 +14,8 @@ from uuid import uuid4
 import numpy as np
 
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
-from rnnspec.conformance.checks.check import OutOfRangeError, expected_of, type_of
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.conformance.judge.tolerance import Bounded, Expected
 from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.storage import Storage, write_stored
@@ -64,7 +65,7 @@ def write_vector(folder: Path, storage: Storage, number: int, case: Case, expect
             key, bound = f"{role}.{name}", f"bound.{role}.{name}"
             arrays[key] = bounded.value.astype(np.int64 if name in ids else np.float64)
             arrays[bound] = bounded.bound.astype(np.float64)
-            dtype = "int64" if name in ids else type_of(case, case.call).name
+            dtype = "int64" if name in ids else Asked(case, case.call).float_type.name
             entries.append(Entry(name, key, dtype, bounded.value.shape, bound))
         return tuple(entries)
 

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Literal
 
 from rnnspec.backends import Call
-from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
-from rnnspec.conformance.checks.check import compare_forms, compare_gradient_forms, judge
+from rnnspec.conformance.checks.asked import Asked, Came, shapes_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.conformance.run import CheckResult, Verdict
 from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.storage import in_type, read_stored
 from rnnspec.conformance.vectors.manifest import Entry, Manifest, Vector
-from rnnspec.spec.arrays import Array, NamedArrays
+from rnnspec.spec.arrays import NamedArrays
 
 Question = Literal["values", "gradients"]
 Judgement = float | Violation | None
@@ -159,19 +158,17 @@ def _outcome(
 
 def _compare_outputs(vector: Vector, arrays: NamedArrays, got: NamedArrays) -> float:
     """Compare outputs with the expected ones, as the check ``values`` does."""
-    case, call, expected = vector.case, _call(vector, arrays), _expected(vector.outputs, arrays)
+    asked, expected = Asked(vector.case, _call(vector, arrays)), _expected(vector.outputs, arrays)
     if set(got) != set(expected):
-        raise Violation(f"expected the outputs {', '.join(expected)}, got {', '.join(got)}", str(case), call)
-    compare_forms(case, call, expected, [got[name] for name in expected])
-    return _worst(case, call, {name: (expected[name], got[name]) for name in expected})
+        raise asked.violation(f"expected the outputs {', '.join(expected)}, got {', '.join(got)}")
+    return _worst(asked, expected, [got[name] for name in expected])
 
 
 def _compare_gradients(vector: Vector, arrays: NamedArrays, got: NamedArrays) -> float:
     """Compare gradients with the expected ones, as the check ``gradients`` does."""
-    case, call, expected = vector.case, _call(vector, arrays), _expected(vector.gradients, arrays)
     cotangents = tuple(in_type(arrays[entry.array], entry.dtype) for entry in vector.cotangents)
-    compare_gradient_forms(case, call, cotangents, expected, got)
-    return _worst(case, call, {f"d{name}": (expected[name], got[name]) for name in expected})
+    asked = Asked(vector.case, _call(vector, arrays), cotangents)
+    return _worst(asked, _expected(vector.gradients, arrays), got)
 
 
 def _call(vector: Vector, arrays: NamedArrays) -> Call:
@@ -183,12 +180,12 @@ def _expected(entries: tuple[Entry, ...], arrays: NamedArrays) -> dict[str, Boun
     return {entry.name: Bounded(arrays[entry.array], arrays[entry.bound]) for entry in entries}
 
 
-def _worst(case: Case, call: Call, quantities: Mapping[str, tuple[Bounded, Array]]) -> float:
+def _worst(asked: Asked, expected: Mapping[str, Bounded], got: Came) -> float:
     """Return the worst error ratio of all quantities, or raise the worst violation."""
     ratios, violations = [0.0], []
-    for quantity, (expected, got) in quantities.items():
+    for name, array in asked.named(shapes_of(expected), got).items():
         try:
-            ratios.append(judge(case, call, quantity, expected, got))
+            ratios.append(asked.judge(asked.quantity(name), expected[name], array))
         except Violation as violation:
             violations.append(violation)
     if violations:

@@ -13,7 +13,8 @@ from rnnspec.backends import Call
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.checks import Violation
-from rnnspec.conformance.checks.check import OutOfRangeError, usual_case
+from rnnspec.conformance.checks.check import usual_case
+from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.checks.special_values import SpecialValues, demanded, place_of, spreads
 from rnnspec.conformance.hosting.guard import Guarded
 from rnnspec.spec import operation, operations

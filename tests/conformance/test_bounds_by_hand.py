@@ -14,7 +14,8 @@ import pytest
 
 from rnnspec.backends import Call
 from rnnspec.conformance.checks import Violation
-from rnnspec.conformance.checks.check import OutOfRangeError, expected_of, judge
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.rounding import Noise, Rounded
 from rnnspec.conformance.judge.tolerance import Bounded, Expected, _bounded, _exactly, expect
@@ -96,9 +97,9 @@ def test_an_error_just_within_the_bound_passes_and_one_just_beyond_does_not(
     expected, y = context(dtype, 9)
     by_hand = bound_of(y, 3, dtype)
     near, far = (np.array([[[y + side * share * by_hand]]]) for share in (0.99, 1.01))
-    assert judge(case, case.call, "context", expected, near) == pytest.approx(0.99, abs=0.005)
+    assert Asked(case, case.call).judge("context", expected, near) == pytest.approx(0.99, abs=0.005)
     with pytest.raises(Violation, match=r"context\[0, 0, 0\]: expected 10.125 .* \(error ratio 1.01\)") as caught:
-        judge(case, case.call, "context", expected, far)
+        Asked(case, case.call).judge("context", expected, far)
     assert caught.value.error_ratio == pytest.approx(1.01, abs=0.005)
 
 

@@ -15,9 +15,9 @@ from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks import CHECKS, Violation
 from rnnspec.conformance.checks.callers import Callers
-from rnnspec.conformance.checks.check import OutOfRangeError
 from rnnspec.conformance.checks.habits import AnotherThread, ConstantCotangents, Habit, OneArray, OtherSize, alike
 from rnnspec.conformance.checks.layouts import LAYOUTS, REPEATED, Layouts
+from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.faults.callers import OF_CALLERS, OF_LAYOUTS
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.hosting.guard import Guarded

@@ -15,14 +15,9 @@ from rnnspec.backends import Backend, Call
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case, Extent, Planner, Scope, supported_by
 from rnnspec.conformance.checks import CHECKS, Check, Violation
-from rnnspec.conformance.checks.check import (
-    OutOfRangeError,
-    compare,
-    compare_gradients,
-    compare_outputs,
-    expected_of,
-    usual_case,
-)
+from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.check import usual_case
+from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.conformance.pages.checks import NAME, table
 from rnnspec.conformance.pages.markdown import filled_in
@@ -356,33 +351,36 @@ def bounded(*values: float, bound: float = 0.5) -> Bounded:
 )
 def test_compare_says_what_is_wrong(case: Case, got: Any, message: str) -> None:
     with pytest.raises(Violation, match=message) as caught:
-        compare(case, case.call, "y", bounded(1.0, 2.0), got)
+        Asked(case, case.call).compare({"y": bounded(1.0, 2.0)}, (got,))
     assert caught.value.quantity == "y"
-    assert caught.value.call is case.call
+    assert caught.value.asked is not None
+    assert caught.value.asked.call is case.call
     assert str(caught.value).endswith(f"  in {case}")
 
 
 def test_compare_returns_the_worst_ratio(case: Case) -> None:
-    assert compare(case, case.call, "y", bounded(1.0, 2.0), np.float32([1.25, 2])) == 0.5
-    assert compare(case, case.call, "y", bounded(), np.zeros(0, np.float32)) == 0
+    asked = Asked(case, case.call)
+    assert asked.compare({"y": bounded(1.0, 2.0)}, (np.float32([1.25, 2]),)) == 0.5
+    assert asked.compare({"y": bounded()}, (np.zeros(0, np.float32),)) == 0
     one = Bounded(np.array(1.0), np.array(0.5))
-    assert compare(case, case.call, "y", one, np.array(1.25, np.float32)) == 0.5
+    assert asked.compare({"y": one}, (np.array(1.25, np.float32),)) == 0.5
     with pytest.raises(Violation, match=r"^y: expected 1 ±"):
-        compare(case, case.call, "y", one, np.array(9, np.float32))
+        asked.compare({"y": one}, (np.array(9, np.float32),))
 
 
 def test_compare_outputs_and_gradients(case: Case) -> None:
     good = np.float32([1, 2])
     expected = {"y": bounded(1.0, 2.0), "h_n": bounded(1.0, 2.0)}
-    assert compare_outputs(case, case.call, expected, (good, np.float32([1, 2.25]))) == 0.5
+    assert Asked(case, case.call).compare(expected, (good, np.float32([1, 2.25]))) == 0.5
     with pytest.raises(Violation, match=r"expected 2 outputs \(y, h_n\), got 1"):
-        compare_outputs(case, case.call, expected, (good,))
-    assert compare_gradients(case, case.call, (), expected, {"h_n": good, "y": good}) == 0
+        Asked(case, case.call).compare(expected, (good,))
+    assert Asked(case, case.call, ()).compare(expected, {"h_n": good, "y": good}) == 0
     with pytest.raises(Violation, match="expected gradients of y, h_n, got those of y"):
-        compare_gradients(case, case.call, (), expected, {"y": good})
+        Asked(case, case.call, ()).compare(expected, {"y": good})
     with pytest.raises(Violation, match=r"^dh_n\[0\]: expected 1") as caught:
-        compare_gradients(case, case.call, case.cotangents, expected, {"y": good, "h_n": np.float32([7, 2])})
-    assert caught.value.cotangents is case.cotangents
+        Asked(case, case.call, case.cotangents).compare(expected, {"y": good, "h_n": np.float32([7, 2])})
+    assert caught.value.asked is not None
+    assert caught.value.asked.cotangents is case.cotangents
     assert caught.value.error_ratio == 12
 
 

@@ -206,8 +206,9 @@ def test_a_violation_says_which_part_was_asked_for(make_case: Make) -> None:
     with pytest.raises(Violation, match=r"expected .* got 0 ") as caught:
         BY_ID["partial_gradients"].examine(fault.implementation(), wrong)
     part = Partial.of(wrong)
-    assert caught.value.wanted == part.inputs
-    assert caught.value.cotangents is not None
+    assert caught.value.asked is not None
+    assert caught.value.asked.wanted == part.inputs
+    assert caught.value.asked.cotangents is not None
     assert f"gradients of {', '.join(part.inputs)}" in str(caught.value)
 
 
@@ -216,8 +217,9 @@ def test_a_violation_of_second_order_has_its_directions() -> None:
     case = Case("dense", "float32", {"B": 2, "D": 3, "H": 4}, {"activation": "tanh"}, seed=3)
     with pytest.raises(Violation, match=r"^second order: d") as caught:
         BY_ID["second_order"].examine(fault.implementation(), case)
-    assert caught.value.directions is not None
-    assert set(caught.value.directions) == set(Partial.of(case).inputs)
+    assert caught.value.asked is not None
+    assert caught.value.asked.directions is not None
+    assert set(caught.value.asked.directions) == set(Partial.of(case).inputs)
 
 
 def test_without_second_order_nothing_is_asked(few: Profile) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import expected_of
+from rnnspec.conformance.checks.right import expected_of
 from rnnspec.conformance.judge.drift import LEVERAGE, Drift, Finding, judge_drift
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded

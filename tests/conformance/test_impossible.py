@@ -15,7 +15,7 @@ from rnnspec.backends import Backend, Call
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks import CHECKS, Violation
-from rnnspec.conformance.checks.check import compare_gradients, compare_outputs
+from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.checks.gradients import of_the_possible
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.rounding import RUNS, Noise, Rounded
@@ -148,15 +148,15 @@ def test_padding_by_a_factor_is_rejected_where_a_move_is_forbidden() -> None:
     expected = expect(call, "float32")
     assert expected.in_range
     np.testing.assert_array_equal(np.isneginf(expected.outputs["log_likelihood"].value), [False, False, True])
-    assert compare_outputs(case, call, expected.outputs, NumpyBackend().run(call)) < 1
+    assert Asked(case, call).compare(expected.outputs, NumpyBackend().run(call)) < 1
     got = padded_by_a_factor(**inputs, **attributes)
     np.testing.assert_array_equal(np.isnan(got[0]), [True, False, False])
     with pytest.raises(Violation, match="got nan"):
-        compare_outputs(case, call, expected.outputs, got)
+        Asked(case, call).compare(expected.outputs, got)
     possible = {**inputs, "transitions": np.maximum(inputs["transitions"], -9)}
     fine = Call("crf_log_likelihood", possible, attributes)
     right = expect(fine, "float32").outputs
-    assert compare_outputs(case, fine, right, padded_by_a_factor(**possible, **attributes)) < 1
+    assert Asked(case, fine).compare(right, padded_by_a_factor(**possible, **attributes)) < 1
 
 
 # Gradients.
@@ -202,7 +202,7 @@ def test_any_finite_gradient_through_minus_infinity_conforms(name: str, change: 
     case = mixed(name)
     due, got = gradients_of(case, second)
     change(got, impossible(case))
-    assert compare_gradients(case, case.call, case.cotangents, due, got) <= 1
+    assert Asked(case, case.call, case.cotangents).compare(due, got) <= 1
 
 
 @pytest.mark.parametrize("second", [False, True], ids=["first", "second"])
@@ -213,10 +213,10 @@ def test_any_finite_gradient_through_minus_infinity_conforms(name: str, change: 
 def test_no_other_gradient_conforms(name: str, change: Change, second: bool) -> None:
     case = mixed(name)
     due, got = gradients_of(case, second)
-    compare_gradients(case, case.call, case.cotangents, due, got)
+    Asked(case, case.call, case.cotangents).compare(due, got)
     change(got, impossible(case))
     with pytest.raises(Violation):
-        compare_gradients(case, case.call, case.cotangents, due, got)
+        Asked(case, case.call, case.cotangents).compare(due, got)
 
 
 @pytest.mark.parametrize("name", CHAIN)
@@ -247,12 +247,13 @@ def test_parameters_are_asked_once_more_where_minus_infinity_hides_them(name: st
 
     wrong = numpy_with(**{f"{name}_vjp": vjp})
     due = expect(case.call, case.dtype, case.cotangents, case.seed).gradients
-    assert compare_gradients(case, case.call, case.cotangents, due, wrong.gradients(case.call, case.cotangents)) <= 1
+    assert Asked(case, case.call, case.cotangents).compare(due, wrong.gradients(case.call, case.cotangents)) <= 1
     assert BY_ID["gradients"].examine(NumpyBackend(), case) <= 1
     with pytest.raises(Violation, match=r"^d(transitions|start|end)\[") as caught:
         BY_ID["gradients"].examine(wrong, case)
-    assert caught.value.cotangents is not None
-    (d,) = (d for d in caught.value.cotangents if d is not None)
+    assert caught.value.asked is not None
+    assert caught.value.asked.cotangents is not None
+    (d,) = (d for d in caught.value.asked.cotangents if d is not None)
     assert not d[impossible(case)].any()
     np.testing.assert_array_equal(d[~impossible(case)], case.cotangents[0][~impossible(case)])
 

@@ -24,6 +24,7 @@ from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.hosting.isolated import GuestLostError, Isolated, Isolation, Limits
+from rnnspec.conformance.options import isolation
 from rnnspec.conformance.run import CheckResult, Profile, Verdict, run_check
 from rnnspec.conformance.run.expected import ExpectedFailure
 
@@ -535,7 +536,8 @@ def test_who_is_isolated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own.close()
     assert not isinstance(Isolation.NEVER.open("rnnspec.backends.numpy:NumpyBackend", "cpu", limits), Isolated)
     assert not isinstance(Isolation.AUTO.open("numpy", "cpu", limits), Isolated)
-    assert [Isolation.of(asked) for asked in (None, True, False)] == ["auto", "always", "never"]
+    words = [isolation(None, None, asked) for asked in (None, True, False)]
+    assert words == [Isolation.AUTO, Isolation.ALWAYS, Isolation.NEVER]
 
 
 def test_an_idle_process_cleans_up_after_a_killed_suite(folder: Path, tmp_path: Path) -> None:

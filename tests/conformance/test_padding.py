@@ -12,8 +12,9 @@ import pytest
 from rnnspec import reference
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks import Violation
-from rnnspec.conformance.checks.check import compare_outputs, expected_of
+from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.checks.padding import Padding, PaddingNan
+from rnnspec.conformance.checks.right import expected_of
 from rnnspec.conformance.checks.whereabouts import whereabouts
 from rnnspec.conformance.faults.catalogue import FAULTS
 from rnnspec.conformance.faults.score import score_fault
@@ -120,11 +121,11 @@ def test_a_violation_says_that_it_is_in_the_padding(make_case: Make) -> None:
     y = y.copy()
     y[0, 3, 1] = 1
     with pytest.raises(Violation, match=r"^y\[0, 3, 1\], in the padding \(length 2\): expected 0 ±"):
-        compare_outputs(case, case.call, expected_of(case).outputs, (y, h_n, c_n))
+        Asked(case, case.call).compare(expected_of(case).outputs, (y, h_n, c_n))
     spoilt = c_n.copy()
     spoilt[1, 2] = 7
     with pytest.raises(Violation, match=r"^c_n\[1, 2\], of a sequence of length 0: expected"):
-        compare_outputs(case, case.call, expected_of(case).outputs, (y * 0 + y.clip(-1, 1) * (y != 1), h_n, spoilt))
+        Asked(case, case.call).compare(expected_of(case).outputs, (y * 0 + y.clip(-1, 1) * (y != 1), h_n, spoilt))
 
 
 def test_a_little_in_the_padding_is_told_with_its_place(make_case: Make, numpy_with: Make) -> None:

@@ -23,7 +23,8 @@ from rnnspec import reference
 from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Extent
-from rnnspec.conformance.checks import CHECKS, Check, Violation
+from rnnspec.conformance.checks import CHECKS, Check
+from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.conformance.run import CheckResult, Profile, Verdict, run_check
@@ -433,7 +434,7 @@ def test_what_was_never_asked_is_told(tmp_path: Path, make_case: Make) -> None:
 def test_a_message_cannot_break_out_of_the_docstring(message: str, tmp_path: Path, make_case: Make) -> None:
     case = make_case("rnn_cell")
     one = Bounded(np.zeros((3, 5)), np.ones((3, 5)))
-    violation = Violation(message, str(case), case.call, quantity="h", expected=one, got=np.full((3, 5), 9.0))
+    violation = Asked(case, case.call).violation(message, "h", expected=one, got=np.full((3, 5), 9.0))
     script = write_repro(tmp_path, NumpyBackend(), "values", "rnn_cell", "float32", violation, [])
     read(str(script))
     assert run_alone(script, tmp_path).ratio == 9

@@ -273,8 +273,8 @@ def test_a_fault_of_the_judge_is_not_the_backends(few: Profile, monkeypatch: pyt
     def broken(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("a fault of the suite")
 
-    monkeypatch.setattr("rnnspec.conformance.checks.check.expect", broken)
-    monkeypatch.setattr("rnnspec.conformance.checks.check.expect_both", broken)
+    monkeypatch.setattr("rnnspec.conformance.checks.right.expect", broken)
+    monkeypatch.setattr("rnnspec.conformance.checks.right.expect_both", broken)
     for check in (VALUES, GRADIENTS):
         with pytest.raises(ZeroDivisionError, match="a fault of the suite"):
             run_check(check, NumpyBackend(), "lstm", "float32", few)

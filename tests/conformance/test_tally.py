@@ -11,7 +11,8 @@ from rnnspec.backends import Backend, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case, Scope, cases
 from rnnspec.conformance.checks import Check, Violation
-from rnnspec.conformance.checks.check import OutOfRangeError, usual_case
+from rnnspec.conformance.checks.check import usual_case
+from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.run import Profile, run_check
 from rnnspec.conformance.run.result import CheckResult, Verdict
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ import pytest
 
 from rnnspec import conformance
 from rnnspec.conformance.cases import Planner, Scope
-from rnnspec.conformance.commands.validate import Request, _shared_out
+from rnnspec.conformance.commands.validate import _shared_out
+from rnnspec.conformance.options import Options, add_to_pytest
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.runner import checks_for
 
@@ -87,14 +89,14 @@ class Unsteady(NumpyBackend):
 '''
 SUITE_FAULT = """\
 from rnnspec.backends.numpy import NumpyBackend
-import rnnspec.conformance.checks.check as check
+import rnnspec.conformance.checks.right as right
 
 
 def broken(*_, **__):
     raise ZeroDivisionError("a fault of the suite")
 
 
-check.expect = broken
+right.expect = broken
 """
 CHECKS = [check.id for check in checks_for("rnn_cell", conformance.checks.CHECKS)]
 
@@ -334,35 +336,65 @@ def test_parallel_runs_give_the_same_verdicts(rnnspec: Callable[..., Run]) -> No
 @pytest.mark.parametrize(
     ("given", "checks", "shared"),
     [
-        ({}, 500, True),
-        ({}, 499, False),
-        ({"device": "cuda:0"}, 5000, False),
-        ({"for_pytest": ("-k", "lstm", "-n", "0")}, 5000, False),
-        ({"for_pytest": ("-n4",)}, 5000, False),
-        ({"for_pytest": ("--numprocesses=2",)}, 5000, False),
-        ({"for_pytest": ("-p", "no:xdist")}, 5000, False),
-        ({"for_pytest": ("--no-summary", "-k", "lstm")}, 5000, True),
+        ((), 500, True),
+        ((), 499, False),
+        (("-k", "lstm", "-n", "0"), 5000, False),
+        (("-n4",), 5000, False),
+        (("--numprocesses=2",), 5000, False),
+        (("-p", "no:xdist"), 5000, False),
+        (("--no-summary", "-k", "lstm"), 5000, True),
     ],
 )
 def test_many_checks_are_shared_by_processes_unless_the_user_says_how(
-    given: dict[str, Any], checks: int, shared: bool, monkeypatch: pytest.MonkeyPatch
+    given: tuple[str, ...], checks: int, shared: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("xdist")
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
-    nothing = {"backends": (), "operations": (), "dtypes": (), "repro_dir": None, "replay_dir": None, "for_pytest": ()}
-    request = Request(**{**nothing, "device": "cpu", "profile": "quick", "seed": 0, **given})
-    options = _shared_out(request, checks)
+    options = _shared_out(Options(), given, checks)
     assert ("-n" in options) == shared
+    assert "-n" not in _shared_out(Options(device="cuda:0"), given, 5000)
     # Who shares them out keeps those together that share a deck, where there is anything to share them out.
-    assert ("--dist=loadgroup" in options) == ("no:xdist" not in request.for_pytest)
+    assert ("--dist=loadgroup" in options) == ("no:xdist" not in given)
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
-    assert "-n" not in _shared_out(request, checks)
+    assert "-n" not in _shared_out(Options(), given, checks)
 
 
 def test_who_says_how_checks_are_shared_is_heard() -> None:
-    nothing = {"backends": (), "operations": (), "dtypes": (), "repro_dir": None, "replay_dir": None}
-    request = Request(**nothing, for_pytest=("--dist=each", "-n2"), device="cpu", profile="quick", seed=0)
-    assert _shared_out(request, 5000) == ()
+    assert _shared_out(Options(), ("--dist=each", "-n2"), 5000) == ()
+
+
+class Parser(ArgumentParser):
+    """Reads options as pytest does."""
+
+    addoption = ArgumentParser.add_argument
+
+    def getoption(self, name: str) -> Any:
+        return vars(self.given)[name.removeprefix("--").replace("-", "_")]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(),
+        Options(
+            ("numpy", "torch"), ("lstm", "gru"), ("float16",), "cuda:0", "thorough", 7, 40, repro_dir=Path("/repro"),
+            replay_dir=Path("/kept"), expected=Path("/known.toml"), isolate="never", time_limit=0.5, memory_limit=2.0,
+        ),
+    ],
+)  # fmt: skip
+def test_the_plugin_is_given_what_the_command_line_was_given(options: Options) -> None:
+    parser = Parser()
+    add_to_pytest(parser)
+    parser.given = parser.parse_args(options.for_pytest())
+    assert Options.of(parser) == options
+
+
+def test_paths_lead_to_the_same_place_wherever_pytest_runs() -> None:
+    assert f"--rnnspec-repro-dir={Path.cwd() / 'here'}" in Options(repro_dir=Path("here")).for_pytest()
+    parser = Parser()
+    add_to_pytest(parser)
+    parser.given = parser.parse_args(["--rnnspec-repro-dir="])
+    assert Options.of(parser).repro_dir is None
 
 
 def test_a_fault_of_the_suite_is_no_verdict(rnnspec: Callable[..., Run]) -> None:

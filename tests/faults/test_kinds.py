@@ -14,7 +14,7 @@ from rnnspec.backends import Backend, Call
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
-from rnnspec.conformance.checks.check import compare_all, compare_outputs
+from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.faults import confusions, drift, habits, kinds_of_steps, masking, ranges, sizes, ties
 from rnnspec.conformance.faults.catalogue import FAULTS
 from rnnspec.conformance.faults.fault import Fault
@@ -47,14 +47,10 @@ class Witness:
         call = Call(fault.operation, {**case.call.inputs, **self.inputs(dict(case.call.inputs))}, case.call.attributes)
         check_call(call.operation, call.inputs, call.attributes)
         cotangents = tuple(self.cotangent(d) for d in case.cotangents)
-        gradients = backend.has_gradients(fault.operation)
-        expected = expect(call, fault.dtype, cotangents if gradients else None)
+        expected = expect(call, fault.dtype, cotangents if backend.has_gradients(fault.operation) else None)
         assert not expected.overflowed
         try:
-            if gradients:
-                compare_all(backend, case, call, expected, cotangents)
-            else:
-                compare_outputs(case, call, expected.outputs, backend.run(call))
+            Asked(case, call, cotangents).compare_all(backend, expected)
         except Violation as violation:
             return str(violation)
         return ""

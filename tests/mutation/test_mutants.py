@@ -18,8 +18,9 @@ import pytest
 from rnnspec import backends, conformance, reference, spec
 
 TESTS = Path(__file__).parents[1] / "conformance"
-TOLERANCE, ROUNDING, CHECK = "judge/tolerance.py", "judge/rounding.py", "checks/check.py"
-DIRECTIONS, RUNNER = "judge/directions.py", "run/runner.py"
+TOLERANCE, ROUNDING = "judge/tolerance.py", "judge/rounding.py"
+ASKED, RIGHT, RUNNER = "checks/asked.py", "checks/right.py", "run/runner.py"
+DIRECTIONS = "judge/directions.py"
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Mutant:
         return f"{Path(self.file).stem}: {self.text} -> {self.instead}"
 
 
-def of_check(text: str, instead: str) -> Mutant:
-    return Mutant(CHECK, text, instead, "test_comparing.py")
+def of_asked(text: str, instead: str) -> Mutant:
+    return Mutant(ASKED, text, instead, "test_comparing.py")
 
 
 def of_runner(text: str, instead: str) -> Mutant:
@@ -114,26 +115,28 @@ MUTANTS = (
     Mutant(ROUNDING, "places[1] = rivals[0].argmax(axis=inner - 1)", "pass"),
     Mutant(ROUNDING, "places[2] = array.shape", "places[1] = array.shape"),
     # How results are held against what is right.
-    of_check("    if ratio > 1:", "    if ratio > 2:"),
-    of_check("    if ratio > 1:", "    if ratio >= 1:"),
-    of_check("int(ratios.argmax())", "0"),
-    of_check("format_of(case.dtype).largest)", "65504.0)"),
-    of_check("elif got.shape != shape:", "elif got.size != np.prod(shape):"),
-    of_check("elif got.dtype != (due", "elif got.dtype.kind != (due"),
-    of_check('np.dtype(np.int64) if kind == "ids"', 'got.dtype if kind == "ids"'),
-    of_check("kind=kinds[name].kind", 'kind="float"'),
-    of_check("if len(got) != len(shapes):", "if len(got) < len(shapes):"),
-    of_check("if set(got) != set(shapes):", "if not set(got) >= set(shapes):"),
-    of_check("if call.float_inputs else np.dtype(np.float64)", "if True else np.dtype(np.float64)"),
-    of_check("    compare_gradient_forms(case, call, cotangents, expected, got)", "    pass"),
-    of_check("    compare_forms(case, call, expected, got)", "    pass"),
-    of_check("_expected(case, both=gradients)[-1]", "_expected(case, both=gradients)[0]"),
-    Mutant(CHECK, "    if not expected.in_range:", "    if False:"),
-    of_check("case.cotangents if cotangents is None else cotangents", "case.cotangents"),
-    of_check(
-        "return max(worst, compare_gradients(case, call, cotangents, expected.gradients, gradients))", "return worst"
+    of_asked("    if ratio > 1:", "    if ratio > 2:"),
+    of_asked("    if ratio > 1:", "    if ratio >= 1:"),
+    of_asked("int(ratios.argmax())", "0"),
+    of_asked("format_of(self.case.dtype).largest)", "65504.0)"),
+    of_asked("elif got.shape != shape:", "elif got.size != np.prod(shape):"),
+    of_asked("elif got.dtype != due:", "elif got.dtype.kind != due.kind:"),
+    of_asked("np.dtype(np.int64) if ids", "np.asarray(got).dtype if ids"),
+    of_asked("ids = self.cotangents is None and", "ids = False and"),
+    of_asked("if len(got) != len(shapes):", "if len(got) < len(shapes):"),
+    of_asked("if set(arrays) != set(shapes):", "if not set(arrays) >= set(shapes):"),
+    of_asked("if self.call.float_inputs else np.dtype(np.float64)", "if True else np.dtype(np.float64)"),
+    of_asked("self.must_have_form(self.quantity(name), shape, arrays[name])", "pass"),
+    of_asked('f"d{name}"', "name"),
+    Mutant(RIGHT, "_expected(case, both=gradients)[-1]", "_expected(case, both=gradients)[0]", "test_comparing.py"),
+    Mutant(RIGHT, "    if not expected.in_range:", "    if False:"),
+    of_asked("(self.call, self.cotangents, self.wanted)", "(self.call, self.case.cotangents, self.wanted)"),
+    of_asked("max(worst, self.compare(expected.gradients, self.of(backend))) if back else worst", "worst"),
+    of_asked(
+        "self.violation(message, quantity, expected=expected, got=got",
+        "self.violation(message, expected=expected, got=got",
     ),
-    of_check("quantity=quantity, cotangents=cotangents, expected=expected, got=got", "expected=expected, got=got"),
+    of_asked("Violation(\n            message, str(self), self,", "Violation(\n            message, str(self),"),
     # What a run counts.
     of_runner("else max(self.worst, ratio)", "else ratio"),
     of_runner("else max(self.worst, ratio)", "else self.worst"),

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import expected_of
+from rnnspec.conformance.checks.right import expected_of
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.cli import main
 from rnnspec.conformance.judge.tolerance import Bounded

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.checks.check import Violation
+from rnnspec.conformance.checks.asked import Violation
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.judge.formats import format_of
@@ -83,7 +83,7 @@ def evidence_of(failure: Failure, asks: Sequence[Ask], dtype: str) -> Evidence:
     own = _own(failure, asks)
     if own is not None and own.ask is not None and (agreed := _agreed(own, own.ask, dtype)) is not None:
         return agreed
-    made = [ask for ask in asks if ask.given is failure.call]
+    made = [ask for ask in asks if failure.asked is not None and ask.given is failure.asked.call]
     if failure.expected is None and made and _is_bad(made[-1].call):
         return Accepted(made[-1])
     for ask in asks:
@@ -109,13 +109,14 @@ def _nothing_came(failure: BackendCrashError | GuestLostError, asks: Sequence[As
 
 def _own(violation: Violation, asks: Sequence[Ask]) -> Numbers | None:
     """The check's own numbers, with the call that they came from, if it was one call."""
-    if violation.expected is None or violation.got is None:
+    asked = violation.asked
+    if asked is None or violation.expected is None or violation.got is None:
         return None
     of = (
         ask
         for ask in asks[::-1]
-        if ask.given is violation.call
-        and (ask.cotangents is None) == (violation.cotangents is None)
+        if ask.given is asked.call
+        and (ask.cotangents is None) == (asked.cotangents is None)
         and violation.quantity in (ask.result or {})
     )
     return Numbers(next(of, None), violation.quantity, violation.expected, violation.got)

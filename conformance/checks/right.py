@@ -1,0 +1,69 @@
+"""What is right for a case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rnnspec.backends import Backend
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.judge.tolerance import Bounded, Expected, expect, expect_both
+
+
+class OutOfRangeError(Exception):
+    """The case's type cannot hold its results: it shows nothing about anyone, and is not judged."""
+
+
+def expected_of(case: Case, *, gradients: bool = False, both: bool = False) -> Expected:
+    """What is right for a case, worked out once; raise OutOfRangeError if its type cannot hold the results.
+
+    With `both`, gradients are worked out too, as they will be asked for.
+    """
+    known = case.worked_out
+    if both and "gradients" not in known:
+        known["outputs"], known["gradients"] = _expected(case, both=True)
+    name = "gradients" if gradients else "outputs"
+    if name not in known:
+        known[name] = _expected(case, both=gradients)[-1]
+    expected: Expected = known[name]
+    if not expected.in_range:
+        raise OutOfRangeError(str(case))
+    return expected
+
+
+def expected_from(backend: Backend, case: Case) -> Expected:
+    """What is right for a case, with gradients where the backend has them."""
+    return expected_of(case, gradients=backend.has_gradients(case.operation))
+
+
+def _expected(case: Case, *, both: bool) -> tuple[Expected, ...]:
+    """What is right without and, if both are wanted, with gradients, for what the backend was given at first."""
+    call = case.call_of(case.judged) if case.sampled else case.given
+    if not both:
+        found: tuple[Expected, ...] = (expect(call, case.dtype, None, case.seed),)
+    else:
+        cotangents = case.given_cotangents
+        if case.sampled:
+            cotangents = tuple(cotangent[case.judged] for cotangent in cotangents)
+        found = expect_both(call, case.dtype, cotangents, case.seed)
+    return tuple(_of_whole_batch(case, expected) for expected in found) if case.sampled else found
+
+
+def _of_whole_batch(case: Case, sample: Expected) -> Expected:
+    """What is known of a batch of which a sample is judged: of the other sequences, that gradients are 0."""
+    unjudged, none = np.inf, sample.format.smallest_normal
+    outputs = {name: _spread_out(bounded, case, unjudged) for name, bounded in sample.outputs.items()}
+    gradients = {
+        name: _spread_out(bounded, case, none) if case.items[name].per_sequence else bounded
+        for name, bounded in sample.gradients.items()
+    }
+    return replace(sample, outputs=outputs, gradients=gradients)
+
+
+def _spread_out(bounded: Bounded, case: Case, bound: float) -> Bounded:
+    """The results of the judged sequences where these stand in the batch; 0 to within `bound` elsewhere."""
+    shape = (case.sizes["B"], *bounded.value.shape[1:])
+    value, bounds = np.zeros(shape, bounded.value.dtype), np.full(shape, bound)
+    value[case.judged], bounds[case.judged] = bounded.value, bounded.bound
+    return Bounded(value, bounds)

@@ -1,0 +1,168 @@
+"""The options of ``rnnspec validate``, and of the pytest plugin that it drives.
+
+The plugin is loaded wherever rnnspec is installed, so that nothing but the standard library is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import pytest
+
+    from rnnspec.backends import Backend
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a field of `Options` is given: by ``--NAME`` on the command line, by ``--rnnspec-NAME`` to pytest."""
+
+    name: str
+    help: str
+    parse: Callable[[str], Any] = str
+    choices: tuple[str, ...] | None = None
+    """The words that pytest takes, where it does not take any."""
+
+    flags: str = ""
+    """As the command line spells an option that has no value."""
+
+    in_pytest: bool = True
+    """Whether pytest has it too."""
+
+    click: Callable[[Any], Mapping[str, Any]] = lambda click: {}
+    """What click is to know besides, made with that module."""
+
+    @property
+    def pytest_name(self) -> str:
+        """Its name in pytest."""
+        return f"--rnnspec-{self.name}"
+
+
+def _option(default: Any, name: str, about: str, **more: Any) -> Any:
+    """A field with this default that is given by this option."""
+    return field(default=default, metadata={"option": Option(name, about, **more)})
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _folder(click: Any) -> Mapping[str, Any]:
+    return {"type": click.Path(file_okay=False, path_type=Path)}
+
+
+def _file(click: Any) -> Mapping[str, Any]:
+    return {"type": click.Path(exists=True, dir_okay=False, path_type=Path)}
+
+
+def _positive(click: Any) -> Mapping[str, Any]:
+    return {"type": click.FloatRange(0, min_open=True)}
+
+
+def isolation(_context: object, _option: object, asked: bool | None) -> str:
+    """The word for what the command line asks for; None: for neither."""
+    # Not the enumeration: its module imports NumPy, and the number of threads is set before that.
+    return {None: "auto", True: "always", False: "never"}[asked]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the suite is asked to do: a field for each option, in the order of the command line's help."""
+
+    backends: tuple[str, ...] = _option((), "backend", "Backend to validate (repeatable).")
+    operations: tuple[str, ...] = _option((), "op", "Only this operation (repeatable).")
+    dtypes: tuple[str, ...] = _option((), "dtype", "Only this type (repeatable).")
+    device: str = _option("cpu", "device", "Device to run on.")
+    profile: str = _option("quick", "profile", "quick, standard or thorough.")
+    seed: int = _option(0, "seed", "Seed of the cases; equal seeds draw equal cases.", parse=int)
+    largest: int | None = _option(
+        None,
+        "largest",
+        "Largest size on the ladder; by default 300, and once 513 units, 1,025 steps and 65,537 sequences.",
+        parse=int,
+        click=lambda click: {"type": click.IntRange(1)},
+    )
+    repro_dir: Path | None = _option(
+        None, "repro-dir", "Write a repro of each failure there.", parse=_path, click=_folder
+    )
+    replay: bool = _option(
+        True,
+        "replay",
+        "Try first what failed in earlier runs.",
+        flags="--replay/--no-replay",
+        click=lambda click: {"envvar": "RNNSPEC_REPLAY", "show_envvar": True},
+        in_pytest=False,
+    )
+    replay_dir: Path | None = _option(
+        None,
+        "replay-dir",
+        "Where failures are kept from run to run; validate has a folder in the user's cache.",
+        parse=_path,
+        click=_folder,
+    )
+    expected: Path | None = _option(
+        None, "expected", "TOML file of expected failures, besides the backend's own.", parse=_path, click=_file
+    )
+    strict: bool = _option(
+        False,
+        "strict",
+        "Fail where a SHOULD is departed from or an expected failure not seen.",
+        click=lambda click: {"is_flag": True},
+        in_pytest=False,
+    )
+    isolate: str = _option(
+        "auto",
+        "isolate",
+        "In a process of its own; by default if it is package.module:Class.",
+        choices=("auto", "always", "never"),
+        flags="--isolate/--no-isolate",
+        click=lambda click: {"default": None, "show_default": False, "callback": isolation},
+    )
+    time_limit: float = _option(60.0, "time-limit", "Seconds for a call.", parse=float, click=_positive)
+    memory_limit: float = _option(8.0, "memory-limit", "GiB for a process.", parse=float, click=_positive)
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Options:
+        """What pytest was called with."""
+        given: dict[str, Any] = {}
+        for name, option in IN_PYTEST.items():
+            value = config.getoption(option.pytest_name)
+            given[name] = tuple(value) if isinstance(value, list) else value
+        return cls(**given)
+
+    def for_pytest(self) -> list[str]:
+        """The arguments of which `of` makes the same again, wherever pytest runs."""
+        arguments = []
+        for name, option in IN_PYTEST.items():
+            value = getattr(self, name)
+            for one in value if isinstance(value, tuple) else (value,):
+                if one is not None:
+                    arguments.append(f"{option.pytest_name}={one.absolute() if isinstance(one, Path) else one}")
+        return arguments
+
+    def open(self, backend: str) -> Backend:
+        """Open a backend by its name, in a process of its own if that is asked for; raise BackendError if it fails."""
+        from rnnspec.conformance.hosting.isolated import Isolation, Limits
+
+        return Isolation(self.isolate).open(backend, self.device, Limits(self.time_limit, self.memory_limit))
+
+
+OPTIONS: Final[Mapping[str, Option]] = {item.name: item.metadata["option"] for item in fields(Options)}
+"""Each field's option. A field's default is its option's."""
+
+IN_PYTEST: Final[Mapping[str, Option]] = {name: option for name, option in OPTIONS.items() if option.in_pytest}
+
+
+def add_to_pytest(group: pytest.OptionGroup) -> None:
+    """Declare the options that pytest has."""
+    for name, option in IN_PYTEST.items():
+        default = getattr(Options, name)
+        if default == ():
+            group.addoption(option.pytest_name, action="append", default=[], help=option.help)
+        else:
+            group.addoption(
+                option.pytest_name, type=option.parse, choices=option.choices, default=default, help=option.help
+            )
