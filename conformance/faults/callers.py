@@ -4,23 +4,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection
 
 import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.faults.fault import Fault, planted
-from rnnspec.conformance.faults.gru_loops import GruLoops
+from rnnspec.conformance.faults.fault import plant
 from rnnspec.conformance.faults.loops import Loops
-from rnnspec.conformance.faults.lstm_loops import LstmLoops
-from rnnspec.conformance.faults.rnn_loops import RnnLoops
 from rnnspec.spec.arrays import Array, NamedArrays
 
 # How arrays lie.
 
 
+@plant("lstm", "attention_scores")
 class OnlyTwoOrdersKnown(Backend):
     """Memory without gaps that is in neither C's nor Fortran's order is read in the order in which it lies."""
 
@@ -30,6 +27,7 @@ class OnlyTwoOrdersKnown(Backend):
         return np.array(array if known or not lying.flags.c_contiguous else lying.reshape(array.shape))
 
 
+@plant("gru", "attention_scores")
 class TurnedAsAWhole(Backend):
     """Where a stride is negative, memory is read from its end, as if all strides were."""
 
@@ -38,6 +36,7 @@ class TurnedAsAWhole(Backend):
         return np.array(np.flip(np.flip(array, backwards)) if backwards else array)
 
 
+@plant("rnn", "attention_scores")
 class RepeatedReadOn(Backend):
     """What a stride of 0 repeats is read on from memory, where there is something else: here zeros."""
 
@@ -49,6 +48,7 @@ class RepeatedReadOn(Backend):
         return found
 
 
+@plant("lstm", "attention_scores")
 class GradientOfTheRepeatedSummed(Backend):
     """An input that a stride of 0 repeats gets the gradient of what is repeated: the sum over its places."""
 
@@ -68,6 +68,7 @@ def _repeats(array: Array, axis: int) -> bool:
 # One array as two inputs.
 
 
+@plant("lstm", "attention_scores")
 class OneArrayOneGradient(Backend):
     """Inputs that are one array get one gradient, the sum of theirs, as one tensor that is used twice does."""
 
@@ -80,6 +81,7 @@ class OneArrayOneGradient(Backend):
         }
 
 
+@plant("attention_scores")
 class SelfAttentionMirrored(NumpyBackend):
     """Where the queries are the keys, scores above the diagonal are those below it, keys taken out included."""
 
@@ -94,6 +96,7 @@ class SelfAttentionMirrored(NumpyBackend):
 # Constant cotangents.
 
 
+@plant("gru", "attention_scores")
 class ConstantCotangentReadOn(Backend):
     """Of a cotangent that is one number seen everywhere, the first place has the number, and those behind it zeros."""
 
@@ -111,6 +114,7 @@ class ConstantCotangentReadOn(Backend):
 # Another thread.
 
 
+@plant("rnn")
 class HalfInOtherThreads(Loops):
     """The precision of products is set where the library is opened; in other threads it is half."""
 
@@ -143,6 +147,7 @@ class KnowingArrays(Loops):
         self._known[id(array)] = array, result
 
 
+@plant("lstm")
 class RoomForTheFirstUnits(KnowingArrays):
     """Room for outputs is made once for each input array: of a wider layer over it, the units beyond stay 0."""
 
@@ -152,6 +157,7 @@ class RoomForTheFirstUnits(KnowingArrays):
         return (y, *states)
 
 
+@plant("gru")
 class WiderLayerReadAgain(KnowingArrays):
     """Outputs are kept by the input's array: a narrower layer over it gets the first units of the wider one."""
 
@@ -162,31 +168,3 @@ class WiderLayerReadAgain(KnowingArrays):
             return (np.array(kept[:, :, : y.shape[2]]), *states)
         self.remember(call.inputs["x"], np.array(y))
         return (y, *states)
-
-
-def _planted(fault: type[Backend], into: Sequence[tuple[str, type[Backend]]]) -> tuple[Fault, ...]:
-    return tuple(planted(name, type(fault.__name__, (fault, right), {}), fault) for name, right in into)
-
-
-_RNN, _LSTM, _GRU = ("rnn", RnnLoops), ("lstm", LstmLoops), ("gru", GruLoops)
-_SCORES: tuple[str, type[Any]] = ("attention_scores", NumpyBackend)
-
-OF_LAYOUTS: tuple[Fault, ...] = (
-    *_planted(OnlyTwoOrdersKnown, (_LSTM, _SCORES)),
-    *_planted(TurnedAsAWhole, (_GRU, _SCORES)),
-    *_planted(RepeatedReadOn, (_RNN, _SCORES)),
-    *_planted(GradientOfTheRepeatedSummed, (_LSTM, _SCORES)),
-)
-"""To be caught by `layouts`."""
-
-OF_CALLERS: tuple[Fault, ...] = (
-    *_planted(OneArrayOneGradient, (_LSTM, _SCORES)),
-    planted("attention_scores", SelfAttentionMirrored),
-    *_planted(ConstantCotangentReadOn, (_GRU, _SCORES)),
-    *_planted(HalfInOtherThreads, (_RNN,)),
-    *_planted(RoomForTheFirstUnits, (_LSTM,)),
-    *_planted(WiderLayerReadAgain, (_GRU,)),
-)
-"""To be caught by `callers`."""
-
-FAULTS: tuple[Fault, ...] = (*OF_LAYOUTS, *OF_CALLERS)

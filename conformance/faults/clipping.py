@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.conformance.faults.blocks import Result, valid_steps, wrong
-from rnnspec.conformance.faults.fault import Fault
+from rnnspec.conformance.faults.blocks import valid_steps
+from rnnspec.conformance.faults.fault import Result, plant
 from rnnspec.reference import clip_by_global_norm_vjp, clip_by_norm_vjp, clip_by_value_vjp, state_jacobian
 from rnnspec.spec import operation
 from rnnspec.spec.arrays import Array
@@ -26,24 +26,28 @@ def _scaled(x: Array, scale: Any) -> Array:
 # clip_by_value
 
 
+@plant("clip_by_value")
 def from_above_only(x: Array, threshold: float) -> Result:
     """Large negative numbers are left as they are."""
     limit = x.dtype.type(threshold)
     return (np.minimum(x, limit),), lambda dy: {"x": np.where(x <= limit, dy, dy.dtype.type(0))}
 
 
+@plant("clip_by_value")
 def gradient_passed_whole(x: Array, threshold: float) -> Result:
     """What was clipped hands its gradient on as if it had not been; only gradients are wrong."""
     outputs, _ = clip_by_value_vjp(x, threshold=threshold)
     return outputs, lambda dy: {"x": dy}
 
 
+@plant("clip_by_value")
 def large_ones_dropped(x: Array, threshold: float) -> Result:
     """A number beyond the threshold becomes 0 in place of the threshold."""
     outputs, vjp = clip_by_value_vjp(x, threshold=threshold)
     return (np.where(np.abs(x) <= threshold, outputs[0], x.dtype.type(0)),), vjp
 
 
+@plant("clip_by_value")
 def sign_lost(x: Array, threshold: float) -> Result:
     """A number below -threshold becomes +threshold."""
     (y,), vjp = clip_by_value_vjp(x, threshold=threshold)
@@ -53,6 +57,7 @@ def sign_lost(x: Array, threshold: float) -> Result:
 # clip_by_norm
 
 
+@plant("clip_by_norm")
 def threshold_on_the_squared_norm(x: Array, threshold: float, epsilon: float) -> Result:
     """The norm's square root is left out: the squared norm is held against the threshold, and divides it."""
     squared = float((x * x).sum()) + epsilon
@@ -65,6 +70,7 @@ def threshold_on_the_squared_norm(x: Array, threshold: float, epsilon: float) ->
     return (_scaled(x, threshold / squared),), back
 
 
+@plant("clip_by_norm")
 def small_ones_enlarged(x: Array, threshold: float, epsilon: float) -> Result:
     """Every gradient is brought to the threshold, short ones too."""
     norm = _norm(x)
@@ -77,6 +83,7 @@ def small_ones_enlarged(x: Array, threshold: float, epsilon: float) -> Result:
     return (_scaled(x, scale),), back
 
 
+@plant("clip_by_norm")
 def gradient_of_the_norm_ignored(x: Array, threshold: float, epsilon: float) -> Result:
     """The factor is taken for a constant; only gradients are wrong."""
     outputs, _ = clip_by_norm_vjp(x, threshold=threshold, epsilon=epsilon)
@@ -84,11 +91,13 @@ def gradient_of_the_norm_ignored(x: Array, threshold: float, epsilon: float) -> 
     return outputs, lambda dy: {"x": _scaled(dy, min(1.0, threshold / length) if length > 0 else 1.0)}
 
 
+@plant("clip_by_norm")
 def epsilon_ignored(x: Array, threshold: float, epsilon: float) -> Result:
     """Nothing is added to the norm."""
     return clip_by_norm_vjp(x, threshold=threshold, epsilon=0.0)
 
 
+@plant("clip_by_norm")
 def by_the_greatest_magnitude(x: Array, threshold: float, epsilon: float) -> Result:
     """The greatest magnitude is taken for the norm; its place is taken for a constant in the gradient."""
     scale = min(1.0, threshold / max(float(np.abs(x).max()) + epsilon, 1e-30))
@@ -98,6 +107,7 @@ def by_the_greatest_magnitude(x: Array, threshold: float, epsilon: float) -> Res
 # clip_by_global_norm
 
 
+@plant("clip_by_global_norm")
 def each_by_its_own_norm(x1: Array, x2: Array, x3: Array, threshold: float, epsilon: float) -> Result:
     """Each array is clipped by its own norm; the norm that is given is that of all."""
     (*_, norm), vjp = clip_by_global_norm_vjp(x1, x2, x3, threshold=threshold, epsilon=epsilon)
@@ -111,6 +121,7 @@ def each_by_its_own_norm(x1: Array, x2: Array, x3: Array, threshold: float, epsi
     return (*(y for (y,), _ in results), norm), back
 
 
+@plant("clip_by_global_norm")
 def norm_after_clipping(x1: Array, x2: Array, x3: Array, threshold: float, epsilon: float) -> Result:
     """The norm that is given is that of the clipped gradients; its gradient is left as it is."""
     outputs, vjp = clip_by_global_norm_vjp(x1, x2, x3, threshold=threshold, epsilon=epsilon)
@@ -118,6 +129,7 @@ def norm_after_clipping(x1: Array, x2: Array, x3: Array, threshold: float, epsil
     return (*outputs[:3], after), vjp
 
 
+@plant("clip_by_global_norm")
 def last_array_left_out_of_the_norm(x1: Array, x2: Array, x3: Array, threshold: float, epsilon: float) -> Result:
     """The third array does not count in the norm, by which it is clipped nevertheless."""
     without = np.zeros_like(x3)
@@ -127,6 +139,7 @@ def last_array_left_out_of_the_norm(x1: Array, x2: Array, x3: Array, threshold: 
     return (y1, y2, _scaled(x3, scale), norm), lambda *d: {**vjp(*d), "x3": _scaled(d[2], scale)}
 
 
+@plant("clip_by_global_norm")
 def gradient_of_the_common_norm_ignored(x1: Array, x2: Array, x3: Array, threshold: float, epsilon: float) -> Result:
     """The factor and the norm are taken for constants; only gradients are wrong."""
     outputs, _ = clip_by_global_norm_vjp(x1, x2, x3, threshold=threshold, epsilon=epsilon)
@@ -135,6 +148,7 @@ def gradient_of_the_common_norm_ignored(x1: Array, x2: Array, x3: Array, thresho
     return outputs, lambda *d: {name: _scaled(dy, scale) for name, dy in zip(("x1", "x2", "x3"), d[:3], strict=True)}
 
 
+@plant("clip_by_global_norm")
 def never_clipped(x1: Array, x2: Array, x3: Array, threshold: float, epsilon: float) -> Result:
     """The norm is found, and nothing done about it."""
     return clip_by_global_norm_vjp(x1, x2, x3, threshold=float(np.finfo(np.float32).max) / 4, epsilon=epsilon)
@@ -152,16 +166,19 @@ def _no_gradient(*cotangents: Array) -> dict[str, Array]:
     return {}
 
 
+@plant("recurrent_power_spectrum")
 def entries_raised_to_the_power(R: Array, powers: int) -> Result:
     """Each entry is raised to the power, not the matrix."""
     return _spectrum([R ** R.dtype.type(k + 1) for k in range(powers)]), _no_gradient
 
 
+@plant("recurrent_power_spectrum")
 def powers_from_0(R: Array, powers: int) -> Result:
     """The first power is the identity, and the last asked for is missing."""
     return _spectrum([np.linalg.matrix_power(R, k) for k in range(powers)]), _no_gradient
 
 
+@plant("recurrent_power_spectrum")
 def eigenvalues_for_singular_values(R: Array, powers: int) -> Result:
     """The magnitudes of the eigenvalues are given in place of the singular values."""
     kth = [np.linalg.matrix_power(R, k + 1) for k in range(powers)]
@@ -173,12 +190,14 @@ def eigenvalues_for_singular_values(R: Array, powers: int) -> Result:
 # state_jacobian
 
 
+@plant("state_jacobian")
 def jacobian_transposed(since: int, **call: Any) -> Result:
     """Rows stand for the state before, columns for the state after."""
     jacobian, norm = state_jacobian(since=since, **call)
     return (np.ascontiguousarray(jacobian.swapaxes(2, 3)), norm), _no_gradient
 
 
+@plant("state_jacobian")
 def product_in_the_wrong_order(since: int, **call: Any) -> Result:
     """The Jacobian of each step is multiplied from the right, as if it came before those of the earlier steps."""
     right, _ = state_jacobian(since=since, **call)
@@ -194,17 +213,20 @@ def product_in_the_wrong_order(since: int, **call: Any) -> Result:
     return (product, _spectral_norm(product)), _no_gradient
 
 
+@plant("state_jacobian")
 def frobenius_norm(since: int, **call: Any) -> Result:
     """The norm is the root of the sum of all squares, not the greatest singular value."""
     jacobian, _ = state_jacobian(since=since, **call)
     return (jacobian, np.sqrt((jacobian**2).sum(axis=(2, 3)))), _no_gradient
 
 
+@plant("state_jacobian")
 def since_counted_from_1(since: int, **call: Any) -> Result:
     """The product begins one step late."""
     return state_jacobian(since=since + 1, **call), _no_gradient
 
 
+@plant("state_jacobian")
 def memory_before_state(since: int, **call: Any) -> Result:
     """The whole state is [c; h], where there is a memory."""
     jacobian, norm = state_jacobian(since=since, **call)
@@ -218,30 +240,3 @@ def _spectral_norm(matrices: Array) -> Array:
     finite = np.asarray(np.isfinite(matrices).all(axis=(2, 3), keepdims=True))
     values = np.linalg.svd(np.where(finite, matrices, 0), compute_uv=False)
     return np.where(finite[:, :, 0, 0], values[:, :, 0], np.inf).astype(matrices.dtype)
-
-
-FAULTS: tuple[Fault, ...] = (
-    wrong("clip_by_value", from_above_only),
-    wrong("clip_by_value", gradient_passed_whole),
-    wrong("clip_by_value", large_ones_dropped),
-    wrong("clip_by_value", sign_lost),
-    wrong("clip_by_norm", threshold_on_the_squared_norm),
-    wrong("clip_by_norm", small_ones_enlarged),
-    wrong("clip_by_norm", gradient_of_the_norm_ignored),
-    wrong("clip_by_norm", epsilon_ignored),
-    wrong("clip_by_norm", by_the_greatest_magnitude),
-    wrong("clip_by_global_norm", each_by_its_own_norm),
-    wrong("clip_by_global_norm", norm_after_clipping),
-    wrong("clip_by_global_norm", last_array_left_out_of_the_norm),
-    wrong("clip_by_global_norm", gradient_of_the_common_norm_ignored),
-    wrong("clip_by_global_norm", never_clipped),
-    wrong("recurrent_power_spectrum", entries_raised_to_the_power),
-    wrong("recurrent_power_spectrum", powers_from_0),
-    wrong("recurrent_power_spectrum", eigenvalues_for_singular_values),
-    wrong("state_jacobian", jacobian_transposed),
-    wrong("state_jacobian", product_in_the_wrong_order),
-    wrong("state_jacobian", frobenius_norm),
-    wrong("state_jacobian", since_counted_from_1),
-    wrong("state_jacobian", memory_before_state),
-)
-"""Faults of clip_by_value, clip_by_norm, clip_by_global_norm, recurrent_power_spectrum and state_jacobian."""

@@ -14,17 +14,16 @@ import numpy as np
 from rnnspec import reference
 from rnnspec.backends import Backend, Call, Cotangents
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.faults.blocks import Result
 from rnnspec.conformance.faults.crf_loops import CrfLoops
-from rnnspec.conformance.faults.fault import Fault, plant, planted
+from rnnspec.conformance.faults.fault import LAYERS, Result, plant
 from rnnspec.conformance.faults.functions import Function
 from rnnspec.conformance.faults.loops import Attributes, Loops
-from rnnspec.conformance.faults.variants import LOOPS
 from rnnspec.spec.arrays import Array, NamedArrays
 
 # The form of results.
 
 
+@plant(*LAYERS)
 class StatesWithAnAxisOfLayers(Loops):
     """The final states have an axis in front, for layers, as torch's have: (1, B, H)."""
 
@@ -33,6 +32,7 @@ class StatesWithAnAxisOfLayers(Loops):
         return (y, *(state[np.newaxis] for state in states))
 
 
+@plant(*LAYERS)
 class BiasGradientFlat(Loops):
     """The gradient of b has the gates one after another on one axis, as torch's and Keras's has: (G H,)."""
 
@@ -44,6 +44,7 @@ class BiasGradientFlat(Loops):
 # What becomes of arrays.
 
 
+@plant(*LAYERS)
 class PaddingClearedInPlace(Loops):
     """The padding is set to 0 in the caller's own array."""
 
@@ -56,6 +57,7 @@ class PaddingClearedInPlace(Loops):
         return given
 
 
+@plant(*LAYERS)
 class CotangentsUsedUp(Loops):
     """The gradient of the outputs is added to in the caller's own array on the way back."""
 
@@ -67,6 +69,7 @@ class CotangentsUsedUp(Loops):
         return found
 
 
+@plant(*LAYERS)
 class BufferUsedAgain(Loops):
     """Outputs are views of memory that the next call with outputs of these shapes writes to."""
 
@@ -83,6 +86,7 @@ class BufferUsedAgain(Loops):
         return tuple(outputs)
 
 
+@plant(*LAYERS, "crf_log_partition", "attention_scores")
 class StridesIgnored(Backend):
     """Memory is read in the order in which it lies, whatever the strides say."""
 
@@ -90,6 +94,7 @@ class StridesIgnored(Backend):
         return np.ravel(array, order="K").reshape(array.shape)
 
 
+@plant(*LAYERS)
 class SumsInTheOrderOfArrival(Loops):
     """Products add up their terms in an order that changes from call to call, as accelerators' atomic additions do."""
 
@@ -105,6 +110,7 @@ class SumsInTheOrderOfArrival(Loops):
 # What special values do.
 
 
+@plant(*LAYERS)
 class ArgumentsClamped(Loops):
     """Arguments of activations are brought between -80 and 80 by C's fmin and fmax, which make a number of NaN."""
 
@@ -113,6 +119,7 @@ class ArgumentsClamped(Loops):
         return Function(lambda a: right.value(np.fmax(np.fmin(a, 80), -80).astype(a.dtype)), right.slope)
 
 
+@plant(*LAYERS)
 class ScaledByTheWholeBatch(Loops):
     """The input is scaled by the batch's greatest magnitude and back, as for quantising: one NaN makes it all NaN."""
 
@@ -124,6 +131,7 @@ class ScaledByTheWholeBatch(Loops):
         return np.asarray(cleaned / scale * scale)
 
 
+@plant("crf_log_partition")
 class NanTakenForForbidden(CrfLoops):
     """What is not above minus infinity counts as forbidden, NaN included: log Z is that of the other paths."""
 
@@ -131,6 +139,7 @@ class NanTakenForForbidden(CrfLoops):
         return super().log_sum_exp(np.where(a > -np.inf, a, -np.inf), axis)
 
 
+@plant("attention_weights")
 class NanWeighsNothing(NumpyBackend):
     """A score that is NaN gets weight 0, and the others share out the whole."""
 
@@ -145,36 +154,10 @@ class NanWeighsNothing(NumpyBackend):
 # Edges.
 
 
+@plant(*LAYERS)
 class NoLengthsTakenForNone(Loops):
     """Where no sequence has a step, lengths and mask are as good as not given: ``if lengths.any()``."""
 
     def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
         lengths = lengths if lengths is not None and lengths.any() else None
         return super().valid_steps(x, lengths, mask if mask is not None and mask.any() else None, a)
-
-
-_LAYER_FAULTS = (
-    StatesWithAnAxisOfLayers,
-    BiasGradientFlat,
-    PaddingClearedInPlace,
-    CotangentsUsedUp,
-    BufferUsedAgain,
-    SumsInTheOrderOfArrival,
-    ScaledByTheWholeBatch,
-    NoLengthsTakenForNone,
-    ArgumentsClamped,
-)
-
-
-def _strides_ignored(operation: str, into: type[Backend]) -> Fault:
-    return planted(operation, type("StridesIgnored", (StridesIgnored, into), {}), StridesIgnored)
-
-
-FAULTS: tuple[Fault, ...] = (
-    *(plant(family, fault, loops) for family, loops in LOOPS.items() for fault in _LAYER_FAULTS),
-    *(_strides_ignored(family, loops) for family, loops in LOOPS.items()),
-    *(_strides_ignored(name, NumpyBackend) for name in ("crf_log_partition", "attention_scores")),
-    planted("crf_log_partition", NanTakenForForbidden),
-    planted("attention_weights", NanWeighsNothing),
-)
-"""Faults that no comparison of numbers shows, or that it does not tell as what they are."""

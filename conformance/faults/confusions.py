@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, with_inputs
-from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec.arrays import Array, NamedArrays
 
 
@@ -16,6 +16,7 @@ def _swapped(array: Array) -> Array:
     return array.swapaxes(0, 1) if array.shape[0] == array.shape[1] else array
 
 
+@plant("rnn")
 class StepsTakenForSequences(Altered):
     """Where there are as many steps as sequences, the input is taken to have the steps first."""
 
@@ -26,6 +27,7 @@ class StepsTakenForSequences(Altered):
         return {name: _swapped(d) if name == "x" else d for name, d in gradients.items()}
 
 
+@plant("peephole_lstm_cell", "nested_lstm_cell")
 class InputWeightsTransposed(Altered):
     """Where there are as many features as units, W is read as its transpose: a square matrix fits either way."""
 
@@ -39,6 +41,7 @@ class InputWeightsTransposed(Altered):
         }
 
 
+@plant("output_projection")
 class OutputWeightsTransposed(Altered):
     """Where there are as many outputs as units, V is read as its transpose."""
 
@@ -49,6 +52,7 @@ class OutputWeightsTransposed(Altered):
         return {name: _swapped(d) if name == "V" else d for name, d in gradients.items()}
 
 
+@plant("crf_log_likelihood")
 class TagsTakenForSteps(Altered):
     """Where there are as many tags as steps, emissions are read with the tags before the steps."""
 
@@ -64,6 +68,7 @@ class TagsTakenForSteps(Altered):
         }
 
 
+@plant("cross_entropy")
 class StepsTakenForClasses(Altered):
     """Where there are as many classes as steps, the logits are read with the classes before the steps."""
 
@@ -79,20 +84,10 @@ class StepsTakenForClasses(Altered):
         }
 
 
+@plant("lstm")
 class RecurrentDropoutOfTheFirstSequence(Altered):
     """All sequences of a batch share the first one's mask."""
 
     def altered(self, call: Call) -> Call:
         keep = call.inputs.get("recurrent_keep")
         return call if keep is None else with_inputs(call, recurrent_keep=np.repeat(keep[:1], len(keep), axis=0))
-
-
-FAULTS: tuple[Fault, ...] = (
-    planted("lstm", RecurrentDropoutOfTheFirstSequence),
-    planted("rnn", StepsTakenForSequences),
-    planted("peephole_lstm_cell", InputWeightsTransposed),
-    planted("nested_lstm_cell", InputWeightsTransposed),
-    planted("output_projection", OutputWeightsTransposed),
-    planted("crf_log_likelihood", TagsTakenForSteps),
-    planted("cross_entropy", StepsTakenForClasses),
-)

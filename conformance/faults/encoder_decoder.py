@@ -7,7 +7,6 @@ The cells are the reference's.
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnnspec.backends import Backend
-from rnnspec.conformance.faults.fault import Fault
+from rnnspec.conformance.faults.fault import plant
 from rnnspec.reference import beam_search_vjp, context_vector_vjp, greedy_decode_vjp
 from rnnspec.reference.call import Admitted, Vjp, admit, batch_first, split_arguments, steps_first
 from rnnspec.reference.parts import InnerLayer, build_part, state_names
@@ -42,6 +41,7 @@ class Contexts(Backend):
         return context_vector_vjp(**call)
 
 
+@plant("context_vector")
 class LastAtTheEnd(Contexts):
     """The last state is that of the last step of all, whether or not it is valid."""
 
@@ -51,6 +51,7 @@ class LastAtTheEnd(Contexts):
         return super().context_vector_vjp(**call)
 
 
+@plant("context_vector")
 class MeanOverThePadding(Contexts):
     """The mean is taken over all steps, valid or not."""
 
@@ -60,6 +61,7 @@ class MeanOverThePadding(Contexts):
         return super().context_vector_vjp(**call)
 
 
+@plant("context_vector")
 class MeanDividesByAllSteps(Contexts):
     """The sum over the valid steps is divided by the number of all, T."""
 
@@ -77,6 +79,7 @@ class MeanDividesByAllSteps(Contexts):
         return outputs, scaled
 
 
+@plant("context_vector")
 class ProjectionNotSquashed(Contexts):
     """The projection is linear: there is no tanh."""
 
@@ -95,6 +98,7 @@ class ProjectionNotSquashed(Contexts):
         return tuple(output / small for output in outputs), unscaled
 
 
+@plant("context_vector")
 class MeanOfProjections(Contexts):
     """Every state is projected and squashed, and the mean is taken last. The gradient is the right one's."""
 
@@ -201,6 +205,7 @@ class Wiring(Backend):
         return ()
 
 
+@plant("seq2seq")
 class MemoryNotHandedOver(Wiring):
     """The decoder begins with the encoder's state h, but with a memory c of zero."""
 
@@ -209,6 +214,7 @@ class MemoryNotHandedOver(Wiring):
         return h, *(0.0 for _ in others)
 
 
+@plant("seq2seq")
 class StateNotHandedOver(Wiring):
     """The decoder begins at zero, and never hears of the source, where the encoder's states are to be its own."""
 
@@ -216,6 +222,7 @@ class StateNotHandedOver(Wiring):
         return (0.0,) * states
 
 
+@plant("seq2seq")
 class StateHandedOverToo(Wiring):
     """The encoder's states are the decoder's initial ones even where the context enters at every step."""
 
@@ -223,6 +230,7 @@ class StateHandedOverToo(Wiring):
         return (1.0,) * states
 
 
+@plant("seq2seq")
 class EncoderReadsThePadding(Wiring):
     """The encoder runs through the padding, taken for zeros, and hands on the states after it."""
 
@@ -236,6 +244,7 @@ class EncoderReadsThePadding(Wiring):
         return np.ones_like(super().read(call))
 
 
+@plant("seq2seq")
 class SourceReversed(Wiring):
     """The encoder reads the source from its end, as Sutskever, Vinyals and Le have it, without being asked."""
 
@@ -243,6 +252,7 @@ class SourceReversed(Wiring):
         return True
 
 
+@plant("seq2seq")
 class ContextAtTheFirstStepOnly(Wiring):
     """The context enters with the decoder's first input, and zeros with the others."""
 
@@ -250,6 +260,7 @@ class ContextAtTheFirstStepOnly(Wiring):
         return np.asarray(np.arange(steps) == 0)
 
 
+@plant("seq2seq")
 class ContextInFront(Wiring):
     """The decoder's input is ``[context; z[i]]``."""
 
@@ -257,6 +268,7 @@ class ContextInFront(Wiring):
         return True
 
 
+@plant("seq2seq")
 class DecoderInputsShifted(Wiring):
     """Step i of the decoder gets ``z[i - 1]``, and the first one zeros: the shift of teacher forcing made twice."""
 
@@ -267,6 +279,7 @@ class DecoderInputsShifted(Wiring):
         return np.concatenate((dz[1:], np.zeros_like(dz[:1])))
 
 
+@plant("seq2seq")
 class ParametersShared(Wiring):
     """The decoder uses the encoder's parameters wherever they have the shape of its own."""
 
@@ -436,6 +449,7 @@ class Writing(Backend):
         return one.total / len(one.tokens) if normalise else one.total
 
 
+@plant("greedy_decode", prefix="decoding")
 class GreedyGoesOnAfterTheEnd(Writing):
     """The end token is not stopped at."""
 
@@ -443,6 +457,7 @@ class GreedyGoesOnAfterTheEnd(Writing):
         return False
 
 
+@plant("greedy_decode", prefix="decoding")
 class GreedyStopsOnlyAtTokenZero(Writing):
     """Token 0 ends a sequence, whichever token was to."""
 
@@ -450,6 +465,7 @@ class GreedyStopsOnlyAtTokenZero(Writing):
         return token == 0
 
 
+@plant("greedy_decode", prefix="decoding")
 class GreedyLengthWithoutTheEnd(Writing):
     """The end token is not counted in the length."""
 
@@ -457,6 +473,7 @@ class GreedyLengthWithoutTheEnd(Writing):
         return steps - 1
 
 
+@plant("greedy_decode", prefix="decoding")
 class GreedyStartIgnored(Writing):
     """The first token read is 0, whatever was given."""
 
@@ -464,6 +481,7 @@ class GreedyStartIgnored(Writing):
         return 0
 
 
+@plant("greedy_decode", prefix="decoding")
 class GreedyFeedsLogitsBack(Writing):
     """The vector that comes back is made of the logits, not of the probabilities."""
 
@@ -471,6 +489,7 @@ class GreedyFeedsLogitsBack(Writing):
         return self.mean(call, logits)
 
 
+@plant("greedy_decode", prefix="decoding")
 class GreedyFeedsTheTokenBack(Writing):
     """The token chosen comes back even where the distribution is to."""
 
@@ -478,6 +497,7 @@ class GreedyFeedsTheTokenBack(Writing):
         return self.embedded(call, token)
 
 
+@plant("greedy_decode", prefix="decoding")
 class GreedyPutsOutLogits(Writing):
     """The logit of the token chosen is put out for its log-probability."""
 
@@ -485,6 +505,7 @@ class GreedyPutsOutLogits(Writing):
         return float(logits[token])
 
 
+@plant("greedy_decode", prefix="decoding")
 class GreedyPutsOutProbabilities(Writing):
     """Probabilities are put out for their logarithms."""
 
@@ -492,6 +513,7 @@ class GreedyPutsOutProbabilities(Writing):
         return float(np.exp(super().log_probability(logits, token)))
 
 
+@plant("greedy_decode", prefix="decoding")
 class GreedyFillsWithTheEnd(Writing):
     """The tokens after the end are that token again, not 0."""
 
@@ -499,6 +521,7 @@ class GreedyFillsWithTheEnd(Writing):
         rest[...] = end
 
 
+@plant("beam_search", prefix="decoding")
 class BeamWidthIgnored(Writing):
     """One hypothesis is kept, whatever the width: the search is greedy."""
 
@@ -506,6 +529,7 @@ class BeamWidthIgnored(Writing):
         return 1
 
 
+@plant("beam_search", prefix="decoding")
 class BeamOneTooNarrow(Writing):
     """One hypothesis less than the width is kept, though at least one."""
 
@@ -513,6 +537,7 @@ class BeamOneTooNarrow(Writing):
         return max(width - 1, 1)
 
 
+@plant("beam_search", prefix="decoding")
 class BeamDividesByAllSteps(Writing):
     """The score is divided by N, the number of steps, however short the hypothesis."""
 
@@ -520,6 +545,7 @@ class BeamDividesByAllSteps(Writing):
         return one.total / steps if normalise else one.total
 
 
+@plant("beam_search", prefix="decoding")
 class BeamNormaliseIgnored(Writing):
     """Totals are compared and put out, whether or not they are to be divided by the length."""
 
@@ -527,6 +553,7 @@ class BeamNormaliseIgnored(Writing):
         return one.total
 
 
+@plant("beam_search", prefix="decoding")
 class BeamRanksByMeans(Writing):
     """Candidates are ranked by their totals divided by their lengths at every step, not only in the end."""
 
@@ -534,6 +561,7 @@ class BeamRanksByMeans(Writing):
         return one.total / len(one.tokens)
 
 
+@plant("beam_search", prefix="decoding")
 class BeamDropsFinishedHypotheses(Writing):
     """A hypothesis that is finished leaves the beam at the next step, unless none would be left."""
 
@@ -542,6 +570,7 @@ class BeamDropsFinishedHypotheses(Writing):
         return super().longer(call, running or beam)
 
 
+@plant("beam_search", prefix="decoding")
 class BeamGoesOnAfterTheEnd(Writing):
     """The end token finishes nothing: every hypothesis has N tokens."""
 
@@ -550,6 +579,7 @@ class BeamGoesOnAfterTheEnd(Writing):
         return [Hypothesis(one.tokens, one.total, one.states, one.u) for one in found]
 
 
+@plant("beam_search", prefix="decoding")
 class BeamExtendsFinishedHypotheses(Writing):
     """A finished hypothesis is rated with what it would have been had it gone on: its tokens stay, its total falls."""
 
@@ -564,6 +594,7 @@ class BeamExtendsFinishedHypotheses(Writing):
         return Hypothesis(one.tokens, total, states, self.embedded(call, token), finished=True)
 
 
+@plant("beam_search", prefix="decoding")
 class BeamStopsAtTheFirstEnd(Writing):
     """The search is over as soon as the best hypothesis is finished."""
 
@@ -571,6 +602,7 @@ class BeamStopsAtTheFirstEnd(Writing):
         return beam[0].finished
 
 
+@plant("beam_search", prefix="decoding")
 class BeamFollowsNoBackPointers(Writing):
     """The tokens are those that each place of the beam was given, step by step, not those of the hypothesis's past."""
 
@@ -583,53 +615,3 @@ class BeamFollowsNoBackPointers(Writing):
         """The hypothesis, with the past of the one that stood in its place."""
         past = (place.tokens + one.tokens[len(place.tokens) :])[: len(one.tokens) - 1]
         return Hypothesis((*past, one.tokens[-1]), one.total, one.states, one.u, one.finished)
-
-
-def _plant(operation: str, fault: type[Backend], family: str) -> Fault:
-    words = re.sub(r"(?<!^)(?=[A-Z])", "-", fault.__name__).lower()
-    return Fault(f"{family}-{words}", operation, " ".join((fault.__doc__ or "").split()), fault)
-
-
-_CONTEXTS = (LastAtTheEnd, MeanOverThePadding, MeanDividesByAllSteps, ProjectionNotSquashed, MeanOfProjections)
-_WIRINGS = (
-    MemoryNotHandedOver,
-    StateNotHandedOver,
-    StateHandedOverToo,
-    EncoderReadsThePadding,
-    SourceReversed,
-    ContextAtTheFirstStepOnly,
-    ContextInFront,
-    DecoderInputsShifted,
-    ParametersShared,
-)
-_GREEDY = (
-    GreedyGoesOnAfterTheEnd,
-    GreedyStopsOnlyAtTokenZero,
-    GreedyLengthWithoutTheEnd,
-    GreedyStartIgnored,
-    GreedyFeedsLogitsBack,
-    GreedyFeedsTheTokenBack,
-    GreedyPutsOutLogits,
-    GreedyPutsOutProbabilities,
-    GreedyFillsWithTheEnd,
-)
-_BEAM = (
-    BeamWidthIgnored,
-    BeamOneTooNarrow,
-    BeamDividesByAllSteps,
-    BeamNormaliseIgnored,
-    BeamRanksByMeans,
-    BeamDropsFinishedHypotheses,
-    BeamGoesOnAfterTheEnd,
-    BeamExtendsFinishedHypotheses,
-    BeamStopsAtTheFirstEnd,
-    BeamFollowsNoBackPointers,
-)
-
-FAULTS: tuple[Fault, ...] = (
-    *(_plant("context_vector", fault, "context-vector") for fault in _CONTEXTS),
-    *(_plant("seq2seq", fault, "seq2seq") for fault in _WIRINGS),
-    *(_plant("greedy_decode", fault, "decoding") for fault in _GREEDY),
-    *(_plant("beam_search", fault, "decoding") for fault in _BEAM),
-)
-"""Each breaks one operation; names are unique."""

@@ -6,10 +6,12 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec import spec
+from rnnspec.conformance.faults.fault import CELLS, plant
 from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.spec.arrays import Array, NamedArrays
 
 
+@plant(*CELLS)
 class ProductsInTf32(Loops):
     """Products see float32 numbers with 10 bits after the point: TF32, which GPUs offer for speed."""
 
@@ -17,6 +19,7 @@ class ProductsInTf32(Loops):
         return super().product(_to_tf32(x), _to_tf32(M))
 
 
+@plant(*CELLS)
 class InputsUnchecked(Loops):
     """Nothing is checked: sizes that do not fit are broadcast, unknown attributes have no effect."""
 
@@ -24,6 +27,7 @@ class InputsUnchecked(Loops):
         return attributes
 
 
+@plant(*CELLS)
 class TypesUnchecked(Loops):
     """Inputs of another type are converted without a word."""
 
@@ -34,6 +38,7 @@ class TypesUnchecked(Loops):
         return super().admit(operation, {**inputs, **alike}, attributes)
 
 
+@plant(*CELLS)
 class AttributesUnchecked(Loops):
     """Attributes that the operation does not have are dropped without a word."""
 
@@ -41,6 +46,7 @@ class AttributesUnchecked(Loops):
         return super().admit(operation, inputs, {k: v for k, v in attributes.items() if k != "no_such_attribute"})
 
 
+@plant(*CELLS)
 class ResultInFloat64(Loops):
     """Results come in float64, whatever the type of the inputs."""
 
@@ -48,6 +54,7 @@ class ResultInFloat64(Loops):
         return array.astype(np.float64)
 
 
+@plant(*CELLS, dtype="float64")
 class ComputedInFloat32(Loops):
     """float64 is computed in float32, as JAX does unless told otherwise."""
 
@@ -55,6 +62,7 @@ class ComputedInFloat32(Loops):
         return np.dtype(np.float32)
 
 
+@plant(*CELLS)
 class GradientOfTheFirstSequence(Loops):
     """A parameter's gradient is that of the batch's first sequence, not the sum over all."""
 
@@ -64,6 +72,7 @@ class GradientOfTheFirstSequence(Loops):
         return first
 
 
+@plant(*CELLS)
 class GradientAveraged(Loops):
     """A parameter's gradient is the mean over the batch, not the sum."""
 
@@ -76,15 +85,3 @@ def _to_tf32(array: Array) -> Array:
         return array
     bits = np.ascontiguousarray(array).view(np.uint32)
     return ((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32)
-
-
-STEP_FAULTS: tuple[type[Loops], ...] = (
-    ProductsInTf32,
-    InputsUnchecked,
-    TypesUnchecked,
-    AttributesUnchecked,
-    ResultInFloat64,
-    GradientOfTheFirstSequence,
-    GradientAveraged,
-)
-"""Planted into every family's cell."""

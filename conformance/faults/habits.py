@@ -11,17 +11,12 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents
 from rnnspec.conformance.faults.altered import Altered
-from rnnspec.conformance.faults.fault import Fault, planted
-from rnnspec.conformance.faults.gru_loops import GruLoops
+from rnnspec.conformance.faults.fault import plant
 from rnnspec.conformance.faults.loops import Loops
-from rnnspec.conformance.faults.rnn_loops import RnnLoops
 from rnnspec.spec.arrays import Array, NamedArrays
 
 
-def _into(fault: type, into: type[Backend]) -> type[Backend]:
-    return type(fault.__name__, (fault, into), {})
-
-
+@plant("gru", "dense", "luong_decoder")
 class BaseOfAViewRead(Backend):
     """Of a view of floats, the array that it is a view of is read from its beginning."""
 
@@ -33,6 +28,7 @@ class BaseOfAViewRead(Backend):
         return np.array(np.ravel(base)[: array.size].reshape(array.shape))
 
 
+@plant("lstm", "attention_context")
 class StrideOfZeroReadOn(Altered):
     """A cotangent that repeats one number by a stride of 0 is read as memory that goes on: 0 after its first row."""
 
@@ -53,6 +49,7 @@ class StrideOfZeroReadOn(Altered):
         return read
 
 
+@plant("rnn")
 class SumsLeftInABuffer(Loops):
     """The gradient of the bias is summed in a buffer, which is not cleared where fewer numbers come than before."""
 
@@ -70,6 +67,7 @@ class SumsLeftInABuffer(Loops):
         return found
 
 
+@plant("lstm_cell")
 class WorkspaceOfTheFirstThread(Altered):
     """The workspace is set up in the thread that opened the backend; in another it holds zeros."""
 
@@ -82,6 +80,7 @@ class WorkspaceOfTheFirstThread(Altered):
         return outputs if getattr(self._local, "ready", False) else tuple(np.zeros_like(y) for y in outputs)
 
 
+@plant("forget_only_lstm")
 class SecondGradientOfACallHalved(Altered):
     """Who asks for the gradients of one call twice gets half of them: the tape is weighted by its readers."""
 
@@ -92,16 +91,3 @@ class SecondGradientOfACallHalved(Altered):
     def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
         again, self._last = call is self._last, call
         return {name: (d / 2).astype(d.dtype) for name, d in gradients.items()} if again else gradients
-
-
-FAULTS: tuple[Fault, ...] = (
-    *(
-        planted(name, _into(BaseOfAViewRead, into), BaseOfAViewRead)
-        for name, into in (("gru", GruLoops), ("dense", Altered), ("luong_decoder", Altered))
-    ),
-    planted("lstm", StrideOfZeroReadOn),
-    planted("attention_context", StrideOfZeroReadOn),
-    planted("rnn", _into(SumsLeftInABuffer, RnnLoops), SumsLeftInABuffer),
-    planted("lstm_cell", WorkspaceOfTheFirstThread),
-    planted("forget_only_lstm", SecondGradientOfACallHalved),
-)

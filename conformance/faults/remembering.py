@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rnnspec.conformance.faults.fault import LAYERS, plant
 from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.spec.arrays import Array, NamedArrays
 
@@ -28,6 +29,7 @@ class Remembering(Loops):
         return given
 
 
+@plant(*LAYERS)
 class AttributesOfTheFirstCall(Remembering):
     """The attributes of the first call with some parameters hold for all later ones."""
 
@@ -36,6 +38,7 @@ class AttributesOfTheFirstCall(Remembering):
         return self._attributes.setdefault(self._parameters, given)
 
 
+@plant(*LAYERS)
 class LengthsOfTheFirstCall(Remembering):
     """The lengths of the first call with some parameters hold for all later ones of as many steps and no more rows."""
 
@@ -45,6 +48,7 @@ class LengthsOfTheFirstCall(Remembering):
         return kept[: len(x)] if len(kept) >= len(x) else valid
 
 
+@plant(*LAYERS)
 class InputOfTheFirstCall(Remembering):
     """What the first call with some parameters made of its input is used for all later ones of the same shape."""
 
@@ -52,6 +56,7 @@ class InputOfTheFirstCall(Remembering):
         return self._inputs.setdefault((self._parameters, x.shape), np.array(super().cleaned(x, valid)))
 
 
+@plant(*LAYERS)
 class InputByItsChecksum(Remembering):
     """An input is recognised by the sum of its bytes, and one read before that had it is read again in its place."""
 
@@ -61,6 +66,7 @@ class InputByItsChecksum(Remembering):
         return self._recognised.setdefault((self._parameters, x.shape, sums), cleaned)
 
 
+@plant(*LAYERS)
 class SequenceAloneLookedUp(Remembering):
     """A sequence that comes alone is looked up among those of earlier batches, all kept with the first one's steps."""
 
@@ -69,13 +75,3 @@ class SequenceAloneLookedUp(Remembering):
         for row, own in zip(x, valid, strict=True):
             kept = self._steps.setdefault((self._parameters, row.tobytes(), own.tobytes()), valid[0])
         return kept[np.newaxis] if len(x) == 1 else valid
-
-
-REMEMBERING_FAULTS: tuple[type[Loops], ...] = (
-    AttributesOfTheFirstCall,
-    LengthsOfTheFirstCall,
-    InputOfTheFirstCall,
-    InputByItsChecksum,
-    SequenceAloneLookedUp,
-)
-"""Planted into every family's layer."""

@@ -6,10 +6,11 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.conformance.faults.encoder_decoder import Hypothesis, Writing
-from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec.arrays import Array
 
 
+@plant("greedy_decode")
 class GreedyTiesToTheHighest(Writing):
     """Of tokens that are equally likely the highest is written, not the lowest."""
 
@@ -17,14 +18,9 @@ class GreedyTiesToTheHighest(Writing):
         return len(logits) - 1 - int(np.argmax(logits[::-1]))
 
 
+@plant("beam_search")
 class BeamTiesToTheLast(Writing):
     """Of hypotheses that are equally likely the later ones are kept, not the earlier."""
 
     def candidates(self, found: list[Hypothesis]) -> list[Hypothesis]:
         return found[::-1]
-
-
-FAULTS: tuple[Fault, ...] = (
-    planted("greedy_decode", GreedyTiesToTheHighest),
-    planted("beam_search", BeamTiesToTheLast),
-)
