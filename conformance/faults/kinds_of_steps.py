@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, valid_of, with_steps
-from rnnspec.conformance.faults.fault import plant
+from rnnspec.conformance.faults.fault import LAYERS, plant
 from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.spec.arrays import Array
 
@@ -73,3 +73,12 @@ class FirstStepAlwaysTaken(Altered):
         valid = valid_of(call)
         valid[:, :1] |= valid.any(axis=1, keepdims=True)
         return with_steps(call, valid)
+
+
+@plant(*LAYERS)
+class NoLengthsTakenForNone(Loops):
+    """Where no sequence has a step, lengths and mask are as good as not given: ``if lengths.any()``."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        lengths = lengths if lengths is not None and lengths.any() else None
+        return super().valid_steps(x, lengths, mask if mask is not None and mask.any() else None, a)

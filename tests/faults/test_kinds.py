@@ -15,14 +15,24 @@ from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
 from rnnspec.conformance.checks.check import compare_all, compare_outputs
-from rnnspec.conformance.faults import confusions, drift, habits, kinds_of_steps, masking, ranges, sizes, ties
+from rnnspec.conformance.faults import (
+    axes,
+    drift,
+    kinds_of_steps,
+    layouts,
+    minus_infinity,
+    ranges,
+    sizes,
+    ties,
+    written_arrays,
+)
 from rnnspec.conformance.faults.catalogue import FAULTS
 from rnnspec.conformance.faults.fault import Fault, planted_in
 from rnnspec.conformance.judge.tolerance import expect
 from rnnspec.spec import check_call, operation
 
 Array = np.ndarray[Any, Any]
-KINDS = (sizes, confusions, ranges, kinds_of_steps, masking, ties, habits, drift)
+KINDS = (sizes, axes, ranges, kinds_of_steps, minus_infinity, ties, layouts, written_arrays, drift)
 PLANTED = {fault.name: fault for fault in FAULTS}
 
 

@@ -1,14 +1,22 @@
-"""Faults of sizes, or of sequences, that are taken for each other: most show only where two happen to be equal."""
+"""Faults of axes that are taken for each other: most show only where two sizes are equal."""
 
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
 from __future__ import annotations
 
-import numpy as np
-
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, with_inputs
-from rnnspec.conformance.faults.fault import plant
+from rnnspec.conformance.faults.fault import LAYERS, plant
+from rnnspec.conformance.faults.loops import Loops
 from rnnspec.spec.arrays import Array, NamedArrays
+
+
+@plant(*LAYERS)
+class TimeAndBatchConfused(Loops):
+    """Time-major memory is read as batch-major."""
+
+    def cleaned(self, x: Array, valid: Array) -> Array:
+        batch, steps, features = x.shape
+        return super().cleaned(x.reshape(steps, batch, features).swapaxes(0, 1), valid)
 
 
 def _swapped(array: Array) -> Array:
@@ -82,12 +90,3 @@ class StepsTakenForClasses(Altered):
             name: d.swapaxes(1, 2) if name == "logits" and d.shape[1] == d.shape[2] else d
             for name, d in gradients.items()
         }
-
-
-@plant("lstm")
-class RecurrentDropoutOfTheFirstSequence(Altered):
-    """All sequences of a batch share the first one's mask."""
-
-    def altered(self, call: Call) -> Call:
-        keep = call.inputs.get("recurrent_keep")
-        return call if keep is None else with_inputs(call, recurrent_keep=np.repeat(keep[:1], len(keep), axis=0))

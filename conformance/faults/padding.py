@@ -1,4 +1,4 @@
-"""Faults of running a cell over sequences, whatever the cell: planted into every family's layer."""
+"""Faults of the steps that are taken out, of lengths and masks, and of what flows from step to step."""
 
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of the loops')
 from __future__ import annotations
@@ -120,59 +120,6 @@ class StateBlendedByTheMask(Loops):
     def carried(self, after: NamedArrays, before: NamedArrays, valid: Array, a: Attributes) -> NamedArrays:
         m = valid.astype(before["h"].dtype)
         return {state: m * after[state] + (1 - m) * before[state] for state in self.states}
-
-
-@plant(*LAYERS)
-class TimeAndBatchConfused(Loops):
-    """Time-major memory is read as batch-major."""
-
-    def cleaned(self, x: Array, valid: Array) -> Array:
-        batch, steps, features = x.shape
-        return super().cleaned(x.reshape(steps, batch, features).swapaxes(0, 1), valid)
-
-
-@plant(*LAYERS)
-class InitialStateOfTheFirstSequence(Loops):
-    """Every sequence begins with the first one's state."""
-
-    def begin(self, given: NamedArrays) -> NamedArrays:
-        return {state: np.broadcast_to(array[:1], array.shape) for state, array in given.items()}
-
-
-@plant(*LAYERS)
-class StateOfTheNeighbour(Loops):
-    """Each sequence goes on with the state of the one before it in the batch."""
-
-    def carried(self, after: NamedArrays, before: NamedArrays, valid: Array, a: Attributes) -> NamedArrays:
-        return {k: np.roll(state, 1, axis=0) for k, state in super().carried(after, before, valid, a).items()}
-
-
-@plant(*LAYERS)
-class StateInFloat16(Loops):
-    """Between steps the state is kept in float16."""
-
-    def carried(self, after: NamedArrays, before: NamedArrays, valid: Array, a: Attributes) -> NamedArrays:
-        carried = super().carried(after, before, valid, a)
-        return {**carried, "h": carried["h"].astype(np.float16).astype(carried["h"].dtype)}
-
-
-@plant(*LAYERS)
-class LengthsCutOff(Loops):
-    """Lengths beyond the sequence, or below 0, are cut off without a word."""
-
-    def admit(self, operation: str, inputs: NamedArrays, attributes: Attributes) -> Attributes:
-        if "lengths" in inputs:
-            inputs = {**inputs, "lengths": np.clip(inputs["lengths"], 0, inputs["x"].shape[1])}
-        return super().admit(operation, inputs, attributes)
-
-
-@plant(*LAYERS)
-class LengthsBesideAMask(Loops):
-    """Where lengths and a mask are given, the lengths have no effect."""
-
-    def admit(self, operation: str, inputs: NamedArrays, attributes: Attributes) -> Attributes:
-        left = {name: array for name, array in inputs.items() if name != "lengths" or "mask" not in inputs}
-        return super().admit(operation, left, attributes)
 
 
 @plant(*LAYERS)
