@@ -1,4 +1,4 @@
-"""Faults of the linear-chain CRF and its kin that are no changed equations: of the padding, of ranges and of ties."""
+"""Faults of the linear-chain CRF and its kin that are no changed equations: of the padding and of ranges."""
 
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of the loops')
 from __future__ import annotations
@@ -112,34 +112,3 @@ class LabelTakenForATag(CrfLoops):
 
     def valid_steps(self, valid: Array, call: NamedArrays) -> Array:
         return np.ones_like(valid) if str(call.get("padding")) == "label" else valid
-
-
-@plant("crf_viterbi")
-class TiesToTheHighest(CrfLoops):
-    """Among equal paths, the highest tag is taken (SHOULD: the lowest)."""
-
-    def chosen(self, a: Array, axis: int) -> Array:
-        return np.asarray(a.shape[axis] - 1 - np.argmax(np.flip(a, axis), axis=axis))
-
-
-@plant("crf_viterbi")
-class TagsChosenApart(CrfLoops):
-    """Each step gets the tag of a best path, with no regard to which: of several, the lowest and highest by turns."""
-
-    def crf_viterbi(self, **call: Any) -> tuple[Array, ...]:
-        score, path = super().crf_viterbi(**call)
-        for b, steps, chain in self._chains("crf_viterbi", call):
-            if chain.steps and np.isfinite(score[b]):
-                path[b, steps] = self.apart(chain)
-        return score, path
-
-    def apart(self, c: Chain) -> list[int]:
-        """The best tags of the steps, by the score of the best path through each."""
-        reached, onward = [c.start + c.emissions[0]], [c.end]
-        for emission in c.emissions[1:]:
-            reached.append(emission + (reached[-1][:, np.newaxis] + c.transitions).max(axis=0))
-        for emission in c.emissions[:0:-1]:
-            onward.insert(0, (c.transitions + emission + onward[0]).max(axis=1))
-        through = np.stack(reached) + np.stack(onward)
-        best = [np.flatnonzero(scores == scores.max()) for scores in through]
-        return [int(tags[-1 if t % 2 else 0]) for t, tags in enumerate(best)]

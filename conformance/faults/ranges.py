@@ -9,14 +9,12 @@ import numpy as np
 
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, with_inputs
-from rnnspec.conformance.faults.encoder_decoder import Hypothesis, Writing
 from rnnspec.conformance.faults.fault import plant
 from rnnspec.conformance.faults.functions import Function
 from rnnspec.conformance.faults.gru_loops import GruLoops
 from rnnspec.conformance.faults.loops import Attributes
 from rnnspec.conformance.faults.lstm_loops import LstmLoops
-from rnnspec.reference.call import Admitted
-from rnnspec.spec.arrays import Array, Arrays, NamedArrays
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
 @plant("gru")
@@ -66,38 +64,12 @@ class RecurrentDropoutRateOfZeroTakenForNone(LstmLoops):
         return super().seen(states, keep, a) if a["recurrent_dropout"] else states
 
 
-@plant("beam_search")
-class BeamNoWiderThanTheVocabulary(Writing):
-    """The beam keeps no more hypotheses than there are tokens, as after its first step."""
-
-    def longer(self, call: Admitted, beam: list[Hypothesis]) -> list[Hypothesis]:
-        return super().longer(call, beam)[: len(call.floats["V"])]
-
-
-@plant("greedy_decode")
-class GreedyEndOfTokenZeroNeverEnds(Writing):
-    """An end of token 0 is taken for none: ``if end`` stands where ``if end is not None`` should."""
-
-    def ends(self, token: int, end: int) -> bool:
-        return bool(end) and super().ends(token, end)
-
-
 @plant("clip_by_value")
 class ThresholdAbove4TakenForNone(Altered):
     """A threshold of more than 4 is taken for none."""
 
     def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
         return (np.array(call.inputs["x"]),) if call.attributes["threshold"] > 4 else outputs
-
-
-@plant("greedy_decode")
-class TokensAfterThe16thLost(Writing):
-    """Tokens after the 16th are lost: the buffer holds so many."""
-
-    def greedy_decode(self, **call: Any) -> Arrays:
-        tokens, lengths, logs = super().greedy_decode(**call)
-        tokens[:, 16:], logs[:, 16:] = 0, 0
-        return tokens, np.minimum(lengths, 16), logs
 
 
 @plant("lstm_cell")
