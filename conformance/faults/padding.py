@@ -123,30 +123,6 @@ class StateBlendedByTheMask(Loops):
 
 
 @plant(*LAYERS)
-class GradientStopsAtTheLastStep(Loops):
-    """Nothing flows from a step back to the one before it."""
-
-    def handed_back(self, dbefore: NamedArrays, t: int, a: Attributes) -> NamedArrays:
-        return {state: np.zeros_like(d) for state, d in dbefore.items()}
-
-
-@plant(*LAYERS)
-class GradientTruncated(Loops):
-    """Nothing flows from step t + 1 back to step t where t + 1 is a multiple of 4: truncated without being asked."""
-
-    def handed_back(self, dbefore: NamedArrays, t: int, a: Attributes) -> NamedArrays:
-        return {state: np.zeros_like(d) if t and t % 4 == 0 else d for state, d in dbefore.items()}
-
-
-@plant(*LAYERS)
-class GradientClipped(Loops):
-    """What flows back through time is clipped to ±1 without being asked."""
-
-    def handed_back(self, dbefore: NamedArrays, t: int, a: Attributes) -> NamedArrays:
-        return {state: np.clip(d, -1, 1) for state, d in dbefore.items()}
-
-
-@plant(*LAYERS)
 class GradientForgetsAStep(Loops):
     """A parameter's gradient leaves out the step that was read first."""
 
