@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs, with_steps
-from rnnspec.conformance.faults.fault import Fault, named
+from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec.arrays import Array, Arrays
 
 
@@ -21,6 +21,7 @@ def everywhere(call: Call) -> Call:
     return with_steps(call, np.ones_like(valid_of(call)))
 
 
+@plant("attention_scores", prefix="attention")
 class ScoresOfPaddingShown(Altered):
     """Keys that are taken out have scores other than 0."""
 
@@ -28,6 +29,7 @@ class ScoresOfPaddingShown(Altered):
         return (np.where(keys_of(call), outputs[0], outputs[0].dtype.type(-1e9)),)
 
 
+@plant("attention_weights", prefix="attention")
 class MaskIgnored(Altered):
     """Keys that are taken out get their share of the weights."""
 
@@ -36,6 +38,7 @@ class MaskIgnored(Altered):
         return everywhere(with_inputs(call, scores=np.where(keys_of(call), scores, scores.dtype.type(0))))
 
 
+@plant("attention_weights", prefix="attention")
 class MaskedByALargeNumber(Altered):
     """Keys that are taken out have a score of -1e9: where there is no other, they share the weights."""
 
@@ -44,6 +47,7 @@ class MaskedByALargeNumber(Altered):
         return everywhere(with_inputs(call, scores=np.where(keys_of(call), scores, scores.dtype.type(-1e9))))
 
 
+@plant("attention_weights", prefix="attention")
 class NoKeyIsNan(Altered):
     """A row without keys is divided by its sum, 0."""
 
@@ -51,6 +55,7 @@ class NoKeyIsNan(Altered):
         return (np.where(keys_of(call).any(axis=2, keepdims=True), outputs[0], outputs[0].dtype.type(np.nan)),)
 
 
+@plant("attention_weights", prefix="attention")
 class ExponentialsUnshifted(Altered):
     """Exponentials are taken of the scores as they are, and overflow."""
 
@@ -61,6 +66,7 @@ class ExponentialsUnshifted(Altered):
         return (np.where(some, exponentials / total, outputs[0]).astype(outputs[0].dtype),)
 
 
+@plant("attention_context", prefix="attention")
 class PaddedValuesCounted(Altered):
     """Values that are taken out count with their weights."""
 
@@ -68,6 +74,7 @@ class PaddedValuesCounted(Altered):
         return everywhere(call)
 
 
+@plant("feature_attention", prefix="attention")
 class FeatureSoftmaxOverTheBatch(Altered):
     """The softmax runs over the batch, not over the features."""
 
@@ -75,17 +82,3 @@ class FeatureSoftmaxOverTheBatch(Altered):
         x, W, b = (call.inputs[name] for name in ("x", "W", "b"))
         exponentials = np.exp(x @ W.T + b)
         return ((x * exponentials / exponentials.sum(axis=0)).astype(x.dtype),)
-
-
-FAULTS: tuple[Fault, ...] = tuple(
-    named("attention", operation, fault)
-    for operation, fault in (
-        ("attention_scores", ScoresOfPaddingShown),
-        ("attention_weights", MaskIgnored),
-        ("attention_weights", MaskedByALargeNumber),
-        ("attention_weights", NoKeyIsNan),
-        ("attention_weights", ExponentialsUnshifted),
-        ("attention_context", PaddedValuesCounted),
-        ("feature_attention", FeatureSoftmaxOverTheBatch),
-    )
-)

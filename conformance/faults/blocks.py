@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.backends import Backend
-from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.fault import Result, plant
 from rnnspec.reference import dense_vjp, embedding_vjp, log_softmax_vjp, softmax_vjp
 from rnnspec.spec.arrays import Array
 
 Arguments = dict[str, Any]
-Result = tuple[tuple[Array, ...], Callable[..., dict[str, Array]]]
-
-
-def wrong(operation: str, computed: Callable[..., Result]) -> Fault:
-    """The fault of an operation that is `computed` so: named after that function, and described by its docstring.
-
-    It is called as the operation is, and returns the outputs and their vector-Jacobian product.
-    """
-
-    def outputs(self: Backend, **arguments: Any) -> tuple[Array, ...]:
-        return computed(**arguments)[0]
-
-    def with_gradient(self: Backend, **arguments: Any) -> Result:
-        return computed(**arguments)
-
-    methods = {"name": "faulty", operation: outputs, f"{operation}_vjp": with_gradient}
-    return planted(operation, type("Faulty", (Backend,), methods), computed)
 
 
 def valid_steps(shape: tuple[int, ...], arguments: Arguments) -> NDArray[np.bool_]:
@@ -45,6 +26,7 @@ def valid_steps(shape: tuple[int, ...], arguments: Arguments) -> NDArray[np.bool
 # dense
 
 
+@plant("dense")
 def softmax_over_the_batch(x: Array, W: Array, b: Array, activation: Any) -> Result:
     """The softmax runs down the batch in place of along the units."""
     if activation != "softmax":
@@ -57,6 +39,7 @@ def softmax_over_the_batch(x: Array, W: Array, b: Array, activation: Any) -> Res
 # embedding
 
 
+@plant("embedding")
 def padding_looks_up_the_first_row(ids: Array, E: Array, **steps: Any) -> Result:
     """Steps that are taken out show the row of id 0, and add to its gradient."""
     return embedding_vjp(np.where(valid_steps(ids.shape, steps), ids, 0), E)
@@ -69,6 +52,7 @@ def _cleaned(x: Array, steps: Arguments) -> Array:
     return np.where(valid_steps(x.shape, steps), x, x.dtype.type(0))
 
 
+@plant("softmax")
 def without_its_shift(x: Array, **steps: Any) -> Result:
     """The greatest number is not taken off first: exponentials of large numbers overflow."""
     valid = valid_steps(x.shape, steps)
@@ -85,6 +69,7 @@ def without_its_shift(x: Array, **steps: Any) -> Result:
     return (y,), back
 
 
+@plant("softmax")
 def empty_row_uniform(x: Array, **steps: Any) -> Result:
     """A sequence without valid positions gets equal weights, as a large negative number in place of a mask gives."""
     (y,), vjp = softmax_vjp(x, **steps)
@@ -92,6 +77,7 @@ def empty_row_uniform(x: Array, **steps: Any) -> Result:
     return (np.where(empty, x.dtype.type(1 / max(x.shape[1], 1)), y),), vjp
 
 
+@plant("softmax")
 def over_the_batch(x: Array, **steps: Any) -> Result:
     """The weights of one position add up to 1 over the sequences."""
     valid = np.ascontiguousarray(valid_steps(x.shape, steps).T)
@@ -99,18 +85,8 @@ def over_the_batch(x: Array, **steps: Any) -> Result:
     return (y.T,), lambda dy: {"x": vjp(np.ascontiguousarray(dy.T))["x"].T}
 
 
+@plant("log_softmax")
 def minus_infinity_at_the_padding(x: Array, **steps: Any) -> Result:
     """Positions that are taken out show minus infinity, the logarithm of their weight, in place of 0."""
     (y,), vjp = log_softmax_vjp(x, **steps)
     return (np.where(valid_steps(x.shape, steps), y, -y.dtype.type(np.inf)),), vjp
-
-
-FAULTS: tuple[Fault, ...] = (
-    wrong("dense", softmax_over_the_batch),
-    wrong("embedding", padding_looks_up_the_first_row),
-    wrong("softmax", without_its_shift),
-    wrong("softmax", empty_row_uniform),
-    wrong("softmax", over_the_batch),
-    wrong("log_softmax", minus_infinity_at_the_padding),
-)
-"""Faults of dense, embedding, softmax, log_softmax and dropout."""

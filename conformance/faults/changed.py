@@ -36,7 +36,9 @@ class _Known:
     programs: Programs = field(default_factory=dict)
 
 
-def backend_of(op: Operation, taken: Mapping[str, Any] = MappingProxyType({})) -> type[Backend]:
+def backend_of(
+    op: Operation, taken: Mapping[str, Any] = MappingProxyType({}), *, right_gradients: bool = False
+) -> type[Backend]:
     """Return a backend that has `op` by its own equations, and every other operation by the reference.
 
     It computes in float64 and rounds once. Its gradient is that of the gradient's equations, which see the values of
@@ -50,6 +52,8 @@ def backend_of(op: Operation, taken: Mapping[str, Any] = MappingProxyType({})) -
         An operation of the specification, with equations of its own (`changing.changed`).
     taken
         Attributes that the equations take to have these values, whatever a call says.
+    right_gradients
+        Whether the gradient is the reference's, at the right values: only the values are wrong.
     """
     known: dict[Settings, _Known] = {}
     values_too = bool(taken) or op.gates != operation(op.name).gates or touches_values(op)
@@ -73,6 +77,9 @@ def backend_of(op: Operation, taken: Mapping[str, Any] = MappingProxyType({})) -
         return outputs
 
     def with_vjp(self: Backend, **arguments: Any) -> tuple[tuple[Array, ...], Vjp]:
+        if right_gradients:
+            assert right_vjp is not None
+            return values(self, **arguments), right_vjp(**arguments)[1]
         call, changed = called(arguments)
         if not changed.values and not changed.gradients:
             assert right_vjp is not None

@@ -1,4 +1,4 @@
-"""Faults of the linear-chain CRF and its kin that are no changed equations: of the padding, of ranges and of ties."""
+"""Faults of the linear-chain CRF and its kin that are no changed equations: of the padding and of ranges."""
 
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of the loops')
 from __future__ import annotations
@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from rnnspec.conformance.faults.crf_loops import Chain, CrfLoops, Vjp
-from rnnspec.conformance.faults.fault import Fault, family_of, named
+from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec.arrays import Array, NamedArrays
 
 
+@plant("crf_log_partition", "crf_log_likelihood")
+@plant("framewise_log_likelihood", prefix="crf-framewise-log-likelihood")
 class LogSumExpUnshifted(CrfLoops):
     """The log of a sum of exponentials is taken as it stands, in float32: no number where scores are large.
 
@@ -23,6 +25,7 @@ class LogSumExpUnshifted(CrfLoops):
             return np.asarray(np.log(np.exp(a.astype(np.float32)).sum(axis=axis)), np.float64)
 
 
+@plant("crf_log_partition")
 class PaddingSummedOver(CrfLoops):
     """All T steps are summed over, also those taken out, whatever they hold; NaN there counts as 0."""
 
@@ -39,6 +42,8 @@ class PaddingSummedOver(CrfLoops):
         return Chain(np.nan_to_num(c.emissions), c.transitions, c.start, c.end, c.tags)
 
 
+@plant("crf_marginals", "crf_viterbi")
+@plant("token_accuracy", prefix="crf-token-accuracy")
 class LastStepTakenForPadding(CrfLoops):
     """Of a sequence that ends before the array does, the last valid step is lost: its length is counted one too few."""
 
@@ -51,6 +56,7 @@ class LastStepTakenForPadding(CrfLoops):
         return shorter
 
 
+@plant("crf_score")
 class MaskCountedTwice(CrfLoops):
     """A transition is multiplied by the masks of both its ends: across a step taken out it is lost.
 
@@ -66,6 +72,7 @@ class MaskCountedTwice(CrfLoops):
         return (score,)
 
 
+@plant("crf_score")
 class EndAtTheLastColumn(CrfLoops):
     """The end score is that of the tag in the array's last column, also where a sequence ends before it.
 
@@ -83,6 +90,7 @@ class EndAtTheLastColumn(CrfLoops):
         return (score,)
 
 
+@plant("crf_log_likelihood")
 class NothingLearntBesideTheImpossible(CrfLoops):
     """One path that is not possible makes the gradients of all parameters 0, as where bad batches are passed over."""
 
@@ -97,59 +105,10 @@ class NothingLearntBesideTheImpossible(CrfLoops):
         return values, back
 
 
+@plant("crf_score", "crf_log_likelihood")
+@plant("framewise_log_likelihood", prefix="crf-framewise-log-likelihood")
 class LabelTakenForATag(CrfLoops):
     """With padding marked by a label, the steps that it marks count, with the tag K - 1."""
 
     def valid_steps(self, valid: Array, call: NamedArrays) -> Array:
         return np.ones_like(valid) if str(call.get("padding")) == "label" else valid
-
-
-class TiesToTheHighest(CrfLoops):
-    """Among equal paths, the highest tag is taken (SHOULD: the lowest)."""
-
-    def chosen(self, a: Array, axis: int) -> Array:
-        return np.asarray(a.shape[axis] - 1 - np.argmax(np.flip(a, axis), axis=axis))
-
-
-class TagsChosenApart(CrfLoops):
-    """Each step gets the tag of a best path, with no regard to which: of several, the lowest and highest by turns."""
-
-    def crf_viterbi(self, **call: Any) -> tuple[Array, ...]:
-        score, path = super().crf_viterbi(**call)
-        for b, steps, chain in self._chains("crf_viterbi", call):
-            if chain.steps and np.isfinite(score[b]):
-                path[b, steps] = self.apart(chain)
-        return score, path
-
-    def apart(self, c: Chain) -> list[int]:
-        """The best tags of the steps, by the score of the best path through each."""
-        reached, onward = [c.start + c.emissions[0]], [c.end]
-        for emission in c.emissions[1:]:
-            reached.append(emission + (reached[-1][:, np.newaxis] + c.transitions).max(axis=0))
-        for emission in c.emissions[:0:-1]:
-            onward.insert(0, (c.transitions + emission + onward[0]).max(axis=1))
-        through = np.stack(reached) + np.stack(onward)
-        best = [np.flatnonzero(scores == scores.max()) for scores in through]
-        return [int(tags[-1 if t % 2 else 0]) for t, tags in enumerate(best)]
-
-
-def _plant(operation: str, fault: type[CrfLoops]) -> Fault:
-    return named(f"crf-{family_of(operation.removeprefix('crf_'))}", operation, fault)
-
-
-FAULTS: tuple[Fault, ...] = tuple(
-    _plant(operation, fault)
-    for operation, faults in {
-        "crf_score": (MaskCountedTwice, EndAtTheLastColumn, LabelTakenForATag),
-        "crf_log_partition": (LogSumExpUnshifted, PaddingSummedOver),
-        "crf_log_likelihood": (LogSumExpUnshifted, LabelTakenForATag, NothingLearntBesideTheImpossible),
-        "crf_marginals": (LastStepTakenForPadding,),
-        "crf_viterbi": (LastStepTakenForPadding,),
-        "framewise_log_likelihood": (LabelTakenForATag, LogSumExpUnshifted),
-        "token_accuracy": (LastStepTakenForPadding,),
-    }.items()
-    for fault in faults
-)
-
-TIES: tuple[Fault, ...] = (_plant("crf_viterbi", TiesToTheHighest), _plant("crf_viterbi", TagsChosenApart))
-"""Faults that show where several paths are equally good."""

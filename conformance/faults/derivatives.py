@@ -14,7 +14,7 @@ import numpy as np
 
 from rnnspec.backends import Call, Cotangents
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.fault import plant
 from rnnspec.reference.call import answer, split_arguments
 from rnnspec.reference.gru import GRU
 from rnnspec.reference.lstm import LSTM
@@ -26,6 +26,7 @@ Gradients = dict[str, Array]
 Wanted = Collection[str] | None
 
 
+@plant("lstm", "gru")
 class FinalStateAtTheLastStep(NumpyBackend):
     """A loss of the final state alone is taken for one of the last output, which in a padded sequence is none."""
 
@@ -38,6 +39,7 @@ class FinalStateAtTheLastStep(NumpyBackend):
         return super().gradients(call, (dy, dh_n, *rest), wanted)
 
 
+@plant("lstm")
 class UnusedOutputsSeededWithOnes(NumpyBackend):
     """An output without a cotangent is given one of ones, as a loss would be."""
 
@@ -47,6 +49,7 @@ class UnusedOutputsSeededWithOnes(NumpyBackend):
         return super().gradients(call, seeds, wanted)
 
 
+@plant("rnn")
 class NothingAfterTheLastStep(NumpyBackend):
     """The way back is skipped where no cotangent stands at the last step: one of an earlier step alone is lost."""
 
@@ -58,6 +61,7 @@ class NothingAfterTheLastStep(NumpyBackend):
         return {name: np.zeros_like(gradient) for name, gradient in found.items()}
 
 
+@plant("gru", "peephole_lstm")
 class InitialStateWithTheWeights(NumpyBackend):
     """The gradient of the initial state is a by-product of that of W: where W is a constant, it stays 0."""
 
@@ -68,6 +72,7 @@ class InitialStateWithTheWeights(NumpyBackend):
         return {name: np.zeros_like(d) if name in ("h0", "c0") else d for name, d in found.items()}
 
 
+@plant("stacked", "output_projection")
 class FrozenWeightsCutTheGradient(NumpyBackend):
     """Where no parameter's gradient is asked for, none goes through the layer to its input either."""
 
@@ -78,6 +83,7 @@ class FrozenWeightsCutTheGradient(NumpyBackend):
         return {name: np.zeros_like(gradient) for name, gradient in found.items()}
 
 
+@plant("crf_log_partition")
 class GradientsAreConstants(NumpyBackend):
     """What comes out of the first way back is a constant: its gradient is 0."""
 
@@ -85,6 +91,7 @@ class GradientsAreConstants(NumpyBackend):
         return {name: np.zeros_like(d) for name, d in super().second_order(call, cotangents, directions).items()}
 
 
+@plant("dense", "layer_norm_lstm")
 class MixedDerivativesDropped(NumpyBackend):
     """Each input's gradient is differentiated with respect to that input alone."""
 
@@ -96,6 +103,7 @@ class MixedDerivativesDropped(NumpyBackend):
         }
 
 
+@plant("gru")
 class UnusedOutputsUsed(NumpyBackend):
     """An output that the first gradient does not use is given ones."""
 
@@ -132,6 +140,7 @@ class _GatesRemembered(LSTM):
         return after, (a, _constant(v), *others)
 
 
+@plant("lstm", "gru")
 class StepsSavedAsConstants(NumpyBackend):
     """What a step saves for the way back is a constant there: derivatives through the parameters alone are left."""
 
@@ -144,6 +153,7 @@ class StepsSavedAsConstants(NumpyBackend):
         return _layer(operation, _GRU)
 
 
+@plant("lstm")
 class GatesSavedAsConstants(NumpyBackend):
     """The gates' values are constants of the way back: their slopes v (1 - v) have no derivative."""
 
@@ -159,23 +169,3 @@ def _layer(name: str, build: Callable[..., Any]) -> Callable[..., Any]:
         return answer(name, whole_layer(build), *split_arguments(name, arguments))
 
     return with_vjp
-
-
-FAULTS: tuple[Fault, ...] = (
-    planted("lstm", FinalStateAtTheLastStep),
-    planted("gru", FinalStateAtTheLastStep),
-    planted("lstm", UnusedOutputsSeededWithOnes),
-    planted("rnn", NothingAfterTheLastStep),
-    planted("gru", InitialStateWithTheWeights),
-    planted("peephole_lstm", InitialStateWithTheWeights),
-    planted("stacked", FrozenWeightsCutTheGradient),
-    planted("output_projection", FrozenWeightsCutTheGradient),
-    planted("crf_log_partition", GradientsAreConstants),
-    planted("dense", MixedDerivativesDropped),
-    planted("layer_norm_lstm", MixedDerivativesDropped),
-    planted("gru", UnusedOutputsUsed),
-    planted("lstm", StepsSavedAsConstants),
-    planted("gru", StepsSavedAsConstants),
-    planted("lstm", GatesSavedAsConstants),
-)
-"""Each is caught by ``partial_gradients`` or ``second_order`` alone."""

@@ -8,12 +8,13 @@ import numpy as np
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered
 from rnnspec.conformance.faults.crf_loops import CrfLoops
-from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.fault import plant
 from rnnspec.conformance.faults.gru_loops import GruLoops
 from rnnspec.conformance.faults.lstm_loops import LstmLoops
 from rnnspec.spec.arrays import Array, NamedArrays
 
 
+@plant("lstm_cell", dtype="bfloat16")
 class ForgetBiasATenthMore(LstmLoops):
     """The bias of the forget gate is 0.1 larger."""
 
@@ -22,6 +23,7 @@ class ForgetBiasATenthMore(LstmLoops):
         return b + b.dtype.type(0.1) if gate == "f" else b
 
 
+@plant("gru", dtype="bfloat16")
 class RecurrentGradientFivePercentShort(GruLoops):
     """The gradient of R is 5 % too small."""
 
@@ -30,6 +32,7 @@ class RecurrentGradientFivePercentShort(GruLoops):
         return {name: d * d.dtype.type(0.95) if name == "R" else d for name, d in found.items()}
 
 
+@plant("attention_context", "rnn", "layer_norm_lstm", dtype="float16")
 class OutputTooLarge(Altered):
     """The outputs are 0.2 % too large."""
 
@@ -37,6 +40,7 @@ class OutputTooLarge(Altered):
         return tuple((y.astype(np.float32) * np.float32(1.002)).astype(y.dtype) for y in outputs)
 
 
+@plant("seq2seq", dtype="bfloat16")
 class InputGradientTwoPercentShort(Altered):
     """The gradients of what comes with each sequence are 2 % too small."""
 
@@ -48,19 +52,9 @@ class InputGradientTwoPercentShort(Altered):
         }
 
 
+@plant("crf_log_partition", dtype="float16")
 class PartitionHalfAPercentMore(CrfLoops):
     """Z is half a per cent too large: log Z is 0.005 more."""
 
     def log_sum_exp(self, a: Array, axis: int) -> Array:
         return super().log_sum_exp(a, axis) + (0.005 if a.ndim == 1 else 0.0)
-
-
-FAULTS: tuple[Fault, ...] = (
-    planted("lstm_cell", ForgetBiasATenthMore, dtype="bfloat16"),
-    planted("gru", RecurrentGradientFivePercentShort, dtype="bfloat16"),
-    planted("attention_context", OutputTooLarge, dtype="float16"),
-    planted("rnn", OutputTooLarge, dtype="float16"),
-    planted("layer_norm_lstm", OutputTooLarge, dtype="float16"),
-    planted("seq2seq", InputGradientTwoPercentShort, dtype="bfloat16"),
-    planted("crf_log_partition", PartitionHalfAPercentMore, dtype="float16"),
-)

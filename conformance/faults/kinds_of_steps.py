@@ -7,14 +7,12 @@ import numpy as np
 
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, valid_of, with_steps
-from rnnspec.conformance.faults.fault import Fault, plant, planted
-from rnnspec.conformance.faults.gru_loops import GruLoops
+from rnnspec.conformance.faults.fault import LAYERS, plant
 from rnnspec.conformance.faults.loops import Attributes, Loops
-from rnnspec.conformance.faults.lstm_loops import LstmLoops
-from rnnspec.conformance.faults.rnn_loops import RnnLoops
 from rnnspec.spec.arrays import Array
 
 
+@plant("gru")
 class EqualLengthsTakenForFull(Loops):
     """Where all sequences are of one length, none is taken to have padding."""
 
@@ -23,6 +21,7 @@ class EqualLengthsTakenForFull(Loops):
         return super().valid_steps(x, None if equal else lengths, mask, a)
 
 
+@plant("lstm")
 class LengthsTakenToBeSorted(Loops):
     """Lengths are taken to fall from sequence to sequence: a step is taken by the first so many that have it."""
 
@@ -33,6 +32,7 @@ class LengthsTakenToBeSorted(Loops):
         return np.asarray(np.arange(len(x))[:, np.newaxis] < valid.sum(axis=0))
 
 
+@plant("rnn")
 class EmptySequenceShiftsTheOthers(Loops):
     """Sequences without a step are taken out, and the lengths of those after them move up."""
 
@@ -42,6 +42,7 @@ class EmptySequenceShiftsTheOthers(Loops):
         return np.concatenate([valid[~empty], valid[empty]]) if len(valid) else valid
 
 
+@plant("bidirectional")
 class HeldMaskOfOneHoleClosed(Altered):
     """A mask with one hole is taken for one without: a hole is told by two changes in a row, not by one."""
 
@@ -53,6 +54,7 @@ class HeldMaskOfOneHoleClosed(Altered):
         return with_steps(call, valid | (holes & (holes.sum(axis=1, keepdims=True) == 1)))
 
 
+@plant("context_vector")
 class OneShortTakenForFull(Altered):
     """Lengths of all steps but one are taken for all: the comparison is ``>= T - 1``."""
 
@@ -63,6 +65,7 @@ class OneShortTakenForFull(Altered):
         return with_steps(call, valid | short[:, np.newaxis]) if "lengths" in call.inputs else call
 
 
+@plant("crf_marginals")
 class FirstStepAlwaysTaken(Altered):
     """The first step is taken whatever the mask says: it starts the recursion."""
 
@@ -72,11 +75,10 @@ class FirstStepAlwaysTaken(Altered):
         return with_steps(call, valid)
 
 
-FAULTS: tuple[Fault, ...] = (
-    plant("gru", EqualLengthsTakenForFull, GruLoops),
-    plant("lstm", LengthsTakenToBeSorted, LstmLoops),
-    plant("rnn", EmptySequenceShiftsTheOthers, RnnLoops),
-    planted("bidirectional", HeldMaskOfOneHoleClosed),
-    planted("context_vector", OneShortTakenForFull),
-    planted("crf_marginals", FirstStepAlwaysTaken),
-)
+@plant(*LAYERS)
+class NoLengthsTakenForNone(Loops):
+    """Where no sequence has a step, lengths and mask are as good as not given: ``if lengths.any()``."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        lengths = lengths if lengths is not None and lengths.any() else None
+        return super().valid_steps(x, lengths, mask if mask is not None and mask.any() else None, a)

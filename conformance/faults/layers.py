@@ -14,7 +14,7 @@ from rnnspec import reference
 from rnnspec.backends import Call
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs, with_steps
-from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec import check_call, operation
 from rnnspec.spec.arrays import Array, NamedArrays
 
@@ -44,6 +44,7 @@ def firsts(array: Array) -> Array:
 # Parameters and states.
 
 
+@plant("bidirectional")
 class DirectionsShareParameters(Altered):
     """Both directions have the forward layer's parameters."""
 
@@ -52,6 +53,7 @@ class DirectionsShareParameters(Altered):
         return with_inputs(call, **{name: firsts(call.inputs[name]) for name in own})
 
 
+@plant("bidirectional")
 class DirectionsSwapInitialStates(Altered):
     """Each direction begins with the states that were given to the other."""
 
@@ -62,6 +64,7 @@ class DirectionsSwapInitialStates(Altered):
         return {name: d[:, ::-1] if name in STATES else d for name, d in gradients.items()}
 
 
+@plant("stacked", "alternating_stack")
 class LayersShareParameters(Altered):
     """Every layer has the lowest one's recurrent weights and bias, and those above it one and the same W."""
 
@@ -70,6 +73,7 @@ class LayersShareParameters(Altered):
         return with_inputs(call, W_above=firsts(call.inputs["W_above"]), **own)
 
 
+@plant("stacked")
 class FinalStatesTopFirst(Altered):
     """The final states stand from the top layer to the lowest."""
 
@@ -77,6 +81,7 @@ class FinalStatesTopFirst(Altered):
         return (outputs[0], *(states[:, ::-1] for states in outputs[1:]))
 
 
+@plant("stacked", "gate_once_stack")
 class FinalStatesReshaped(Altered):
     """The final states, layer first as of torch, are brought to batch first by reshaping, not by transposing."""
 
@@ -166,18 +171,22 @@ class Alternating(Layers):
         return (y, *(np.stack(states, axis=1) for states in zip(*finals, strict=True)))
 
 
+@plant("bidirectional")
 class ReverseLayerOverThePadding(OverThePadding, BothDirections):
     """The reverse layer reads the padding before the last valid step, as when a padded batch is simply flipped."""
 
 
+@plant("bidirectional")
 class FinalStateOfReverseAtTheEnd(EndedAtTheLastStep, BothDirections):
     """The reverse layer's final state is its output at the last valid step, the first that it reads."""
 
 
+@plant("alternating_stack")
 class ReverseOverThePadding(OverThePadding, Alternating):
     """Layers in reverse read the padding before the last valid step."""
 
 
+@plant("alternating_stack")
 class FinalStateAtTheEnd(EndedAtTheLastStep, Alternating):
     """The final state of a layer in reverse is its output at the last valid step, the first that it reads."""
 
@@ -185,6 +194,7 @@ class FinalStateAtTheEnd(EndedAtTheLastStep, Alternating):
 # A projection.
 
 
+@plant("output_projection")
 class LastStepOfTheArray(Altered):
     """The last step is that of the array, valid or not."""
 
@@ -194,6 +204,7 @@ class LastStepOfTheArray(Altered):
         return with_steps(cleaned, np.ones_like(valid)) if call.attributes["at"] == "last" else call
 
 
+@plant("output_projection")
 class LastStepByCount(Altered):
     """The last step is sought at the number of valid steps, where a mask with holes has it elsewhere."""
 
@@ -204,6 +215,7 @@ class LastStepByCount(Altered):
         return with_steps(cleaned, prefix) if call.attributes["at"] == "last" else call
 
 
+@plant("output_projection")
 class PaddingGivesTheBias(Altered):
     """The output at steps taken out is the bias, the projection of a state of 0."""
 
@@ -221,6 +233,7 @@ def first_step(call: Call) -> Outputs:
     return NumpyBackend().run(Call(call.operation, call.inputs, {**call.attributes, "steps": 1}))
 
 
+@plant("one_to_many")
 class StepsWithoutInputSkipped(Altered):
     """Steps whose input is 0 are taken for padding: their output is 0, and the state passes them by."""
 
@@ -231,6 +244,7 @@ class StepsWithoutInputSkipped(Altered):
         return (np.concatenate([y, np.zeros_like(outputs[0][:, 1:])], axis=1), *states)
 
 
+@plant("one_to_many")
 class BiasOnlyWithTheInput(Altered):
     """At steps without input, the product of W and its bias are both left out, where the bias should stay."""
 
@@ -243,23 +257,3 @@ class BiasOnlyWithTheInput(Altered):
         later = with_inputs(call, **silent, **dict(zip(STATES, states, strict=False)))
         rest, *final = NumpyBackend().run(Call(call.operation, later.inputs, {**call.attributes, "steps": steps - 1}))
         return (np.concatenate([y, rest], axis=1), *final)
-
-
-FAULTS: tuple[Fault, ...] = (
-    planted("bidirectional", DirectionsShareParameters),
-    planted("bidirectional", DirectionsSwapInitialStates),
-    planted("bidirectional", ReverseLayerOverThePadding),
-    planted("bidirectional", FinalStateOfReverseAtTheEnd),
-    planted("stacked", LayersShareParameters),
-    planted("stacked", FinalStatesTopFirst),
-    planted("stacked", FinalStatesReshaped),
-    planted("alternating_stack", LayersShareParameters),
-    planted("alternating_stack", ReverseOverThePadding),
-    planted("alternating_stack", FinalStateAtTheEnd),
-    planted("gate_once_stack", FinalStatesReshaped),
-    planted("output_projection", LastStepOfTheArray),
-    planted("output_projection", LastStepByCount),
-    planted("output_projection", PaddingGivesTheBias),
-    planted("one_to_many", StepsWithoutInputSkipped),
-    planted("one_to_many", BiasOnlyWithTheInput),
-)

@@ -182,10 +182,6 @@ class Loops(Backend):
         """Which sequences have read one step more, where the gradient is cut by their number."""
         return valid
 
-    def handed_back(self, dbefore: NamedArrays, t: int, a: Attributes) -> NamedArrays:
-        """What flows from step t to the step that was read before it."""
-        return dbefore
-
     def passed_back(self, dbefore: NamedArrays, dafter: NamedArrays, valid: Array) -> NamedArrays:
         """What flows on; past a step that was taken out, as it came."""
         return {state: np.where(valid, dbefore[state], dafter[state]) for state in self.states}
@@ -230,7 +226,7 @@ class Loops(Backend):
                 dtaken = {state: np.where(taken, d, nothing) for state, d in dafter.items()}
                 dx_t, dbefore, dp_t = self.step_back(dtaken, known, p, a)
                 dhanded = self.truncated(self.seen(dbefore, keep, a), read, a)
-                dstates = self.passed_back(self.handed_back(dhanded, t, a), dafter, taken)
+                dstates = self.passed_back(dhanded, dafter, taken)
                 dx[:, t] = np.where(taken, dx_t, nothing)
                 dp.append(dp_t)
             dgiven = {f"{state}0": dstates[state] for state, array in given.items() if array is not None}

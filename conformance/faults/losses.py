@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from rnnspec import reference
-from rnnspec.conformance.faults.blocks import Arguments, Result, valid_steps, wrong
-from rnnspec.conformance.faults.fault import Fault
+from rnnspec.conformance.faults.blocks import Arguments, valid_steps
+from rnnspec.conformance.faults.fault import Result, plant
 from rnnspec.spec.arrays import Array
 
 
@@ -21,6 +21,7 @@ def _if_mean(arguments: Arguments, factor: float) -> float:
     return factor if arguments["reduction"] == "mean" else 1.0
 
 
+@plant("mean_squared_error")
 def padding_counts_a_little(**arguments: Any) -> Result:
     """A step that is taken out has weight 1e-9 in place of 0, NaN aside; gradients are right."""
     (loss,), vjp = reference.mean_squared_error_vjp(**arguments)
@@ -32,6 +33,7 @@ def padding_counts_a_little(**arguments: Any) -> Result:
     return (np.asarray(loss + little / _if_mean(arguments, int(valid.sum())), loss.dtype),), vjp
 
 
+@plant("binary_cross_entropy")
 def by_the_log_of_the_logistic(**arguments: Any) -> Result:
     """Logits become probabilities first: for large ones, the logarithm of 0, or of a probability rounded to 1."""
     if arguments["given"] == "probabilities":
@@ -50,10 +52,3 @@ def by_the_log_of_the_logistic(**arguments: Any) -> Result:
             return {"logits": gradients["probabilities"] * p * (1 - p), "target": gradients["target"]}
 
     return outputs, back
-
-
-FAULTS: tuple[Fault, ...] = (
-    wrong("mean_squared_error", padding_counts_a_little),
-    wrong("binary_cross_entropy", by_the_log_of_the_logistic),
-)
-"""Of padding that counts, and of logarithms of what was rounded."""

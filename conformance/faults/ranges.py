@@ -9,16 +9,15 @@ import numpy as np
 
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, with_inputs
-from rnnspec.conformance.faults.encoder_decoder import Hypothesis, Writing
-from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.fault import plant
 from rnnspec.conformance.faults.functions import Function
 from rnnspec.conformance.faults.gru_loops import GruLoops
 from rnnspec.conformance.faults.loops import Attributes
 from rnnspec.conformance.faults.lstm_loops import LstmLoops
-from rnnspec.reference.call import Admitted
-from rnnspec.spec.arrays import Array, Arrays, NamedArrays
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
+@plant("gru")
 class TruncationBeyondTheEndCutsAtIt(GruLoops):
     """A truncation of T steps or more is brought down to the last step but one, and cuts there."""
 
@@ -28,6 +27,7 @@ class TruncationBeyondTheEndCutsAtIt(GruLoops):
         return super().layer(operation, {**call, "truncate": capped})
 
 
+@plant("lstm_cell")
 class ClipAbove10Ignored(LstmLoops):
     """A clip of more than 10 is taken for none, as arguments are small anyway."""
 
@@ -39,6 +39,7 @@ class ClipAbove10Ignored(LstmLoops):
         return np.ones_like(argument) if large else super().within(argument, a)
 
 
+@plant("dropout")
 class DropoutRateOfZeroTakenForNone(Altered):
     """A rate of 0 is taken for no dropout: what the mask drops is kept."""
 
@@ -46,6 +47,7 @@ class DropoutRateOfZeroTakenForNone(Altered):
         return call if call.attributes["p"] else with_inputs(call, keep=np.ones_like(call.inputs["keep"]))
 
 
+@plant("dropout")
 class DropoutRateBelowATenthNotRescaled(Altered):
     """What a rate of less than a tenth keeps is not rescaled: the factor is near enough to 1."""
 
@@ -54,6 +56,7 @@ class DropoutRateBelowATenthNotRescaled(Altered):
         return tuple((y * (1 - p)).astype(y.dtype) for y in outputs) if p < 0.1 else outputs
 
 
+@plant("lstm")
 class RecurrentDropoutRateOfZeroTakenForNone(LstmLoops):
     """A rate of 0 is taken for no recurrent dropout: ``if rate`` stands where ``if rate is not None`` should."""
 
@@ -61,20 +64,7 @@ class RecurrentDropoutRateOfZeroTakenForNone(LstmLoops):
         return super().seen(states, keep, a) if a["recurrent_dropout"] else states
 
 
-class BeamNoWiderThanTheVocabulary(Writing):
-    """The beam keeps no more hypotheses than there are tokens, as after its first step."""
-
-    def longer(self, call: Admitted, beam: list[Hypothesis]) -> list[Hypothesis]:
-        return super().longer(call, beam)[: len(call.floats["V"])]
-
-
-class GreedyEndOfTokenZeroNeverEnds(Writing):
-    """An end of token 0 is taken for none: ``if end`` stands where ``if end is not None`` should."""
-
-    def ends(self, token: int, end: int) -> bool:
-        return bool(end) and super().ends(token, end)
-
-
+@plant("clip_by_value")
 class ThresholdAbove4TakenForNone(Altered):
     """A threshold of more than 4 is taken for none."""
 
@@ -82,15 +72,7 @@ class ThresholdAbove4TakenForNone(Altered):
         return (np.array(call.inputs["x"]),) if call.attributes["threshold"] > 4 else outputs
 
 
-class TokensAfterThe16thLost(Writing):
-    """Tokens after the 16th are lost: the buffer holds so many."""
-
-    def greedy_decode(self, **call: Any) -> Arrays:
-        tokens, lengths, logs = super().greedy_decode(**call)
-        tokens[:, 16:], logs[:, 16:] = 0, 0
-        return tokens, np.minimum(lengths, 16), logs
-
-
+@plant("lstm_cell")
 class LogisticOverflows(LstmLoops):
     """The logistic is ``exp(a) / (1 + exp(a))``, which is no number for large a."""
 
@@ -103,17 +85,3 @@ class LogisticOverflows(LstmLoops):
                 return np.asarray(np.exp(a) / (1 + np.exp(a)))
 
         return Function(value, super().function(name).slope)
-
-
-FAULTS: tuple[Fault, ...] = (
-    planted("lstm_cell", LogisticOverflows),
-    planted("gru", TruncationBeyondTheEndCutsAtIt),
-    planted("lstm_cell", ClipAbove10Ignored),
-    planted("dropout", DropoutRateOfZeroTakenForNone),
-    planted("dropout", DropoutRateBelowATenthNotRescaled),
-    planted("lstm", RecurrentDropoutRateOfZeroTakenForNone),
-    planted("beam_search", BeamNoWiderThanTheVocabulary),
-    planted("greedy_decode", GreedyEndOfTokenZeroNeverEnds),
-    planted("clip_by_value", ThresholdAbove4TakenForNone),
-    planted("greedy_decode", TokensAfterThe16thLost),
-)

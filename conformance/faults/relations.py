@@ -15,14 +15,14 @@ import numpy as np
 from rnnspec import reference
 from rnnspec.backends import Call, Cotangents
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.faults.blocks import Result
-from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.fault import Result, plant
 from rnnspec.spec.arrays import Array
 
 Arguments = dict[str, Any]
 Outputs = tuple[Array, ...]
 
 
+@plant("attention_scores")
 class KeysByTheirChecksum(NumpyBackend):
     """Keys are recognised by the sum of their bytes, and what was prepared for the first that had it is used again."""
 
@@ -44,6 +44,7 @@ class KeysByTheirChecksum(NumpyBackend):
         return {**call, "k": self._keys.setdefault((k.shape, sums, call["q"].tobytes()), k)}
 
 
+@plant("crf_log_partition")
 class EmissionsByTheirDifferences(NumpyBackend):
     """Log Z is remembered by the differences between a step's emissions, and given to others that have them too."""
 
@@ -60,6 +61,7 @@ class EmissionsByTheirDifferences(NumpyBackend):
         return self._seen.setdefault(((emissions - emissions[:, :, :1]).tobytes(), others), result)
 
 
+@plant("crf_log_partition")
 class BestPathAboveThemAll(NumpyBackend):
     """The best path's score counts its greatest emission twice: it may lie above log Z, which is right."""
 
@@ -68,6 +70,7 @@ class BestPathAboveThemAll(NumpyBackend):
         return score + np.abs(call["emissions"]).max(axis=(1, 2), initial=0), path
 
 
+@plant("crf_marginals")
 class LogPartitionGradientAveraged(NumpyBackend):
     """The gradient of log Z is divided by the number of steps, T; marginals are right."""
 
@@ -77,6 +80,7 @@ class LogPartitionGradientAveraged(NumpyBackend):
         return outputs, lambda *cotangents: {name: d / steps for name, d in vjp(*cotangents).items()}
 
 
+@plant("state_jacobian")
 class InitialGradientTwice(NumpyBackend):
     """Layers count the gradient of their initial state twice; state_jacobian is right."""
 
@@ -85,6 +89,7 @@ class InitialGradientTwice(NumpyBackend):
         return {name: 2 * d if call.spec.unrolls and name in ("h0", "c0") else d for name, d in found.items()}
 
 
+@plant("lstm_1997")
 class ZeroWeightsSkipped(NumpyBackend):
     """Where R is 0 throughout, the way back through it is skipped, and R gets no gradient; with cell_only it does."""
 
@@ -95,6 +100,7 @@ class ZeroWeightsSkipped(NumpyBackend):
         return outputs, lambda *cotangents: {**vjp(*cotangents), "R": np.zeros_like(call["R"])}
 
 
+@plant("clip_by_norm")
 class MultipliedAndDivided(NumpyBackend):
     """Every gradient is multiplied by the threshold, and divided by it where it is short: off by a rounding or two."""
 
@@ -105,15 +111,3 @@ class MultipliedAndDivided(NumpyBackend):
         limit = x.dtype.type(threshold)
         norm = np.sqrt((x * x).sum(dtype=x.dtype)) + x.dtype.type(epsilon)
         return (x * limit / max(norm, limit),)
-
-
-FAULTS: tuple[Fault, ...] = (
-    planted("attention_scores", KeysByTheirChecksum),
-    planted("crf_log_partition", EmissionsByTheirDifferences),
-    planted("crf_log_partition", BestPathAboveThemAll),
-    planted("crf_marginals", LogPartitionGradientAveraged),
-    planted("state_jacobian", InitialGradientTwice),
-    planted("lstm_1997", ZeroWeightsSkipped),
-    planted("clip_by_norm", MultipliedAndDivided),
-)
-"""Each is caught by a check of one law alone."""

@@ -1,10 +1,13 @@
-"""Faults that no single call shows: what was prepared for some parameters is used again where it should not be."""
+"""Faults that no single call shows: what is kept from an earlier call is used again where it should not be."""
 
-# ruff: noqa: D102  (a fault's class says what is wrong; the method is one of the loops')
+# ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
 from __future__ import annotations
 
 import numpy as np
 
+from rnnspec.backends import Call
+from rnnspec.conformance.faults.altered import Altered
+from rnnspec.conformance.faults.fault import LAYERS, plant
 from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.spec.arrays import Array, NamedArrays
 
@@ -28,6 +31,7 @@ class Remembering(Loops):
         return given
 
 
+@plant(*LAYERS)
 class AttributesOfTheFirstCall(Remembering):
     """The attributes of the first call with some parameters hold for all later ones."""
 
@@ -36,6 +40,7 @@ class AttributesOfTheFirstCall(Remembering):
         return self._attributes.setdefault(self._parameters, given)
 
 
+@plant(*LAYERS)
 class LengthsOfTheFirstCall(Remembering):
     """The lengths of the first call with some parameters hold for all later ones of as many steps and no more rows."""
 
@@ -45,6 +50,7 @@ class LengthsOfTheFirstCall(Remembering):
         return kept[: len(x)] if len(kept) >= len(x) else valid
 
 
+@plant(*LAYERS)
 class InputOfTheFirstCall(Remembering):
     """What the first call with some parameters made of its input is used for all later ones of the same shape."""
 
@@ -52,6 +58,7 @@ class InputOfTheFirstCall(Remembering):
         return self._inputs.setdefault((self._parameters, x.shape), np.array(super().cleaned(x, valid)))
 
 
+@plant(*LAYERS)
 class InputByItsChecksum(Remembering):
     """An input is recognised by the sum of its bytes, and one read before that had it is read again in its place."""
 
@@ -61,6 +68,7 @@ class InputByItsChecksum(Remembering):
         return self._recognised.setdefault((self._parameters, x.shape, sums), cleaned)
 
 
+@plant(*LAYERS)
 class SequenceAloneLookedUp(Remembering):
     """A sequence that comes alone is looked up among those of earlier batches, all kept with the first one's steps."""
 
@@ -71,11 +79,53 @@ class SequenceAloneLookedUp(Remembering):
         return kept[np.newaxis] if len(x) == 1 else valid
 
 
-REMEMBERING_FAULTS: tuple[type[Loops], ...] = (
-    AttributesOfTheFirstCall,
-    LengthsOfTheFirstCall,
-    InputOfTheFirstCall,
-    InputByItsChecksum,
-    SequenceAloneLookedUp,
-)
-"""Planted into every family's layer."""
+class KnowingArrays(Loops):
+    """Remembers something by the very array that was given, and what came of it the last time."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self._known: dict[int, tuple[Array, Array]] = {}
+
+    def last(self, array: Array, result: Array) -> Array:
+        """What was remembered of the array; the array is kept, so that no other has its address."""
+        return self._known.setdefault(id(array), (array, result))[1]
+
+    def remember(self, array: Array, result: Array) -> None:
+        """Put what came now in the place of what was remembered."""
+        self._known[id(array)] = array, result
+
+
+@plant("lstm")
+class RoomForTheFirstUnits(KnowingArrays):
+    """Room for outputs is made once for each input array: of a wider layer over it, the units beyond stay 0."""
+
+    def run(self, call: Call) -> tuple[Array, ...]:
+        y, *states = super().run(call)
+        y[:, :, self.last(call.inputs["x"], y).shape[2] :] = 0
+        return (y, *states)
+
+
+@plant("gru")
+class WiderLayerReadAgain(KnowingArrays):
+    """Outputs are kept by the input's array: a narrower layer over it gets the first units of the wider one."""
+
+    def run(self, call: Call) -> tuple[Array, ...]:
+        y, *states = super().run(call)
+        kept = self.last(call.inputs["x"], y)
+        if kept.shape[2] > y.shape[2]:
+            return (np.array(kept[:, :, : y.shape[2]]), *states)
+        self.remember(call.inputs["x"], np.array(y))
+        return (y, *states)
+
+
+@plant("forget_only_lstm")
+class SecondGradientOfACallHalved(Altered):
+    """Who asks for the gradients of one call twice gets half of them: the tape is weighted by its readers."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self._last: Call | None = None
+
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
+        again, self._last = call is self._last, call
+        return {name: (d / 2).astype(d.dtype) for name, d in gradients.items()} if again else gradients

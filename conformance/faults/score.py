@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
-from hypothesis import strategies as st
 
 from rnnspec.backends import Backend, Call
-from rnnspec.conformance.cases import Case, Deck, RandomChoices, Scope, draw_case
+from rnnspec.conformance.cases import RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks import CHECKS, Check, Violation
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.right import OutOfRangeError
@@ -21,7 +21,7 @@ from rnnspec.conformance.faults.variants import Variant
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.run import Profile, run_check
 from rnnspec.conformance.run.runner import checks_for
-from rnnspec.spec import FLOAT_TYPES, Operation
+from rnnspec.spec import FLOAT_TYPES
 
 SHRINKING = 60
 """Examples that may be spent on finding a smaller one, once a fault is caught."""
@@ -104,8 +104,8 @@ class VariantScore:
 
 
 @dataclass
-class Counting(Check):
-    """A check that counts the cases up to the first that fails, and then allows only so many for shrinking.
+class Counting:
+    """Counts the cases of a check up to the first that fails, and then allows only so many for shrinking.
 
     `failure` is that of the last case that failed: of the smallest, once shrinking has ended.
     """
@@ -116,33 +116,11 @@ class Counting(Check):
     _after: int = 0
     _failing: set[str] = field(default_factory=set)
 
-    def __post_init__(self) -> None:
-        for name in Check.__annotations__:  # it stands for the check that it counts
-            setattr(self, name, getattr(self.check, name))
-
-    def applies_to(self, op: Operation) -> bool:
-        """Whether the counted check does."""
-        return self.check.applies_to(op)
-
-    def of(self, case: Case, scope: Scope) -> Any | None:
-        """What the counted check makes of a case."""
-        return self.check.of(case, scope)
-
-    def planned(self, deck: Deck, count: int) -> Iterator[Any]:
-        """Those of the counted check."""
-        return self.check.planned(deck, count)
-
-    def simpler(self, example: Any) -> st.SearchStrategy[Any]:
-        """Those of the counted check."""
-        return self.check.simpler(example)
-
-    def examples(self, scope: Scope) -> st.SearchStrategy[Any]:
-        """Those of the counted check."""
-        return self.check.examples(scope)
-
-    def forced(self, scope: Scope) -> Sequence[Any]:
-        """Those of the counted check."""
-        return self.check.forced(scope)
+    def counted(self) -> Check:
+        """The check, whose examples are counted."""
+        counted = copy(self.check)
+        vars(counted)["examine"] = self.examine  # goes before the method of the check's class
+        return counted
 
     def examine(self, backend: Backend, example: Any) -> float:
         """Count and ask. Once shrinking has had its share, only what failed before still fails."""
@@ -180,7 +158,13 @@ def score_fault(
     for place, check in enumerate(asked):
         counting = Counting(check)
         result = run_check(
-            counting, fault.implementation(), fault.operation, fault.dtype, profile, seed_number=seed, shrink=shrink
+            counting.counted(),
+            fault.implementation(),
+            fault.operation,
+            fault.dtype,
+            profile,
+            seed_number=seed,
+            shrink=shrink,
         )
         if counting.failure is None:
             continue
@@ -221,7 +205,15 @@ def variant_over_seeds(scores: Sequence[VariantScore]) -> VariantScore:
 
 def _catches(check: Check, fault: Fault, profile: Profile, seed: int) -> bool:
     counting = Counting(check)
-    run_check(counting, fault.implementation(), fault.operation, fault.dtype, profile, seed_number=seed, shrink=False)
+    run_check(
+        counting.counted(),
+        fault.implementation(),
+        fault.operation,
+        fault.dtype,
+        profile,
+        seed_number=seed,
+        shrink=False,
+    )
     return counting.failure is not None
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs, with_steps
 from rnnspec.conformance.faults.crf_loops import Chain, CrfLoops
-from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.fault import plant
 from rnnspec.conformance.faults.gru_loops import GruLoops
 from rnnspec.conformance.faults.loops import Attributes
 from rnnspec.conformance.faults.lstm_loops import LstmLoops
@@ -16,6 +16,7 @@ from rnnspec.conformance.faults.rnn_loops import RnnLoops
 from rnnspec.spec.arrays import Array, NamedArrays
 
 
+@plant("gru")
 class StepsAfter64Dropped(GruLoops):
     """Steps after the 64th are taken for padding: the kernel's buffer holds so many."""
 
@@ -25,6 +26,7 @@ class StepsAfter64Dropped(GruLoops):
         return valid
 
 
+@plant("lstm")
 class TailAfterBlocksOf32Lost(LstmLoops):
     """Of 256 units or more, those after the last whole block of 32 get nothing from products: the loop has no tail."""
 
@@ -35,6 +37,7 @@ class TailAfterBlocksOf32Lost(LstmLoops):
         return products
 
 
+@plant("dense")
 class TailAfterBlocksOf8Lost(Altered):
     """Of more than 8 outputs, those after the last whole block of 8 get no bias: the vectorised loop has no tail."""
 
@@ -45,6 +48,7 @@ class TailAfterBlocksOf8Lost(Altered):
         return with_inputs(call, b=b)
 
 
+@plant("attention_scores")
 class FeaturesInBlocksOf16(Altered):
     """Of more than 16 features, those after the last whole block of 16 are left out of the score."""
 
@@ -55,6 +59,7 @@ class FeaturesInBlocksOf16(Altered):
         return with_inputs(call, q=q)
 
 
+@plant("rnn_cell")
 class FeaturesInFours(RnnLoops):
     """Features are read four at a time, and of more than four those that are left over are not read."""
 
@@ -64,6 +69,7 @@ class FeaturesInFours(RnnLoops):
         return super().input_product(x[:, :read], W[:, :read])
 
 
+@plant("dropout")
 class RowsAfterTheGrid(Altered):
     """Rows after the 65,535th are not computed: a grid has no more blocks along its second axis."""
 
@@ -79,6 +85,7 @@ class RowsAfterTheGrid(Altered):
         return gradients
 
 
+@plant("crf_log_partition")
 class LastBlockOfStepsDropped(CrfLoops):
     """Of more than 32 steps, those after the last whole block of 32 are left out."""
 
@@ -88,6 +95,7 @@ class LastBlockOfStepsDropped(CrfLoops):
         return np.asarray(valid & (np.arange(steps) < kept))
 
 
+@plant("cross_entropy")
 class ClassesAfter128Uncounted(Altered):
     """The sum of exponentials is over 128 classes at most: one for each thread of a block."""
 
@@ -100,6 +108,7 @@ class ClassesAfter128Uncounted(Altered):
         return with_inputs(call, logits=fewer)
 
 
+@plant("layer_norm_lstm_cell")
 class GainOfUnitsAfter256Ignored(Altered):
     """Of more than 256 units, the gain of those after the 256th is taken for 1: a block has so many threads."""
 
@@ -109,6 +118,7 @@ class GainOfUnitsAfter256Ignored(Altered):
         return with_inputs(call, gain=gain)
 
 
+@plant("attention_weights")
 class StepsCountedInAByte(Altered):
     """Lengths are kept in a byte: one of 256 is 0."""
 
@@ -118,6 +128,7 @@ class StepsCountedInAByte(Altered):
         return with_steps(call, valid & (counts < 256)[:, np.newaxis]) if valid.size else call
 
 
+@plant("crf_score")
 class ChainOfOneStepWithoutItsEnd(CrfLoops):
     """Where a sequence has one step, the score of the end is left out: the loop over the moves adds it."""
 
@@ -125,25 +136,10 @@ class ChainOfOneStepWithoutItsEnd(CrfLoops):
         return super().of_end(c) if c.steps > 1 else 0.0
 
 
+@plant("gru")
 class StateForgottenWithoutAStep(Altered):
     """Of a batch without a step, the final state is 0 in place of the initial one: room for it was made and left so."""
 
     def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
         y, *states = outputs
         return (y, *(np.zeros_like(state) if y.shape[1] == 0 else state for state in states))
-
-
-FAULTS: tuple[Fault, ...] = (
-    planted("gru", StateForgottenWithoutAStep),
-    planted("gru", StepsAfter64Dropped),
-    planted("lstm", TailAfterBlocksOf32Lost),
-    planted("dense", TailAfterBlocksOf8Lost),
-    planted("attention_scores", FeaturesInBlocksOf16),
-    planted("rnn_cell", FeaturesInFours),
-    planted("dropout", RowsAfterTheGrid),
-    planted("crf_log_partition", LastBlockOfStepsDropped),
-    planted("cross_entropy", ClassesAfter128Uncounted),
-    planted("layer_norm_lstm_cell", GainOfUnitsAfter256Ignored),
-    planted("attention_weights", StepsCountedInAByte),
-    planted("crf_score", ChainOfOneStepWithoutItsEnd),
-)

@@ -383,8 +383,9 @@ def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence
     grown = 1 + 8 * r
     if not greatest(r) <= AMPLIFIED * form.unit_roundoff:  # else the rest adds nothing; not so where r is NaN
         decades = np.log10(np.maximum(r / (AMPLIFIED * form.unit_roundoff), 1))
-        # Where nothing is left of a result, a right implementation may be anywhere: beyond the type, too.
-        unjudged = np.where(widest < form.most_judged, np.inf, np.nan)
+        # Where nothing is left of a result, a right implementation may be anywhere: beyond the type, too. (A version of
+        # minus infinity is none that is beyond the type.)
+        unjudged = np.where((widest < form.most_judged) | np.isinf(widest), np.inf, np.nan)
         grown = np.where((r > 1) & (widest > loudest), unjudged, 1 + 8 * np.minimum(r, WILD) + decades / 2)
     rounding = spread + form.unit_roundoff * size + (largest / 4 + form.smallest_normal)
     perturbed = np.array(versions[1:]) if len(versions) > 1 and value.size <= _KEPT else None

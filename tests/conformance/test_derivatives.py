@@ -15,8 +15,8 @@ from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks import CHECKS, Violation
 from rnnspec.conformance.checks.partial_gradients import Partial
 from rnnspec.conformance.checks.second_order import differentiated_in_full
-from rnnspec.conformance.faults.derivatives import FAULTS
-from rnnspec.conformance.faults.fault import Fault
+from rnnspec.conformance.faults import derivatives
+from rnnspec.conformance.faults.fault import Fault, planted_in
 from rnnspec.conformance.hosting.isolated import Isolated
 from rnnspec.conformance.judge.tolerance import expect, expect_second_order
 from rnnspec.conformance.run import PROFILES, Profile, Verdict, run_check
@@ -26,6 +26,7 @@ Array = np.ndarray[Any, Any]
 Make = Callable[..., Case]
 BY_ID = {check.id: check for check in CHECKS}
 QUICK = PROFILES["quick"]
+FAULTS = planted_in(derivatives)
 
 
 class Differentiating(Backend):

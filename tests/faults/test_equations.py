@@ -38,6 +38,7 @@ def lines(text: str, **block: object) -> Block:
         ('text = "n = a_n +"', r"some\.toml: \[gru-wrong\], line 1: 'n = a_n \+': not an expression"),
         ('taken = { reset = "behind" }', r"\[gru-wrong\]: 'taken' expects attributes of gru_cell"),
         ('gates = ["r", "z", "n"]', r"\[gru-wrong\]: 'gates' expects another order of r, z, n, got r, z, n"),
+        ('text = "n = a_n"\ngradients = "wrong"', r"\[gru-wrong\]: 'gradients' expects 'right', got 'wrong'"),
         ('lines = "n = a_n"', r"\[gru-wrong\]: unknown key 'lines': expected about, blocks"),
         ("", r"\[gru-wrong\]: expected 'text', 'blocks', 'taken' or 'gates': a fault changes something"),
     ],
@@ -109,3 +110,12 @@ def test_an_operation_without_equations_of_its_gradient_is_differentiated_by_ste
     right = backend_of(operation("crf_score"))().gradients(call, (np.ones(len(call.inputs["emissions"])),))
     for name, gradient in right.items():
         np.testing.assert_allclose(got[name], 2 * gradient)
+
+
+def test_with_right_gradients_the_values_alone_are_wrong() -> None:
+    (fault,) = read(FAULT + 'text = "h = 0 * n"\ngradients = "right"', "some.toml")
+    call, backend = case_of("gru_cell"), fault.implementation()
+    cotangents = (np.ones_like(call.inputs["h_prev"]),)
+    assert not backend.run(call)[0].any()
+    for name, right in NumpyBackend().gradients(call, cotangents).items():
+        np.testing.assert_array_equal(backend.gradients(call, cotangents)[name], right)

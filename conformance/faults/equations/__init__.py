@@ -7,7 +7,8 @@ where one is not enough. `taken` are attributes that are taken to have that valu
 order in which W, R and b are taken to have them; `dtype` is the type to be caught in, float32 if left out.
 
 Where lines of the value alone are changed, the gradient is what the gradient's equations give at the changed values; a
-fault that is to be wrong throughout has lines of the gradient too.
+fault that is to be wrong throughout has lines of the gradient too. With ``gradients = "right"``, the gradient is that
+of the right values.
 
 A table that names a `quantity` is an error near the bound, which `rnnspec.conformance.faults.near_the_bound` reads: the
 quantity of the reference, and by how many `units` of roundoff of the `dtype` it is too large, so that the check of a
@@ -27,7 +28,7 @@ from rnnspec.conformance.faults.fault import Fault, family_of
 from rnnspec.spec import Operation, SpecError, operation
 from rnnspec.spec.operation import Block
 
-_KEYS = {"operation", "about", "text", "when", "each", "blocks", "taken", "gates", "dtype"}
+_KEYS = {"operation", "about", "text", "when", "each", "blocks", "taken", "gates", "gradients", "dtype"}
 
 
 def read(text: str, file: str) -> Iterator[Fault]:
@@ -63,6 +64,8 @@ def _fault(name: str, op: Operation, table: Mapping[str, Any], place: str) -> Fa
     ]
     if not blocks and not taken and "gates" not in table:
         raise SpecError(f"{place}: expected 'text', 'blocks', 'taken' or 'gates': a fault changes something")
+    if table.get("gradients", "right") != "right":
+        raise SpecError(f"{place}: 'gradients' expects 'right', got {table['gradients']!r}")
     if "gates" in table:
         try:
             op = with_gates(op, table["gates"])
@@ -70,7 +73,8 @@ def _fault(name: str, op: Operation, table: Mapping[str, Any], place: str) -> Fa
             raise SpecError(f"{place}: {error}") from None
     read_as = {key: _value(value) for key, value in taken.items()}
     about = " ".join(table["about"].split())
-    return Fault(name, op.name, about, backend_of(changed(op, blocks), read_as), table.get("dtype", "float32"))
+    implementation = backend_of(changed(op, blocks), read_as, right_gradients="gradients" in table)
+    return Fault(name, op.name, about, implementation, table.get("dtype", "float32"))
 
 
 def _value(value: Any) -> Any:

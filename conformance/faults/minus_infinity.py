@@ -8,7 +8,7 @@ import numpy as np
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs
 from rnnspec.conformance.faults.crf_loops import Chain, CrfLoops
-from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec.arrays import Array
 
 LOW = -1e4
@@ -21,6 +21,7 @@ def softmax(a: Array) -> Array:
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
 
 
+@plant("attention_weights")
 class MaskedKeysAtMinus10000(Altered):
     """Keys that are taken out get a score of -10000 and their share of the whole: valid scores below it lose."""
 
@@ -32,6 +33,7 @@ class MaskedKeysAtMinus10000(Altered):
         return (np.where(valid, shares, 0).astype(right.dtype),)
 
 
+@plant("softmax")
 class PaddedStepsAtMinus10000(Altered):
     """Steps that are taken out get -10000 and their share of the whole: valid numbers below it lose."""
 
@@ -43,6 +45,7 @@ class PaddedStepsAtMinus10000(Altered):
         return (np.where(valid, shares, 0).astype(right.dtype),)
 
 
+@plant("crf_log_partition")
 class ScoresKeptAboveMinus10000(CrfLoops):
     """Transitions, starts and ends below -10000 are brought up to it: forbidden moves are only unlikely ones."""
 
@@ -50,6 +53,7 @@ class ScoresKeptAboveMinus10000(CrfLoops):
         return np.maximum(transitions, LOW), np.maximum(start, LOW), np.maximum(end, LOW)
 
 
+@plant("crf_log_likelihood")
 class ForbiddenAtMinus1e30(CrfLoops):
     """Minus infinity is replaced by -1e30: an impossible path has a finite log-likelihood."""
 
@@ -57,6 +61,7 @@ class ForbiddenAtMinus1e30(CrfLoops):
         return np.maximum(transitions, -1e30), np.maximum(start, -1e30), np.maximum(end, -1e30)
 
 
+@plant("crf_log_partition")
 class NanFromOneForbiddenMove(CrfLoops):
     """The expected count of a forbidden move is 0 times infinity, and so is the gradient of the transitions."""
 
@@ -65,6 +70,7 @@ class NanFromOneForbiddenMove(CrfLoops):
         return np.where(counts == 0, np.nan, counts) if len(pairs) else counts
 
 
+@plant("crf_log_partition")
 class NanFromAllForbidden(CrfLoops):
     """Where every way to a tag is forbidden its log-sum is NaN: minus infinity less itself."""
 
@@ -73,6 +79,7 @@ class NanFromAllForbidden(CrfLoops):
         return np.asarray(np.where(np.isneginf(right), np.nan, right))
 
 
+@plant("crf_viterbi")
 class BestPathThroughAForbiddenMove(CrfLoops):
     """Forbidden moves get a score of -100: a path through one can win where emissions are large."""
 
@@ -80,6 +87,7 @@ class BestPathThroughAForbiddenMove(CrfLoops):
         return np.where(np.isneginf(transitions), -100, transitions), start, end
 
 
+@plant("framewise_log_likelihood")
 class EmissionsKeptAboveMinus10000(Altered):
     """Emissions below -10000 are brought up to it, where they are legal and say that much."""
 
@@ -88,22 +96,10 @@ class EmissionsKeptAboveMinus10000(Altered):
         return with_inputs(call, emissions=np.maximum(emissions, emissions.dtype.type(LOW)))
 
 
+@plant("crf_log_partition")
 class ImpossibleTakenForEmpty(CrfLoops):
     """Where every path is forbidden, log Z is 0: the sum of nothing."""
 
     def log_partition(self, c: Chain) -> float:
         right = super().log_partition(c)
         return 0.0 if right == -np.inf else right
-
-
-FAULTS: tuple[Fault, ...] = (
-    planted("attention_weights", MaskedKeysAtMinus10000),
-    planted("softmax", PaddedStepsAtMinus10000),
-    planted("crf_log_partition", ScoresKeptAboveMinus10000),
-    planted("crf_log_likelihood", ForbiddenAtMinus1e30),
-    planted("crf_log_partition", NanFromOneForbiddenMove),
-    planted("crf_log_partition", NanFromAllForbidden),
-    planted("crf_viterbi", BestPathThroughAForbiddenMove),
-    planted("framewise_log_likelihood", EmissionsKeptAboveMinus10000),
-    planted("crf_log_partition", ImpossibleTakenForEmpty),
-)

@@ -1,14 +1,22 @@
-"""Faults of sizes, or of sequences, that are taken for each other: most show only where two happen to be equal."""
+"""Faults of axes that are taken for each other: most show only where two sizes are equal."""
 
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
 from __future__ import annotations
 
-import numpy as np
-
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, with_inputs
-from rnnspec.conformance.faults.fault import Fault, planted
+from rnnspec.conformance.faults.fault import LAYERS, plant
+from rnnspec.conformance.faults.loops import Loops
 from rnnspec.spec.arrays import Array, NamedArrays
+
+
+@plant(*LAYERS)
+class TimeAndBatchConfused(Loops):
+    """Time-major memory is read as batch-major."""
+
+    def cleaned(self, x: Array, valid: Array) -> Array:
+        batch, steps, features = x.shape
+        return super().cleaned(x.reshape(steps, batch, features).swapaxes(0, 1), valid)
 
 
 def _swapped(array: Array) -> Array:
@@ -16,6 +24,7 @@ def _swapped(array: Array) -> Array:
     return array.swapaxes(0, 1) if array.shape[0] == array.shape[1] else array
 
 
+@plant("rnn")
 class StepsTakenForSequences(Altered):
     """Where there are as many steps as sequences, the input is taken to have the steps first."""
 
@@ -26,6 +35,7 @@ class StepsTakenForSequences(Altered):
         return {name: _swapped(d) if name == "x" else d for name, d in gradients.items()}
 
 
+@plant("peephole_lstm_cell", "nested_lstm_cell")
 class InputWeightsTransposed(Altered):
     """Where there are as many features as units, W is read as its transpose: a square matrix fits either way."""
 
@@ -39,6 +49,7 @@ class InputWeightsTransposed(Altered):
         }
 
 
+@plant("output_projection")
 class OutputWeightsTransposed(Altered):
     """Where there are as many outputs as units, V is read as its transpose."""
 
@@ -49,6 +60,7 @@ class OutputWeightsTransposed(Altered):
         return {name: _swapped(d) if name == "V" else d for name, d in gradients.items()}
 
 
+@plant("crf_log_likelihood")
 class TagsTakenForSteps(Altered):
     """Where there are as many tags as steps, emissions are read with the tags before the steps."""
 
@@ -64,6 +76,7 @@ class TagsTakenForSteps(Altered):
         }
 
 
+@plant("cross_entropy")
 class StepsTakenForClasses(Altered):
     """Where there are as many classes as steps, the logits are read with the classes before the steps."""
 
@@ -77,22 +90,3 @@ class StepsTakenForClasses(Altered):
             name: d.swapaxes(1, 2) if name == "logits" and d.shape[1] == d.shape[2] else d
             for name, d in gradients.items()
         }
-
-
-class RecurrentDropoutOfTheFirstSequence(Altered):
-    """All sequences of a batch share the first one's mask."""
-
-    def altered(self, call: Call) -> Call:
-        keep = call.inputs.get("recurrent_keep")
-        return call if keep is None else with_inputs(call, recurrent_keep=np.repeat(keep[:1], len(keep), axis=0))
-
-
-FAULTS: tuple[Fault, ...] = (
-    planted("lstm", RecurrentDropoutOfTheFirstSequence),
-    planted("rnn", StepsTakenForSequences),
-    planted("peephole_lstm_cell", InputWeightsTransposed),
-    planted("nested_lstm_cell", InputWeightsTransposed),
-    planted("output_projection", OutputWeightsTransposed),
-    planted("crf_log_likelihood", TagsTakenForSteps),
-    planted("cross_entropy", StepsTakenForClasses),
-)

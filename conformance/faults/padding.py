@@ -1,4 +1,4 @@
-"""Faults of running a cell over sequences, whatever the cell: planted into every family's layer."""
+"""Faults of the steps that are taken out, of lengths and masks, and of what flows from step to step."""
 
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of the loops')
 from __future__ import annotations
@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rnnspec.conformance.faults.fault import LAYERS, plant
 from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.spec.arrays import Array, NamedArrays
 
 
+@plant(*LAYERS)
 class ReverseOverThePadding(Loops):
     """In reverse, the padding is read first: the state that meets the last valid step is not the initial one."""
 
@@ -19,6 +21,7 @@ class ReverseOverThePadding(Loops):
         return super().carried(after, before, valid if a["direction"] == "forward" else everywhere, a)
 
 
+@plant(*LAYERS)
 class MaskNotReversed(Loops):
     """In reverse, the input is flipped and the mask is not."""
 
@@ -27,6 +30,7 @@ class MaskNotReversed(Loops):
         return valid if a["direction"] == "forward" else valid[:, ::-1]
 
 
+@plant(*LAYERS)
 class FinalStateAtTheEnd(Loops):
     """The final state is the output at the last step of the array, also where padding or a reverse reading ends it."""
 
@@ -34,6 +38,7 @@ class FinalStateAtTheEnd(Loops):
         return {**states, "h": y[:, -1]} if y.shape[1] else states
 
 
+@plant(*LAYERS)
 class PaddingReachesTheState(Loops):
     """Steps that are taken out give no output, but the state runs on through them."""
 
@@ -41,6 +46,7 @@ class PaddingReachesTheState(Loops):
         return {state: after[state] for state in self.states}
 
 
+@plant(*LAYERS)
 class PaddingRepeatsTheOutput(Loops):
     """The output of a step that is taken out is the last one before it, as of Keras by default, not 0."""
 
@@ -48,6 +54,7 @@ class PaddingRepeatsTheOutput(Loops):
         return carried["h"]
 
 
+@plant(*LAYERS)
 class PaddingShowsAnOutput(Loops):
     """Steps that are taken out have the output that they would have were they valid."""
 
@@ -55,6 +62,7 @@ class PaddingShowsAnOutput(Loops):
         return after["h"]
 
 
+@plant(*LAYERS)
 class LengthsIgnored(Loops):
     """All sequences have full length."""
 
@@ -62,6 +70,7 @@ class LengthsIgnored(Loops):
         return super().valid_steps(x, None, mask, a)
 
 
+@plant(*LAYERS)
 class LengthsOneShort(Loops):
     """The last valid step of a sequence is left out."""
 
@@ -69,6 +78,7 @@ class LengthsOneShort(Loops):
         return super().valid_steps(x, None if lengths is None else np.maximum(lengths - 1, 0), mask, a)
 
 
+@plant(*LAYERS)
 class MaskIgnored(Loops):
     """The mask has no effect."""
 
@@ -76,6 +86,7 @@ class MaskIgnored(Loops):
         return super().valid_steps(x, lengths, None, a)
 
 
+@plant(*LAYERS)
 class MaskInverted(Loops):
     """True marks the padding."""
 
@@ -83,6 +94,7 @@ class MaskInverted(Loops):
         return super().valid_steps(x, lengths, None if mask is None else ~mask, a)
 
 
+@plant(*LAYERS)
 class MaskTakenForItsLength(Loops):
     """A mask is read as a length, the number of its valid steps, wherever they stand."""
 
@@ -90,6 +102,7 @@ class MaskTakenForItsLength(Loops):
         return super().valid_steps(x, lengths if mask is None else mask.sum(axis=1), None, a)
 
 
+@plant(*LAYERS)
 class PaddingTimesZero(Loops):
     """The padding is multiplied by 0, which leaves NaN as it is."""
 
@@ -97,6 +110,7 @@ class PaddingTimesZero(Loops):
         return np.asarray(x * valid[:, :, np.newaxis].astype(x.dtype))
 
 
+@plant(*LAYERS)
 class StateBlendedByTheMask(Loops):
     """The state passes by as ``m h + (1 - m) h_prev``, and nothing keeps NaN in the padding out of h."""
 
@@ -108,74 +122,7 @@ class StateBlendedByTheMask(Loops):
         return {state: m * after[state] + (1 - m) * before[state] for state in self.states}
 
 
-class TimeAndBatchConfused(Loops):
-    """Time-major memory is read as batch-major."""
-
-    def cleaned(self, x: Array, valid: Array) -> Array:
-        batch, steps, features = x.shape
-        return super().cleaned(x.reshape(steps, batch, features).swapaxes(0, 1), valid)
-
-
-class InitialStateOfTheFirstSequence(Loops):
-    """Every sequence begins with the first one's state."""
-
-    def begin(self, given: NamedArrays) -> NamedArrays:
-        return {state: np.broadcast_to(array[:1], array.shape) for state, array in given.items()}
-
-
-class StateOfTheNeighbour(Loops):
-    """Each sequence goes on with the state of the one before it in the batch."""
-
-    def carried(self, after: NamedArrays, before: NamedArrays, valid: Array, a: Attributes) -> NamedArrays:
-        return {k: np.roll(state, 1, axis=0) for k, state in super().carried(after, before, valid, a).items()}
-
-
-class StateInFloat16(Loops):
-    """Between steps the state is kept in float16."""
-
-    def carried(self, after: NamedArrays, before: NamedArrays, valid: Array, a: Attributes) -> NamedArrays:
-        carried = super().carried(after, before, valid, a)
-        return {**carried, "h": carried["h"].astype(np.float16).astype(carried["h"].dtype)}
-
-
-class LengthsCutOff(Loops):
-    """Lengths beyond the sequence, or below 0, are cut off without a word."""
-
-    def admit(self, operation: str, inputs: NamedArrays, attributes: Attributes) -> Attributes:
-        if "lengths" in inputs:
-            inputs = {**inputs, "lengths": np.clip(inputs["lengths"], 0, inputs["x"].shape[1])}
-        return super().admit(operation, inputs, attributes)
-
-
-class LengthsBesideAMask(Loops):
-    """Where lengths and a mask are given, the lengths have no effect."""
-
-    def admit(self, operation: str, inputs: NamedArrays, attributes: Attributes) -> Attributes:
-        left = {name: array for name, array in inputs.items() if name != "lengths" or "mask" not in inputs}
-        return super().admit(operation, left, attributes)
-
-
-class GradientStopsAtTheLastStep(Loops):
-    """Nothing flows from a step back to the one before it."""
-
-    def handed_back(self, dbefore: NamedArrays, t: int, a: Attributes) -> NamedArrays:
-        return {state: np.zeros_like(d) for state, d in dbefore.items()}
-
-
-class GradientTruncated(Loops):
-    """Nothing flows from step t + 1 back to step t where t + 1 is a multiple of 4: truncated without being asked."""
-
-    def handed_back(self, dbefore: NamedArrays, t: int, a: Attributes) -> NamedArrays:
-        return {state: np.zeros_like(d) if t and t % 4 == 0 else d for state, d in dbefore.items()}
-
-
-class GradientClipped(Loops):
-    """What flows back through time is clipped to ±1 without being asked."""
-
-    def handed_back(self, dbefore: NamedArrays, t: int, a: Attributes) -> NamedArrays:
-        return {state: np.clip(d, -1, 1) for state, d in dbefore.items()}
-
-
+@plant(*LAYERS)
 class GradientForgetsAStep(Loops):
     """A parameter's gradient leaves out the step that was read first."""
 
@@ -183,6 +130,7 @@ class GradientForgetsAStep(Loops):
         return super().accumulated(dp[:-1], p)
 
 
+@plant(*LAYERS)
 class GradientCountsAStepTwice(Loops):
     """A parameter's gradient counts the step that was read last twice."""
 
@@ -190,6 +138,7 @@ class GradientCountsAStepTwice(Loops):
         return super().accumulated([*dp[:1], *dp], p)
 
 
+@plant(*LAYERS)
 class GradientStopsAtThePadding(Loops):
     """Steps that are taken out do not pass the gradient by."""
 
@@ -197,6 +146,7 @@ class GradientStopsAtThePadding(Loops):
         return {state: np.where(valid, d, d.dtype.type(0)) for state, d in dbefore.items()}
 
 
+@plant(*LAYERS)
 class GradientOfThePadding(Loops):
     """The gradient of outputs in the padding, which are always 0, reaches the state."""
 
@@ -204,40 +154,9 @@ class GradientOfThePadding(Loops):
         return super().arrived(dstates, dy, np.ones_like(valid))
 
 
+@plant(*LAYERS)
 class TruncationCountsThePadding(Loops):
     """Steps that are taken out count where the gradient is cut, as if they had been read."""
 
     def counted_as_read(self, valid: Array) -> Array:
         return np.ones_like(valid)
-
-
-LAYER_FAULTS: tuple[type[Loops], ...] = (
-    ReverseOverThePadding,
-    MaskNotReversed,
-    FinalStateAtTheEnd,
-    PaddingReachesTheState,
-    PaddingRepeatsTheOutput,
-    PaddingShowsAnOutput,
-    LengthsIgnored,
-    LengthsOneShort,
-    MaskIgnored,
-    MaskInverted,
-    MaskTakenForItsLength,
-    PaddingTimesZero,
-    StateBlendedByTheMask,
-    TimeAndBatchConfused,
-    InitialStateOfTheFirstSequence,
-    StateOfTheNeighbour,
-    StateInFloat16,
-    LengthsCutOff,
-    LengthsBesideAMask,
-    GradientStopsAtTheLastStep,
-    GradientTruncated,
-    GradientClipped,
-    GradientForgetsAStep,
-    GradientCountsAStepTwice,
-    GradientStopsAtThePadding,
-    GradientOfThePadding,
-    TruncationCountsThePadding,
-)
-"""Planted into every family's layer."""
