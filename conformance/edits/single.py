@@ -20,6 +20,7 @@ from itertools import combinations, permutations
 from typing import Any, Final, Literal
 
 from rnnspec.spec import Operation, SpecError
+from rnnspec.spec.composition import states_of
 from rnnspec.spec.language import Equation, indices_of, parse
 from rnnspec.spec.operation import Block, Part, holds
 from rnnspec.spec.vocabulary import REDUCERS
@@ -58,8 +59,27 @@ class Edit:
     part: EditedPart
     """What the line is of: the values, or the gradient alone."""
 
-    path: Path
-    when: Mapping[str, Any]
+    lines: tuple[Block, ...]
+    """What stands in the place of the lines with the same left side, of the operation at the path."""
+
+    path: Path = ()
+
+    @property
+    def when(self) -> Mapping[str, Any]:
+        """The attributes under which its lines hold, at their place."""
+        return self.lines[0].when
+
+    @property
+    def defines(self) -> bool:
+        """Whether it is a function's definition that reads otherwise."""
+        return any(equation.parameters is not None for line in self.lines for equation in parse(line.text, line.place))
+
+    @property
+    def title(self) -> str:
+        """The edit in one line: the part that it is in, if it is in one, the line, and when it holds."""
+        where = " > ".join(choice for _, choice in self.path)
+        when = ", ".join(f"{name}={_told(value)}" for name, value in self.when.items())
+        return f"{where}: " * bool(where) + self.text + f" (where {when})" * bool(when)
 
     def shows(self, op: Operation, attributes: Mapping[str, Any]) -> bool:
         """Whether the line holds under these attributes of `op`, the operation as it is without the edit."""
@@ -76,8 +96,9 @@ class Edit:
 def single_edits(op: Operation) -> Iterator[Edit]:
     """Yield every single edit of an operation, one line after the other; the same in every run."""
     for path, own, known in _levels(op, (), {}):
-        for lines in (own.equations, own.gradient if _has_gradient(op, path) else ()):
-            yield from _of_blocks(op, path, own, lines, known, "values" if lines is own.equations else "gradients")
+        yield from _of_blocks(op, path, own, known, "values")
+        if _has_gradient(op, path):
+            yield from _of_blocks(op, path, own, known, "gradients")
     yield from _everywhere(op)
 
 
@@ -124,6 +145,10 @@ class _Line:
         return replace(self.block, text=f"{self.equation.left} = {ast.unparse(ast.fix_missing_locations(value))}")
 
 
+def _told(value: Any) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, list | tuple) else str(value).lower()
+
+
 def _lines(blocks: Iterable[Block]) -> list[_Line]:
     return [
         _Line(replace(block, text=text), *parse(text, block.place))
@@ -133,14 +158,17 @@ def _lines(blocks: Iterable[Block]) -> list[_Line]:
 
 
 def _of_blocks(
-    op: Operation, path: Path, own: Operation, blocks: Sequence[Block], known: Mapping[str, Any], part: EditedPart
+    op: Operation, path: Path, own: Operation, known: Mapping[str, Any], part: EditedPart
 ) -> Iterator[Edit]:
     """Yield the edits of an operation's values or gradient at one place."""
-    lines = [line for line in _lines(blocks) if _may_hold(line.block.when, known)]
+    blocks = own.equations if part == "values" else own.gradient
+    lines = [line for line in _lines(blocks) if _may_hold(own, line.block, known)]
     names = _Names.of(own, part)
+    # Of an operation that has no gradient of its own, a part's gradient makes values.
+    of = part if op.gradient else "values"
 
-    def edit(when: Mapping[str, Any], *written: Block) -> Edit:
-        return Edit("; ".join(block.text for block in written), _placed(op, path, written), part, path, when)
+    def edit(*written: Block) -> Edit:
+        return Edit("; ".join(block.text for block in written), _placed(op, path, written), of, written, path)
 
     for line in lines:
         seen = {ast.dump(line.equation.value)}
@@ -152,14 +180,17 @@ def _of_blocks(
                 continue  # the language has no such line
             if (dump := ast.dump(read.value)) not in seen:
                 seen.add(dump)
-                yield edit(line.block.when, written)
+                yield edit(written)
     for one, other in combinations(lines, 2):
         if one.kind == other.kind and ast.dump(one.equation.value) != ast.dump(other.equation.value):
-            yield edit(one.block.when, one.reading(other.equation.value), other.reading(one.equation.value))
+            yield edit(one.reading(other.equation.value), other.reading(one.equation.value))
 
 
-def _may_hold(when: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    return all(holds({name: wanted}, known) for name, wanted in when.items() if name in known)
+def _may_hold(own: Operation, block: Block, known: Mapping[str, Any]) -> bool:
+    """Whether a block is an equation of some call, where these attributes have one value alone."""
+    if block.each == "MEMORY" and len(states_of(own, own.defaults())) < 2:
+        return False
+    return all(holds({name: wanted}, known) for name, wanted in block.when.items() if name in known)
 
 
 def _placed(op: Operation, path: Path, lines: Sequence[Block]) -> Operation:
@@ -362,19 +393,26 @@ def _end_moved(which: int, by: int) -> Change:
 
 def _everywhere(op: Operation) -> Iterator[Edit]:
     """Yield the operation with one function in the place of another wherever it stands, in its parts too."""
-    used = {
-        call.func.id: part
-        for path, own, _ in (*_levels(op, (), {}),)[::-1]
-        for part, blocks in (("gradients", own.gradient if _has_gradient(op, path) else ()), ("values", own.equations))
+    of_values, of_gradient = set[str](), set[str]()
+    for path, own, _ in _levels(op, (), {}):
+        of_values |= _functions(own.equations)
+        if _has_gradient(op, path):
+            of_gradient |= _functions(own.gradient)
+    for alike in _ALIKE[:2]:
+        for old, new in permutations(alike, 2):
+            if old in of_values | of_gradient:
+                line = Block(f"{old}(a) = {new}(a)", "everywhere")
+                part: EditedPart = "values" if old in of_values or not op.gradient else "gradients"
+                yield Edit(line.text, _in_all(op, line), part, (line,))
+
+
+def _functions(blocks: Iterable[Block]) -> set[str]:
+    return {
+        call.func.id
         for line in _lines(blocks)
         for call in ast.walk(line.equation.value)
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
     }
-    for alike in _ALIKE[:2]:
-        for old, new in permutations(alike, 2):
-            if old in used:
-                line = Block(f"{old}(a) = {new}(a)", "everywhere")
-                yield Edit(line.text, _in_all(op, line), used[old], (), {})  # type: ignore[arg-type]
 
 
 def _in_all(op: Operation, line: Block) -> Operation:

@@ -9,7 +9,7 @@ one does, all checks are asked, as of any planted fault, and an edit that none c
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,15 +25,15 @@ from rnnspec.conformance.checks.check import OutOfRangeError
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.edits.compiled import CompiledCall, Programs
+from rnnspec.conformance.edits.placing import changed_equations, with_equations
 from rnnspec.conformance.edits.single import Edit, EditedPart, single_edits
 from rnnspec.conformance.faults.changed import backend_of, by_steps
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.score import FaultScore, score_fault
 from rnnspec.conformance.run import PROFILES, Profile
 from rnnspec.conformance.run.session import session_of
-from rnnspec.spec import CallError, Operation, operation, system
+from rnnspec.spec import CallError, Operation, operation
 from rnnspec.spec.arrays import Array
-from rnnspec.spec.language import Equation
 from rnnspec.spec.operation import Settings, settings_of
 from rnnspec.spec.system import System
 
@@ -43,10 +43,10 @@ DTYPE: Final = "float32"
 SMALL: Final = 24
 """The largest size of a case that every edit is asked."""
 
-DRAWN: Final = 120
+DRAWN: Final = 48
 """Calls beyond the deck at which an edit is held against the right equations, of those in which its line holds."""
 
-_DRAWN_MORE: Final = 12
+_DRAWN_MORE: Final = 8
 """How many times as many are drawn at most, for lines that hold in few calls."""
 
 _RELATIVE: Final = 1e-12
@@ -86,7 +86,7 @@ class EditScore:
         """Count one more."""
         self.edits += 1
         if verdict.fate == "surviving":
-            told = {"edit": verdict.edit.text, "part": verdict.edit.part, "case": verdict.case}
+            told = {"edit": verdict.edit.title, "part": verdict.edit.part, "case": verdict.case}
             self.surviving.append(told)
         else:
             setattr(self, verdict.fate, getattr(self, verdict.fate) + 1)
@@ -138,23 +138,29 @@ class _Right:
 class _Edited:
     """One edit's equations under each setting of the attributes."""
 
-    def __init__(self, edit: Edit) -> None:
-        self.edit = edit
-        self._systems: dict[Settings, System] = {}
-        self._programs: dict[Settings, Programs] = {}
+    def __init__(self, op: Operation, edit: Edit) -> None:
+        self.op, self.edit = op, edit
+        self._systems: dict[Settings, tuple[System, Programs]] = {}
 
     def call(self, frame: _Frame) -> CompiledCall:
         """The call by the edited equations; _RaisedError if there are none."""
         if frame.settings not in self._systems:
             try:
-                own = system(self.edit.operation, frame.call.attributes)
+                new = changed_equations(self.op, self.edit, frame.call.attributes)
             except Exception as error:
                 raise _RaisedError(str(error)) from error
-            self._systems[frame.settings], new = _sharing(frame.call.system, own)
-            self._programs[frame.settings] = _Layered(frame.call.programs, new)
+            edited = with_equations(frame.call.system, new)
+            self._systems[frame.settings] = edited, _Layered(frame.call.programs, (one.value for one in new))
         call = copy(frame.call)
-        call.system, call.programs = self._systems[frame.settings], self._programs[frame.settings]
+        call.system, call.programs = self._systems[frame.settings]
         return call
+
+    def reads_otherwise(self, frame: _Frame) -> bool:
+        """Whether some equation of the call is another one."""
+        try:
+            return self.call(frame).system is not frame.call.system
+        except _RaisedError:
+            return True
 
     def results(self, frame: _Frame, cotangents: Cotangents, part: EditedPart) -> list[Array]:
         """The outputs or the gradients; _RaisedError if they cannot be evaluated."""
@@ -168,7 +174,7 @@ class _Edited:
 class _Layered(dict[ast.expr, Any]):
     """Translated equations: those of one edit, and of all others those that the right equations have too."""
 
-    def __init__(self, shared: Programs, own: Collection[ast.expr]) -> None:
+    def __init__(self, shared: Programs, own: Iterable[ast.expr]) -> None:
         super().__init__()
         self.shared, self.own = shared, frozenset(own)
 
@@ -181,37 +187,6 @@ class _Layered(dict[ast.expr, Any]):
             super().__setitem__(node, program)
         else:
             self.shared[node] = program
-
-
-def _sharing(right: System, edited: System) -> tuple[System, list[ast.expr]]:
-    """Return the edited system with the very equations of the right one where they are alike, and those that are not.
-
-    Equations that are the same object are translated once for all edits.
-    """
-    new: dict[int, Equation] = {}
-    for own, other in zip((*right.forward, *right.gradient), (*edited.forward, *edited.gradient), strict=True):
-        if not _same(own.value, other.value):
-            new[id(own)] = replace(own, value=other.value)
-
-    def put(equations: Sequence[Equation]) -> tuple[Equation, ...]:
-        return tuple(new.get(id(equation), equation) for equation in equations)
-
-    shared = replace(right, forward=put(right.forward), gradient=put(right.gradient))
-    # What follows from the left sides is the same.
-    shared.__dict__["rules"] = {target: list(put(equations)) for target, equations in right.rules.items()}
-    return shared, [equation.value for equation in new.values()]
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether two expressions read the same."""
-    if isinstance(one, ast.AST):
-        if type(one) is not type(other):
-            return False
-        fields = ("id",) if isinstance(one, ast.Name) else one._fields
-        return all(_same(getattr(one, name, None), getattr(other, name, None)) for name in fields if name != "ctx")
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other) and type(one) is type(other)
 
 
 def _results(call: CompiledCall, cotangents: Cotangents, part: EditedPart) -> list[Array]:
@@ -264,7 +239,7 @@ class Bench:
 
     def judge(self, edit: Edit) -> Verdict:
         """What becomes of an edit."""
-        edited = _Edited(edit)
+        edited = _Edited(self.op, edit)
         frames = [frame for frame in self._deck if edit.shows(self.op, frame.call.attributes)]
         found = None
         if edit.part == "values":
@@ -284,7 +259,7 @@ class Bench:
         """What the values or the gradients of the planned cases say; None if they find nothing."""
         check: Check = Values() if part == "values" else Gradients()
         for number, frame in enumerate(frames, 1):
-            if part == "gradients" and not frame.case.differentiated:
+            if (part == "gradients" and not frame.case.differentiated) or not edited.reads_otherwise(frame):
                 continue
             try:
                 check.examine(_Implementation(edited, frame), frame.case)
@@ -323,7 +298,7 @@ class Bench:
 
     def _telling(self, edited: _Edited) -> Case | None:
         """The first call beyond the deck at which an edit differs from what is right; None if there is none."""
-        for frame in self._beyond(edited.edit):
+        for frame in self._beyond(edited):
             try:
                 if self._differs(edited, frame):
                     return frame.case
@@ -331,19 +306,25 @@ class Bench:
                 return frame.case
         return None
 
-    def _beyond(self, edit: Edit) -> Iterator[_Frame]:
+    def _beyond(self, edited: _Edited) -> Iterator[_Frame]:
         """Calls beyond the deck at which an edit's line holds."""
         found = 0
         for number in range(DRAWN * _DRAWN_MORE):
             if number == len(self._drawn):
-                case = draw_case(self._choices, Scope(self.op.name, "float64"))
-                self._drawn.append(self._right.frame(case))
+                self._drawn.append(self._right.frame(self._drawn_case(number)))
             frame = self._drawn[number]
-            if edit.shows(self.op, frame.call.attributes):
+            if edited.edit.shows(self.op, frame.call.attributes) and edited.reads_otherwise(frame):
                 yield frame
                 found += 1
             if found == DRAWN:
                 return
+
+    def _drawn_case(self, number: int) -> Case:
+        """A case beyond the deck; every other one has the parts that are edited."""
+        case = draw_case(self._choices, Scope(self.op.name, "float64"))
+        choosers = {part.operation for part in self.op.parts} & set(self.op.attributes)
+        usual = {name: self.op.attributes[name].default for name in choosers}
+        return case if number % 2 else case.with_attributes(**usual)
 
     def _differs(self, edited: _Edited, frame: _Frame) -> bool:
         if self.op.differentiable and not self.op.gradient:
