@@ -172,18 +172,29 @@ def validate(
 @click.option("--op", "operations", multiple=True, help="Only faults of this operation (repeatable).")
 @click.option("--profile", default="quick", show_default=True, help="quick, standard or thorough.")
 @click.option("--exclusive", is_flag=True, help="Ask the later checks too: which faults does one alone catch?")
+@click.option("--edits", is_flag=True, help="Score every single edit of the equations, not the planted faults.")
+@click.option("--sample", type=click.IntRange(1), help="With --edits: so many edits of each operation, at random.")
 @click.option("--seeds", default="0", show_default=True, help="Seeds of the cases: 0-4, 3 or 0,2,7.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
 @json_option
 @click.pass_context
-def faults(context: click.Context, /, json_file: Path | None, **options: Any) -> None:
+def faults(context: click.Context, /, json_file: Path | None, edits: bool, sample: int | None, **options: Any) -> None:
     """Score the suite itself: which planted faults it catches, and with which check.
 
-    A fault is caught if it is caught with every seed. --exclusive asks with the first seed alone.
+    A fault is caught if it is caught with every seed. --exclusive asks with the first seed alone. --edits makes a fault
+    of every single edit of the equations; which are drawn for --sample follows from the first seed.
     """
-    from rnnspec.conformance.commands.faults import Request, score_faults
+    if not edits:
+        if sample is not None:
+            raise CannotRunError("--sample goes with --edits: of planted faults all are scored")
+        from rnnspec.conformance.commands.faults import Request, score_faults
 
-    context.exit(_run(score_faults, Request(**options), json_file))
+        context.exit(_run(score_faults, Request(**options), json_file))
+    if options.pop("exclusive") or options.pop("profile") != "quick":
+        raise CannotRunError("--edits asks by profile quick, up to the first check that catches an edit")
+    from rnnspec.conformance.commands import faults_edits
+
+    context.exit(_run(faults_edits.score_edits, faults_edits.Request(sample=sample, **options), json_file))
 
 
 @main.command()

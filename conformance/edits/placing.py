@@ -86,9 +86,7 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, ast.AST):
         if type(one) is not type(other):
             return False
-        return all(
-            _same(getattr(one, name, None), getattr(other, name, None)) for name in one._fields if name != "ctx"
-        )
+        return all(_same(getattr(one, name, None), getattr(other, name, None)) for name in one._fields if name != "ctx")
     if isinstance(one, list):
         return len(one) == len(other) and all(map(_same, one, other))
     return bool(one == other) and type(one) is type(other)

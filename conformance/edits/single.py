@@ -15,7 +15,6 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import combinations, permutations
 from typing import Any, Final, Literal
 
@@ -157,9 +156,7 @@ def _lines(blocks: Iterable[Block]) -> list[_Line]:
     ]
 
 
-def _of_blocks(
-    op: Operation, path: Path, own: Operation, known: Mapping[str, Any], part: EditedPart
-) -> Iterator[Edit]:
+def _of_blocks(op: Operation, path: Path, own: Operation, known: Mapping[str, Any], part: EditedPart) -> Iterator[Edit]:
     """Yield the edits of an operation's values or gradient at one place."""
     blocks = own.equations if part == "values" else own.gradient
     lines = [line for line in _lines(blocks) if _may_hold(own, line.block, known)]
@@ -234,7 +231,8 @@ def _names_in(node: ast.expr) -> list[ast.Name]:
 
 
 def _loop_letters(node: ast.expr) -> set[str]:
-    return {name.id for loop in ast.walk(node) if isinstance(loop, ast.comprehension) for name in _names_in(loop.target)}
+    loops = (inner for inner in ast.walk(node) if isinstance(inner, ast.comprehension))
+    return {name.id for loop in loops for name in _names_in(loop.target)}
 
 
 def _used(node: ast.expr) -> Iterator[tuple[str, int]]:
@@ -291,7 +289,7 @@ def _changes(equation: Equation, node: ast.AST, names: _Names) -> Iterator[Chang
                 yield from (_set("id", other) for other in names.by_count[0] if other != name)
             elif equation.parameters is not None and name in equation.parameters:
                 yield from (_set("id", other) for other in equation.parameters if other != name)
-        case ast.Constant(value=number):
+        case ast.Constant(value=int() | float() as number):
             yield from (_set("value", number + by) for by in (-1, 1))
         case ast.BinOp(left=left, op=operator, right=right):
             if isinstance(operator, _ARITHMETIC):
@@ -364,9 +362,9 @@ def _exchanged(one: str, other: str) -> Change:
 def _by(node: ast.expr, by: int) -> ast.expr:
     """A number plus or minus one, without adding 1 and taking it off again."""
     match node:
-        case ast.Constant(value=number):
+        case ast.Constant(value=int() | float() as number):
             return ast.Constant(number + by)
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=number)):
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
             return ast.Constant(by - number)
         case ast.BinOp(left=left, op=ast.Add(), right=ast.Constant(value=number)) if number == -by:
             return left

@@ -9,17 +9,20 @@ one does, all checks are asked, as of any planted fault, and an edit that none c
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any, Final, Literal
 
 import numpy as np
 
-from rnnspec.backends import Backend, Call, Cotangents
+from rnnspec.backends import Call, Cotangents
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
+from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.checks import Check, Violation
 from rnnspec.conformance.checks.check import OutOfRangeError
 from rnnspec.conformance.checks.gradients import Gradients
@@ -29,10 +32,10 @@ from rnnspec.conformance.edits.placing import changed_equations, with_equations
 from rnnspec.conformance.edits.single import Edit, EditedPart, single_edits
 from rnnspec.conformance.faults.changed import backend_of, by_steps
 from rnnspec.conformance.faults.fault import Fault
-from rnnspec.conformance.faults.score import FaultScore, score_fault
-from rnnspec.conformance.run import PROFILES, Profile
+from rnnspec.conformance.faults.score import score_fault
+from rnnspec.conformance.run import Profile
 from rnnspec.conformance.run.session import session_of
-from rnnspec.spec import CallError, Operation, operation
+from rnnspec.spec import CallError, Operation
 from rnnspec.spec.arrays import Array
 from rnnspec.spec.operation import Settings, settings_of
 from rnnspec.spec.system import System
@@ -56,40 +59,67 @@ _ABSOLUTE: Final = 1e-13
 _PROBED: Final = 3
 """Attributes under which an edit is tried at sizes that are all alike, before it counts as one that cannot run."""
 
-Fate = Literal["caught", "equivalent", "cannot_run", "surviving"]
+Fate = Literal["cannot_run", "equivalent", "caught", "surviving"]
+_FATES: Final[tuple[Fate, ...]] = ("cannot_run", "equivalent", "caught", "surviving")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one edit: of one that is caught, by which check at which case, the first being 1."""
+    """What became of one edit.
 
-    edit: Edit
+    `edit` is the edit in one line, and `part` what its line is of. One that is caught is caught by `check`, at its
+    `cases`-th case. `case` is that case, or, of an edit that survives, a call that tells it from what is right.
+    """
+
+    edit: str
+    part: EditedPart
     fate: Fate
     check: str = ""
     cases: int = 0
     case: str = ""
-    """Of an edit that survives, the call that tells it from what is right."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class EditScore:
-    """What became of an operation's edits."""
+    """What became of the edits of an operation: how many there are, how many of them were asked, and their fates."""
 
     operation: str
-    edits: int = 0
-    caught: int = 0
-    equivalent: int = 0
-    cannot_run: int = 0
-    surviving: list[dict[str, str]] = field(default_factory=list)
+    all_edits: int
+    edits: int
+    caught: int
+    equivalent: int
+    cannot_run: int
+    surviving: tuple[Mapping[str, str], ...]
+    """Of each edit that survives: ``edit``, ``part`` and ``case``."""
 
-    def add(self, verdict: Verdict) -> None:
-        """Count one more."""
-        self.edits += 1
-        if verdict.fate == "surviving":
-            told = {"edit": verdict.edit.title, "part": verdict.edit.part, "case": verdict.case}
-            self.surviving.append(told)
-        else:
-            setattr(self, verdict.fate, getattr(self, verdict.fate) + 1)
+    @classmethod
+    def of(cls, name: str, verdicts: Sequence[Verdict], all_edits: int) -> EditScore:
+        """Sum up verdicts of an operation that has so many edits in all."""
+        count = Counter(verdict.fate for verdict in verdicts)
+        surviving = tuple(
+            {"edit": verdict.edit, "part": verdict.part, "case": verdict.case}
+            for verdict in verdicts
+            if verdict.fate == "surviving"
+        )
+        return cls(name, all_edits, len(verdicts), count["caught"], count["equivalent"], count["cannot_run"], surviving)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+def chosen_edits(op: Operation, sample: int | None, seed: int) -> tuple[Sequence[Edit], int]:
+    """Return an operation's edits, or so many of them that are drawn at random, and how many there are in all."""
+    edits = list(single_edits(op))
+    if sample is None or sample >= len(edits):
+        return edits, len(edits)
+    places = stream(seed, f"edits of {op.name}").choice(len(edits), sample, replace=False)
+    return [edits[place] for place in sorted(places)], len(edits)
+
+
+def over_seeds(verdicts: Sequence[Verdict]) -> Verdict:
+    """What became of one edit at several seeds: it survives if it does at one, and is caught if a call tells it."""
+    return max(verdicts, key=lambda verdict: _FATES.index(verdict.fate))
 
 
 class _RaisedError(Exception):
@@ -114,9 +144,10 @@ class _Frame:
     def right(self, part: EditedPart) -> Sequence[Array]:
         """The outputs, or the gradients, by the right equations."""
         known = self.case.worked_out
-        if part not in known:
-            known[part] = _results(self.call, self.case.given_cotangents, part)
-        found: Sequence[Array] = known[part]
+        key = f"{part} by the equations"
+        if key not in known:
+            known[key] = _results(self.call, self.case.given_cotangents, part)
+        found: Sequence[Array] = known[key]
         return found
 
 
@@ -126,13 +157,15 @@ class _Right:
     def __init__(self, op: Operation) -> None:
         self.op = op
         self._systems: dict[Settings, tuple[System, Programs]] = {}
+        self._frames: dict[int, _Frame] = {}
 
     def frame(self, case: Case) -> _Frame:
-        """A case's call."""
-        frame = _Frame.of(self.op, case)
-        known = self._systems.setdefault(frame.settings, (frame.call.system, {}))
-        frame.call.system, frame.call.programs = known
-        return frame
+        """A case's call, made once; CallError if it is not legal."""
+        if id(case) not in self._frames:
+            frame = self._frames[id(case)] = _Frame.of(self.op, case)
+            known = self._systems.setdefault(frame.settings, (frame.call.system, {}))
+            frame.call.system, frame.call.programs = known
+        return self._frames[id(case)]
 
 
 class _Edited:
@@ -162,7 +195,7 @@ class _Edited:
         except _RaisedError:
             return True
 
-    def results(self, frame: _Frame, cotangents: Cotangents, part: EditedPart) -> list[Array]:
+    def results(self, frame: _Frame, cotangents: tuple[Array, ...], part: EditedPart) -> list[Array]:
         """The outputs or the gradients; _RaisedError if they cannot be evaluated."""
         call = self.call(frame)
         try:
@@ -189,13 +222,12 @@ class _Layered(dict[ast.expr, Any]):
             self.shared[node] = program
 
 
-def _results(call: CompiledCall, cotangents: Cotangents, part: EditedPart) -> list[Array]:
+def _results(call: CompiledCall, cotangents: tuple[Array, ...], part: EditedPart) -> list[Array]:
     """The outputs, or the gradients of the float inputs in their order, in float64."""
     with np.errstate(all="ignore"):
         if part == "values":
             return call.outputs()
-        given = tuple(cotangents)  # type: ignore[arg-type]
-        found = call.gradients(given) if call.op.gradient else by_steps(call, given)
+        found = call.gradients(cotangents) if call.op.gradient else by_steps(call, cotangents)
         return [found[name] for name in call.given]
 
 
@@ -218,7 +250,8 @@ class _Implementation(NumpyBackend):
 
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
         """Gradients of the call, rounded once."""
-        arrays = self.edited.results(self.frame, cotangents, "gradients")
+        used = tuple(cotangent for cotangent in cotangents if cotangent is not None)  # all are: no case leaves one out
+        arrays = self.edited.results(self.frame, used, "gradients")
         with np.errstate(all="ignore"):
             named = zip(self.frame.call.given, arrays, strict=True)
             return {name: array.astype(call.inputs[name].dtype) for name, array in named}
@@ -232,52 +265,54 @@ class Bench:
         self._right = _Right(op)
         deck = session_of(NumpyBackend(), op.name, DTYPE, profile, seed).deck
         small = [case for case in deck.cases if max(case.sizes.values(), default=0) <= SMALL]
-        self._deck = [self._right.frame(case) for case in sorted(small, key=_work)]
-        self._drawn: list[_Frame] = []
+        self._deck = sorted(small, key=_work)
+        self._drawn: list[Case] = []
         self._choices = RandomChoices(np.random.default_rng(seed))
         self._probes: dict[Settings, _Frame | None] = {}
 
     def judge(self, edit: Edit) -> Verdict:
-        """What becomes of an edit."""
+        """What becomes of an edit of the operation."""
         edited = _Edited(self.op, edit)
-        frames = [frame for frame in self._deck if edit.shows(self.op, frame.call.attributes)]
+        cases = [case for case in self._deck if edit.shows(self.op, case.attributes)]
         found = None
         if edit.part == "values":
-            found = self._asked(edited, frames, "values")
+            found = self._asked(edited, cases, "values")
         elif self.op.differentiable:
-            found = self._asked(edited, frames, "gradients")
+            found = self._asked(edited, cases, "gradients")
         if found is not None:
             return found
         telling = self._telling(edited)
         if telling is None:
-            return Verdict(edit, "equivalent")
+            return Verdict(edit.title, edit.part, "equivalent")
         if edit.part == "values" and self.op.differentiable:
-            found = self._asked(edited, frames, "gradients")
+            found = self._asked(edited, cases, "gradients")
         return found or self._by_all_checks(edit, telling)
 
-    def _asked(self, edited: _Edited, frames: Sequence[_Frame], part: EditedPart) -> Verdict | None:
+    def _asked(self, edited: _Edited, cases: Sequence[Case], part: EditedPart) -> Verdict | None:
         """What the values or the gradients of the planned cases say; None if they find nothing."""
+        edit = edited.edit
         check: Check = Values() if part == "values" else Gradients()
-        for number, frame in enumerate(frames, 1):
-            if (part == "gradients" and not frame.case.differentiated) or not edited.reads_otherwise(frame):
+        for number, case in enumerate(cases, 1):
+            frame = self._right.frame(case)
+            if (part == "gradients" and not case.differentiated) or not edited.reads_otherwise(frame):
                 continue
             try:
-                check.examine(_Implementation(edited, frame), frame.case)
+                check.examine(_Implementation(edited, frame), case)
             except OutOfRangeError:
                 continue
             except _RaisedError:
-                if self._never_runs(edited, frames[number - 1 :], part):
-                    return Verdict(edited.edit, "cannot_run")
-                return Verdict(edited.edit, "caught", part, number, str(frame.case))
+                if self._never_runs(edited, cases[number - 1 :], part):
+                    return Verdict(edit.title, edit.part, "cannot_run")
+                return Verdict(edit.title, edit.part, "caught", part, number, str(case))
             except Violation:
-                return Verdict(edited.edit, "caught", part, number, str(frame.case))
+                return Verdict(edit.title, edit.part, "caught", part, number, str(case))
         return None
 
-    def _never_runs(self, edited: _Edited, frames: Sequence[_Frame], part: EditedPart) -> bool:
+    def _never_runs(self, edited: _Edited, cases: Sequence[Case], part: EditedPart) -> bool:
         """Whether the edit cannot be evaluated at sizes that are all alike either, where the most shapes fit."""
-        by_settings = {frame.settings: frame.case for frame in frames}
-        probes = [probe for case in by_settings.values() if (probe := self._probe(case)) is not None]
-        for probe in probes[:_PROBED]:
+        by_settings = {settings_of(case.attributes): case for case in cases}
+        probes = (probe for case in by_settings.values() if (probe := self._probe(case)) is not None)
+        for probe in islice(probes, _PROBED):
             try:
                 edited.results(probe, probe.case.given_cotangents, part)
             except _RaisedError:
@@ -311,10 +346,10 @@ class Bench:
         found = 0
         for number in range(DRAWN * _DRAWN_MORE):
             if number == len(self._drawn):
-                self._drawn.append(self._right.frame(self._drawn_case(number)))
-            frame = self._drawn[number]
-            if edited.edit.shows(self.op, frame.call.attributes) and edited.reads_otherwise(frame):
-                yield frame
+                self._drawn.append(self._drawn_case(number))
+            case = self._drawn[number]
+            if edited.edit.shows(self.op, case.attributes) and edited.reads_otherwise(self._right.frame(case)):
+                yield self._right.frame(case)
                 found += 1
             if found == DRAWN:
                 return
@@ -357,8 +392,8 @@ class Bench:
         fault = Fault(edit.text, self.op.name, edit.text, backend_of(edit.operation), DTYPE)
         score = score_fault(fault, self.profile, shrink=False, seed=self.seed)
         if score.caught:
-            return Verdict(edit, "caught", score.check, score.cases, score.case)
-        return Verdict(edit, "surviving", case=str(telling))
+            return Verdict(edit.title, edit.part, "caught", score.check, score.cases, score.case)
+        return Verdict(edit.title, edit.part, "surviving", case=str(telling))
 
 
 def _work(case: Case) -> tuple[bool, int]:
