@@ -160,7 +160,7 @@ def _of_blocks(op: Operation, path: Path, own: Operation, known: Mapping[str, An
     """Yield the edits of an operation's values or gradient at one place."""
     blocks = own.equations if part == "values" else own.gradient
     lines = [line for line in _lines(blocks) if _may_hold(own, line.block, known)]
-    names = _Names.of(own, part)
+    names = _Names.of(own, part, known)
     # Of an operation that has no gradient of its own, a part's gradient makes values.
     of = part if op.gradient else "values"
 
@@ -207,9 +207,10 @@ class _Names:
     by_count: Mapping[int, tuple[str, ...]]
 
     @classmethod
-    def of(cls, op: Operation, part: EditedPart) -> _Names:
+    def of(cls, op: Operation, part: EditedPart, known: Mapping[str, Any]) -> _Names:
         """Those that lines of the values, or of the gradient, may use."""
-        lines = _lines(op.equations) + (_lines(op.gradient) if part == "gradients" else [])
+        blocks = (*op.equations, *(op.gradient if part == "gradients" else ()))
+        lines = _lines(block for block in blocks if _may_hold(op, block, known))
         letters = {index.id for line in lines for one in line.equation.indices for index in _names_in(one)}
         found: dict[int, dict[str, None]] = {}
         for line in lines:
@@ -261,8 +262,8 @@ def _values(equation: Equation, names: _Names) -> Iterator[ast.expr]:
             other = change(target)
             yield tree if other is None else _with(tree, target, other)
     if equation.parameters is None:
-        for number, operator in ((1, ast.Add()), (2, ast.Mult())):
-            yield ast.BinOp(deepcopy(value), operator, ast.Constant(number))
+        yield ast.BinOp(deepcopy(value), ast.Add(), ast.Constant(1))
+        yield ast.BinOp(ast.Constant(2), ast.Mult(), deepcopy(value))
         yield ast.BinOp(ast.Constant(1), ast.Sub(), deepcopy(value))
 
 
