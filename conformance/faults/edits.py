@@ -141,6 +141,25 @@ class _Frame:
     def settings(self) -> Settings:
         return settings_of(self.call.attributes)
 
+    @cached_property
+    def read(self) -> frozenset[str]:
+        """The quantities that results of calls with these attributes follow from: others may be anything."""
+        rules = self.call.system.rules
+        due = [*self.call.results]
+        if self.call.op.gradient:
+            floats = {name: item for name, item in self.call.items.items() if item.kind == "float"}
+            due += [f"d{name}" for name in floats]
+            due += [f"d{name}_{row}" for name, item in floats.items() for row in (*self.call.system.gates, *item.rows)]
+        found: set[str] = set()
+        while due:
+            name = due.pop()
+            if name not in found:
+                found.add(name)
+                due += [
+                    one.id for rule in rules.get(name, ()) for one in ast.walk(rule.value) if isinstance(one, ast.Name)
+                ]
+        return frozenset(found)
+
     def right(self, part: EditedPart) -> Sequence[Array]:
         """The outputs, or the gradients, by the right equations."""
         known = self.case.worked_out
@@ -182,6 +201,8 @@ class _Edited:
                 new = changed_equations(self.op, self.edit, frame.call.attributes)
             except Exception as error:
                 raise _RaisedError(str(error)) from error
+            if not any(equation.target in frame.read for equation in new):
+                new = []
             edited = with_equations(frame.call.system, new)
             self._systems[frame.settings] = edited, _Layered(frame.call.programs, (one.value for one in new))
         call = copy(frame.call)
@@ -189,7 +210,7 @@ class _Edited:
         return call
 
     def reads_otherwise(self, frame: _Frame) -> bool:
-        """Whether some equation of the call is another one."""
+        """Whether some equation is another one, of those that a result of the call follows from."""
         try:
             return self.call(frame).system is not frame.call.system
         except _RaisedError:

@@ -131,7 +131,7 @@ def test_the_changed_equations_are_those_of_the_whole_edited_system(name: str) -
 
 
 def written(rules: System) -> list[tuple[str, str]]:
-    return [(equation.left, ast.dump(equation.value)) for equation in (*rules.forward, *rules.gradient)]
+    return [(equation.left, ast.unparse(equation.value)) for equation in (*rules.forward, *rules.gradient)]
 
 
 def test_a_wrong_value_is_caught(dense: Bench) -> None:
@@ -149,6 +149,14 @@ def test_a_wrong_gradient_is_caught(dense: Bench) -> None:
 def test_an_edit_that_is_the_same_operation_is_equivalent(dense: Bench) -> None:
     """The bias's gradient is that of the argument: ``db = da``."""
     assert dense.judge(edit_of("dense", "dx = W.T @ db")).fate == "equivalent"
+
+
+def test_a_line_that_no_result_reads_is_equivalent() -> None:
+    """The Jacobian is of the states alone: the cell's gradients of parameters reach no result."""
+    bench = Bench(operation("state_jacobian"), PROFILES["quick"], 0)
+    edit = edit_of("state_jacobian", "lstm: db_k = da_k + 1")
+    assert edit.part == "values"
+    assert bench.judge(edit).fate == "equivalent"
 
 
 def test_what_can_never_be_evaluated_is_no_fault(dense: Bench) -> None:
