@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from rnnspec.conformance.edits.single import Edit, Path
+from rnnspec.conformance.edits.single import Edit, PartPath
 from rnnspec.spec import Operation, resolved, system
 from rnnspec.spec.composition import Lift
 from rnnspec.spec.language import Equation
@@ -61,7 +61,7 @@ def with_equations(right: System, new: Sequence[Equation]) -> System:
     return edited
 
 
-def _at(op: Operation, attributes: Mapping[str, Any], path: Path, lines: Sequence[Block]) -> list[Equation]:
+def _at(op: Operation, attributes: Mapping[str, Any], path: PartPath, lines: Sequence[Block]) -> list[Equation]:
     """The equations that lines of an operation, or of its part at the path, are in the operation's system."""
     if not path:
         return [equation for line in lines for equation in equations_of(op, attributes, line)]

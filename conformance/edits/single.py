@@ -25,7 +25,7 @@ from rnnspec.spec.operation import Block, Part, holds
 from rnnspec.spec.vocabulary import REDUCERS
 
 EditedPart = Literal["values", "gradients"]
-Path = tuple[tuple[int, str], ...]
+PartPath = tuple[tuple[int, str], ...]
 """Where an operation stands in another: at each level the part's number, and what is chosen of it."""
 
 _ARITHMETIC: Final = (ast.Add, ast.Sub, ast.Mult, ast.Div)
@@ -61,7 +61,7 @@ class Edit:
     lines: tuple[Block, ...]
     """What stands in the place of the lines with the same left side, of the operation at the path."""
 
-    path: Path = ()
+    path: PartPath = ()
 
     @property
     def when(self) -> Mapping[str, Any]:
@@ -76,7 +76,7 @@ class Edit:
     @property
     def title(self) -> str:
         """The edit in one line: the part that it is in, if it is in one, the line, and when it holds."""
-        where = " > ".join(choice for _, choice in self.path)
+        where = " > ".join(f"{choice} {number + 1}" if number else choice for number, choice in self.path)
         when = ", ".join(f"{name}={_told(value)}" for name, value in self.when.items())
         return f"{where}: " * bool(where) + self.text + f" (where {when})" * bool(when)
 
@@ -101,7 +101,9 @@ def single_edits(op: Operation) -> Iterator[Edit]:
     yield from _everywhere(op)
 
 
-def _levels(op: Operation, path: Path, known: Mapping[str, Any]) -> Iterator[tuple[Path, Operation, Mapping[str, Any]]]:
+def _levels(
+    op: Operation, path: PartPath, known: Mapping[str, Any]
+) -> Iterator[tuple[PartPath, Operation, Mapping[str, Any]]]:
     """Yield an operation and its default parts, with the attributes that have one value alone there."""
     yield path, op, known
     for number, part in enumerate(op.parts):
@@ -117,7 +119,7 @@ def _default(op: Operation, part: Part) -> str:
     return part.operation if chooser is None else str(chooser.default)
 
 
-def _has_gradient(op: Operation, path: Path) -> bool:
+def _has_gradient(op: Operation, path: PartPath) -> bool:
     """Whether the gradient's equations at a place are equations of the whole operation."""
     for number, choice in path:
         if not (op.gradient or op.parts[number].step):
@@ -156,7 +158,9 @@ def _lines(blocks: Iterable[Block]) -> list[_Line]:
     ]
 
 
-def _of_blocks(op: Operation, path: Path, own: Operation, known: Mapping[str, Any], part: EditedPart) -> Iterator[Edit]:
+def _of_blocks(
+    op: Operation, path: PartPath, own: Operation, known: Mapping[str, Any], part: EditedPart
+) -> Iterator[Edit]:
     """Yield the edits of an operation's values or gradient at one place."""
     blocks = own.equations if part == "values" else own.gradient
     lines = [line for line in _lines(blocks) if _may_hold(own, line.block, known)]
@@ -190,7 +194,7 @@ def _may_hold(own: Operation, block: Block, known: Mapping[str, Any]) -> bool:
     return all(holds({name: wanted}, known) for name, wanted in block.when.items() if name in known)
 
 
-def _placed(op: Operation, path: Path, lines: Sequence[Block]) -> Operation:
+def _placed(op: Operation, path: PartPath, lines: Sequence[Block]) -> Operation:
     """Return the operation with lines in the place of those that it, or its part at the path, has of the left side."""
     if not path:
         return replace(op, changes=(*op.changes, *lines))
