@@ -46,7 +46,7 @@ DTYPE: Final = "float32"
 SMALL: Final = 24
 """The largest size of a case that every edit is asked."""
 
-_LARGE: Final = 20_000
+LARGE: Final = 20_000
 """The product of the sizes of the largest case that is asked at all: one equation at a time, more takes minutes."""
 
 DRAWN: Final = 48
@@ -294,7 +294,7 @@ class Bench:
         self.op, self.profile, self.seed = op, profile, seed
         self._right = _Right(op)
         deck = session_of(NumpyBackend(), op.name, DTYPE, profile, seed).deck
-        deck_by_work = [case for case in sorted(deck.cases, key=_work) if _work(case)[1] <= _LARGE]
+        deck_by_work = [case for case in sorted(deck.cases, key=_work) if _work(case)[1] <= LARGE]
         self._deck = [case for case in deck_by_work if max(case.sizes.values(), default=0) <= SMALL]
         self._ladder = [case for case in deck_by_work if max(case.sizes.values(), default=0) > SMALL]
         self._drawn: list[Case] = []
