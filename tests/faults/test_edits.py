@@ -180,7 +180,7 @@ def test_an_edit_that_nothing_catches_survives(monkeypatch: pytest.MonkeyPatch, 
 def blind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edits, "LARGE", -1)
     monkeypatch.setattr(faults_edits, "_bench", lambda name, seed: Bench(operation(name), PROFILES["quick"], seed))
-    monkeypatch.setattr(edits, "score_fault", lambda fault, profile, **options: missed(fault))
+    monkeypatch.setattr(edits, "score_fault", lambda fault, profile, checks, **options: missed(fault))
 
 
 def missed(fault: Fault) -> FaultScore:
