@@ -34,6 +34,11 @@ class System:
     """Names of sizes, which are not index letters."""
 
     @cached_property
+    def by_left(self) -> dict[str, Equation]:
+        """Equations by their left sides."""
+        return {equation.left: equation for equation in (*self.forward, *self.gradient)}
+
+    @cached_property
     def rules(self) -> dict[str, list[Equation]]:
         """Equations by target, those at a fixed place before the general ones."""
         by_target: dict[str, list[Equation]] = {}
@@ -71,6 +76,23 @@ def _system(op: Operation, settings: Settings) -> System:
         if op.gradient or part.step:
             gradient = [*lift.equations(rules.gradient), *gradient]
     return System(op.name, gates, tuple(forward), tuple(gradient), frozenset((*op.sizes, "n")))
+
+
+def equations_of(op: Operation, attributes: Mapping[str, Any], block: Block) -> list[Equation]:
+    """Return the equations that a block means beside the operation's own, under a complete set of attributes.
+
+    They are those that `system` would have in its own place: none where the block does not hold, and several where it
+    is repeated for gates or states. A block that defines a function gives none: it means something only where it is
+    used.
+    """
+    return _specialiser(op, settings_of(attributes)).equations([block])
+
+
+@lru_cache(maxsize=512)
+def _specialiser(op: Operation, settings: Settings) -> _Specialiser:
+    attributes = attributes_of(settings)
+    op = resolved(op, attributes)
+    return _Specialiser(op, attributes, op.gates_for(attributes))
 
 
 class _Specialiser:

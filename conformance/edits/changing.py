@@ -60,8 +60,18 @@ def touches_values(op: Operation) -> bool:
     """Whether a change may reach the values: not if it is of equations that the gradient alone has."""
     of_gradient = {equation.left for block in op.gradient for equation in _written(op, block)}
     own = [equation for line in op.changes for equation in _written(op, line)]
-    parts = (choice for part in op.parts for choice in part.choices.values())
-    return any(e.parameters is not None or e.left not in of_gradient for e in own) or any(map(touches_values, parts))
+    if any(e.parameters is not None or e.left not in of_gradient for e in own):
+        return True
+    # Where a part is a step of a layer, its gradient makes values.
+    return any(
+        touches_values(choice) or (part.step and _is_changed(choice))
+        for part in op.parts
+        for choice in part.choices.values()
+    )
+
+
+def _is_changed(op: Operation) -> bool:
+    return bool(op.changes) or any(_is_changed(choice) for part in op.parts for choice in part.choices.values())
 
 
 def _with_line(op: Operation, line: Block) -> Operation:

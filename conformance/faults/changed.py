@@ -88,7 +88,7 @@ def backend_of(
 
         def vjp(*cotangents: Array) -> dict[str, Array]:
             with np.errstate(all="ignore"):
-                found = call.gradients(cotangents) if call.op.gradient else _by_steps(call, cotangents)
+                found = call.gradients(cotangents) if call.op.gradient else by_steps(call, cotangents)
                 return {name: d.astype(arguments[name].dtype) for name, d in found.items()}
 
         return (_outputs(call, arguments) if changed.values else right(**arguments)), vjp
@@ -140,7 +140,7 @@ def _outputs(call: CompiledCall, arguments: Mapping[str, Any]) -> tuple[Array, .
         return tuple(array if array.dtype == np.int64 else array.astype(dtype) for array in call.outputs())
 
 
-def _by_steps(call: CompiledCall, cotangents: tuple[Array, ...]) -> dict[str, Array]:
+def by_steps(call: CompiledCall, cotangents: tuple[Array, ...]) -> dict[str, Array]:
     """The gradients of a call by a complex step of every entry of every float input."""
     floats = [place for place, item in enumerate(call.results.values()) if item.kind == "float"]
     found = {}

@@ -44,17 +44,32 @@ def frameworks(page: Path) -> None:
 
 @main.command()
 @_PAGE
-@click.argument("file", type=_FILE)
-def faults(page: Path, file: Path) -> None:
-    """docs/faults.md: the suite's own score, from a FILE of ``rnnspec faults --json``."""
+@click.argument("file", type=_FILE, required=False)
+@click.option(
+    "--edits", multiple=True, type=_FILE, help="A file that rnnspec faults --edits --json wrote (repeatable)."
+)
+def faults(page: Path, file: Path | None, edits: tuple[Path, ...]) -> None:
+    """docs/faults.md: the suite's own score, from a FILE of ``rnnspec faults --json``.
+
+    With --edits alone, the table of single edits is filled in and the rest stays.
+    """
+    from rnnspec.conformance.pages import edits as of_edits
     from rnnspec.conformance.pages.faults import read, sections
     from rnnspec.conformance.pages.markdown import fill_in
 
+    if file is None and not edits:
+        raise click.UsageError("expected FILE, --edits or both")
+    found: dict[str, str] = {}
     try:
-        scores, seeds = read(file)
+        if file is not None:
+            scores, seeds = read(file)
+            found |= sections(scores, seeds)
+        if edits:
+            found |= of_edits.sections(of_edits.read(edits))
     except ValueError as error:
-        raise click.ClickException(f"{file}: {error}") from error
-    fill_in(page, sections(scores, seeds))
+        named = str(error) if file is None or str(file) in str(error) else f"{file}: {error}"
+        raise click.ClickException(named) from error
+    fill_in(page, found)
     click.echo(f"wrote {page}")
 
 
