@@ -388,6 +388,8 @@ class Bench:
     def _drawn_case(self, number: int) -> Case:
         """A case beyond the deck; every other one has the parts that are edited."""
         case = draw_case(self._choices, Scope(self.op.name, "float64"))
+        if case.regime in _LOST:
+            case = replace(case, regime="generic")
         choosers = {part.operation for part in self.op.parts} & set(self.op.attributes)
         usual = {name: self.op.attributes[name].default for name in choosers}
         return case if number % 2 else case.with_attributes(**usual)
@@ -399,6 +401,7 @@ class Bench:
         return any(
             _apart(edited.results(frame, frame.case.given_cotangents, part), frame.right(part))
             for part in (parts if self.op.differentiable else ("values",))
+            if part == "values" or not _is_convention(frame)
         )
 
     def _differs_in_step(self, edited: _Edited, frame: _Frame) -> bool:
@@ -432,6 +435,15 @@ class Bench:
         if score.caught:
             return Verdict(edit.title, edit.part, "caught", score.check, score.cases, score.case)
         return Verdict(edit.title, edit.part, "surviving", case=str(telling))
+
+
+_LOST: Final = ("masking", "far")
+"""Regimes in which rounding alone tells literal equations apart that are the same; the deck has them, with bounds."""
+
+
+def _is_convention(frame: _Frame) -> bool:
+    """Whether a result is minus infinity: the gradient there is a convention, which libraries differ in."""
+    return any(bool(np.isneginf(output).any()) for output in frame.right("values") if output.dtype.kind == "f")
 
 
 def _work(case: Case) -> tuple[bool, int]:
