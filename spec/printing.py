@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 
 from rnnspec.spec.language import Equation, indexed, indices_of
+from rnnspec.spec.loading import operations
 from rnnspec.spec.tree import transform
 from rnnspec.spec.vocabulary import REDUCERS
 
@@ -257,13 +259,19 @@ def _function(name: str) -> str:
     return known.get(stem, f"\\operatorname{{{stem}}}") + ("'" if name != stem else "")
 
 
+@cache
+def _prefixes() -> tuple[str, ...]:
+    """Return what the names of parts' quantities begin with, such as ``decoder_``, which is no differential."""
+    return tuple({part.prefix for op in operations().values() for part in op.parts if part.prefix})
+
+
 def _name(name: str, index: str) -> str:
     """Typeset a name: a leading d as a differential, labels as upright subscripts, the index as an italic one."""
     match = re.fullmatch(r"(d?)([A-Za-z]+?)(\d*)((?:_[A-Za-z0-9]+)*)", name)
     if match is None:
         return f"\\mathit{{{name}}}"
     differential, stem, digits, suffix = match.groups()
-    if differential + stem in _GREEK:
+    if differential + stem in _GREEK or name.startswith(_prefixes()):
         differential, stem = "", differential + stem
     letter = f"\\{stem}" if stem in _GREEK else stem if len(stem) == 1 else f"\\mathrm{{{stem}}}"
     words = [f"\\mathrm{{{word}}}" for word in [digits, *suffix.split("_")] if word]

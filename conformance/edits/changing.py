@@ -90,6 +90,10 @@ def _placed(op: Operation, line: Block) -> Operation | None:
     """Return the operation with the line where its left side first is, itself before its parts; None if nowhere."""
     new = _written(op, line)
     own = _by_left(op)
+    if not new:
+        raise SpecError(f"{line.place}: 'each' is {line.each}, and {op.name} has none")
+    if any(_is_itself(equation) for equation in new):
+        raise SpecError(f"{line.place}: the line changes nothing: {line.text}")
     if all(equation.parameters is not None and equation.target in VOCABULARY for equation in new):
         return _everywhere(op, line)
     if any(equation.left in own for equation in new):
@@ -105,6 +109,11 @@ def _placed(op: Operation, line: Block) -> Operation | None:
         found = {name: choice for name, choice in choices.items() if choice is not None}
         parts.append(replace(part, choices={**part.choices, **found}) if found else part)
     return replace(op, parts=tuple(parts)) if tuple(parts) != op.parts else None
+
+
+def _is_itself(equation: Equation) -> bool:
+    """Whether it defines a function as that very function, ``tanh(a) = tanh(a)``."""
+    return equation.parameters is not None and ast.unparse(equation.value) == equation.left
 
 
 def _everywhere(op: Operation, line: Block) -> Operation:
@@ -136,8 +145,10 @@ def _written(op: Operation, block: Block) -> list[Equation]:
     """Return the equations of a block for every gate or state that the operation has under any attributes."""
     equations = parse(block.text, block.place)
     if block.each in ("STATE", "MEMORY"):
+        found: list[Equation] = []
+        if not op.parts:
+            return found
         part = op.parts[0]
-        found = []
         for choice in part.choices:
             states = list(states_of(op, {part.operation: choice}).items())[block.each == "MEMORY" :]
             found += [for_state(e, block.each, *state, part.reads) for state in states for e in equations]

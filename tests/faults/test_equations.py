@@ -33,6 +33,8 @@ def lines(text: str, **block: object) -> Block:
             'text = "hh = n"',
             r"some\.toml: \[gru-wrong\]: no equation of gru_cell has the left side hh: expected one of",
         ),
+        ('text = "tanh(a) = tanh(a)"', r"\[gru-wrong\]: the line changes nothing: tanh"),
+        ('each = "MEMORY"\ntext = "MEMORY = 0"', r"\[gru-wrong\]: 'each' is MEMORY, and gru_cell has none"),
         ('text = "n = tanh(a_n)"', r"some\.toml: \[gru-wrong\]: the line changes nothing of gru_cell: n = tanh"),
         ('text = "n = a_n"\nwhen = { rest = "after" }', r"\[gru-wrong\]: 'when' names rest, which is no attribute"),
         ('text = "n = a_n +"', r"some\.toml: \[gru-wrong\], line 1: 'n = a_n \+': not an expression"),

@@ -227,3 +227,9 @@ def test_notation_lists_what_is_used_and_no_more() -> None:
 
 def test_every_word_of_the_language_has_a_meaning() -> None:
     assert set(VOCABULARY) | {f"{name}(…)" for name in REDUCERS} <= set(MEANINGS)
+
+
+def test_a_name_that_begins_with_d_is_a_differential_unless_it_is_a_part_s() -> None:
+    assert to_latex(tree("dh_n")).startswith("\\mathrm{d}h")
+    assert to_latex(tree("decoder_h")).startswith("\\mathrm{decoder}")
+    assert to_latex(tree("ddecoder_h")).startswith("\\mathrm{d}\\mathrm{decoder}")
