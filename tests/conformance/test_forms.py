@@ -1,4 +1,4 @@
-"""The checks of forms, edges, layouts, special values and conduct, each on a fault of its kind and on what is right."""
+"""The checks of forms, edges, layouts and special values, each on a fault of its kind and on what is right."""
 
 from __future__ import annotations
 
