@@ -441,10 +441,13 @@ def test_layouts_are_kept(isolated: Open, call: Call) -> None:
 
 
 RUN = """\
+import signal
+
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.hosting.isolated import Isolated, Limits
 from rnnspec.spec import operation
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job ignores
 backend = Isolated("guests:HoldingTheLine", limits=Limits(seconds={seconds}))
 backend.run(Case("rnn_cell", "float32", dict(B=1, D=1, H=1), operation("rnn_cell").defaults()).call)
 """
