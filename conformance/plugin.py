@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -113,9 +113,6 @@ def _result(config: pytest.Config, item: Item) -> CheckResult:
     )
 
 
-_SELDOM: Final = 100_000
-"""Number of new objects after which the garbage collector runs."""
-
 _OPENED = pytest.StashKey["dict[str, Backend]"]()
 
 
@@ -124,9 +121,7 @@ def _backend(config: pytest.Config, name: str) -> Backend:
     opened = config.stash.setdefault(_OPENED, {})
     if name not in opened:
         opened[name] = Options.of(config).open(name)
-        # A framework's half a million objects outlive the run, so the garbage collector need not walk them again. The
-        # cases, arrays and answers of a run hold no cycles, so frequent collections would find nothing.
+        # A framework's half a million objects outlive the run, so the garbage collector need not walk them again.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(_SELDOM)
     return opened[name]

@@ -64,7 +64,8 @@ def measure_sharpness(request: Request, json_file: Path | None) -> int:
     if json_file:
         write_json(json_file, {**to_json(measured, request.runs), "drift": [one.to_json() for one in drifts]})
     rejected = sum(one.rejected[COMPUTED.name] for one in measured)
-    console.print(f"the suite rejected {rejected} of {sum(one.right for one in measured)} right results")
+    if measured:
+        console.print(f"the suite rejected {rejected} of {sum(one.right for one in measured)} right results")
     return int(rejected > 0)
 
 
