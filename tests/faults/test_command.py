@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.cli import main
-from rnnspec.conformance.commands import scoring
+from rnnspec.conformance.commands import faults as command
 from rnnspec.conformance.commands.faults import Request
 from rnnspec.conformance.faults.catalogue import FAULTS
 from rnnspec.conformance.faults.fault import Fault
@@ -30,8 +30,8 @@ CAUGHT = PLANTED["rnn-bias-dropped"]
 
 
 def score(monkeypatch: pytest.MonkeyPatch, file: Path | None, *planted: Fault, seeds: str = "0") -> int:
-    monkeypatch.setattr(scoring, "faults", lambda operations: planted)
-    return scoring.score_faults(Request(("rnn_cell",), seeds=seeds), file)
+    monkeypatch.setattr(command, "faults", lambda operations: planted)
+    return command.score_faults(Request(("rnn_cell",), seeds=seeds), file)
 
 
 def test_all_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,7 +74,7 @@ def missed_with(monkeypatch: pytest.MonkeyPatch, *seeds: int) -> None:
     def judged(fault: Fault, profile: Profile, *, seed: int, **options: Any) -> FaultScore:
         return score_fault(replace(NO_FAULT, name=fault.name) if seed in seeds else fault, profile, seed=seed)
 
-    monkeypatch.setattr(scoring, "score_fault", judged)
+    monkeypatch.setattr(command, "score_fault", judged)
 
 
 def test_a_fault_that_one_seed_misses_is_missed_and_the_seed_is_told(
@@ -222,7 +222,7 @@ def test_work_is_shared_between_processes_in_order() -> None:
 
 def test_unknown_profile() -> None:
     with pytest.raises(PlanError, match="quick, standard, thorough"):
-        scoring.score_faults(Request(profile="brisk"), None)
+        command.score_faults(Request(profile="brisk"), None)
 
 
 def test_bad_input() -> None:

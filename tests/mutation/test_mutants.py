@@ -20,7 +20,7 @@ from rnnspec import backends, conformance, reference, spec
 TESTS = Path(__file__).parents[1] / "conformance"
 TOLERANCE, ROUNDING = "judge/tolerance.py", "judge/rounding.py"
 ASKED, RIGHT, RUNNER = "checks/asked.py", "checks/right.py", "run/runner.py"
-DIRECTIONS = "judge/directions.py"
+DIRECTIONS, FORMATS = "judge/directions.py", "judge/formats.py"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ MUTANTS = (
     Mutant(TOLERANCE, "(array == np.rint(array))", "(array >= np.rint(array))"),
     Mutant(TOLERANCE, "exact = (got == self.value) &", "exact = (got is self.value) &"),
     # What is judged.
-    Mutant(TOLERANCE, "largest / 16", "largest / 8"),
+    Mutant(FORMATS, "largest / 16", "largest / 8"),
     Mutant(TOLERANCE, "| np.isneginf(item.value)", "| np.isinf(item.value)"),
     Mutant(TOLERANCE, "| np.isposinf(item.bound)", "| False"),
     Mutant(TOLERANCE, "*self.gradients.values()]", "]"),

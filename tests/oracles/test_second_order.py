@@ -27,11 +27,12 @@ FLOOR = 1e-2
 
 
 def case_of(name: str, seed: int) -> Case:
-    """A case of generic numbers, which stand at no kink, and small sizes."""
+    """A case of generic numbers, which stand at no kink, and small sizes, whether drawn or given by an attribute."""
     choices = RandomChoices(np.random.default_rng([seed, zlib.crc32(name.encode())]))
     while True:
         case = draw_case(choices, Scope(name, "float64"))
-        if max(case.sizes.values()) <= 4:
+        counted = (case.lengths_of[item.size] for item in case.spec.attributes.values() if item.size)
+        if max((*case.sizes.values(), *counted)) <= 4:
             return differentiated_in_full(replace(case, regime="generic"))
 
 
