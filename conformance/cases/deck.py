@@ -492,7 +492,8 @@ class Planner:
                 else:
                     self.left_out.setdefault(symbol, []).append(size)
         if not self.few_shapes:
-            yield self._least({**levels[0], **{STEPS: kind for kind in self.support.steps[:1]}})
+            steps = {STEPS: self.support.steps[0]} if self.support.steps else {}
+            yield self._least({**levels[0], **steps})
         for pair in equal_sizes(resolved(self.op, self.support.defaults()), self.symbols):
             apart = {symbol: 4 + place for place, symbol in enumerate(self.symbols)}
             row = levels[spread_order(len(levels))[number % len(levels)]]

@@ -1,4 +1,4 @@
-"""Faults of encoders and decoders that are no changed equations: of the padding, and of parameters and their order.
+"""Faults of encoders and decoders that are no changed equations: padding, parameters, widths of beams.
 
 Where a fault takes other inputs, its gradients are those at these.
 """
@@ -74,3 +74,35 @@ class ParametersShared(Altered):
         """Names of the encoder's parameters and of the decoder's that are as large."""
         pairs = ((name, name.replace("encoder_", "decoder_")) for name in call.inputs if name.startswith("encoder_"))
         return {theirs: mine for theirs, mine in pairs if call.inputs[theirs].shape == call.inputs[mine].shape}
+
+
+# Beams of another width. The reference has them: thousands of calls by literal equations would take minutes.
+
+
+def of_width(call: Call, width: int) -> Call:
+    """The call with another width of the beam."""
+    return Call(call.operation, call.inputs, {**call.attributes, "width": width})
+
+
+@plant("beam_search", prefix="decoding")
+class BeamWidthIgnored(Altered):
+    """One hypothesis is kept, whatever the width: the search is greedy."""
+
+    def altered(self, call: Call) -> Call:
+        return of_width(call, 1)
+
+
+@plant("beam_search", prefix="decoding")
+class BeamOneTooNarrow(Altered):
+    """One hypothesis less than the width is kept, though at least one."""
+
+    def altered(self, call: Call) -> Call:
+        return of_width(call, max(call.attributes["width"] - 1, 1))
+
+
+@plant("beam_search")
+class BeamNoWiderThanTheVocabulary(Altered):
+    """The beam keeps no more hypotheses than there are tokens, as after its first step."""
+
+    def altered(self, call: Call) -> Call:
+        return of_width(call, min(call.attributes["width"], call.inputs["V"].shape[0]))
