@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -503,8 +503,9 @@ class Planner:
     def _least(self, row: Mapping[str, Any]) -> Case:
         """A case whose sizes are all as small as they may be, with ids that agree where there are several arrays."""
         sizes = {symbol: self.op.at_least.get(symbol, 1) for symbol in self.symbols}
-        cases = [self._rung(row, number, sizes) for number in range(_ATTEMPTS)]
-        return next((case for case in cases if _ids_agree(case)), cases[0])
+        first = self._rung(row, 0, sizes)
+        more = (self._rung(row, number, sizes) for number in range(1, _ATTEMPTS))  # made only where they are needed
+        return next((case for case in chain([first], more) if _ids_agree(case)), first)
 
     def _counts_beyond_sizes(self, rows: Sequence[Row]) -> Iterator[Case]:
         """A number of things that sizes bound, at its greatest beside small sizes, in calls of many sequences.
