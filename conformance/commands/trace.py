@@ -16,7 +16,7 @@ from rnnspec.conformance.commands.show import parse_settings
 from rnnspec.conformance.run.files import FileError, write_json
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.conformance.run.storage import read_stored
-from rnnspec.spec import Operation, SpecError, check_attributes, operation
+from rnnspec.spec import Operation, SpecError, check_attributes, operation, resolved
 from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.printing import equation_text
 from rnnspec.spec.tracing import Quantity, trace
@@ -119,18 +119,15 @@ def _read(op: Operation, attributes: dict[str, Any], request: Request) -> tuple[
         raise PlanError("expected --arrays or --size, got both: the arrays have sizes of their own")
     arrays = read_stored(path)
     stored = {name.removeprefix(INPUT): array for name, array in arrays.items()}
-    call_inputs = {name: stored[name] for name in _possible(op, attributes) if name in stored}
+    whole = resolved(op, attributes)
+    call_inputs = {name: stored[name] for name in whole.inputs_for(attributes) if name in stored}
     if not call_inputs:
         raise FileError(f"{path}: expected inputs of {op.name} by name, got {', '.join(arrays) or 'no array'}")
-    outputs = [name for name, item in op.outputs_for(attributes).items() if item.kind == "float"]
+    outputs = [name for name, item in whole.outputs_for(attributes).items() if item.kind == "float"]
     missing = [name for name in outputs if COTANGENT + name not in arrays]
     if request.gradient and missing:
         raise FileError(f"{path}: expected {COTANGENT}{missing[0]}, a cotangent of each output, for --gradient")
     return call_inputs, tuple(arrays[COTANGENT + name] for name in outputs if COTANGENT + name in arrays)
-
-
-def _possible(op: Operation, attributes: dict[str, Any]) -> list[str]:
-    return list(Case(op.name, "float64", {}, attributes).items)
 
 
 def _print(console: Console, op: Operation, inputs: NamedArrays, found: Sequence[Quantity]) -> None:

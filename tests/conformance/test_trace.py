@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from rnnspec.conformance.cases import Case
 from rnnspec.conformance.cli import main
 from rnnspec.spec import operations, system
 
@@ -46,6 +47,17 @@ def test_json_and_the_arrays_of_a_repro(tmp_path: Path) -> None:
     assert written["inputs"] == given
     found = {one["name"]: one["value"] for one in written["quantities"]}
     assert found["h"] == [pytest.approx(np.tanh(2.0))]
+
+
+def test_the_outputs_of_parts_have_cotangents_in_a_file(tmp_path: Path) -> None:
+    case = Case("stacked", "float64", {"B": 1, "T": 2, "D": 1, "H": 1, "A": 1}, operations()["stacked"].defaults())
+    arrays = {f"input.{name}": array for name, array in case.given.inputs.items()}
+    outputs = [name for name, item in case.results.items() if item.kind == "float"]
+    arrays |= {f"cotangent.{name}": array for name, array in zip(outputs, case.given_cotangents, strict=True)}
+    np.savez(tmp_path / "case.npz", **arrays)
+    status, output = run("stacked", "--arrays", str(tmp_path / "case.npz"), "--gradient")
+    assert status == 0, output
+    assert "dx[1]" in output
 
 
 @pytest.mark.parametrize(
