@@ -24,7 +24,7 @@ class MGU:
         self.R_f, self.R_n = self.R[self.f], self.R[self.n]
 
     def step(self, x: Array, h_prev: Array) -> tuple[Arrays, Arrays]:
-        """From the state before to the state after."""
+        """Return the state after the step, and the arrays that `back` needs."""
         a = self.W @ x
         a += self.b
         a_f, a_n = a[self.f], a[self.n]
@@ -49,7 +49,7 @@ class MGU:
         return (h,), (a, h_prev, reset)
 
     def back(self, known: Arrays, dh: Array) -> tuple[Arrays, Arrays]:
-        """From the gradient of the state after to that of the state before."""
+        """Return the gradient of the state before, and the arrays that `gradients` needs."""
         v, h_prev, reset = known
         f, n = v[self.f], v[self.n]
         if self.keeps:
@@ -70,7 +70,7 @@ class MGU:
         return (dh_kept + self.R.T @ dp,), (da, h_prev, dp)
 
     def gradients(self, x: Array, da: Array, h_prev: Array, known: Array) -> dict[str, Array]:
-        """From the gradients of the gates' arguments to those of the input and the parameters."""
+        """Return the gradients of the input and the parameters from those of the gates' arguments."""
         gradients = {"x": self.W.T @ da, "W": outer(da, x, self.units), "b": total(da, self.units)}
         if self.b_rn is None:
             s = known
