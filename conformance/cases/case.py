@@ -54,6 +54,9 @@ class Case:
     drawn_for: Mapping[str, Any] | None = None
     """The attributes that the numbers are drawn for, if the call has others."""
 
+    zero: tuple[str, ...] = ()
+    """Float inputs of which every number is 0."""
+
     worked_out: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """Cache of values that follow from the case, by name; a case made from this one begins with an empty one."""
 
@@ -64,13 +67,13 @@ class Case:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Case:
         """Make a case from plain data, which may have more entries; the specification's tuples are lists in JSON."""
-        given = {one.name: data[one.name] for one in fields(cls) if one.init}
+        given = {one.name: data[one.name] for one in fields(cls) if one.init and one.name in data}
         for name in ("attributes", "drawn_for"):
-            if given[name] is not None:
+            if given.get(name) is not None:
                 given[name] = {
                     key: tuple(value) if isinstance(value, list) else value for key, value in given[name].items()
                 }
-        return cls(**{**given, "absent": tuple(data["absent"])})
+        return cls(**{**given, **{name: tuple(given.get(name, ())) for name in ("absent", "zero")}})
 
     @cached_property
     def spec(self) -> Operation:
@@ -210,7 +213,7 @@ class Case:
                 inputs[name] = rng.random(shape) < 0.6
             else:
                 numbers = fill(self.regime, self.spec, item, shape, self._drawn_for, rng, format_of(self.dtype))
-                inputs[name] = numbers.astype(dtype)
+                inputs[name] = (np.zeros(shape) if name in self.zero else numbers).astype(dtype)
         return inputs
 
     @property
@@ -249,6 +252,7 @@ class Case:
             f"{name}={value}" for name, value in self.attributes.items() if value != self.spec.attributes[name].default
         )
         absent = f" without {', '.join(self.absent)}" if self.absent else ""
+        absent += "".join(f" {name}=0" for name in self.zero)
         attributes = f" {changed}" if changed else ""
         steps = self._steps_text()
         return f"{self.operation} {self.dtype} {sizes}{steps}{attributes}{absent} {self.regime} seed={self.seed}"

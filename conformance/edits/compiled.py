@@ -23,6 +23,9 @@ from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
 Program = Callable[..., Any]
 Programs = dict[ast.expr, Program]
 
+_STEP = 1e-20
+"""Of a complex step: its square vanishes beside any number."""
+
 _NATIVE: dict[type[ast.AST], str] = {
     ast.Add: "+",
     ast.Sub: "-",
@@ -64,6 +67,24 @@ class CompiledCall(LiteralCall):
     def evaluation(self, values: Mapping[str, Array], sizes: Mapping[str, int]) -> Evaluation:
         """What works out the quantities of one sequence."""
         return _Compiled(self.system, values, sizes, self.programs)
+
+
+def by_steps(call: CompiledCall, cotangents: tuple[Array, ...]) -> dict[str, Array]:
+    """The gradients of a call by a complex step of every entry of every float input."""
+    floats = [place for place, item in enumerate(call.results.values()) if item.kind == "float"]
+    found = {}
+    for name in call.given:
+        array = call.inputs[name].astype(np.complex128)
+        gradient = np.zeros(array.shape)
+        for place in np.ndindex(array.shape):
+            stepped = array.copy()
+            stepped[place] += 1j * _STEP
+            outputs = call.with_inputs(**{name: stepped}).outputs()
+            gradient[place] = sum(
+                float((outputs[at].imag * d.astype(np.float64)).sum()) for at, d in zip(floats, cotangents, strict=True)
+            )
+        found[name] = gradient / _STEP
+    return found
 
 
 class _Compiled(Evaluation):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from rnnspec.spec import Operation, SpecError
@@ -62,6 +63,8 @@ class Edit:
     """What stands in the place of the lines with the same left side, of the operation at the path."""
 
     path: PartPath = ()
+    right: str = ""
+    """The line as the specification has it; empty where a function is another wherever it stands."""
 
     @property
     def when(self) -> Mapping[str, Any]:
@@ -92,13 +95,32 @@ class Edit:
         return holds(self.when, attributes)
 
 
-def single_edits(op: Operation) -> Iterator[Edit]:
-    """Yield every single edit of an operation, one line after the other; the same in every run."""
-    for path, own, known in _levels(op, (), {}):
-        yield from _of_blocks(op, path, own, known, "values")
-        if _has_gradient(op, path):
-            yield from _of_blocks(op, path, own, known, "gradients")
+def choosing(op: Operation, attributes: Mapping[str, Any]) -> Operation:
+    """Return the operation with these attributes' choices of its parts as its defaults, so that these are edited."""
+    choosers = {part.operation for part in op.parts} & set(op.attributes)
+    chosen = {name: replace(op.attributes[name], default=attributes[name]) for name in choosers}
+    return replace(op, attributes={**op.attributes, **chosen})
+
+
+def single_edits(op: Operation, given: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Edit]:
+    """Yield every single edit of an operation, one line after the other; the same in every run.
+
+    With `given`, the edits are of lines that hold under these attributes.
+    """
+    yield from _edits(op, given, _values)
     yield from _everywhere(op)
+
+
+def coarse_edits(op: Operation, given: Mapping[str, Any]) -> Iterator[Edit]:
+    """Yield edits of whole lines that hold under these attributes: a function around one, a number in place of one."""
+    yield from _edits(op, given, _coarse)
+
+
+def _edits(op: Operation, given: Mapping[str, Any], values: Values) -> Iterator[Edit]:
+    for path, own, known in _levels(op, (), given):
+        yield from _of_blocks(op, path, own, known, "values", values)
+        if _has_gradient(op, path):
+            yield from _of_blocks(op, path, own, known, "gradients", values)
 
 
 def _levels(
@@ -159,7 +181,7 @@ def _lines(blocks: Iterable[Block]) -> list[_Line]:
 
 
 def _of_blocks(
-    op: Operation, path: PartPath, own: Operation, known: Mapping[str, Any], part: EditedPart
+    op: Operation, path: PartPath, own: Operation, known: Mapping[str, Any], part: EditedPart, values: Values
 ) -> Iterator[Edit]:
     """Yield the edits of an operation's values or gradient at one place."""
     blocks = own.equations if part == "values" else own.gradient
@@ -168,12 +190,13 @@ def _of_blocks(
     # Of an operation that has no gradient of its own, a part's gradient makes values.
     of = part if op.gradient else "values"
 
-    def edit(*written: Block) -> Edit:
-        return Edit("; ".join(block.text for block in written), _placed(op, path, written), of, written, path)
+    def edit(lines: Sequence[_Line], *written: Block) -> Edit:
+        text, right = ("; ".join(block.text for block in blocks) for blocks in (written, [one.block for one in lines]))
+        return Edit(text, _placed(op, path, written), of, written, path, right)
 
     for line in lines:
         seen = {ast.dump(line.equation.value)}
-        for value in _values(line.equation, names):
+        for value in values(line.equation, names):
             written = line.reading(value)
             try:
                 (read,) = parse(written.text, written.place)
@@ -181,10 +204,10 @@ def _of_blocks(
                 continue  # the language has no such line
             if (dump := ast.dump(read.value)) not in seen:
                 seen.add(dump)
-                yield edit(written)
-    for one, other in combinations(lines, 2):
+                yield edit([line], written)
+    for one, other in combinations(lines, 2) if values is _values else ():
         if one.kind == other.kind and ast.dump(one.equation.value) != ast.dump(other.equation.value):
-            yield edit(one.reading(other.equation.value), other.reading(one.equation.value))
+            yield edit([one, other], one.reading(other.equation.value), other.reading(one.equation.value))
 
 
 def _may_hold(own: Operation, block: Block, known: Mapping[str, Any]) -> bool:
@@ -252,6 +275,9 @@ def _used(node: ast.expr) -> Iterator[tuple[str, int]]:
             yield name.id, 0
 
 
+Values = Callable[[Equation, _Names], Iterator[ast.expr]]
+"""Yields other right sides of an equation."""
+
 Change = Callable[[Any], ast.expr | None]
 """What is done to a node of a copy of the tree: it is changed itself, or another is returned for its place."""
 
@@ -269,6 +295,18 @@ def _values(equation: Equation, names: _Names) -> Iterator[ast.expr]:
         yield ast.BinOp(deepcopy(value), ast.Add(), ast.Constant(1))
         yield ast.BinOp(ast.Constant(2), ast.Mult(), deepcopy(value))
         yield ast.BinOp(ast.Constant(1), ast.Sub(), deepcopy(value))
+
+
+def _coarse(equation: Equation, names: _Names) -> Iterator[ast.expr]:
+    """Yield right sides with a function around the equation's own, or with a number in the place of it or a factor."""
+    value = equation.value
+    for function in _ALIKE[0]:
+        yield ast.Call(ast.Name(function), [deepcopy(value)], [])
+    for number in (0, 1):
+        yield ast.Constant(number)
+    yield ast.UnaryOp(ast.USub(), deepcopy(value))
+    for by in (1, 2):
+        yield ast.BinOp(deepcopy(value), ast.Div(), ast.Constant(2 * by))
 
 
 def _with(tree: ast.expr, target: ast.AST, other: ast.expr) -> ast.expr:
@@ -398,7 +436,9 @@ def _everywhere(op: Operation) -> Iterator[Edit]:
     """Yield the operation with one function in the place of another wherever it stands, in its parts too."""
     of_values, of_gradient = set[str](), set[str]()
     for path, own, _ in _levels(op, (), {}):
-        of_values |= _functions(own.equations)
+        of_values |= _functions(own.equations) | {
+            value for item in own.attributes.values() if item.functions for value in item.values
+        }
         if _has_gradient(op, path):
             of_gradient |= _functions(own.gradient)
     for alike in _ALIKE[:2]:

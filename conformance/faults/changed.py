@@ -14,7 +14,7 @@ from rnnspec import reference
 from rnnspec.backends import Backend, Call
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.edits.changing import touches_values
-from rnnspec.conformance.edits.compiled import CompiledCall, Programs
+from rnnspec.conformance.edits.compiled import CompiledCall, Programs, by_steps
 from rnnspec.reference.call import split_arguments
 from rnnspec.spec import Operation, operation, resolved, system
 from rnnspec.spec.arrays import Array
@@ -23,8 +23,6 @@ from rnnspec.spec.operation import Settings, settings_of
 from rnnspec.spec.tree import transform
 
 Vjp = Callable[..., dict[str, Array]]
-_STEP = 1e-20
-"""Of a complex step: its square vanishes beside any number."""
 
 
 @dataclass(frozen=True)
@@ -138,21 +136,3 @@ def _outputs(call: CompiledCall, arguments: Mapping[str, Any]) -> tuple[Array, .
     dtype = next((arguments[name].dtype for name in call.given), np.dtype(np.float64))
     with np.errstate(all="ignore"):
         return tuple(array if array.dtype == np.int64 else array.astype(dtype) for array in call.outputs())
-
-
-def by_steps(call: CompiledCall, cotangents: tuple[Array, ...]) -> dict[str, Array]:
-    """The gradients of a call by a complex step of every entry of every float input."""
-    floats = [place for place, item in enumerate(call.results.values()) if item.kind == "float"]
-    found = {}
-    for name in call.given:
-        array = call.inputs[name].astype(np.complex128)
-        gradient = np.zeros(array.shape)
-        for place in np.ndindex(array.shape):
-            stepped = array.copy()
-            stepped[place] += 1j * _STEP
-            outputs = call.with_inputs(**{name: stepped}).outputs()
-            gradient[place] = sum(
-                float((outputs[at].imag * d.astype(np.float64)).sum()) for at, d in zip(floats, cotangents, strict=True)
-            )
-        found[name] = gradient / _STEP
-    return found

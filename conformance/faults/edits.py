@@ -27,10 +27,10 @@ from rnnspec.conformance.checks import CHECKS, Check, Violation
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.checks.values import Values
-from rnnspec.conformance.edits.compiled import CompiledCall, Programs
+from rnnspec.conformance.edits.compiled import CompiledCall, Programs, by_steps
 from rnnspec.conformance.edits.placing import changed_equations, with_equations
 from rnnspec.conformance.edits.single import Edit, EditedPart, single_edits
-from rnnspec.conformance.faults.changed import backend_of, by_steps
+from rnnspec.conformance.faults.changed import backend_of
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.score import score_fault
 from rnnspec.conformance.run import Profile

@@ -1,0 +1,314 @@
+"""On what a fault depends: the choices of a case without which it does not show.
+
+One choice of a failing case after another is changed to its simplest: an attribute to its default, an absent input to
+one that is there, the steps to all, the numbers to ordinary ones, a size to the smallest. What fails all the same keeps
+the change. What then is left is looked at the other way round: a choice is a condition if the fault shows with it and
+does not show without it, whatever the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from rnnspec.conformance.cases import Case, entry_levels, regimes_for
+from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, NEEDS, Steps
+from rnnspec.conformance.cases.support import everything, values_of
+from rnnspec.conformance.diagnosis.oracle import Shows
+from rnnspec.spec.operation import Attribute, holds
+
+SEEDS: Final = 3
+"""Seeds at which a changed case is asked before the fault counts as gone."""
+
+_SIZES: Final = (1, 2, 3, 4, 5, 6, 8, 9, 16, 17, 32, 33, 64, 65, 128, 129, 255, 256, 257)
+_PLAIN: Final[tuple[Steps, ...]] = (
+    "all",
+    "lengths",
+    "shorter",
+    "right_mask",
+    "held_mask",
+    "mask",
+    "one_empty",
+    "equal",
+)
+"""Kinds of steps, the plainest first: a sequence that is shorter before one that is empty."""
+
+_EMPTY: Final[tuple[Steps, ...]] = ("one_empty", "no_lengths", "no_mask")
+_HELD: Final[tuple[Steps, ...]] = ("mask", "held_mask")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition, in words, and whether it holds for a case."""
+
+    text: str
+    holds: Callable[[Case], bool]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What a fault depends on: it shows only where all conditions hold, and not where an input of `gone` is 0."""
+
+    conditions: tuple[Condition, ...] = ()
+    gone: tuple[str, ...] = ()
+
+    def holds(self, case: Case) -> bool:
+        """Whether the fault may show at a case."""
+        return all(condition.holds(case) for condition in self.conditions) and not any(
+            name in case.zero or name in case.absent for name in self.gone
+        )
+
+    def __str__(self) -> str:
+        texts = [condition.text for condition in self.conditions]
+        only = f"only {_listed(texts)}" if texts else "in every call"
+        return f"{only}; gone when {_listed([f'{name} = 0' for name in self.gone], 'or')}" if self.gone else only
+
+
+def simplest(case: Case, shows: Shows) -> Case:
+    """Return the plainest case at which a fault shows, found by changing one choice of a failing case at a time."""
+    for _ in range(3):
+        before = case
+        for simpler in _SIMPLER:
+            case = _first_failing(simpler(case), shows) or case
+            while simpler in (_attributes_simpler, _inputs_there) and (found := _first_failing(simpler(case), shows)):
+                case = found
+        case = _sizes_down(case, shows)
+        if case == before:
+            break
+    return case
+
+
+def numbers_gone(case: Case, shows: Shows) -> Case:
+    """Return the case with as many inputs at 0 as leave the fault to be seen, so that it can be worked out by hand."""
+    for name in _zeroable(case):
+        zeroed = replace(case, zero=(*case.zero, name))
+        if shows(zeroed) is not None:
+            case = zeroed
+    return case
+
+
+def enlarged(case: Case, shows: Shows) -> Case:
+    """Return the case at sizes that tell things apart, such as a matrix from its transpose, where it still fails."""
+    wanted = {"B": 2, "T": 3, "D": 3, "H": 2}
+    sizes = {symbol: max(size, wanted.get(symbol, 2)) for symbol, size in case.sizes.items()}
+    return _failing(replace(case, sizes=sizes), shows) or case
+
+
+def cause_of(case: Case, shows: Shows) -> Cause:
+    """Return what the fault of a case, the simplest one at which it shows, depends on."""
+    rich = enlarged(case, shows)
+    conditions = [*_on_attributes(rich, shows), *_on_steps(rich, shows), *_on_inputs(rich, shows)]
+    conditions += [*_on_numbers(rich, shows), *_on_sizes(case, shows)]
+    gone = [name for name in _zeroable(rich) if _failing(replace(rich, zero=(name,)), shows) is None]
+    return Cause(tuple(conditions), tuple(gone))
+
+
+# Simpler cases.
+
+
+def _attributes_simpler(case: Case) -> Iterator[Case]:
+    plain = case.spec.defaults()
+    if case.attributes != plain:
+        yield case.with_attributes(**plain)
+    for name, value in case.attributes.items():
+        if value != plain[name]:
+            yield case.with_attributes(**{name: plain[name]})
+
+
+def _steps_simpler(case: Case) -> Iterator[Case]:
+    if case.steps in _PLAIN:
+        places = _PLAIN[: _PLAIN.index(case.steps)]
+    else:
+        places = _PLAIN if case.steps != "all" else ()
+    for steps in places:
+        yield replace(case, steps=steps).with_at_least(**NEEDS[steps])
+
+
+def _inputs_there(case: Case) -> Iterator[Case]:
+    if case.absent:
+        yield replace(case, absent=())
+        for name in case.absent if len(case.absent) > 1 else ():
+            yield replace(case, absent=tuple(other for other in case.absent if other != name))
+
+
+def _numbers_simpler(case: Case) -> Iterator[Case]:
+    if case.regime != "generic":
+        yield replace(case, regime="generic")
+
+
+_SIMPLER: Final = (_attributes_simpler, _steps_simpler, _inputs_there, _numbers_simpler)
+
+
+def _sizes_down(case: Case, shows: Shows) -> Case:
+    least = {**case.spec.at_least}
+    if case.steps != "all":
+        least["T"] = max(2, least.get("T", 0))  # of a sequence without a step, documentations say little
+    for symbol in sorted(case.sizes, key=lambda symbol: -case.sizes[symbol]):
+        smaller = [size for size in _SIZES if least.get(symbol, 1) <= size < case.sizes[symbol]]
+        variants = (replace(case, sizes={**case.sizes, symbol: size}) for size in smaller)
+        case = _first_failing(variants, shows) or case
+    return case
+
+
+def _first_failing(variants: Iterator[Case] | Sequence[Case], shows: Shows) -> Case | None:
+    return next((found for variant in variants if (found := _failing(variant, shows))), None)
+
+
+def _failing(case: Case, shows: Shows) -> Case | None:
+    """Return the case, or one like it with other numbers, at which the fault shows."""
+    seeds = dict.fromkeys((case.seed, *range(SEEDS)))
+    cases = [replace(case, seed=seed) for seed in seeds]
+    if case.steps != "all" and case.steps not in _EMPTY:  # those in which every sequence has a step come first
+        cases.sort(key=lambda one: not one.valid.any(axis=1).all())
+    return next((one for one in cases if shows(one) is not None), None)
+
+
+# Conditions.
+
+
+def _on_attributes(case: Case, shows: Shows) -> Iterator[Condition]:
+    for name, attribute in case.spec.attributes.items():
+        if not holds(attribute.when, case.attributes):
+            continue
+        if attribute.is_tuple:
+            yield from _on_entries(case, name, attribute, shows)
+            continue
+        own = case.attributes[name]
+        others = dict.fromkeys(value for value in (attribute.default, *values_of(case, attribute)) if value != own)
+        failing, right = _tried({value: case.with_attributes(**{name: value}) for value in others}, shows)
+        if right:
+            yield _of_attribute(name, attribute, [own, *failing], right)
+
+
+def _on_entries(case: Case, name: str, attribute: Attribute, shows: Shows) -> Iterator[Condition]:
+    """The conditions on entries of a tuple, each of which chooses a function."""
+    whole = case.attributes[name]
+    for place, function in enumerate(attribute.functions):
+        values = [level.only for level in entry_levels(attribute, place) if level.only != whole[place]]
+        variants = {v: case.with_attributes(**{name: (*whole[:place], v, *whole[place + 1 :])}) for v in values}
+        failing, right = _tried(variants, shows)
+        if right:
+            chosen = (whole[place], *failing)
+            words = f"with {function}={' or '.join(chosen)}"
+            yield Condition(
+                words, lambda case, place=place, chosen=chosen: case.attributes.get(name, whole)[place] in chosen
+            )
+
+
+def _tried(variants: Mapping[Any, Case], shows: Shows) -> tuple[list[Any], list[Any]]:
+    """The values at which the fault shows, and those at which it does not."""
+    failing = [value for value, case in variants.items() if _failing(case, shows)]
+    return failing, [value for value in variants if value not in failing]
+
+
+def _of_attribute(name: str, attribute: Attribute, failing: Sequence[Any], right: Sequence[Any]) -> Condition:
+    usual = attribute.default
+    numbers = [value for value in right if value is not None]
+    if attribute.domain and numbers and None not in failing:
+        if min(failing) > max(numbers):
+            end = max(numbers)
+            words = f"with {name} above {end:g}"
+            return Condition(words, lambda case: case.attributes.get(name) is not None and case.attributes[name] > end)
+        if max(failing) < min(numbers):
+            low = min(numbers)
+            words = f"with {name} below {low:g}"
+            return Condition(words, lambda case: case.attributes.get(name) is not None and case.attributes[name] < low)
+    if attribute.domain and usual in right:
+        words = f"with {name}" if usual is None else f"with {name} other than {_told(usual)}"
+        return Condition(words, lambda case: case.attributes.get(name, usual) != usual)
+    if len(right) == 1 and len(failing) > 1:
+        (one,) = right
+        return Condition(f"with {name} other than {_told(one)}", lambda case: case.attributes.get(name) != one)
+    wrong = tuple(failing)
+    words = f"with {name}={' or '.join(map(_told, wrong))}"
+    return Condition(words, lambda case: case.attributes.get(name) in wrong)
+
+
+def _on_steps(case: Case, shows: Shows) -> Iterator[Condition]:
+    if not case.spec.has_steps:
+        return
+    kinds = [kind for kind in NEEDS if kind in everything(case.operation).steps]
+    failing = tuple(
+        kind
+        for kind in kinds
+        if kind == case.steps or _failing(replace(case, steps=kind).with_at_least(**NEEDS[kind]), shows)
+    )
+    if set(kinds) - set(failing) - set(_EMPTY):
+        yield Condition(_steps_text(failing), lambda case: case.steps in failing)
+
+
+def _steps_text(kinds: Sequence[Steps]) -> str:
+    found = set(kinds)
+    by_lengths, by_mask = (set(some) - set(_EMPTY) for some in (BY_LENGTHS, BY_MASK))
+    if "all" not in found:
+        if found <= set(_EMPTY):
+            return "with a sequence that has no step"
+        if found <= set(_HELD):
+            return "with holes in the mask"
+        if by_lengths | {"right_mask"} <= found or (by_lengths | by_mask) <= found | set(_HELD):
+            return "with sequences that are shorter than T"
+        if found <= set(BY_LENGTHS):
+            return "with lengths" if by_lengths <= found else f"with lengths ({', '.join(sorted(found))})"
+        if found <= set(BY_MASK):
+            return "with a mask" if by_mask <= found else f"with a mask ({', '.join(sorted(found))})"
+    elif len(found) == 1:
+        return "with every step valid"
+    return f"with steps given as {' or '.join(kinds)}"
+
+
+def _on_inputs(case: Case, shows: Shows) -> Iterator[Condition]:
+    for name in case.absent:
+        yield Condition(f"without {name}", lambda case, name=name: name in case.absent)
+    for name, item in case.items.items():
+        if item.optional and item.kind == "float" and name not in case.absent and name in case.call.inputs:
+            zeroed = _failing(replace(case, zero=(name,)), shows)
+            if zeroed and not _failing(replace(case, absent=(*case.absent, name)), shows):
+                yield Condition(f"with {name}", lambda case, name=name: name not in case.absent)
+
+
+def _on_numbers(case: Case, shows: Shows) -> Iterator[Condition]:
+    if case.regime == "generic":
+        return
+    kinds = regimes_for(case.spec)
+    failing = tuple(kind for kind in kinds if kind == case.regime or _failing(replace(case, regime=kind), shows))
+    words = f"with numbers of the kind {' or '.join(failing)}"
+    yield Condition(words, lambda case: case.regime in failing)
+
+
+def _on_sizes(case: Case, shows: Shows) -> Iterator[Condition]:
+    for symbol, size in case.sizes.items():
+        least = max(1, case.spec.at_least.get(symbol, 0), NEEDS[case.steps].get(symbol, 0))
+        if symbol == "T" and case.steps != "all":
+            least = max(least, 2)
+        if size <= least or symbol not in case.spec.sizes:
+            continue
+        larger = _failing(replace(case, sizes={**case.sizes, symbol: size + 1}), shows)
+        if larger is None:
+            yield Condition(f"with {symbol} = {size}", lambda case, s=symbol, n=size: case.sizes.get(s) == n)
+        else:
+            yield Condition(f"with {symbol} >= {size}", lambda case, s=symbol, n=size: case.sizes.get(s, 0) >= n)
+
+
+def _zeroable(case: Case) -> list[str]:
+    """Inputs that may be 0 without another call coming of it."""
+    return [
+        name
+        for name, item in case.items.items()
+        if item.kind == "float" and name in case.given.inputs and item.domain != "probability" and name not in case.zero
+    ]
+
+
+def _told(value: Any) -> str:
+    if value is None:
+        return "none"
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
+
+
+def _listed(texts: Sequence[str], junction: str = "and") -> str:
+    return f" {junction} ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
+def described(cause: Cause) -> Mapping[str, Any]:
+    """Return a cause as plain data."""
+    return {"text": str(cause), "only": [one.text for one in cause.conditions], "gone_when_0": list(cause.gone)}

@@ -1,0 +1,298 @@
+"""The equation that a backend computes: the edits and misreadings of the specification that give its numbers.
+
+Each single edit of an operation's equations, and each misreading of a call, is worked out on a small failing call, and
+then on more calls, of which some are right. What gives the backend's numbers on all of them is a suspect. Where nothing
+does, two that stand together are looked for: one of them alone gives what comes where an input is 0, or gives some of
+the results.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
+from typing import Final
+
+import numpy as np
+
+from rnnspec.backends import Call
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks.right import expected_of
+from rnnspec.conformance.diagnosis.misreadings import Misreading, misreadings, wrong_gradients
+from rnnspec.conformance.diagnosis.oracle import Clock, Oracle, OutOfTimeError
+from rnnspec.conformance.edits.compiled import CompiledCall
+from rnnspec.conformance.edits.running import Runner, results
+from rnnspec.conformance.edits.single import Edit, EditedPart, choosing, coarse_edits, single_edits
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.spec import Operation, operation
+from rnnspec.spec.arrays import Array, NamedArrays
+from rnnspec.spec.language import parse
+from rnnspec.spec.operation import Settings, settings_of
+
+CLEAR: Final = 30.0
+"""How many times its tolerance a wrong number must be off, for what gives it to be a suspect."""
+
+PAIRS: Final = 4.0
+"""The time, in seconds, for which two that stand together are looked for."""
+
+_UNITS: Final = 64.0
+_TOGETHER: Final = 6
+"""How many of the suspects of a part of the results are tried together with another."""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """What the code computes, in place of what the specification has. Nothing in it: the specification itself."""
+
+    edits: tuple[Edit, ...] = ()
+    misreadings: tuple[Misreading, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.edits or self.misreadings)
+
+    def __add__(self, other: Suspect) -> Suspect:
+        return Suspect(self.edits + other.edits, self.misreadings + other.misreadings)
+
+    def __str__(self) -> str:
+        return " and ".join([*(one.text for one in self.misreadings), *map(_edit_text, self.edits)])
+
+    @property
+    def simplicity(self) -> tuple[int, int, int]:
+        """What is simpler has less: fewer changes, and less that reads otherwise."""
+        changed = [_difference(edit) for edit in self.edits]
+        return len(self.edits) + len(self.misreadings), sum(changed), len(str(self))
+
+
+def _edit_text(edit: Edit) -> str:
+    where = " > ".join(f"{choice} {number + 1}" if number else choice for number, choice in edit.path)
+    if not edit.right:
+        (equation,) = parse(edit.lines[0].text, "")
+        assert isinstance(equation.value, ast.Call)
+        return f"`{ast.unparse(equation.value.func)}` stood everywhere for `{equation.target}`"
+    of = f" (of {where})" if where else ""
+    return f"`{edit.text}`{of}, where the specification has `{edit.right}`"
+
+
+def _difference(edit: Edit) -> int:
+    """How many characters of the lines read otherwise."""
+    one, other = edit.text, edit.right
+    first = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    last = next(
+        (i for i, (a, b) in enumerate(zip(one[::-1], other[::-1], strict=False)) if a != b), min(len(one), len(other))
+    )
+    return max(len(one), len(other)) - min(first + last, min(len(one), len(other)))
+
+
+class Searcher:
+    """Looks for suspects of one operation."""
+
+    def __init__(self, name: str, oracle: Oracle, clock: Clock) -> None:
+        self.op: Operation = operation(name)
+        self.oracle, self.clock = oracle, clock
+        self.runner = Runner(self.op)
+        self._edits: dict[Settings, list[Edit]] = {}
+
+    def probe(self, case: Case, part: EditedPart) -> Probe | None:
+        """Return a case with what the backend answered; None where that is nothing to compare."""
+        came = self.oracle.answer(case, part)
+        if came is None:
+            return None
+        probe = Probe(case, part, self.runner, came)
+        return probe if probe.is_complete else None
+
+    def gives(self, suspect: Suspect, case: Case, part: EditedPart) -> bool:
+        """Whether a suspect gives what the backend answered to a case."""
+        probe = self.probe(case, part)
+        return probe is not None and probe.fits(suspect)
+
+    def find(self, cases: Sequence[Case], part: EditedPart, beside: Suspect) -> list[Suspect]:
+        """Return what gives the backend's answers to all cases, the simplest first; nothing where nothing does.
+
+        Parameters
+        ----------
+        cases
+            Of one fault, those that fail first.
+        part
+            What of the answers is wrong.
+        beside
+            What is known already to be wrong, and gives nothing alone.
+        """
+        probes = [probe for case in cases if (probe := self.probe(case, part)) is not None]
+        telling = [probe for probe in probes if probe.is_clear]
+        if not telling:
+            return []
+        first, *others = [*telling, *(probe for probe in probes if probe not in telling)]
+        found = []
+        partly: list[Suspect] = []
+        for suspect in self._single(first):
+            self.clock.check()
+            fitting = first.fitting(suspect + beside)
+            if fitting is None:
+                continue
+            if len(fitting) == len(first.came):
+                if all(probe.fits(suspect + beside) for probe in others):
+                    found.append(suspect)
+            elif any(name in first.wrong for name in fitting):
+                partly.append(suspect)
+        if not found and not beside:
+            clock, self.clock = self.clock, Clock(min(PAIRS, self.clock.left))
+            with suppress(OutOfTimeError):
+                found = self._pairs(first, others, partly)
+            self.clock = clock
+        return sorted(found, key=lambda one: one.simplicity)
+
+    def _pairs(self, first: Probe, others: Sequence[Probe], partly: Sequence[Suspect]) -> list[Suspect]:
+        """Return two that stand together: one gives some of the results alone, or all where an input is 0."""
+        for group in self._halves(first, partly):
+            for one in sorted(group, key=lambda suspect: suspect.simplicity)[:_TOGETHER]:
+                for other in self._single(first):
+                    self.clock.check()
+                    both = one + other
+                    if first.fits(both) and all(probe.fits(both) for probe in others):
+                        return [both]
+        return []
+
+    def _halves(self, first: Probe, partly: Sequence[Suspect]) -> Iterator[list[Suspect]]:
+        if partly:
+            yield list(partly)
+        for name in first.call.float_inputs:
+            case = replace(first.case, zero=(*first.case.zero, name))
+            probe = self.probe(case, first.part)
+            if probe is None or not probe.is_clear:
+                continue
+            again = self.probe(replace(case, seed=case.seed + 1), first.part)
+            group = []
+            for suspect in self._single(probe):
+                self.clock.check()
+                if probe.fits(suspect) and (again is None or again.fits(suspect)):
+                    group.append(suspect)
+            if group:
+                yield group
+
+    def _single(self, probe: Probe) -> Iterator[Suspect]:
+        """Yield every edit and misreading that may be told at a probe."""
+        if probe.part == "values":
+            yield from (Suspect(misreadings=(one,)) for one in misreadings(self.op, probe.call))
+        else:
+            yield from (Suspect(misreadings=(one,)) for one in wrong_gradients(self.op, probe.call))
+        if probe.part == "values" or self.op.gradient:
+            yield from (
+                Suspect((edit,))
+                for edit in self._edits_for(probe)
+                if edit.part == probe.part or (edit.defines and probe.part == "gradients")
+            )
+
+    def _edits_for(self, probe: Probe) -> list[Edit]:
+        """The edits of lines that hold under a probe's attributes."""
+        key = settings_of(probe.call.attributes)
+        if key not in self._edits:
+            op = choosing(self.op, probe.call.attributes)
+            edits = chain(single_edits(op, probe.call.attributes), coarse_edits(op, probe.call.attributes))
+            self._edits[key] = list(edits)
+        return self._edits[key]
+
+
+class Probe:
+    """A call with what a backend answered to it, against which suspects are held."""
+
+    def __init__(self, case: Case, part: EditedPart, runner: Runner, came: NamedArrays) -> None:
+        self.case, self.part, self.runner, self.came = case, part, runner, came
+        floats = {name: array.astype(np.float64) for name, array in case.given.float_inputs.items()}
+        self.call = Call(case.operation, {**case.given.inputs, **floats}, case.given.attributes)
+        self.cotangents = tuple(array.astype(np.float64) for array in case.given_cotangents)
+        self.unit = format_of(case.dtype).unit_roundoff
+        expected = expected_of(case, gradients=part == "gradients")
+        self.right = expected.gradients if part == "gradients" else expected.outputs
+
+    @cached_property
+    def compiled(self) -> CompiledCall:
+        """The call by the right equations."""
+        return self.runner.call(self.call.inputs, self.call.attributes)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that is due came, in its shape."""
+        return set(self.came) == set(self.right) and all(
+            self.came[name].shape == bounded.value.shape for name, bounded in self.right.items()
+        )
+
+    @cached_property
+    def right_results(self) -> NamedArrays:
+        """What the right equations give."""
+        return {name: bounded.value for name, bounded in self.right.items()}
+
+    @cached_property
+    def tolerance(self) -> dict[str, Array]:
+        """What rounding explains of a result, whatever is computed."""
+        return {
+            name: np.where(np.isnan(bounded.bound), np.inf, 4 * bounded.bound)
+            + _UNITS * self.unit * _largest(bounded.value)
+            for name, bounded in self.right.items()
+        }
+
+    @cached_property
+    def wrong(self) -> frozenset[str]:
+        """Names of the results that are clearly wrong."""
+        return frozenset(
+            name
+            for name, bounded in self.right.items()
+            if _is_apart(self.came[name], bounded.value, CLEAR * self.tolerance[name])
+        )
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether something is wrong by far more than rounding explains."""
+        return bool(self.wrong)
+
+    def fits(self, suspect: Suspect) -> bool:
+        """Whether a suspect gives all that came."""
+        fitting = self.fitting(suspect)
+        return fitting is not None and len(fitting) == len(self.came)
+
+    def fitting(self, suspect: Suspect) -> list[str] | None:
+        """Return the names of the results that a suspect gives as they came; None where it cannot be worked out."""
+        found = self.given_by(suspect)
+        if found is None:
+            return None
+        return [
+            name
+            for name, array in found.items()
+            if name in self.came
+            and array.shape == self.came[name].shape
+            and not _is_apart(self.came[name], array, self.tolerance[name] + _UNITS * self.unit * _largest(array))
+        ]
+
+    def given_by(self, suspect: Suspect) -> NamedArrays | None:
+        """Return what a suspect gives; None where it cannot be worked out."""
+        try:
+            call = self.call
+            for one in suspect.misreadings:
+                call = one.alter(call)
+            compiled = self.compiled if call is self.call else self.runner.call(call.inputs, call.attributes)
+            edited = self.runner.edited(compiled, suspect.edits)
+            if edited is self.compiled and not suspect.misreadings:
+                return self.right_results
+            arrays = results(edited, self.cotangents, self.part)
+            names = [*edited.results] if self.part == "values" else [*edited.given]
+            found = dict(zip(names, arrays, strict=True))
+            for one in suspect.misreadings:
+                found = (one.outputs if self.part == "values" else one.gradients)(self.call, found)
+        except Exception:  # a wrong equation, or a call that is none, gives nothing
+            return None
+        return {name: array if np.isrealobj(array) else array.real for name, array in found.items()}
+
+
+def _largest(array: Array) -> float:
+    """The largest finite magnitude of an array."""
+    return float(np.abs(array, where=np.isfinite(array), out=np.zeros(array.shape)).max(initial=0.0))
+
+
+def _is_apart(came: Array, given: Array, tolerance: Array) -> bool:
+    """Whether two arrays differ somewhere by more than a tolerance."""
+    with np.errstate(all="ignore"):
+        came = came.astype(np.float64)
+        near = np.abs(came - given) <= tolerance
+    return not bool((near | (came == given) | (np.isnan(came) & np.isnan(given))).all())
