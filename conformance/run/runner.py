@@ -56,6 +56,9 @@ class _Tally:
     worst: float | None = None
     failure: Failure | None = None
     asks: list[Ask] = field(default_factory=list)
+    example: Any = None
+    """The example of the `failure`, on which the check made all that is in `asks`."""
+
     known: tuple[ExpectedFailure, ...] = ()
     expected: dict[ExpectedFailure, Failure] = field(default_factory=dict)
     watched: bool = False
@@ -82,7 +85,7 @@ class _Tally:
         except (Violation, BackendCrashError, GuestLostError) as failure:
             entry = concerning(self.known, example, check.id, backend)
             if entry is None:
-                self.failure = failure
+                self.failure, self.example = failure, example
                 self.asks = backend.asks if isinstance(backend, Witness) else []
                 raise
             self.expected.setdefault(entry, failure)
@@ -148,7 +151,8 @@ def run_check(
         case GuestLostError() as lost:
             verdict, message = Verdict.TIMED_OUT if lost.timed_out else Verdict.CRASHED, str(lost)
     if tally.failure is not None and repro_dir is not None:
-        repro = str(write_repro(repro_dir, backend, check.id, operation, dtype, tally.failure, tally.asks, message))
+        found = tally.failure, tally.asks, message, tally.example
+        repro = str(write_repro(repro_dir, backend, check.id, operation, dtype, *found))
     return CheckResult(
         backend=backend.name,
         operation=operation,

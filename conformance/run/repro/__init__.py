@@ -11,11 +11,13 @@ import numpy as np
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.run.files import write_arrays, write_bytes
-from rnnspec.conformance.run.repro.evidence import Evidence, Failure, Numbers, evidence_of, seen_in
-from rnnspec.conformance.run.repro.source import Heading, cotangent_names, live, source_of
+from rnnspec.conformance.run.repro.evidence import Evidence, Failure, Numbers, ask_of, evidence_of, seen_in
+from rnnspec.conformance.run.repro.record import Record, arrays_of, read_record
+from rnnspec.conformance.run.repro.source import Heading, live, source_of
 from rnnspec.conformance.run.repro.witness import Ask, Witness
+from rnnspec.spec.arrays import NamedArrays
 
-__all__ = ["Ask", "Failure", "Witness", "write_repro"]
+__all__ = ["Ask", "Failure", "Record", "Witness", "read_record", "write_repro"]
 
 
 def write_repro(
@@ -27,6 +29,7 @@ def write_repro(
     failure: Failure,
     asks: Sequence[Ask],
     message: str = "",
+    example: Any = None,
 ) -> Path:
     """Write the repro of a failure and return the script's path.
 
@@ -44,6 +47,8 @@ def write_repro(
         All that was asked on the failing example, in order.
     message
         How the failure is told; by default, in its own words.
+    example
+        What the check was given: a case, or a case and more; None where that is not known.
     """
     evidence = evidence_of(failure, asks, dtype)
     versions = ", ".join(f"{name} {version}" for name, version in backend.versions().items())
@@ -54,7 +59,9 @@ def write_repro(
     )
     stem = re.sub(r"\W+", "-", f"{backend.name}-{operation}-{dtype}-{check}")
     path = folder / f"{stem}.py"
-    write_arrays(path.with_suffix(".npz"), _arrays(evidence, asks))
+    ask = ask_of(evidence) or (asks[-1] if asks else None)
+    arrays = _numbers(evidence) | arrays_of(ask, operation, dtype, check, example)
+    write_arrays(path.with_suffix(".npz"), _portable(arrays))
     write_bytes(path, source_of(evidence, heading, dtype, _call(backend, evidence)).encode())
     return path
 
@@ -70,23 +77,16 @@ def _call(backend: Backend, evidence: Evidence) -> str | None:
         return None
 
 
-def _arrays(evidence: Evidence, asks: Sequence[Ask]) -> dict[str, Any]:
-    """What the script reads and, where it reads no call, the last one's inputs."""
-    ask = live(evidence) or (asks[-1] if asks else None)
-    arrays: dict[str, Any] = {}
-    if ask is not None:
-        arrays |= {f"input.{name}": array for name, array in ask.call.inputs.items()}
-        if ask.cotangents is not None:
-            named = zip(cotangent_names(ask), ask.cotangents, strict=True)
-            arrays |= {name: cotangent for name, cotangent in named if cotangent is not None}
-        arrays |= {f"direction.{name}": array for name, array in ask.directions.items()}
-    if isinstance(evidence, Numbers):
-        arrays |= {"expected": evidence.due.value, "bound": evidence.due.bound}
-        if evidence.got is not None:
-            arrays["got"] = evidence.got
-    return {name: _portable(array) for name, array in arrays.items()}
+def _numbers(evidence: Evidence) -> NamedArrays:
+    """What is right, and what came."""
+    if not isinstance(evidence, Numbers):
+        return {}
+    due = {"expected": evidence.due.value, "bound": evidence.due.bound}
+    return due if evidence.got is None else {**due, "got": evidence.got}
 
 
-def _portable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _portable(arrays: NamedArrays) -> NamedArrays:
     """Types that NumPy alone can read back: bfloat16 widens to float32, which holds it exactly."""
-    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+    return {
+        name: array.astype(np.float32) if array.dtype.name == "bfloat16" else array for name, array in arrays.items()
+    }

@@ -199,6 +199,11 @@ def _asked(ask: Ask) -> Any:
     return ask.call.operation, ask.call.attributes, ask.cotangents is None, ask.wanted, contents
 
 
+def ask_of(evidence: Evidence) -> Ask | None:
+    """The one request at fault, if it is one."""
+    return None if isinstance(evidence, Words) else evidence.ask
+
+
 def seen_in(evidence: Evidence) -> str:
     """Where the evidence shows, in words."""
     if isinstance(evidence, Numbers | Form) and evidence.ask is not None and evidence.quantity:

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnnspec.backends.scripting import WIDEST, indented
 from rnnspec.conformance.run.repro.evidence import Accepted, Evidence, Form, Numbers, Words
+from rnnspec.conformance.run.repro.record import cotangent_names
 from rnnspec.conformance.run.repro.witness import Ask
 
 LINES: Final = 40
@@ -84,19 +85,13 @@ def live(evidence: Evidence) -> Ask | None:
     return None
 
 
-def cotangent_names(ask: Ask) -> tuple[str, ...]:
-    """Names, in the archive, of the request's cotangents."""
-    outputs = ask.call.spec.outputs_for(ask.call.attributes)
-    return tuple(f"cotangent.{name}" for name, item in outputs.items() if item.kind == "float")
-
-
 def _live(evidence: Evidence, ask: Ask, dtype: str, call: list[str]) -> list[str]:
     """The script's lines around the library's own."""
     lines = [*_READING, 'inputs = {k[6:]: v for k, v in data.items() if k.startswith("input.")}']
     if ask.cotangents is None:
         lines.append(f'dtype = "{dtype}"')
     else:
-        lines.append(f'dtype, cotangents = "{dtype}", [data.get(k) for k in {list(cotangent_names(ask))}]')
+        lines.append(f'dtype, cotangents = "{dtype}", [data.get(k) for k in {list(cotangent_names(ask.call))}]')
     if ask.directions:
         lines.append('directions = {k[10:]: v for k, v in data.items() if k.startswith("direction.")}')
     match evidence:
