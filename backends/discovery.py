@@ -37,11 +37,13 @@ def open_backend(name: str, device: str = "cpu") -> Backend:
     """Open a backend by its entry point's name or as ``package.module:Class``."""
     backend_class = _load(name)
     try:
-        return backend_class(device)
+        backend = backend_class(device)
     except ValueError as error:  # a device it has not: the message says which it has
         raise BackendError(str(error)) from error
     except Exception as error:  # no driver, no licence, whatever it is that it needs
         raise BackendError(f"backend {name!r} does not open: {type(error).__name__}: {error}") from error
+    backend.opened_as = name
+    return backend
 
 
 def available() -> list[Available]:

@@ -11,7 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -78,6 +78,9 @@ class Raised:
     out_of_memory: bool = False
     exhausted: bool = False
 
+
+REOPEN: Final = "reopen"
+"""The request to open the backend anew, which is made with any call."""
 
 Answer = Done | Refused | Raised
 
@@ -158,6 +161,11 @@ def serve(connection: Connection, name: str, device: str, trace: str, memory: in
             Path(trace).unlink(missing_ok=True)
             return
         with _ended_after(seconds + GRACE_SECONDS):
+            if request == REOPEN:
+                with suppress(Exception):  # what opened once is kept where it does not open again
+                    backend = open_backend(name, device)
+                connection.send(Done(None))
+                continue
             answer = _answer(backend, memory, request, _laid_out(call, layouts), *more, **options)
         connection.send(answer)
 

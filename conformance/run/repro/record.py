@@ -11,7 +11,7 @@ from typing import Any, Final
 import ml_dtypes
 import numpy as np
 
-from rnnspec.backends import Call, Cotangents
+from rnnspec.backends import Backend, Call, Cotangents
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks.check import parts_of
 from rnnspec.conformance.hosting.guest import MemoryLayout
@@ -51,6 +51,15 @@ class Record:
     cotangents: Cotangents | None = None
     wanted: tuple[str, ...] = ()
     directions: NamedArrays = field(default_factory=dict)
+
+    def ask(self, backend: Backend) -> Mapping[str, Array] | tuple[Array, ...]:
+        """Make the call on a backend, as it was made."""
+        assert self.call is not None
+        if self.cotangents is None:
+            return backend.run(self.call)
+        if self.directions:
+            return backend.second_order(self.call, self.cotangents, self.directions)
+        return backend.gradients(self.call, self.cotangents, self.wanted)
 
 
 def arrays_of(ask: Ask | None, operation: str, dtype: str, check: str, example: Any) -> NamedArrays:
