@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents, Unsupported
 from rnnspec.conformance.hosting.guest import place_of, words_of
+from rnnspec.spec import operation, operations
 from rnnspec.spec.arrays import Array
 
 Result = TypeVar("Result")
@@ -30,10 +31,14 @@ class BackendCrashError(Exception):
 
 
 def told(what: str, place: str, call: Call) -> str:
-    """Return a message with the fault, its place in the code, and its call."""
-    shapes = ", ".join(f"{name} {array.shape}" for name, array in call.inputs.items())
+    """Return a message with the fault, its place in the code, and its call: shapes and attributes but the defaults."""
+    shapes = [f"{name} {array.shape}" for name, array in call.inputs.items()]
+    defaults = operation(call.operation).defaults() if call.operation in operations() else {}
+    changed = [
+        f"{name}={value}" for name, value in call.attributes.items() if name not in defaults or value != defaults[name]
+    ]
     at = f"at {place}, " if place else ""
-    return f"{what}\n  {at}in {call.operation}({shapes})"
+    return f"{what}\n  {at}in {call.operation}({', '.join([*shapes, *changed])})"
 
 
 class Guarded(Backend):

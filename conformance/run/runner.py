@@ -15,7 +15,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.errors import FlakyFailure, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
-from rnnspec.backends import Backend, Unsupported
+from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.conformance.cases import Case, Deck
 from rnnspec.conformance.checks import Check, Violation
 from rnnspec.conformance.checks.check import cases_of
@@ -147,9 +147,10 @@ def run_check(
             verdict, message = Verdict.VIOLATES if check.level == "MUST" else Verdict.DEPARTS, str(violation)
             tally.worst = violation.error_ratio
         case BackendCrashError() as crash:
-            verdict, message = Verdict.CRASHED, str(crash)
+            verdict, message = Verdict.CRASHED, f"{crash}{_case_line(tally.example, crash.call)}"
         case GuestLostError() as lost:
-            verdict, message = Verdict.TIMED_OUT if lost.timed_out else Verdict.CRASHED, str(lost)
+            verdict = Verdict.TIMED_OUT if lost.timed_out else Verdict.CRASHED
+            message = f"{lost}{_case_line(tally.example, lost.call)}"
     if tally.failure is not None and repro_dir is not None:
         found = tally.failure, tally.asks, message, tally.example
         repro = str(write_repro(repro_dir, backend, check.id, operation, dtype, *found))
@@ -172,6 +173,12 @@ def run_check(
         out_of_range=tally.out_of_range,
         coverage=_coverage(session.deck, tally.planned) if session is not None and check.whole_deck else None,
     )
+
+
+def _case_line(example: Any, call: Call) -> str:
+    """The line of a message that tells the case of a call, as violations do; empty for what is of no one case."""
+    cases = sorted(cases_of(example), key=lambda case: case.attributes != call.attributes)
+    return f"\n  in {cases[0]}" if cases else ""
 
 
 def _coverage(deck: Deck, judged: Sequence[Case]) -> Coverage | None:

@@ -263,6 +263,7 @@ def test_a_lost_process_is_lost_again(name: str, check: str, told: str, folder: 
     finally:
         backend.close()
     assert told in result.message
+    assert result.message.splitlines()[-1].startswith("  in rnn float32 B=")
     assert "recorded" not in Path(result.repro).read_text()
     status, output = run_again(Path(result.repro), folder)
     assert status != 0, output
