@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points, metadata
 from pathlib import Path
 
 from rnnspec.backends.contract import Backend
+from rnnspec.backends.refusals import must_be_narrow
 
 GROUP = "rnnspec.backends"
 
@@ -90,4 +91,8 @@ def _load(name: str) -> type[Backend]:
         raise BackendError(f"backend {name!r}: expected a subclass of rnnspec.backends.Backend, got {loaded!r}")
     if not isinstance(getattr(loaded, "name", None), str):
         raise BackendError(f"backend {name!r}: expected {loaded.__name__} to have a name, like name = 'mine'")
+    try:
+        must_be_narrow(loaded.refuses_with)
+    except ValueError as error:
+        raise BackendError(f"backend {name!r}: refuses_with: {error}") from error
     return loaded

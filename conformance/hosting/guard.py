@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents, Unsupported
+from rnnspec.backends.refusals import declared_refusal
 from rnnspec.conformance.hosting.guest import place_of, words_of
 from rnnspec.spec import operation, operations
 from rnnspec.spec.arrays import Array
@@ -42,7 +43,10 @@ def told(what: str, place: str, call: Call) -> str:
 
 
 class Guarded(Backend):
-    """A backend that passes calls on to another, and turns its exceptions except refusals into BackendCrashError."""
+    """A backend that passes calls on to another, and turns its exceptions except refusals into BackendCrashError.
+
+    Its own errors that it declares as refusals (`Backend.refuses_with`) become Unsupported.
+    """
 
     name = "guarded"
 
@@ -60,7 +64,10 @@ class Guarded(Backend):
 
     def refuses(self, call: Call) -> str | None:
         """Return the reason if the adapter refuses the call."""
-        return self._guard(call, lambda: self.backend.refuses(call))
+        try:
+            return self._guard(call, lambda: self.backend.refuses(call))
+        except Unsupported as reason:  # declared as a refusal, and so no answer of the adapter's
+            return str(reason)
 
     def refusal(self, call: Call, *, gradient: bool = False) -> str | None:
         """Return the reason if the library itself does not take the call."""
@@ -86,4 +93,7 @@ class Guarded(Backend):
         except (Unsupported, BackendCrashError):  # a crash in another process has its own message
             raise
         except (Exception, SystemExit) as error:  # a library that ends the process has crashed too
+            reason = declared_refusal(error, self.backend.refuses_with)
+            if reason is not None:
+                raise Unsupported(reason) from error
             raise BackendCrashError(call, error) from error

@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from rnnspec.backends import Backend, BackendError, Call, Unsupported, open_backend
+from rnnspec.backends.refusals import declared_refusal
 from rnnspec.spec.arrays import Array
 
 try:
@@ -63,7 +64,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Refused:
-    """The backend raised `Unsupported`."""
+    """The backend raised `Unsupported`, or an error of its library's that it declares as a refusal."""
 
     reason: str
 
@@ -235,6 +236,9 @@ def _answer(backend: Backend, memory: int, request: str, call: Call, *more: Any,
     except Unsupported as refusal:
         return Refused(words_of(refusal))
     except BaseException as error:  # all exceptions, since nothing else runs in this process
+        reason = declared_refusal(error, backend.refuses_with)
+        if reason is not None:
+            return Refused(reason)
         short = isinstance(error, MemoryError)
         return Raised(type(error).__name__, words_of(error), place_of(error), short, short and _much_used(memory))
     after = {name: array for name, array in call.inputs.items() if array.tobytes() != before[name].tobytes()}
