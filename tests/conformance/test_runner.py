@@ -201,31 +201,6 @@ def test_a_crash_on_some_cases_shrinks(few: Profile, numpy_with: Make) -> None:
     assert "x (1, 1, 1), h0 (1, 3), c0 (1, 3), W (4, 3, 1)" in result.message
 
 
-def test_results_that_change_from_run_to_run(few: Profile, numpy_with: Make) -> None:
-    count = itertools.count()
-
-    def now_and_then(**call: Any) -> Any:
-        y, h, c = reference.lstm(**call)
-        return (y, h, c + 1) if next(count) % 5 == 0 else (y, h, c)
-
-    result = run_check(VALUES, numpy_with(lstm=now_and_then), "lstm", "float32", few)
-    assert result.verdict is Verdict.VIOLATES
-    assert "results change from run to run" in result.message
-
-
-def test_crashes_that_come_and_go(few: Profile, numpy_with: Make) -> None:
-    count = itertools.count()
-
-    def now_and_then(**call: Any) -> Any:
-        if next(count) % 5 == 3:
-            raise OSError("busy")
-        return reference.lstm(**call)
-
-    result = run_check(VALUES, numpy_with(lstm=now_and_then), "lstm", "float32", few)
-    assert result.verdict.bad
-    assert "busy" in result.message
-
-
 def test_refusals_that_come_and_go(few: Profile, numpy_with: Make) -> None:
     count = itertools.count()
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.checks.asked import Violation
+from rnnspec.conformance.checks.asked import Unsteady, Violation
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.judge.formats import format_of
@@ -82,6 +82,8 @@ def evidence_of(failure: Failure, asks: Sequence[Ask], dtype: str) -> Evidence:
     if not isinstance(failure, Violation):
         return _nothing_came(failure, asks, dtype)
     own = _own(failure, asks)
+    if isinstance(failure, Unsteady):  # to ask once more may show nothing
+        return replace(own, ask=None) if own else Words(failure.message, "what the message says")
     if own is not None and own.ask is not None and (agreed := _agreed(own, own.ask, dtype)) is not None:
         return agreed
     made = [ask for ask in asks if failure.asked is not None and ask.given is failure.asked.call]
