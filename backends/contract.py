@@ -9,7 +9,8 @@ An adapter subclasses `Backend` and has one method per operation that it offers,
 Inputs come as keywords in the implementation's own arrays (as `to_native` made them), an optional input that is absent
 is left out; every attribute comes as a keyword, defaults filled in; the outputs go back as a tuple in the
 specification's order. An operation that the implementation lacks has no method. A call that it cannot do (an attribute,
-a size, a mask with holes) raises `Unsupported` with the reason: a loud refusal is honest, a wrong number is not.
+a size, a mask with holes) raises `Unsupported` with the reason: a loud refusal is honest, a wrong number is not. Where
+the library itself raises an error for such a call, `Backend.refuses_with` says which.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnnspec import spec
+from rnnspec.backends.refusals import Declared
 from rnnspec.spec.arrays import Array
 
 Cotangents = tuple[Array | None, ...]
@@ -84,6 +86,16 @@ class Backend:
     compiles: ClassVar[int] = 1
     """About how many times longer a call takes in shapes that come for the first time, as they mostly do in a
     validation: the backend is asked so many times fewer examples. 1 for what does not compile."""
+
+    refuses_with: ClassVar[Declared] = {}
+    """The library's own errors that are refusals: types of exceptions, each with a text that the message contains.
+
+    ``{ValueError: "first timestep"}`` says that a ValueError with these words is no crash but a refusal, of which the
+    first line of the message is the reason. A type that is not imported yet goes by its name, ``"mylibrary.Error"``.
+    Only a type of the library's own, or NotImplementedError, may have an empty text."""
+
+    opened_as: str = ""
+    """The name that it was opened by, as the user gave it; empty for an adapter that was not opened by name."""
 
     def __init__(self, device: str = "cpu") -> None:
         """Open the implementation on `device`; raise ValueError naming the devices there are if it has not that one."""
@@ -157,7 +169,8 @@ class Backend:
 
         The source finds a dict ``inputs`` (name to NumPy array, bfloat16 widened to float32) and the string ``dtype``,
         and sets ``outputs``: a list of NumPy arrays in the library's types, bfloat16 widened to float32. A repro has 40
-        lines; 22 of them are the call's.
+        lines, and 23 of them are the call's at most: fewer by 1 each for directions, NaN that is not judged and a call
+        that crashed, by 3 for one that had no end. Of a longer call the repro says that it is left out.
 
         Parameters
         ----------
@@ -173,7 +186,7 @@ class Backend:
         Returns
         -------
         str or None
-            None: the repro shows the recorded numbers alone.
+            None: the repro calls the adapter itself, through rnnspec.
         """
         return None
 

@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points, metadata
 from pathlib import Path
 
 from rnnspec.backends.contract import Backend
+from rnnspec.backends.refusals import must_be_narrow
 
 GROUP = "rnnspec.backends"
 
@@ -37,11 +38,13 @@ def open_backend(name: str, device: str = "cpu") -> Backend:
     """Open a backend by its entry point's name or as ``package.module:Class``."""
     backend_class = _load(name)
     try:
-        return backend_class(device)
+        backend = backend_class(device)
     except ValueError as error:  # a device it has not: the message says which it has
         raise BackendError(str(error)) from error
     except Exception as error:  # no driver, no licence, whatever it is that it needs
         raise BackendError(f"backend {name!r} does not open: {type(error).__name__}: {error}") from error
+    backend.opened_as = name
+    return backend
 
 
 def available() -> list[Available]:
@@ -88,4 +91,8 @@ def _load(name: str) -> type[Backend]:
         raise BackendError(f"backend {name!r}: expected a subclass of rnnspec.backends.Backend, got {loaded!r}")
     if not isinstance(getattr(loaded, "name", None), str):
         raise BackendError(f"backend {name!r}: expected {loaded.__name__} to have a name, like name = 'mine'")
+    try:
+        must_be_narrow(loaded.refuses_with)
+    except ValueError as error:
+        raise BackendError(f"backend {name!r}: refuses_with: {error}") from error
     return loaded

@@ -84,7 +84,7 @@ def show(operation: str, latex: bool, settings: tuple[str, ...], json_file: Path
 
 
 @main.command()
-@click.argument("operation")
+@click.argument("operation", default="", metavar="[OPERATION|FILE]")
 @click.option(
     "--arrays",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -98,7 +98,11 @@ def show(operation: str, latex: bool, settings: tuple[str, ...], json_file: Path
 @click.option("--step", type=click.IntRange(0), help="Only quantities of this valid step.")
 @json_option
 def trace(json_file: Path | None, **options: Any) -> None:
-    """Show every intermediate value of a call, by the equations of OPERATION."""
+    """Show every intermediate value of a call, by the equations of OPERATION.
+
+    A repro's .npz says which operation and attributes its arrays are of, so that FILE alone, as the argument or by
+    --arrays, is enough. --set overrides an attribute.
+    """
     from rnnspec.conformance.commands.trace import Request, trace_call
 
     _run(trace_call, Request(**options), json_file)

@@ -53,6 +53,10 @@ class Violation(AssertionError):
         return f"{self.message}\n  in {self.case}"
 
 
+class Unsteady(Violation):
+    """A backend that is wrong, and has another answer to the same call when it is asked again; `got` is the first."""
+
+
 @contextmanager
 def told_after(words: str) -> Iterator[None]:
     """Have the message of a violation begin with these words."""

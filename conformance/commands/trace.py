@@ -15,14 +15,12 @@ from rnnspec.conformance.cases import Case
 from rnnspec.conformance.commands.show import parse_settings
 from rnnspec.conformance.run.files import FileError, write_json
 from rnnspec.conformance.run.plan import PlanError
+from rnnspec.conformance.run.repro.record import CALL, COTANGENT, INPUT, record_of
 from rnnspec.conformance.run.storage import read_stored
 from rnnspec.spec import Operation, SpecError, check_attributes, operation, resolved
 from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.printing import equation_text
 from rnnspec.spec.tracing import Quantity, trace
-
-INPUT, COTANGENT = "input.", "cotangent."
-"""The beginnings of the names that inputs and cotangents have in a repro's file."""
 
 _WIDE = 24
 """Characters up to which columns are aligned."""
@@ -30,9 +28,12 @@ _WIDE = 24
 
 @dataclass(frozen=True)
 class Request:
-    """The call that the user asked for, and which of its quantities."""
+    """The call that the user asked for, and which of its quantities.
 
-    operation: str
+    `operation` is an operation's name or a repro's file; empty if the file in `arrays` says which it is.
+    """
+
+    operation: str = ""
     arrays: Path | None = None
     settings: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
@@ -42,11 +43,18 @@ class Request:
     step: int | None = None
 
 
+@dataclass(frozen=True)
+class Stored:
+    """The arrays of a file."""
+
+    path: Path
+    arrays: NamedArrays
+
+
 def trace_call(request: Request, json_file: Path | None) -> None:
     """Print every quantity of one sequence with its equation, and write them as JSON if asked to."""
-    op = operation(request.operation)
-    attributes = check_attributes(op, parse_settings(op, request.settings))
-    inputs, cotangents = _drawn(op, attributes, request) if request.arrays is None else _read(op, attributes, request)
+    op, attributes, stored = _asked(request)
+    inputs, cotangents = _drawn(op, attributes, request) if stored is None else _read(op, attributes, request, stored)
     try:
         found = trace(
             op.name, inputs, attributes,
@@ -61,6 +69,25 @@ def trace_call(request: Request, json_file: Path | None) -> None:
     _print(Console(), op, inputs, found)
     if json_file:
         write_json(json_file, to_json(op, attributes, inputs, found))
+
+
+def _asked(request: Request) -> tuple[Operation, dict[str, Any], Stored | None]:
+    """The operation and its attributes, and the file of its arrays if there is one, which may say both."""
+    name, path = request.operation, request.arrays
+    if Path(name).suffix == ".npz":
+        if path is not None:
+            raise PlanError(f"expected one file of arrays, got {name} and {path}")
+        name, path = "", Path(name)
+    if path is None:
+        if not name:
+            raise PlanError("expected an OPERATION or a repro's file .npz, got neither")
+        op = operation(name)
+        return op, check_attributes(op, parse_settings(op, request.settings)), None
+    stored = Stored(path, read_stored(path))
+    recorded = record_of(path, stored.arrays) if CALL in stored.arrays or not name else None
+    op = operation(name or (recorded.operation if recorded else name))
+    known = recorded.attributes if recorded and recorded.operation == op.name else {}
+    return op, check_attributes(op, {**known, **parse_settings(op, request.settings)}), stored
 
 
 def to_json(
@@ -111,13 +138,13 @@ def _sizes(symbols: Sequence[str], texts: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def _read(op: Operation, attributes: dict[str, Any], request: Request) -> tuple[NamedArrays, tuple[Array, ...]]:
+def _read(
+    op: Operation, attributes: dict[str, Any], request: Request, file: Stored
+) -> tuple[NamedArrays, tuple[Array, ...]]:
     """The inputs and cotangents in a file, under their own names or as a repro has them."""
-    path = request.arrays
-    assert path is not None
+    path, arrays = file.path, file.arrays
     if request.sizes:
         raise PlanError("expected --arrays or --size, got both: the arrays have sizes of their own")
-    arrays = read_stored(path)
     stored = {name.removeprefix(INPUT): array for name, array in arrays.items()}
     whole = resolved(op, attributes)
     call_inputs = {name: stored[name] for name in whole.inputs_for(attributes) if name in stored}

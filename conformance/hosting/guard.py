@@ -8,7 +8,9 @@ from typing import TypeVar
 import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents, Unsupported
+from rnnspec.backends.refusals import declared_refusal
 from rnnspec.conformance.hosting.guest import place_of, words_of
+from rnnspec.spec import operation, operations
 from rnnspec.spec.arrays import Array
 
 Result = TypeVar("Result")
@@ -30,14 +32,21 @@ class BackendCrashError(Exception):
 
 
 def told(what: str, place: str, call: Call) -> str:
-    """Return a message with the fault, its place in the code, and its call."""
-    shapes = ", ".join(f"{name} {array.shape}" for name, array in call.inputs.items())
+    """Return a message with the fault, its place in the code, and its call: shapes and attributes but the defaults."""
+    shapes = [f"{name} {array.shape}" for name, array in call.inputs.items()]
+    defaults = operation(call.operation).defaults() if call.operation in operations() else {}
+    changed = [
+        f"{name}={value}" for name, value in call.attributes.items() if name not in defaults or value != defaults[name]
+    ]
     at = f"at {place}, " if place else ""
-    return f"{what}\n  {at}in {call.operation}({shapes})"
+    return f"{what}\n  {at}in {call.operation}({', '.join([*shapes, *changed])})"
 
 
 class Guarded(Backend):
-    """A backend that passes calls on to another, and turns its exceptions except refusals into BackendCrashError."""
+    """A backend that passes calls on to another, and turns its exceptions except refusals into BackendCrashError.
+
+    Its own errors that it declares as refusals (`Backend.refuses_with`) become Unsupported.
+    """
 
     name = "guarded"
 
@@ -55,7 +64,10 @@ class Guarded(Backend):
 
     def refuses(self, call: Call) -> str | None:
         """Return the reason if the adapter refuses the call."""
-        return self._guard(call, lambda: self.backend.refuses(call))
+        try:
+            return self._guard(call, lambda: self.backend.refuses(call))
+        except Unsupported as reason:  # declared as a refusal, and so no answer of the adapter's
+            return str(reason)
 
     def refusal(self, call: Call, *, gradient: bool = False) -> str | None:
         """Return the reason if the library itself does not take the call."""
@@ -81,4 +93,7 @@ class Guarded(Backend):
         except (Unsupported, BackendCrashError):  # a crash in another process has its own message
             raise
         except (Exception, SystemExit) as error:  # a library that ends the process has crashed too
+            reason = declared_refusal(error, self.backend.refuses_with)
+            if reason is not None:
+                raise Unsupported(reason) from error
             raise BackendCrashError(call, error) from error

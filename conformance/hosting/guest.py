@@ -11,7 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from rnnspec.backends import Backend, BackendError, Call, Unsupported, open_backend
+from rnnspec.backends.refusals import declared_refusal
 from rnnspec.spec.arrays import Array
 
 try:
@@ -63,7 +64,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Refused:
-    """The backend raised `Unsupported`."""
+    """The backend raised `Unsupported`, or an error of its library's that it declares as a refusal."""
 
     reason: str
 
@@ -78,6 +79,9 @@ class Raised:
     out_of_memory: bool = False
     exhausted: bool = False
 
+
+REOPEN: Final = "reopen"
+"""The request to open the backend anew, which is made with any call."""
 
 Answer = Done | Refused | Raised
 
@@ -158,6 +162,11 @@ def serve(connection: Connection, name: str, device: str, trace: str, memory: in
             Path(trace).unlink(missing_ok=True)
             return
         with _ended_after(seconds + GRACE_SECONDS):
+            if request == REOPEN:
+                with suppress(Exception):  # what opened once is kept where it does not open again
+                    backend = open_backend(name, device)
+                connection.send(Done(None))
+                continue
             answer = _answer(backend, memory, request, _laid_out(call, layouts), *more, **options)
         connection.send(answer)
 
@@ -227,6 +236,9 @@ def _answer(backend: Backend, memory: int, request: str, call: Call, *more: Any,
     except Unsupported as refusal:
         return Refused(words_of(refusal))
     except BaseException as error:  # all exceptions, since nothing else runs in this process
+        reason = declared_refusal(error, backend.refuses_with)
+        if reason is not None:
+            return Refused(reason)
         short = isinstance(error, MemoryError)
         return Raised(type(error).__name__, words_of(error), place_of(error), short, short and _much_used(memory))
     after = {name: array for name, array in call.inputs.items() if array.tobytes() != before[name].tobytes()}

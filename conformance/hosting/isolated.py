@@ -27,7 +27,7 @@ from typing import Any, Final
 from rnnspec.backends import Backend, BackendError, Call, Cotangents, Unsupported, contract, open_backend
 from rnnspec.conformance.hosting import guest
 from rnnspec.conformance.hosting.guard import BackendCrashError, told
-from rnnspec.conformance.hosting.guest import About, Answer, Done, Foreign, MemoryLayout, Raised, Refused, serve
+from rnnspec.conformance.hosting.guest import REOPEN, About, Answer, Done, Foreign, MemoryLayout, Raised, Refused, serve
 from rnnspec.spec.arrays import Array
 
 OPENING_SECONDS: Final = 300.0
@@ -60,7 +60,8 @@ class GuestLostError(BaseException):
     """The process ended or was killed in a call.
 
     It is no Exception, since it is no right answer to bad input. Hypothesis does not shrink it either, which would take
-    a new process or the time limit for each step.
+    a new process or the time limit for each step. `request` names the method that was asked, `more` holds its arguments
+    after the call.
     """
 
     def __init__(
@@ -71,6 +72,8 @@ class GuestLostError(BaseException):
         *,
         timed_out: bool = False,
         seconds: float = Limits.seconds,
+        request: str = "",
+        more: tuple[Any, ...] = (),
     ) -> None:
         super().__init__(call, reason, place)
         self.call = call
@@ -78,6 +81,8 @@ class GuestLostError(BaseException):
         self.place = place
         self.timed_out = timed_out
         self.seconds = seconds
+        self.request = request
+        self.more = more
 
     def __str__(self) -> str:
         return told(self.reason, self.place, self.call)
@@ -147,6 +152,10 @@ class Isolated(Backend):
         gradients = self._ask("second_order", call, cotangents, dict(directions))
         return {name: _seen(gradient) for name, gradient in gradients.items()}
 
+    def reopen(self) -> None:
+        """Have the process open the backend anew, and forget the one that it has."""
+        self._ask(REOPEN, Call("", {}, {}))
+
     def close(self) -> None:
         """End the process; a later call starts another."""
         if self._child is not None:
@@ -159,16 +168,16 @@ class Isolated(Backend):
 
     def _ask(self, request: str, call: Call, *more: Any, **options: Any) -> Any:
         layouts = {name: MemoryLayout.of(array) for name, array in call.inputs.items()}
+        asked: dict[str, Any] = {"request": request, "more": more, "seconds": self.limits.seconds}
         try:
             child = self._child or self._start()
         except BackendError as error:
-            raise GuestLostError(call, f"a new process could not be started: {error}") from error
+            raise GuestLostError(call, f"a new process could not be started: {error}", **asked) from error
         try:
             answer = child.ask((request, layouts, call, more, options))
         except _LostError as lost:
             self._child = None
-            seconds = self.limits.seconds
-            raise GuestLostError(call, lost.reason, lost.place, timed_out=lost.timed_out, seconds=seconds) from None
+            raise GuestLostError(call, lost.reason, lost.place, timed_out=lost.timed_out, **asked) from None
         except BaseException:  # interrupted: the next call would take this call's answer for its own
             self.close()
             raise
@@ -179,7 +188,7 @@ class Isolated(Backend):
                 if raised.out_of_memory:
                     self.close()  # its memory may never be freed
                 if raised.exhausted:
-                    raise GuestLostError(call, f"{raised.kind}: {raised.words}".rstrip(": "), raised.place)
+                    raise GuestLostError(call, f"{raised.kind}: {raised.words}".rstrip(": "), raised.place, **asked)
                 raise GuestCrashError(call, raised)
             case Done(result, overwritten):
                 for name, array in overwritten.items():
@@ -192,6 +201,14 @@ class Isolated(Backend):
 def _isolated(name: str, device: str, limits: Limits) -> Isolated:
     """Open a backend in a process of its own, once for all users in this process."""
     return Isolated(name, device, limits)
+
+
+def reopened(backend: Backend) -> Backend:
+    """Return a backend that has made no call yet, opened by the same name; raise BackendError if it does not open."""
+    if not isinstance(backend, Isolated):
+        return open_backend(backend.opened_as, backend.device)
+    backend.reopen()
+    return backend
 
 
 class Isolation(StrEnum):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -93,14 +95,33 @@ def _print_asked(console: Console, summary: BackendSummary) -> None:
         for name, left_out in asked.left_out.items():
             listed = "; ".join(f"{symbol} {', '.join(map(str, few))}" for symbol, few in left_out.items())
             console.print(Text(f"    left out of {name}, too costly to judge: {listed}"), soft_wrap=True)
-    by_check: dict[tuple[str, str], list[str]] = {}
+    by_reason: dict[str, dict[str, list[Place]]] = {}
     for check in summary.nothing_judged:
-        by_check.setdefault((check.id, check.message), []).append(f"{check.operation} {check.dtype}")
-    for (name, reason), places in by_check.items():
-        words = Text.assemble(
-            ("nothing judged ", STYLES[Verdict.REFUSED]), f"by {name} of {', '.join(places)}: {reason}"
-        )
-        console.print(words)
+        of_check = by_reason.setdefault(check.message, {}).setdefault(check.id, [])
+        of_check.append((check.operation, check.dtype))
+    for reason, by_check in by_reason.items():
+        names: dict[str, list[str]] = {}
+        for name, places in by_check.items():
+            names.setdefault(_places(places, summary), []).append(name)
+        listed = "; ".join(f"by {', '.join(checks)} of {where}" for where, checks in names.items())
+        words = Text.assemble(("nothing judged ", STYLES[Verdict.REFUSED]), f"{listed}: {reason}")
+        console.print(words, soft_wrap=True)
+
+
+Place = tuple[str, str]
+"""An operation and a type."""
+
+
+def _places(places: Iterable[Place], summary: BackendSummary) -> str:
+    """Operations with their types, those that have the same types together."""
+    every = [operation.dtype for operation in summary.operations]
+    types: dict[str, set[str]] = {}
+    for name, dtype in places:
+        types.setdefault(name, set()).add(dtype)
+    together: dict[tuple[str, ...], list[str]] = {}
+    for name in sorted(types):
+        together.setdefault(tuple(dtype for dtype in dict.fromkeys(every) if dtype in types[name]), []).append(name)
+    return "; ".join(f"{', '.join(names)} in {', '.join(dtypes)}" for dtypes, names in together.items())
 
 
 def _cell(operation: OperationSummary | None) -> Text:
@@ -123,10 +144,12 @@ def _print_violations(console: Console, operation: OperationSummary) -> None:
 
 
 def _print_refusals(console: Console, summary: BackendSummary) -> None:
-    refused: dict[str, set[str]] = {}
+    """Print each reason of a refusal once, with the operations and types that it concerns."""
+    refused: dict[str, list[Place]] = {}
     for operation in summary.operations:
         for check in operation.checks:
             for reason in check.reasons:
-                refused.setdefault(reason, set()).add(operation.name)
-    for reason, names in refused.items():
-        console.print(Text.assemble(("refused ", STYLES[Verdict.REFUSED]), f"by {', '.join(sorted(names))}: {reason}"))
+                refused.setdefault(reason, []).append((operation.name, operation.dtype))
+    for reason, places in refused.items():
+        words = Text.assemble(("refused ", STYLES[Verdict.REFUSED]), f"by {_places(places, summary)}: {reason}")
+        console.print(words, soft_wrap=True)

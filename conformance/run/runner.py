@@ -10,14 +10,16 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, given, reject, seed, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.errors import FlakyFailure, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
-from rnnspec.backends import Backend, Unsupported
+from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.conformance.cases import Case, Deck
 from rnnspec.conformance.checks import Check, Violation
+from rnnspec.conformance.checks.asked import Unsteady
 from rnnspec.conformance.checks.check import cases_of
 from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
@@ -28,6 +30,7 @@ from rnnspec.conformance.run.replay import failures_of, has_failures
 from rnnspec.conformance.run.repro import Ask, Failure, Witness, write_repro
 from rnnspec.conformance.run.result import CheckResult, Coverage, Verdict
 from rnnspec.conformance.run.session import Session, main_type, session_of
+from rnnspec.conformance.run.unsteady import anew, told_if_unsteady
 from rnnspec.spec import CallError
 from rnnspec.spec import operation as spec_operation
 
@@ -56,6 +59,15 @@ class _Tally:
     worst: float | None = None
     failure: Failure | None = None
     asks: list[Ask] = field(default_factory=list)
+    example: Any = None
+    """The example of the `failure`, on which the check made all that is in `asks`."""
+
+    unsteady: bool = False
+    """Whether what failed was seen not to fail when it was asked again."""
+
+    beginning: str = ""
+    """What is to be told before the failure's own message."""
+
     known: tuple[ExpectedFailure, ...] = ()
     expected: dict[ExpectedFailure, Failure] = field(default_factory=dict)
     watched: bool = False
@@ -82,7 +94,9 @@ class _Tally:
         except (Violation, BackendCrashError, GuestLostError) as failure:
             entry = concerning(self.known, example, check.id, backend)
             if entry is None:
-                self.failure = failure
+                self.failure, self.example, self.unsteady = failure, example, False
+                if isinstance(failure, Violation) and isinstance(failure.got, np.ndarray):
+                    failure.got = failure.got.copy()  # the backend may use its memory again
                 self.asks = backend.asks if isinstance(backend, Witness) else []
                 raise
             self.expected.setdefault(entry, failure)
@@ -134,6 +148,8 @@ def run_check(
     else:
         session = session_of(backend, operation, dtype, profile, seed_number)
         _ask_all(check, backend, session, profile, seed_number, shrink, replay_dir, tally)
+        if shrink or tally.unsteady:
+            _ask_once_more(check, backend, tally)
     match tally.failure:
         case None:
             if tally.expected:
@@ -144,11 +160,13 @@ def run_check(
             verdict, message = Verdict.VIOLATES if check.level == "MUST" else Verdict.DEPARTS, str(violation)
             tally.worst = violation.error_ratio
         case BackendCrashError() as crash:
-            verdict, message = Verdict.CRASHED, str(crash)
+            verdict, message = Verdict.CRASHED, f"{tally.beginning}{crash}{_case_line(tally.example, crash.call)}"
         case GuestLostError() as lost:
-            verdict, message = Verdict.TIMED_OUT if lost.timed_out else Verdict.CRASHED, str(lost)
+            verdict = Verdict.TIMED_OUT if lost.timed_out else Verdict.CRASHED
+            message = f"{lost}{_case_line(tally.example, lost.call)}"
     if tally.failure is not None and repro_dir is not None:
-        repro = str(write_repro(repro_dir, backend, check.id, operation, dtype, tally.failure, tally.asks, message))
+        found = tally.failure, tally.asks, message, tally.example
+        repro = str(write_repro(repro_dir, backend, check.id, operation, dtype, *found))
     return CheckResult(
         backend=backend.name,
         operation=operation,
@@ -168,6 +186,12 @@ def run_check(
         out_of_range=tally.out_of_range,
         coverage=_coverage(session.deck, tally.planned) if session is not None and check.whole_deck else None,
     )
+
+
+def _case_line(example: Any, call: Call) -> str:
+    """The line of a message that tells the case of a call, as violations do; empty for what is of no one case."""
+    cases = sorted(cases_of(example), key=lambda case: case.attributes != call.attributes)
+    return f"\n  in {cases[0]}" if cases else ""
 
 
 def _coverage(deck: Deck, judged: Sequence[Case]) -> Coverage | None:
@@ -221,6 +245,26 @@ def _ask_all(
         task.search(check.examples(scope), examples // backend.compiles)
 
 
+def _ask_once_more(check: Check, backend: Backend, tally: _Tally) -> None:
+    """Ask the failing example again, for the tally to tell whether the answer is the same."""
+    failure = tally.failure
+    if not isinstance(failure, Violation | BackendCrashError):
+        return
+    if check.by_case:
+        tally.failure, tally.beginning, asks = told_if_unsteady(
+            check, backend, tally.example, failure, known=tally.unsteady
+        )
+        if isinstance(tally.failure, Unsteady) and tally.watched:
+            tally.asks = asks or tally.asks
+    elif tally.unsteady and isinstance(failure, BackendCrashError):
+        tally.beginning = "one of the same calls crashed the first time and none the second: "
+    elif tally.unsteady and isinstance(failure, Violation):
+        tally.failure = Unsteady(
+            f"the same calls gave this the first time and not the second: {failure.message}", failure.case,
+            quantity=failure.quantity, error_ratio=failure.error_ratio,
+        )  # fmt: skip
+
+
 def _told(expected: Mapping[ExpectedFailure, Failure]) -> str:
     """Each expected failure's reason and link, and how it showed."""
     return "\n".join(f"{entry.reason} {entry.link}\n{failure}" for entry, failure in expected.items())
@@ -266,24 +310,21 @@ class _Task:
 
     def _simplify(self, failing: Any) -> None:
         """Ask again, of the backend itself; if that fails too, let Hypothesis look for a simpler case that does."""
-        found = str(self.tally.failure)
         try:
-            self.tally.examine(self.check, self.guarded, failing)
+            self.tally.examine(self.check, self.guarded, anew(failing))
         except GuestLostError:
             return
         except (Violation, BackendCrashError):
             if self.shrink and self.check.by_case:
                 self.search(self.check.simpler(failing), SIMPLER, again=True)
             return
-        if isinstance(self.tally.failure, Violation):
-            self.tally.failure = Violation(f"results change from call to call: {self.tally.failure.message}", found)
+        self.tally.unsteady = True
 
     def search(self, examples: SearchStrategy[Any], count: int, *, again: bool = False, replay: bool = False) -> None:
         """Let Hypothesis look for a failing example and shrink it; the tally remembers what came of it."""
         phases = (Phase.reuse,) if replay else (Phase.explicit, Phase.reuse, Phase.generate)
         lost: list[Any] = []
         guarded = self.guarded
-        before = self.tally.failure if again else None
 
         @settings(
             max_examples=max(1, count),
@@ -321,7 +362,5 @@ class _Task:
             pass  # the tally has it
         except Unsatisfiable:
             pass  # all was refused: the tally says so
-        except FlakyFailure as flaky:
-            if not lost and before is None:
-                # The same example failed once and passed once.
-                self.tally.failure = Violation(f"results change from run to run: {flaky}", str(self.tally.failure))
+        except FlakyFailure:
+            self.tally.unsteady = not lost  # the same example failed once and passed once

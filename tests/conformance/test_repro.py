@@ -6,6 +6,7 @@ Every check is made to fail, and every script is run where rnnspec cannot be imp
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -22,13 +23,15 @@ import pytest
 from rnnspec import reference
 from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.cases import Extent
+from rnnspec.conformance.cases import Case, Extent
 from rnnspec.conformance.checks import CHECKS, Check
 from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.conformance.run import CheckResult, Profile, Verdict, run_check
-from rnnspec.conformance.run.repro import Ask, write_repro
+from rnnspec.conformance.run.files import write_arrays
+from rnnspec.conformance.run.repro import Ask, read_record, write_repro
+from rnnspec.conformance.run.repro.record import arrays_of
 from rnnspec.conformance.run.repro.source import LINES, LINES_OF_A_CALL
 from rnnspec.spec import operations
 
@@ -344,7 +347,7 @@ def test_everything_is_read_back_without_pickle_and_bfloat16_is_wide(tmp_path: P
     result = fail(BY_ID["gradients"], Wrong(), tmp_path, "bfloat16")
     with np.load(Path(result.repro).with_suffix(".npz"), allow_pickle=False) as data:
         for name in data.files:
-            if name.startswith("input.") and data[name].dtype in (np.int64, np.bool_):
+            if name == "call" or (name.startswith("input.") and data[name].dtype in (np.int64, np.bool_)):
                 continue
             wide = np.float64 if name in ("expected", "bound") else np.float32
             assert data[name].dtype == wide, name
@@ -352,6 +355,59 @@ def test_everything_is_read_back_without_pickle_and_bfloat16_is_wide(tmp_path: P
         np.testing.assert_array_equal(x.astype(ml_dtypes.bfloat16).astype(np.float32), x)
         assert "cotangent.y" in data.files
     assert '"bfloat16"' in read(result.repro)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+def test_the_archive_says_which_call_its_arrays_are_of(check: Check, tmp_path: Path) -> None:
+    result = fail(check, OF_ITS_OWN.get(check.id, Wrong)(), tmp_path)
+    path = Path(result.repro).with_suffix(".npz")
+    with np.load(path, allow_pickle=False) as data:
+        written = json.loads(str(data["call"]))
+        stored = {name: data[name] for name in data.files}
+    assert {"operation", "dtype", "attributes", "check", "case"} <= set(written)
+    assert (written["dtype"], written["check"]) == ("float32", check.id)
+    record = read_record(path)
+    if not check.by_case:
+        assert (record.case, record.example, record.call) == (None, None, None)
+        return
+    assert isinstance(record.case, Case)
+    assert record.case.operation == operation_for(check)
+    assert f" seed={record.case.seed}" in result.message
+    assert record.call is not None
+    assert record.operation == record.call.operation
+    for name, array in record.call.inputs.items():
+        np.testing.assert_array_equal(array, stored[f"input.{name}"])
+    parts = record.example if isinstance(record.example, tuple) else (record.case,)
+    assert parts[0] == record.case
+    # What holds objects of its own beside the case, such as a habit, is told by the arrays alone.
+    assert (record.example is None) == (check.id in ("callers", "identities"))
+
+
+def test_an_array_comes_back_in_its_type_and_layout(tmp_path: Path) -> None:
+    x = np.zeros((4, 6), ml_dtypes.bfloat16)[::2, ::-2]
+    x[...] = np.arange(6).reshape(2, 3)
+    h = np.ones((2, 3), ml_dtypes.bfloat16)
+    h.flags.writeable = False
+    given = Call("attention_scores", {"x": x, "h": h, "again": x}, {"a": (1, 2), "b": None})
+    ask = Ask(
+        given, Call("attention_scores", {name: array.copy() for name, array in given.inputs.items()}, given.attributes)
+    )
+    write_arrays(
+        tmp_path / "a.npz",
+        {
+            name: array.astype(np.float32) if array.dtype == ml_dtypes.bfloat16 else array
+            for name, array in arrays_of(ask, "attention_scores", "bfloat16", "layouts", None).items()
+        },
+    )
+    call = read_record(tmp_path / "a.npz").call
+    assert call is not None
+    assert call.attributes == given.attributes
+    assert call.inputs["again"] is call.inputs["x"]
+    assert call.inputs["x"].strides == x.strides
+    assert not call.inputs["h"].flags.writeable
+    for name, array in given.inputs.items():
+        assert call.inputs[name].tobytes() == array.tobytes()
+        assert call.inputs[name].dtype == array.dtype
 
 
 def test_names_of_files_say_what_failed_and_are_safe(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from rnnspec import reference
 from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.checks import CHECKS, Check
+from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.run import PROFILES, CheckResult, Profile, Verdict, run_check
 from rnnspec.spec import CallError
 
@@ -149,6 +150,35 @@ def test_crashed(check: Check, error: Callable[[], BaseException], few: Profile,
     assert "in lstm(x (1, 1, 1), " in result.message  # the smallest
 
 
+def test_a_crash_is_told_with_its_attributes_and_its_case(few: Profile, numpy_with: Make) -> None:
+    def crash(**call: Any) -> Any:
+        if call["direction"] == "reverse":
+            raise OSError("cannot go back")
+        return reference.lstm(**call)
+
+    result = run_check(VALUES, numpy_with(lstm=crash), "lstm", "float32", few)
+    what, where, case = result.message.splitlines()
+    assert what == "OSError: cannot go back"
+    assert where.endswith(", R (4, 1, 1), b (4, 1), direction=reverse)")
+    assert case.startswith("  in lstm float32 B=1 D=1 H=1 T=1 direction=reverse ")
+
+
+def test_of_two_cases_a_crash_is_told_with_its_own(few: Profile, numpy_with: Make) -> None:
+    def crash(**call: Any) -> Any:
+        if call["clip"] is not None:
+            raise OSError("no clipping")
+        return reference.lstm(**call)
+
+    result = run_check(BY_ID["attributes"], numpy_with(lstm=crash), "lstm", "float32", few)
+    assert result.verdict is Verdict.CRASHED
+    assert all(" clip=" in line for line in result.message.splitlines()[1:])
+
+
+def test_a_crash_on_what_the_specification_does_not_know_is_told() -> None:
+    call = Call("no_such_operation", {"x": np.zeros(2)}, {"mode": "fast"})
+    assert str(BackendCrashError(call, OSError("x"))).endswith("in no_such_operation(x (2,), mode=fast)")
+
+
 @pytest.mark.parametrize("returned", [None, 7, 3.5])
 def test_what_is_no_result_at_all_is_a_crash(returned: object, few: Profile, numpy_with: Make) -> None:
     result = run_check(VALUES, numpy_with(lstm=lambda **call: returned), "lstm", "float32", few)
@@ -169,31 +199,6 @@ def test_a_crash_on_some_cases_shrinks(few: Profile, numpy_with: Make) -> None:
     assert result.verdict is Verdict.CRASHED
     assert "OSError: too wide" in result.message
     assert "x (1, 1, 1), h0 (1, 3), c0 (1, 3), W (4, 3, 1)" in result.message
-
-
-def test_results_that_change_from_run_to_run(few: Profile, numpy_with: Make) -> None:
-    count = itertools.count()
-
-    def now_and_then(**call: Any) -> Any:
-        y, h, c = reference.lstm(**call)
-        return (y, h, c + 1) if next(count) % 5 == 0 else (y, h, c)
-
-    result = run_check(VALUES, numpy_with(lstm=now_and_then), "lstm", "float32", few)
-    assert result.verdict is Verdict.VIOLATES
-    assert "results change from run to run" in result.message
-
-
-def test_crashes_that_come_and_go(few: Profile, numpy_with: Make) -> None:
-    count = itertools.count()
-
-    def now_and_then(**call: Any) -> Any:
-        if next(count) % 5 == 3:
-            raise OSError("busy")
-        return reference.lstm(**call)
-
-    result = run_check(VALUES, numpy_with(lstm=now_and_then), "lstm", "float32", few)
-    assert result.verdict.bad
-    assert "busy" in result.message
 
 
 def test_refusals_that_come_and_go(few: Profile, numpy_with: Make) -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from rnnspec.backends import Call
+from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.cli import main
+from rnnspec.conformance.run import Profile, run_check
 from rnnspec.spec import operations, system
 
 
@@ -60,9 +65,46 @@ def test_the_outputs_of_parts_have_cotangents_in_a_file(tmp_path: Path) -> None:
     assert "dx[1]" in output
 
 
+class Shifted(NumpyBackend):
+    """Outputs that are off by one."""
+
+    name = "shifted"
+
+    def run(self, call: Call) -> tuple[Any, ...]:
+        if call.attributes.get("direction") != "reverse":
+            return super().run(call)
+        return tuple(array + 1 for array in super().run(call))
+
+
+@pytest.mark.parametrize("as_argument", [True, False])
+def test_a_repro_says_what_it_is_of(as_argument: bool, tmp_path: Path) -> None:
+    profile = Profile("few", examples=200, examples_other_types=200, largest=0)
+    values = next(check for check in CHECKS if check.id == "values")
+    result = run_check(values, Shifted(), "lstm", "float32", profile, repro_dir=tmp_path)
+    repro, file = Path(result.repro).with_suffix(".npz"), tmp_path / "trace.json"
+    given = [str(repro)] if as_argument else ["--arrays", str(repro)]
+    status, output = run(*given, "--json", str(file))
+    assert status == 0, output
+    written = json.loads(file.read_text())
+    assert (written["operation"], written["attributes"]["direction"]) == ("lstm", "reverse")
+    found = {(one["name"], *one["index"]): one["value"] for one in written["quantities"]}
+    with np.load(repro) as data:
+        due = {"y": data["expected"][0]} if data["expected"].ndim == 3 else {}
+        assert due, "the first output is y"
+        np.testing.assert_allclose([found["y", t] for t in range(len(due["y"]))], due["y"], rtol=1e-6)
+    status, output = run(str(repro), "--set", "direction=forward", "--json", str(file))
+    assert status == 0, output
+    assert json.loads(file.read_text())["attributes"]["direction"] == "forward"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([], "expected an OPERATION or a repro's file .npz, got neither"),
+        (["other.npz"], "other.npz: expected a repro's file, which has a 'call'; got y"),
+        (["missing.npz"], "missing.npz: expected a .npz of plain arrays"),
+        (["other.npz", "--arrays", "other.npz"], "expected one file of arrays, got other.npz and other.npz"),
+        (["broken.npz"], "broken.npz: 'call' is none of a repro: "),
         (["lsmt"], "unknown operation 'lsmt'"),
         (["lstm", "--size", "Q=1"], "--size: expected SYMBOL=NUMBER with one of B, D, H, S, T, got 'Q=1'"),
         (["lstm", "--sequence", "3"], "expected a sequence from 0 to 0, got 3"),
@@ -76,6 +118,7 @@ def test_the_outputs_of_parts_have_cotangents_in_a_file(tmp_path: Path) -> None:
 def test_bad_input(arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     np.savez("other.npz", y=np.zeros(2))
+    np.savez("broken.npz", call=np.array("{}"))
     status, output = run(*arguments)
     assert status == 2
     assert message in " ".join(output.split())

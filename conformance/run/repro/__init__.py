@@ -1,21 +1,31 @@
-"""A failure as something to paste into an issue tracker: an ``.npz`` and a short script without rnnspec."""
+"""A failure as something to paste into an issue tracker: an ``.npz`` and a short script.
+
+The script calls the library alone or, where the adapter does not write such a script, the adapter through rnnspec.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rnnspec.backends import Backend
+from rnnspec.backends import Backend, BackendError, Unsupported
+from rnnspec.conformance.hosting.guard import BackendCrashError
+from rnnspec.conformance.hosting.guest import words_of
+from rnnspec.conformance.hosting.isolated import GuestLostError, reopened
+from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.run.files import write_arrays, write_bytes
-from rnnspec.conformance.run.repro.evidence import Evidence, Failure, Numbers, evidence_of, seen_in
-from rnnspec.conformance.run.repro.source import Heading, cotangent_names, live, source_of
+from rnnspec.conformance.run.repro.evidence import Evidence, Failure, Numbers, ask_of, evidence_of, seen_in
+from rnnspec.conformance.run.repro.record import Record, arrays_of, read_record, record_of
+from rnnspec.conformance.run.repro.source import Adapter, Heading, Written, by_adapter, by_library, live
 from rnnspec.conformance.run.repro.witness import Ask, Witness
+from rnnspec.spec.arrays import NamedArrays
 
-__all__ = ["Ask", "Failure", "Witness", "write_repro"]
+__all__ = ["Ask", "Failure", "Record", "Witness", "read_record", "write_repro"]
 
 
 def write_repro(
@@ -27,6 +37,7 @@ def write_repro(
     failure: Failure,
     asks: Sequence[Ask],
     message: str = "",
+    example: Any = None,
 ) -> Path:
     """Write the repro of a failure and return the script's path.
 
@@ -44,6 +55,8 @@ def write_repro(
         All that was asked on the failing example, in order.
     message
         How the failure is told; by default, in its own words.
+    example
+        What the check was given: a case, or a case and more; None where that is not known.
     """
     evidence = evidence_of(failure, asks, dtype)
     versions = ", ".join(f"{name} {version}" for name, version in backend.versions().items())
@@ -54,39 +67,59 @@ def write_repro(
     )
     stem = re.sub(r"\W+", "-", f"{backend.name}-{operation}-{dtype}-{check}")
     path = folder / f"{stem}.py"
-    write_arrays(path.with_suffix(".npz"), _arrays(evidence, asks))
-    write_bytes(path, source_of(evidence, heading, dtype, _call(backend, evidence)).encode())
+    ask = ask_of(evidence) or (asks[-1] if asks else None)
+    arrays = _portable(_numbers(evidence) | arrays_of(ask, operation, dtype, check, example))
+    write_arrays(path.with_suffix(".npz"), arrays)
+    written = _written(backend, evidence)
+    source = by_library(evidence, heading, dtype, written)
+    if source is None:
+        adapter = Adapter(backend.opened_as, backend.device) if backend.opened_as else None
+        if adapter is not None and isinstance(evidence, Numbers) and not _comes_again(backend, evidence, path, arrays):
+            evidence = replace(evidence, ask=None)
+        source = by_adapter(evidence, heading, dtype, written, adapter)
+    write_bytes(path, source.encode())
     return path
 
 
-def _call(backend: Backend, evidence: Evidence) -> str | None:
-    """The library's part of the script; None if it has none."""
+def _comes_again(backend: Backend, evidence: Numbers, path: Path, arrays: NamedArrays) -> bool:
+    """Whether the one call that the archive holds is wrong by itself, in a backend that has made no other."""
+    if evidence.ask is None or evidence.got is None:  # to crash once more may take the time limit
+        return True
+    record = record_of(path, arrays)
+    try:
+        witness = Witness(reopened(backend))
+        record.ask(witness)
+    except (BackendError, Unsupported, BackendCrashError, GuestLostError):
+        return True
+    got = (witness.asks[-1].result or {}).get(evidence.quantity)
+    if not isinstance(got, np.ndarray) or got.shape != evidence.due.value.shape:
+        return True
+    ratios = evidence.due.error_ratios(got, format_of(record.dtype).largest)
+    return bool(np.any((ratios > 1) & ~np.isnan(evidence.due.value)))
+
+
+def _written(backend: Backend, evidence: Evidence) -> Written:
+    """The library's part of the script, as the adapter writes it."""
     ask = live(evidence)
     if ask is None:
-        return None
+        return Written()
     try:
-        return backend.script(ask.call, ask.wanted, tuple(ask.directions))
-    except Exception:  # an adapter need not know how to write down what it should have refused
-        return None
+        return Written(backend.script(ask.call, ask.wanted, tuple(ask.directions)))
+    except Exception as error:  # an adapter need not know how to write down what it should have refused
+        words = (words_of(error).splitlines() or [""])[0]
+        return Written(failed=f"{type(error).__name__}: {words}".rstrip(": "))
 
 
-def _arrays(evidence: Evidence, asks: Sequence[Ask]) -> dict[str, Any]:
-    """What the script reads and, where it reads no call, the last one's inputs."""
-    ask = live(evidence) or (asks[-1] if asks else None)
-    arrays: dict[str, Any] = {}
-    if ask is not None:
-        arrays |= {f"input.{name}": array for name, array in ask.call.inputs.items()}
-        if ask.cotangents is not None:
-            named = zip(cotangent_names(ask), ask.cotangents, strict=True)
-            arrays |= {name: cotangent for name, cotangent in named if cotangent is not None}
-        arrays |= {f"direction.{name}": array for name, array in ask.directions.items()}
-    if isinstance(evidence, Numbers):
-        arrays |= {"expected": evidence.due.value, "bound": evidence.due.bound}
-        if evidence.got is not None:
-            arrays["got"] = evidence.got
-    return {name: _portable(array) for name, array in arrays.items()}
+def _numbers(evidence: Evidence) -> NamedArrays:
+    """What is right, and what came."""
+    if not isinstance(evidence, Numbers):
+        return {}
+    due = {"expected": evidence.due.value, "bound": evidence.due.bound}
+    return due if evidence.got is None else {**due, "got": evidence.got}
 
 
-def _portable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _portable(arrays: NamedArrays) -> NamedArrays:
     """Types that NumPy alone can read back: bfloat16 widens to float32, which holds it exactly."""
-    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+    return {
+        name: array.astype(np.float32) if array.dtype.name == "bfloat16" else array for name, array in arrays.items()
+    }

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.checks.asked import Violation
+from rnnspec.conformance.checks.asked import Unsteady, Violation
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.judge.formats import format_of
@@ -60,9 +60,10 @@ class Form:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A call that should have ended in an error."""
+    """A call that should have ended in an error, and had a result, or no end within so many seconds."""
 
     ask: Ask
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def evidence_of(failure: Failure, asks: Sequence[Ask], dtype: str) -> Evidence:
     if not isinstance(failure, Violation):
         return _nothing_came(failure, asks, dtype)
     own = _own(failure, asks)
+    if isinstance(failure, Unsteady):  # to ask once more may show nothing
+        return replace(own, ask=None) if own else Words(failure.message, "what the message says")
     if own is not None and own.ask is not None and (agreed := _agreed(own, own.ask, dtype)) is not None:
         return agreed
     made = [ask for ask in asks if failure.asked is not None and ask.given is failure.asked.call]
@@ -97,14 +100,30 @@ def evidence_of(failure: Failure, asks: Sequence[Ask], dtype: str) -> Evidence:
 def _nothing_came(failure: BackendCrashError | GuestLostError, asks: Sequence[Ask], dtype: str) -> Evidence:
     words = (str(failure).splitlines() or [type(failure).__name__])[0]
     ask = next((ask for ask in asks[::-1] if ask.result is None), None)
+    waited = None
+    if isinstance(failure, GuestLostError):
+        ask = ask or _asked_last(failure)
+        waited = failure.seconds if failure.timed_out else None
+    if ask is not None and isinstance(failure, GuestLostError) and _is_bad(ask.call):
+        return Accepted(ask, waited)
     due = {} if ask is None or _is_bad(ask.call) else _due(ask, dtype)
     if ask is None or not due:
         return Words("an answer", words)
-    waited = None
-    if isinstance(failure, GuestLostError) and failure.timed_out:
-        waited = failure.seconds
     quantity, bounded = next(iter(due.items()))
     return Numbers(ask, quantity, bounded, None, waited)
+
+
+def _asked_last(lost: GuestLostError) -> Ask | None:
+    """The request in which the process was lost; None where it asked for no result."""
+    match lost.request, lost.more:
+        case "run", ():
+            return Ask(lost.call, lost.call)
+        case "gradients", (cotangents, wanted):
+            wanted = lost.call.float_inputs if wanted is None else wanted
+            return Ask(lost.call, lost.call, tuple(cotangents), tuple(wanted))
+        case "second_order", (cotangents, directions):
+            return Ask(lost.call, lost.call, tuple(cotangents), tuple(lost.call.float_inputs), dict(directions))
+    return None
 
 
 def _own(violation: Violation, asks: Sequence[Ask]) -> Numbers | None:
@@ -199,6 +218,11 @@ def _asked(ask: Ask) -> Any:
     return ask.call.operation, ask.call.attributes, ask.cotangents is None, ask.wanted, contents
 
 
+def ask_of(evidence: Evidence) -> Ask | None:
+    """The one request at fault, if it is one."""
+    return None if isinstance(evidence, Words) else evidence.ask
+
+
 def seen_in(evidence: Evidence) -> str:
     """Where the evidence shows, in words."""
     if isinstance(evidence, Numbers | Form) and evidence.ask is not None and evidence.quantity:
@@ -214,7 +238,7 @@ def form_of(result: Any) -> str:
 
 
 def _listed(quantities: Mapping[str, Any]) -> str:
-    return ", ".join(name[1:] for name in quantities)
+    return ", ".join(sorted(name[1:] for name in quantities))
 
 
 def _is_bad(call: Call) -> bool:

@@ -1,7 +1,8 @@
-"""The script of a repro, as text: NumPy and the library at fault, forty lines at most."""
+"""The script of a repro, as text: NumPy and the library at fault, or its adapter; forty lines at most."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from textwrap import shorten
 from typing import Final
@@ -10,14 +11,16 @@ import numpy as np
 
 from rnnspec.backends.scripting import WIDEST, indented
 from rnnspec.conformance.run.repro.evidence import Accepted, Evidence, Form, Numbers, Words
+from rnnspec.conformance.run.repro.record import cotangent_names
 from rnnspec.conformance.run.repro.witness import Ask
 
 LINES: Final = 40
 LINES_OF_A_CALL: Final = 23
-"""Room for the library's part; more, and the script shows the recorded numbers alone."""
+"""Room for the library's part, where outputs or gradients are held against numbers. There is less of it where the
+script also waits, has directions or judges no NaN. Of a longer part, the script says so, and calls the adapter."""
 
 _WHILE_WRONG: Final = "Exit status: 1 while this is so, 0 once it is right."
-_NO_CALL: Final = "The library alone has no such call, or a longer one: what came is recorded, not computed again."
+_NO_ADAPTER: Final = "The library alone has no such call: what came is recorded, not computed again."
 _SEVERAL: Final = "It takes more than one call to see: what came is recorded, not computed again."
 
 _READING: Final = (
@@ -48,46 +51,98 @@ class Heading:
     message: str
     library: str
 
-    def docstring(self, last: str, lines: int = 3) -> list[str]:
+    def docstring(self, *last: str, lines: int = 3) -> list[str]:
         """The script's docstring, with so many lines of the message: how it begins and, last in it, the case."""
         told = self.message.splitlines()
         if len(told) > lines:
             told = [*told[: lines - 1], told[-1]]
-        return [f'"""{_plain(self.title, WIDEST - 3)}', *(_plain(line, WIDEST) for line in (*told, last)), '"""']
+        return [f'"""{_plain(self.title, WIDEST - 3)}', *(_plain(line, WIDEST) for line in (*told, *last)), '"""']
 
 
-def source_of(evidence: Evidence, heading: Heading, dtype: str, call: str | None) -> str:
-    """Return the script that shows the evidence; `call` is the library's own part, None where it has none."""
+@dataclass(frozen=True)
+class Adapter:
+    """The adapter by the name that the user opened it by, and its device."""
+
+    name: str
+    device: str
+
+    @property
+    def module(self) -> str:
+        """The module that has to be found; empty for an installed backend."""
+        return self.name.partition(":")[0] if ":" in self.name else ""
+
+
+@dataclass(frozen=True)
+class Written:
+    """The library's own part of a script as its adapter wrote it, or why there is none."""
+
+    source: str | None = None
+    failed: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        """The source's lines; none where there is none."""
+        return (self.source or "").rstrip().splitlines()
+
+
+def by_library(evidence: Evidence, heading: Heading, dtype: str, written: Written) -> str | None:
+    """Return the script that calls the library alone; None if it has no such call, or a longer one than fits."""
     ask = live(evidence)
-    if call is not None and ask is not None:
-        last = f"{_WHILE_WRONG} Needs NumPy and {heading.library}."
-        lines = _live(evidence, ask, dtype, call.rstrip().splitlines())
-        for docstring in (heading.docstring(last), heading.docstring(last, lines=2)):
-            if len(docstring) + len(lines) <= LINES:
-                return "\n".join([*docstring, *lines]) + "\n"
-            lines = [line for line in lines if line]
-            if len(docstring) + len(lines) <= LINES:
-                return "\n".join([*docstring, *lines]) + "\n"
-    lines = [*heading.docstring(_SEVERAL if ask is None else _NO_CALL), *_recorded(evidence, heading)]
-    return "\n".join(lines) + "\n"
+    if written.source is None or ask is None:
+        return None
+    last = f"{_WHILE_WRONG} Needs NumPy and {heading.library}."
+    lines = _live(evidence, ask, dtype, written.lines)
+    for docstring in (heading.docstring(last), heading.docstring(last, lines=2)):
+        if len(docstring) + len(lines) <= LINES:
+            return _joined(docstring, lines)
+        lines = [line for line in lines if line]
+        if len(docstring) + len(lines) <= LINES:
+            return _joined(docstring, lines)
+    return None
 
 
-def live(evidence: Evidence) -> Ask | None:
-    """The request that a script can repeat to show the evidence; None if there is none."""
+def by_adapter(evidence: Evidence, heading: Heading, dtype: str, written: Written, adapter: Adapter | None) -> str:
+    """Return the script that calls the adapter or, where no single call of an adapter shows it, has what came."""
+    note = _left_out(evidence, dtype, written)
+    ask = live(evidence, by_adapter=True)
+    if ask is None or adapter is None:
+        recorded = _recorded(evidence, heading)
+        return _joined(heading.docstring(*note, _SEVERAL if ask is None else _NO_ADAPTER), recorded)
+    where = f", where {adapter.module} can be imported" if adapter.module else ""
+    needs = f"Needs rnnspec and the adapter {adapter.name}{where}."
+    return _joined(heading.docstring(*note, _WHILE_WRONG, needs), _asking_adapter(evidence, ask, adapter))
+
+
+def _left_out(evidence: Evidence, dtype: str, written: Written) -> tuple[str, ...]:
+    """Why a script has not the library's part that its adapter wrote, or began to write."""
+    ask = live(evidence)
+    if written.failed:
+        return (f"The adapter's script of this call ended in {written.failed}.",)
+    if written.source is None or ask is None:
+        return ()
+    around = [line for line in _live(evidence, ask, dtype, []) if line]
+    room = LINES - len(around) - len(Heading("", "one\ntwo", "").docstring("last"))
+    count = len([line for line in written.lines if line])
+    return (f"The library's own call has {count} lines, and a repro has room for {room}: it is left out.",)
+
+
+def _joined(docstring: list[str], lines: list[str]) -> str:
+    return "\n".join([*docstring, *lines]) + "\n"
+
+
+def live(evidence: Evidence, *, by_adapter: bool = False) -> Ask | None:
+    """The request that a script can repeat to show the evidence; None if there is none.
+
+    The adapter shows more than its library alone does.
+    """
     match evidence:
         case Numbers(ask=ask):
             return ask
         case Accepted(ask=ask):
-            return ask if ask.cotangents is None else None
+            return ask if by_adapter or ask.cotangents is None else None
         case Form(ask=ask, shows_alone=shows_alone):
-            return ask if shows_alone else None
+            return ask if by_adapter or shows_alone else None
     return None
-
-
-def cotangent_names(ask: Ask) -> tuple[str, ...]:
-    """Names, in the archive, of the request's cotangents."""
-    outputs = ask.call.spec.outputs_for(ask.call.attributes)
-    return tuple(f"cotangent.{name}" for name, item in outputs.items() if item.kind == "float")
 
 
 def _live(evidence: Evidence, ask: Ask, dtype: str, call: list[str]) -> list[str]:
@@ -96,28 +151,61 @@ def _live(evidence: Evidence, ask: Ask, dtype: str, call: list[str]) -> list[str
     if ask.cotangents is None:
         lines.append(f'dtype = "{dtype}"')
     else:
-        lines.append(f'dtype, cotangents = "{dtype}", [data.get(k) for k in {list(cotangent_names(ask))}]')
+        lines.append(f'dtype, cotangents = "{dtype}", [data.get(k) for k in {list(cotangent_names(ask.call))}]')
     if ask.directions:
         lines.append('directions = {k[10:]: v for k, v in data.items() if k.startswith("direction.")}')
+    return _around(evidence, ask, lines, call)
+
+
+def _asking_adapter(evidence: Evidence, ask: Ask, adapter: Adapter) -> list[str]:
+    """The lines of a script that calls the adapter itself."""
+    reading, blank, numpy, *loading = _READING
+    lines = [reading, blank, numpy, "from rnnspec.backends import open_backend"]
+    lines += ["from rnnspec.conformance.run.repro import read_record", *loading]
+    lines.append('asked = read_record(pathlib.Path(__file__).with_suffix(".npz"))')
+    lines.append(f"backend = open_backend({json.dumps(adapter.name)}, {json.dumps(adapter.device)})")
+    if ask.cotangents is None:
+        call = "outputs = backend.run(asked.call)"
+    elif ask.directions:
+        call = "gradients = backend.second_order(asked.call, asked.cotangents, asked.directions)"
+    else:
+        call = "gradients = backend.gradients(asked.call, asked.cotangents, asked.wanted)"
+    return _around(evidence, ask, lines, [call])
+
+
+def _around(evidence: Evidence, ask: Ask, lines: list[str], call: list[str]) -> list[str]:
+    """The script's lines: those before the call, the call, and what is made of the answer."""
+    seconds = evidence.seconds if isinstance(evidence, Numbers | Accepted) else None
+    waiting = []
+    if seconds is not None:
+        lines = ["import faulthandler", *lines]
+        waiting = [f"faulthandler.dump_traceback_later({seconds:g}, exit=True)  # with exit status 1"]
     match evidence:
-        case Numbers(quantity=quantity, got=got, seconds=seconds) as evidence:
+        case Numbers(quantity=quantity, got=got) as evidence:
             lines.append(_EXPECTED)
             if got is None:  # the call may not come to its end this time either
                 lines.append('print("expected", expected, "bound", bound, "got", sep="\\n", flush=True)')
-            if seconds is not None:
-                lines = ["import faulthandler", *lines]
-                lines.append(f"faulthandler.dump_traceback_later({seconds:g}, exit=True)  # with exit status 1")
-            return [*lines, *call, f"got = np.asarray({_pick(ask, quantity)}, float)", *_judging(evidence)]
+            judging = [f"got = np.asarray({_pick(ask, quantity)}, float)", *_judging(evidence)]
+            return [*lines, *waiting, *call, *judging]
         case Form(quantity=quantity, due=due):
-            pick = _pick(ask, quantity) if quantity else ""
-            form = f'f"{{{pick}.dtype}} of shape {{{pick}.shape}}"' if quantity else 'f"{len(outputs)} outputs"'
-            judging = [f"got = {form}", "print(got)", f"raise SystemExit(int(got != {due!r}))"]
+            judging = [f"got = {_form(ask, quantity)}", "print(got)", f"raise SystemExit(int(got != {due!r}))"]
             return [*lines, _said(due), *call, *judging]
         case Accepted():
             judging = ["except Exception as error:", "    print(repr(error))", "    raise SystemExit(0)"]
-            end = ['print(*outputs, sep="\\n")', "raise SystemExit(1)"]
-            return [*lines, _said("an error"), "try:", *indented(call), *judging, *end]
+            came = "outputs" if ask.cotangents is None else "gradients"
+            end = [f'print(*{came}, sep="\\n")', "raise SystemExit(1)"]
+            return [*lines, _said("an error"), *waiting, "try:", *indented(call), *judging, *end]
     raise AssertionError(evidence)
+
+
+def _form(ask: Ask, quantity: str) -> str:
+    """The expression for the form of a quantity, or of all that came."""
+    if quantity:
+        pick = _pick(ask, quantity)
+        return f'f"{{{pick}.dtype}} of shape {{{pick}.shape}}"'
+    if ask.cotangents is None:
+        return 'f"{len(outputs)} outputs"'
+    return '"gradients of " + ", ".join(sorted(gradients))'
 
 
 def _recorded(evidence: Evidence, heading: Heading) -> list[str]:

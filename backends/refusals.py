@@ -1,0 +1,52 @@
+"""A library's own errors that say that it cannot do a call, as an adapter declares them: `Backend.refuses_with`."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import Mapping
+
+Declared = Mapping[type[Exception] | str, str]
+"""Types of exceptions, or their names, each with a text that the message contains."""
+
+
+def declared_refusal(error: BaseException, declared: Declared) -> str | None:
+    """Return the first line of an error's message if the error is declared as a refusal; None if it is none."""
+    try:
+        message = str(error)
+    except Exception:  # an exception whose message cannot be made contains no text
+        return None
+    for kind, text in declared.items():
+        found = _named(kind) if isinstance(kind, str) else kind
+        if found is not None and isinstance(error, found) and text in message:
+            return (message.strip().splitlines() or [type(error).__name__])[0]
+    return None
+
+
+def must_be_narrow(declared: Declared) -> None:
+    """Raise ValueError, with a message for the adapter's author, if a declaration is none or would hide any bug."""
+    if not isinstance(declared, Mapping):
+        raise ValueError(
+            f"expected types of exceptions with texts, like {{ValueError: 'first timestep'}}: {declared!r}"
+        )
+    for kind, text in declared.items():
+        found = _named(kind) if isinstance(kind, str) else kind
+        is_type = isinstance(found, type) and issubclass(found, Exception)
+        if not is_type and not (isinstance(kind, str) and "." in kind and not kind.startswith("builtins.")):
+            raise ValueError(f"expected a type of exceptions or its name, like 'mylibrary.Error', got {kind!r}")
+        if not isinstance(text, str):
+            raise ValueError(f"expected a text of the message of {kind!r}, got {text!r}")
+        own = is_type and found.__module__ == "builtins" and found is not NotImplementedError
+        if own and not text.strip():
+            name = kind if isinstance(kind, str) else kind.__name__
+            raise ValueError(
+                f"{name} needs a text that the messages of refusals contain: without one, every {name} is taken for a "
+                "refusal, those of bugs included"
+            )
+
+
+def _named(name: str) -> type[Exception] | None:
+    """The type that is called so, where its module is imported, as it is once the type has been raised."""
+    module, _, attribute = name.rpartition(".")
+    kind = getattr(sys.modules.get(module) if module else builtins, attribute, None)
+    return kind if isinstance(kind, type) and issubclass(kind, Exception) else None
