@@ -8,7 +8,7 @@ heavy until the suite runs.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from rnnspec.backends import Backend
     from rnnspec.conformance.run import CheckResult
     from rnnspec.conformance.run.plan import Item
+    from rnnspec.conformance.run.runner import Failed
 
 RESULT = "rnnspec"
 """Name of the user property in which a test's report carries its result."""
+
+FAULTS = "rnnspec faults"
+"""Name of the user property in which the last report of an operation carries the faults that were found in it."""
 
 UNPLANNED = "rnnspec unplanned"
 """Name of the user property with the reason why nothing could be planned."""
@@ -54,7 +58,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let one process run all checks of an operation in a type: they share a deck and its answers.
+    """Let one process run all checks of an operation: in a type they share a deck and its answers.
+
+    What is wrong is then looked for once, in all types together.
 
     It applies only if xdist groups tests. Its own grouping writes a mark into a test's name, which pytest 9 prevents.
     """
@@ -64,9 +70,40 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist may be absent
         def _split_scope(self, nodeid: str) -> str:
-            return nodeid.rpartition("-")[0]
+            return nodeid.rsplit("-", 2)[0]  # without type and check
 
     return Together(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """Look for the faults behind what failed, once all checks of an operation are done."""
+    yield
+    done = _item_of(item)
+    failed = item.config.stash.get(_FAILED, [])
+    if done is None or not failed:
+        return
+    following = None if nextitem is None else _item_of(nextitem)
+    if following is not None and (following.backend, following.operation) == (done.backend, done.operation):
+        return
+    item.user_properties.append((FAULTS, _faults(item.config, done, failed)))
+    failed.clear()
+
+
+def _item_of(item: pytest.Item) -> Item | None:
+    """Return the check that a test runs; None for tests that are not the suite's."""
+    callspec = getattr(item, "callspec", None)
+    return None if callspec is None else callspec.params.get("rnnspec_item")
+
+
+def _faults(config: pytest.Config, item: Item, failed: list[Failed]) -> list[dict[str, Any]]:
+    from rnnspec.conformance.diagnosis import diagnose
+    from rnnspec.conformance.run.expected import expected_failures
+
+    options, backend = Options.of(config), _backend(config, item.backend)
+    known = expected_failures(backend, options.expected)
+    found = diagnose(backend, item.operation, failed, known, options.repro_dir)
+    return [{**fault.to_json(), "backend": item.backend} for fault in found]
 
 
 @pytest.fixture
@@ -110,9 +147,11 @@ def _result(config: pytest.Config, item: Item) -> CheckResult:
         repro_dir=options.repro_dir,
         replay_dir=options.replay_dir,
         expected=expected_failures(backend, options.expected),
+        failed=config.stash.setdefault(_FAILED, []),
     )
 
 
+_FAILED = pytest.StashKey["list[Failed]"]()
 _OPENED = pytest.StashKey["dict[str, Backend]"]()
 
 

@@ -126,7 +126,9 @@ def _report(
     known: dict[str, tuple[ExpectedFailure, ...]],
 ) -> int:
     summaries = [
-        summarise(name, backend.versions(), collector.results, known[name], options.profile, options.seed)
+        summarise(
+            name, backend.versions(), collector.results, known[name], options.profile, options.seed, collector.faults
+        )
         for name, backend in opened.items()
     ]
     for summary in summaries:

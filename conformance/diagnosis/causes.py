@@ -117,10 +117,7 @@ def _attributes_simpler(case: Case) -> Iterator[Case]:
 
 
 def _steps_simpler(case: Case) -> Iterator[Case]:
-    if case.steps in _PLAIN:
-        places = _PLAIN[: _PLAIN.index(case.steps)]
-    else:
-        places = _PLAIN if case.steps != "all" else ()
+    places = _PLAIN[: _PLAIN.index(case.steps)] if case.steps in _PLAIN else _PLAIN
     for steps in places:
         yield replace(case, steps=steps).with_at_least(**NEEDS[steps])
 
@@ -204,19 +201,11 @@ def _tried(variants: Mapping[Any, Case], shows: Shows) -> tuple[list[Any], list[
 
 def _of_attribute(name: str, attribute: Attribute, failing: Sequence[Any], right: Sequence[Any]) -> Condition:
     usual = attribute.default
-    numbers = [value for value in right if value is not None]
-    if attribute.domain and numbers and None not in failing:
-        if min(failing) > max(numbers):
-            end = max(numbers)
-            words = f"with {name} above {end:g}"
-            return Condition(words, lambda case: case.attributes.get(name) is not None and case.attributes[name] > end)
-        if max(failing) < min(numbers):
-            low = min(numbers)
-            words = f"with {name} below {low:g}"
-            return Condition(words, lambda case: case.attributes.get(name) is not None and case.attributes[name] < low)
     if attribute.domain and usual in right:
+        passing = [value for value in (usual, 0.0) if value in right]
         words = f"with {name}" if usual is None else f"with {name} other than {_told(usual)}"
-        return Condition(words, lambda case: case.attributes.get(name, usual) != usual)
+        words += " above 0" * (0.0 in passing and usual != 0.0)
+        return Condition(words, lambda case: case.attributes.get(name, usual) not in passing)
     if len(right) == 1 and len(failing) > 1:
         (one,) = right
         return Condition(f"with {name} other than {_told(one)}", lambda case: case.attributes.get(name) != one)
@@ -234,27 +223,29 @@ def _on_steps(case: Case, shows: Shows) -> Iterator[Condition]:
         for kind in kinds
         if kind == case.steps or _failing(replace(case, steps=kind).with_at_least(**NEEDS[kind]), shows)
     )
-    if set(kinds) - set(failing) - set(_EMPTY):
-        yield Condition(_steps_text(failing), lambda case: case.steps in failing)
+    text = _steps_text(failing)
+    if text:
+        yield Condition(text, lambda case: case.steps in failing)
 
 
 def _steps_text(kinds: Sequence[Steps]) -> str:
+    """What kinds of steps have in common, in words; empty where they have nothing in common that others lack."""
     found = set(kinds)
     by_lengths, by_mask = (set(some) - set(_EMPTY) for some in (BY_LENGTHS, BY_MASK))
-    if "all" not in found:
-        if found <= set(_EMPTY):
-            return "with a sequence that has no step"
-        if found <= set(_HELD):
-            return "with holes in the mask"
-        if by_lengths | {"right_mask"} <= found or (by_lengths | by_mask) <= found | set(_HELD):
-            return "with sequences that are shorter than T"
-        if found <= set(BY_LENGTHS):
-            return "with lengths" if by_lengths <= found else f"with lengths ({', '.join(sorted(found))})"
-        if found <= set(BY_MASK):
-            return "with a mask" if by_mask <= found else f"with a mask ({', '.join(sorted(found))})"
-    elif len(found) == 1:
+    if found == {"all"}:
         return "with every step valid"
-    return f"with steps given as {' or '.join(kinds)}"
+    if "all" in found:
+        gone = [name for name, some in (("lengths", by_lengths), ("a mask", by_mask)) if not found & some]
+        return f"without {' or '.join(gone)}" if gone else ""
+    if found <= set(_EMPTY):
+        return "with a sequence that has no step"
+    if found <= {*_HELD, "no_mask"}:
+        return "with holes in the mask"
+    if found <= set(BY_LENGTHS):
+        return "with lengths"
+    if found <= set(BY_MASK):
+        return "with a mask"
+    return "with sequences that are shorter than T"
 
 
 def _on_inputs(case: Case, shows: Shows) -> Iterator[Condition]:

@@ -1,23 +1,30 @@
-"""All faults of a backend in one operation: each with its cause, its suspects and the smallest case that shows it."""
+"""All faults of a backend in one operation: each with its cause, its suspects and the smallest case that shows it.
+
+The simplest failing case is reduced, and gives the first fault. What that explains, by its suspect or else by its
+cause, is set aside, and the simplest case that is left gives the next one. Faults that show in results come first. A
+check whose own call fails while the plain call of its case is right has found a fault of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks import Check, Violation
+from rnnspec.conformance.checks import Violation
+from rnnspec.conformance.checks.asked import Unsteady
 from rnnspec.conformance.checks.check import cases_of
-from rnnspec.conformance.diagnosis.causes import Cause, cause_of, enlarged, numbers_gone, simplest
+from rnnspec.conformance.diagnosis.causes import Cause, Condition, cause_of, enlarged, numbers_gone, simplest
 from rnnspec.conformance.diagnosis.oracle import (
     LARGEST,
     Clock,
-    Failure,
     Oracle,
     OutOfTimeError,
+    Shown,
     Shows,
     same_kind,
     simple_first,
@@ -25,105 +32,117 @@ from rnnspec.conformance.diagnosis.oracle import (
 )
 from rnnspec.conformance.diagnosis.suspects import Searcher, Suspect
 from rnnspec.conformance.edits.single import EditedPart
+from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.run.expected import ExpectedFailure
+from rnnspec.conformance.run.repro import Failure
+from rnnspec.conformance.run.runner import Failed
 
 SECONDS: Final = 15.0
 """The time that the diagnosis of one operation may take."""
 
+_SURVEY: Final = 4.0
+"""The time for which planned cases are looked at, for those that fail."""
+
 _MOST_FAULTS: Final = 8
 _PRECISE: Final = ("float64", "float32", "float16", "bfloat16")
+"""Types in the order in which they tell faults from rounding."""
+
 _PARTS: Final[tuple[EditedPart, ...]] = ("values", "gradients")
 _PROBED: Final = 6
 """Planned cases of each kind, failing and right, against which a suspect is held."""
 
+_WIDENED: Final = 24
+"""Failing cases at which it is asked whether the same slip is made in another line."""
 
-@dataclass(frozen=True)
-class Failed:
-    """A check that found something wrong, and the example at which it did."""
-
-    check: Check
-    dtype: str
-    example: Any
-    failure: Failure
+_UNSTEADY: Final = Cause((Condition("not in every call: the same call gives other answers", lambda case: True),))
 
 
-@dataclass
+@dataclass(eq=False)
 class Fault:
-    """One fault of an operation."""
+    """One fault of an operation.
 
-    operation: str
-    dtypes: list[str]
+    `part` is what is wrong: ``values``, ``gradients``, or the name of the check that alone finds it. `case` is the
+    smallest that shows it, and `failure` how it does. `checks` are all that found it.
+    """
+
     part: str
-    """What is wrong: ``values``, ``gradients``, or the name of the check that alone finds it."""
-
+    dtypes: list[str]
     cause: Cause
     suspects: list[Suspect]
-    case: Case
+    case: Case | None
     failure: Failure
     checks: list[str] = field(default_factory=list)
+    repro: str = ""
 
 
 class Diagnosis:
-    """Finds the faults of one operation of a backend, from the checks that failed and the planned cases."""
+    """Finds the faults of one operation of a backend, from the checks that failed and the cases that were planned."""
 
     def __init__(
         self,
         backend: Backend,
         operation: str,
-        planned: Sequence[Case],
         known: tuple[ExpectedFailure, ...] = (),
         seconds: float = SECONDS,
     ) -> None:
         self.clock = Clock(seconds)
         self.oracle = Oracle(backend, known, self.clock)
         self.searcher = Searcher(operation, self.oracle, self.clock)
-        self.operation = operation
-        self.planned = [case for case in planned if size_of(case) <= LARGEST]
         self.faults: list[Fault] = []
         self.known = Suspect()
+        """All that is suspected of the faults found so far."""
 
     def find(self, failed: Sequence[Failed]) -> list[Fault]:
         """Return the faults that these failures show, and those that they hide."""
-        try:
-            for part in _PARTS:
-                self._of_results(part, failed)
-            self._of_checks(failed)
-        except OutOfTimeError:
-            pass
-        for one in failed:
-            if not any(one.check.id in fault.checks for fault in self.faults):
+        unsure = [one for one in failed if isinstance(one.failure, GuestLostError | Unsteady)]
+        if unsure:  # to ask more of it would take the time limit again, or tell nothing
+            steady = [one for one in failed if one not in unsure]
+            self._record(unsure[0], _UNSTEADY if isinstance(unsure[0].failure, Unsteady) else Cause())
+            for one in (*unsure, *steady):
                 self._assign(one)
+            return self.faults
+        for part in _PARTS:
+            with suppress(OutOfTimeError):
+                self._of_results(part, failed)
+        for one in failed:
+            self._place(one)
         return self.faults
 
     # Faults of results.
 
     def _of_results(self, part: EditedPart, failed: Sequence[Failed]) -> None:
-        dtypes = {one.dtype for one in failed}
-        dtype = next((name for name in _PRECISE if name in dtypes), None)
-        if dtype is None:
-            return
-        for name in (dtype, *(other for other in _PRECISE if other in dtypes - {dtype})):
+        dtypes = [name for name in _PRECISE if any(one.dtype == name for one in failed)]
+        for place, dtype in enumerate(dtypes):
+            cases = self._cases(dtype, failed, planned=place == 0)
             while len(self.faults) < _MOST_FAULTS:
-                fault = self._next(part, self._failing(part, name, failed))
+                failing = self._failing(part, cases)
+                fault = self._next(part, failing, cases)
                 if fault is None:
                     break
                 self.faults.append(fault)
 
-    def _cases(self, dtype: str, failed: Sequence[Failed]) -> list[Case]:
-        """Cases to look at in a type: those that failed, and all that are planned."""
+    def _cases(self, dtype: str, failed: Sequence[Failed], *, planned: bool) -> list[Case]:
+        """Cases to look at in a type: those that failed and, if they are to be, all that are planned."""
         own = [case for one in failed if one.dtype == dtype for case in cases_of(one.example)]
-        planned = (case if case.dtype == dtype else replace(case, dtype=dtype) for case in self.planned)
-        unique = {str(case): case for case in (*own, *planned)}
-        return list(unique.values())
+        decks = {id(one.deck): one.deck for one in sorted(failed, key=lambda one: one.dtype != dtype)}
+        more = [case for deck in decks.values() for case in deck.cases] if planned else []
+        cases = (case if case.dtype == dtype else replace(case, dtype=dtype) for case in (*own, *more))
+        unique = {str(case): case for case in cases if size_of(case) <= LARGEST}
+        return list(unique.values()) or own[:1]
 
-    def _failing(self, part: EditedPart, dtype: str, failed: Sequence[Failed]) -> list[Case]:
+    def _failing(self, part: EditedPart, cases: Sequence[Case]) -> list[Case]:
         """Cases whose results are wrong, and are not explained by the faults that were found."""
-        shows = self._shows(part)
-        found = [case for case in self._cases(dtype, failed) if shows(case) is not None]
+        shows, end = self._shows(part), time.perf_counter() + _SURVEY
+        found = []
+        for case in cases:
+            if shows(case) is not None:
+                found.append(case)
+            if time.perf_counter() > end:
+                break
         return simple_first(found)
 
-    def _shows(self, part: EditedPart, like: Failure | None = None) -> Shows:
-        def shows(case: Case) -> Failure | None:
+    def _shows(self, part: EditedPart, like: Shown | None = None) -> Shows:
+        def shows(case: Case) -> Shown | None:
             if part == "gradients" and (not case.spec.differentiable or self.oracle.wrong(case, "values")):
                 return None
             failure = self.oracle.wrong(case, part)
@@ -138,91 +157,110 @@ class Diagnosis:
             return True
         return bool(self.known) and self.searcher.gives(self.known, case, part)
 
-    def _next(self, part: EditedPart, failing: Sequence[Case]) -> Fault | None:
-        if not failing:
-            return None
-        first = self._shows(part)(failing[0])
+    def _next(self, part: EditedPart, failing: Sequence[Case], cases: Sequence[Case]) -> Fault | None:
+        first = self._shows(part)(failing[0]) if failing else None
         if first is None:
             return None
-        shows = self._shows(part, first)
-        case = simplest(failing[0], shows)
-        if shows(case) is None:  # results change from call to call
-            case = failing[0]
-        cause = cause_of(case, shows)
+        shows, case, cause = self._shows(part, first), failing[0], Cause()
         suspects: list[Suspect] = []
-        if isinstance(first, Violation):
-            with suppress(OutOfTimeError):
-                suspects = self._suspects(case, part, failing, cause, shows)
-        smallest, failure = case, shows(case) or first
+        with suppress(OutOfTimeError):
+            case = simplest(case, shows)
+            cause = cause_of(case, shows)
+        with suppress(OutOfTimeError):
+            if isinstance(first, Violation):
+                suspects = self._suspects(case, part, failing, cases, cause, shows)
+        failure = self.oracle.wrong(case, part) or first
         with suppress(OutOfTimeError):
             smallest = numbers_gone(case, shows)
-            failure = shows(smallest) or failure
+            case, failure = smallest, shows(smallest) or failure
         if suspects:
-            self.known = self.known + suspects[0]
-        return Fault(self.operation, [case.dtype], part, cause, suspects, smallest, failure)
+            self.known = self.known + self._widest(suspects[0], part, failing)
+        return Fault(part, [case.dtype], cause, suspects, case, failure)
+
+    def _widest(self, suspect: Suspect, part: EditedPart, failing: Sequence[Case]) -> Suspect:
+        """The suspect, of the same lines under all attributes where that gives more of the answers."""
+        wide = suspect.widened()
+
+        def given(one: Suspect) -> int:
+            return sum(self.searcher.gives(self.known + one, case, part) for case in failing[:_WIDENED])
+
+        return wide if wide is not suspect and given(wide) > given(suspect) else suspect
 
     def _suspects(
-        self, case: Case, part: EditedPart, failing: Sequence[Case], cause: Cause, shows: Shows
+        self,
+        case: Case,
+        part: EditedPart,
+        failing: Sequence[Case],
+        cases: Sequence[Case],
+        cause: Cause,
+        shows: Shows,
     ) -> list[Suspect]:
+        """What gives the answers to the case, larger ones like it, and some that are planned, failing and right."""
         rich = enlarged(case, shows)
-        small = (
-            replace(rich, sizes={**rich.sizes, **{key: 1 for key in ("B",) if key in rich.sizes}})
-            if rich.steps == "all"
-            else rich
-        )
+        alone = {"B": 1} if rich.steps == "all" and "B" in rich.sizes else {}
+        small = replace(rich, sizes={**rich.sizes, **alone})
         alike = replace(rich, sizes={symbol: max(2, size) for symbol, size in rich.sizes.items()})
         more = [replace(one, seed=seed) for seed in range(2) for one in (rich, alike)]
         explained = [one for one in failing if cause.holds(one)][:_PROBED]
-        right = [one for one in self._cases(case.dtype, ()) if shows(one) is None][:_PROBED]
-        cases = {str(one): one for one in (small, rich, *more, case, *explained, *right)}
-        return self.searcher.find(list(cases.values()), part, self.known)
+        right = [one for one in cases if one not in failing][:_PROBED]
+        chosen = {str(one): one for one in (small, rich, *more, case, *explained, *right)}
+        return self.searcher.find(list(chosen.values()), part, self.known)
 
     # Faults that only one check sees.
 
-    def _of_checks(self, failed: Sequence[Failed]) -> None:
-        for one in failed:
-            if one.check.whole_deck or one.check.id in ("drift",):
-                continue
+    def _place(self, one: Failed) -> None:
+        """Count a failed check to the fault that it shows, one of its own where the plain calls of its cases are right."""
+        with suppress(OutOfTimeError):
             cases = cases_of(one.example)
-            if not cases or any(self._plainly_wrong(case) for case in cases):
-                continue
-            same = [fault for fault in self.faults if fault.part == one.check.id]
-            if same:
-                same[0].dtypes = list(dict.fromkeys([*same[0].dtypes, one.dtype]))
-                continue
-            self.faults.append(self._by_check(one, cases[0]))
+            if one.check.whole_deck or not cases or self._shows_plainly(one, cases):
+                self._assign(one)
+                return
+            if not any(fault.part == one.check.id for fault in self.faults) and one.check.level == "MUST":
+                self.faults.append(self._by_check(one, cases[0]))
+        self._assign(one)
+
+    def _shows_plainly(self, one: Failed, cases: Sequence[Case]) -> bool:
+        """Whether a call that the check makes is wrong by itself, with nothing unusual about its arrays."""
+        if any(self._plainly_wrong(case) for case in cases):
+            return True
+        return any(self.oracle.is_wrong_plainly(ask, one.dtype) for ask in self.oracle.calls_of(one.check, one.example))
 
     def _plainly_wrong(self, case: Case) -> bool:
-        return any(
-            self.oracle.wrong(case, part) is not None for part in _PARTS if part == "values" or case.spec.differentiable
-        )
+        parts: Iterator[EditedPart] = (part for part in _PARTS if part == "values" or case.spec.differentiable)
+        return any(self.oracle.wrong(case, part) is not None for part in parts)
 
     def _by_check(self, one: Failed, case: Case) -> Fault:
-        def shows(other: Case) -> Failure | None:
+        failure, cause = one.failure, Cause()
+
+        def shows(other: Case) -> Shown | None:
             if self._plainly_wrong(other):
                 return None
-            failure = self.oracle.by_check(one.check, one.example, other)
-            return failure if failure is not None and same_kind(failure, one.failure) else None
+            found = self.oracle.by_check(one.check, one.example, other)
+            return found if found is not None and same_kind(found, one.failure) else None
 
-        smallest = simplest(case, shows)
-        failure = shows(smallest)
-        cause = cause_of(smallest, shows) if failure is not None else Cause()
-        return Fault(
-            self.operation, [one.dtype], one.check.id, cause, [], smallest, failure or one.failure, [one.check.id]
-        )
+        with suppress(OutOfTimeError):
+            case = simplest(case, shows)
+            found = shows(case)
+            if found is not None:
+                failure, cause = found, cause_of(case, shows)
+        return Fault(one.check.id, [one.dtype], cause, [], case, failure)
 
     def _assign(self, one: Failed) -> None:
-        """Count a failed check to the fault that it shows."""
         cases = cases_of(one.example)
         own = [fault for fault in self.faults if fault.part == one.check.id]
-        fitting = [f for f in self.faults if any(f.cause.holds(case) for case in cases)]
+        if one.check.level != "MUST" and not own and not self.faults:
+            return
+        fitting = [fault for fault in self.faults if any(fault.cause.holds(case) for case in cases)]
+        fitting.sort(key=lambda fault: -len(fault.cause.conditions))
         chosen = next(iter([*own, *fitting, *self.faults]), None)
         if chosen is None:
-            case = cases[0] if cases else None
-            if case is not None:
-                self.faults.append(
-                    Fault(self.operation, [one.dtype], one.check.id, Cause(), [], case, one.failure, [one.check.id])
-                )
-            return
+            chosen = self._record(one, Cause())
         chosen.checks = list(dict.fromkeys([*chosen.checks, one.check.id]))
         chosen.dtypes = list(dict.fromkeys([*chosen.dtypes, one.dtype]))
+        chosen.repro = chosen.repro or one.repro
+
+    def _record(self, one: Failed, cause: Cause) -> Fault:
+        """The fault that a failed check alone tells of, as it was found."""
+        fault = Fault(one.check.id, [one.dtype], cause, [], next(iter(cases_of(one.example)), None), one.failure)
+        self.faults.append(fault)
+        return fault

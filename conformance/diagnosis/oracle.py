@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
-from rnnspec.backends import Backend, Unsupported
+from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Check, Violation
 from rnnspec.conformance.checks.asked import Asked
@@ -17,12 +18,16 @@ from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.conformance.edits.single import EditedPart
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.hosting.isolated import GuestLostError
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.judge.tolerance import expect
 from rnnspec.conformance.run.expected import ExpectedFailure, concerning
+from rnnspec.conformance.run.repro import Ask, Witness
+from rnnspec.conformance.run.unsteady import anew
 from rnnspec.spec import CallError
 from rnnspec.spec.arrays import Array
 
-Failure = Violation | BackendCrashError
-Shows = Callable[[Case], Failure | None]
+Shown = Violation | BackendCrashError
+Shows = Callable[[Case], Shown | None]
 """Returns how a fault shows at a case; None where it does not, or where the case cannot be asked."""
 
 LARGEST: Final = 600
@@ -58,17 +63,17 @@ class Oracle:
     backend: Backend
     known: tuple[ExpectedFailure, ...]
     clock: Clock
-    _asked: dict[tuple[str, str], tuple[dict[str, Array] | None, Failure | None]] = field(default_factory=dict)
+    _asked: dict[tuple[str, str], tuple[dict[str, Array] | None, Shown | None]] = field(default_factory=dict)
 
     def answer(self, case: Case, part: EditedPart) -> dict[str, Array] | None:
         """Return what the backend gives, outputs or gradients by name; None where it gives nothing that is judged."""
         return self._ask(case, part)[0]
 
-    def wrong(self, case: Case, part: EditedPart) -> Failure | None:
+    def wrong(self, case: Case, part: EditedPart) -> Shown | None:
         """Return what is wrong with the outputs, or with the gradients, of a case."""
         return self._ask(case, part)[1]
 
-    def by_check(self, check: Check, example: Any, case: Case) -> Failure | None:
+    def by_check(self, check: Check, example: Any, case: Case) -> Shown | None:
         """Return what a check finds wrong with an example, with this case in the place of its own."""
         self.clock.check()
         try:
@@ -79,17 +84,51 @@ class Oracle:
             return None
         return None
 
+    def calls_of(self, check: Check, example: Any) -> list[Ask]:
+        """Return what a check asks on an example."""
+        self.clock.check()
+        witness = Witness(self.backend)
+        with suppress(Violation, BackendCrashError, Unsupported, OutOfRangeError, CallError, GuestLostError):
+            check.examine(witness, anew(example))
+        return witness.asks
+
+    def is_wrong_plainly(self, ask: Ask, dtype: str) -> bool:
+        """Whether a call of finite numbers is wrong by itself, with its arrays as they usually lie in memory."""
+        self.clock.check()
+        inputs = {name: np.ascontiguousarray(array) for name, array in ask.call.inputs.items()}
+        finite = all(np.isfinite(array.astype(np.float64)).all() for array in ask.call.float_inputs.values())
+        if not finite or ask.directions:
+            return False
+        call, guarded = Call(ask.call.operation, inputs, ask.call.attributes), Guarded(self.backend)
+        largest = format_of(dtype).largest
+        try:
+            expected = expect(call, dtype, ask.cotangents)
+            if not expected.in_range:
+                return False
+            due = {name: bounded for name, bounded in expected.gradients.items() if name in ask.wanted}
+            came: Any = guarded.gradients(call, ask.cotangents, ask.wanted) if ask.cotangents else guarded.run(call)
+            if not ask.cotangents:
+                due, came = expected.outputs, dict(zip(expected.outputs, came, strict=True))
+            return any(
+                came[name].shape != bounded.value.shape or bool((bounded.error_ratios(came[name], largest) > 1).any())
+                for name, bounded in due.items()
+            )
+        except (Unsupported, CallError, GuestLostError):
+            return False
+        except (BackendCrashError, KeyError, ValueError):
+            return True
+
     def _is_known(self, case: Case, check: str) -> bool:
         return concerning(self.known, case, check, self.backend) is not None
 
-    def _ask(self, case: Case, part: EditedPart) -> tuple[dict[str, Array] | None, Failure | None]:
+    def _ask(self, case: Case, part: EditedPart) -> tuple[dict[str, Array] | None, Shown | None]:
         key = str(case), part
         if key not in self._asked:
             self.clock.check()
             self._asked[key] = self._answered(case, part)
         return self._asked[key]
 
-    def _answered(self, case: Case, part: EditedPart) -> tuple[dict[str, Array] | None, Failure | None]:
+    def _answered(self, case: Case, part: EditedPart) -> tuple[dict[str, Array] | None, Shown | None]:
         guarded, of_gradients = Guarded(self.backend), part == "gradients"
         came: dict[str, Array] | None = None
         try:
@@ -112,7 +151,7 @@ def size_of(case: Case) -> int:
     return int(np.prod([max(size, 1) for size in case.sizes.values()]))
 
 
-def same_kind(one: Failure | None, other: Failure) -> bool:
+def same_kind(one: object, other: object) -> bool:
     """Whether two failures are of one kind: wrong results, or crashes in errors of one type."""
     if isinstance(one, BackendCrashError) and isinstance(other, BackendCrashError):
         return type(one.error) is type(other.error)

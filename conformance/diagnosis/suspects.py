@@ -59,6 +59,14 @@ class Suspect:
     def __str__(self) -> str:
         return " and ".join([*(one.text for one in self.misreadings), *map(_edit_text, self.edits)])
 
+    def widened(self) -> Suspect:
+        """Return the suspect with its lines in the place of all of the same left side, under whatever attributes."""
+        if not any(edit.when for edit in self.edits):
+            return self
+        lines = [tuple(replace(line, when={}) for line in edit.lines) for edit in self.edits]
+        edits = tuple(replace(edit, lines=some) for edit, some in zip(self.edits, lines, strict=True))
+        return replace(self, edits=edits)
+
     @property
     def simplicity(self) -> tuple[int, int, int]:
         """What is simpler has less: fewer changes, and less that reads otherwise."""

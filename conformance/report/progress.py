@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from rnnspec.conformance.plugin import RESULT, UNPLANNED
+from rnnspec.conformance.diagnosis.result import FaultResult
+from rnnspec.conformance.plugin import FAULTS, RESULT, UNPLANNED
 from rnnspec.conformance.report.summary import OperationSummary
 from rnnspec.conformance.report.tables import ratio_text
 from rnnspec.conformance.run import CheckResult, Verdict
@@ -30,6 +31,7 @@ class Collector:
 
     def __init__(self, console: Console, items: Sequence[Item]) -> None:
         self.results: list[CheckResult] = []
+        self.faults: list[FaultResult] = []
         self._console = console
         self._due: dict[tuple[str, str, str], int] = {}
         for item in items:
@@ -52,6 +54,7 @@ class Collector:
         properties: dict[str, Any] = dict(report.user_properties)
         if report.when == "teardown" and RESULT in properties:
             self._add(CheckResult.from_json(properties[RESULT]))
+            self.faults += map(FaultResult.from_json, properties.get(FAULTS, ()))
         elif UNPLANNED in properties:
             self.unplanned[properties[UNPLANNED]] = None
         elif report.failed and RESULT not in properties:

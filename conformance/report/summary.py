@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.run import CheckResult, Verdict
 from rnnspec.conformance.run.expected import ExpectedFailure, not_seen
 from rnnspec.spec import FLOAT_TYPES, operations
@@ -103,6 +104,9 @@ class BackendSummary:
     not_seen: tuple[str, ...] = ()
     """Titles of the expected failures that were not seen."""
 
+    faults: tuple[FaultResult, ...] = ()
+    """What is wrong, each fault once."""
+
     profile: str = ""
     seed: int | None = None
     """Profile and seed by which the calls were planned; empty and None for results made elsewhere."""
@@ -117,6 +121,10 @@ class BackendSummary:
         """Checks of level SHOULD from which the backend departs, although it conforms."""
         checks = (check for operation in self.operations for check in operation.checks)
         return tuple(check for check in checks if check.verdict is Verdict.DEPARTS)
+
+    def faults_of(self, operation: OperationSummary) -> list[FaultResult]:
+        """Return the faults that show in an operation in its type."""
+        return [f for f in self.faults if f.operation == operation.name and operation.dtype in f.dtypes]
 
     def asked(self, dtype: str) -> Asked:
         """Return the extent of the checks in a type, over all operations."""
@@ -152,6 +160,7 @@ class BackendSummary:
                     "device": operation.device,
                     "verdict": operation.verdict,
                     "checks": [_check_json(check) for check in operation.checks],
+                    "faults": [fault.to_json() for fault in self.faults_of(operation)],
                 }
                 for operation in self.operations
             ],
@@ -165,6 +174,7 @@ def summarise(
     expected: Sequence[ExpectedFailure] = (),
     profile: str = "",
     seed: int | None = None,
+    faults: Sequence[FaultResult] = (),
 ) -> BackendSummary:
     """Group a backend's results by operation and type, in the specification's order."""
     known, types = list(operations()), FLOAT_TYPES[::-1]
@@ -180,7 +190,8 @@ def summarise(
         if result.backend == name and result.verdict is not Verdict.NOT_IMPLEMENTED
     ]
     grouped = tuple(OperationSummary(*key, tuple(groups[key])) for key in order)
-    return BackendSummary(name, versions, grouped, tuple(not_seen(expected, seen, ran)), profile, seed)
+    own = tuple(fault for fault in faults if fault.backend == name)
+    return BackendSummary(name, versions, grouped, tuple(not_seen(expected, seen, ran)), own, profile, seed)
 
 
 def _check_json(check: CheckResult) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rnnspec.conformance.report.faults import print_fault
 from rnnspec.conformance.report.summary import BackendSummary, OperationSummary
 from rnnspec.conformance.run import Verdict
 
@@ -54,8 +55,11 @@ def print_backend(console: Console, summary: BackendSummary) -> None:
     missing = dict.fromkeys(operation.name for operation in summary.operations if operation not in implemented)
     if missing:
         console.print(Text(f"not implemented: {', '.join(missing)}", STYLES[Verdict.NOT_IMPLEMENTED]))
+    for number, fault in enumerate(summary.faults, 1):
+        print_fault(console, number, fault)
     for operation in summary.operations:
-        _print_violations(console, operation)
+        told = {check for fault in summary.faults_of(operation) for check in fault.checks}
+        _print_violations(console, operation, told)
     _print_refusals(console, summary)
     _print_asked(console, summary)
     for title in summary.not_seen:
@@ -133,8 +137,11 @@ def _cell(operation: OperationSummary | None) -> Text:
     return Text(operation.verdict + ("" if ratio is None else f" {ratio_text(ratio)}"), STYLES[operation.verdict])
 
 
-def _print_violations(console: Console, operation: OperationSummary) -> None:
+def _print_violations(console: Console, operation: OperationSummary, told: Collection[str]) -> None:
+    """Print what checks found, but for those whose findings are told as faults."""
     for check in operation.checks:
+        if check.id in told and check.verdict is not Verdict.EXPECTED:
+            continue
         if check.verdict.bad or check.verdict in (Verdict.EXPECTED, Verdict.DEPARTS):
             heading = f"{operation.name} {operation.dtype}: {check.id} ({check.level}) {check.verdict}"
             console.print(Text(heading, STYLES[check.verdict]))

@@ -109,6 +109,18 @@ class _Tally:
             return True
 
 
+@dataclass(frozen=True, eq=False)
+class Failed:
+    """A check that found something wrong: the example at which it did, and the deck that it was planned in."""
+
+    check: Check
+    dtype: str
+    example: Any
+    failure: Failure
+    deck: Deck
+    repro: str = ""
+
+
 def run_check(
     check: Check,
     backend: Backend,
@@ -121,13 +133,14 @@ def run_check(
     replay_dir: Path | None = None,
     shrink: bool = True,
     expected: tuple[ExpectedFailure, ...] = (),
+    failed: list[Failed] | None = None,
 ) -> CheckResult:
     """Run one check: what is forced, what is planned, and what the profile draws beyond that.
 
     The same seed gives the same examples. With `repro_dir`, a failure is written there as an ``.npz`` and a script.
     With `replay_dir`, drawn examples that failed in earlier runs come first, and those that fail now are kept there.
     Without `shrink`, the failing example is told as it was found. What is among the `expected` failures is counted as
-    such, and the search for others goes on.
+    such, and the search for others goes on. A failure that is not expected is added to `failed`.
     Whatever the backend raises ends in a verdict; an exception out of here is a fault of the suite.
 
     Raises
@@ -167,6 +180,8 @@ def run_check(
     if tally.failure is not None and repro_dir is not None:
         found = tally.failure, tally.asks, message, tally.example
         repro = str(write_repro(repro_dir, backend, check.id, operation, dtype, *found))
+    if tally.failure is not None and failed is not None and session is not None:
+        failed.append(Failed(check, dtype, tally.example, tally.failure, session.deck, repro))
     return CheckResult(
         backend=backend.name,
         operation=operation,

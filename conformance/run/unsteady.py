@@ -104,7 +104,9 @@ def _both_answers(failure: Violation, asks: Sequence[Ask], *, known: bool) -> tu
             continue
         if not isinstance(second, np.ndarray) or second.shape != got.shape or not got.size:
             continue
-        apart = _apart(got, second, expected.bound)
+        # Elsewhere a check may have put what is right in the place of what it does not judge.
+        wrong = expected.error_ratios(got, np.inf) > 1
+        apart = np.where(wrong, _apart(got, second, expected.bound), 0)
         place = tuple(int(i) for i in np.unravel_index(int(apart.argmax()), apart.shape))
         if apart[place] > (0 if known else 1):
             index = ", ".join(map(str, place))

@@ -38,6 +38,8 @@ def write_repro(
     asks: Sequence[Ask],
     message: str = "",
     example: Any = None,
+    *,
+    stem: str = "",
 ) -> Path:
     """Write the repro of a failure and return the script's path.
 
@@ -57,6 +59,8 @@ def write_repro(
         How the failure is told; by default, in its own words.
     example
         What the check was given: a case, or a case and more; None where that is not known.
+    stem
+        How the files' names end in place of the check's.
     """
     evidence = evidence_of(failure, asks, dtype)
     versions = ", ".join(f"{name} {version}" for name, version in backend.versions().items())
@@ -65,8 +69,8 @@ def write_repro(
         message or str(failure),
         " and ".join(backend.versions()),
     )
-    stem = re.sub(r"\W+", "-", f"{backend.name}-{operation}-{dtype}-{check}")
-    path = folder / f"{stem}.py"
+    name = re.sub(r"\W+", "-", f"{backend.name}-{operation}-{dtype}-{stem or check}")
+    path = folder / f"{name}.py"
     ask = ask_of(evidence) or (asks[-1] if asks else None)
     arrays = _portable(_numbers(evidence) | arrays_of(ask, operation, dtype, check, example))
     write_arrays(path.with_suffix(".npz"), arrays)
