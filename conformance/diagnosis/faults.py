@@ -7,7 +7,6 @@ check whose own call fails while the plain call of its case is right has found a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -132,12 +131,12 @@ class Diagnosis:
 
     def _failing(self, part: EditedPart, cases: Sequence[Case]) -> list[Case]:
         """Cases whose results are wrong, and are not explained by the faults that were found."""
-        shows, end = self._shows(part), time.perf_counter() + _SURVEY
+        shows, clock = self._shows(part), Clock(_SURVEY)
         found = []
         for case in cases:
             if shows(case) is not None:
                 found.append(case)
-            if time.perf_counter() > end:
+            if clock.left <= 0:
                 break
         return simple_first(found)
 

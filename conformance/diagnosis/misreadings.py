@@ -6,7 +6,7 @@ gates stand in another order, an attribute or the lengths are not read, an outpu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from typing import Any, Final
@@ -265,14 +265,34 @@ def _with_steps(call: Call, valid: Array) -> Call:
     return Call(call.operation, {**others, "mask": valid} if "mask" in call.spec.inputs else others, call.attributes)
 
 
-def _stepping(change: Callable[[Array], Array]) -> Altering:
-    """Another set of steps counts."""
-    return lambda call: _with_steps(call, change(valid_of(call)))
+def _stepping(change: Callable[[Array], Array], given: Collection[str]) -> Altering:
+    """Another set of steps counts, where steps are given by one of these inputs."""
+
+    def alter(call: Call) -> Call:
+        return _with_steps(call, change(valid_of(call))) if any(name in call.inputs for name in given) else call
+
+    return alter
+
+
+def _over_zeros(change: Callable[[Array], Array], given: Collection[str]) -> Altering:
+    """Another set of steps counts, and the inputs of steps that should not are 0."""
+    step = _stepping(change, given)
+
+    def alter(call: Call) -> Call:
+        items, valid = call.spec.inputs_for(call.attributes), valid_of(call)
+        read = {
+            name: np.where(valid.reshape(*valid.shape, *(1,) * (array.ndim - 2)), array, 0)
+            for name, array in call.float_inputs.items()
+            if items[name].shape[:2] == ("B", "T")
+        }
+        return step(_with(call, **read))
+
+    return alter
 
 
 def _of_steps(op: Operation, call: Call) -> Iterator[Misreading]:
     readings: list[tuple[str, Callable[[Array], Array]]] = [
-        ("lengths and mask are not read: every step counts", np.ones_like),
+        ("every step counts: padding is not seen", np.ones_like),
         (
             "all sequences are taken to be as long as the longest",
             lambda v: np.broadcast_to(v.any(axis=0)[::-1].cumsum()[::-1] > 0, v.shape),
@@ -293,8 +313,12 @@ def _of_steps(op: Operation, call: Call) -> Iterator[Misreading]:
         ),
     ]
     for text, change in readings:
-        yield Misreading(text, _stepping(change))
-        yield Misreading(f"{text} (what is given at padded steps is 0)", _stepping(change), _padded)
+        for by, given in (("", ("lengths", "mask")), ("given lengths, ", ("lengths",)), ("given a mask, ", ("mask",))):
+            yield Misreading(by + text, _stepping(change, given))
+            yield Misreading(f"{by}{text} (what is given at padded steps is 0)", _stepping(change, given), _padded)
+            yield Misreading(f"{by}{text} (where the padding is read as 0)", _over_zeros(change, given))
+            words = f"{by}{text} (the padding is read as 0, and what is given at padded steps is 0)"
+            yield Misreading(words, _over_zeros(change, given), _padded)
     names = [
         name
         for name, item in resolved(op, call.attributes).outputs_for(call.attributes).items()

@@ -38,17 +38,23 @@ class OutOfTimeError(Exception):
     """The time that a diagnosis may take is over."""
 
 
+_WAITING: Final = 3.0
+"""How many times as long as it may compute a diagnosis may wait, for a backend in another process or other programs."""
+
+
 @dataclass
 class Clock:
-    """The time that a diagnosis may take, in seconds."""
+    """The time that a diagnosis may take, in seconds of computing, so that other programs make it find no less."""
 
     seconds: float
+    computed: float = field(default_factory=time.process_time)
     started: float = field(default_factory=time.perf_counter)
 
     @property
     def left(self) -> float:
         """What is left of it."""
-        return self.started + self.seconds - time.perf_counter()
+        computing = self.computed + self.seconds - time.process_time()
+        return min(computing, self.started + _WAITING * self.seconds - time.perf_counter())
 
     def check(self) -> None:
         """Raise OutOfTimeError if it is over."""

@@ -26,6 +26,8 @@ from rnnspec.conformance.diagnosis.oracle import Clock, Oracle, OutOfTimeError
 from rnnspec.conformance.edits.compiled import CompiledCall
 from rnnspec.conformance.edits.running import Runner, results
 from rnnspec.conformance.edits.single import Edit, EditedPart, choosing, coarse_edits, single_edits
+from rnnspec.conformance.faults.catalogue import IN_PYTHON
+from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import Operation, operation
 from rnnspec.spec.arrays import Array, NamedArrays
@@ -49,15 +51,19 @@ class Suspect:
 
     edits: tuple[Edit, ...] = ()
     misreadings: tuple[Misreading, ...] = ()
+    planted: tuple[Fault, ...] = ()
+    """A fault of the catalogue, of which no more is known than that it gives the same: it stands alone."""
 
     def __bool__(self) -> bool:
-        return bool(self.edits or self.misreadings)
+        return bool(self.edits or self.misreadings or self.planted)
 
     def __add__(self, other: Suspect) -> Suspect:
-        return Suspect(self.edits + other.edits, self.misreadings + other.misreadings)
+        planted = self.planted + other.planted
+        return Suspect(self.edits + other.edits, self.misreadings + other.misreadings, planted)
 
     def __str__(self) -> str:
-        return " and ".join([*(one.text for one in self.misreadings), *map(_edit_text, self.edits)])
+        known = [f"in `{fault.name}` of the catalogue: {fault.about.rstrip('.')}" for fault in self.planted]
+        return " and ".join([*(one.text for one in self.misreadings), *map(_edit_text, self.edits), *known])
 
     def widened(self) -> Suspect:
         """Return the suspect with its lines in the place of all of the same left side, under whatever attributes."""
@@ -71,7 +77,7 @@ class Suspect:
     def simplicity(self) -> tuple[int, int, int]:
         """What is simpler has less: fewer changes, and less that reads otherwise."""
         changed = [_difference(edit) for edit in self.edits]
-        return len(self.edits) + len(self.misreadings), sum(changed), len(str(self))
+        return len(self.edits) + len(self.misreadings) + len(self.planted), sum(changed), len(str(self))
 
 
 def _edit_text(edit: Edit) -> str:
@@ -146,11 +152,20 @@ class Searcher:
             elif any(name in first.wrong for name in fitting):
                 partly.append(suspect)
         if not found and not beside:
+            found = [one for one in self._planted() if all(probe.fits(one) for probe in (first, *others))]
+        if not found and not beside:
             clock, self.clock = self.clock, Clock(min(PAIRS, self.clock.left))
             with suppress(OutOfTimeError):
                 found = self._pairs(first, others, partly)
             self.clock = clock
         return sorted(found, key=lambda one: one.simplicity)
+
+    def _planted(self) -> Iterator[Suspect]:
+        """Yield the faults of the catalogue that are no equations."""
+        for fault in IN_PYTHON:
+            if fault.operation == self.op.name:
+                self.clock.check()
+                yield Suspect(planted=(fault,))
 
     def _pairs(self, first: Probe, others: Sequence[Probe], partly: Sequence[Suspect]) -> list[Suspect]:
         """Return two that stand together: one gives some of the results alone, or all where an input is 0."""
@@ -276,6 +291,8 @@ class Probe:
     def given_by(self, suspect: Suspect) -> NamedArrays | None:
         """Return what a suspect gives; None where it cannot be worked out."""
         try:
+            if suspect.planted:
+                return self._given_by_planted(suspect.planted[-1])
             call = self.call
             for one in suspect.misreadings:
                 call = one.alter(call)
@@ -291,6 +308,13 @@ class Probe:
         except Exception:  # a wrong equation, or a call that is none, gives nothing
             return None
         return {name: array if np.isrealobj(array) else array.real for name, array in found.items()}
+
+    def _given_by_planted(self, fault: Fault) -> NamedArrays:
+        backend, call, cotangents = fault.implementation(), self.case.anew().call, self.case.given_cotangents
+        with np.errstate(all="ignore"):
+            if self.part == "gradients":
+                return dict(backend.gradients(call, cotangents))
+            return dict(zip(self.case.results, backend.run(call), strict=True))
 
 
 def _largest(array: Array) -> float:

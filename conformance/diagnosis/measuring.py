@@ -1,0 +1,172 @@
+"""How often a diagnosis is right: over planted faults, edits drawn at random, and two faults at once.
+
+Each wrong implementation is asked the small planned cases of its operation, and what fails is diagnosed. The suspects
+and causes are then held against the implementation on calls that are drawn anew: suspects are right if they give its
+numbers on all of them, causes if they hold wherever it is wrong, and it is wrong in most calls where they hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from rnnspec.backends import Backend, Unsupported
+from rnnspec.conformance.cases import Case, Deck, RandomChoices, Scope, draw_case
+from rnnspec.conformance.cases.streams import stream
+from rnnspec.conformance.checks import Check, Violation
+from rnnspec.conformance.checks.gradients import Gradients
+from rnnspec.conformance.checks.right import OutOfRangeError
+from rnnspec.conformance.checks.values import Values
+from rnnspec.conformance.diagnosis.faults import Diagnosis
+from rnnspec.conformance.diagnosis.oracle import LARGEST, Clock, Oracle, size_of
+from rnnspec.conformance.edits.single import Edit, EditedPart, single_edits
+from rnnspec.conformance.faults.changed import backend_of
+from rnnspec.conformance.faults.fault import Fault
+from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
+from rnnspec.conformance.run.profile import Profile
+from rnnspec.conformance.run.runner import Failed
+from rnnspec.conformance.run.session import session_of
+from rnnspec.spec import Operation, operation, operations
+
+DRAWN: Final = 40
+"""Calls that are drawn anew for each wrong implementation."""
+
+Kind = Literal["catalogue", "single", "double", "pair"]
+Named = Literal["right", "wrong", "none"]
+_CHECKS: Final[tuple[Check, ...]] = (Values(), Gradients())
+
+
+@dataclass(frozen=True)
+class Diagnosed:
+    """What the diagnosis of one wrong implementation gave.
+
+    `shows` tells whether planned calls have wrong results. `named` tells whether the suspects give its numbers, and
+    `by` what they are; `caused` whether the causes tell its wrong calls from its right ones. `faults` is how many were
+    reported, `seconds` how long it took.
+    """
+
+    kind: Kind
+    operation: str
+    title: str
+    shows: bool
+    named: Named = "none"
+    by: str = ""
+    caused: bool = False
+    faults: int = 0
+    suspect: str = ""
+    cause: str = ""
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A wrong implementation of an operation."""
+
+    kind: Kind
+    operation: str
+    title: str
+    implementation: type[Backend]
+    dtype: str = "float64"
+
+
+def planted(faults: Sequence[Fault]) -> Iterator[Wrong]:
+    """Yield the faults of the catalogue, each in float64 unless it was planted in a type of two bytes."""
+    for fault in faults:
+        dtype = fault.dtype if fault.dtype in ("float16", "bfloat16") else "float64"
+        yield Wrong("catalogue", fault.operation, fault.name, fault.implementation, dtype)
+
+
+def edited(count: int, seed: int, changes: int) -> Iterator[Wrong]:
+    """Yield so many implementations by edited equations, drawn at random from all operations."""
+    names, drawn = list(operations()), stream(seed, f"{changes} edits")
+    for _ in range(count):
+        op, titles = operation(names[int(drawn.integers(len(names)))]), []
+        for _ in range(changes):
+            edit = _drawn_edit(op, drawn)
+            op, titles = edit.operation, [*titles, edit.title]
+        kind: Kind = "single" if changes == 1 else "double"
+        yield Wrong(kind, op.name, "; ".join(titles), backend_of(op))
+
+
+def _drawn_edit(op: Operation, drawn: np.random.Generator) -> Edit:
+    edits = list(single_edits(op))
+    return edits[int(drawn.integers(len(edits)))]
+
+
+def diagnosed(wrong: Wrong, profile: Profile) -> Diagnosed:
+    """Diagnose a wrong implementation, and hold what comes of it against the implementation."""
+    backend = wrong.implementation()
+    deck = session_of(Guarded(backend), wrong.operation, "float32", profile, 0).deck
+    failed = list(_failing(backend, deck, wrong.dtype))
+    if not failed:
+        return Diagnosed(wrong.kind, wrong.operation, wrong.title, False)
+    started = time.process_time()
+    diagnosis = Diagnosis(backend, wrong.operation)
+    faults = diagnosis.find(failed)
+    seconds = time.process_time() - started
+    known, oracle = diagnosis.known, Oracle(backend, (), Clock(3600))
+    diagnosis.searcher.oracle, diagnosis.searcher.clock, diagnosis.oracle = oracle, oracle.clock, oracle
+    right, held, wrong_calls, told = bool(known), 0, 0, True
+    for case in _drawn(wrong):
+        for part in _parts(case):
+            failure = oracle.wrong(case, part)
+            if known and oracle.answer(case, part) is not None:
+                right = right and (
+                    (failure is None and part == "gradients") or diagnosis.searcher.gives(known, case, part)
+                )
+            holds = any(fault.cause.holds(case) for fault in faults if fault.part == part)
+            told = told and (holds or failure is None)
+            held += holds
+            wrong_calls += holds and failure is not None
+            if failure is not None:
+                break
+    by = "catalogue" if known.planted else "edit" if known.edits else "misreading" if known.misreadings else ""
+    named: Named = "none" if not known else "right" if right else "wrong"
+    return Diagnosed(
+        wrong.kind,
+        wrong.operation,
+        wrong.title,
+        True,
+        named,
+        by,
+        told and 2 * wrong_calls >= held,
+        len(faults),
+        str(known),
+        "; ".join(str(fault.cause) for fault in faults),
+        seconds,
+    )
+
+
+def _failing(backend: Backend, deck: Deck, dtype: str) -> Iterator[Failed]:
+    """The first small planned case that each of the checks of results finds wrong."""
+    for check in _CHECKS:
+        for planned_case in deck.cases:
+            case = replace(planned_case, dtype=dtype)
+            if size_of(case) > LARGEST or (check.needs_gradients and not case.spec.differentiable):
+                continue
+            try:
+                check.examine(Guarded(backend), case)
+            except (Violation, BackendCrashError) as failure:
+                yield Failed(check, dtype, case, failure, deck)
+                break
+            except (Unsupported, OutOfRangeError):
+                continue
+
+
+def _drawn(wrong: Wrong) -> Iterator[Case]:
+    choices = RandomChoices(stream(1, wrong.title))
+    for _ in range(DRAWN):
+        case = draw_case(choices, Scope(wrong.operation, wrong.dtype))
+        yield replace(case, regime="generic") if case.regime in ("masking", "far", "overflowing") else case
+
+
+def _parts(case: Case) -> tuple[EditedPart, ...]:
+    return ("values", "gradients") if case.spec.differentiable else ("values",)
