@@ -196,19 +196,21 @@ class Diagnosis:
     ) -> list[Suspect]:
         """What gives the answers to the case, larger ones like it, and some that are planned, failing and right."""
         rich = enlarged(case, shows)
-        alone = {"B": 1} if rich.steps == "all" and "B" in rich.sizes else {}
-        small = replace(rich, sizes={**rich.sizes, **alone})
+        few = {"B": 1, "T": 2} if rich.steps == "all" else {}
+        small = replace(rich, sizes={**rich.sizes, **{key: few[key] for key in few if key in rich.sizes}})
         alike = replace(rich, sizes={symbol: max(2, size) for symbol, size in rich.sizes.items()})
         more = [replace(one, seed=seed) for seed in range(2) for one in (rich, alike)]
-        explained = [one for one in failing if cause.holds(one)][:_PROBED]
-        right = [one for one in cases if one not in failing][:_PROBED]
+        # Other numbers may move what a suspect gives by more than what is right.
+        plain = [one for one in cases if one.regime in ("generic", case.regime)]
+        explained = [one for one in failing if one in plain and cause.holds(one)][:_PROBED]
+        right = [one for one in plain if one not in failing][:_PROBED]
         chosen = {str(one): one for one in (small, rich, *more, case, *explained, *right)}
         return self.searcher.find(list(chosen.values()), part, self.known)
 
     # Faults that only one check sees.
 
     def _place(self, one: Failed) -> None:
-        """Count a failed check to the fault that it shows, one of its own where the plain calls of its cases are right."""
+        """Count a failed check to the fault that it shows; of its own, where the plain calls of its cases are right."""
         with suppress(OutOfTimeError):
             cases = cases_of(one.example)
             if one.check.whole_deck or not cases or self._shows_plainly(one, cases):

@@ -44,7 +44,7 @@ _CHECKS: Final[tuple[Check, ...]] = (Values(), Gradients())
 class Diagnosed:
     """What the diagnosis of one wrong implementation gave.
 
-    `shows` tells whether planned calls have wrong results. `named` tells whether the suspects give its numbers, and
+    `shows` tells whether planned calls have wrong results, and none ends in an error. `named` tells whether the suspects give its numbers, and
     `by` what they are; `caused` whether the causes tell its wrong calls from its right ones. `faults` is how many were
     reported, `seconds` how long it took.
     """
@@ -106,7 +106,7 @@ def diagnosed(wrong: Wrong, profile: Profile) -> Diagnosed:
     backend = wrong.implementation()
     deck = session_of(Guarded(backend), wrong.operation, "float32", profile, 0).deck
     failed = list(_failing(backend, deck, wrong.dtype))
-    if not failed:
+    if not failed or any(isinstance(one.failure, BackendCrashError) for one in failed):
         return Diagnosed(wrong.kind, wrong.operation, wrong.title, False)
     started = time.process_time()
     diagnosis = Diagnosis(backend, wrong.operation)

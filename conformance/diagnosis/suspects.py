@@ -9,7 +9,7 @@ the results.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -140,23 +140,16 @@ class Searcher:
             return []
         first, *others = [*telling, *(probe for probe in probes if probe not in telling)]
         found = []
-        partly: list[Suspect] = []
         for suspect in self._single(first):
             self.clock.check()
-            fitting = first.fitting(suspect + beside)
-            if fitting is None:
-                continue
-            if len(fitting) == len(first.came):
-                if all(probe.fits(suspect + beside) for probe in others):
-                    found.append(suspect)
-            elif any(name in first.wrong for name in fitting):
-                partly.append(suspect)
+            if all(probe.fits(suspect + beside) for probe in (first, *others)):
+                found.append(suspect)
         if not found and not beside:
             found = [one for one in self._planted() if all(probe.fits(one) for probe in (first, *others))]
         if not found and not beside:
             clock, self.clock = self.clock, Clock(min(PAIRS, self.clock.left))
             with suppress(OutOfTimeError):
-                found = self._pairs(first, others, partly)
+                found = self._pairs(first, others)
             self.clock = clock
         return sorted(found, key=lambda one: one.simplicity)
 
@@ -167,9 +160,9 @@ class Searcher:
                 self.clock.check()
                 yield Suspect(planted=(fault,))
 
-    def _pairs(self, first: Probe, others: Sequence[Probe], partly: Sequence[Suspect]) -> list[Suspect]:
+    def _pairs(self, first: Probe, others: Sequence[Probe]) -> list[Suspect]:
         """Return two that stand together: one gives some of the results alone, or all where an input is 0."""
-        for group in self._halves(first, partly):
+        for group in self._halves(first):
             for one in sorted(group, key=lambda suspect: suspect.simplicity)[:_TOGETHER]:
                 for other in self._single(first):
                     self.clock.check()
@@ -178,9 +171,15 @@ class Searcher:
                         return [both]
         return []
 
-    def _halves(self, first: Probe, partly: Sequence[Suspect]) -> Iterator[list[Suspect]]:
-        if partly:
-            yield list(partly)
+    def _halves(self, first: Probe) -> Iterator[list[Suspect]]:
+        for name in sorted(first.wrong) if len(first.wrong) > 1 else ():
+            partly = []
+            for suspect in self._single(first):
+                self.clock.check()
+                if name in first.fitting(suspect, (name,)):
+                    partly.append(suspect)
+            if partly:
+                yield partly
         for name in first.call.float_inputs:
             case = replace(first.case, zero=(*first.case.zero, name))
             probe = self.probe(case, first.part)
@@ -265,6 +264,11 @@ class Probe:
             if _is_apart(self.came[name], bounded.value, CLEAR * self.tolerance[name])
         )
 
+    @cached_property
+    def first(self) -> str | None:
+        """The smallest of the results that are clearly wrong: what does not give it need not be worked out further."""
+        return min(self.wrong, key=lambda name: self.came[name].size, default=None)
+
     @property
     def is_clear(self) -> bool:
         """Whether something is wrong by far more than rounding explains."""
@@ -272,14 +276,15 @@ class Probe:
 
     def fits(self, suspect: Suspect) -> bool:
         """Whether a suspect gives all that came."""
-        fitting = self.fitting(suspect)
-        return fitting is not None and len(fitting) == len(self.came)
+        if self.first is not None and self.first not in self.fitting(suspect, (self.first,)):
+            return False
+        return len(self.fitting(suspect)) == len(self.came)
 
-    def fitting(self, suspect: Suspect) -> list[str] | None:
-        """Return the names of the results that a suspect gives as they came; None where it cannot be worked out."""
-        found = self.given_by(suspect)
+    def fitting(self, suspect: Suspect, only: Collection[str] | None = None) -> list[str]:
+        """Return the names of the results that a suspect gives as they came, of some of them or of all."""
+        found = self.given_by(suspect, only)
         if found is None:
-            return None
+            return []
         return [
             name
             for name, array in found.items()
@@ -288,8 +293,8 @@ class Probe:
             and not _is_apart(self.came[name], array, self.tolerance[name] + _UNITS * self.unit * _largest(array))
         ]
 
-    def given_by(self, suspect: Suspect) -> NamedArrays | None:
-        """Return what a suspect gives; None where it cannot be worked out."""
+    def given_by(self, suspect: Suspect, only: Collection[str] | None = None) -> NamedArrays | None:
+        """Return what a suspect gives, `only` some of it if it may be; None where it cannot be worked out."""
         try:
             if suspect.planted:
                 return self._given_by_planted(suspect.planted[-1])
@@ -300,9 +305,7 @@ class Probe:
             edited = self.runner.edited(compiled, suspect.edits)
             if edited is self.compiled and not suspect.misreadings:
                 return self.right_results
-            arrays = results(edited, self.cotangents, self.part)
-            names = [*edited.results] if self.part == "values" else [*edited.given]
-            found = dict(zip(names, arrays, strict=True))
+            found = results(edited, self.cotangents, self.part, None if suspect.misreadings else only)
             for one in suspect.misreadings:
                 found = (one.outputs if self.part == "values" else one.gradients)(self.call, found)
         except Exception:  # a wrong equation, or a call that is none, gives nothing

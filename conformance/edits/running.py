@@ -6,7 +6,7 @@ What is known of the right equations is kept, so that an edit costs no more than
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from typing import Any
 
@@ -59,13 +59,21 @@ class Runner:
         return self._changed[key]
 
 
-def results(call: CompiledCall, cotangents: tuple[Array, ...], part: EditedPart) -> list[Array]:
-    """Return the outputs, or the gradients of the float inputs in their order, in float64."""
+def results(
+    call: CompiledCall, cotangents: tuple[Array, ...], part: EditedPart, only: Collection[str] | None = None
+) -> dict[str, Array]:
+    """Return the outputs, or the gradients of the float inputs, by name in float64; `only` these where they are given.
+
+    The gradients are named as the inputs are.
+    """
+    if only is not None:
+        call = copy(call)
+        call.given = tuple(name for name in call.given if name in only)
+        call.results = {name: item for name, item in call.results.items() if part == "gradients" or name in only}
     with np.errstate(all="ignore"):
         if part == "values":
-            return call.outputs()
-        found = call.gradients(cotangents) if call.op.gradient else by_steps(call, cotangents)
-        return [found[name] for name in call.given]
+            return dict(zip(call.results, call.outputs(), strict=True))
+        return call.gradients(cotangents) if call.op.gradient else by_steps(call, cotangents)
 
 
 class _Layered(dict[ast.expr, Any]):
