@@ -121,11 +121,17 @@ def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Pa
     With pytest-xdist, a process for each core shares many checks: -n 2 for two processes, -n 0 for only one.
     A call of an isolated backend that crashes, hangs or takes all memory ends in a verdict. Both limits are for
     isolated backends.
+    A repro (--repro-dir) has 40 lines; of a library's call that is longer than the room in it, the repro calls the
+    adapter. --case asks a repro's call again.
     """
-    from rnnspec.conformance.commands.validate import validate_backends
-
     names, for_pytest = _split_arguments(backends)
-    context.exit(_run(validate_backends, Options(names, **given), for_pytest, json_file))
+    if given["case"] is None:
+        from rnnspec.conformance.commands.validate import validate_backends
+
+        context.exit(_run(validate_backends, Options(names, **given), for_pytest, json_file))
+    from rnnspec.conformance.commands.validate_case import validate_case
+
+    context.exit(_run(validate_case, Options(names, **given), for_pytest, json_file))
 
 
 @main.command()

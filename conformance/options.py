@@ -85,6 +85,13 @@ class Options:
         parse=int,
         click=lambda click: {"type": click.IntRange(1)},
     )
+    case: Path | None = _option(
+        None,
+        "case",
+        "Ask only the case in this file again: a repro's .npz, or a .json with a case.",
+        click=_file,
+        in_pytest=False,
+    )
     repro_dir: Path | None = _option(
         None, "repro-dir", "Write a repro of each failure there.", parse=_path, click=_folder
     )

@@ -40,7 +40,7 @@ def validate_backends(options: Options, for_pytest: tuple[str, ...], json_file: 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     options = replace(
         options,
-        backends=tuple(dict.fromkeys(options.backends)) or _installed(),
+        backends=tuple(dict.fromkeys(options.backends)) or installed(),
         replay_dir=(options.replay_dir or usual_folder()) if options.replay else None,
     )
     if options.profile not in PROFILES:
@@ -64,7 +64,7 @@ def validate_backends(options: Options, for_pytest: tuple[str, ...], json_file: 
     return _report(console, options, opened, collector, json_file, items, known)
 
 
-def _installed() -> tuple[str, ...]:
+def installed() -> tuple[str, ...]:
     """Every framework that is here, for whoever names none."""
     found = tuple(backend.name for backend in available() if backend.available and backend.by_default)
     if not found:

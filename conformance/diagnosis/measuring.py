@@ -44,9 +44,9 @@ _CHECKS: Final[tuple[Check, ...]] = (Values(), Gradients())
 class Diagnosed:
     """What the diagnosis of one wrong implementation gave.
 
-    `shows` tells whether planned calls have wrong results, and none ends in an error. `named` tells whether the suspects give its numbers, and
-    `by` what they are; `caused` whether the causes tell its wrong calls from its right ones. `faults` is how many were
-    reported, `seconds` how long it took.
+    `shows` tells whether planned calls have wrong results, and none ends in an error. `named` tells whether the
+    suspects give its numbers, and `by` what they are; `caused` whether the causes tell its wrong calls from its right
+    ones. `faults` is how many were reported, `seconds` how long it took.
     """
 
     kind: Kind

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -133,6 +134,7 @@ def run_check(
     replay_dir: Path | None = None,
     shrink: bool = True,
     expected: tuple[ExpectedFailure, ...] = (),
+    only: Any = None,
     failed: list[Failed] | None = None,
 ) -> CheckResult:
     """Run one check: what is forced, what is planned, and what the profile draws beyond that.
@@ -140,7 +142,8 @@ def run_check(
     The same seed gives the same examples. With `repro_dir`, a failure is written there as an ``.npz`` and a script.
     With `replay_dir`, drawn examples that failed in earlier runs come first, and those that fail now are kept there.
     Without `shrink`, the failing example is told as it was found. What is among the `expected` failures is counted as
-    such, and the search for others goes on. A failure that is not expected is added to `failed`.
+    such, and the search for others goes on. An `only` example is asked alone: nothing is planned and nothing drawn. A
+    failure that is not expected is added to `failed`.
     Whatever the backend raises ends in a verdict; an exception out of here is a fault of the suite.
 
     Raises
@@ -159,8 +162,12 @@ def run_check(
     elif check.needs_second_order and not backend.has_second_order(operation):
         tally.reasons[f"backend {backend.name} has no second-order gradients"] = None
     else:
-        session = session_of(backend, operation, dtype, profile, seed_number)
-        _ask_all(check, backend, session, profile, seed_number, shrink, replay_dir, tally)
+        if only is None:
+            session = session_of(backend, operation, dtype, profile, seed_number)
+            _ask_all(check, backend, session, profile, seed_number, shrink, replay_dir, tally)
+        else:
+            with suppress(Violation, BackendCrashError, GuestLostError):  # the tally has it
+                tally.examine(check, Witness(backend) if tally.watched else Guarded(backend), only)
         if shrink or tally.unsteady:
             _ask_once_more(check, backend, tally)
     match tally.failure:

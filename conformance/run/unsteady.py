@@ -16,6 +16,7 @@ from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.checks.whereabouts import whereabouts
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.hosting.isolated import GuestLostError
+from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.run.repro import Ask, Witness
 from rnnspec.spec.arrays import Array
 
@@ -50,13 +51,13 @@ def told_if_unsteady(
         its message; and the request that was made again, if it is known.
     """
     for _ in range(MOST_ASKED if known else 1):
-        witness = Witness(backend)
+        witness, second = Witness(backend), None
         try:
             check.examine(witness, anew(example))
         except GuestLostError:
             break
         except (Violation, BackendCrashError) as again:
-            words = _words(failure, again)
+            words, second = _words(failure, again), again
         except (Unsupported, OutOfRangeError) as again:
             words = f"was refused the second: {again}"
         else:
@@ -66,7 +67,7 @@ def told_if_unsteady(
                 told = "gave a result the second" if words == "right the second" else words
                 return failure, f"the same call crashed the first time and {told}: ", witness.asks[-1:]
             continue
-        asks, answers = _both_answers(failure, witness.asks, known=bool(words))
+        asks, answers = _both_answers(failure, second, witness.asks, known=bool(words))
         if answers or words:
             told = answers or f"the same call was wrong the first time and {words}"
             return _unsteady(failure, told), "", asks
@@ -93,20 +94,27 @@ def _unsteady(failure: Violation, told: str) -> Unsteady:
     )  # fmt: skip
 
 
-def _both_answers(failure: Violation, asks: Sequence[Ask], *, known: bool) -> tuple[list[Ask], str]:
-    """The request at fault as it was made again, and both answers where they differ; the bound tells unless `known`."""
+def _both_answers(
+    failure: Violation, again: BaseException | None, asks: Sequence[Ask], *, known: bool
+) -> tuple[list[Ask], str]:
+    """The request at fault as it was made again, and both answers where they differ; the bound tells unless `known`.
+
+    A check may have put what is right in the place of what it does not judge, so that two answers are compared as the
+    check has them or, where it finds no fault in the second, where the first is wrong.
+    """
     asked, expected, got = failure.asked, failure.expected, failure.got
-    if asked is None or expected is None or not isinstance(got, np.ndarray):
+    if asked is None or expected is None or not isinstance(got, np.ndarray) or not got.size:
         return [], ""
+    wrong = expected.error_ratios(got, format_of(asked.case.dtype).largest) > 1
     for ask in asks:
-        second = (ask.result or {}).get(failure.quantity)
         if not (_same(asked.call, ask.call) and (asked.cotangents is None) == (ask.cotangents is None)):
             continue
-        if not isinstance(second, np.ndarray) or second.shape != got.shape or not got.size:
+        second, compared = (ask.result or {}).get(failure.quantity), wrong
+        if isinstance(again, Violation) and again.quantity == failure.quantity and again.got is not None:
+            second, compared = again.got, np.ones_like(wrong)
+        if not isinstance(second, np.ndarray) or second.shape != got.shape:
             continue
-        # Elsewhere a check may have put what is right in the place of what it does not judge.
-        wrong = expected.error_ratios(got, np.inf) > 1
-        apart = np.where(wrong, _apart(got, second, expected.bound), 0)
+        apart = np.where(compared, _apart(got, second, expected.bound), 0)
         place = tuple(int(i) for i in np.unravel_index(int(apart.argmax()), apart.shape))
         if apart[place] > (0 if known else 1):
             index = ", ".join(map(str, place))

@@ -229,7 +229,8 @@ def test_the_script_asks_the_adapter_anew(name: str, check: str, operation: str,
     script = Path(result.repro)
     source = script.read_text()
     assert f'open_backend("unscripted:{name}", "cpu")' in source
-    assert f"Needs rnnspec and the adapter unscripted:{name}, where unscripted can be imported." in source
+    assert f"Needs rnnspec and the adapter unscripted:{name}." in source
+    assert "Run it where Python can import unscripted." in source
     assert "recorded" not in source
     status, output = run_again(script, folder)
     assert status == 1, output

@@ -108,9 +108,10 @@ def by_adapter(evidence: Evidence, heading: Heading, dtype: str, written: Writte
     if ask is None or adapter is None:
         recorded = _recorded(evidence, heading)
         return _joined(heading.docstring(*note, _SEVERAL if ask is None else _NO_ADAPTER), recorded)
-    where = f", where {adapter.module} can be imported" if adapter.module else ""
-    needs = f"Needs rnnspec and the adapter {adapter.name}{where}."
-    return _joined(heading.docstring(*note, _WHILE_WRONG, needs), _asking_adapter(evidence, ask, adapter))
+    last = [_WHILE_WRONG, f"Needs rnnspec and the adapter {adapter.name}."]
+    if adapter.module:
+        last.append(f"Run it where Python can import {adapter.module}.")
+    return _joined(heading.docstring(*note, *last), _asking_adapter(evidence, ask, adapter))
 
 
 def _left_out(evidence: Evidence, dtype: str, written: Written) -> tuple[str, ...]:
