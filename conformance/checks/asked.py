@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from rnnspec.backends import Backend, Call, Cotangents
+from rnnspec.backends import Backend, Call, Cotangents, Unsupported
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.checks.whereabouts import whereabouts
@@ -63,6 +63,22 @@ def told_after(words: str) -> Iterator[None]:
     try:
         yield
     except Violation as violation:
+        violation.message = words + violation.message
+        raise
+
+
+@contextmanager
+def blamed_on(words: str, backend: Backend, case: Case) -> Iterator[None]:
+    """Have the message of a violation begin with what is unusual about a call, unless the usual call is wrong too.
+
+    Then the violation is that of the usual call: what is unusual has nothing to do with it.
+    """
+    try:
+        yield
+    except Violation as violation:
+        usual = case.anew()
+        with suppress(OutOfRangeError, Unsupported):
+            Asked(usual, usual.call, usual.cotangents).compare_all(backend)
         violation.message = words + violation.message
         raise
 

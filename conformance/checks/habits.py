@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.asked import Asked, told_after
+from rnnspec.conformance.checks.asked import Asked, blamed_on, told_after
 from rnnspec.conformance.checks.right import OutOfRangeError, expected_from
 from rnnspec.spec.arrays import Array
 
@@ -49,7 +49,7 @@ class OneArray(Habit):
             inputs |= dict.fromkeys(group, inputs[(*least, *group)[0]])
         call = replace(case.call, inputs=inputs)
         told = ", ".join(f"{', '.join(group[:-1])} and {group[-1]} one array" for group in groups)
-        with told_after(f"with {told}: "):
+        with blamed_on(f"with {told}: ", backend, case):
             return Asked(case, call, case.cotangents).compare_all(backend)
 
     def groups_in(self, case: Case) -> list[tuple[str, ...]]:
@@ -98,7 +98,7 @@ class ConstantCotangents(Habit):
     def examine(self, backend: Backend, case: Case) -> float:
         """Run and differentiate."""
         cotangents = tuple(np.broadcast_to(np.ones((), dy.dtype), dy.shape) for dy in case.cotangents)
-        with told_after("with cotangents of ones, one number seen everywhere: "):
+        with blamed_on("with cotangents of ones, one number seen everywhere: ", backend, case):
             return Asked(case, case.call, cotangents).compare_all(backend)
 
 
@@ -113,7 +113,7 @@ class AnotherThread(Habit):
         """Run and differentiate there; what the backend raises comes back as it was."""
         expected = expected_from(backend, case)
         asked = Asked(case, case.call, case.cotangents)
-        with told_after("called from another thread: "), ThreadPoolExecutor(1) as pool:
+        with blamed_on("called from another thread: ", backend, case), ThreadPoolExecutor(1) as pool:
             return pool.submit(asked.compare_all, backend, expected).result()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.streams import stream
-from rnnspec.conformance.checks.asked import Asked, told_after
+from rnnspec.conformance.checks.asked import Asked, blamed_on
 from rnnspec.conformance.checks.check import Check, usual_case
 from rnnspec.conformance.checks.right import expected_from
 from rnnspec.spec.arrays import Array
@@ -153,5 +153,5 @@ class Layouts(Check):
         laid = [layout(array) for layout, array in zip(islice(cycle(layouts), len(arrays)), arrays, strict=True)]
         inputs = dict(zip(case.call.inputs, laid, strict=False))
         asked = Asked(case, Call(case.operation, inputs, case.call.attributes), tuple(laid[len(inputs) :]))
-        with told_after(f"with arrays {name}: "):
+        with blamed_on(f"with arrays {name}: ", backend, case):
             return asked.compare_all(backend, None if name in REPEATED else expected_from(backend, case))

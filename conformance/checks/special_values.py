@@ -21,7 +21,7 @@ from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.regimes import functions_of
 from rnnspec.conformance.cases.streams import stream
-from rnnspec.conformance.checks.asked import Asked, shapes_of, told_after
+from rnnspec.conformance.checks.asked import Asked, blamed_on, shapes_of
 from rnnspec.conformance.checks.check import Check, usual_case
 from rnnspec.conformance.checks.right import OutOfRangeError, expected_from
 from rnnspec.conformance.judge.formats import format_of
@@ -74,7 +74,7 @@ class SpecialValues(Check):
         case, special, wanted = example
         name, place = place_of(case, special, wanted)
         asked = Asked(case, _with(case, name, place, _value(special, case)), case.cotangents)
-        with told_after(f"with {name}{list(place)} = {special}: "):
+        with blamed_on(f"with {name}{list(place)} = {special}: ", backend, case):
             if special in _SMALL:
                 return asked.compare_all(backend)
             return _examine(backend, asked, special, name, place)

@@ -8,14 +8,17 @@ does not show without it, whatever the seed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 from rnnspec.conformance.cases import Case, entry_levels, regimes_for
 from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, NEEDS, Steps
 from rnnspec.conformance.cases.support import everything, values_of
+from rnnspec.conformance.diagnosis.misreadings.attributes import told
 from rnnspec.conformance.diagnosis.oracle import Shows
 from rnnspec.spec.operation import Attribute, holds
 
@@ -198,9 +201,7 @@ def _on_entries(case: Case, name: str, attribute: Attribute, shows: Shows) -> It
         if right:
             chosen = (whole[place], *failing)
             words = f"with {function}={' or '.join(chosen)}"
-            yield Condition(
-                words, lambda case, place=place, chosen=chosen: case.attributes.get(name, whole)[place] in chosen
-            )
+            yield Condition(words, partial(_has_entry, name=name, place=place, among=chosen))
 
 
 def _tried(variants: Mapping[Any, Case], shows: Shows) -> tuple[list[Any], list[Any]]:
@@ -213,14 +214,14 @@ def _of_attribute(name: str, attribute: Attribute, failing: Sequence[Any], right
     usual = attribute.default
     if attribute.domain and usual in right:
         passing = [value for value in (usual, 0.0) if value in right]
-        words = f"with {name}" if usual is None else f"with {name} other than {_told(usual)}"
+        words = f"with {name}" if usual is None else f"with {name} other than {told(usual)}"
         words += " above 0" * (0.0 in passing and usual != 0.0)
         return Condition(words, lambda case: case.attributes.get(name, usual) not in passing)
     if len(right) == 1 and len(failing) > 1:
         (one,) = right
-        return Condition(f"with {name} other than {_told(one)}", lambda case: case.attributes.get(name) != one)
+        return Condition(f"with {name} other than {told(one)}", lambda case: case.attributes.get(name) != one)
     wrong = tuple(failing)
-    words = f"with {name}={' or '.join(map(_told, wrong))}"
+    words = f"with {name}={' or '.join(map(told, wrong))}"
     return Condition(words, lambda case: case.attributes.get(name) in wrong)
 
 
@@ -260,12 +261,12 @@ def _steps_text(kinds: Sequence[Steps]) -> str:
 
 def _on_inputs(case: Case, shows: Shows) -> Iterator[Condition]:
     for name in case.absent:
-        yield Condition(f"without {name}", lambda case, name=name: name in case.absent)
+        yield Condition(f"without {name}", partial(_lacks, name=name))
     for name, item in case.items.items():
         if item.optional and item.kind == "float" and name not in case.absent and name in case.call.inputs:
             zeroed = _failing(replace(case, zero=(name,)), shows)
             if zeroed and not _failing(replace(case, absent=(*case.absent, name)), shows):
-                yield Condition(f"with {name}", lambda case, name=name: name not in case.absent)
+                yield Condition(f"with {name}", partial(_has, name=name))
 
 
 def _on_numbers(case: Case, shows: Shows) -> Iterator[Condition]:
@@ -286,9 +287,25 @@ def _on_sizes(case: Case, shows: Shows) -> Iterator[Condition]:
             continue
         larger = _failing(replace(case, sizes={**case.sizes, symbol: size + 1}), shows)
         if larger is None:
-            yield Condition(f"with {symbol} = {size}", lambda case, s=symbol, n=size: case.sizes.get(s) == n)
+            yield Condition(f"with {symbol} = {size}", partial(_is_of_size, symbol=symbol, low=size, high=size))
         else:
-            yield Condition(f"with {symbol} >= {size}", lambda case, s=symbol, n=size: case.sizes.get(s, 0) >= n)
+            yield Condition(f"with {symbol} >= {size}", partial(_is_of_size, symbol=symbol, low=size))
+
+
+def _has_entry(case: Case, name: str, place: int, among: Sequence[Any]) -> bool:
+    return case.attributes[name][place] in among
+
+
+def _lacks(case: Case, name: str) -> bool:
+    return name in case.absent
+
+
+def _has(case: Case, name: str) -> bool:
+    return name not in case.absent
+
+
+def _is_of_size(case: Case, symbol: str, low: int, high: float = math.inf) -> bool:
+    return low <= case.sizes.get(symbol, 0) <= high
 
 
 def _zeroable(case: Case) -> list[str]:
@@ -300,16 +317,5 @@ def _zeroable(case: Case) -> list[str]:
     ]
 
 
-def _told(value: Any) -> str:
-    if value is None:
-        return "none"
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
-
-
 def _listed(texts: Sequence[str], junction: str = "and") -> str:
     return f" {junction} ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
-
-
-def described(cause: Cause) -> Mapping[str, Any]:
-    """Return a cause as plain data."""
-    return {"text": str(cause), "only": [one.text for one in cause.conditions], "gone_when_0": list(cause.gone)}

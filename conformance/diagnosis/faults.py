@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from rnnspec.backends import Backend
+from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
 from rnnspec.conformance.checks.asked import Unsteady
@@ -31,7 +31,11 @@ from rnnspec.conformance.diagnosis.oracle import (
 )
 from rnnspec.conformance.diagnosis.suspects import Searcher, Suspect
 from rnnspec.conformance.edits.single import EditedPart
+from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
+from rnnspec.conformance.hosting.guest import place_of
 from rnnspec.conformance.hosting.isolated import GuestLostError
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.judge.tolerance import expect
 from rnnspec.conformance.run.expected import ExpectedFailure
 from rnnspec.conformance.run.repro import Failure
 from rnnspec.conformance.run.runner import Failed
@@ -67,11 +71,18 @@ class Fault:
     part: str
     dtypes: list[str]
     cause: Cause
-    suspects: list[Suspect]
+    suspects: Sequence[Suspect | str]
+    """What the code computes, the simplest first."""
+
     case: Case | None
     failure: Failure
     checks: list[str] = field(default_factory=list)
     repro: str = ""
+
+
+def _same_crash(one: object, other: BackendCrashError) -> bool:
+    """Whether two calls ended in one error: of the same type, from the same place in the code."""
+    return same_kind(one, other) and isinstance(one, BackendCrashError) and place_of(one.error) == place_of(other.error)
 
 
 class Diagnosis:
@@ -96,7 +107,9 @@ class Diagnosis:
         unsure = [one for one in failed if isinstance(one.failure, GuestLostError | Unsteady)]
         if unsure:  # to ask more of it would take the time limit again, or tell nothing
             steady = [one for one in failed if one not in unsure]
-            self._record(unsure[0], _UNSTEADY if isinstance(unsure[0].failure, Unsteady) else Cause())
+            fault = self._record(unsure[0], _UNSTEADY if isinstance(unsure[0].failure, Unsteady) else Cause())
+            if isinstance(unsure[0].failure, Unsteady) and fault.case is not None:
+                fault.suspects = [*filter(None, [self._remembers(fault.case)])]
             for one in (*unsure, *steady):
                 self._assign(one)
             return self.faults
@@ -147,11 +160,14 @@ class Diagnosis:
             failure = self.oracle.wrong(case, part)
             if failure is None or (like is not None and not same_kind(failure, like)):
                 return None
-            return None if self._is_explained(case, part) else failure
+            return None if self._is_explained(case, part, failure) else failure
 
         return shows
 
-    def _is_explained(self, case: Case, part: EditedPart) -> bool:
+    def _is_explained(self, case: Case, part: EditedPart, failure: Shown) -> bool:
+        if isinstance(failure, BackendCrashError):
+            same = any(_same_crash(fault.failure, failure) for fault in self.faults)
+            return same or (bool(self.known) and self.searcher.breaks_at(self.known, case, part))
         if any(fault.part == part and not fault.suspects and fault.cause.holds(case) for fault in self.faults):
             return True
         return bool(self.known) and self.searcher.gives(self.known, case, part)
@@ -206,6 +222,29 @@ class Diagnosis:
         right = [one for one in plain if one not in failing][:_PROBED]
         chosen = {str(one): one for one in (small, rich, *more, case, *explained, *right)}
         return self.searcher.find(list(chosen.values()), part, self.known)
+
+    def _remembers(self, case: Case) -> str:
+        """What a backend computes that keeps a state from one call to the next; empty where it does not."""
+        states = {f"{name[0]}0": name for name in case.results if name.endswith("_n")}
+        given = {state: result for state, result in states.items() if state in case.items}
+        if not given:
+            return ""
+        before, after = replace(case, seed=case.seed + 1).anew(), case.anew()
+        with suppress(BackendCrashError, Unsupported, GuestLostError):
+            backend = Guarded(self.oracle.backend)
+            last = dict(zip(before.results, backend.run(before.call), strict=True))
+            came = backend.run(after.call)
+            states_before = {state: last[result] for state, result in given.items()}
+            due = replace(after.given, inputs={**after.given.inputs, **states_before})
+            expected = expect(due, case.dtype).outputs
+            ratios = [
+                bounded.error_ratios(array, format_of(case.dtype).largest).max(initial=0)
+                for bounded, array in zip(expected.values(), came, strict=True)
+            ]
+            if max(ratios) <= 1:
+                words = " and ".join(f"{state} was {result}" for state, result in given.items())
+                return f"{words} of the call before"
+        return ""
 
     # Faults that only one check sees.
 

@@ -88,7 +88,7 @@ def edited(count: int, seed: int, changes: int) -> Iterator[Wrong]:
     """Yield so many implementations by edited equations, drawn at random from all operations."""
     names, drawn = list(operations()), stream(seed, f"{changes} edits")
     for _ in range(count):
-        op, titles = operation(names[int(drawn.integers(len(names)))]), []
+        op, titles = operation(names[int(drawn.integers(len(names)))]), list[str]()
         for _ in range(changes):
             edit = _drawn_edit(op, drawn)
             op, titles = edit.operation, [*titles, edit.title]

@@ -141,7 +141,7 @@ class Oracle:
             case = case.anew()
             expected = expected_of(case, gradients=of_gradients)
             asked = Asked(case, case.call, case.cotangents if of_gradients else None)
-            got = asked.of(guarded)
+            got: Any = asked.of(guarded)
             came = dict(got) if isinstance(got, dict) else dict(zip(case.results, got, strict=False))
             came = {name: np.array(array) for name, array in came.items() if isinstance(array, np.ndarray)}
             asked.compare(expected.gradients if of_gradients else expected.outputs, got)

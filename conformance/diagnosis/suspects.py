@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -20,6 +21,7 @@ import numpy as np
 
 from rnnspec.backends import Call
 from rnnspec.conformance.cases import Case
+from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.checks.right import expected_of
 from rnnspec.conformance.diagnosis.misreadings import Misreading, misreadings, wrong_gradients
 from rnnspec.conformance.diagnosis.oracle import Clock, Oracle, OutOfTimeError
@@ -41,6 +43,9 @@ PAIRS: Final = 4.0
 """The time, in seconds, for which two that stand together are looked for."""
 
 _UNITS: Final = 64.0
+_MOVED: Final = 16.0
+"""How many times what a few roundings of the inputs change in a suspect's numbers these may be off."""
+
 _TOGETHER: Final = 6
 """How many of the suspects of a part of the results are tried together with another."""
 
@@ -120,7 +125,11 @@ class Searcher:
     def gives(self, suspect: Suspect, case: Case, part: EditedPart) -> bool:
         """Whether a suspect gives what the backend answered to a case."""
         probe = self.probe(case, part)
-        return probe is not None and probe.fits(suspect)
+        return probe is not None and (probe.fits(suspect) or probe.nearly_fits(suspect))
+
+    def breaks_at(self, suspect: Suspect, case: Case, part: EditedPart) -> bool:
+        """Whether a suspect cannot be worked out at a case, as an index that lies outside of an array."""
+        return Probe(case, part, self.runner, {}).given_by(suspect) is None
 
     def find(self, cases: Sequence[Case], part: EditedPart, beside: Suspect) -> list[Suspect]:
         """Return what gives the backend's answers to all cases, the simplest first; nothing where nothing does.
@@ -197,9 +206,9 @@ class Searcher:
     def _single(self, probe: Probe) -> Iterator[Suspect]:
         """Yield every edit and misreading that may be told at a probe."""
         if probe.part == "values":
-            yield from (Suspect(misreadings=(one,)) for one in misreadings(self.op, probe.call))
+            yield from (Suspect(misreadings=(one,)) for one in misreadings(probe.call))
         else:
-            yield from (Suspect(misreadings=(one,)) for one in wrong_gradients(self.op, probe.call))
+            yield from (Suspect(misreadings=(one,)) for one in wrong_gradients(probe.call))
         if probe.part == "values" or self.op.gradient:
             yield from (
                 Suspect((edit,))
@@ -279,6 +288,34 @@ class Probe:
         if self.first is not None and self.first not in self.fitting(suspect, (self.first,)):
             return False
         return len(self.fitting(suspect)) == len(self.came)
+
+    def nearly_fits(self, suspect: Suspect) -> bool:
+        """Whether a suspect gives what came up to what a rounding of the inputs changes in it.
+
+        What is wrong may be worse conditioned than what is right.
+        """
+        given, moved = self.given_by(suspect), self.moved.given_by(suspect)
+        if given is None or moved is None or given.keys() != self.came.keys():
+            return False
+        with np.errstate(all="ignore"):
+            spread = {name: _MOVED * np.abs(given[name] - array) for name, array in moved.items()}
+        return not any(
+            array.shape != self.came[name].shape
+            or _is_apart(self.came[name], array, self.tolerance[name] + np.nan_to_num(spread[name], nan=np.inf))
+            for name, array in given.items()
+        )
+
+    @cached_property
+    def moved(self) -> Probe:
+        """The same call with inputs that are a few roundings away."""
+        other, drawn = copy(self), stream(self.case.seed, "moved")
+        inputs = {
+            name: array * (1 + 4 * self.unit * drawn.uniform(-1, 1, array.shape))
+            for name, array in self.call.float_inputs.items()
+        }
+        other.call = Call(self.call.operation, {**self.call.inputs, **inputs}, self.call.attributes)
+        other.__dict__.pop("compiled", None)
+        return other
 
     def fitting(self, suspect: Suspect, only: Collection[str] | None = None) -> list[str]:
         """Return the names of the results that a suspect gives as they came, of some of them or of all."""

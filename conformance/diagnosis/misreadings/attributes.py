@@ -1,0 +1,68 @@
+"""Attributes that are taken at another value than the call gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+from typing import Any
+
+from rnnspec.backends import Call
+from rnnspec.conformance.cases import levels_of
+from rnnspec.conformance.diagnosis.misreadings.misreading import Misreading
+from rnnspec.spec import operation
+from rnnspec.spec.operation import Attribute
+
+
+def misread(call: Call) -> Iterator[Misreading]:
+    """Yield the misreadings of each attribute."""
+    for name, attribute in operation(call.operation).attributes.items():
+        yield from (_of_entries if attribute.is_tuple else _of_value)(name, attribute)
+
+
+def told(value: Any) -> str:
+    """Return an attribute's value in words."""
+    if value is None:
+        return "none"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
+
+
+def _of_value(name: str, attribute: Attribute) -> Iterator[Misreading]:
+    values = [level.only for level in levels_of(attribute) if not level.is_drawn]
+    for value in dict.fromkeys((attribute.default, *values)):
+        taken = "it is taken as" if value == attribute.default else "it is always taken as"
+        yield Misreading(f"{name} is not read: {taken} {told(value)}", partial(_taking, name=name, value=value))
+    if not attribute.domain and len(values) == 2:
+        yield Misreading(f"{name} is read the other way round", partial(_taking_other, name=name, values=tuple(values)))
+
+
+def _of_entries(name: str, attribute: Attribute) -> Iterator[Misreading]:
+    words = f"{name} is not read: it is taken as {told(attribute.default)}"
+    yield Misreading(words, partial(_taking, name=name, value=attribute.default))
+    for place, function in enumerate(attribute.functions):
+        for value in attribute.values:
+            words = f"the function {function} is not read: it is taken as {value}"
+            yield Misreading(words, partial(_taking_entry, name=name, place=place, value=value))
+    for one, other in combinations(range(len(attribute.functions)), 2):
+        words = f"the functions {attribute.functions[one]} and {attribute.functions[other]} are exchanged"
+        yield Misreading(words, partial(_entries_exchanged, name=name, one=one, other=other))
+
+
+def _taking(call: Call, name: str, value: Any) -> Call:
+    return replace(call, attributes={**call.attributes, name: value})
+
+
+def _taking_other(call: Call, name: str, values: tuple[Any, ...]) -> Call:
+    return _taking(call, name, values[1 - values.index(call.attributes[name])])
+
+
+def _taking_entry(call: Call, name: str, place: int, value: Any) -> Call:
+    whole = call.attributes[name]
+    return _taking(call, name, (*whole[:place], value, *whole[place + 1 :]))
+
+
+def _entries_exchanged(call: Call, name: str, one: int, other: int) -> Call:
+    entries = list(call.attributes[name])
+    entries[one], entries[other] = entries[other], entries[one]
+    return _taking(call, name, tuple(entries))

@@ -1,0 +1,172 @@
+"""Steps that count and should not, that do not and should, and outputs that are given at other steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from rnnspec.backends import Call
+from rnnspec.conformance.diagnosis.misreadings.misreading import Change, Misreading, flipped, shown_as, with_inputs
+from rnnspec.spec import check_call
+from rnnspec.spec.arrays import Array, NamedArrays
+
+_GIVEN: Final = (("", ("lengths", "mask")), ("given lengths, ", ("lengths",)), ("given a mask, ", ("mask",)))
+"""How steps may be given, in words, and the inputs that give them so."""
+
+
+def misread(call: Call) -> Iterator[Misreading]:
+    """Yield other sets of steps that may be taken to count, and other steps at which outputs may be given."""
+    for what, change in _READINGS.items():
+        for by, given in _GIVEN:
+            alter = partial(_with_other_steps, change=change, given=given)
+            over_zeros = partial(_over_zeros, change=change, given=given)
+            yield Misreading(by + what, alter)
+            yield Misreading(f"{by}{what} (what is given at padded steps is 0)", alter, _padded)
+            yield Misreading(f"{by}{what} (where the padding is read as 0)", over_zeros)
+            yield Misreading(f"{by}{what} (where the padding is read, and given, as 0)", over_zeros, _padded)
+    outputs = call.spec.outputs_for(call.attributes)
+    for name, item in outputs.items():
+        if item.shape[:2] != ("B", "T"):
+            continue
+        yield shown_as(f"{name} is given in the order in which steps are read", name, partial(flipped, axis=1))
+        for words, by_steps in (("late", 1), ("early", -1)):
+            yield shown_as(f"{name} is given one step {words}", name, partial(np.roll, shift=by_steps, axis=1))
+        yield Misreading(f"{name} keeps its last value at padded steps", outputs=partial(_held, name=name))
+        for last in (other for other, result in outputs.items() if result.shape == ("B", *item.shape[2:])):
+            for words, step in (("step T - 1", -1), ("step 0", 0)):
+                at = partial(_at_step, name=name, last=last, step=step)
+                yield Misreading(f"{last} is {name} at {words}", outputs=at)
+    if "direction" in call.attributes:
+        words = "with direction=reverse, outputs are given in the order in which steps are read"
+        yield Misreading(words, outputs=_in_reading_order)
+
+
+def valid_of(call: Call) -> Array:
+    """Return the valid steps of a call, (B, T)."""
+    valid = check_call(call.operation, call.inputs, call.attributes).valid
+    assert valid is not None  # the operation has steps
+    return np.array(valid)
+
+
+# Sets of steps.
+
+
+def _up_to_the_longest(valid: Array) -> Array:
+    return np.broadcast_to(_filled(np.asarray(valid.any(axis=0, keepdims=True))), valid.shape)
+
+
+def _as_the_first(valid: Array) -> Array:
+    return np.broadcast_to(valid[:1], valid.shape)
+
+
+def _as_the_shortest(valid: Array) -> Array:
+    return np.broadcast_to(valid.all(axis=0), valid.shape)
+
+
+def _filled(valid: Array) -> Array:
+    return np.logical_or.accumulate(valid[:, ::-1], axis=1)[:, ::-1]
+
+
+def _at_the_start(valid: Array) -> Array:
+    return np.asarray(np.arange(valid.shape[1]) < valid.sum(axis=1, keepdims=True))
+
+
+def _at_the_end(valid: Array) -> Array:
+    return _at_the_start(valid)[:, ::-1]
+
+
+def _up_to_a_hole(valid: Array) -> Array:
+    return np.logical_and.accumulate(valid, axis=1)
+
+
+def _without_the_last(valid: Array) -> Array:
+    return np.asarray(valid & ~(np.cumsum(valid[:, ::-1], axis=1)[:, ::-1] == 1))
+
+
+def _without_the_first(valid: Array) -> Array:
+    return np.asarray(valid & ~(np.cumsum(valid, axis=1) == 1))
+
+
+def _and_one_more(valid: Array) -> Array:
+    return np.asarray(valid | np.pad(valid, ((0, 0), (1, 0)))[:, :-1])
+
+
+def _never_none(valid: Array) -> Array:
+    return np.asarray(valid | (~valid.any(axis=1, keepdims=True) & (np.arange(valid.shape[1]) == 0)))
+
+
+_READINGS: Final[dict[str, Change]] = {
+    "every step counts: padding is not seen": np.ones_like,
+    "all sequences are taken to be as long as the longest": _up_to_the_longest,
+    "all sequences are taken to be as long as the first": _as_the_first,
+    "all sequences are taken to be as long as the shortest": _as_the_shortest,
+    "every step up to the last valid one counts: holes of the mask are not seen": _filled,
+    "the valid steps are taken to stand first": _at_the_start,
+    "the valid steps are taken to stand last": _at_the_end,
+    "steps count up to the first hole of the mask": _up_to_a_hole,
+    "the last valid step is left out": _without_the_last,
+    "the first valid step is left out": _without_the_first,
+    "one step too many counts": _and_one_more,
+    "the mask is read the other way round": np.logical_not,
+    "a sequence without a valid step is taken to have one": _never_none,
+}
+"""Sets of steps that may be taken to count, in words, made of those that do."""
+
+
+def _with_other_steps(call: Call, change: Change, given: tuple[str, ...]) -> Call:
+    """Return the call with another set of steps, where steps are given by one of these inputs."""
+    if not any(name in call.inputs for name in given):
+        return call
+    others = {name: array for name, array in call.inputs.items() if name not in ("lengths", "mask")}
+    return replace(call, inputs={**others, "mask": change(valid_of(call))})
+
+
+def _over_zeros(call: Call, change: Change, given: tuple[str, ...]) -> Call:
+    """Return the call with another set of steps, and with inputs that are 0 at those that should not count."""
+    items, valid = call.spec.inputs_for(call.attributes), valid_of(call)
+    read = {
+        name: np.where(_over(valid, array), array, 0)
+        for name, array in call.float_inputs.items()
+        if items[name].shape[:2] == ("B", "T")
+    }
+    return _with_other_steps(with_inputs(call, **read), change, given)
+
+
+# Outputs.
+
+
+def _over(valid: Array, array: Array) -> Array:
+    """The valid steps, with axes for all that an array has."""
+    return valid.reshape(*valid.shape, *(1,) * (array.ndim - 2))
+
+
+def _of_steps(call: Call, found: NamedArrays, change: Callable[[Array], Array]) -> NamedArrays:
+    outputs = call.spec.outputs_for(call.attributes)
+    return {name: change(a) if outputs[name].shape[:2] == ("B", "T") else a for name, a in found.items()}
+
+
+def _padded(call: Call, found: NamedArrays) -> NamedArrays:
+    """Outputs that are 0 at the steps that do not count."""
+    valid = valid_of(call)
+    return _of_steps(call, found, lambda array: np.where(_over(valid, array), array, 0))
+
+
+def _in_reading_order(call: Call, found: NamedArrays) -> NamedArrays:
+    if call.attributes["direction"] != "reverse":
+        return found
+    return _of_steps(call, found, lambda array: array[:, ::-1])
+
+
+def _held(call: Call, found: NamedArrays, name: str) -> NamedArrays:
+    valid, array = valid_of(call), found[name].copy()
+    for step in range(1, valid.shape[1]):
+        array[:, step][~valid[:, step]] = array[:, step - 1][~valid[:, step]]
+    return {**found, name: array}
+
+
+def _at_step(_: Call, found: NamedArrays, name: str, last: str, step: int) -> NamedArrays:
+    return {**found, last: found[name][:, step]} if {name, last} <= found.keys() and found[name].shape[1] else found
