@@ -26,6 +26,7 @@ def misreadings(call: Call) -> Iterator[Misreading]:
 
 
 def wrong_gradients(call: Call) -> Iterator[Misreading]:
-    """Yield ways to hand out right gradients wrongly."""
+    """Yield ways to hand out right gradients wrongly, or to take the gradients of another call than was made."""
+    yield from attributes.misread(call)
     yield from outputs.gradients_given_wrongly(call)
     yield from gates.gradients_given_wrongly(call)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import combinations, permutations
 
@@ -50,9 +51,10 @@ def misread(call: Call) -> Iterator[Misreading]:
 
 
 def _exchanged(call: Call, one: str, other: str) -> Call:
-    if not {one, other} <= call.inputs.keys():
-        return call
-    return with_inputs(call, **{one: call.inputs[other], other: call.inputs[one]})
+    """Return the call with two inputs in each other's place; one that is absent is so in the other's."""
+    others = {name: array for name, array in call.inputs.items() if name not in (one, other)}
+    turned = {one: call.inputs.get(other), other: call.inputs.get(one)}
+    return replace(call, inputs={**others, **{name: array for name, array in turned.items() if array is not None}})
 
 
 def _for_another(call: Call, source: str, name: str) -> Call:
