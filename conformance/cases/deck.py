@@ -651,11 +651,14 @@ def _ids_agree(case: Case) -> bool:
 
 
 def _averaging(case: Case) -> Case:
-    """The case at sizes where rounding averages out: few terms in each sum, and many features."""
+    """The case at sizes where rounding averages out: few terms in each sum, and many features.
+
+    Its cotangents have one sign, so that the terms of a parameter's gradient add up rather than cancel.
+    """
     features = {item.shape[-1] for item in case.items.values() if item.kind == "float" and item.shape}
     wanted = {**dict.fromkeys(features, _FEATURES), **_FEW_TERMS}
     sizes = {symbol: wanted.get(symbol, size) for symbol, size in case.sizes.items()}
-    return replace(case, sizes=sizes).with_at_least(**NEEDS[case.steps])
+    return replace(case, sizes=sizes, regime="one_sign").with_at_least(**NEEDS[case.steps])
 
 
 def _bounding(attribute: Attribute) -> tuple[str, ...]:
