@@ -63,9 +63,9 @@ _FEATURES: Final = 8
 _COUNTED: Final = 8
 """Calls with a number at its greatest that sizes bound."""
 _SEQUENCES: Final = 64
-"""Sequences of such a call."""
+"""Sequences of a call with a number that sizes bound."""
 _ROUNDS: Final = 4
-"""Its rounds, where those bound the number."""
+"""Rounds of a call with such a number at its greatest, where rounds bound it."""
 _LARGE: Final = 255
 """Size from which all other sizes are at most 2."""
 _HUGE: Final = 512
@@ -508,29 +508,67 @@ class Planner:
         return next((case for case in chain([first], more) if _ids_agree(case)), first)
 
     def _counts_beyond_sizes(self, rows: Sequence[Row]) -> Iterator[Case]:
-        """A number of things that sizes bound, at its greatest beside small sizes, in calls of many sequences.
-
-        Of a beam that is wider than there are tokens, a few sequences in a hundred show which beginnings it kept.
-        """
+        """Calls of many sequences with a number of things that sizes bound, such as the width of a beam."""
         if not self.extent.largest or self.few_shapes:
             return
         levels = [_levels(self.factors, rows[place]) for place in spread_order(len(rows))]
         for key, attribute in self.op.attributes.items():
-            ends = [parse_size(end, key) for end in attribute.range if isinstance(end, str)]
-            bounds = dict.fromkeys((symbol for end in ends for symbol in sizes_in(end)), 2)
-            rounds = {other.name: _ROUNDS for other in self.op.attributes.values() if other.size in bounds}
-            if (
-                not attribute.size
-                or not bounds
-                or not self._tried({**dict.fromkeys(rounds, "within"), key: "greatest"})
-            ):
-                continue
-            sizes = {**bounds, **{self.op.attributes[name].size: count for name, count in rounds.items()}}
-            greatest = {key: attribute.ends(sizes)[1]}
-            for number in range(_COUNTED):
-                row = {**levels[number % len(levels)], "regime": "generic"}
-                case = self._with_some_step(row, -_ATTEMPTS * (1 + number), {"B": _SEQUENCES, **bounds})
-                yield case.with_attributes(**rounds, **greatest)
+            symbols = _bounding(attribute)
+            if attribute.size and symbols:
+                rounds = [name for name, other in self.op.attributes.items() if other.size in symbols]
+                yield from self._greatest_counts(levels, key, rounds)
+                yield from self._usual_counts(levels, key, rounds)
+
+    def _greatest_counts(self, levels: Sequence[Mapping[str, Any]], key: str, rounds: Sequence[str]) -> Iterator[Case]:
+        """The number at its greatest beside small sizes.
+
+        Of a beam that is wider than there are tokens, a few sequences in a hundred show which beginnings it kept.
+        """
+        if not self._tried({**dict.fromkeys(rounds, "within"), key: "greatest"}):
+            return
+        attributes = self.op.attributes
+        bounds = dict.fromkeys(_bounding(attributes[key]), 2)
+        few = dict.fromkeys(rounds, _ROUNDS)
+        sizes = {**bounds, **{attributes[name].size: count for name, count in few.items()}}
+        for number in range(_COUNTED):
+            case = self._of_many(levels[number % len(levels)], number, bounds)
+            yield case.with_attributes(**few, **{key: attributes[key].ends(sizes)[1]})
+
+    def _usual_counts(self, levels: Sequence[Mapping[str, Any]], key: str, rounds: Sequence[str]) -> Iterator[Case]:
+        """The number at its usual value beside large sizes, for each of the operation's own choices.
+
+        Of a beam that drops most beginnings, some sequences show how it ranks a beginning that has ended.
+        """
+        if not self._tried(dict.fromkeys(rounds, "greatest")):
+            return
+        attributes = self.op.attributes
+        bounds = dict.fromkeys(_bounding(attributes[key]), _SMALL[-1][1])
+        usual = {key: attributes[key].default, **{name: attributes[name].ends(bounds)[1] for name in rounds}}
+        differing: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+        for row in levels:
+            if not self._leaves_out(row):
+                differing.setdefault(self._own_choices(row, usual), row)
+        for number, row in enumerate(differing.values(), start=_COUNTED):
+            yield self._of_many(row, number, bounds).with_attributes(**usual)
+
+    def _of_many(self, row: Mapping[str, Any], number: int, sizes: Mapping[str, int]) -> Case:
+        """A generic case of many sequences with a row's choices."""
+        return self._with_some_step({**row, "regime": "generic"}, -_ATTEMPTS * (1 + number), {"B": _SEQUENCES, **sizes})
+
+    def _own_choices(self, row: Mapping[str, Any], apart: Collection[str]) -> tuple[Any, ...]:
+        """A row's levels of the attributes that neither choose a part nor belong to one, but for those set apart."""
+        parts = {part.operation for part in self.op.parts}
+        return tuple(
+            row.get(key)
+            for key, attribute in self.op.attributes.items()
+            if not attribute.when and key not in parts and key not in apart
+        )
+
+    def _leaves_out(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row has None for a number that sizes bound, such as the token that ends a sequence."""
+        chosen = {**self.fixed, **row}
+        bounded = (key for key, attribute in self.op.attributes.items() if _bounding(attribute))
+        return any(chosen[key] != UNUSED and standing_for(chosen[key]) is None for key in bounded)
 
     def _tried(self, places: Mapping[str, str]) -> bool:
         """Whether numbers at these places of their ranges are to be tried."""
@@ -613,11 +651,20 @@ def _ids_agree(case: Case) -> bool:
 
 
 def _averaging(case: Case) -> Case:
-    """The case at sizes where rounding averages out: few terms in each sum, and many features."""
+    """The case at sizes where rounding averages out: few terms in each sum, and many features.
+
+    Its cotangents have one sign, so that the terms of a parameter's gradient add up rather than cancel.
+    """
     features = {item.shape[-1] for item in case.items.values() if item.kind == "float" and item.shape}
     wanted = {**dict.fromkeys(features, _FEATURES), **_FEW_TERMS}
     sizes = {symbol: wanted.get(symbol, size) for symbol, size in case.sizes.items()}
-    return replace(case, sizes=sizes).with_at_least(**NEEDS[case.steps])
+    return replace(case, sizes=sizes, regime="one_sign").with_at_least(**NEEDS[case.steps])
+
+
+def _bounding(attribute: Attribute) -> tuple[str, ...]:
+    """Symbols of the sizes that bound an attribute's number."""
+    ends = (parse_size(end, attribute.name) for end in attribute.range if isinstance(end, str))
+    return tuple(dict.fromkeys(symbol for end in ends for symbol in sizes_in(end)))
 
 
 def _flops(case: Case) -> float:

@@ -401,6 +401,17 @@ def test_each_beginning_of_an_order_is_spread(count: int) -> None:
             assert max(np.diff([*places, count])) <= 2 * count / begun + 1
 
 
+def test_beams_of_many_sequences_are_as_wide_as_can_be_or_narrow_with_an_end() -> None:
+    many = [case for case in deck_of("beam_search").cases if case.sizes["B"] == 64 and case.lengths_of["N"] > 1]
+    wide = [case for case in many if case.attributes["width"] > 2]
+    assert len(wide) == 8
+    assert all(case.attributes["width"] == case.lengths_of["K"] ** case.lengths_of["N"] for case in wide)
+    narrow = [case for case in many if case.attributes["width"] == 2]
+    assert all((case.lengths_of["K"], case.lengths_of["N"]) == (6, 6) for case in narrow)
+    ends = [{case.attributes["end"] for case in narrow if case.attributes["normalise"] == one} for one in (True, False)]
+    assert all({0, 5} < found and None not in found for found in ends)
+
+
 def test_few_shapes() -> None:
     for name in ("lstm", "dense", "crf_viterbi"):
         deck = planner(name, few_shapes=True).deck()
