@@ -139,20 +139,35 @@ def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Pa
 @click.option("--profile", default="quick", show_default=True, help="quick, standard or thorough.")
 @click.option("--exclusive", is_flag=True, help="Run the later checks too, and find the faults that only one catches.")
 @click.option("--edits", is_flag=True, help="Score every single edit of the equations, not the planted faults.")
-@click.option("--sample", type=click.IntRange(1), help="With --edits: so many edits of each operation, at random.")
+@click.option("--diagnose", is_flag=True, help="Measure how often the suite names what is wrong.")
+@click.option(
+    "--sample",
+    type=click.IntRange(1),
+    help="With --edits: so many edits of each operation, at random. With --diagnose: so many of each kind.",
+)
 @click.option("--seeds", default="0", show_default=True, help="Seeds of the cases: 0-4, 3 or 0,2,7.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
 @json_option
 @click.pass_context
-def faults(context: click.Context, /, json_file: Path | None, edits: bool, sample: int | None, **given: Any) -> None:
+def faults(
+    context: click.Context, /, json_file: Path | None, edits: bool, diagnose: bool, sample: int | None, **given: Any
+) -> None:
     """Score the suite itself: the planted faults that it catches, and the checks that catch them.
 
     A fault counts as caught if it is caught with every seed. --exclusive uses only the first seed. --edits makes every
-    single edit of the equations a fault; the first seed chooses those of --sample.
+    single edit of the equations a fault; the first seed chooses those of --sample. --diagnose goes on from what the
+    file of --json has.
     """
+    if diagnose:
+        from rnnspec.conformance.commands import faults_diagnose
+
+        if edits or given["operations"] or given["seeds"] != "0" or given["exclusive"] or given["profile"] != "quick":
+            raise CannotRunError("--diagnose goes with --sample, --jobs and --json alone")
+        asked = faults_diagnose.Request(sample, given["jobs"])
+        context.exit(_run(faults_diagnose.measure_diagnosis, asked, json_file))
     if not edits:
         if sample is not None:
-            raise CannotRunError("--sample goes with --edits: of planted faults all are scored")
+            raise CannotRunError("--sample goes with --edits or --diagnose: of planted faults all are scored")
         from rnnspec.conformance.commands.faults import Request, score_faults
 
         context.exit(_run(score_faults, Request(**given), json_file))

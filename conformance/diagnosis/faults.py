@@ -94,10 +94,14 @@ class Diagnosis:
         operation: str,
         known: tuple[ExpectedFailure, ...] = (),
         seconds: float = SECONDS,
+        parts: Sequence[EditedPart] = _PARTS,
     ) -> None:
         self.clock = Clock(seconds)
         self.oracle = Oracle(backend, known, self.clock)
         self.searcher = Searcher(operation, self.oracle, self.clock)
+        self.parts = parts
+        """What of the results is looked at."""
+
         self.faults: list[Fault] = []
         self.known = Suspect()
         """All that is suspected of the faults found so far."""
@@ -113,7 +117,7 @@ class Diagnosis:
             for one in (*unsure, *steady):
                 self._assign(one)
             return self.faults
-        for part in _PARTS:
+        for part in self.parts:
             with suppress(OutOfTimeError):
                 self._of_results(part, failed)
         for one in failed:
@@ -266,7 +270,7 @@ class Diagnosis:
         return any(self.oracle.is_wrong_plainly(ask, one.dtype) for ask in self.oracle.calls_of(one.check, one.example))
 
     def _plainly_wrong(self, case: Case) -> bool:
-        parts: Iterator[EditedPart] = (part for part in _PARTS if part == "values" or case.spec.differentiable)
+        parts: Iterator[EditedPart] = (part for part in self.parts if part == "values" or case.spec.differentiable)
         return any(self.oracle.wrong(case, part) is not None for part in parts)
 
     def _by_check(self, one: Failed, case: Case) -> Fault:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -31,7 +32,15 @@ from rnnspec.spec.operation import Block
 _KEYS = {"operation", "about", "text", "when", "each", "blocks", "taken", "gates", "gradients", "dtype"}
 
 
-def read(text: str, file: str) -> Iterator[Fault]:
+@dataclass(frozen=True)
+class ChangedEquation:
+    """A fault, and the lines that make it, where it is nothing but lines."""
+
+    fault: Fault
+    blocks: tuple[Block, ...]
+
+
+def read(text: str, file: str) -> Iterator[ChangedEquation]:
     """Yield the faults of a file; where it is wrong, raise SpecError with the file, the fault and what was expected."""
     for name, table in tomllib.loads(text).items():
         if not is_changed_equation(table):
@@ -51,7 +60,7 @@ def read(text: str, file: str) -> Iterator[Fault]:
             yield _fault(name.replace("*", family_of(one)), operation(one), table, place)
 
 
-def _fault(name: str, op: Operation, table: Mapping[str, Any], place: str) -> Fault:
+def _fault(name: str, op: Operation, table: Mapping[str, Any], place: str) -> ChangedEquation:
     taken = table.get("taken", {})
     for attribute, value in taken.items():
         known = op.attributes.get(attribute)
@@ -74,7 +83,9 @@ def _fault(name: str, op: Operation, table: Mapping[str, Any], place: str) -> Fa
     read_as = {key: _value(value) for key, value in taken.items()}
     about = " ".join(table["about"].split())
     implementation = backend_of(changed(op, blocks), read_as, right_gradients="gradients" in table)
-    return Fault(name, op.name, about, implementation, table.get("dtype", "float32"))
+    fault = Fault(name, op.name, about, implementation, table.get("dtype", "float32"))
+    alone = not read_as and "gates" not in table and "gradients" not in table
+    return ChangedEquation(fault, tuple(blocks) if alone else ())
 
 
 def _value(value: Any) -> Any:
@@ -96,5 +107,10 @@ def files_of_faults() -> Iterator[tuple[str, str]]:
             yield file.name, file.read_text("utf-8")
 
 
-FAULTS: tuple[Fault, ...] = tuple(fault for file, text in files_of_faults() for fault in read(text, file))
+_READ = tuple(one for file, text in files_of_faults() for one in read(text, file))
+
+FAULTS: tuple[Fault, ...] = tuple(one.fault for one in _READ)
 """Every fault that is a changed equation."""
+
+CHANGED: tuple[ChangedEquation, ...] = tuple(one for one in _READ if one.blocks)
+"""Those that are nothing but lines in the place of others."""
