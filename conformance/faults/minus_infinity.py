@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs
-from rnnspec.conformance.faults.crf_loops import Chain, CrfLoops
+from rnnspec.conformance.faults.crf_loops import Chains, CrfLoops
 from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec.arrays import Array
 
@@ -67,7 +67,7 @@ class NanFromOneForbiddenMove(CrfLoops):
 
     def over_steps(self, pairs: Array) -> Array:
         counts = super().over_steps(pairs)
-        return np.where(counts == 0, np.nan, counts) if len(pairs) else counts
+        return np.where(counts == 0, np.nan, counts) if pairs.shape[1] else counts
 
 
 @plant("crf_log_partition")
@@ -100,6 +100,6 @@ class EmissionsKeptAboveMinus10000(Altered):
 class ImpossibleTakenForEmpty(CrfLoops):
     """Where every path is forbidden, log Z is 0: the sum of nothing."""
 
-    def log_partition(self, c: Chain) -> float:
+    def log_partition(self, c: Chains) -> Array:
         right = super().log_partition(c)
-        return 0.0 if right == -np.inf else right
+        return np.where(np.isneginf(right), 0, right)
