@@ -264,7 +264,7 @@ class CrfLoops(NumpyBackend):
         names = [name for name in ("emissions", "transitions", "start", "end") if name in call]
 
         def vjp(d: Array) -> NamedArrays:
-            results = {name: np.zeros(call[name].shape) for name in names}
+            results: NamedArrays = {name: np.zeros(call[name].shape) for name in names}
             for c in self.chains(operation, call):
                 possible = c.only(values[0][c.places] > -np.inf)
                 for name, array in gradients(possible).items():

@@ -47,7 +47,7 @@ class TagsChosenApart(CrfLoops):
         through = _BestOfWays().alpha(c) + _BestOfWays().beta(c)
         best = through == through.max(axis=2, keepdims=True)
         lowest, highest = np.argmax(best, axis=2), c.emissions.shape[2] - 1 - np.argmax(best[..., ::-1], axis=2)
-        return np.where(np.arange(c.steps) % 2, highest, lowest)
+        return np.asarray(np.where(np.arange(c.steps) % 2, highest, lowest))
 
 
 @plant("greedy_decode")
