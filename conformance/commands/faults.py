@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -95,8 +95,8 @@ def score_faults(request: Request, json_file: Path | None) -> int:
             {
                 "profile": request.profile,
                 "seeds": list(seeds),
-                "faults": [score.to_json() for score in caught],
-                "checks": [score.to_json() for score in checks],
+                "faults": [asdict(score) for score in caught],
+                "checks": [asdict(score) for score in checks],
                 "variants": [score.to_json() for score in right],
             },
         )
