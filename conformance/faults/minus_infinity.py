@@ -21,28 +21,27 @@ def softmax(a: Array) -> Array:
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
 
 
-@plant("attention_weights")
-class MaskedKeysAtMinus10000(Altered):
-    """Keys that are taken out get a score of -10000 and their share of the whole: valid scores below it lose."""
+class _MaskedByALowNumber(Altered):
+    """What is taken out gets -10000 in the softmax along the last axis."""
 
     def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
-        valid, (right,) = valid_of(call)[:, np.newaxis], outputs
+        (right,), scores = outputs, call.inputs["scores" if "scores" in call.inputs else "x"]
+        valid = valid_of(call)
+        valid = valid.reshape(len(valid), *[1] * (scores.ndim - 2), -1)
         if not right.size:
             return outputs
-        shares = softmax(np.where(valid, call.inputs["scores"].astype(np.float64), LOW))
+        shares = softmax(np.where(valid, scores.astype(np.float64), LOW))
         return (np.where(valid, shares, 0).astype(right.dtype),)
+
+
+@plant("attention_weights")
+class MaskedKeysAtMinus10000(_MaskedByALowNumber):
+    """Keys that are taken out get a score of -10000 and their share of the whole: valid scores below it lose."""
 
 
 @plant("softmax")
-class PaddedStepsAtMinus10000(Altered):
+class PaddedStepsAtMinus10000(_MaskedByALowNumber):
     """Steps that are taken out get -10000 and their share of the whole: valid numbers below it lose."""
-
-    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
-        valid, (right,) = valid_of(call), outputs
-        if not right.size:
-            return outputs
-        shares = softmax(np.where(valid, call.inputs["x"].astype(np.float64), LOW))
-        return (np.where(valid, shares, 0).astype(right.dtype),)
 
 
 @plant("crf_log_partition")
