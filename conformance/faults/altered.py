@@ -86,6 +86,12 @@ def with_all_steps(call: Call) -> Call:
     return with_steps(call, np.ones_like(valid_of(call)))
 
 
+def valid_last(call: Call, array: Array) -> Array:
+    """The valid steps of a call, to broadcast with an array that has the steps on its last axis."""
+    valid = valid_of(call)
+    return valid.reshape(len(valid), *[1] * (array.ndim - 2), -1)
+
+
 def valid_of(call: Call) -> Array:
     """The valid steps of a call, (B, T)."""
     valid = check_call(call.operation, call.inputs, call.attributes).valid

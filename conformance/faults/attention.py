@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.faults.altered import Altered, valid_of, with_all_steps, with_inputs
+from rnnspec.conformance.faults.altered import Altered, valid_last, valid_of, with_all_steps, with_inputs
 from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec.arrays import Array, Arrays
 
@@ -50,15 +50,20 @@ class NoKeyIsNan(Altered):
         return (np.where(keys_of(call).any(axis=2, keepdims=True), outputs[0], outputs[0].dtype.type(np.nan)),)
 
 
-@plant("attention_weights", prefix="attention")
-class ExponentialsUnshifted(Altered):
-    """Exponentials are taken of the scores as they are, and overflow."""
+class Unshifted(Altered):
+    """A softmax of numbers from which the greatest is not taken off first."""
 
     def shown(self, call: Call, outputs: Arrays) -> Arrays:
-        exponentials = np.where(keys_of(call), np.exp(call.inputs["scores"]), outputs[0].dtype.type(0))
-        total = exponentials.sum(axis=2, keepdims=True)
-        some = keys_of(call).any(axis=2, keepdims=True)
-        return (np.where(some, exponentials / total, outputs[0]).astype(outputs[0].dtype),)
+        (right,), scores = outputs, call.inputs["scores" if "scores" in call.inputs else "x"]
+        valid = valid_last(call, scores)
+        exponentials = np.where(valid, np.exp(scores), right.dtype.type(0))
+        total = exponentials.sum(axis=-1, keepdims=True)
+        return (np.where(valid.any(axis=-1, keepdims=True), exponentials / total, right).astype(right.dtype),)
+
+
+@plant("attention_weights", prefix="attention")
+class ExponentialsUnshifted(Unshifted):
+    """Exponentials are taken of the scores as they are, and overflow."""
 
 
 @plant("attention_context", prefix="attention")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs
+from rnnspec.conformance.faults.altered import Altered, valid_last, with_inputs
 from rnnspec.conformance.faults.crf_loops import Chains, CrfLoops
 from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec.arrays import Array
@@ -26,8 +26,7 @@ class _MaskedByALowNumber(Altered):
 
     def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
         (right,), scores = outputs, call.inputs["scores" if "scores" in call.inputs else "x"]
-        valid = valid_of(call)
-        valid = valid.reshape(len(valid), *[1] * (scores.ndim - 2), -1)
+        valid = valid_last(call, scores)
         if not right.size:
             return outputs
         shares = softmax(np.where(valid, scores.astype(np.float64), LOW))
