@@ -163,7 +163,7 @@ class Loops(Backend):
         """The states that the next step sees; those of a sequence whose step is taken out stay as they were."""
         return {state: np.where(valid, after[state], before[state]) for state in self.states}
 
-    def shown(self, after: NamedArrays, carried: NamedArrays, valid: Array) -> Array:
+    def step_output(self, after: NamedArrays, carried: NamedArrays, valid: Array) -> Array:
         """The output of a step."""
         return np.where(valid, after["h"], after["h"].dtype.type(0))
 
@@ -217,7 +217,7 @@ class Loops(Backend):
             taken = valid[:, t, np.newaxis]
             after, known = self.step(x[:, t], self.seen(states, keep, a), p, a)
             states = self.carried(after, states, taken, a)
-            y[:, t] = self.shown(after, states, taken)
+            y[:, t] = self.step_output(after, states, taken)
             tape.append((t, taken, read, known))
             read = read + self.counted_as_read(taken)
         final = self.final(states, y, valid)
