@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from rnnspec.conformance.bench.drawing import figures, svg_of
 from rnnspec.conformance.bench.outcome import Outcome, Report
-from rnnspec.conformance.pages.drawing import figures, svg_of
 
 
 @dataclass(frozen=True)

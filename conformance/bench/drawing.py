@@ -1,4 +1,4 @@
-"""Drawing of figures as SVG files with the same bytes each time: without a date, and with fixed ids."""
+"""Drawing of figures as SVG with the same bytes each time: without a date, and with fixed ids."""
 
 from __future__ import annotations
 
