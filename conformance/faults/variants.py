@@ -172,7 +172,7 @@ VARIANTS: tuple[Variant, ...] = (
         for family in LOOPS
         for name, differently in (*_GENERAL.items(), *_OWN.get(family, {}).items())
     ),
-    # Their probabilities are exp(alpha + beta - log Z), which is less exact than rounding allows where scores are large.
+    # The other gradients are exp(alpha + beta - log Z), less exact than rounding explains where scores are large.
     _of_others("crf-loops", CrfLoops, "crf_score", "crf_viterbi", "framewise_log_likelihood"),
     _of_others("crf-any-of-the-best", AnyOfTheBest, "crf_viterbi"),
     _of_others("decoding-highest-first", HighestFirst, "greedy_decode", "beam_search"),
