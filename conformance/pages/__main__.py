@@ -144,8 +144,8 @@ def gradients(page: Path) -> None:
 
     for drawn in draw_all(page.with_suffix("")):
         click.echo(f"wrote {drawn}")
-    for name, rows in tables().items():
-        click.echo("\n".join(("", f"{name}:", "", *rows)))
+    for name, table in tables().items():
+        click.echo(f"\n{name}:\n\n{table}")
 
 
 @main.command()
