@@ -154,7 +154,7 @@ def diagnosed(wrong: Wrong, profile: Profile) -> Diagnosed:
                 )
             holds = any(fault.cause.holds(case) for fault in faults if fault.part == part)
             told = told and (holds or failure is None)
-            held += holds
+            held += holds and all(case.sizes.values())
             wrong_calls += holds and failure is not None
             if failure is not None:
                 break
