@@ -59,6 +59,8 @@ class Cause:
 
     conditions: tuple[Condition, ...] = ()
     gone: tuple[str, ...] = ()
+    told: str = ""
+    """The cause in words, where it is not one of conditions."""
 
     def holds(self, case: Case) -> bool:
         """Whether the fault may show at a case."""
@@ -67,6 +69,8 @@ class Cause:
         )
 
     def __str__(self) -> str:
+        if self.told:
+            return self.told
         texts = [condition.text for condition in self.conditions]
         only = f"only {_listed(texts)}" if texts else "in every call"
         return f"{only}; gone when {_listed([f'{name} = 0' for name in self.gone], 'or')}" if self.gone else only

@@ -158,7 +158,7 @@ def diagnosed(wrong: Wrong, profile: Profile) -> Diagnosed:
             wrong_calls += holds and failure is not None
             if failure is not None:
                 break
-    by = "catalogue" if known.planted else "edit" if known.edits else "misreading" if known.misreadings else ""
+    by = "catalogue" if known.planted else "edit" if known.edits else "misreading" if known else ""
     named: Named = "none" if not known else "right" if right else "wrong"
     return Diagnosed(
         wrong.kind,
