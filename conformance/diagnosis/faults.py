@@ -159,9 +159,10 @@ class Diagnosis:
         own = [case for one in failed if one.dtype == dtype for case in cases_of(one.example)]
         decks = {id(one.deck): one.deck for one in sorted(failed, key=lambda one: one.dtype != dtype)}
         more = [case for deck in decks.values() for case in deck.cases] if planned else []
-        cases = (case if case.dtype == dtype else replace(case, dtype=dtype) for case in (*own, *more))
-        unique = {str(case): case for case in cases if size_of(case) <= LARGEST}
-        return list(unique.values()) or own[:1]
+        small = (
+            case if case.dtype == dtype else replace(case, dtype=dtype) for case in more if size_of(case) <= LARGEST
+        )
+        return list({str(case): case for case in (*own, *small)}.values())
 
     def _failing(self, part: EditedPart, cases: Sequence[Case]) -> list[Case]:
         """Cases whose results are wrong, and are not explained by the faults that were found."""
