@@ -46,7 +46,7 @@ class Runner:
             return call
         other = copy(call)
         other.system = with_equations(call.system, new)
-        other.programs = _Layered(call.programs, (equation.value for equation in new))
+        other.programs = Layered(call.programs, (equation.value for equation in new))
         return other
 
     def _equations(self, call: CompiledCall, edit: Edit) -> list[Equation]:
@@ -76,7 +76,7 @@ def results(
         return call.gradients(cotangents) if call.op.gradient else by_steps(call, cotangents)
 
 
-class _Layered(dict[ast.expr, Any]):
+class Layered(dict[ast.expr, Any]):
     """Translated equations: an edit's own and, beside them, those of the right equations."""
 
     def __init__(self, shared: Programs, own: Iterable[ast.expr]) -> None:

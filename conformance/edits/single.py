@@ -467,9 +467,9 @@ def _everywhere(op: Operation) -> Iterator[Edit]:
     """Yield the operation with one function in the place of another wherever it stands, in its parts too."""
     of_values, of_gradient = set[str](), set[str]()
     for path, own, _ in _levels(op, (), {}):
-        of_values |= _functions(own.equations) | {
-            value for item in own.attributes.values() if item.functions for value in item.values
-        }
+        used = _functions(own.equations)
+        chosen = (item.values for item in own.attributes.values() if used & set(item.functions))
+        of_values |= used.union(*chosen)
         if _has_gradient(op, path):
             of_gradient |= _functions(own.gradient)
     for alike in _ALIKE[:2]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -27,8 +27,9 @@ from rnnspec.conformance.checks import CHECKS, Check, Violation
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.checks.values import Values
-from rnnspec.conformance.edits.compiled import CompiledCall, Programs, by_steps
+from rnnspec.conformance.edits.compiled import CompiledCall, Programs
 from rnnspec.conformance.edits.placing import changed_equations, with_equations
+from rnnspec.conformance.edits.running import Layered, Runner, results
 from rnnspec.conformance.edits.single import Edit, EditedPart, single_edits
 from rnnspec.conformance.faults.changed import backend_of
 from rnnspec.conformance.faults.fault import Fault
@@ -142,10 +143,6 @@ class _Frame:
     case: Case
     call: CompiledCall
 
-    @classmethod
-    def of(cls, op: Operation, case: Case) -> _Frame:
-        return cls(case, CompiledCall(op, case.given.inputs, case.given.attributes))
-
     @cached_property
     def settings(self) -> Settings:
         return settings_of(self.call.attributes)
@@ -174,7 +171,7 @@ class _Frame:
         known = self.case.worked_out
         key = f"{part} by the equations"
         if key not in known:
-            known[key] = _results(self.call, self.case.given_cotangents, part)
+            known[key] = [*results(self.call, self.case.given_cotangents, part).values()]
         found: Sequence[Array] = known[key]
         return found
 
@@ -183,16 +180,13 @@ class _Right:
     """The right equations under each setting of the attributes, with what was translated of them."""
 
     def __init__(self, op: Operation) -> None:
-        self.op = op
-        self._systems: dict[Settings, tuple[System, Programs]] = {}
+        self._runner = Runner(op)
         self._frames: dict[int, _Frame] = {}
 
     def frame(self, case: Case) -> _Frame:
         """A case's call, made once; CallError if it is not legal."""
         if id(case) not in self._frames:
-            frame = self._frames[id(case)] = _Frame.of(self.op, case)
-            known = self._systems.setdefault(frame.settings, (frame.call.system, {}))
-            frame.call.system, frame.call.programs = known
+            self._frames[id(case)] = _Frame(case, self._runner.call(case.given.inputs, case.given.attributes))
         return self._frames[id(case)]
 
 
@@ -213,7 +207,7 @@ class _Edited:
             if not any(equation.target in frame.read for equation in new):
                 new = []
             edited = with_equations(frame.call.system, new)
-            self._systems[frame.settings] = edited, _Layered(frame.call.programs, (one.value for one in new))
+            self._systems[frame.settings] = edited, Layered(frame.call.programs, (one.value for one in new))
         call = copy(frame.call)
         call.system, call.programs = self._systems[frame.settings]
         return call
@@ -229,36 +223,9 @@ class _Edited:
         """The outputs or the gradients; _RaisedError if they cannot be evaluated."""
         call = self.call(frame)
         try:
-            return _results(call, cotangents, part)
+            return [*results(call, cotangents, part).values()]
         except Exception as error:  # of a wrong equation, anything may come
             raise _RaisedError(str(error)) from error
-
-
-class _Layered(dict[ast.expr, Any]):
-    """Translated equations: those of one edit, and of all others those that the right equations have too."""
-
-    def __init__(self, shared: Programs, own: Iterable[ast.expr]) -> None:
-        super().__init__()
-        self.shared, self.own = shared, frozenset(own)
-
-    def get(self, node: ast.expr, default: Any = None) -> Any:
-        """What was translated of an expression."""
-        return super().get(node, default) if node in self.own else self.shared.get(node, default)
-
-    def __setitem__(self, node: ast.expr, program: Any) -> None:
-        if node in self.own:
-            super().__setitem__(node, program)
-        else:
-            self.shared[node] = program
-
-
-def _results(call: CompiledCall, cotangents: tuple[Array, ...], part: EditedPart) -> list[Array]:
-    """The outputs, or the gradients of the float inputs in their order, in float64."""
-    with np.errstate(all="ignore"):
-        if part == "values":
-            return call.outputs()
-        found = call.gradients(cotangents) if call.op.gradient else by_steps(call, cotangents)
-        return [found[name] for name in call.given]
 
 
 class _Implementation(NumpyBackend):
