@@ -105,8 +105,10 @@ def numbers_gone(case: Case, shows: Shows) -> Case:
 
 def enlarged(case: Case, shows: Shows) -> Case:
     """Return the case at sizes that tell things apart, such as a matrix from its transpose, where it still fails."""
-    wanted = {"B": 2, "T": 3, "D": 4, "H": 2}
-    sizes = {symbol: max(size, wanted.get(symbol, 2)) for symbol, size in case.sizes.items()}
+    wanted = {"B": 2, "T": 3, "D": 4, "H": 2, "S": 3}
+    sizes = {
+        symbol: max(size, wanted.get(symbol, 2 + place % 3)) for place, (symbol, size) in enumerate(case.sizes.items())
+    }
     return _failing(replace(case, sizes=sizes), shows) or case
 
 
@@ -170,9 +172,9 @@ def _first_failing(variants: Iterator[Case] | Sequence[Case], shows: Shows) -> C
     return next((found for variant in variants if (found := _failing(variant, shows))), None)
 
 
-def _failing(case: Case, shows: Shows) -> Case | None:
+def _failing(case: Case, shows: Shows, count: int = SEEDS) -> Case | None:
     """Return the case, or one like it with other numbers, at which the fault shows."""
-    seeds = list(dict.fromkeys((case.seed, *range(SEEDS))))
+    seeds = list(dict.fromkeys((case.seed, *range(count))))
     if case.steps != "all" and case.steps not in _EMPTY:
         # Some step does not count, and every sequence has one that does: nobody disputes what is right there.
         own = (seed for seed in range(_TRIED) if _is_plainly_padded(replace(case, seed=seed)))
@@ -217,7 +219,10 @@ def _on_entries(case: Case, name: str, attribute: Attribute, shows: Shows) -> It
 def _tried(variants: Mapping[Any, Case], shows: Shows) -> tuple[list[Any], list[Any]]:
     """The values at which the fault shows, and those at which it does not."""
     failing = [value for value, case in variants.items() if _failing(case, shows)]
-    return failing, [value for value in variants if value not in failing]
+    others = [value for value in variants if value not in failing]
+    if failing and others:  # what hides the fault at some values alone may do so by chance
+        failing += [value for value in others if _failing(variants[value], shows, 2 * SEEDS)]
+    return failing, [value for value in others if value not in failing]
 
 
 def _of_attribute(name: str, attribute: Attribute, failing: Sequence[Any], right: Sequence[Any]) -> Condition:

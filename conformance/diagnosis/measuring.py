@@ -144,16 +144,16 @@ def diagnosed(wrong: Wrong, profile: Profile) -> Diagnosed:
     faults = diagnosis.find(failed)
     seconds = time.process_time() - started
     known, oracle = diagnosis.known, Oracle(backend, (), Clock(3600))
-    diagnosis.searcher.oracle, diagnosis.searcher.clock, diagnosis.oracle = oracle, oracle.clock, oracle
+    diagnosis.searcher.oracle, diagnosis.searcher.clock = oracle, oracle.clock
+    suspected = {fault.part for fault in faults if fault.suspects}
     right, held, wrong_calls, told = bool(known), 0, 0, True
     for case in filter(lambda case: all(case.sizes.values()), _drawn(wrong)):
         for part in parts:
             failure = oracle.wrong(case, part)
-            if known and oracle.answer(case, part) is not None:
-                right = right and (
-                    (failure is None and part == "gradients") or diagnosis.searcher.gives(known, case, part)
-                )
-            holds = any(fault.cause.holds(case) for fault in faults if fault.part == part)
+            if part in suspected and oracle.answer(case, part) is not None:
+                right = right and diagnosis.searcher.gives(known, case, part)
+            # Where outputs are right by chance, the gradients are those of what is wrong with the outputs.
+            holds = any(fault.cause.holds(case) for fault in faults if fault.part in (part, "values"))
             told = told and (holds or failure is None)
             held += holds
             wrong_calls += holds and failure is not None
