@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -31,6 +31,10 @@ _SHOWN_STEPS: Final = 40
 
 _HANDED_OUT: Final = frozenset(("call", "cotangents", "directions"))
 """Cached attributes of a case whose arrays backends receive."""
+
+
+def _has_default(one: Field[Any]) -> bool:
+    return one.default is not MISSING or one.default_factory is not MISSING
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class Case:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Case:
         """Make a case from plain data, which may have more entries; the specification's tuples are lists in JSON."""
-        given = {one.name: data[one.name] for one in fields(cls) if one.init and one.name in data}
+        wanted = [one for one in fields(cls) if one.init and (one.name in data or not _has_default(one))]
+        given = {one.name: data[one.name] for one in wanted}
         for name in ("attributes", "drawn_for"):
             if given.get(name) is not None:
                 given[name] = {
