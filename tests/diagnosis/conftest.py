@@ -26,6 +26,10 @@ from rnnspec.spec.arrays import Array
 
 Outputs = dict[str, Array]
 _BY_ID = {check.id: check for check in CHECKS}
+_MOST = 200
+_SECONDS = 60.0
+"""More than any diagnosis here takes, so that a slow machine finds no less."""
+
 RESULTS = ("values", "gradients")
 
 
@@ -90,7 +94,6 @@ def failures() -> Callable[..., list[Failed]]:
         name: str,
         checks: Sequence[str] = RESULTS,
         dtypes: Sequence[str] = ("float64",),
-        most: int = 200,
     ) -> list[Failed]:
         found = []
         for dtype in dtypes:
@@ -98,8 +101,8 @@ def failures() -> Callable[..., list[Failed]]:
             for check in (_BY_ID[one] for one in checks):
                 if check.needs_gradients and not operation(name).differentiable:
                     continue
-                planned = check.planned(session.deck, most) if check.by_case else [session.deck]
-                for example in islice(chain(check.forced(session.scope), planned), most):
+                planned = check.planned(session.deck, _MOST) if check.by_case else [session.deck]
+                for example in islice(chain(check.forced(session.scope), planned), _MOST):
                     if any(size_of(case) > LARGEST for case in cases_of(example)):
                         continue
                     try:
@@ -121,7 +124,7 @@ def faults_of(failures: Callable[..., list[Failed]]) -> Callable[..., list[Fault
     def make(backend: Backend, name: str, *checks: str, dtypes: Sequence[str] = ("float64",)) -> list[Fault]:
         failed = failures(backend, name, checks or RESULTS, dtypes)
         assert failed, "nothing is wrong"
-        return Diagnosis(backend, name).find(failed)
+        return Diagnosis(backend, name, seconds=_SECONDS).find(failed)
 
     return make
 

@@ -122,9 +122,13 @@ def test_two_edits_of_the_gradient_are_both_named(faults_of: FaultsOf) -> None:
     assert any("where the specification has `dh_prev = R_h.T @ da`" in text and "dW" in text for text in found), found
 
 
-def test_an_edit_of_the_values_and_one_of_the_gradient_are_both_named(faults_of: FaultsOf) -> None:
-    faults = faults_of(backend_with("gru_cell", "h = (1 - z) * n + h_prev", "dn = dh * z"), "gru_cell")
-    assert any("(1 - z) * n + h_prev" in text for text in suspected([f for f in faults if f.part == "values"]))
+def test_an_edit_of_the_values_and_one_of_the_gradient_are_two_faults(faults_of: FaultsOf) -> None:
+    both = backend_with("gru_cell", "h = (1 - z) * n + h_prev", "da_n = dn + tanh_prime(a_n)")
+    values, gradients = faults_of(both, "gru_cell")
+    assert (values.part, gradients.part) == ("values", "gradients")
+    assert any("`h = (1 - z) * n + h_prev`" in text for text in suspected([values])), values.suspects
+    assert any("`da_n = dn + tanh_prime(a_n)`" in text for text in suspected([gradients])), gradients.suspects
+    assert str(gradients.cause) == "only with update=admits", "where the values are wrong, no gradient is judged"
 
 
 # Misreadings.
