@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -25,12 +25,12 @@ def _no_dash(context: click.Context, parameter: click.Parameter, path: Path | No
     return path
 
 
+_FOLDER: Final = click.Path(file_okay=False, path_type=Path)
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_FILE_THERE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
 json_option = click.option(
-    "--json",
-    "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    callback=_no_dash,
-    help="Write the result to this file as JSON.",
+    "--json", "json_file", type=_FILE, callback=_no_dash, help="Write the result to this file as JSON."
 )
 
 
@@ -87,7 +87,7 @@ def show(operation: str, latex: bool, settings: tuple[str, ...], json_file: Path
 @click.argument("operation", default="", metavar="[OPERATION|FILE]")
 @click.option(
     "--arrays",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_FILE_THERE,
     help="A file .npz of the inputs, as a repro has; else a call of numbers drawn at random.",
 )
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An attribute of the call (repeatable).")
@@ -139,20 +139,35 @@ def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Pa
 @click.option("--profile", default="quick", show_default=True, help="quick, standard or thorough.")
 @click.option("--exclusive", is_flag=True, help="Run the later checks too, and find the faults that only one catches.")
 @click.option("--edits", is_flag=True, help="Score every single edit of the equations, not the planted faults.")
-@click.option("--sample", type=click.IntRange(1), help="With --edits: so many edits of each operation, at random.")
+@click.option("--diagnose", is_flag=True, help="Measure how often the suite names what is wrong.")
+@click.option(
+    "--sample",
+    type=click.IntRange(1),
+    help="With --edits: so many edits of each operation, at random. With --diagnose: so many of each kind.",
+)
 @click.option("--seeds", default="0", show_default=True, help="Seeds of the cases: 0-4, 3 or 0,2,7.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
 @json_option
 @click.pass_context
-def faults(context: click.Context, /, json_file: Path | None, edits: bool, sample: int | None, **given: Any) -> None:
+def faults(
+    context: click.Context, /, json_file: Path | None, edits: bool, diagnose: bool, sample: int | None, **given: Any
+) -> None:
     """Score the suite itself: the planted faults that it catches, and the checks that catch them.
 
     A fault counts as caught if it is caught with every seed. --exclusive uses only the first seed. --edits makes every
-    single edit of the equations a fault; the first seed chooses those of --sample.
+    single edit of the equations a fault; the first seed chooses those of --sample. --diagnose goes on from what the
+    file of --json has.
     """
+    if diagnose:
+        from rnnspec.conformance.commands import faults_diagnose
+
+        if edits or given["operations"] or given["seeds"] != "0" or given["exclusive"] or given["profile"] != "quick":
+            raise CannotRunError("--diagnose goes with --sample, --jobs and --json alone")
+        asked = faults_diagnose.Request(sample, given["jobs"])
+        context.exit(_run(faults_diagnose.measure_diagnosis, asked, json_file))
     if not edits:
         if sample is not None:
-            raise CannotRunError("--sample goes with --edits: of planted faults all are scored")
+            raise CannotRunError("--sample goes with --edits or --diagnose: of planted faults all are scored")
         from rnnspec.conformance.commands.faults import Request, score_faults
 
         context.exit(_run(score_faults, Request(**given), json_file))
@@ -193,11 +208,7 @@ def sharpness(context: click.Context, /, json_file: Path | None, **given: Any) -
 @options("operations", "dtypes", "device")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the cases.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
-@click.option(
-    "--resume",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Save finished cases in this file, and go on from those that it has.",
-)
+@click.option("--resume", type=_FILE, help="Save finished cases in this file, and go on from those that it has.")
 @click.option(
     "--case", "only", type=click.IntRange(0), help="Only the case with this number, of each operation and type."
 )
@@ -231,8 +242,8 @@ def soak(
 
 
 @main.command()
-@click.argument("source", type=click.Path(dir_okay=False, path_type=Path))
-@click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("source", type=_FILE)
+@click.argument("target", type=_FILE)
 @click.option("--to", required=True, type=click.Choice(["torch", "keras", "spec"]), help="The layout of TARGET.")
 @json_option
 def convert(source: Path, target: Path, to: str, json_file: Path | None) -> None:
@@ -258,9 +269,7 @@ def bench() -> None:
 @bench.command("run", hidden=True)
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
 @click.option("--workload", "-w", "workloads", multiple=True, help="A named one, or like lstm-large (repeatable).")
-@click.option(
-    "--workloads", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File of workloads."
-)
+@click.option("--workloads", "file", type=_FILE_THERE, help="File of workloads.")
 @click.option("--op", "operations", multiple=True, help="This operation, at --scale (repeatable).")
 @click.option("--scale", default="medium", show_default=True, help="small, medium or large.")
 @size_options
@@ -279,7 +288,7 @@ def bench() -> None:
 @click.option("--rounds", default=100, show_default=True, type=click.IntRange(2), help="Most rounds of a workload.")
 @click.option("--alone", is_flag=True, help="Time a single backend, without comparison.")
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Measure peak memory, in new processes.")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots to this file.")
+@click.option("--html", type=_FILE, help="Write a page with plots to this file.")
 @isolation_options
 @json_option
 @click.pass_context
@@ -312,8 +321,8 @@ def bench_run(
 
 
 @bench.command("compare")
-@click.argument("old", type=click.Path(dir_okay=False, path_type=Path))
-@click.argument("new", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("old", type=_FILE)
+@click.argument("new", type=_FILE)
 @click.option(
     "--threshold",
     default=0.1,
@@ -336,7 +345,7 @@ def vectors() -> None:
 
 
 @vectors.command("export")
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", metavar="DIR", type=_FOLDER)
 @options("operations", "dtypes")
 @click.option(
     "--cases", default=16, show_default=True, type=click.IntRange(1), help="Cases of each operation in each type."
@@ -363,8 +372,8 @@ def export_command(
 
 
 @vectors.command("check")
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.argument("results", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.argument("results", type=_FOLDER)
 @click.option("--partial", is_flag=True, help="Allow that some cases of an operation are missing.")
 @json_option
 @click.pass_context

@@ -5,27 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.reference.activations import logistic, tanh
-from rnnspec.reference.gates import outer, rows, stacked, total
+from rnnspec.reference.gates import Gated, rows
 from rnnspec.reference.registry import cell
 from rnnspec.spec.arrays import Array, Arrays
 
 
 @cell("forget_only_lstm_cell")
-class ForgetOnlyLSTM:
+class ForgetOnlyLSTM(Gated):
     """The cell on columns: the gate f keeps a share of the state, and the candidate g replaces the rest."""
 
     def __init__(self, W: Array, R: Array, b: Array, *, gradient: str) -> None:
-        self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)
-        self.through_state = gradient == "full"
-        self.units = R.shape[1]
-        self.state_sizes = (self.units,)
+        super().__init__(W, R, b, gradient=gradient)
         self.f, self.g = (rows(k, self.units) for k in range(2))
 
     def step(self, x: Array, h_prev: Array) -> tuple[Arrays, Arrays]:
         """Return the state after the step, and the arrays that `back` needs."""
-        a = self.W @ x
-        a += self.R @ h_prev
-        a += self.b
+        a = self.arguments(x, h_prev)
         f, g = logistic(a[self.f], out=a[self.f]), tanh(a[self.g], out=a[self.g])
         h = f * h_prev
         h += (1 - f) * g
@@ -42,12 +37,3 @@ class ForgetOnlyLSTM:
         if self.through_state:
             dh_prev += self.R.T @ da
         return (dh_prev,), (da, h_prev)
-
-    def gradients(self, x: Array, da: Array, h_prev: Array) -> dict[str, Array]:
-        """Return the gradients of the input and the parameters from those of the gates' arguments."""
-        return {
-            "x": self.W.T @ da,
-            "W": outer(da, x, self.units),
-            "R": outer(da, h_prev, self.units),
-            "b": total(da, self.units),
-        }

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from rnnspec.spec.arrays import Array
+from typing import ClassVar
+
+import numpy as np
+
+from rnnspec.reference.activations import logistic, tanh
+from rnnspec.spec.arrays import Array, Arrays
 
 
 def stacked(parameter: Array) -> Array:
@@ -25,3 +30,98 @@ def total(da: Array, units: int) -> Array:
     """Return ``da``, summed over the columns and split by gate: the gradient of b, ``(G, H)``."""
     db: Array = da.sum(axis=1)
     return db.reshape(-1, units)
+
+
+class Gated:
+    """What cells share whose gates' arguments are ``a = W @ x + R @ h_prev + b``, on columns."""
+
+    def __init__(self, W: Array, R: Array, b: Array, *, memories: int = 0, gradient: str = "full") -> None:
+        self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)
+        self.through_state = gradient == "full"
+        self.units = R.shape[1]
+        self.state_sizes = (R.shape[2], *(self.units,) * memories)
+
+    def arguments(self, x: Array, h_prev: Array) -> Array:
+        """Return the arguments of all gates."""
+        a: Array = self.W @ x
+        a += self.R @ h_prev
+        a += self.b
+        return a
+
+    def state_back(self, da: Array, h_prev: Array) -> Array:
+        """Return the gradient of the state before, or zeros if gradients flow through the memory alone."""
+        return self.R.T @ da if self.through_state else np.zeros_like(h_prev)
+
+    def gradients(self, x: Array, da: Array, h_prev: Array) -> dict[str, Array]:
+        """Return the gradients of the input and the parameters from those of the gates' arguments."""
+        return {
+            "x": self.W.T @ da,
+            "W": outer(da, x, self.units),
+            "R": outer(da, h_prev, self.units),
+            "b": total(da, self.units),
+        }
+
+
+class Resetting(Gated):
+    """A cell whose candidate n, the last gate, sees the state before through a gate r; a gate z mixes both.
+
+    They may be one gate; `places` are theirs.
+    """
+
+    places: ClassVar[tuple[int, int]]
+
+    def __init__(self, W: Array, R: Array, b: Array, b_rn: Array | None = None, *, reset: str, update: str) -> None:
+        super().__init__(W, R, b)
+        self.b_rn = b_rn.reshape(self.units, 1) if reset == "after" and b_rn is not None else None
+        self.keeps = update == "keeps"
+        self.r, self.z, self.n = (rows(k, self.units) for k in (*self.places, len(W) - 1))
+        self.gates = slice(0, self.n.start)
+        self.R_gates, self.R_n = self.R[self.gates], self.R[self.n]
+
+    def step(self, x: Array, h_prev: Array) -> tuple[Arrays, Arrays]:
+        """Return the state after the step, and the arrays that `back` needs."""
+        a = self.W @ x
+        a += self.b
+        a_gates, a_n = a[self.gates], a[self.n]
+        if self.b_rn is None:  # r resets the state
+            a_gates += self.R_gates @ h_prev
+            logistic(a_gates, out=a_gates)
+            reset = a[self.r] * h_prev
+            a_n += self.R_n @ reset
+        else:  # r resets the product
+            p = self.R @ h_prev
+            a_gates += p[self.gates]
+            logistic(a_gates, out=a_gates)
+            reset = p[self.n] + self.b_rn
+            a_n += a[self.r] * reset
+        n = tanh(a_n, out=a_n)
+        return (self.mixed(a[self.z], n, h_prev),), (a, h_prev, reset)
+
+    def mixed(self, z: Array, n: Array, h_prev: Array) -> Array:
+        """Return the state after the step."""
+        if self.keeps:
+            h = (1 - z) * n
+            h += z * h_prev
+        else:
+            h = (1 - z) * h_prev
+            h += z * n
+        return h
+
+    def mixed_back(self, dh: Array, z: Array, n: Array, h_prev: Array) -> tuple[Array, Array, Array]:
+        """Return the gradients of the gate, of the candidate and, as far as it is kept, of the state before."""
+        if self.keeps:
+            return dh * (h_prev - n), dh * (1 - z), dh * z
+        return dh * (n - h_prev), dh * z, dh * (1 - z)
+
+    def gradients(self, x: Array, da: Array, h_prev: Array, *known: Array) -> dict[str, Array]:
+        """Return the gradients of the input and the parameters from those of the gates' arguments.
+
+        Last comes the state that n sees or, if the product is reset, the gradients of the products with the state.
+        """
+        gradients = {"x": self.W.T @ da, "W": outer(da, x, self.units), "b": total(da, self.units)}
+        if self.b_rn is None:
+            (s,) = known
+            dR, dR_n = outer(da[self.gates], h_prev, self.units), outer(da[self.n], s, self.units)
+            return gradients | {"R": np.concatenate((dR, dR_n))}
+        (dp,) = known
+        return gradients | {"R": outer(dp, h_prev, self.units), "b_rn": dp[self.n].sum(axis=1)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.reference.activations import activation
-from rnnspec.reference.gates import outer, rows, stacked, total
+from rnnspec.reference.gates import Gated, rows
 from rnnspec.reference.registry import cell
 from rnnspec.spec.arrays import Array, Arrays
 
@@ -13,7 +13,7 @@ Names = tuple[str, str, str]
 
 
 @cell("lstm_cell")
-class LSTM:
+class LSTM(Gated):
     """The cell on columns: the gates i, f and o write, keep and show a memory c."""
 
     def __init__(
@@ -29,22 +29,17 @@ class LSTM:
         projection: bool,
         gradient: str,
     ) -> None:
-        self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)
+        super().__init__(W, R, b, memories=1, gradient=gradient)
         self.P = P if projection else None
         self.gate, self.candidate, self.output = (activation(name, clip) for name in activations)
         self.coupled = coupled
-        self.through_state = gradient == "full"
-        self.units = R.shape[1]
-        self.state_sizes = (R.shape[2], self.units)
         self.i, self.f, self.g, self.o = (rows(k, self.units) for k in ((0, 0, 1, 2) if coupled else (0, 1, 2, 3)))
         self.i_f = slice(self.i.start, self.f.stop)
         self.keeps_arguments = self.gate.reads_argument or self.candidate.reads_argument
 
     def step(self, x: Array, h_prev: Array, c_prev: Array) -> tuple[Arrays, Arrays]:
         """Return the state and memory after the step, and the arrays that `back` needs."""
-        a = self.W @ x
-        a += self.R @ h_prev
-        a += self.b
+        a = self.arguments(x, h_prev)
         v = np.empty_like(a) if self.keeps_arguments else a
         self.gate(a[self.i_f], out=v[self.i_f])
         self.candidate(a[self.g], out=v[self.g])
@@ -71,17 +66,11 @@ class LSTM:
             da[self.f] = self.gate.back(dc * c_prev, a[self.f], f)
         da[self.g] = self.candidate.back(dc * i, a[self.g], g)
         da[self.o] = self.gate.back(dm * u, a[self.o], o)
-        dh_prev = self.R.T @ da if self.through_state else np.zeros_like(h_prev)
-        return (dh_prev, dc * f), ((da, h_prev) if self.P is None else (da, h_prev, dh, m))
+        return (self.state_back(da, h_prev), dc * f), ((da, h_prev) if self.P is None else (da, h_prev, dh, m))
 
     def gradients(self, x: Array, da: Array, h_prev: Array, *projected: Array) -> dict[str, Array]:
         """Return the gradients of the input and the parameters from those of the gates' arguments."""
-        gradients = {
-            "x": self.W.T @ da,
-            "W": outer(da, x, self.units),
-            "R": outer(da, h_prev, self.units),
-            "b": total(da, self.units),
-        }
+        gradients = super().gradients(x, da, h_prev)
         if projected:
             dh, m = projected
             gradients["P"] = dh @ m.T

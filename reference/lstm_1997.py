@@ -5,27 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.reference.activations import logistic, tanh
-from rnnspec.reference.gates import outer, rows, stacked, total
+from rnnspec.reference.gates import Gated, rows
 from rnnspec.reference.registry import cell
 from rnnspec.spec.arrays import Array, Arrays
 
 
 @cell("lstm_1997_cell")
-class LSTM1997:
+class LSTM1997(Gated):
     """The cell on columns: the gates i and o write and show a memory c, which is never forgotten."""
 
     def __init__(self, W: Array, R: Array, b: Array, *, gradient: str) -> None:
-        self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)
-        self.through_state = gradient == "full"
-        self.units = R.shape[1]
-        self.state_sizes = (self.units, self.units)
+        super().__init__(W, R, b, memories=1, gradient=gradient)
         self.i, self.g, self.o = (rows(k, self.units) for k in range(3))
 
     def step(self, x: Array, h_prev: Array, c_prev: Array) -> tuple[Arrays, Arrays]:
         """Return the state and memory after the step, and the arrays that `back` needs."""
-        a = self.W @ x
-        a += self.R @ h_prev
-        a += self.b
+        a = self.arguments(x, h_prev)
         i, g, o = logistic(a[self.i], out=a[self.i]), tanh(a[self.g], out=a[self.g]), logistic(a[self.o], out=a[self.o])
         c = c_prev + i * g
         u = tanh(c)
@@ -40,14 +35,4 @@ class LSTM1997:
         da[self.i] = logistic.back(dc * g, i, i)
         da[self.g] = tanh.back(dc * i, g, g)
         da[self.o] = logistic.back(dh * u, o, o)
-        dh_prev = self.R.T @ da if self.through_state else np.zeros_like(h_prev)
-        return (dh_prev, dc), (da, h_prev)
-
-    def gradients(self, x: Array, da: Array, h_prev: Array) -> dict[str, Array]:
-        """Return the gradients of the input and the parameters from those of the gates' arguments."""
-        return {
-            "x": self.W.T @ da,
-            "W": outer(da, x, self.units),
-            "R": outer(da, h_prev, self.units),
-            "b": total(da, self.units),
-        }
+        return (self.state_back(da, h_prev), dc), (da, h_prev)

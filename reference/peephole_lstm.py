@@ -5,28 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.reference.activations import logistic, tanh
-from rnnspec.reference.gates import outer, rows, stacked, total
+from rnnspec.reference.gates import Gated, rows
 from rnnspec.reference.registry import cell
 from rnnspec.spec.arrays import Array, Arrays
 
 
 @cell("peephole_lstm_cell")
-class PeepholeLSTM:
+class PeepholeLSTM(Gated):
     """The cell on columns: an LSTM whose gates i and f see the memory before the step, and o the memory after it."""
 
     def __init__(self, W: Array, R: Array, b: Array, P: Array, *, gradient: str) -> None:
-        self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)
-        self.through_state = gradient == "full"
-        self.units = R.shape[1]
-        self.state_sizes = (self.units, self.units)
+        super().__init__(W, R, b, memories=1, gradient=gradient)
         self.P_i, self.P_f, self.P_o = (P[k].reshape(self.units, 1) for k in range(3))
         self.i, self.f, self.g, self.o = (rows(k, self.units) for k in range(4))
 
     def step(self, x: Array, h_prev: Array, c_prev: Array) -> tuple[Arrays, Arrays]:
         """Return the state and memory after the step, and the arrays that `back` needs."""
-        a = self.W @ x
-        a += self.R @ h_prev
-        a += self.b
+        a = self.arguments(x, h_prev)
         a_i, a_f, a_g, a_o = a[self.i], a[self.f], a[self.g], a[self.o]
         a_i += self.P_i * c_prev
         a_f += self.P_f * c_prev
@@ -49,16 +44,10 @@ class PeepholeLSTM:
         da[self.f] = da_f = logistic.back(dc * c_prev, f, f)
         da[self.g] = tanh.back(dc * i, g, g)
         dc_prev = dc * f + self.P_i * da_i + self.P_f * da_f
-        dh_prev = self.R.T @ da if self.through_state else np.zeros_like(h_prev)
-        return (dh_prev, dc_prev), (da, h_prev, c_prev, c)
+        return (self.state_back(da, h_prev), dc_prev), (da, h_prev, c_prev, c)
 
-    def gradients(self, x: Array, da: Array, h_prev: Array, c_prev: Array, c: Array) -> dict[str, Array]:
+    def gradients(self, x: Array, da: Array, h_prev: Array, *seen: Array) -> dict[str, Array]:
         """Return the gradients of the input and the parameters from those of the gates' arguments."""
-        dP = [(da[gate] * seen).sum(axis=1) for gate, seen in ((self.i, c_prev), (self.f, c_prev), (self.o, c))]
-        return {
-            "x": self.W.T @ da,
-            "W": outer(da, x, self.units),
-            "R": outer(da, h_prev, self.units),
-            "b": total(da, self.units),
-            "P": np.stack(dP),
-        }
+        c_prev, c = seen
+        dP = [(da[gate] * memory).sum(axis=1) for gate, memory in ((self.i, c_prev), (self.f, c_prev), (self.o, c))]
+        return {**super().gradients(x, da, h_prev), "P": np.stack(dP)}

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from rnnspec.reference.activations import activation as named
-from rnnspec.reference.gates import outer, stacked, total
+from rnnspec.reference.gates import Gated
 from rnnspec.reference.registry import cell
 from rnnspec.spec.arrays import Array, Arrays
 
 
 @cell("rnn_cell")
-class RNN:
+class RNN(Gated):
     """The cell on columns: ``h = f(W @ x + R @ h_prev + b)``."""
 
     def __init__(self, W: Array, R: Array, b: Array, activation: str) -> None:
-        self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)
+        super().__init__(W, R, b)
         self.f = named(activation)
-        self.units = R.shape[1]
-        self.state_sizes = (self.units,)
 
     def step(self, x: Array, h_prev: Array) -> tuple[Arrays, Arrays]:
         """Return the state after the step, and the arrays that `back` needs."""
-        a = self.W @ x
-        a += self.R @ h_prev
-        a += self.b
+        a = self.arguments(x, h_prev)
         h = self.f(a, out=None if self.f.reads_argument else a)
         return (h,), (a, h, h_prev)
 
@@ -31,12 +27,3 @@ class RNN:
         a, h, h_prev = known
         da = self.f.back(dh, a, h)
         return (self.R.T @ da,), (da, h_prev)
-
-    def gradients(self, x: Array, da: Array, h_prev: Array) -> dict[str, Array]:
-        """Return the gradients of the input and the parameters from that of the argument."""
-        return {
-            "x": self.W.T @ da,
-            "W": outer(da, x, self.units),
-            "R": outer(da, h_prev, self.units),
-            "b": total(da, self.units),
-        }

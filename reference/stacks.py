@@ -12,7 +12,7 @@ import numpy as np
 
 from rnnspec.reference.activations import logistic, tanh
 from rnnspec.reference.call import Admitted, Computed, batch_first, dropout_scale, steps_first
-from rnnspec.reference.gates import outer, rows, stacked, total
+from rnnspec.reference.gates import Gated, rows
 from rnnspec.reference.parts import InnerLayer, PartBack, build_part, state_names
 from rnnspec.reference.registry import computes
 from rnnspec.reference.unroll import Reading
@@ -21,21 +21,17 @@ from rnnspec.spec.arrays import Array, Arrays
 Back = Callable[[Array, Arrays], list[dict[str, Array]]]
 
 
-class NoOutputGateLSTM:
+class NoOutputGateLSTM(Gated):
     """The cell of `gate_once_stack` below the top, on columns: it has no output gate and shows all of its memory c."""
 
     def __init__(self, W: Array, R: Array, b: Array) -> None:
-        self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)
-        self.units = R.shape[1]
-        self.state_sizes = (self.units, self.units)
+        super().__init__(W, R, b, memories=1)
         self.i, self.f, self.g = (rows(k, self.units) for k in range(3))
         self.i_f = slice(self.i.start, self.f.stop)
 
     def step(self, x: Array, h_prev: Array, c_prev: Array) -> tuple[Arrays, Arrays]:
         """Return the state and memory after the step, and the arrays that `back` needs."""
-        v = self.W @ x
-        v += self.R @ h_prev
-        v += self.b
+        v = self.arguments(x, h_prev)
         logistic(v[self.i_f], out=v[self.i_f])
         tanh(v[self.g], out=v[self.g])
         c = v[self.f] * c_prev
@@ -53,15 +49,6 @@ class NoOutputGateLSTM:
         da[self.f] = logistic.back(dc * c_prev, f, f)
         da[self.g] = tanh.back(dc * i, g, g)
         return (self.R.T @ da, dc * f), (da, h_prev)
-
-    def gradients(self, x: Array, da: Array, h_prev: Array) -> dict[str, Array]:
-        """Return the gradients of the input and the parameters from those of the gates' arguments."""
-        return {
-            "x": self.W.T @ da,
-            "W": outer(da, x, self.units),
-            "R": outer(da, h_prev, self.units),
-            "b": total(da, self.units),
-        }
 
 
 @computes("stacked", "alternating_stack")

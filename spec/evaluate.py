@@ -112,6 +112,11 @@ class LiteralCall:
             if item.kind == "float" and key not in self.inputs:  # an optional input that is absent is zero
                 self.inputs[key] = np.zeros(self._shape(item.shape), self.dtype)
 
+    @property
+    def sequences(self) -> range:
+        """The sequences that are evaluated one by one; of an operation on whole batches, it is the batch."""
+        return range(1 if self.op.over_batch or not self._batched() else self.sizes["B"])
+
     def evaluation(self, values: Mapping[str, Array], sizes: Mapping[str, int]) -> Evaluation:
         """Return the evaluation of one sequence's quantities."""
         return Evaluation(self.system, values, sizes)
@@ -122,7 +127,7 @@ class LiteralCall:
             np.zeros(self._shape(item.shape), np.int64 if item.kind == "ids" else self.dtype)
             for item in self.results.values()
         ]
-        for b in self._sequences():
+        for b in self.sequences:
             evaluation = self.evaluation(self._values(b), self._sizes(b))
             for array, item in zip(arrays, self.results.values(), strict=True):
                 self._gather(evaluation, item.name, item.shape, array, b)
@@ -134,7 +139,7 @@ class LiteralCall:
             raise SpecError(f"{self.op.name} has no equations for its gradient")
         found = {key: np.zeros(self.inputs[key].shape, self.dtype) for key in self.given}
         outputs = [item for item in self.results.values() if item.kind == "float"]
-        for b in self._sequences():
+        for b in self.sequences:
             values = self._values(b)
             for output, cotangent in zip(outputs, cotangents, strict=True):
                 values[gradient_of(output.name)] = self._of_sequence(cotangent.astype(self.dtype), output.shape, b)
@@ -150,9 +155,6 @@ class LiteralCall:
                     one: tuple[Any, ...] = (*(slice(None),) * axis, place, ...)
                     self._gather(evaluation, gradient_of(f"{key}_{name}"), shape, array[one], b)
         return found
-
-    def _sequences(self) -> range:
-        return range(1 if self.op.over_batch or not self._batched() else self.sizes["B"])
 
     def _batched(self) -> bool:
         return any(item.per_sequence for item in self.items.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from rnnspec.spec.language import before, parse_size, size_of
 
@@ -277,32 +277,31 @@ def attributes_of(settings: Settings) -> dict[str, Any]:
 
 @lru_cache(maxsize=4096)
 def _inputs_for(op: Operation, settings: Settings) -> dict[str, Input]:
-    attributes = attributes_of(settings)
-    return {
-        name: replace(item, shape=_shape(item, attributes), shapes=())
-        for name, item in op.inputs.items()
-        if holds(item.when, attributes)
-    }
+    return _there(op.inputs, attributes_of(settings))
 
 
 @lru_cache(maxsize=4096)
 def _outputs_for(op: Operation, settings: Settings) -> dict[str, Output]:
-    attributes = attributes_of(settings)
-    return {
-        name: replace(item, shape=_shape(item, attributes), shapes=())
-        for name, item in op.outputs.items()
-        if holds(item.when, attributes)
-    }
+    return _there(op.outputs, attributes_of(settings))
+
+
+Item = TypeVar("Item", Input, Output)
+
+
+def _there(items: Mapping[str, Item], attributes: Mapping[str, Any]) -> dict[str, Item]:
+    """The inputs or outputs that there are, in their shapes."""
+
+    def shape(item: Item) -> Axes:
+        return next((shape for when, shape in item.shapes if holds(when, attributes)), item.shape)
+
+    there = ((name, item) for name, item in items.items() if holds(item.when, attributes))
+    return {name: replace(item, shape=shape(item), shapes=()) for name, item in there}
 
 
 @lru_cache(maxsize=4096)
 def _same_sizes_for(op: Operation, settings: Settings) -> dict[str, str]:
     attributes = attributes_of(settings)
     return {a: b for when, pairs in op.same_size if holds(when, attributes) for a, b in pairs.items()}
-
-
-def _shape(item: Input | Output, attributes: Mapping[str, Any]) -> Axes:
-    return next((shape for when, shape in item.shapes if holds(when, attributes)), item.shape)
 
 
 def holds(when: When, attributes: Mapping[str, Any]) -> bool:

@@ -59,7 +59,7 @@ def trace(
         If there is no such sequence, or the operation has no equations of its gradient.
     """
     call = _Call(operation(name), inputs, attributes or {})
-    count = len(call._sequences())
+    count = len(call.sequences)
     if not 0 <= sequence < count:
         raise SpecError(f"{name}: expected a sequence from 0 to {count - 1}, got {sequence}")
     call.outputs()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import affine, function
 from rnnspec.backends.composed.steps import valid_steps, zeroed
@@ -23,17 +25,8 @@ def embedding(
     return (zeroed(xp, xp.astype(xp.take(xp.widened(E), ids), E.dtype), valid),)
 
 
-def dropout(
-    xp: ArrayNamespace,
-    *,
-    x: Tensor,
-    keep: Tensor,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-    p: float,
-    shared_over: str,
-) -> Many:
+def dropout(xp: ArrayNamespace, *, x: Tensor, keep: Tensor, p: float, shared_over: str, **steps: Any) -> Many:
     """The kept entries, divided by 1 - p; `keep` is a choice for each step, or one for the whole sequence."""
-    valid = valid_steps(xp, xp.shape(x)[1], lengths, mask)
+    valid = valid_steps(xp, xp.shape(x)[1], **steps)
     kept = keep[:, None, :] if shared_over == "time" else keep
     return (xp.where(kept, zeroed(xp, x, valid) / (1 - p), 0.0),)

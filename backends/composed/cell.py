@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 
@@ -33,17 +33,19 @@ class GatedCell:
     """The base of the cells: ``W x + R h + b`` is one product for all gates, one more for all inputs beforehand.
 
     `gates` is the specification's order of the gates; `layout` that in which their arguments stand side by side along
-    the last axis, so that neighbours with the same function are computed as one block.
+    the last axis, so that neighbours with the same function are computed as one block. `memory` tells whether the cell
+    carries a memory beside its state.
     """
 
-    def __init__(
-        self, xp: ArrayNamespace, W: Tensor, R: Tensor, b: Tensor, *, gates: str, layout: str, gradient: str = "full"
-    ) -> None:
+    gates: str
+    layout: str
+    memory: ClassVar[bool] = True
+
+    def __init__(self, xp: ArrayNamespace, *, W: Tensor, R: Tensor, b: Tensor, gradient: str = "full") -> None:
         self.xp = xp
-        self.gates, self.layout = gates, layout
         self.dtype, self.units = W.dtype, xp.shape(W)[1]
         self.W, self.R, self.b = self.columns(W), self.columns(R), self.row(b)
-        self.sizes: tuple[int, ...] = (xp.shape(R)[-1], self.units)
+        self.sizes = (xp.shape(R)[-1], self.units) if self.memory else (self.units,)
         self.cell_only = gradient == "cell_only"
 
     def first(self, batch: int, **states: Tensor | None) -> Many:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import affine
 from rnnspec.backends.composed.steps import last_valid, valid_steps, zeroed
 
 
 def context_vector(
-    xp: ArrayNamespace,
-    *,
-    h: Tensor,
-    W: Tensor | None = None,
-    b: Tensor | None = None,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-    source: str,
+    xp: ArrayNamespace, *, h: Tensor, W: Tensor | None = None, b: Tensor | None = None, source: str, **steps: Any
 ) -> Many:
     """The last state, or a projection of it or of the mean of all states; both are zero without valid steps."""
-    valid = valid_steps(xp, xp.shape(h)[1], lengths, mask)
+    valid = valid_steps(xp, xp.shape(h)[1], **steps)
     h = zeroed(xp, h, valid)
     seen = _mean(xp, h, valid) if source == "projected_mean" else last_valid(xp, h, valid)
     if source == "last":

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.crf_recursion import (
@@ -28,13 +29,12 @@ class _Chain:
         xp: ArrayNamespace,
         emissions: Tensor,
         transitions: Tensor,
-        start: Tensor | None,
-        end: Tensor | None,
-        lengths: Tensor | None,
-        mask: Tensor | None,
+        start: Tensor | None = None,
+        end: Tensor | None = None,
+        **valid: Tensor | None,
     ) -> None:
         batch, steps, self.tags = xp.shape(emissions)
-        self.xp, self.packing = xp, Packing(xp, (batch, steps), lengths, mask)
+        self.xp, self.packing = xp, Packing(xp, (batch, steps), **valid)
         self.emissions, self.transitions = xp.widened(self.packing.pack(emissions)), xp.widened(transitions)
         self.start, self.end = (None if score is None else xp.widened(score) for score in (start, end))
 
@@ -126,116 +126,66 @@ class _Chain:
         return score if lengths is None else self.xp.where(lengths > 0, score, 0.0)
 
 
-def crf_score(
-    xp: ArrayNamespace,
-    *,
-    emissions: Tensor,
-    transitions: Tensor,
-    tags: Tensor,
-    start: Tensor | None = None,
-    end: Tensor | None = None,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-    padding: str,
-) -> Many:
+def _scored(
+    xp: ArrayNamespace, emissions: Tensor, tags: Tensor, padding: str, mask: Tensor | None = None, **chain: Any
+) -> tuple[_Chain, Tensor]:
+    """The chain, and the score of the path of these tags."""
+    mask = tags != xp.shape(emissions)[2] if padding == "label" else mask
+    own = _Chain(xp, emissions, mask=mask, **chain)
+    return own, own.path_score(own.packing.pack(tags))
+
+
+def crf_score(xp: ArrayNamespace, *, emissions: Tensor, tags: Tensor, padding: str, **chain: Any) -> Many:
     """The score that a path collects; minus infinity, and constant, where it is forbidden."""
-    batch, steps, labels = xp.shape(emissions)
+    batch, steps, _ = xp.shape(emissions)
     if batch == 0 or steps == 0:
         return (xp.zeros((batch,), emissions.dtype),)
-    mask = tags != labels if padding == "label" else mask
-    chain = _Chain(xp, emissions, transitions, start, end, lengths, mask)
-    return (xp.astype(chain.path_score(chain.packing.pack(tags)), emissions.dtype),)
+    _, score = _scored(xp, emissions, tags, padding, **chain)
+    return (xp.astype(score, emissions.dtype),)
 
 
-def crf_log_partition(
-    xp: ArrayNamespace,
-    *,
-    emissions: Tensor,
-    transitions: Tensor,
-    start: Tensor | None = None,
-    end: Tensor | None = None,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-) -> Many:
+def crf_log_partition(xp: ArrayNamespace, *, emissions: Tensor, **chain: Any) -> Many:
     """Log of the sum over all paths; minus infinity, and constant, where none is possible."""
     batch, steps, _ = xp.shape(emissions)
     if batch == 0 or steps == 0:
         return (xp.zeros((batch,), emissions.dtype),)
-    chain = _Chain(xp, emissions, transitions, start, end, lengths, mask)
-    return (xp.astype(chain.log_partition(), emissions.dtype),)
+    return (xp.astype(_Chain(xp, emissions, **chain).log_partition(), emissions.dtype),)
 
 
-def crf_log_likelihood(
-    xp: ArrayNamespace,
-    *,
-    emissions: Tensor,
-    transitions: Tensor,
-    tags: Tensor,
-    start: Tensor | None = None,
-    end: Tensor | None = None,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-    padding: str,
-) -> Many:
+def crf_log_likelihood(xp: ArrayNamespace, *, emissions: Tensor, tags: Tensor, padding: str, **chain: Any) -> Many:
     """Score of the path less log Z; minus infinity, and constant, where the path is forbidden."""
-    batch, steps, labels = xp.shape(emissions)
+    batch, steps, _ = xp.shape(emissions)
     if batch == 0 or steps == 0:
         return (xp.zeros((batch,), emissions.dtype),)
-    mask = tags != labels if padding == "label" else mask
-    chain = _Chain(xp, emissions, transitions, start, end, lengths, mask)
-    score = chain.path_score(chain.packing.pack(tags))
-    return (xp.astype(xp.where(score <= -inf, -inf, score - chain.log_partition()), emissions.dtype),)
+    own, score = _scored(xp, emissions, tags, padding, **chain)
+    return (xp.astype(xp.where(score <= -inf, -inf, score - own.log_partition()), emissions.dtype),)
 
 
-def crf_marginals(
-    xp: ArrayNamespace,
-    *,
-    emissions: Tensor,
-    transitions: Tensor,
-    start: Tensor | None = None,
-    end: Tensor | None = None,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-) -> Many:
+def crf_marginals(xp: ArrayNamespace, *, emissions: Tensor, **chain: Any) -> Many:
     """Probability of each tag at each step, by the recursion forwards and backwards; 0 where no path is possible."""
     shape = xp.shape(emissions)
     if shape[0] == 0 or shape[1] == 0:
         return (xp.zeros(shape, emissions.dtype),)
-    chain = _Chain(xp, emissions, transitions, start, end, lengths, mask)
-    return (xp.astype(chain.packing.unpack(chain.marginals()), emissions.dtype),)
+    own = _Chain(xp, emissions, **chain)
+    return (xp.astype(own.packing.unpack(own.marginals()), emissions.dtype),)
 
 
-def crf_viterbi(
-    xp: ArrayNamespace,
-    *,
-    emissions: Tensor,
-    transitions: Tensor,
-    start: Tensor | None = None,
-    end: Tensor | None = None,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-) -> Many:
+def crf_viterbi(xp: ArrayNamespace, *, emissions: Tensor, **chain: Any) -> Many:
     """The score of a best path and the path; the gradient is that of the path's score."""
     batch, steps, _ = xp.shape(emissions)
     if batch == 0 or steps == 0:
         return xp.zeros((batch,), emissions.dtype), xp.zeros((batch, steps), xp.int64)
-    chain = _Chain(xp, emissions, transitions, start, end, lengths, mask)
-    tags = chain.best_path()
-    return xp.astype(chain.path_score(tags), emissions.dtype), chain.packing.unpack(tags)
+    own = _Chain(xp, emissions, **chain)
+    tags = own.best_path()
+    return xp.astype(own.path_score(tags), emissions.dtype), own.packing.unpack(tags)
 
 
 def framewise_log_likelihood(
-    xp: ArrayNamespace,
-    *,
-    emissions: Tensor,
-    tags: Tensor,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-    padding: str,
+    xp: ArrayNamespace, *, emissions: Tensor, tags: Tensor, padding: str, **steps: Any
 ) -> Many:
     """Sum of the log-probabilities of the tags, each step by itself."""
-    _, steps, labels = xp.shape(emissions)
-    valid = tags != labels if padding == "label" else valid_steps(xp, steps, lengths, mask)
+    _, count, labels = xp.shape(emissions)
+    valid = tags != labels if padding == "label" else valid_steps(xp, count, **steps)
     return (xp.astype(xp.sum(log_probability(xp, emissions, tags, valid), 1), emissions.dtype),)
 
 

@@ -7,41 +7,46 @@ from rnnspec.backends.composed.cell import GatedCell
 
 
 class GRU(GatedCell):
-    """The update gate mixes the state before with a candidate, which sees that state through the reset gate."""
+    """The update gate mixes the state before with a candidate, which sees that state through the reset gate.
+
+    The candidate is the last gate; of those before it, the first resets and the last updates.
+    """
+
+    gates = layout = "rzn"
+    memory = False
 
     def __init__(
-        self,
-        xp: ArrayNamespace,
-        *,
-        W: Tensor,
-        R: Tensor,
-        b: Tensor,
-        b_rn: Tensor | None = None,
-        reset: str,
-        update: str,
+        self, xp: ArrayNamespace, *, b_rn: Tensor | None = None, reset: str, update: str, **parameters: Tensor
     ) -> None:
-        super().__init__(xp, W, R, b, gates="rzn", layout="rzn")
-        self.sizes = (self.units,)
+        super().__init__(xp, **parameters)
         self.keeps = update == "keeps"
         self.before = reset == "before"
+        self.count = len(self.gates) - 1
         if self.before:
-            self.R_rz, self.R_n = self.split(self.R, 2, 1)
-        else:  # one product for all: the recurrent biases of r and z are zero
-            self.b_r = xp.concat([xp.zeros((2 * self.units,), self.dtype), b_rn])
+            self.R_gates, self.R_n = self.split(self.R, self.count, 1)
+        else:  # one product for all: the recurrent biases of the gates are zero
+            self.b_r = xp.concat([xp.zeros((self.count * self.units,), self.dtype), b_rn])
 
     def enter(self, x: Tensor) -> Many:
         """``W x + b`` of the gates, and of the candidate."""
-        return tuple(self.split(*super().enter(x), 2, 1))
+        return tuple(self.split(*super().enter(x), self.count, 1))
 
     def step(self, entered: Many, carry: Many) -> Many:
         """One step."""
-        xp, (x_rz, x_n), (h,) = self.xp, entered, carry
+        xp, (x_gates, x_n), (h,) = self.xp, entered, carry
         if self.before:
-            r, z = self.split(xp.logistic(xp.add_matmul(x_rz, h, self.R_rz)), 1, 1)
+            r, z = self._apart(xp.logistic(xp.add_matmul(x_gates, h, self.R_gates)))
             a_n = xp.add_matmul(x_n, r * h, self.R_n)
         else:
-            h_rz, q = self.split(xp.add_matmul(self.b_r, h, self.R), 2, 1)
-            r, z = self.split(xp.logistic(x_rz + h_rz), 1, 1)
+            h_gates, q = self.split(xp.add_matmul(self.b_r, h, self.R), self.count, 1)
+            r, z = self._apart(xp.logistic(x_gates + h_gates))
             a_n = x_n + r * q
         n = xp.tanh(a_n)
         return (xp.lerp(n, h, z) if self.keeps else xp.lerp(h, n, z),)
+
+    def _apart(self, gates: Tensor) -> tuple[Tensor, Tensor]:
+        """What resets and what updates."""
+        if self.count == 1:
+            return gates, gates
+        r, z = self.split(gates, 1, 1)
+        return r, z

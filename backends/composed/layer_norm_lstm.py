@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import GatedCell
@@ -11,21 +12,12 @@ from rnnspec.backends.composed.cell import GatedCell
 class LayerNormLSTM(GatedCell):
     """The gates' arguments, each gate by itself, and the new memory are normalised over their units."""
 
+    gates, layout = "ifgo", "ifog"
+
     def __init__(
-        self,
-        xp: ArrayNamespace,
-        *,
-        W: Tensor,
-        R: Tensor,
-        b: Tensor,
-        gain: Tensor,
-        gain_c: Tensor,
-        b_c: Tensor,
-        epsilon: float,
-        memory: str,
-        gradient: str,
+        self, xp: ArrayNamespace, *, gain: Tensor, gain_c: Tensor, b_c: Tensor, epsilon: float, memory: str, **rest: Any
     ) -> None:
-        super().__init__(xp, W, R, b, gates="ifgo", layout="ifog", gradient=gradient)
+        super().__init__(xp, **rest)
         self.gain, self.gain_c, self.b_c = self.row(gain), gain_c, b_c
         self.epsilon, self.raw = epsilon, memory == "raw"
 

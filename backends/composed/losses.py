@@ -5,40 +5,36 @@ Each loss of a step is computed in float32 at least, as are the sums.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.steps import valid_steps, zeroed
 
 
-def mean_absolute_error(
-    xp: ArrayNamespace,
-    *,
-    prediction: Tensor,
-    target: Tensor,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-    reduction: str,
-) -> Many:
+def mean_absolute_error(xp: ArrayNamespace, **arguments: Any) -> Many:
     """Distance of the prediction from its target, a mean over the features; where they are equal the slope is 0."""
-    valid = valid_steps(xp, xp.shape(prediction)[1], lengths, mask)
-    error = xp.widened(zeroed(xp, prediction, valid)) - xp.widened(zeroed(xp, target, valid))
-    return (_reduced(xp, _mean_over_features(xp, xp.abs(error)), valid, reduction, prediction.dtype),)
+    return _of_error(xp, xp.abs, **arguments)
 
 
-def mean_squared_error(
+def mean_squared_error(xp: ArrayNamespace, **arguments: Any) -> Many:
+    """Square of that distance, a mean over the features."""
+    return _of_error(xp, lambda error: error * error, **arguments)
+
+
+def _of_error(
     xp: ArrayNamespace,
+    loss: Callable[[Tensor], Tensor],
     *,
     prediction: Tensor,
     target: Tensor,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
     reduction: str,
+    **steps: Any,
 ) -> Many:
-    """Square of that distance, a mean over the features."""
-    valid = valid_steps(xp, xp.shape(prediction)[1], lengths, mask)
+    valid = valid_steps(xp, xp.shape(prediction)[1], **steps)
     error = xp.widened(zeroed(xp, prediction, valid)) - xp.widened(zeroed(xp, target, valid))
-    return (_reduced(xp, _mean_over_features(xp, error * error), valid, reduction, prediction.dtype),)
+    mean = xp.sum(loss(error), -1) / xp.shape(error)[-1]
+    return (_reduced(xp, mean, valid, reduction, prediction.dtype),)
 
 
 def binary_cross_entropy(
@@ -47,13 +43,12 @@ def binary_cross_entropy(
     logits: Tensor | None = None,
     probabilities: Tensor | None = None,
     target: Tensor,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
     given: str,
     reduction: str,
+    **steps: Any,
 ) -> Many:
     """Surprise at which of two things came true, from the first one's logit or probability."""
-    valid = valid_steps(xp, xp.shape(target)[1], lengths, mask)
+    valid = valid_steps(xp, xp.shape(target)[1], **steps)
     weight = xp.widened(zeroed(xp, target, valid))
     if given == "logits":
         logits = xp.widened(zeroed(xp, logits, valid))
@@ -70,13 +65,12 @@ def cross_entropy(
     logits: Tensor,
     ids: Tensor | None = None,
     target: Tensor | None = None,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
     targets: str,
     reduction: str,
+    **steps: Any,
 ) -> Many:
     """Surprise at the class that came true: one, by its id, or a weight for each."""
-    valid = valid_steps(xp, xp.shape(logits)[1], lengths, mask)
+    valid = valid_steps(xp, xp.shape(logits)[1], **steps)
     if targets == "ids":
         loss = -log_probability(xp, logits, ids, valid)
     else:
@@ -85,17 +79,9 @@ def cross_entropy(
     return (_reduced(xp, loss, valid, reduction, logits.dtype),)
 
 
-def perplexity(
-    xp: ArrayNamespace,
-    *,
-    logits: Tensor,
-    ids: Tensor,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-    reduction: str,
-) -> Many:
+def perplexity(xp: ArrayNamespace, *, logits: Tensor, ids: Tensor, reduction: str, **steps: Any) -> Many:
     """Exponential of the cross-entropy: of each step's, of the sum or of the mean."""
-    valid = valid_steps(xp, xp.shape(logits)[1], lengths, mask)
+    valid = valid_steps(xp, xp.shape(logits)[1], **steps)
     surprise = -log_probability(xp, logits, ids, valid)
     if reduction == "none":
         return (_reduced(xp, xp.exp(surprise), valid, reduction, logits.dtype),)
@@ -116,10 +102,6 @@ def _weighted_log(xp: ArrayNamespace, weight: Tensor, p: Tensor) -> Tensor:
     large = xp.where(impossible, xp.full(xp.shape(p), 1e308 if p.dtype == xp.float64 else 1e38, p.dtype), 1.0)
     at_zero = p * large * large * xp.stop_gradient(weight) - weight * large * large
     return xp.where(impossible, at_zero, weight * xp.log(xp.where(impossible, 1.0, p)))
-
-
-def _mean_over_features(xp: ArrayNamespace, array: Tensor) -> Tensor:
-    return xp.sum(array, -1) / xp.shape(array)[-1]
 
 
 def _reduced(xp: ArrayNamespace, loss: Tensor, valid: Tensor | None, reduction: str, dtype: Any) -> Tensor:

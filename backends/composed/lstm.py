@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import GatedCell, function
 
@@ -13,19 +15,15 @@ class LSTM(GatedCell):
         self,
         xp: ArrayNamespace,
         *,
-        W: Tensor,
-        R: Tensor,
-        b: Tensor,
         P: Tensor | None = None,
         activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"),
         clip: float | None = None,
         coupled: bool = False,
         projection: bool = False,
-        gradient: str = "full",
+        **arguments: Any,
     ) -> None:
-        super().__init__(
-            xp, W, R, b, gates="igo" if coupled else "ifgo", layout="iog" if coupled else "ifog", gradient=gradient
-        )
+        self.gates, self.layout = ("igo", "iog") if coupled else ("ifgo", "ifog")
+        super().__init__(xp, **arguments)
         self.coupled = coupled
         self.P = xp.permute_dims(P, (1, 0)) if projection else None
         self.gate, self.candidate, self.output = (function(xp, name, clip) for name in activations)
@@ -49,8 +47,7 @@ class LSTM(GatedCell):
 class LSTM1997(GatedCell):
     """Without a forget gate: c = c + i g."""
 
-    def __init__(self, xp: ArrayNamespace, *, W: Tensor, R: Tensor, b: Tensor, gradient: str) -> None:
-        super().__init__(xp, W, R, b, gates="igo", layout="iog", gradient=gradient)
+    gates, layout = "igo", "iog"
 
     def step(self, entered: Many, carry: Many) -> Many:
         """One step."""
@@ -64,9 +61,8 @@ class LSTM1997(GatedCell):
 class ForgetOnlyLSTM(GatedCell):
     """The forget gate alone, and a memory that is the state: h = f h + (1 - f) g."""
 
-    def __init__(self, xp: ArrayNamespace, *, W: Tensor, R: Tensor, b: Tensor, gradient: str) -> None:
-        super().__init__(xp, W, R, b, gates="fg", layout="fg", gradient=gradient)
-        self.sizes = (self.units,)
+    gates = layout = "fg"
+    memory = False
 
     def step(self, entered: Many, carry: Many) -> Many:
         """One step."""
@@ -78,8 +74,7 @@ class ForgetOnlyLSTM(GatedCell):
 class NoOutputGateLSTM(GatedCell):
     """Without an output gate: h = tanh(c). The layers of `gate_once_stack` below its top."""
 
-    def __init__(self, xp: ArrayNamespace, *, W: Tensor, R: Tensor, b: Tensor) -> None:
-        super().__init__(xp, W, R, b, gates="ifg", layout="ifg")
+    gates = layout = "ifg"
 
     def step(self, entered: Many, carry: Many) -> Many:
         """One step."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import GatedCell
 
@@ -12,19 +14,12 @@ class NestedLSTM(GatedCell):
     What it carries is h and the memory of each level.
     """
 
+    gates, layout = "ifgo", "ifog"
+
     def __init__(
-        self,
-        xp: ArrayNamespace,
-        *,
-        W: Tensor,
-        R: Tensor,
-        b: Tensor,
-        W_inner: Tensor,
-        R_inner: Tensor,
-        b_inner: Tensor,
-        gradient: str,
+        self, xp: ArrayNamespace, *, W_inner: Tensor, R_inner: Tensor, b_inner: Tensor, **arguments: Any
     ) -> None:
-        super().__init__(xp, W, R, b, gates="ifgo", layout="ifog", gradient=gradient)
+        super().__init__(xp, **arguments)
         self.inner = [  # [p; q] enters a level as one row
             (xp.concat([self.columns(W_p), self.columns(R_q)]), self.row(b_m))
             for W_p, R_q, b_m in zip(xp.unstack(W_inner), xp.unstack(R_inner), xp.unstack(b_inner), strict=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import GatedCell
 
@@ -9,8 +11,10 @@ from rnnspec.backends.composed.cell import GatedCell
 class PeepholeLSTM(GatedCell):
     """Gates i and f see the memory before the step, o that after it, each through weights P."""
 
-    def __init__(self, xp: ArrayNamespace, *, W: Tensor, R: Tensor, b: Tensor, P: Tensor, gradient: str) -> None:
-        super().__init__(xp, W, R, b, gates="ifgo", layout="ifgo", gradient=gradient)
+    gates = layout = "ifgo"
+
+    def __init__(self, xp: ArrayNamespace, *, P: Tensor, **arguments: Any) -> None:
+        super().__init__(xp, **arguments)
         self.P_i, self.P_f, self.P_o = xp.unstack(P)
 
     def step(self, entered: Many, carry: Many) -> Many:

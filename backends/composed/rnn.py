@@ -9,9 +9,11 @@ from rnnspec.backends.composed.cell import GatedCell, function
 class RNN(GatedCell):
     """h = f(W x + R h + b)."""
 
-    def __init__(self, xp: ArrayNamespace, *, W: Tensor, R: Tensor, b: Tensor, activation: str) -> None:
-        super().__init__(xp, W, R, b, gates="h", layout="h")
-        self.sizes = (self.units,)
+    gates = layout = "h"
+    memory = False
+
+    def __init__(self, xp: ArrayNamespace, *, activation: str, **parameters: Tensor) -> None:
+        super().__init__(xp, **parameters)
         self.f = function(xp, activation)
 
     def step(self, entered: Many, carry: Many) -> Many:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from rnnspec.backends.composed.arrays import ArrayNamespace, Tensor
 
 
-def valid_steps(xp: ArrayNamespace, steps: int, lengths: Tensor | None, mask: Tensor | None) -> Tensor | None:
+def valid_steps(
+    xp: ArrayNamespace, steps: int, lengths: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor | None:
     """Whether each step is valid, (B, T); None, which costs nothing, if neither lengths nor a mask are given."""
     if mask is not None or lengths is None:
         return mask

@@ -34,17 +34,8 @@ def from_spec(
 ) -> dict[str, Tensor]:
     """Return Keras's weights for the specification's arrays.
 
-    Parameters
-    ----------
-    xp
-        The namespace of the arrays.
-    family
-        ``"rnn"``, ``"lstm"`` or ``"gru"``.
-    W, R, b, b_rn
-        The specification's arrays: ``(G, H, D)``, ``(G, H, H)``, ``(G, H)``; `b_rn`, ``(H,)``, for the GRU with
-        reset = after (``reset_after=True``), without it for reset = before (``reset_after=False``).
-    update
-        The GRU's attribute.
+    The arguments are those of `rnnspec.backends.layouts.torch.from_spec`.
+    `b_rn` is for the GRU with reset = after (``reset_after=True``). Without it, reset = before.
 
     Returns
     -------

@@ -29,17 +29,8 @@ def from_spec(
 ) -> dict[str, Tensor]:
     """Return ONNX's ``W``, ``R`` and ``B`` for the specification's arrays.
 
-    Parameters
-    ----------
-    xp
-        The namespace of the arrays.
-    family
-        ``"rnn"``, ``"lstm"`` or ``"gru"``.
-    W, R, b, b_rn
-        The specification's arrays: ``(G, H, D)``, ``(G, H, H)``, ``(G, H)``; `b_rn`, ``(H,)``, for the GRU with
-        reset = after (``linear_before_reset=1``), without it for reset = before.
-    update
-        The GRU's attribute.
+    The arguments are those of `rnnspec.backends.layouts.torch.from_spec`.
+    `b_rn` is for the GRU with reset = after (``linear_before_reset=1``). Without it, reset = before.
 
     Returns
     -------

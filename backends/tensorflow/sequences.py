@@ -6,7 +6,7 @@ from rnnspec.backends.contract import Call
 from rnnspec.backends.tensorflow.framework import Tensor, tf
 
 
-def valid_steps(steps: int, lengths: Tensor | None, mask: Tensor | None) -> Tensor | None:
+def valid_steps(steps: int, lengths: Tensor | None = None, mask: Tensor | None = None) -> Tensor | None:
     """Whether each step is valid, (B, T), as Keras's masks have it; None if all are."""
     if mask is not None or lengths is None:
         return mask

@@ -15,7 +15,7 @@ from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
 from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
 from rnnspec.backends.tensorflow.keras_layers import call
 from rnnspec.backends.tensorflow.natives.recurrent import Kind, Outputs, layer_native
-from rnnspec.backends.tensorflow.natives.stacks import KINDS, refuse_stack
+from rnnspec.backends.tensorflow.natives.stacks import KINDS, refuse_stack, with_input_weights
 from rnnspec.backends.tensorflow.sequences import valid_steps
 
 
@@ -47,28 +47,13 @@ def _of_one_cell(
 
 
 def _stacked(
-    *,
-    x: Tensor,
-    W: Tensor,
-    W_above: Tensor,
-    R: Tensor,
-    b: Tensor,
-    b_rn: Tensor | None = None,
-    h0: Tensor | None = None,
-    c0: Tensor | None = None,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-    layer: str,
-    **attributes: Any,
+    *, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None, layer: str, **arguments: Any
 ) -> Outputs:
-    kind, features, units, layers = KINDS[layer], x.shape[2], W.shape[1], R.shape[0]
-    stack = _unrolled(kind.keras, layers, features, units, x.dtype.name, False, **kind.options(attributes))
-    weights: list[Tensor] = []
-    states: list[Any] = []
-    for number in range(layers):
-        W_x = W if number == 0 else W_above[number - 1]
-        weights += kind.weights(W_x, R[number], b[number], None if b_rn is None else b_rn[number], attributes)
-        states.append(kind.initial(x, units, *(None if s is None else s[:, number] for s in (h0, c0))))
+    kind, units, layers = KINDS[layer], arguments["W"].shape[1], arguments["R"].shape[0]
+    stack = _unrolled(kind.keras, layers, x.shape[2], units, x.dtype.name, False, **kind.options(arguments))
+    each = list(kind.each(x, with_input_weights(**arguments), layers))
+    weights = [weight for own, _ in each for weight in kind.weights(own)]
+    states: list[Any] = [before for _, before in each]
     # A stack of one is its cell, and one state a layer goes without a list of its own.
     given = states[0] if layers == 1 else [state[0] if len(state) == 1 else state for state in states]
     y, *after = call(stack, weights, x, initial_state=given, mask=valid_steps(x.shape[1], lengths, mask))

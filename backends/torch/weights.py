@@ -43,14 +43,6 @@ def to_spec(
     return layout.to_spec(TorchArrays(device), family, parameters, update=update, suffix=suffix)
 
 
-def flat_weights(
-    W: Tensor,
-    R: Tensor,
-    b: Tensor,
-    b_rn: Tensor | None = None,
-    P: Tensor | None = None,
-    *,
-    update: Update = "keeps",
-) -> tuple[Tensor, ...]:
-    """Torch's parameters of one layer in one direction, in torch's order."""
-    return layout.flat_from_spec(TorchArrays(str(W.device)), W, R, b, b_rn, P, update=update)
+def flat_weights(W: Tensor, *others: Tensor | None, update: Update = "keeps", **more: Tensor) -> tuple[Tensor, ...]:
+    """Torch's parameters of one layer in one direction, in torch's order, of W, R, b, b_rn and P."""
+    return layout.flat_from_spec(TorchArrays(str(W.device)), W, *others, update=update, **more)

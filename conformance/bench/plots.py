@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
+from rnnspec.conformance.bench.drawing import figures, svg_of
 from rnnspec.conformance.bench.outcome import Outcome, Report
-
-_STYLE: Final = {
-    "svg.hashsalt": "rnnspec",
-    "svg.fonttype": "none",
-    "font.size": 9,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 
 
 @dataclass(frozen=True)
@@ -33,20 +23,11 @@ class Plot:
 
 def draw(report: Report) -> list[Plot]:
     """Draw every plot that the run has data for."""
-    # Imported here, so that only the plots need it.
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
     timed = [outcome for outcome in report.outcomes if outcome.results]
     plots = []
-    with matplotlib.rc_context(_STYLE):
+    with figures() as pyplot:
         for title, about, drawn in _all(report, timed, pyplot):
-            file = io.StringIO()
-            drawn.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
-            pyplot.close(drawn)
-            text = file.getvalue()
+            text = svg_of(pyplot, drawn)
             plots.append(Plot(title, about, text[text.index("<svg") :]))
     return plots
 

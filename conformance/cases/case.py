@@ -177,6 +177,8 @@ class Case:
         for output in self.results.values():
             if output.kind == "float":
                 weights = self._weights("d" + output.name, self.shape_of(output.shape))
+                if REGIMES[self.regime].one_sign:
+                    weights = np.abs(weights)
                 if self.sampled:  # so that the gradients of parameters are those of the sample
                     weights[np.setdiff1d(np.arange(len(weights)), self.judged)] = 0
                 found.append(weights)

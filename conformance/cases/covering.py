@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import combinations
 from typing import Any, Final
 
@@ -242,3 +242,11 @@ def _permutations(places: tuple[int, ...]) -> Iterable[tuple[int, ...]]:
     if len(places) <= 1:
         return [places]
     return [(one, *rest) for i, one in enumerate(places) for rest in _permutations(places[:i] + places[i + 1 :])]
+
+
+@cache
+def spread_order(count: int) -> tuple[int, ...]:
+    """Return all indices below `count`, every beginning spread evenly (van der Corput's sequence in base 2)."""
+    bits = max(count - 1, 1).bit_length()
+    reversed_ = (int(f"{place:0{bits}b}"[::-1], 2) for place in range(1 << bits))
+    return tuple(place for place in reversed_ if place < count)

@@ -114,6 +114,9 @@ class Regime:
     twins: bool = False
     """Whether alternatives come in equal pairs."""
 
+    one_sign: bool = False
+    """Whether all cotangents are positive."""
+
     of: Callable[[Operation], bool] = lambda op: True
     """Whether the regime is of use for an operation."""
 
@@ -126,6 +129,7 @@ REGIMES: Final[Mapping[str, Regime]] = {
     regime.name: regime
     for regime in (
         Regime("generic", "of order 1, all distinct"),
+        Regime("one_sign", "generic, with cotangents of one sign", one_sign=True),
         Regime("scaled", "each array at a scale of its own, from 0.03 to 5", own_scales=True),
         Regime("integers", "small whole numbers, exact in every type", whole=True),
         Regime(
@@ -161,7 +165,8 @@ REGIMES: Final[Mapping[str, Regime]] = {
 def regimes_for(op: Operation) -> tuple[str, ...]:
     """Return the names of the regimes that are of use for an operation and differ from the generic one, which is first.
 
-    They are the regimes of the operation with its default attributes, whatever parts a call chooses.
+    They are the regimes of the operation with its default attributes, whatever parts a call chooses. A regime with the
+    inputs of the generic one, such as `one_sign`, is none of them.
     """
     return _regimes_for(op.name)
 

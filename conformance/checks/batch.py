@@ -17,8 +17,8 @@ class Batch(Check):
     """Sequences in another order, and one of them alone."""
 
     id = "batch"
-    about = "a batch is independent sequences: reordered, or one alone, they give the same outputs and gradients"
-    why = "what is kept from one sequence for the next shows in no single call"
+    about = "sequences of a batch are independent: reordered or alone, each has the same outputs and gradients"
+    why = "a number that is kept from one sequence for the next shows in no single call"
     law = "batch"
     calls = 2
 

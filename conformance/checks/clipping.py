@@ -19,7 +19,7 @@ class Clipping(Check):
     """The case's gradients, made short and made long."""
 
     id = "clipping"
-    about = "what is within the threshold comes back bit for bit, and what is beyond it as long as the threshold allows"
+    about = "a gradient within the threshold comes back bit for bit, and a longer one as long as the threshold allows"
     why = "a short gradient that is multiplied and divided by the threshold is no longer the one that came"
     law = "clipping"
     calls = 2

@@ -25,7 +25,7 @@ class Edges(Check):
         "values and gradients are right where a size is as small as it may be, where there is no sequence or no "
         "step, and where no step is valid"
     )
-    why = "loops and kernels are written for what lies between"
+    why = "loops and kernels are written for the sizes between"
     calls = 8
 
     def applies_to(self, op: Operation) -> bool:

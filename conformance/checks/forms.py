@@ -14,7 +14,7 @@ class Forms(Check):
     id = "forms"
     whole_deck = True
     about = "results are arrays, and as many, of the shapes and types that the specification gives"
-    why = "whatever reads them relies on that before it reads a number"
+    why = "code that reads results relies on their form first"
     calls = 8
 
     def examine(self, backend: Backend, example: Case) -> float:

@@ -11,7 +11,7 @@ from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.checks.right import expected_of
-from rnnspec.conformance.judge.tolerance import Bounded
+from rnnspec.conformance.judge.tolerance import Bounded, for_each, undecided_in
 from rnnspec.spec import Operation
 from rnnspec.spec.arrays import Array
 
@@ -36,28 +36,33 @@ class Gradients(Check):
     def examine(self, backend: Backend, example: Case) -> float:
         """Differentiate the case and hold its gradients against the reference.
 
-        With a result of minus infinity no gradient of a parameter is judged, as that is a sum over all sequences: it is
-        asked once more, of the others alone.
+        With a result of minus infinity, or a choice that could be another, no gradient of a parameter is judged, as
+        that is a sum over all sequences: it is asked once more, of the others alone.
         """
         expected = expected_of(example, gradients=True)
         asked = Asked(example, example.call, example.cotangents)
         worst = asked.compare(expected.gradients, asked.of(backend))
-        possible = of_the_possible(example, expected.outputs, example.cotangents)
-        if possible is example.cotangents or example.sampled:
+        certain = of_the_certain(example, expected.outputs, example.cotangents)
+        if certain is example.cotangents or example.sampled:
             return worst
-        again = Asked(example, example.call, possible)
+        again = Asked(example, example.call, certain)
         return max(worst, again.compare(again.right().gradients, again.of(backend)))
 
 
-def of_the_possible(case: Case, outputs: Mapping[str, Bounded], cotangents: Cotangents) -> Cotangents:
-    """The cotangents, 0 for every result that is minus infinity, or is by rounding; themselves where none is."""
-    floats = [name for name, item in case.results.items() if item.kind == "float"]
-    impossible = [_impossible(outputs[name]) for name in floats]
-    if not any(where.any() for where in impossible):
+def of_the_certain(case: Case, outputs: Mapping[str, Bounded], cotangents: Cotangents) -> Cotangents:
+    """The cotangents, 0 wherever a result is minus infinity or a sequence's choices are open; the same if nowhere."""
+    results = [(item, outputs[name]) for name, item in case.results.items()]
+    undecided = [undecided_in(result) for item, result in results if item.kind == "ids"]
+    choices = np.any(undecided, axis=0) if undecided else np.zeros(1, np.bool_)
+    open_ = [
+        _impossible(result) | for_each(choices, result.value, item.shape[:1] == ("B",))
+        for item, result in results
+        if item.kind == "float"
+    ]
+    if not any(where.any() for where in open_):
         return cotangents
     return tuple(
-        None if d is None else np.where(where, d.dtype.type(0), d)
-        for d, where in zip(cotangents, impossible, strict=True)
+        None if d is None else np.where(where, d.dtype.type(0), d) for d, where in zip(cotangents, open_, strict=True)
     )
 
 

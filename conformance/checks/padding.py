@@ -80,7 +80,7 @@ class Padding(_Padding):
         "steps taken out by lengths or mask change no output and no gradient, whatever numbers stand there, and are 0"
         " themselves in both"
     )
-    why = "what stands there is whatever a batch was filled up with"
+    why = "a batch may be filled up with any numbers"
 
     def fill(self, case: Case, name: str, item: Input, found: Array) -> Array:
         """Large numbers of the other sign, other probabilities, or other ids that there are."""

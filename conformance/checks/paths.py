@@ -64,7 +64,7 @@ class Ties(Check):
 
     id = "ties"
     level: ClassVar[Literal["MUST", "SHOULD"]] = "SHOULD"
-    about = "of several best tokens the lowest is returned, of several best paths that of the lowest tags, last first"
+    about = "the lowest of the best tokens is returned, and the best path that has the lowest tags, the last tag first"
     why = "decoders that break ties in different ways cannot be compared choice by choice"
 
     def applies_to(self, op: Operation) -> bool:

@@ -39,7 +39,7 @@ class Permutation(Check):
     """What is attended to, in another order."""
 
     id = "permutation"
-    about = "what is attended to has no order: in another one, its weights move with it and all else stays"
+    about = "keys have no order: in another one, their weights move with them and all else stays"
     why = "a position that slips into the weights looks like attention"
     law = "permutation"
     calls = 5

@@ -64,7 +64,7 @@ class Repeatability(Check):
     id = "repeatability"
     level: ClassVar[Literal["MUST", "SHOULD"]] = "SHOULD"
     about = "the same call gives the same outputs and gradients bit for bit, also after another call"
-    why = "what changes from run to run can be neither debugged nor compared"
+    why = "results that change from run to run can be neither debugged nor compared"
     calls = 3
 
     def examine(self, backend: Backend, example: Case) -> float:

@@ -10,7 +10,7 @@ from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.checks.asked import Asked, told_after
 from rnnspec.conformance.checks.check import Check
-from rnnspec.conformance.checks.gradients import of_the_possible
+from rnnspec.conformance.checks.gradients import of_the_certain
 from rnnspec.conformance.checks.partial_gradients import Partial
 from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.spec import Operation
@@ -44,7 +44,7 @@ class SecondOrder(Check):
         No result of minus infinity is differentiated, so that all else of its batch is judged.
         """
         case, part = example, Partial.of(example)
-        cotangents = of_the_possible(case, expected_of(case).outputs, part.cotangents(case))
+        cotangents = of_the_certain(case, expected_of(case).outputs, part.cotangents(case))
         directions = {name: case.directions[name] for name in part.inputs}
         told = f"{part}, differentiated again"
         asked = Asked(case, case.call, cotangents, directions=directions, part=told)

@@ -50,7 +50,7 @@ class SpecialValues(Check):
         "NaN and infinities reach what depends on them, NaN never ends as a number, and none of them reaches "
         "another sequence or an earlier step; -0 and subnormal numbers change no more than rounding does"
     )
-    why = "one bad sequence is to be seen, and is not to spoil a batch"
+    why = "a bad sequence must show, and must not spoil its batch"
     calls = 6
 
     def applies_to(self, op: Operation) -> bool:

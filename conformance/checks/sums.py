@@ -55,7 +55,7 @@ class Partition(Check):
     """The sum over all paths, and the greatest of its terms."""
 
     id = "partition"
-    about = "log Z is at least the best path's score, and at most that of n log K more: K^n paths as good"
+    about = "log Z is at least the best path's score, and at most n log K more, as of K^n paths that good"
     why = "a path that is lost or counted twice moves log Z beyond these bounds"
     law = "partition"
     calls = 4

@@ -20,8 +20,8 @@ class Zeros(Check):
     """Values and gradients, in the regime in which half of all vectors are zero."""
 
     id = "zeros"
-    about = "where whole vectors are zero, outputs and gradients are what they should be, not 0 / 0"
-    why = "what divides by a length has nothing to divide by there"
+    about = "outputs and gradients are right, and not 0 / 0, where whole vectors are zero"
+    why = "a division by a length has the divisor 0 there"
     law = "zeros"
     calls = 4
 

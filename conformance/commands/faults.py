@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
+from rnnspec.conformance.commands.tables import titled
 from rnnspec.conformance.faults.catalogue import faults
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.score import (
@@ -95,8 +96,8 @@ def score_faults(request: Request, json_file: Path | None) -> int:
             {
                 "profile": request.profile,
                 "seeds": list(seeds),
-                "faults": [score.to_json() for score in caught],
-                "checks": [score.to_json() for score in checks],
+                "faults": [asdict(score) for score in caught],
+                "checks": [asdict(score) for score in checks],
                 "variants": [score.to_json() for score in right],
             },
         )
@@ -157,10 +158,7 @@ def _seeds_told(score: FaultScore) -> str:
 
 
 def _fault_table(scores: list[FaultScore], seeds: Sequence[int]) -> Table:
-    table = Table(title=f"planted faults, {at_seeds(seeds)}", title_justify="left", header_style="bold")
-    for column in ("fault", "operation", "caught by"):
-        table.add_column(column)
-    table.add_column("at case", justify="right")
+    table = titled(f"planted faults, {at_seeds(seeds)}", ["fault", "operation", "caught by"], ["at case"])
     table.add_column("smallest case", overflow="fold")
     table.add_column("missed with", overflow="fold")
     for score in scores:
@@ -173,21 +171,14 @@ def _fault_table(scores: list[FaultScore], seeds: Sequence[int]) -> Table:
 
 
 def _check_table(scores: Sequence[CheckScore]) -> Table:
-    table = Table(title="checks", title_justify="left", header_style="bold")
-    table.add_column("check")
-    for column in ("faults caught first", "and by no other"):
-        table.add_column(column, justify="right")
+    table = titled("checks", ["check"], ["faults caught first", "and by no other"])
     for score in scores:
         table.add_row(score.id, str(score.first), "not asked" if score.alone is None else str(score.alone))
     return table
 
 
 def _variant_table(scores: list[VariantScore]) -> Table:
-    table = Table(title="right implementations", title_justify="left", header_style="bold")
-    for column in ("variant", "operation"):
-        table.add_column(column, overflow="fold")
-    for column in ("cases", "rejected", "worst error ratio"):
-        table.add_column(column, justify="right")
+    table = titled("right implementations", ["variant", "operation"], ["cases", "rejected", "worst error ratio"])
     for score in scores:
         rejected = Text(str(score.rejected), "bold red" if score.rejected else "")
         table.add_row(score.name, score.operation, str(score.cases), rejected, f"{score.worst_error_ratio:.3g}")

@@ -14,6 +14,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
+from rnnspec.conformance.commands.tables import titled
 from rnnspec.conformance.edits.single import Edit
 from rnnspec.conformance.faults.edits import Bench, EditScore, Verdict, chosen_edits, over_seeds
 from rnnspec.conformance.faults.seeds import at_seeds, seeds_from
@@ -119,10 +120,8 @@ def _line(score: EditScore) -> str:
 
 
 def _table(scores: Sequence[EditScore]) -> Table:
-    table = Table(title="single edits", title_justify="left", header_style="bold")
-    table.add_column("operation")
-    for column in ("edits", "asked", "caught", "equivalent", "cannot run", "surviving"):
-        table.add_column(column, justify="right")
+    columns = ["edits", "asked", "caught", "equivalent", "cannot run", "surviving"]
+    table = titled("single edits", ["operation"], columns)
     for score in scores:
         numbers = (score.all_edits, score.edits, score.caught, score.equivalent, score.cannot_run)
         surviving = Text(f"{len(score.surviving):,}", "bold red" if score.surviving else "")

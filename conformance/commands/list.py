@@ -13,6 +13,7 @@ from rnnspec.backends import available
 from rnnspec.backends.discovery import Available
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.commands.implications import cost
+from rnnspec.conformance.commands.tables import titled
 from rnnspec.conformance.run.files import write_json
 from rnnspec.spec import Operation, operations, system
 from rnnspec.spec.printing import equation_text
@@ -29,23 +30,9 @@ def list_everything(json_file: Path | None, checks: bool = False) -> None:
             json_file,
             {
                 "operations": [operation_json(op) for op in operations().values()],
-                "backends": [
-                    {
-                        "name": backend.name,
-                        "available": backend.available,
-                        "reason": backend.reason,
-                        "operations": list(backend.operations),
-                    }
-                    for backend in backends
-                ],
+                "backends": [_fields(one, "name", "available", "reason", "operations") for one in backends],
                 "checks": [
-                    {
-                        "id": check.id,
-                        "level": check.level,
-                        "about": check.about,
-                        "why": check.why,
-                        "operations": check.operations(),
-                    }
+                    {**_fields(check, "id", "level", "about", "why"), "operations": check.operations()}
                     for check in CHECKS
                 ],
             },
@@ -53,14 +40,14 @@ def list_everything(json_file: Path | None, checks: bool = False) -> None:
 
 
 def _operations() -> Table:
-    table = _table("Operations", "operation", "family", "what it is", "attributes")
+    table = titled("Operations", ["operation", "family", "what it is", "attributes"])
     for op in operations().values():
         table.add_row(op.name, op.family, op.title, ", ".join(op.attributes))
     return table
 
 
 def _backends(backends: list[Available]) -> Table:
-    table = _table("Backends", "backend", "available", "operations")
+    table = titled("Backends", ["backend", "available", "operations"])
     for backend in backends:
         missing = [name for name in operations() if name not in backend.operations]
         has = f"all {len(operations())}" if not missing else ", ".join(backend.operations)
@@ -69,59 +56,29 @@ def _backends(backends: list[Available]) -> Table:
 
 
 def _checks() -> Table:
-    table = _table("Checks", "check", "level", "what is asked, and what for", "of operations")
+    table = titled("Checks", ["check", "level", "what is asked, and what for", "of operations"])
     for check in CHECKS:
         asked = len(check.operations())
         table.add_row(check.id, check.level, check.sentence(), "all" if asked == len(operations()) else str(asked))
     return table
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column)
-    return table
-
-
 def operation_json(op: Operation, attributes: dict[str, Any] | None = None) -> dict[str, Any]:
     """An operation as plain data, its equations for the given attributes (the defaults)."""
     chosen = system(op, attributes or op.defaults())
+    of_input = ("name", "shape", "kind", "optional", "when", "about")
+    of_attribute = ("name", "values", "functions", "domain", "range", "usual", "default", "about")
     return {
-        "name": op.name,
-        "family": op.family,
-        "title": op.title,
-        "summary": op.summary,
-        "sources": list(op.sources),
-        "sizes": dict(op.sizes),
-        "inputs": [
-            {
-                "name": item.name,
-                "shape": list(item.shape),
-                "kind": item.kind,
-                "optional": item.optional,
-                "when": dict(item.when),
-                "about": item.about,
-            }
-            for item in op.inputs.values()
-        ],
-        "outputs": [
-            {"name": output.name, "shape": list(output.shape), "about": output.about} for output in op.outputs.values()
-        ],
-        "attributes": [
-            {
-                "name": attribute.name,
-                "values": list(attribute.values),
-                "functions": list(attribute.functions),
-                "domain": attribute.domain,
-                "range": list(attribute.range),
-                "usual": list(attribute.usual),
-                "default": attribute.default,
-                "about": attribute.about,
-            }
-            for attribute in op.attributes.values()
-        ],
+        **_fields(op, "name", "family", "title", "summary", "sources", "sizes"),
+        "inputs": [_fields(item, *of_input) for item in op.inputs.values()],
+        "outputs": [_fields(output, "name", "shape", "about") for output in op.outputs.values()],
+        "attributes": [_fields(attribute, *of_attribute) for attribute in op.attributes.values()],
         "equations": [equation_text(equation) for equation in chosen.forward],
         "gradient_equations": [equation_text(equation) for equation in chosen.gradient],
-        "laws": list(op.laws),
+        "laws": op.laws,
         "cost": cost(op),
     }
+
+
+def _fields(item: Any, *names: str) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in names}

@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from rnnspec.conformance.commands.tables import titled
 from rnnspec.conformance.hosting.jobs import each
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run.files import write_json
@@ -118,12 +119,9 @@ def _line(sharpness: Sharpness) -> str:
 
 
 def _table(title: str, rows: Sequence[Sharpness]) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
-    table.add_column("operation")
-    for tolerance in TOLERANCES:
-        table.add_column(f"{tolerance.name} sees", justify="right")
-    for tolerance in TOLERANCES:
-        table.add_column(f"{tolerance.name} rejects right", justify="right")
+    names = [tolerance.name for tolerance in TOLERANCES]
+    columns = [*(f"{name} sees" for name in names), *(f"{name} rejects right" for name in names)]
+    table = titled(title, ["operation"], columns)
     for row in rows:
         seen = (error_text(row.smallest(tolerance.name)) if row.runs else "–" for tolerance in TOLERANCES)
         rejected = (f"{row.rejected[tolerance.name] / max(row.right, 1):.1%}" for tolerance in TOLERANCES)

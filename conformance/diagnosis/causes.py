@@ -20,7 +20,7 @@ from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, NEEDS, Steps
 from rnnspec.conformance.cases.support import everything, values_of
 from rnnspec.conformance.diagnosis.misreadings.attributes import told
 from rnnspec.conformance.diagnosis.oracle import Shows
-from rnnspec.spec.operation import Attribute, holds
+from rnnspec.spec.operation import WHOLE, Attribute, holds
 
 SEEDS: Final = 3
 """Seeds at which a changed case is asked before the fault counts as gone."""
@@ -97,7 +97,7 @@ def numbers_gone(case: Case, shows: Shows) -> Case:
 
 def enlarged(case: Case, shows: Shows) -> Case:
     """Return the case at sizes that tell things apart, such as a matrix from its transpose, where it still fails."""
-    wanted = {"B": 2, "T": 3, "D": 3, "H": 2}
+    wanted = {"B": 2, "T": 3, "D": 4, "H": 2}
     sizes = {symbol: max(size, wanted.get(symbol, 2)) for symbol, size in case.sizes.items()}
     return _failing(replace(case, sizes=sizes), shows) or case
 
@@ -106,7 +106,7 @@ def cause_of(case: Case, shows: Shows) -> Cause:
     """Return what the fault of a case, the simplest one at which it shows, depends on."""
     rich = enlarged(case, shows)
     conditions = [*_on_attributes(rich, shows), *_on_steps(rich, shows), *_on_inputs(rich, shows)]
-    conditions += [*_on_numbers(rich, shows), *_on_sizes(case, shows)]
+    conditions += [*_on_numbers(rich, shows), *_on_sizes(case, rich, shows)]
     gone = [name for name in _zeroable(rich) if _failing(replace(rich, zero=(name,)), shows) is None]
     return Cause(tuple(conditions), tuple(gone))
 
@@ -212,7 +212,9 @@ def _tried(variants: Mapping[Any, Case], shows: Shows) -> tuple[list[Any], list[
 
 def _of_attribute(name: str, attribute: Attribute, failing: Sequence[Any], right: Sequence[Any]) -> Condition:
     usual = attribute.default
-    if attribute.domain and usual in right:
+    numbers = [value for value in right if value not in (None, usual)]
+    singled_out = len(failing) == 1 and numbers and (attribute.domain in WHOLE or failing[0] in attribute.usual)
+    if attribute.domain and usual in right and not singled_out:
         passing = [value for value in (usual, 0.0) if value in right]
         words = f"with {name}" if usual is None else f"with {name} other than {told(usual)}"
         words += " above 0" * (0.0 in passing and usual != 0.0)
@@ -234,29 +236,29 @@ def _on_steps(case: Case, shows: Shows) -> Iterator[Condition]:
         for kind in kinds
         if kind == case.steps or _failing(replace(case, steps=kind).with_at_least(**NEEDS[kind]), shows)
     )
-    text = _steps_text(failing)
-    if text:
-        yield Condition(text, lambda case: case.steps in failing)
+    yield from _of_steps(set(failing))
 
 
-def _steps_text(kinds: Sequence[Steps]) -> str:
-    """What kinds of steps have in common, in words; empty where they have nothing in common that others lack."""
-    found = set(kinds)
+def _of_steps(found: set[Steps]) -> Iterator[Condition]:
+    """What kinds of steps have in common; nothing where they have nothing in common that others lack."""
     by_lengths, by_mask = (set(some) - set(_EMPTY) for some in (BY_LENGTHS, BY_MASK))
     if found == {"all"}:
-        return "with every step valid"
-    if "all" in found:
-        gone = [name for name, some in (("lengths", by_lengths), ("a mask", by_mask)) if not found & some]
-        return f"without {' or '.join(gone)}" if gone else ""
-    if found <= set(_EMPTY):
-        return "with a sequence that has no step"
-    if found <= {*_HELD, "no_mask"}:
-        return "with holes in the mask"
-    if found <= set(BY_LENGTHS):
-        return "with lengths"
-    if found <= set(BY_MASK):
-        return "with a mask"
-    return "with sequences that are shorter than T"
+        yield Condition("with every step valid", lambda case: case.steps == "all")
+    elif "all" in found:
+        if not found & by_lengths:
+            yield Condition("without lengths", lambda case: case.steps not in BY_LENGTHS)
+        if not found & by_mask:
+            yield Condition("without a mask", lambda case: case.steps not in BY_MASK)
+    elif found <= set(_EMPTY):
+        yield Condition("with a sequence that has no step", lambda case: not case.valid.any(axis=1).all())
+    elif found <= {*_HELD, "no_mask"}:
+        yield Condition("with holes in the mask", lambda case: case.steps in _HELD)
+    elif found <= set(BY_LENGTHS):
+        yield Condition("with lengths", lambda case: case.steps in BY_LENGTHS)
+    elif found <= set(BY_MASK):
+        yield Condition("with a mask", lambda case: case.steps in BY_MASK)
+    else:
+        yield Condition("with sequences that are shorter than T", lambda case: not case.valid.all())
 
 
 def _on_inputs(case: Case, shows: Shows) -> Iterator[Condition]:
@@ -278,12 +280,15 @@ def _on_numbers(case: Case, shows: Shows) -> Iterator[Condition]:
     yield Condition(words, lambda case: case.regime in failing)
 
 
-def _on_sizes(case: Case, shows: Shows) -> Iterator[Condition]:
+def _on_sizes(case: Case, rich: Case, shows: Shows) -> Iterator[Condition]:
+    """The conditions on sizes: those below which the fault does not show beside other sizes either."""
     for symbol, size in case.sizes.items():
         least = max(1, case.spec.at_least.get(symbol, 0), NEEDS[case.steps].get(symbol, 0))
         if symbol == "T" and case.steps != "all":
             least = max(least, 2)
         if size <= least or symbol not in case.spec.sizes:
+            continue
+        if _failing(replace(rich, sizes={**rich.sizes, symbol: least}), shows):
             continue
         larger = _failing(replace(case, sizes={**case.sizes, symbol: size + 1}), shows)
         if larger is None:

@@ -51,8 +51,11 @@ _PRECISE: Final = ("float64", "float32", "float16", "bfloat16")
 """Types in the order in which they tell faults from rounding."""
 
 _PARTS: Final[tuple[EditedPart, ...]] = ("values", "gradients")
-_PROBED: Final = 6
-"""Planned cases of each kind, failing and right, against which a suspect is held."""
+_PROBED: Final = 40
+"""Cases that were asked before, failing and right, against which a suspect is held."""
+
+_SMALL: Final = 120
+"""The product of their sizes up to which they are."""
 
 _WIDENED: Final = 24
 """Failing cases at which it is asked whether the same slip is made in another line."""
@@ -94,10 +97,14 @@ class Diagnosis:
         operation: str,
         known: tuple[ExpectedFailure, ...] = (),
         seconds: float = SECONDS,
+        parts: Sequence[EditedPart] = _PARTS,
     ) -> None:
         self.clock = Clock(seconds)
         self.oracle = Oracle(backend, known, self.clock)
         self.searcher = Searcher(operation, self.oracle, self.clock)
+        self.parts = parts
+        """What of the results is looked at."""
+
         self.faults: list[Fault] = []
         self.known = Suspect()
         """All that is suspected of the faults found so far."""
@@ -113,7 +120,7 @@ class Diagnosis:
             for one in (*unsure, *steady):
                 self._assign(one)
             return self.faults
-        for part in _PARTS:
+        for part in self.parts:
             with suppress(OutOfTimeError):
                 self._of_results(part, failed)
         for one in failed:
@@ -128,7 +135,7 @@ class Diagnosis:
             cases = self._cases(dtype, failed, planned=place == 0)
             while len(self.faults) < _MOST_FAULTS:
                 failing = self._failing(part, cases)
-                fault = self._next(part, failing, cases)
+                fault = self._next(part, failing)
                 if fault is None:
                     break
                 self.faults.append(fault)
@@ -172,7 +179,7 @@ class Diagnosis:
             return True
         return bool(self.known) and self.searcher.gives(self.known, case, part)
 
-    def _next(self, part: EditedPart, failing: Sequence[Case], cases: Sequence[Case]) -> Fault | None:
+    def _next(self, part: EditedPart, failing: Sequence[Case]) -> Fault | None:
         first = self._shows(part)(failing[0]) if failing else None
         if first is None:
             return None
@@ -183,7 +190,7 @@ class Diagnosis:
             cause = cause_of(case, shows)
         with suppress(OutOfTimeError):
             if isinstance(first, Violation):
-                suspects = self._suspects(case, part, failing, cases, cause, shows)
+                suspects = self._suspects(case, part, shows)
         failure = self.oracle.wrong(case, part) or first
         with suppress(OutOfTimeError):
             smallest = numbers_gone(case, shows)
@@ -205,22 +212,19 @@ class Diagnosis:
         self,
         case: Case,
         part: EditedPart,
-        failing: Sequence[Case],
-        cases: Sequence[Case],
-        cause: Cause,
         shows: Shows,
     ) -> list[Suspect]:
-        """What gives the answers to the case, larger ones like it, and some that are planned, failing and right."""
+        """What gives the answers to the case, larger ones like it, and some that were asked before."""
         rich = enlarged(case, shows)
         few = {"B": 1, "T": 2} if rich.steps == "all" else {}
         small = replace(rich, sizes={**rich.sizes, **{key: few[key] for key in few if key in rich.sizes}})
         alike = replace(rich, sizes={symbol: max(2, size) for symbol, size in rich.sizes.items()})
         more = [replace(one, seed=seed) for seed in range(2) for one in (rich, alike)]
         # Other numbers may move what a suspect gives by more than what is right.
-        plain = [one for one in cases if one.regime in ("generic", case.regime)]
-        explained = [one for one in failing if one in plain and cause.holds(one)][:_PROBED]
-        right = [one for one in plain if one not in failing][:_PROBED]
-        chosen = {str(one): one for one in (small, rich, *more, case, *explained, *right)}
+        plain = [one for one in self.oracle.answered(part) if one.regime in ("generic", case.regime)]
+        plain = [one for one in plain if one.dtype == case.dtype and size_of(one) <= _SMALL]
+        spread = plain[:: max(1, len(plain) // _PROBED)]
+        chosen = {str(one): one for one in (small, rich, *more, case, *spread)}
         return self.searcher.find(list(chosen.values()), part, self.known)
 
     def _remembers(self, case: Case) -> str:
@@ -266,7 +270,7 @@ class Diagnosis:
         return any(self.oracle.is_wrong_plainly(ask, one.dtype) for ask in self.oracle.calls_of(one.check, one.example))
 
     def _plainly_wrong(self, case: Case) -> bool:
-        parts: Iterator[EditedPart] = (part for part in _PARTS if part == "values" or case.spec.differentiable)
+        parts: Iterator[EditedPart] = (part for part in self.parts if part == "values" or case.spec.differentiable)
         return any(self.oracle.wrong(case, part) is not None for part in parts)
 
     def _by_check(self, one: Failed, case: Case) -> Fault:

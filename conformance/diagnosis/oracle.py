@@ -70,6 +70,7 @@ class Oracle:
     known: tuple[ExpectedFailure, ...]
     clock: Clock
     _asked: dict[tuple[str, str], tuple[dict[str, Array] | None, Shown | None]] = field(default_factory=dict)
+    _cases: dict[tuple[str, str], Case] = field(default_factory=dict)
 
     def answer(self, case: Case, part: EditedPart) -> dict[str, Array] | None:
         """Return what the backend gives, outputs or gradients by name; None where it gives nothing that is judged."""
@@ -78,6 +79,10 @@ class Oracle:
     def wrong(self, case: Case, part: EditedPart) -> Shown | None:
         """Return what is wrong with the outputs, or with the gradients, of a case."""
         return self._ask(case, part)[1]
+
+    def answered(self, part: EditedPart) -> list[Case]:
+        """Return the cases whose outputs, or gradients, were given."""
+        return [self._cases[key] for key, (came, _) in self._asked.items() if key[1] == part and came is not None]
 
     def by_check(self, check: Check, example: Any, case: Case) -> Shown | None:
         """Return what a check finds wrong with an example, with this case in the place of its own."""
@@ -132,6 +137,7 @@ class Oracle:
         if key not in self._asked:
             self.clock.check()
             self._asked[key] = self._answered(case, part)
+            self._cases[key] = case
         return self._asked[key]
 
     def _answered(self, case: Case, part: EditedPart) -> tuple[dict[str, Array] | None, Shown | None]:

@@ -28,7 +28,7 @@ from rnnspec.conformance.diagnosis.oracle import Clock, Oracle, OutOfTimeError
 from rnnspec.conformance.edits.compiled import CompiledCall
 from rnnspec.conformance.edits.running import Runner, results
 from rnnspec.conformance.edits.single import Edit, EditedPart, choosing, coarse_edits, single_edits
-from rnnspec.conformance.faults.catalogue import IN_PYTHON
+from rnnspec.conformance.faults.catalogue import FAULTS
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import Operation, operation
@@ -163,8 +163,8 @@ class Searcher:
         return sorted(found, key=lambda one: one.simplicity)
 
     def _planted(self) -> Iterator[Suspect]:
-        """Yield the faults of the catalogue that are no equations."""
-        for fault in IN_PYTHON:
+        """Yield the faults of the catalogue."""
+        for fault in FAULTS:
             if fault.operation == self.op.name:
                 self.clock.check()
                 yield Suspect(planted=(fault,))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs, with_steps
+from rnnspec.conformance.faults.altered import Altered, valid_last, valid_of, with_all_steps, with_inputs
 from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec.arrays import Array, Arrays
 
@@ -14,11 +14,6 @@ from rnnspec.spec.arrays import Array, Arrays
 def keys_of(call: Call) -> Array:
     """Which keys are valid, ``(B, 1, T)``."""
     return valid_of(call)[:, np.newaxis]
-
-
-def everywhere(call: Call) -> Call:
-    """The call with all its keys valid."""
-    return with_steps(call, np.ones_like(valid_of(call)))
 
 
 @plant("attention_scores", prefix="attention")
@@ -35,7 +30,7 @@ class MaskIgnored(Altered):
 
     def altered(self, call: Call) -> Call:
         scores = call.inputs["scores"]
-        return everywhere(with_inputs(call, scores=np.where(keys_of(call), scores, scores.dtype.type(0))))
+        return with_all_steps(with_inputs(call, scores=np.where(keys_of(call), scores, scores.dtype.type(0))))
 
 
 @plant("attention_weights", prefix="attention")
@@ -44,7 +39,7 @@ class MaskedByALargeNumber(Altered):
 
     def altered(self, call: Call) -> Call:
         scores = call.inputs["scores"]
-        return everywhere(with_inputs(call, scores=np.where(keys_of(call), scores, scores.dtype.type(-1e9))))
+        return with_all_steps(with_inputs(call, scores=np.where(keys_of(call), scores, scores.dtype.type(-1e9))))
 
 
 @plant("attention_weights", prefix="attention")
@@ -55,15 +50,20 @@ class NoKeyIsNan(Altered):
         return (np.where(keys_of(call).any(axis=2, keepdims=True), outputs[0], outputs[0].dtype.type(np.nan)),)
 
 
-@plant("attention_weights", prefix="attention")
-class ExponentialsUnshifted(Altered):
-    """Exponentials are taken of the scores as they are, and overflow."""
+class Unshifted(Altered):
+    """A softmax of numbers from which the greatest is not taken off first."""
 
     def shown(self, call: Call, outputs: Arrays) -> Arrays:
-        exponentials = np.where(keys_of(call), np.exp(call.inputs["scores"]), outputs[0].dtype.type(0))
-        total = exponentials.sum(axis=2, keepdims=True)
-        some = keys_of(call).any(axis=2, keepdims=True)
-        return (np.where(some, exponentials / total, outputs[0]).astype(outputs[0].dtype),)
+        (right,), scores = outputs, call.inputs["scores" if "scores" in call.inputs else "x"]
+        valid = valid_last(call, scores)
+        exponentials = np.where(valid, np.exp(scores), right.dtype.type(0))
+        total = exponentials.sum(axis=-1, keepdims=True)
+        return (np.where(valid.any(axis=-1, keepdims=True), exponentials / total, right).astype(right.dtype),)
+
+
+@plant("attention_weights", prefix="attention")
+class ExponentialsUnshifted(Unshifted):
+    """Exponentials are taken of the scores as they are, and overflow."""
 
 
 @plant("attention_context", prefix="attention")
@@ -71,7 +71,7 @@ class PaddedValuesCounted(Altered):
     """Values that are taken out count with their weights."""
 
     def altered(self, call: Call) -> Call:
-        return everywhere(call)
+        return with_all_steps(call)
 
 
 @plant("feature_attention", prefix="attention")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnspec.conformance.faults.attention import Unshifted
 from rnnspec.conformance.faults.fault import Result, plant
 from rnnspec.reference import dense_vjp, embedding_vjp, log_softmax_vjp, softmax_vjp
 from rnnspec.spec.arrays import Array
@@ -48,25 +49,9 @@ def padding_looks_up_the_first_row(ids: Array, E: Array, **steps: Any) -> Result
 # softmax and log_softmax
 
 
-def _cleaned(x: Array, steps: Arguments) -> Array:
-    return np.where(valid_steps(x.shape, steps), x, x.dtype.type(0))
-
-
 @plant("softmax")
-def without_its_shift(x: Array, **steps: Any) -> Result:
+class WithoutItsShift(Unshifted):
     """The greatest number is not taken off first: exponentials of large numbers overflow."""
-    valid = valid_steps(x.shape, steps)
-    with np.errstate(all="ignore"):
-        exponentials = np.where(valid, np.exp(_cleaned(x, steps)), x.dtype.type(0))
-        total = exponentials.sum(axis=1, keepdims=True)
-        y = np.where(valid, exponentials / np.where(valid.any(axis=1, keepdims=True), total, x.dtype.type(1)), 0)
-    y = y.astype(x.dtype)
-
-    def back(dy: Array) -> dict[str, Array]:
-        d = _cleaned(dy, steps)
-        return {"x": y * (d - (d * y).sum(axis=1, keepdims=True))}
-
-    return (y,), back
 
 
 @plant("softmax")

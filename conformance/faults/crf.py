@@ -3,11 +3,13 @@
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of the loops')
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from rnnspec.conformance.faults.crf_loops import Chain, CrfLoops, Vjp
+from rnnspec.conformance.faults.crf_loops import Chains, CrfLoops, Vjp
 from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec.arrays import Array, NamedArrays
 
@@ -32,14 +34,8 @@ class PaddingSummedOver(CrfLoops):
     def valid_steps(self, valid: Array, call: NamedArrays) -> Array:
         return np.ones_like(valid)
 
-    def alpha(self, c: Chain) -> Array:
-        return super().alpha(self._without_nan(c))
-
-    def beta(self, c: Chain) -> Array:
-        return super().beta(self._without_nan(c))
-
-    def _without_nan(self, c: Chain) -> Chain:
-        return Chain(np.nan_to_num(c.emissions), c.transitions, c.start, c.end, c.tags)
+    def chains(self, operation: str, call: NamedArrays) -> Iterator[Chains]:
+        return (replace(c, emissions=np.nan_to_num(c.emissions)) for c in super().chains(operation, call))
 
 
 @plant("crf_marginals", "crf_viterbi")
@@ -65,10 +61,10 @@ class MaskCountedTwice(CrfLoops):
 
     def crf_score(self, **call: Array) -> tuple[Array, ...]:
         (score,) = super().crf_score(**call)
-        for b, steps, c in self._chains("crf_score", call):
-            apart = np.flatnonzero(np.diff(steps) > 1)
-            lost = c.transitions[c.tags[apart], c.tags[apart + 1]]
-            score[b] -= lost[np.isfinite(lost)].sum()
+        for c in self.chains("crf_score", call):
+            moves = c.transitions[c.tags[:, :-1], c.tags[:, 1:]]
+            lost = (np.diff(c.at, axis=1) > 1) & np.isfinite(moves)
+            score[c.places] -= np.where(lost, moves, 0).sum(axis=1)
         return (score,)
 
 
@@ -84,9 +80,8 @@ class EndAtTheLastColumn(CrfLoops):
         tags, end = call["tags"], call.get("end")
         if end is None or not tags.shape[1]:
             return (score,)
-        for b, _, c in self._chains("crf_score", call):
-            if c.steps:
-                score[b] += end[np.clip(tags[b, -1], 0, len(end) - 1)] - end[c.tags[-1]]
+        for c in self.chains("crf_score", call):
+            score[c.places] += end[np.clip(tags[c.places, -1], 0, len(end) - 1)] - end[c.tags[:, -1]]
         return (score,)
 
 

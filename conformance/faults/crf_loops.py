@@ -1,14 +1,14 @@
-"""The linear-chain CRF one sequence at a time: right, written differently from the reference, and open to faults.
+"""The linear-chain CRF as loops over the steps: right, written differently from the reference, and open to faults.
 
-Everything that an implementation can get wrong stands in a method of its own, for one sequence of valid steps, in
-float64. The gradients are those of the textbook: what a path has, less what is expected of all paths. The gradient of
-the marginals alone is the reference's.
+Everything that an implementation can get wrong stands in a method of its own, for sequences with the same number of
+valid steps, in float64. The gradients are those of the textbook: what a path has, less what is expected of all paths.
+The gradient of the marginals alone is the reference's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,14 @@ Vjp = Callable[..., NamedArrays]
 
 
 @dataclass(frozen=True)
-class Chain:
-    """One sequence: its valid steps' emissions ``(n, K)`` and tags, and the parameters."""
+class Chains:
+    """Sequences with n valid steps each: their emissions ``(B, n, K)`` and tags ``(B, n)``, and the parameters.
 
+    They are the call's sequences at these `places`, ``(B,)``; `at` has the call's index of each valid step, ``(B, n)``.
+    """
+
+    places: Array
+    at: Array
     emissions: Array
     transitions: Array
     start: Array
@@ -34,7 +39,17 @@ class Chain:
     @property
     def steps(self) -> int:
         """Valid steps."""
-        return len(self.emissions)
+        return int(self.at.shape[1])
+
+    @property
+    def cells(self) -> tuple[Array, Array]:
+        """The index of every valid step among the call's sequences and steps."""
+        return self.places[:, np.newaxis], self.at
+
+    def only(self, which: Array) -> Chains:
+        """Some of the sequences."""
+        own = {name: getattr(self, name)[which] for name in ("places", "at", "emissions", "tags")}
+        return replace(self, **own)
 
 
 class CrfLoops(NumpyBackend):
@@ -57,81 +72,79 @@ class CrfLoops(NumpyBackend):
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(np.sum(np.exp(a - shift), axis=axis)) + shift.squeeze(axis))
 
-    def path_score(self, c: Chain) -> float:
-        """Score of the tags' path."""
-        return float(self.of_start(c) + self.of_emissions(c) + self.of_transitions(c) + self.of_end(c))
+    def path_score(self, c: Chains) -> Array:
+        """Score of the tags' path, ``(B,)``."""
+        return np.asarray(self.of_start(c) + self.of_emissions(c) + self.of_transitions(c) + self.of_end(c))
 
-    def of_start(self, c: Chain) -> float:
+    def of_start(self, c: Chains) -> Array:
         """What the path collects at its start."""
-        return float(c.start[c.tags[0]])
+        return c.start[c.tags[:, 0]]
 
-    def of_end(self, c: Chain) -> float:
+    def of_end(self, c: Chains) -> Array:
         """What the path collects at its end."""
-        return float(c.end[c.tags[-1]])
+        return c.end[c.tags[:, -1]]
 
-    def of_emissions(self, c: Chain) -> float:
+    def of_emissions(self, c: Chains) -> Array:
         """What the path collects at its steps."""
-        return float(c.emissions[np.arange(c.steps), c.tags].sum())
+        return np.asarray(np.take_along_axis(c.emissions, c.tags[:, :, np.newaxis], 2).sum(axis=(1, 2)))
 
-    def of_transitions(self, c: Chain) -> float:
+    def of_transitions(self, c: Chains) -> Array:
         """What the path collects between its steps."""
-        return float(c.transitions[c.tags[:-1], c.tags[1:]].sum())
+        return np.asarray(c.transitions[c.tags[:, :-1], c.tags[:, 1:]].sum(axis=1))
 
-    def alpha(self, c: Chain) -> Array:
-        """Log-sums of all ways to reach each tag, ``(n, K)``."""
-        rows = [c.start + c.emissions[0]]
-        for emission in c.emissions[1:]:
-            rows.append(emission + self.log_sum_exp(rows[-1][:, np.newaxis] + c.transitions, 0))
-        return np.stack(rows)
+    def alpha(self, c: Chains) -> Array:
+        """Log-sums of all ways to reach each tag, ``(B, n, K)``."""
+        rows = [c.start + c.emissions[:, 0]]
+        for t in range(1, c.steps):
+            rows.append(c.emissions[:, t] + self.log_sum_exp(rows[-1][:, :, np.newaxis] + c.transitions, 1))
+        return np.stack(rows, axis=1)
 
-    def beta(self, c: Chain) -> Array:
-        """Log-sums of all ways to go on from each tag, ``(n, K)``."""
-        rows = [c.end]
-        for emission in c.emissions[:0:-1]:
-            rows.append(self.log_sum_exp(c.transitions + emission + rows[-1], 1))
-        return np.stack(rows[::-1])
+    def beta(self, c: Chains) -> Array:
+        """Log-sums of all ways to go on from each tag, ``(B, n, K)``."""
+        rows = [np.broadcast_to(c.end, c.emissions[:, 0].shape)]
+        for t in range(c.steps - 1, 0, -1):
+            rows.append(self.log_sum_exp(c.transitions + (c.emissions[:, t] + rows[-1])[:, np.newaxis], 2))
+        return np.stack(rows[::-1], axis=1)
 
-    def log_partition(self, c: Chain) -> float:
-        """Log Z."""
-        return float(self.log_sum_exp(self.alpha(c)[-1] + c.end, 0))
+    def log_partition(self, c: Chains) -> Array:
+        """Log Z, ``(B,)``."""
+        return self.log_sum_exp(self.alpha(c)[:, -1] + c.end, 1)
 
-    def probability(self, a: Array, log_partition: float) -> Array:
-        """The exponential of a log-sum over Z; 0 where nothing is possible."""
-        return np.exp(a - log_partition) if log_partition > -np.inf else np.zeros_like(a)
+    def probability(self, a: Array, log_partition: Array) -> Array:
+        """The exponential of log-sums over Z; 0 where nothing is possible."""
+        of_all = log_partition.reshape(-1, *[1] * (a.ndim - 1))
+        possible = of_all > -np.inf
+        return np.where(possible, np.exp(a - np.where(possible, of_all, 0)), 0)
 
-    def marginals(self, c: Chain) -> Array:
+    def marginals(self, c: Chains) -> Array:
         """Probability of each tag at each step."""
         return self.probability(self.alpha(c) + self.beta(c), self.log_partition(c))
 
-    def pairs(self, c: Chain) -> Array:
-        """Probability of each two tags in a row, ``(n - 1, K, K)``."""
-        after = (c.emissions + self.beta(c))[1:, np.newaxis, :]
-        return self.probability(self.alpha(c)[:-1, :, np.newaxis] + c.transitions + after, self.log_partition(c))
+    def pairs(self, c: Chains) -> Array:
+        """Probability of each two tags in a row, ``(B, n - 1, K, K)``."""
+        after = (c.emissions + self.beta(c))[:, 1:, np.newaxis]
+        return self.probability(self.alpha(c)[:, :-1, :, np.newaxis] + c.transitions + after, self.log_partition(c))
 
     def over_steps(self, pairs: Array) -> Array:
-        """Gradient of the transitions from that of every step."""
-        return np.asarray(pairs.sum(axis=0))
+        """Gradient of the transitions from that of every step, ``(B, K, K)``."""
+        return np.asarray(pairs.sum(axis=1))
 
-    def best(self, c: Chain) -> tuple[float, list[int]]:
-        """Score and tags of a best path."""
-        delta, pointers = c.start + c.emissions[0], []
-        for emission in c.emissions[1:]:
-            moved = delta[:, np.newaxis] + c.transitions
-            pointers.append(self.chosen(moved, 0))
-            delta = emission + moved.max(axis=0)
+    def best(self, c: Chains) -> tuple[Array, Array]:
+        """Scores ``(B,)`` and tags ``(B, n)`` of best paths."""
+        delta, pointers = c.start + c.emissions[:, 0], []
+        for t in range(1, c.steps):
+            moved = delta[:, :, np.newaxis] + c.transitions
+            pointers.append(self.chosen(moved, 1))
+            delta = c.emissions[:, t] + moved.max(axis=1)
         ended = delta + c.end
-        return float(ended.max()), self.traced(pointers, int(self.chosen(ended, 0)))
+        path = [self.chosen(ended, 1)]
+        for pointer in reversed(pointers):
+            path.append(np.take_along_axis(pointer, path[-1][:, np.newaxis], 1)[:, 0])
+        return ended.max(axis=1), np.stack(path[::-1], axis=1)
 
     def chosen(self, a: Array, axis: int) -> Array:
         """Index of the greatest."""
         return np.asarray(np.argmax(a, axis=axis))
-
-    def traced(self, pointers: list[Array], last: int) -> list[int]:
-        """The path from its last tag back."""
-        path = [last]
-        for pointer in reversed(pointers):
-            path.append(int(pointer[path[-1]]))
-        return path[::-1]
 
     # The operations.
 
@@ -158,7 +171,7 @@ class CrfLoops(NumpyBackend):
     def crf_log_likelihood_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
         """Log-likelihood, and its gradient."""
 
-        def difference(c: Chain) -> NamedArrays:
+        def difference(c: Chains) -> NamedArrays:
             of_path, of_all = self._of_path(c), self._of_all(c)
             return {name: of_path[name] - of_all[name] for name in of_path}
 
@@ -167,9 +180,8 @@ class CrfLoops(NumpyBackend):
     def crf_marginals(self, **call: Any) -> tuple[Array, ...]:
         """Marginals."""
         marginals = np.zeros_like(call["emissions"])
-        for b, steps, chain in self._chains("crf_marginals", call):
-            if chain.steps:
-                marginals[b, steps] = self.marginals(chain)
+        for c in self.chains("crf_marginals", call):
+            marginals[c.cells] = self.marginals(c)
         return (marginals,)
 
     def crf_marginals_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
@@ -180,17 +192,15 @@ class CrfLoops(NumpyBackend):
         """Best score and path."""
         emissions = call["emissions"]
         score, path = np.zeros(len(emissions), emissions.dtype), np.zeros(emissions.shape[:2], np.int64)
-        for b, steps, chain in self._chains("crf_viterbi", call):
-            if chain.steps:
-                score[b], path[b, steps] = self.best(chain)
+        for c in self.chains("crf_viterbi", call):
+            score[c.places], path[c.cells] = self.best(c)
         return score, path
 
     def crf_viterbi_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
         """Best score and path, and the gradient of the path's score."""
 
-        def of_best(c: Chain) -> NamedArrays:
-            _, path = self.best(c)
-            return self._of_path(Chain(c.emissions, c.transitions, c.start, c.end, np.array(path, np.int64)))
+        def of_best(c: Chains) -> NamedArrays:
+            return self._of_path(replace(c, tags=self.best(c)[1]))
 
         return self._with_gradients("crf_viterbi", call, self.crf_viterbi(**call), of_best)
 
@@ -201,9 +211,9 @@ class CrfLoops(NumpyBackend):
     def framewise_log_likelihood_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
         """The same, and its gradient."""
 
-        def gradient(c: Chain) -> NamedArrays:
-            softmax = np.exp(c.emissions - self.log_sum_exp(c.emissions, 1)[:, np.newaxis])
-            return {"emissions": _one_hot(c.tags, c.emissions.shape[1]) - softmax}
+        def gradient(c: Chains) -> NamedArrays:
+            softmax = np.exp(c.emissions - self.log_sum_exp(c.emissions, 2)[:, :, np.newaxis])
+            return {"emissions": _one_hot(c) - softmax}
 
         values = self.framewise_log_likelihood(**call)
         return self._with_gradients("framewise_log_likelihood", call, values, gradient)
@@ -218,7 +228,8 @@ class CrfLoops(NumpyBackend):
 
     # How a call is taken apart and put together.
 
-    def _chains(self, operation: str, call: NamedArrays) -> Iterator[tuple[int, Array, Chain]]:
+    def chains(self, operation: str, call: NamedArrays) -> Iterator[Chains]:
+        """The sequences of a call that have a valid step, by their number of steps."""
         padding = {"padding": call["padding"]} if "padding" in call else {}
         inputs = {name: array for name, array in call.items() if name != "padding"}
         checked = check_call(operation, inputs, padding)
@@ -227,58 +238,64 @@ class CrfLoops(NumpyBackend):
         emissions = call["emissions"]
         units = emissions.shape[2]
         zero = np.zeros(units)
-        transitions, start, end = self.parameters(
+        parameters = self.parameters(
             *(call.get(name, absent).astype(np.float64) for name, absent in
               (("transitions", np.zeros((units, units))), ("start", zero), ("end", zero)))
         )  # fmt: skip
         tags = call.get("tags", np.zeros(emissions.shape[:2], np.int64))
-        for b in range(len(emissions)):
-            steps = np.flatnonzero(valid[b])
-            of_steps = np.clip(tags[b, steps], 0, units - 1)
-            yield b, steps, Chain(emissions[b, steps].astype(np.float64), transitions, start, end, of_steps)
+        counts = valid.sum(axis=1)
+        for count in np.unique(counts[counts > 0]):
+            places = np.flatnonzero(counts == count)
+            at = np.nonzero(valid[places])[1].reshape(len(places), count)
+            cells = places[:, np.newaxis], at
+            of_steps = np.clip(tags[cells], 0, units - 1)
+            yield Chains(places, at, emissions[cells].astype(np.float64), *parameters, of_steps)
 
-    def _values(self, operation: str, call: NamedArrays, value: Callable[[Chain], float]) -> tuple[Array, ...]:
+    def _values(self, operation: str, call: NamedArrays, value: Callable[[Chains], Array]) -> tuple[Array, ...]:
         emissions = call["emissions"]
         values = np.zeros(len(emissions))
-        for b, _, chain in self._chains(operation, call):
-            values[b] = value(chain) if chain.steps else 0.0
+        for c in self.chains(operation, call):
+            values[c.places] = value(c)
         return (values.astype(emissions.dtype),)
 
     def _with_gradients(
-        self, operation: str, call: NamedArrays, values: tuple[Array, ...], gradients: Callable[[Chain], NamedArrays]
+        self, operation: str, call: NamedArrays, values: tuple[Array, ...], gradients: Callable[[Chains], NamedArrays]
     ) -> tuple[tuple[Array, ...], Vjp]:
         names = [name for name in ("emissions", "transitions", "start", "end") if name in call]
 
         def vjp(d: Array) -> NamedArrays:
-            results = {name: np.zeros(call[name].shape) for name in names}
-            for b, steps, chain in self._chains(operation, call):
-                if chain.steps and values[0][b] > -np.inf:
-                    for name, array in gradients(chain).items():
-                        if name in results:
-                            results[name][(b, steps) if name == "emissions" else ...] += float(d[b]) * array
+            results: NamedArrays = {name: np.zeros(call[name].shape) for name in names}
+            for c in self.chains(operation, call):
+                possible = c.only(values[0][c.places] > -np.inf)
+                for name, array in gradients(possible).items():
+                    weighed = (array.T * d[possible.places]).T
+                    if name == "emissions":
+                        results[name][possible.cells] += weighed
+                    elif name in results:
+                        results[name] += weighed.sum(axis=0)
             return {name: array.astype(call[name].dtype) for name, array in results.items()}
 
         return values, vjp
 
-    def _log_likelihood(self, c: Chain) -> float:
+    def _log_likelihood(self, c: Chains) -> Array:
         score = self.path_score(c)
-        return -np.inf if score == -np.inf else score - self.log_partition(c)
+        impossible = np.isneginf(score)
+        return np.where(impossible, score, score - np.where(impossible, 0, self.log_partition(c)))
 
-    def _framewise(self, c: Chain) -> float:
-        chosen = c.emissions[np.arange(c.steps), c.tags]
-        return float(chosen.sum()) - float(self.log_sum_exp(c.emissions, 1).sum())
+    def _framewise(self, c: Chains) -> Array:
+        chosen = np.take_along_axis(c.emissions, c.tags[:, :, np.newaxis], 2)[:, :, 0]
+        return np.asarray((chosen - self.log_sum_exp(c.emissions, 2)).sum(axis=1))
 
-    def _of_path(self, c: Chain) -> NamedArrays:
-        ones = _one_hot(c.tags, c.emissions.shape[1])
-        moves = self.over_steps(ones[:-1, :, np.newaxis] * ones[1:, np.newaxis, :])
-        return {"emissions": ones, "transitions": moves, "start": ones[0], "end": ones[-1]}
+    def _of_path(self, c: Chains) -> NamedArrays:
+        ones = _one_hot(c)
+        moves = self.over_steps(ones[:, :-1, :, np.newaxis] * ones[:, 1:, np.newaxis])
+        return {"emissions": ones, "transitions": moves, "start": ones[:, 0], "end": ones[:, -1]}
 
-    def _of_all(self, c: Chain) -> NamedArrays:
+    def _of_all(self, c: Chains) -> NamedArrays:
         marginals = self.marginals(c)
         moves = self.over_steps(self.pairs(c))
-        return {"emissions": marginals, "transitions": moves, "start": marginals[0], "end": marginals[-1]}
+        return {"emissions": marginals, "transitions": moves, "start": marginals[:, 0], "end": marginals[:, -1]}
 
 
-def _one_hot(tags: Array, units: int) -> Array:
-    one_hot: Array = (tags[:, np.newaxis] == np.arange(units)).astype(np.float64)
-    return one_hot
+def _one_hot(c: Chains) -> Array:
+    return np.asarray(c.tags[:, :, np.newaxis] == np.arange(c.emissions.shape[2]), np.float64)

@@ -8,12 +8,13 @@ differentiated.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from rnnspec.backends import Call, Cotangents
 from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.conformance.faults.altered import Altered
 from rnnspec.conformance.faults.fault import plant
 from rnnspec.reference.call import answer, split_arguments
 from rnnspec.reference.gru import GRU
@@ -62,25 +63,22 @@ class NothingAfterTheLastStep(NumpyBackend):
 
 
 @plant("gru", "peephole_lstm")
-class InitialStateWithTheWeights(NumpyBackend):
+class InitialStateWithTheWeights(Altered):
     """The gradient of the initial state is a by-product of that of W: where W is a constant, it stays 0."""
 
-    def gradients(self, call: Call, cotangents: Cotangents, wanted: Wanted = None) -> Gradients:
-        found = super().gradients(call, cotangents, wanted)
-        if "W" in found:
-            return found
-        return {name: np.zeros_like(d) if name in ("h0", "c0") else d for name, d in found.items()}
+    def shown_gradients(self, call: Call, gradients: Gradients) -> Gradients:
+        lost = () if "W" in gradients else ("h0", "c0")
+        return {name: np.zeros_like(d) if name in lost else d for name, d in gradients.items()}
 
 
 @plant("stacked", "output_projection")
-class FrozenWeightsCutTheGradient(NumpyBackend):
+class FrozenWeightsCutTheGradient(Altered):
     """Where no parameter's gradient is asked for, none goes through the layer to its input either."""
 
-    def gradients(self, call: Call, cotangents: Cotangents, wanted: Wanted = None) -> Gradients:
-        found = super().gradients(call, cotangents, wanted)
-        if any(not item.per_sequence for name, item in call.spec.inputs.items() if name in found):
-            return found
-        return {name: np.zeros_like(gradient) for name, gradient in found.items()}
+    def shown_gradients(self, call: Call, gradients: Gradients) -> Gradients:
+        if any(not call.spec.inputs[name].per_sequence for name in gradients):
+            return gradients
+        return {name: np.zeros_like(gradient) for name, gradient in gradients.items()}
 
 
 @plant("crf_log_partition")
@@ -140,32 +138,30 @@ class _GatesRemembered(LSTM):
         return after, (a, _constant(v), *others)
 
 
-@plant("lstm", "gru")
-class StepsSavedAsConstants(NumpyBackend):
-    """What a step saves for the way back is a constant there: derivatives through the parameters alone are left."""
+class _OfCells(NumpyBackend):
+    """Layers that unroll other cells than the reference's."""
+
+    cells: ClassVar[Mapping[str, Callable[..., Any]]]
 
     def has_second_order(self, operation: str) -> bool:
-        return operation in ("lstm", "gru")
+        return operation in self.cells
 
     def vjp_of(self, operation: str) -> Callable[..., Any]:
-        if operation == "lstm":
-            return _layer(operation, _LSTM)
-        return _layer(operation, _GRU)
+        def with_vjp(**arguments: Any) -> Any:
+            return answer(operation, whole_layer(self.cells[operation]), *split_arguments(operation, arguments))
+
+        return with_vjp
+
+
+@plant("lstm", "gru")
+class StepsSavedAsConstants(_OfCells):
+    """What a step saves for the way back is a constant there: derivatives through the parameters alone are left."""
+
+    cells: ClassVar[Mapping[str, Callable[..., Any]]] = {"lstm": _LSTM, "gru": _GRU}
 
 
 @plant("lstm")
-class GatesSavedAsConstants(NumpyBackend):
+class GatesSavedAsConstants(_OfCells):
     """The gates' values are constants of the way back: their slopes v (1 - v) have no derivative."""
 
-    def has_second_order(self, operation: str) -> bool:
-        return operation == "lstm"
-
-    def vjp_of(self, operation: str) -> Callable[..., Any]:
-        return _layer(operation, _GatesRemembered)
-
-
-def _layer(name: str, build: Callable[..., Any]) -> Callable[..., Any]:
-    def with_vjp(**arguments: Any) -> Any:
-        return answer(name, whole_layer(build), *split_arguments(name, arguments))
-
-    return with_vjp
+    cells: ClassVar[Mapping[str, Callable[..., Any]]] = {"lstm": _GatesRemembered}

@@ -57,4 +57,4 @@ class PartitionHalfAPercentMore(CrfLoops):
     """Z is half a per cent too large: log Z is 0.005 more."""
 
     def log_sum_exp(self, a: Array, axis: int) -> Array:
-        return super().log_sum_exp(a, axis) + (0.005 if a.ndim == 1 else 0.0)
+        return super().log_sum_exp(a, axis) + (0.005 if a.ndim == 2 else 0.0)

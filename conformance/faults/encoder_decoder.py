@@ -9,14 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs, with_steps
+from rnnspec.conformance.faults.altered import Altered, Misread, valid_of, with_all_steps, with_inputs, with_steps
 from rnnspec.conformance.faults.fault import plant
-from rnnspec.spec.arrays import NamedArrays
-
-
-def to_the_end(call: Call) -> Call:
-    """The call with all its steps valid."""
-    return with_steps(call, np.ones_like(valid_of(call)))
+from rnnspec.spec.arrays import Array, NamedArrays
 
 
 @plant("context_vector")
@@ -24,7 +19,7 @@ class LastAtTheEnd(Altered):
     """The last state is that of the last step of all, whether or not it is valid."""
 
     def altered(self, call: Call) -> Call:
-        return call if call.attributes["source"] == "projected_mean" else to_the_end(call)
+        return call if call.attributes["source"] == "projected_mean" else with_all_steps(call)
 
 
 @plant("context_vector")
@@ -32,7 +27,7 @@ class MeanOverThePadding(Altered):
     """The mean is taken over all steps, valid or not."""
 
     def altered(self, call: Call) -> Call:
-        return to_the_end(call) if call.attributes["source"] == "projected_mean" else call
+        return with_all_steps(call) if call.attributes["source"] == "projected_mean" else call
 
 
 @plant("seq2seq")
@@ -42,18 +37,20 @@ class EncoderReadsThePadding(Altered):
     def altered(self, call: Call) -> Call:
         x = call.inputs["x"]
         zeros = np.where(valid_of(call)[:, :, np.newaxis], x, x.dtype.type(0))
-        return to_the_end(with_inputs(call, x=zeros))
+        return with_all_steps(with_inputs(call, x=zeros))
 
 
 @plant("seq2seq")
-class SourceReversed(Altered):
+class SourceReversed(Misread):
     """The encoder reads the source from its end, as Sutskever, Vinyals and Le have it, without being asked."""
 
-    def altered(self, call: Call) -> Call:
-        return with_steps(with_inputs(call, x=call.inputs["x"][:, ::-1]), valid_of(call)[:, ::-1])
+    inputs = ("x",)
 
-    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
-        return {name: d[:, ::-1] if name == "x" else d for name, d in gradients.items()}
+    def read(self, array: Array) -> Array:
+        return array[:, ::-1]
+
+    def altered(self, call: Call) -> Call:
+        return with_steps(super().altered(call), self.read(valid_of(call)))
 
 
 @plant("seq2seq")

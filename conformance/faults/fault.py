@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -56,6 +57,11 @@ def plant(*operations: str, dtype: str = "float32", prefix: str = "") -> Callabl
         return wrong
 
     return planted
+
+
+def planted() -> tuple[Fault, ...]:
+    """The faults of all modules that are imported, in the order in which they were."""
+    return tuple(chain.from_iterable(_PLANTED.values()))
 
 
 def planted_in(*modules: ModuleType) -> tuple[Fault, ...]:

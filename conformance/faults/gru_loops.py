@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from rnnspec.conformance.faults.loops import Attributes, Loops, Vjp
+from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.spec.arrays import Array, NamedArrays
 
 
-class GruLoops(Loops):
+class GruLoops(Loops, family="gru"):
     """``h = (1 - z) n + z h_prev``, where the candidate n sees the state through r."""
-
-    def gru_cell(self, **call: Any) -> tuple[Array, ...]:
-        """One step."""
-        return self.cell("gru_cell", call)[0]
-
-    def gru_cell_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
-        """One step and its gradient."""
-        return self.cell("gru_cell", call)
-
-    def gru(self, **call: Any) -> tuple[Array, ...]:
-        """A sequence."""
-        return self.layer("gru", call)[0]
-
-    def gru_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
-        """A sequence and its gradient."""
-        return self.layer("gru", call)
 
     # Attributes.
 

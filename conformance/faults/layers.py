@@ -13,10 +13,10 @@ import numpy as np
 from rnnspec import reference
 from rnnspec.backends import Call
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs, with_steps
+from rnnspec.conformance.faults.altered import Altered, Misread, valid_of, with_all_steps, with_inputs, with_steps
 from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec import check_call, operation
-from rnnspec.spec.arrays import Array, NamedArrays
+from rnnspec.spec.arrays import Array
 
 Outputs = tuple[Array, ...]
 
@@ -54,14 +54,13 @@ class DirectionsShareParameters(Altered):
 
 
 @plant("bidirectional")
-class DirectionsSwapInitialStates(Altered):
+class DirectionsSwapInitialStates(Misread):
     """Each direction begins with the states that were given to the other."""
 
-    def altered(self, call: Call) -> Call:
-        return with_inputs(call, **{name: call.inputs[name][:, ::-1] for name in STATES if name in call.inputs})
+    inputs = STATES
 
-    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
-        return {name: d[:, ::-1] if name in STATES else d for name, d in gradients.items()}
+    def read(self, array: Array) -> Array:
+        return array[:, ::-1]
 
 
 @plant("stacked", "alternating_stack")
@@ -201,7 +200,7 @@ class LastStepOfTheArray(Altered):
     def altered(self, call: Call) -> Call:
         valid = valid_of(call)
         cleaned = with_inputs(call, h=cleared(call.inputs["h"], valid))
-        return with_steps(cleaned, np.ones_like(valid)) if call.attributes["at"] == "last" else call
+        return with_all_steps(cleaned) if call.attributes["at"] == "last" else call
 
 
 @plant("output_projection")

@@ -3,13 +3,12 @@
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents
-from rnnspec.conformance.faults.altered import Altered
+from rnnspec.conformance.faults.altered import Altered, Other
 from rnnspec.conformance.faults.fault import LAYERS, plant
 from rnnspec.spec.arrays import Array, NamedArrays
 
@@ -54,12 +53,11 @@ class RepeatedReadOn(Backend):
 
 
 @plant("lstm", "attention_scores")
-class GradientOfTheRepeatedSummed(Backend):
+class GradientOfTheRepeatedSummed(Other):
     """An input that a stride of 0 repeats gets the gradient of what is repeated: the sum over its places."""
 
-    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
-        found = super().gradients(call, cotangents, wanted)
-        return {name: self._summed(call.inputs[name], d) for name, d in found.items()}
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
+        return {name: self._summed(call.inputs[name], d) for name, d in gradients.items()}
 
     def _summed(self, array: Array, d: Array) -> Array:
         axes = tuple(axis for axis in range(array.ndim) if _repeats(array, axis))
@@ -71,11 +69,11 @@ def _repeats(array: Array, axis: int) -> bool:
 
 
 @plant("gru", "attention_scores")
-class ConstantCotangentReadOn(Backend):
+class ConstantCotangentReadOn(Other):
     """Of a cotangent that is one number seen everywhere, the first place has the number, and those behind it zeros."""
 
-    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
-        return super().gradients(call, tuple(self._read(dy) for dy in cotangents), wanted)
+    def received(self, cotangents: Cotangents) -> Cotangents:
+        return tuple(self._read(dy) for dy in cotangents)
 
     def _read(self, cotangent: Array | None) -> Array | None:
         if cotangent is None or cotangent.size < 2 or any(cotangent.strides):

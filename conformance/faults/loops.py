@@ -18,7 +18,6 @@ from rnnspec.conformance.faults.functions import FUNCTIONS, Function
 from rnnspec.spec import check_call
 from rnnspec.spec.arrays import Array, NamedArrays
 
-"""States, parameters, gradients or what a step remembers, by their names in the equations."""
 Attributes = dict[str, Any]
 Vjp = Callable[..., NamedArrays]
 
@@ -43,6 +42,13 @@ class Loops(Backend):
         """Gradients of the call; what the type cannot hold is infinite, without a warning."""
         with np.errstate(over="ignore", invalid="ignore"):
             return super().gradients(call, cotangents, wanted)
+
+    def __init_subclass__(cls, family: str = "") -> None:
+        """Give the class of a family its operations: the cell and the layer, with and without their gradient."""
+        super().__init_subclass__()
+        if family:
+            _take(cls, f"{family}_cell", "cell")
+            _take(cls, family, "layer")
 
     # The step, which a family gives.
 
@@ -157,7 +163,7 @@ class Loops(Backend):
         """The states that the next step sees; those of a sequence whose step is taken out stay as they were."""
         return {state: np.where(valid, after[state], before[state]) for state in self.states}
 
-    def shown(self, after: NamedArrays, carried: NamedArrays, valid: Array) -> Array:
+    def step_output(self, after: NamedArrays, carried: NamedArrays, valid: Array) -> Array:
         """The output of a step."""
         return np.where(valid, after["h"], after["h"].dtype.type(0))
 
@@ -211,7 +217,7 @@ class Loops(Backend):
             taken = valid[:, t, np.newaxis]
             after, known = self.step(x[:, t], self.seen(states, keep, a), p, a)
             states = self.carried(after, states, taken, a)
-            y[:, t] = self.shown(after, states, taken)
+            y[:, t] = self.step_output(after, states, taken)
             tape.append((t, taken, read, known))
             read = read + self.counted_as_read(taken)
         final = self.final(states, y, valid)
@@ -260,3 +266,17 @@ class Loops(Backend):
         """Gradients of the state before and of R."""
         dh = self.total([self.product(da[gate], R.T) for gate, R in zip(order, p["R"], strict=True)])
         return dh, np.stack([self.outer(da[gate], h) for gate in order])
+
+
+def _take(loops: type[Loops], operation: str, way: str) -> None:
+    """Make an operation of the loops' method that runs it."""
+
+    def with_vjp(self: Loops, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
+        found: tuple[tuple[Array, ...], Vjp] = getattr(self, way)(operation, call)
+        return found
+
+    def outputs(self: Loops, **call: Any) -> tuple[Array, ...]:
+        return with_vjp(self, **call)[0]
+
+    setattr(loops, operation, outputs)
+    setattr(loops, f"{operation}_vjp", with_vjp)

@@ -1,5 +1,6 @@
 """Faults of the losses that are no changed equations."""
 
+# ruff: noqa: D102  (a fault's class says what is wrong; the method is one of the altered reference's)
 from __future__ import annotations
 
 from typing import Any
@@ -7,30 +8,24 @@ from typing import Any
 import numpy as np
 
 from rnnspec import reference
-from rnnspec.conformance.faults.blocks import Arguments, valid_steps
+from rnnspec.backends import Call
+from rnnspec.conformance.faults.altered import Altered, valid_of
+from rnnspec.conformance.faults.blocks import valid_steps
 from rnnspec.conformance.faults.fault import Result, plant
-from rnnspec.spec.arrays import Array
-
-
-def _valid(arguments: Arguments) -> Array:
-    key = next(name for name in ("prediction", "logits", "probabilities") if arguments.get(name) is not None)
-    return valid_steps(arguments[key].shape, arguments)
-
-
-def _if_mean(arguments: Arguments, factor: float) -> float:
-    return factor if arguments["reduction"] == "mean" else 1.0
+from rnnspec.spec.arrays import Array, Arrays
 
 
 @plant("mean_squared_error")
-def padding_counts_a_little(**arguments: Any) -> Result:
+class PaddingCountsALittle(Altered):
     """A step that is taken out has weight 1e-9 in place of 0, NaN aside; gradients are right."""
-    (loss,), vjp = reference.mean_squared_error_vjp(**arguments)
-    valid = _valid(arguments)
-    if arguments["reduction"] == "none" or not valid.any():
-        return (loss,), vjp
-    apart = (arguments["prediction"] - arguments["target"])[~valid]
-    little = 1e-9 * np.nansum(apart.astype(np.float64) ** 2) / apart.shape[1]
-    return (np.asarray(loss + little / _if_mean(arguments, int(valid.sum())), loss.dtype),), vjp
+
+    def shown(self, call: Call, outputs: Arrays) -> Arrays:
+        (loss,), valid, reduction = outputs, valid_of(call), call.attributes["reduction"]
+        if reduction == "none" or not valid.any():
+            return outputs
+        apart = (call.inputs["prediction"] - call.inputs["target"])[~valid]
+        little = 1e-9 * np.nansum(apart.astype(np.float64) ** 2) / apart.shape[1]
+        return (np.asarray(loss + little / (valid.sum() if reduction == "mean" else 1), loss.dtype),)
 
 
 @plant("binary_cross_entropy")
@@ -38,7 +33,7 @@ def by_the_log_of_the_logistic(**arguments: Any) -> Result:
     """Logits become probabilities first: for large ones, the logarithm of 0, or of a probability rounded to 1."""
     if arguments["given"] == "probabilities":
         return reference.binary_cross_entropy_vjp(**arguments)
-    valid = _valid(arguments)
+    valid = valid_steps(arguments["target"].shape, arguments)
     logits, target = (np.where(valid, arguments[name], arguments[name].dtype.type(0)) for name in ("logits", "target"))
     with np.errstate(over="ignore"):
         p = (1 / (1 + np.exp(-logits))).astype(logits.dtype)

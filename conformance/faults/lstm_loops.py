@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from rnnspec.conformance.faults.loops import Attributes, Loops, Vjp
+from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.spec.arrays import Array, NamedArrays
 
 
-class LstmLoops(Loops):
+class LstmLoops(Loops, family="lstm"):
     """``c = f c_prev + i g``, ``h = o tanh(c)``."""
 
     states: ClassVar[tuple[str, ...]] = ("h", "c")
-
-    def lstm_cell(self, **call: Any) -> tuple[Array, ...]:
-        """One step."""
-        return self.cell("lstm_cell", call)[0]
-
-    def lstm_cell_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
-        """One step and its gradient."""
-        return self.cell("lstm_cell", call)
-
-    def lstm(self, **call: Any) -> tuple[Array, ...]:
-        """A sequence."""
-        return self.layer("lstm", call)[0]
-
-    def lstm_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
-        """A sequence and its gradient."""
-        return self.layer("lstm", call)
 
     # Attributes.
 

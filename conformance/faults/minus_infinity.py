@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs
-from rnnspec.conformance.faults.crf_loops import Chain, CrfLoops
+from rnnspec.conformance.faults.altered import Altered, valid_last, with_inputs
+from rnnspec.conformance.faults.crf_loops import Chains, CrfLoops
 from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec.arrays import Array
 
@@ -21,28 +21,26 @@ def softmax(a: Array) -> Array:
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
 
 
-@plant("attention_weights")
-class MaskedKeysAtMinus10000(Altered):
-    """Keys that are taken out get a score of -10000 and their share of the whole: valid scores below it lose."""
+class _MaskedByALowNumber(Altered):
+    """What is taken out gets -10000 in the softmax along the last axis."""
 
     def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
-        valid, (right,) = valid_of(call)[:, np.newaxis], outputs
+        (right,), scores = outputs, call.inputs["scores" if "scores" in call.inputs else "x"]
+        valid = valid_last(call, scores)
         if not right.size:
             return outputs
-        shares = softmax(np.where(valid, call.inputs["scores"].astype(np.float64), LOW))
+        shares = softmax(np.where(valid, scores.astype(np.float64), LOW))
         return (np.where(valid, shares, 0).astype(right.dtype),)
+
+
+@plant("attention_weights")
+class MaskedKeysAtMinus10000(_MaskedByALowNumber):
+    """Keys that are taken out get a score of -10000 and their share of the whole: valid scores below it lose."""
 
 
 @plant("softmax")
-class PaddedStepsAtMinus10000(Altered):
+class PaddedStepsAtMinus10000(_MaskedByALowNumber):
     """Steps that are taken out get -10000 and their share of the whole: valid numbers below it lose."""
-
-    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
-        valid, (right,) = valid_of(call), outputs
-        if not right.size:
-            return outputs
-        shares = softmax(np.where(valid, call.inputs["x"].astype(np.float64), LOW))
-        return (np.where(valid, shares, 0).astype(right.dtype),)
 
 
 @plant("crf_log_partition")
@@ -67,7 +65,7 @@ class NanFromOneForbiddenMove(CrfLoops):
 
     def over_steps(self, pairs: Array) -> Array:
         counts = super().over_steps(pairs)
-        return np.where(counts == 0, np.nan, counts) if len(pairs) else counts
+        return np.where(counts == 0, np.nan, counts) if pairs.shape[1] else counts
 
 
 @plant("crf_log_partition")
@@ -100,6 +98,6 @@ class EmissionsKeptAboveMinus10000(Altered):
 class ImpossibleTakenForEmpty(CrfLoops):
     """Where every path is forbidden, log Z is 0: the sum of nothing."""
 
-    def log_partition(self, c: Chain) -> float:
+    def log_partition(self, c: Chains) -> Array:
         right = super().log_partition(c)
-        return 0.0 if right == -np.inf else right
+        return np.where(np.isneginf(right), 0, right)

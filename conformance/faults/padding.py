@@ -50,7 +50,7 @@ class PaddingReachesTheState(Loops):
 class PaddingRepeatsTheOutput(Loops):
     """The output of a step that is taken out is the last one before it, as of Keras by default, not 0."""
 
-    def shown(self, after: NamedArrays, carried: NamedArrays, valid: Array) -> Array:
+    def step_output(self, after: NamedArrays, carried: NamedArrays, valid: Array) -> Array:
         return carried["h"]
 
 
@@ -58,7 +58,7 @@ class PaddingRepeatsTheOutput(Loops):
 class PaddingShowsAnOutput(Loops):
     """Steps that are taken out have the output that they would have were they valid."""
 
-    def shown(self, after: NamedArrays, carried: NamedArrays, valid: Array) -> Array:
+    def step_output(self, after: NamedArrays, carried: NamedArrays, valid: Array) -> Array:
         return after["h"]
 
 

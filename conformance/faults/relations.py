@@ -7,16 +7,16 @@ for, which must fit it; one is wrong by less than rounding explains.
 # ruff: noqa: D102  (a fault's class says what is wrong; its methods are the operations)
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from rnnspec import reference
-from rnnspec.backends import Call, Cotangents
+from rnnspec.backends import Call
 from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.conformance.faults.altered import Altered
 from rnnspec.conformance.faults.fault import Result, plant
-from rnnspec.spec.arrays import Array
+from rnnspec.spec.arrays import Array, NamedArrays
 
 Arguments = dict[str, Any]
 Outputs = tuple[Array, ...]
@@ -81,12 +81,11 @@ class LogPartitionGradientAveraged(NumpyBackend):
 
 
 @plant("state_jacobian")
-class InitialGradientTwice(NumpyBackend):
+class InitialGradientTwice(Altered):
     """Layers count the gradient of their initial state twice; state_jacobian is right."""
 
-    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
-        found = super().gradients(call, cotangents, wanted)
-        return {name: 2 * d if call.spec.unrolls and name in ("h0", "c0") else d for name, d in found.items()}
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
+        return {name: 2 * d if call.spec.unrolls and name in ("h0", "c0") else d for name, d in gradients.items()}
 
 
 @plant("lstm_1997")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.faults.altered import Altered
+from rnnspec.conformance.faults.altered import Altered, Other
 from rnnspec.conformance.faults.fault import LAYERS, plant
 from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.spec.arrays import Array, NamedArrays
@@ -79,7 +79,7 @@ class SequenceAloneLookedUp(Remembering):
         return kept[np.newaxis] if len(x) == 1 else valid
 
 
-class KnowingArrays(Loops):
+class KnowingArrays(Other):
     """Remembers something by the very array that was given, and what came of it the last time."""
 
     def __init__(self, device: str = "cpu") -> None:
@@ -99,8 +99,8 @@ class KnowingArrays(Loops):
 class RoomForTheFirstUnits(KnowingArrays):
     """Room for outputs is made once for each input array: of a wider layer over it, the units beyond stay 0."""
 
-    def run(self, call: Call) -> tuple[Array, ...]:
-        y, *states = super().run(call)
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        y, *states = outputs
         y[:, :, self.last(call.inputs["x"], y).shape[2] :] = 0
         return (y, *states)
 
@@ -109,8 +109,8 @@ class RoomForTheFirstUnits(KnowingArrays):
 class WiderLayerReadAgain(KnowingArrays):
     """Outputs are kept by the input's array: a narrower layer over it gets the first units of the wider one."""
 
-    def run(self, call: Call) -> tuple[Array, ...]:
-        y, *states = super().run(call)
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        y, *states = outputs
         kept = self.last(call.inputs["x"], y)
         if kept.shape[2] > y.shape[2]:
             return (np.array(kept[:, :, : y.shape[2]]), *states)

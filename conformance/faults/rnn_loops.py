@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from rnnspec.conformance.faults.loops import Attributes, Loops, Vjp
+from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.spec.arrays import Array, NamedArrays
 
 
-class RnnLoops(Loops):
+class RnnLoops(Loops, family="rnn"):
     """``h = f(W x + R h_prev + b)``."""
-
-    def rnn_cell(self, **call: Any) -> tuple[Array, ...]:
-        """One step."""
-        return self.cell("rnn_cell", call)[0]
-
-    def rnn_cell_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
-        """One step and its gradient."""
-        return self.cell("rnn_cell", call)
-
-    def rnn(self, **call: Any) -> tuple[Array, ...]:
-        """A sequence."""
-        return self.layer("rnn", call)[0]
-
-    def rnn_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
-        """A sequence and its gradient."""
-        return self.layer("rnn", call)
 
     def activation(self, a: Attributes) -> str:
         """The name of f."""

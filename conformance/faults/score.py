@@ -20,6 +20,7 @@ from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.variants import Variant
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.run import Profile, run_check
+from rnnspec.conformance.run.result import CheckResult
 from rnnspec.conformance.run.runner import checks_for
 from rnnspec.spec import FLOAT_TYPES
 
@@ -68,10 +69,6 @@ class FaultScore:
         """Whether one check catches it and no other does, as far as that was asked."""
         return self.caught and self.also == ""
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class CheckScore:
@@ -80,10 +77,6 @@ class CheckScore:
     id: str
     first: int
     alone: int | None
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -156,23 +149,15 @@ def score_fault(
     """
     asked = checks_for(fault.operation, tuple(checks))
     for place, check in enumerate(asked):
-        counting = Counting(check)
-        result = run_check(
-            counting.counted(),
-            fault.implementation(),
-            fault.operation,
-            fault.dtype,
-            profile,
-            seed_number=seed,
-            shrink=shrink,
-        )
+        counting, result = _asked(check, fault, profile, seed, shrink)
         if counting.failure is None:
             continue
         caught = isinstance(counting.failure, Violation)
         case = counting.failure.case if isinstance(counting.failure, Violation) else ""
         also = None
         if exclusive:
-            also = next((other.id for other in asked[place + 1 :] if _catches(other, fault, profile, seed)), "")
+            later = (other for other in asked[place + 1 :] if _asked(other, fault, profile, seed, False)[0].failure)
+            also = next((other.id for other in later), "")
         missed = () if caught else (seed,)
         return FaultScore(
             fault.name, fault.operation, fault.about, caught, check.id, counting.cases, case, result.message, also,
@@ -203,18 +188,13 @@ def variant_over_seeds(scores: Sequence[VariantScore]) -> VariantScore:
     )
 
 
-def _catches(check: Check, fault: Fault, profile: Profile, seed: int) -> bool:
-    counting = Counting(check)
-    run_check(
-        counting.counted(),
-        fault.implementation(),
-        fault.operation,
-        fault.dtype,
-        profile,
-        seed_number=seed,
-        shrink=False,
+def _asked(check: Check, fault: Fault, profile: Profile, seed: int, shrink: bool) -> tuple[Counting, CheckResult]:
+    """What became of a check of a fault."""
+    counting, backend = Counting(check), fault.implementation()
+    result = run_check(
+        counting.counted(), backend, fault.operation, fault.dtype, profile, seed_number=seed, shrink=shrink
     )
-    return counting.failure is not None
+    return counting, result
 
 
 def by_check(scores: Sequence[FaultScore], checks: Sequence[Check] = CHECKS) -> list[CheckScore]:

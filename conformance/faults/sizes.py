@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, valid_of, with_inputs, with_steps
-from rnnspec.conformance.faults.crf_loops import Chain, CrfLoops
+from rnnspec.conformance.faults.crf_loops import Chains, CrfLoops
 from rnnspec.conformance.faults.fault import plant
 from rnnspec.conformance.faults.gru_loops import GruLoops
 from rnnspec.conformance.faults.loops import Attributes
@@ -132,8 +132,8 @@ class StepsCountedInAByte(Altered):
 class ChainOfOneStepWithoutItsEnd(CrfLoops):
     """Where a sequence has one step, the score of the end is left out: the loop over the moves adds it."""
 
-    def of_end(self, c: Chain) -> float:
-        return super().of_end(c) if c.steps > 1 else 0.0
+    def of_end(self, c: Chains) -> Array:
+        return super().of_end(c) if c.steps > 1 else np.zeros(len(c.places))
 
 
 @plant("gru")

@@ -3,17 +3,21 @@
 # ruff: noqa: D102  (a variant's class says what it does differently; the method is one of the loops')
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from rnnspec.backends import Backend, Call, Cotangents
+from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.conformance.faults.crf_loops import CrfLoops
 from rnnspec.conformance.faults.functions import FUNCTIONS, Function, logistic_by_tanh
 from rnnspec.conformance.faults.gru_loops import GruLoops
 from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.conformance.faults.lstm_loops import LstmLoops
 from rnnspec.conformance.faults.rnn_loops import RnnLoops
-from rnnspec.spec.arrays import Array
+from rnnspec.spec.arrays import Array, NamedArrays
 
 LOOPS: dict[str, type[Loops]] = {"rnn": RnnLoops, "lstm": LstmLoops, "gru": GruLoops}
 """The right loops of each family."""
@@ -93,19 +97,49 @@ class RoundedMixedByDifference(MixedByDifference, RoundedAfterEachOperation):
     """The update is ``n + z (h - n)``, or ``h + z (n - h)``, and everything is computed in the inputs' type."""
 
 
+class AnyOfTheBest(CrfLoops):
+    """Of equal paths, one is taken by chance."""
+
+    def chosen(self, a: Array, axis: int) -> Array:
+        best = a == a.max(axis=axis, keepdims=True)
+        return np.asarray(np.argmax(best * np.random.default_rng(0).uniform(1, 2, a.shape), axis=axis))
+
+
+class HighestFirst(NumpyBackend):
+    """Tokens are numbered from the last to the first: of equally good ones, the highest is taken."""
+
+    def run(self, call: Call) -> tuple[Array, ...]:
+        turned = self._turned(call)
+        tokens, lengths, logs = super().run(turned)
+        written = np.arange(tokens.shape[1]) < lengths[:, np.newaxis]
+        return np.where(written, len(call.inputs["V"]) - 1 - tokens, 0), lengths, logs
+
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
+        found = super().gradients(self._turned(call), cotangents, wanted)
+        return {name: array[self._order(call, name)] for name, array in found.items()}
+
+    def _turned(self, call: Call) -> Call:
+        last = len(call.inputs["V"]) - 1
+        inputs = {name: array[self._order(call, name)] for name, array in call.inputs.items()}
+        end = call.attributes["end"]
+        end = None if end is None or end > last else last - end
+        return Call(call.operation, {**inputs, "start": last - inputs["start"]}, {**call.attributes, "end": end})
+
+    def _order(self, call: Call, name: str) -> Any:
+        """The tokens' axis of an input the other way round; with one-hot vectors, features are tokens."""
+        if name == "W" and call.attributes["embedding"] == "one_hot":
+            return ..., slice(None, None, -1)
+        return slice(None, None, -1 if name in ("V", "c", "E") else 1)
+
+
 @dataclass(frozen=True)
 class Variant:
-    """A right implementation of a family, and how it is written."""
+    """A right implementation of some operations, and how it is written."""
 
     name: str
-    family: str
+    operations: tuple[str, ...]
     about: str
-    implementation: type[Loops]
-
-    @property
-    def operations(self) -> tuple[str, str]:
-        """The cell and the layer."""
-        return f"{self.family}_cell", self.family
+    implementation: type[Backend]
 
 
 _GENERAL: dict[str, type[Loops]] = {
@@ -125,12 +159,22 @@ _OWN: dict[str, dict[str, type[Loops]]] = {
 def _variant(family: str, name: str, differently: type[Loops]) -> Variant:
     loops = LOOPS[family]
     whole = differently if issubclass(differently, loops) else type(differently.__name__, (differently, loops), {})
-    return Variant(f"{family}-{name}", family, differently.__doc__ or "", whole)
+    return Variant(f"{family}-{name}", (f"{family}_cell", family), differently.__doc__ or "", whole)
 
 
-VARIANTS: tuple[Variant, ...] = tuple(
-    _variant(family, name, differently)
-    for family in LOOPS
-    for name, differently in (*_GENERAL.items(), *_OWN.get(family, {}).items())
+def _of_others(name: str, whole: type[Backend], *operations: str) -> Variant:
+    return Variant(name, operations, whole.__doc__ or "", whole)
+
+
+VARIANTS: tuple[Variant, ...] = (
+    *(
+        _variant(family, name, differently)
+        for family in LOOPS
+        for name, differently in (*_GENERAL.items(), *_OWN.get(family, {}).items())
+    ),
+    # The other gradients are exp(alpha + beta - log Z), less exact than rounding explains where scores are large.
+    _of_others("crf-loops", CrfLoops, "crf_score", "crf_viterbi", "framewise_log_likelihood"),
+    _of_others("crf-any-of-the-best", AnyOfTheBest, "crf_viterbi"),
+    _of_others("decoding-highest-first", HighestFirst, "greedy_decode", "beam_search"),
 )
-"""Every right variant of every family; names are unique."""
+"""Every right variant; names are unique."""

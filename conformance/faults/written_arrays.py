@@ -8,6 +8,7 @@ from collections.abc import Collection
 import numpy as np
 
 from rnnspec.backends import Call, Cotangents
+from rnnspec.conformance.faults.altered import Other
 from rnnspec.conformance.faults.fault import LAYERS, plant
 from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.spec.arrays import Array, NamedArrays
@@ -39,35 +40,33 @@ class CotangentsUsedUp(Loops):
 
 
 @plant(*LAYERS)
-class BufferUsedAgain(Loops):
+class BufferUsedAgain(Other):
     """Outputs are views of memory that the next call with outputs of these shapes writes to."""
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
         self._memory: dict[tuple[int, tuple[int, ...], str], Array] = {}
 
-    def run(self, call: Call) -> tuple[Array, ...]:
-        outputs = []
-        for number, output in enumerate(super().run(call)):
-            memory = self._memory.setdefault((number, output.shape, output.dtype.name), np.empty_like(output))
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        keys = [(number, output.shape, output.dtype.name) for number, output in enumerate(outputs)]
+        kept = tuple(self._memory.setdefault(key, output) for key, output in zip(keys, outputs, strict=True))
+        for memory, output in zip(kept, outputs, strict=True):
             memory[...] = output
-            outputs.append(memory)
-        return tuple(outputs)
+        return kept
 
 
 @plant("rnn")
-class SumsLeftInABuffer(Loops):
+class SumsLeftInABuffer(Other):
     """The gradient of the bias is summed in a buffer, which is not cleared where fewer numbers come than before."""
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
         self._buffer = np.zeros(0)
 
-    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
-        found = super().gradients(call, cotangents, wanted)
-        if "b" in found:
-            db, before = found["b"], self._buffer
-            self._buffer = db.ravel().copy()
-            if before.size > db.size:
-                found["b"] = db + before[: db.size].reshape(db.shape).astype(db.dtype)
-        return found
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
+        if "b" not in gradients:
+            return gradients
+        db, before = gradients["b"], self._buffer
+        self._buffer = db.ravel().copy()
+        left = before[: db.size].reshape(db.shape).astype(db.dtype) if before.size > db.size else 0
+        return {**gradients, "b": db + left}

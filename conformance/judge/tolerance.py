@@ -292,18 +292,22 @@ class _FloatOutputs:
     """What the cotangents of a call are for: where each float output is minus infinity, and if sequences have it."""
 
     impossible: tuple[tuple[Array, bool], ...]
+    undecided: Array
+    """Which sequences have an id that could be another one, ``(B,)``; ``(1,)`` stands for all."""
 
     @classmethod
     def of(cls, call: Call, outputs: Sequence[Rounded | Array]) -> _FloatOutputs:
         """Look at the outputs, in any version of which a path may be impossible."""
         specified = call.spec.outputs_for(call.attributes).values()
-        return cls(
-            tuple(
-                (np.asarray(np.isneginf(_versions(output)).any(axis=0)), item.shape[:1] == ("B",))
-                for output, item in zip(outputs, specified, strict=True)
-                if item.kind == "float"
-            )
-        )
+        impossible, undecided = [], np.zeros(1, np.bool_)
+        for output, item in zip(outputs, specified, strict=True):
+            per_sequence = item.shape[:1] == ("B",)
+            if item.kind == "float":
+                impossible.append((np.asarray(np.isneginf(_versions(output)).any(axis=0)), per_sequence))
+            else:
+                ids = np.rint(_versions(output))  # where gradients are differentiated, ids are rounded like any number
+                undecided = undecided | (ids != ids[0]).any(axis=(0, *range(2, ids.ndim)))
+        return cls(tuple(impossible), undecided)
 
     def seeds(self, cotangents: Cotangents) -> list[Array]:
         """The cotangents in float64; to the reference, an output that is not used is one with a cotangent of 0."""
@@ -313,10 +317,13 @@ class _FloatOutputs:
         ]
 
     def open_sequences(self, seeds: Sequence[Array]) -> Array:
-        """Which sequences have a result of minus infinity that is differentiated, ``(B,)``; ``(1,)`` stands for all."""
+        """Which sequences are differentiated at minus infinity or at a choice, ``(B,)``; ``(1,)`` stands for all.
+
+        Where several choices are right, so are the gradients of each.
+        """
         open_ = np.zeros(1, np.bool_)
         for seed, (impossible, per_sequence) in zip(seeds, self.impossible, strict=True):
-            used = impossible & (seed != 0)
+            used = (impossible | for_each(self.undecided, seed, per_sequence)) & (seed != 0)
             open_ = open_ | (used.any(axis=tuple(range(1, used.ndim))) if per_sequence else used.any())
         return open_
 
@@ -348,6 +355,16 @@ def _exactly(result: Rounded | Array, per_sequence: bool) -> Bounded:
         together = tuple(range(1, agreed.ndim))
         agreed = np.broadcast_to(agreed.all(axis=together, keepdims=True), agreed.shape)
     return Bounded(np.array(versions[0]), np.where(agreed, 0.0, np.inf))
+
+
+def undecided_in(ids: Bounded) -> Array:
+    """Which sequences have an id that could be another one."""
+    return np.asarray(np.isinf(ids.bound).any(axis=tuple(range(1, ids.bound.ndim))))
+
+
+def for_each(sequences: Array, array: Array, per_sequence: bool) -> Array:
+    """What holds of sequences, as it holds of an array that has their axis first; of another, if it does of any."""
+    return sequences[:, *(np.newaxis,) * (array.ndim - 1)] if per_sequence else np.asarray(sequences.any())
 
 
 def _versions(result: Rounded | Array) -> Array:
@@ -401,6 +418,5 @@ def _bounded_gradient(
     """
     bounded = _bounded(result, form, loudest, per_sequence)
     # The parameters' gradients are sums over all sequences.
-    unjudged = open_[:, *(np.newaxis,) * (bounded.value.ndim - 1)] if per_sequence else open_.any()
-    bound = np.where(unjudged, np.inf, bounded.bound)
+    bound = np.where(for_each(open_, bounded.value, per_sequence), np.inf, bounded.bound)
     return Bounded(bounded.value, np.where(np.isfinite(bounded.value), bound, np.nan), bounded.perturbed)

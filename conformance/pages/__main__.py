@@ -76,6 +76,23 @@ def faults(page: Path, file: Path | None, edits: tuple[Path, ...]) -> None:
 @main.command()
 @_PAGE
 @click.argument("file", type=_FILE)
+def diagnosis(page: Path, file: Path) -> None:
+    """docs/diagnosis.md: how often the suite names what is wrong, from a FILE of ``rnnspec faults --diagnose``."""
+    from rnnspec.conformance.commands.faults_diagnose import read
+    from rnnspec.conformance.pages.diagnosis import sections
+    from rnnspec.conformance.pages.markdown import fill_in
+    from rnnspec.conformance.run.files import FileError
+
+    try:
+        fill_in(page, sections(read(file)))
+    except FileError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"wrote {page}")
+
+
+@main.command()
+@_PAGE
+@click.argument("file", type=_FILE)
 def sharpness(page: Path, file: Path) -> None:
     """docs/sharpness.md and its figures, from a FILE of ``rnnspec sharpness --json``.
 
@@ -127,8 +144,8 @@ def gradients(page: Path) -> None:
 
     for drawn in draw_all(page.with_suffix("")):
         click.echo(f"wrote {drawn}")
-    for name, rows in tables().items():
-        click.echo("\n".join(("", f"{name}:", "", *rows)))
+    for name, table in tables().items():
+        click.echo(f"\n{name}:\n\n{table}")
 
 
 @main.command()

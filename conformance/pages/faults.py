@@ -12,7 +12,7 @@ from statistics import median
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.faults.score import NEVER_ALONE, CheckScore, FaultScore, by_check
 from rnnspec.conformance.faults.seeds import at_seeds, seeds_text
-from rnnspec.conformance.pages.markdown import table
+from rnnspec.conformance.pages.markdown import table, written_by
 from rnnspec.spec import operations
 
 HARDEST = 20
@@ -120,9 +120,7 @@ def _about(score: FaultScore) -> str:
 
 def read(file: Path) -> tuple[list[FaultScore], tuple[int, ...]]:
     """Read the scores and seeds of ``rnnspec faults --json``; raise ValueError if the file has another form."""
-    try:
+    with written_by("rnnspec faults"):
         written = json.loads(file.read_text(encoding="utf-8"))
         scores = [FaultScore(**{**one, "missed_seeds": tuple(one["missed_seeds"])}) for one in written["faults"]]
         return scores, tuple(map(int, written["seeds"]))
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"expected a file that `rnnspec faults --json` wrote, got {error!r}") from error

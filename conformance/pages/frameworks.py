@@ -9,6 +9,7 @@ from rnnspec.backends import BackendError, open_backend
 from rnnspec.backends.composed.backend import FrameworkBackend
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.cases.support import values_of
+from rnnspec.conformance.pages import markdown
 from rnnspec.spec import Operation, operations
 from rnnspec.spec.operation import Attribute
 
@@ -58,20 +59,12 @@ def table(backend: FrameworkBackend) -> str:
     numbered: dict[str, int] = {}
     rows = []
     for name in backend.operations():
-        if name not in backend.natives:
-            continue
-        notes = [numbered.setdefault(why, len(numbered) + 1) for why in reasons(backend, operations()[name])]
-        rows.append(f"| `{name}` | {backend.natives[name].calls} | {', '.join(map(str, sorted(notes)))} |")
-    lines = [
-        "| operation | the framework's own | but composed where |",
-        "| --- | --- | --- |",
-        *rows,
-        "",
-        *(f"{number}. {why}" for why, number in numbered.items()),
-        "",
-        "Every other operation is composed.",
-    ]
-    return "\n".join(lines)
+        if name in backend.natives:
+            notes = [numbered.setdefault(why, len(numbered) + 1) for why in reasons(backend, operations()[name])]
+            rows.append([f"`{name}`", backend.natives[name].calls, ", ".join(map(str, sorted(notes)))])
+    own = markdown.table(["operation", "the framework's own", "but composed where"], rows, left=(1, 2))
+    why_composed = "\n".join(f"{number}. {why}" for why, number in numbered.items())
+    return f"{own}\n\n{why_composed}\n\nEvery other operation is composed."
 
 
 def opened() -> dict[str, FrameworkBackend]:

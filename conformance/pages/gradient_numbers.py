@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec import reference
+from rnnspec.conformance.pages.markdown import table
 
 Array = NDArray[np.float64]
 
@@ -179,14 +180,14 @@ def loss_surface(weights: Array, biases: Array) -> Array:
 # The tables of the page.
 
 
-def tables() -> dict[str, list[str]]:
-    """Return the tables of docs/gradients.md by name, as lines of Markdown."""
+def tables() -> dict[str, str]:
+    """Return the tables of docs/gradients.md by name, as Markdown."""
     return {"powers": _powers(), "jacobian": _jacobian(), "clipping": _clipping(), "descent": _descent()}
 
 
-def _powers() -> list[str]:
+def _powers() -> str:
     shown = (1, 2, 4, 8, 16, 32)
-    rows = _head("", *(f"k = {k}" for k in shown))
+    rows = []
     for about, spectrum in spectra().items():
         for name, values in (
             ("median entry", spectrum.magnitude(0.5)),
@@ -194,44 +195,34 @@ def _powers() -> list[str]:
             ("largest singular value", spectrum.singular_values[:, 0]),
             ("median singular value", np.median(spectrum.singular_values, axis=1)),
         ):
-            rows.append(_row(f"{about}: {name}", *(_figure(values[k - 1]) for k in shown)))
-    return rows
+            rows.append([f"{about}: {name}", *(_figure(values[k - 1]) for k in shown)])
+    return table(["", *(f"k = {k}" for k in shown)], rows)
 
 
-def _jacobian() -> list[str]:
+def _jacobian() -> str:
     shown = (1, 2, 5, 10, 20, 50, 100)
-    rows = _head("", *(f"t - k = {steps}" for steps in shown))
-    for about, norms in jacobian_norms().items():
-        norm = typical(norms)
-        rows.append(_row(about, *(_figure(norm[steps - 1]) for steps in shown)))
-    return rows
+    norms = {about: typical(norm) for about, norm in jacobian_norms().items()}
+    rows = ([about, *(_figure(norm[steps - 1]) for steps in shown)] for about, norm in norms.items())
+    return table(["", *(f"t - k = {steps}" for steps in shown)], rows)
 
 
-def _clipping() -> list[str]:
+def _clipping() -> str:
     shown = (0.1, 1.0, 10.0, 100.0, 1000.0)
-    rows = _head("norm before", *(f"{norm:g}" for norm in shown))
+    rows = []
     for name, clipped in clipped_gradients().items():
         places = [int(np.argmin(np.abs(np.log(clipped.before / norm)))) for norm in shown]
-        rows.append(_row(f"{name}: norm after", *(_figure(clipped.after[place]) for place in places)))
-        rows.append(_row(f"{name}: cosine", *(_figure(clipped.cosine[place]) for place in places)))
-    return rows
+        rows.append([f"{name}: norm after", *(_figure(clipped.after[place]) for place in places)])
+        rows.append([f"{name}: cosine", *(_figure(clipped.cosine[place]) for place in places)])
+    return table(["norm before", *(f"{norm:g}" for norm in shown)], rows)
 
 
-def _descent() -> list[str]:
-    rows = _head("", "largest gradient norm", "first loss", "median of the last 20 losses")
+def _descent() -> str:
+    rows = []
     for name, path in descents().items():
         figures = (path.norms.max(), path.losses[0], np.median(path.losses[-20:]))
-        rows.append(_row(name, *(_figure(float(figure)) for figure in figures)))
-    return rows
+        rows.append([name, *(_figure(float(figure)) for figure in figures)])
+    return table(["", "largest gradient norm", "first loss", "median of the last 20 losses"], rows)
 
 
 def _figure(value: float) -> str:
     return f"{value:.2g}" if 1e-3 < value < 1e3 else f"{value:.1e}"
-
-
-def _head(first: str, *others: str) -> list[str]:
-    return [_row(first, *others), _row("---", *["---:"] * len(others))]
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"

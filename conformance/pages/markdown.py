@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -14,6 +16,15 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: Collection[
     """Return a table; the first column and the columns with indices in `left` are aligned left, the others right."""
     sides = ["---" if column == 0 or column in left else "---:" for column in range(len(heads))]
     return "\n".join(f"| {' | '.join(line)} |" for line in (heads, sides, *rows))
+
+
+@contextmanager
+def written_by(command: str) -> Iterator[None]:
+    """Raise ValueError, which names the command, if what is read here has another form than its JSON."""
+    try:
+        yield
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"expected a file that `{command} --json` wrote, got {error!r}") from error
 
 
 def fill_in(path: Path, tables: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median_low
 
-from rnnspec.conformance.pages.markdown import table
+from rnnspec.conformance.pages.markdown import table, written_by
 from rnnspec.conformance.sharpness.drifting import GOALS, DriftSharpness
 from rnnspec.conformance.sharpness.measuring import PARTS, Run, Sharpness, error_text
 from rnnspec.conformance.sharpness.tolerances import COMPUTED, TOLERANCES
@@ -126,9 +126,7 @@ def _share(count: int, of: int) -> str:
 
 def read(file: Path) -> tuple[list[Sharpness], list[DriftSharpness]]:
     """Read a file of ``rnnspec sharpness --json``; raise ValueError if it has another form."""
-    try:
+    with written_by("rnnspec sharpness"):
         written = json.loads(file.read_text(encoding="utf-8"))
         measured = [Sharpness.from_json(one) for one in written["measured"]]
         return measured, [DriftSharpness.from_json(one) for one in written["drift"]]
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"expected a file that `rnnspec sharpness --json` wrote, got {error!r}") from error

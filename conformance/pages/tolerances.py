@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rnnspec.conformance.pages.markdown import table
 from rnnspec.conformance.report.tables import ratio_text
 from rnnspec.conformance.soak.statistics import Ending
 from rnnspec.conformance.soak.table import both, largest_of, not_judged, quantile_of, summary, totals
@@ -24,15 +25,15 @@ def tables(report: SoakReport) -> str:
             "",
             "Error ratio of values / of gradients:",
             "",
-            *_by_type(report["by_dtype"]),
+            _by_type(report["by_dtype"]),
             "",
             "The largest in each regime:",
             "",
-            *_matrix(report["by_regime"], "regime", lambda row: both(row, largest_of)),
+            _largest(report["by_regime"], "regime"),
             "",
             "The largest of each operation:",
             "",
-            *_matrix(report["by_operation"], "operation", lambda row: both(row, largest_of)),
+            _largest(report["by_operation"], "operation"),
         )
     )
 
@@ -70,37 +71,30 @@ def variants(scores: Sequence[Mapping[str, Any]]) -> str:
         (
             f"{cases:,} cases, {rejected:,} rejected; the largest error ratio is {ratio_text(largest)}.",
             "",
-            *_head("written", families),
-            *(_line(written, [ratio_text(row.get(family)) for family in families]) for written, row in worst.items()),
+            table(
+                ["written", *families],
+                ([written, *(ratio_text(row.get(family)) for family in families)] for written, row in worst.items()),
+            ),
         )
     )
 
 
-def _by_type(rows: Sequence[SoakReport]) -> Iterator[str]:
-    yield from _head("type", ("cases", "median", "99 %", "99.9 %", "largest", "numbers not judged", "ids not judged"))
+def _by_type(rows: Sequence[SoakReport]) -> str:
+    heads = ["type", "cases", "median", "99 %", "99.9 %", "largest", "numbers not judged", "ids not judged"]
+    lines = []
     for row in rows:
         quantiles = [both(row, partial(quantile_of, share=share)) for share in (0.5, 0.99, 0.999)]
         cells = [f"{row['cases']:,}", *quantiles, both(row, largest_of), not_judged(row), not_judged(row, "ids")]
-        yield _line(row["dtype"], cells)
+        lines.append([row["dtype"], *cells])
+    return table(heads, lines)
 
 
-def _matrix(rows: Sequence[SoakReport], key: str, cell: Callable[[SoakReport], str]) -> Iterator[str]:
+def _largest(rows: Sequence[SoakReport], key: str) -> str:
     """One row for each value of `key`, one column for each type."""
     dtypes = list(dict.fromkeys(row["dtype"] for row in rows))
-    found = {(row[key], row["dtype"]): row for row in rows}
-    yield from _head(key, dtypes)
-    for name in dict.fromkeys(row[key] for row in rows):
-        there = [found.get((name, dtype)) for dtype in dtypes]
-        yield _line(f"`{name}`", [cell(row) if row else "" for row in there])
-
-
-def _head(first: str, others: Sequence[str]) -> Iterator[str]:
-    yield _line(first, others)
-    yield _line("---", ["---:"] * len(others))
-
-
-def _line(first: str, cells: Sequence[str]) -> str:
-    return f"| {' | '.join((first, *cells))} |"
+    found = {(row[key], row["dtype"]): both(row, largest_of) for row in rows}
+    names = dict.fromkeys(row[key] for row in rows)
+    return table([key, *dtypes], ([f"`{name}`", *(found.get((name, one), "") for one in dtypes)] for name in names))
 
 
 def sections(reports: Sequence[SoakReport], scores: Sequence[Mapping[str, Any]] | None = None) -> dict[str, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 PER_OCTAVE: Final = 32
 """Bins for each doubling of the error ratio; quantiles are therefore at most 2.2 % too large."""
@@ -84,14 +84,8 @@ class Failure:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return {
-            "operation": self.place.operation,
-            "dtype": self.place.dtype,
-            "number": self.place.number,
-            "quantity": self.quantity,
-            "ending": self.ending.value,
-            "message": self.message,
-        }
+        of_answer = {"quantity": self.quantity, "ending": self.ending.value, "message": self.message}
+        return {**asdict(self.place), **of_answer}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Failure:
@@ -223,7 +217,7 @@ class Group:
 
     def both(self) -> Tally:
         """Return one tally of values and gradients together."""
-        return merged_tally(self.tallies().values())
+        return merged(Tally(), self.tallies().values())
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -235,19 +229,13 @@ class Group:
         return cls(data["cases"], Tally.from_json(data["values"]), Tally.from_json(data["gradients"]))
 
 
-def merged_tally(tallies: Iterable[Tally]) -> Tally:
-    """Return the sum of tallies."""
-    whole = Tally()
-    for tally in tallies:
-        whole.merge(tally)
-    return whole
+Sum = TypeVar("Sum", Tally, Group)
 
 
-def merged_group(groups: Iterable[Group]) -> Group:
-    """Return the sum of groups."""
-    whole = Group()
-    for group in groups:
-        whole.merge(group)
+def merged(whole: Sum, parts: Iterable[Sum]) -> Sum:
+    """Add parts to the whole, and return it."""
+    for part in parts:
+        whole.merge(part)
     return whole
 
 
@@ -285,13 +273,13 @@ class Statistics:
 
     def whole(self) -> Group:
         """Return one group of all cases."""
-        return merged_group(self.by_operation.values())
+        return merged(Group(), self.by_operation.values())
 
     def by_dtype(self) -> dict[str, Group]:
         """Return one group for each type."""
         dtypes = dict.fromkeys(dtype for dtype, _ in self.by_regime)
         return {
-            dtype: merged_group(group for (other, _), group in self.by_regime.items() if other == dtype)
+            dtype: merged(Group(), (group for (other, _), group in self.by_regime.items() if other == dtype))
             for dtype in dtypes
         }
 

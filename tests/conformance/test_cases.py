@@ -451,6 +451,8 @@ def test_regimes_go_where_implementations_break(make_case: Make) -> None:
         assert set(np.unique(array)) == {-2, -1, 0, 1, 2}
     ratios = [magnitudes(by_regime["scaled"])[name] / generic[name] for name in generic]
     assert max(ratios) > 2 * min(ratios)
+    assert all((array > 0).all() for array in by_regime["one_sign"].cotangents)
+    assert magnitudes(by_regime["one_sign"]) == generic
     forget = by_regime["long_memory"].call.inputs["b"]
     assert forget[1].min() > 2
     assert np.abs(forget[[0, 2, 3]]).max() < 2

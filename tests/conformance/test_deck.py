@@ -14,7 +14,7 @@ import pytest
 
 from rnnspec.conformance.cases import Case, Deck, Extent, Planner, Scope
 from rnnspec.conformance.cases.case import BY_LENGTHS, BY_MASK, NEEDS
-from rnnspec.conformance.cases.deck import spread_order
+from rnnspec.conformance.cases.covering import spread_order
 from rnnspec.conformance.cases.ladder import DEEPEST, LARGEST, ONCE, RUNGS, depths, equal_sizes, rungs_of
 from rnnspec.conformance.cases.regimes import REGIMES, gives_ids, regimes_for
 from rnnspec.conformance.run import PROFILES
@@ -337,7 +337,7 @@ def test_a_larger_ladder_goes_on_around_powers_of_two() -> None:
 
 @ALL
 def test_sizes_that_stand_beside_each_other_are_equal_in_a_case_and_the_others_differ(name: str) -> None:
-    op, symbols = operation(name), planner(name).symbols
+    op, symbols = operation(name), planner(name).choices.symbols
     for pair in equal_sizes(resolved(op, op.defaults()), symbols):
         found = [
             case
@@ -367,7 +367,7 @@ def test_what_lasts_long_stays_within_its_type() -> None:
 @ALL
 def test_one_batch_is_beyond_16_bits_and_a_sample_of_it_is_judged(name: str) -> None:
     op, case = operation(name), next((one for one in deck_of(name).cases if one.sizes.get("B", 0) > 4096), None)
-    if "B" not in planner(name).symbols:
+    if "B" not in planner(name).choices.symbols:
         assert case is None
         return
     assert case is not None
@@ -399,6 +399,17 @@ def test_each_beginning_of_an_order_is_spread(count: int) -> None:
         if count >= 4 * begun:
             places = sorted(order[:begun])
             assert max(np.diff([*places, count])) <= 2 * count / begun + 1
+
+
+def test_beams_of_many_sequences_are_as_wide_as_can_be_or_narrow_with_an_end() -> None:
+    many = [case for case in deck_of("beam_search").cases if case.sizes["B"] == 64 and case.lengths_of["N"] > 1]
+    wide = [case for case in many if case.attributes["width"] > 2]
+    assert len(wide) == 8
+    assert all(case.attributes["width"] == case.lengths_of["K"] ** case.lengths_of["N"] for case in wide)
+    narrow = [case for case in many if case.attributes["width"] == 2]
+    assert all((case.lengths_of["K"], case.lengths_of["N"]) == (6, 6) for case in narrow)
+    ends = [{case.attributes["end"] for case in narrow if case.attributes["normalise"] == one} for one in (True, False)]
+    assert all({0, 5} < found and None not in found for found in ends)
 
 
 def test_few_shapes() -> None:

@@ -16,7 +16,8 @@ from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks import CHECKS, Violation
 from rnnspec.conformance.checks.asked import Asked
-from rnnspec.conformance.checks.gradients import of_the_possible
+from rnnspec.conformance.checks.gradients import of_the_certain
+from rnnspec.conformance.faults.variants import AnyOfTheBest
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.rounding import RUNS, Noise, Rounded
 from rnnspec.conformance.judge.tolerance import Bounded, _bounded, _bounded_gradient, expect, expect_second_order
@@ -222,7 +223,7 @@ def test_no_other_gradient_conforms(name: str, change: Change, second: bool) -> 
 @pytest.mark.parametrize("name", CHAIN)
 def test_parameters_are_judged_where_minus_infinity_is_not_differentiated(name: str) -> None:
     case = mixed(name)
-    unused = tuple(np.where(impossible(case), 0, d).astype(d.dtype) for d in case.cotangents)
+    unused = of_the_certain(case, expect(case.call, case.dtype).outputs, case.cotangents)
     for due in (
         expect(case.call, case.dtype, unused).gradients,
         expect_second_order(case.call, case.dtype, unused, case.directions).gradients,
@@ -261,9 +262,9 @@ def test_parameters_are_asked_once_more_where_minus_infinity_hides_them(name: st
 def test_where_nothing_is_impossible_nothing_is_asked_twice(make_case: Any) -> None:
     case = make_case("crf_log_likelihood", sizes={"K": 3})
     outputs = expect(case.call, case.dtype).outputs
-    assert of_the_possible(case, outputs, case.cotangents) is case.cotangents
+    assert of_the_certain(case, outputs, case.cotangents) is case.cotangents
     case = mixed("crf_log_likelihood")
-    assert of_the_possible(case, expect(case.call, case.dtype).outputs, (None,)) == (None,)
+    assert of_the_certain(case, expect(case.call, case.dtype).outputs, (None,)) == (None,)
 
 
 @pytest.mark.parametrize("name", CHAIN)
@@ -326,3 +327,39 @@ def test_no_infinity_is_a_gradient(value: float) -> None:
     bound = _bounded_gradient(rounded([value, 1.0]), form, 1.0, False, none).bound
     assert np.isnan(bound[0])
     assert np.isnan(_bounded_gradient(rounded([value, 1.0]), form, 1.0, True, np.ones(2, np.bool_)).bound[0])
+
+
+# Choices.
+
+
+@pytest.mark.parametrize("second", [False, True], ids=["first", "second"])
+def test_gradients_of_another_choice_that_is_as_good_conform(second: bool) -> None:
+    case = Case("crf_viterbi", "float32", {"B": 2, "T": 3, "K": 2}, operation("crf_viterbi").defaults())
+    tied = {name: np.zeros_like(array) for name, array in case.call.inputs.items()}
+    tied["emissions"][1] = [[1, 0], [0, 1], [1, 0]]  # the other sequence's best path is one
+    call = Call(case.operation, tied, case.call.attributes)
+    if second:
+        due = expect_second_order(call, "float32", case.cotangents, case.directions).gradients
+    else:
+        due = expect(call, "float32", case.cotangents).gradients
+    unjudged = np.isinf(due["emissions"].bound)
+    assert unjudged[0].all()
+    assert not unjudged[1].any()
+    assert all(np.isinf(due[name].bound).all() for name in ("transitions", "start", "end"))
+    certain = of_the_certain(case, expect(call, "float32").outputs, case.cotangents)
+    np.testing.assert_array_equal(certain[0], case.cotangents[0] * [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("seed", "sizes"),
+    [
+        (287, {"B": 4, "T": 4, "K": 3}),
+        (685, {"B": 3, "T": 4, "K": 3}),
+        (909, {"B": 2, "T": 4, "K": 3}),
+        (1714, {"B": 3, "T": 4, "K": 2}),
+    ],
+)
+def test_a_viterbi_that_takes_a_best_path_that_no_version_takes_conforms(seed: int, sizes: dict[str, int]) -> None:
+    attributes = operation("crf_viterbi").defaults()
+    case = Case("crf_viterbi", "float64", sizes, attributes, regime="integers", seed=seed)
+    assert BY_ID["gradients"].examine(AnyOfTheBest(), case) <= 1

@@ -36,6 +36,14 @@ def lines(text: str, **block: object) -> Block:
         ('text = "tanh(a) = tanh(a)"', r"\[gru-wrong\]: the line changes nothing: tanh"),
         ('each = "MEMORY"\ntext = "MEMORY = 0"', r"\[gru-wrong\]: 'each' is MEMORY, and gru_cell has none"),
         ('text = "n = tanh(a_n)"', r"some\.toml: \[gru-wrong\]: the line changes nothing of gru_cell: n = tanh"),
+        (
+            'text = "h = (1 - z) * n + z * h_prev"\nwhen = { update = "keeps" }',
+            r"\[gru-wrong\]: the line changes nothing of gru_cell when update is keeps: h = \(1 - z\)",
+        ),
+        (
+            'text = "q = 0 * h_prev"\nwhen = { reset = "before" }',
+            r"\[gru-wrong\]: the line changes nothing of gru_cell when reset is before: q = 0",
+        ),
         ('text = "n = a_n"\nwhen = { rest = "after" }', r"\[gru-wrong\]: 'when' names rest, which is no attribute"),
         ('text = "n = a_n +"', r"some\.toml: \[gru-wrong\], line 1: 'n = a_n \+': not an expression"),
         ('taken = { reset = "behind" }', r"\[gru-wrong\]: 'taken' expects attributes of gru_cell"),
@@ -56,6 +64,13 @@ def test_a_fault_of_several_operations_has_each_family_s_name() -> None:
         ("lstm-wrong", "lstm_cell"),
         ("rnn-wrong", "rnn_cell"),
     ]
+
+
+def test_a_function_may_be_defined_anew_under_some_attributes() -> None:
+    (fault,) = read(FAULT + 'text = "tanh(a) = relu(a)"\nwhen = { reset = "before" }', "some.toml")
+    call = case_of("gru_cell", reset="before")
+    right = NumpyBackend().run(call)[0]
+    assert not np.array_equal(fault.implementation().run(call)[0], right)
 
 
 def test_every_file_has_faults() -> None:

@@ -26,16 +26,10 @@ def _loss(kind: str, reduction: str, dtype: str, **options: Any) -> Any:
 
 
 def _weighted(
-    kind: str,
-    target: Tensor,
-    prediction: Tensor,
-    lengths: Tensor | None,
-    mask: Tensor | None,
-    reduction: str,
-    **options: Any,
+    kind: str, target: Tensor, prediction: Tensor, reduction: str, steps: Mapping[str, Tensor], **options: Any
 ) -> Outputs:
     """One of Keras's losses over (B, T, D), a mean over D at each step."""
-    valid = valid_steps(prediction.shape[1], lengths, mask)
+    valid = valid_steps(prediction.shape[1], **steps)
     weights = None if valid is None else tf.cast(valid, prediction.dtype)
     loss = _loss(kind, reduction, prediction.dtype.name, **options)
     return (loss(target, prediction, sample_weight=weights),)
@@ -44,31 +38,16 @@ def _weighted(
 def _error(kind: str) -> Native:
     """One of Keras's losses of predictions and targets of real numbers."""
 
-    def loss(
-        *,
-        prediction: Tensor,
-        target: Tensor,
-        lengths: Tensor | None = None,
-        mask: Tensor | None = None,
-        reduction: str,
-    ) -> Outputs:
-        return _weighted(kind, target, prediction, lengths, mask, reduction)
+    def loss(*, prediction: Tensor, target: Tensor, reduction: str, **steps: Any) -> Outputs:
+        return _weighted(kind, target, prediction, reduction, steps)
 
     return Native(f"keras.losses.{kind}", loss)
 
 
-def _binary_cross_entropy(
-    *,
-    target: Tensor,
-    logits: Tensor,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-    given: str,
-    reduction: str,
-) -> Outputs:
+def _binary_cross_entropy(*, target: Tensor, logits: Tensor, given: str, reduction: str, **steps: Any) -> Outputs:
     # Keras takes a mean over the last axis.
     target, logits = target[..., None], logits[..., None]
-    return _weighted("BinaryCrossentropy", target, logits, lengths, mask, reduction, from_logits=True)
+    return _weighted("BinaryCrossentropy", target, logits, reduction, steps, from_logits=True)
 
 
 def _refuse_binary_cross_entropy(*, given: str, **others: Any) -> None:
@@ -78,20 +57,12 @@ def _refuse_binary_cross_entropy(*, given: str, **others: Any) -> None:
         )
 
 
-def _cross_entropy(
-    *,
-    logits: Tensor,
-    ids: Tensor,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-    targets: str,
-    reduction: str,
-) -> Outputs:
-    valid = valid_steps(logits.shape[1], lengths, mask)
+def _cross_entropy(*, logits: Tensor, ids: Tensor, targets: str, reduction: str, **steps: Any) -> Outputs:
+    valid = valid_steps(logits.shape[1], **steps)
     options: dict[str, Any] = {"from_logits": True}
     if valid is not None:
         ids, options = tf.where(valid, ids, IGNORED), {**options, "ignore_class": IGNORED}
-    return _weighted("SparseCategoricalCrossentropy", ids, logits, lengths, mask, reduction, **options)
+    return _weighted("SparseCategoricalCrossentropy", ids, logits, reduction, steps, **options)
 
 
 def _refuse_cross_entropy(*, logits: Tensor, targets: str, **others: Any) -> None:

@@ -5,9 +5,9 @@ Each of them has a file of its own, which hands over its peculiarities as its `K
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.layouts.gates import Family
@@ -18,6 +18,10 @@ from rnnspec.backends.tensorflow.sequences import valid_steps
 from rnnspec.backends.tensorflow.weights import from_spec
 
 Outputs = tuple[Tensor, ...]
+Arguments = Mapping[str, Any]
+"""Parameters, states and attributes of a call, by name; there may be others."""
+
+PARAMETERS: Final = ("W", "R", "b", "b_rn")
 
 
 def _refuse_nothing(**arguments: Any) -> None:
@@ -62,16 +66,24 @@ class Kind:
             "zero_output_for_mask": True,
         }
 
-    def weights(
-        self, W: Tensor, R: Tensor, b: Tensor, b_rn: Tensor | None, attributes: Mapping[str, Any]
-    ) -> list[Tensor]:
-        """Keras's weights, in the order in which its layers list them."""
-        return list(from_spec(self.family, W, R, b, b_rn, update=attributes.get("update", "keeps")).values())
+    def weights(self, arguments: Arguments) -> list[Tensor]:
+        """Keras's weights, in the order in which its layers list them, from the arguments of a call."""
+        given = {name: arguments[name] for name in PARAMETERS if name in arguments}
+        return list(from_spec(self.family, **given, update=arguments.get("update", "keeps")).values())
 
     def initial(self, x: Tensor, units: int, *given: Tensor | None) -> list[Tensor]:
         """States before the first step, as Keras takes them, from h0 and c0."""
         states = given[: len(self.states)]
         return [tf.zeros((x.shape[0], units), x.dtype) if state is None else state for state in states]
+
+    def each(self, x: Tensor, arguments: Arguments, count: int) -> Iterator[tuple[dict[str, Any], list[Tensor]]]:
+        """The arguments of each of so many layers or directions, and its states before the first step."""
+        several = [name for name in PARAMETERS if name in arguments]
+        for place in range(count):
+            own = {**arguments, **{name: arguments[name][place] for name in several}}
+            states = (arguments.get(name) for name in ("h0", "c0"))
+            given = (None if state is None else state[:, place] for state in states)
+            yield own, self.initial(x, own["W"].shape[1], *given)
 
 
 def refusing_layer(refuse: Callable[..., None]) -> Callable[..., None]:
@@ -94,21 +106,11 @@ def refusing_layer(refuse: Callable[..., None]) -> Callable[..., None]:
 def cell_native(kind: Kind) -> Native:
     """One step by Keras's cell."""
 
-    def cell(
-        *,
-        x: Tensor,
-        h_prev: Tensor,
-        W: Tensor,
-        R: Tensor,
-        b: Tensor,
-        b_rn: Tensor | None = None,
-        c_prev: Tensor | None = None,
-        **attributes: Any,
-    ) -> Outputs:
+    def cell(*, x: Tensor, h_prev: Tensor, c_prev: Tensor | None = None, **arguments: Any) -> Outputs:
         states = [h_prev] if c_prev is None else [h_prev, c_prev]
-        shape, units = (None, x.shape[1]), W.shape[1]
-        one = built(f"{kind.keras}Cell", shape, x.dtype.name, units=units, **kind.options(attributes))
-        _, after = call(one, kind.weights(W, R, b, b_rn, attributes), x, states)
+        shape, units = (None, x.shape[1]), arguments["W"].shape[1]
+        one = built(f"{kind.keras}Cell", shape, x.dtype.name, units=units, **kind.options(arguments))
+        _, after = call(one, kind.weights(arguments), x, states)
         return tuple(after)
 
     return Native(f"keras.layers.{kind.keras}Cell", cell, kind.refuse)
@@ -130,23 +132,11 @@ def layer_native(kind: Kind, calls: str = "", made: Made = own_layer) -> Native:
     """A sequence by Keras's layer, or by another that is `made`, as which it `calls` itself."""
 
     def layer(
-        *,
-        x: Tensor,
-        W: Tensor,
-        R: Tensor,
-        b: Tensor,
-        b_rn: Tensor | None = None,
-        h0: Tensor | None = None,
-        c0: Tensor | None = None,
-        lengths: Tensor | None = None,
-        mask: Tensor | None = None,
-        direction: str,
-        **attributes: Any,
+        *, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None, direction: str, **arguments: Any
     ) -> Outputs:
-        states = kind.initial(x, W.shape[1], h0, c0)
+        states = kind.initial(x, arguments["W"].shape[1], arguments.get("h0"), arguments.get("c0"))
         valid = valid_steps(x.shape[1], lengths, mask)
-        reverse = direction == "reverse"
-        return run_layer(kind, x, W, R, b, b_rn, states, valid, reverse=reverse, attributes=attributes, made=made)
+        return run_layer(kind, x, arguments, states, valid, reverse=direction == "reverse", made=made)
 
     return Native(calls or f"keras.layers.{kind.keras}", layer, refusing_layer(kind.refuse))
 
@@ -154,21 +144,17 @@ def layer_native(kind: Kind, calls: str = "", made: Made = own_layer) -> Native:
 def run_layer(
     kind: Kind,
     x: Tensor,
-    W: Tensor,
-    R: Tensor,
-    b: Tensor,
-    b_rn: Tensor | None,
+    arguments: Arguments,
     states: list[Tensor],
     mask: Tensor | None,
     *,
     reverse: bool,
-    attributes: Mapping[str, Any],
     made: Made = own_layer,
 ) -> Outputs:
     """Outputs and final states of Keras's layer, or of another that is `made`.
 
     Keras gives the outputs of a layer that goes backwards in the order of its reading.
     """
-    layer = made(kind, x, W.shape[1], mask, attributes, reverse=reverse)
-    y, *after = call(layer, kind.weights(W, R, b, b_rn, attributes), x, initial_state=states, mask=mask)
+    layer = made(kind, x, arguments["W"].shape[1], mask, arguments, reverse=reverse)
+    y, *after = call(layer, kind.weights(arguments), x, initial_state=states, mask=mask)
     return (tf.reverse(y, [1]) if reverse else y, *after)

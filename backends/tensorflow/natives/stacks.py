@@ -43,28 +43,15 @@ refuse_stack: Final = refusing_layer(_refuse_kind)
 
 
 def _bidirectional(
-    *,
-    x: Tensor,
-    W: Tensor,
-    R: Tensor,
-    b: Tensor,
-    b_rn: Tensor | None = None,
-    h0: Tensor | None = None,
-    c0: Tensor | None = None,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-    layer: str,
-    merge: str,
-    **attributes: Any,
+    *, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None, layer: str, merge: str, **arguments: Any
 ) -> Outputs:
     valid = valid_steps(x.shape[1], lengths, mask)
-    features, units = x.shape[2], W.shape[2]
     kind, both_weights, states = KINDS[layer], [], []
-    for way in range(2):
-        both_weights += kind.weights(W[way], R[way], b[way], None if b_rn is None else b_rn[way], attributes)
-        states += kind.initial(x, units, *(None if given is None else given[:, way] for given in (h0, c0)))
-    chosen = kind.layer_options(valid, attributes)
-    both = _both_ways(kind.keras, None if merge == "none" else merge, features, x.dtype.name, units=units, **chosen)
+    for own, before_first in kind.each(x, arguments, 2):
+        both_weights += kind.weights(own)
+        states += before_first
+    units, chosen = arguments["W"].shape[2], kind.layer_options(valid, arguments)
+    both = _both_ways(kind.keras, None if merge == "none" else merge, x.shape[2], x.dtype.name, units=units, **chosen)
     outputs = call(both, both_weights, x, initial_state=states, mask=valid)
     given = 2 if merge == "none" else 1
     after = outputs[given:]
@@ -83,39 +70,22 @@ def _both_ways(kind: str, merge: str | None, features: int, dtype: str, **option
     return both
 
 
+def with_input_weights(*, W: Tensor, W_above: Tensor, **arguments: Any) -> dict[str, Any]:
+    """A stack's arguments, with the input weights of all its layers as ``W``."""
+    return {**arguments, "W": [W, *(W_above[number] for number in range(W_above.shape[0]))]}
+
+
 def _stack(reverse: Callable[[int], bool]) -> Callable[..., Outputs]:
     """A stack of Keras's layers, the layer of each number reading in reverse or not."""
 
     def stack(
-        *,
-        x: Tensor,
-        W: Tensor,
-        W_above: Tensor,
-        R: Tensor,
-        b: Tensor,
-        b_rn: Tensor | None = None,
-        h0: Tensor | None = None,
-        c0: Tensor | None = None,
-        lengths: Tensor | None = None,
-        mask: Tensor | None = None,
-        layer: str,
-        **attributes: Any,
+        *, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None, layer: str, **arguments: Any
     ) -> Outputs:
         valid = valid_steps(x.shape[1], lengths, mask)
         kind, finals, y = KINDS[layer], [], x
-        for number in range(R.shape[0]):
-            y, *after = run_layer(
-                kind,
-                y,
-                W if number == 0 else W_above[number - 1],
-                R[number],
-                b[number],
-                None if b_rn is None else b_rn[number],
-                kind.initial(x, W.shape[1], *(None if s is None else s[:, number] for s in (h0, c0))),
-                valid,
-                reverse=reverse(number),
-                attributes=attributes,
-            )
+        layers = kind.each(x, with_input_weights(**arguments), arguments["R"].shape[0])
+        for number, (own, states) in enumerate(layers):
+            y, *after = run_layer(kind, y, own, states, valid, reverse=reverse(number))
             finals.append(tuple(after))
         return y, *(tf.stack(state, 1) for state in zip(*finals, strict=True))
 

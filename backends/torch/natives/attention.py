@@ -19,7 +19,7 @@ Outputs = tuple[Tensor, ...]
 @native("torch.nn.functional.softmax")
 def attention_weights(*, scores: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None) -> Outputs:
     """Return the weights."""
-    valid = valid_steps(lengths, mask, scores.shape[2])
+    valid = valid_steps(scores.shape[2], lengths, mask)
     return (over_valid(functional.softmax, scores, None if valid is None else valid[:, None]),)
 
 

@@ -48,7 +48,7 @@ def output_projection(
     *, h: Tensor, V: Tensor, c: Tensor, at: str, lengths: Tensor | None = None, mask: Tensor | None = None
 ) -> Outputs:
     """Return y."""
-    valid = valid_steps(lengths, mask, h.shape[1])
+    valid = valid_steps(h.shape[1], lengths, mask)
     if at == "every":
         if valid is None:
             return (functional.linear(h, V, c),)
@@ -65,7 +65,7 @@ def output_projection(
 @native("torch.nn.functional.embedding")
 def embedding(*, ids: Tensor, E: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None) -> Outputs:
     """Return y."""
-    valid = valid_steps(lengths, mask, ids.shape[1])
+    valid = valid_steps(ids.shape[1], lengths, mask)
     if valid is None:
         return (functional.embedding(ids, E),)
     return (functional.embedding(ids.where(valid, 0), E).where(valid[:, :, None], 0),)
@@ -74,13 +74,13 @@ def embedding(*, ids: Tensor, E: Tensor, lengths: Tensor | None = None, mask: Te
 @native("torch.nn.functional.softmax")
 def softmax(*, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None) -> Outputs:
     """Return y."""
-    return (over_valid(functional.softmax, x, valid_steps(lengths, mask, x.shape[1])),)
+    return (over_valid(functional.softmax, x, valid_steps(x.shape[1], lengths, mask)),)
 
 
 @native("torch.nn.functional.log_softmax")
 def log_softmax(*, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None) -> Outputs:
     """Return y."""
-    return (over_valid(functional.log_softmax, x, valid_steps(lengths, mask, x.shape[1])),)
+    return (over_valid(functional.log_softmax, x, valid_steps(x.shape[1], lengths, mask)),)
 
 
 def _dense_source(call: Call) -> Lines:

@@ -49,17 +49,9 @@ def mean_squared_error(*, prediction: Tensor, target: Tensor, **others: Any) -> 
 
 
 @native("torch.nn.functional.binary_cross_entropy_with_logits", _refuse_binary_cross_entropy)
-def binary_cross_entropy(
-    *,
-    logits: Tensor,
-    target: Tensor,
-    given: str,
-    reduction: str,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
-) -> Outputs:
+def binary_cross_entropy(*, logits: Tensor, target: Tensor, given: str, reduction: str, **steps: Any) -> Outputs:
     """Return the loss."""
-    valid = valid_steps(lengths, mask, logits.shape[1])
+    valid = valid_steps(logits.shape[1], **steps)
     if valid is None:
         return (functional.binary_cross_entropy_with_logits(logits, target, reduction=reduction),)
     logits, target = logits.where(valid, 0), target.where(valid, 0)
@@ -75,11 +67,10 @@ def cross_entropy(
     reduction: str,
     ids: Tensor | None = None,
     target: Tensor | None = None,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
+    **steps: Any,
 ) -> Outputs:
     """Return the loss."""
-    valid = valid_steps(lengths, mask, logits.shape[1])
+    valid = valid_steps(logits.shape[1], **steps)
     there = None if valid is None else valid[:, :, None]
     rows = (logits if there is None else logits.where(there, 0)).flatten(0, 1)
     if target is not None:
@@ -97,16 +88,10 @@ def cross_entropy(
 
 
 def _over_features(
-    loss: Callable[..., Tensor],
-    prediction: Tensor,
-    target: Tensor,
-    *,
-    reduction: str,
-    lengths: Tensor | None = None,
-    mask: Tensor | None = None,
+    loss: Callable[..., Tensor], prediction: Tensor, target: Tensor, *, reduction: str, **steps: Any
 ) -> Tensor:
     """Loss of steps that have several features, of which each step's own is the mean."""
-    valid = valid_steps(lengths, mask, prediction.shape[1])
+    valid = valid_steps(prediction.shape[1], **steps)
     if valid is None and reduction == "mean":
         return loss(prediction, target)
     if valid is not None:

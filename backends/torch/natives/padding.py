@@ -16,7 +16,7 @@ from rnnspec.backends.scripting import Lines
 from rnnspec.backends.torch.sequences import right_padded
 
 
-def valid_steps(lengths: Tensor | None, mask: Tensor | None, steps: int) -> Tensor | None:
+def valid_steps(steps: int, lengths: Tensor | None = None, mask: Tensor | None = None) -> Tensor | None:
     """Mask (B, T) of the steps that are there; None if all are."""
     return mask if lengths is None else right_padded(lengths, steps)
 

@@ -39,8 +39,9 @@ class Cell(nn.Module):
     arrays: ClassVar[Mapping[str, str]]
     """Names of the parameters that hold each of the specification's arrays, in its order of gates."""
 
-    def __init__(self, features: int, hidden: int, *, per_gate: bool) -> None:
+    def __init__(self, features: int, hidden: int, *, per_gate: bool, bias: bool = True) -> None:
         super().__init__()
+        self.products = Products(features, hidden, per_gate=per_gate, bias=bias)
 
     def holding(self, array: str) -> list[str]:
         """Names of the parameters that hold an array."""
@@ -67,7 +68,6 @@ class PeepholeCell(Cell):
 
     def __init__(self, features: int, hidden: int, *, per_gate: bool) -> None:
         super().__init__(features, hidden, per_gate=per_gate)
-        self.products = Products(features, hidden, per_gate=per_gate)
         self.p_i, self.p_f, self.p_o = (nn.Parameter(torch.zeros(hidden)) for _ in range(3))
 
     def forward(self, x: Tensor, states: States) -> States:
@@ -92,8 +92,7 @@ class LayerNormCell(Cell):
     }
 
     def __init__(self, features: int, hidden: int, *, per_gate: bool) -> None:
-        super().__init__(features, hidden, per_gate=per_gate)
-        self.products = Products(features, hidden, per_gate=per_gate, bias=False)
+        super().__init__(features, hidden, per_gate=per_gate, bias=False)
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(GATES))
         self.norm_c = nn.LayerNorm(hidden)
 
@@ -110,9 +109,9 @@ class NestedCell(Cell):
 
     memories: ClassVar[int] = 2
     arrays: ClassVar[Mapping[str, str]] = {
-        "W": "outer.of_x.*.weight",
-        "R": "outer.of_h.*.weight",
-        "b": "outer.of_x.*.bias",
+        "W": "products.of_x.*.weight",
+        "R": "products.of_h.*.weight",
+        "b": "products.of_x.*.bias",
         "W_inner": "inner.of_x.*.weight",
         "R_inner": "inner.of_h.*.weight",
         "b_inner": "inner.of_x.*.bias",
@@ -120,13 +119,12 @@ class NestedCell(Cell):
 
     def __init__(self, features: int, hidden: int, *, per_gate: bool) -> None:
         super().__init__(features, hidden, per_gate=per_gate)
-        self.outer = Products(features, hidden, per_gate=per_gate)
         self.inner = Products(hidden, hidden, per_gate=per_gate)
 
     def forward(self, x: Tensor, states: States) -> States:
         """Return h and the memories after the step."""
         h, c, c_inner = states
-        a_i, a_f, a_g, a_o = self.outer(x, h)
+        a_i, a_f, a_g, a_o = self.products(x, h)
         x_inner, h_inner = torch.sigmoid(a_i) * torch.tanh(a_g), torch.sigmoid(a_f) * c
         b_i, b_f, b_g, b_o = self.inner(x_inner, h_inner)
         c_inner = torch.sigmoid(b_f) * c_inner + torch.sigmoid(b_i) * torch.tanh(b_g)

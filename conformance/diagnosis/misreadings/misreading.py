@@ -69,8 +69,8 @@ def first_of(array: Array, axis: int) -> Array:
 
 
 def times(array: Array, factor: float) -> Array:
-    """Return the array times a number."""
-    return np.asarray(factor * array)
+    """Return the array times a number; 0 times an infinity is 0 here."""
+    return np.asarray(factor * array) if factor else np.zeros_like(array)
 
 
 def swapped(array: Array, axis: int) -> Array:

@@ -17,21 +17,31 @@ quantity of the reference, and by how many `units` of roundoff of the `dtype` it
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
-from rnnspec.conformance.edits.changing import changed, with_gates
+from rnnspec.conformance.edits.changing import changed, equations_of, with_gates
 from rnnspec.conformance.faults.changed import backend_of
 from rnnspec.conformance.faults.fault import Fault, family_of
 from rnnspec.spec import Operation, SpecError, operation
-from rnnspec.spec.operation import Block
+from rnnspec.spec.operation import Block, When
 
 _KEYS = {"operation", "about", "text", "when", "each", "blocks", "taken", "gates", "gradients", "dtype"}
 
 
-def read(text: str, file: str) -> Iterator[Fault]:
+@dataclass(frozen=True)
+class ChangedEquation:
+    """A fault, and the lines that make it, where it is nothing but lines."""
+
+    fault: Fault
+    blocks: tuple[Block, ...]
+
+
+def read(text: str, file: str) -> Iterator[ChangedEquation]:
     """Yield the faults of a file; where it is wrong, raise SpecError with the file, the fault and what was expected."""
     for name, table in tomllib.loads(text).items():
         if not is_changed_equation(table):
@@ -51,7 +61,7 @@ def read(text: str, file: str) -> Iterator[Fault]:
             yield _fault(name.replace("*", family_of(one)), operation(one), table, place)
 
 
-def _fault(name: str, op: Operation, table: Mapping[str, Any], place: str) -> Fault:
+def _fault(name: str, op: Operation, table: Mapping[str, Any], place: str) -> ChangedEquation:
     taken = table.get("taken", {})
     for attribute, value in taken.items():
         known = op.attributes.get(attribute)
@@ -71,10 +81,45 @@ def _fault(name: str, op: Operation, table: Mapping[str, Any], place: str) -> Fa
             op = with_gates(op, table["gates"])
         except SpecError as error:
             raise SpecError(f"{place}: {error}") from None
+    op = changed(op, blocks)
+    for idle in _idle(op):
+        when = " and ".join(f"{name} is {value}" for name, value in idle.when.items())
+        raise SpecError(f"{idle.place}: the line changes nothing of {op.name} when {when}: {idle.text}")
     read_as = {key: _value(value) for key, value in taken.items()}
     about = " ".join(table["about"].split())
-    implementation = backend_of(changed(op, blocks), read_as, right_gradients="gradients" in table)
-    return Fault(name, op.name, about, implementation, table.get("dtype", "float32"))
+    implementation = backend_of(op, read_as, right_gradients="gradients" in table)
+    fault = Fault(name, op.name, about, implementation, table.get("dtype", "float32"))
+    alone = not read_as and "gates" not in table and "gradients" not in table
+    return ChangedEquation(fault, tuple(blocks) if alone else ())
+
+
+def _idle(op: Operation) -> Iterator[Block]:
+    """Yield the changes of an operation and its parts that say what the equations say already, when they hold."""
+    for line in filter(lambda line: line.when, op.changes):
+        new = dict(_texts(op, line))
+        blocks = (*op.equations, *op.gradient)
+        own = [(block.when, *sides) for block in blocks for sides in _texts(op, block) if sides[0] in new]
+        # A function of the vocabulary that is defined anew has no equation of its own.
+        if own and all(new[left] == right for when, left, right in own if _hold_together(when, line.when)):
+            yield line
+    for part in op.parts:
+        for choice in part.choices.values():
+            yield from _idle(choice)
+
+
+def _texts(op: Operation, block: Block) -> list[tuple[str, str]]:
+    """Both sides of a block's equations, for every gate or state that the operation has."""
+    own = equations_of(replace(op, equations=(block,), gradient=()))
+    return [(equation.left, ast.dump(equation.value)) for equation in own]
+
+
+def _hold_together(one: When, other: When) -> bool:
+    """Whether some attributes have the values that both ask for."""
+
+    def values(wanted: Any) -> set[str]:
+        return {repr(value) for value in (wanted if isinstance(wanted, list | tuple) else (wanted,))}
+
+    return all(values(one[name]) & values(other[name]) for name in one.keys() & other.keys())
 
 
 def _value(value: Any) -> Any:
@@ -96,5 +141,10 @@ def files_of_faults() -> Iterator[tuple[str, str]]:
             yield file.name, file.read_text("utf-8")
 
 
-FAULTS: tuple[Fault, ...] = tuple(fault for file, text in files_of_faults() for fault in read(text, file))
+_READ = tuple(one for file, text in files_of_faults() for one in read(text, file))
+
+FAULTS: tuple[Fault, ...] = tuple(one.fault for one in _READ)
 """Every fault that is a changed equation."""
+
+CHANGED: tuple[ChangedEquation, ...] = tuple(one for one in _READ if one.blocks)
+"""Those that are nothing but lines in the place of others."""

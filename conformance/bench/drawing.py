@@ -1,9 +1,10 @@
-"""Drawing of figures as SVG files with the same bytes each time: without a date, and with fixed ids."""
+"""Drawing of figures as SVG with the same bytes each time: without a date, and with fixed ids."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,9 +31,16 @@ def figures() -> Iterator[Any]:
         yield pyplot
 
 
-def save(pyplot: Any, figure: Any, file: Path) -> Path:
-    """Write a figure to a file, the same bytes each time; return the file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+def svg_of(pyplot: Any, figure: Any) -> str:
+    """Return a figure as SVG, the same each time, and close it."""
+    file = StringIO()
     figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
     pyplot.close(figure)
+    return file.getvalue()
+
+
+def save(pyplot: Any, figure: Any, file: Path) -> Path:
+    """Write a figure to a file; return the file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(svg_of(pyplot, figure), encoding="utf-8")
     return file

@@ -1,0 +1,159 @@
+"""The ladder of a deck: calls with one size at which kernels break, all sizes at their least, and equal sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, pairwise
+from typing import Any, Final
+
+import numpy as np
+
+from rnnspec.conformance.cases.case import Case
+from rnnspec.conformance.cases.covering import Row, spread_order
+from rnnspec.conformance.cases.factors import STEPS, Factors
+from rnnspec.conformance.cases.ladder import DEEPEST, LARGEST, depths, equal_sizes, is_differentiated, rungs_of
+from rnnspec.conformance.cases.making import ATTEMPTS, Maker
+from rnnspec.conformance.cases.regimes import functions_of
+from rnnspec.spec import resolved
+from rnnspec.spec.language import parse_size, size_of
+
+DEAREST: Final = 2.5e8
+"""Most floating-point operations of a call on the ladder, by the specification's cost model."""
+
+MEMORY: Final = 8
+"""GiB that the largest call may take."""
+
+_BYTES: Final = 8 * 7 * 4
+"""Bytes for each number of a call: eight in each of seven versions, times four for intermediate results."""
+_STEADY_FROM: Final = 32
+"""Size from which the attributes keep numbers within the type."""
+
+
+class DeckError(ValueError):
+    """The requested cases cannot be planned; the message says why."""
+
+
+@dataclass(frozen=True)
+class Climber:
+    """What makes the calls of the ladder up to the `largest` size, with the choices of a covering array's rows."""
+
+    maker: Maker
+    largest: int
+    left_out: dict[str, list[int]] = field(default_factory=dict)
+    """Sizes that take too long to judge."""
+
+    @property
+    def factors(self) -> Factors:
+        """The choices."""
+        return self.maker.factors
+
+    def cases(self, rows: Sequence[Row], array: Sequence[Case]) -> Iterator[Case]:
+        """Calls with one size at which kernels break and small others, then calls with equal sizes."""
+        if not self.largest or not rows:
+            return
+        levels = [self.factors.levels(row) for row in rows]
+        own = [self.factors.is_own(row) for row in levels]
+        number = 0
+        for symbol in (
+            () if self.factors.few_shapes else dict.fromkeys(symbol for case in array for symbol in case.sizes)
+        ):
+            having = [place for place, case in enumerate(array) if symbol in case.sizes]
+            # At large sizes, people run the library's own choices.
+            having_own = [place for place in having if own[place]] or having
+            depth = any(symbol in depths(case.spec) for case in array)
+            met = {array[place].sizes[symbol] for place in having}
+            for size in rungs_of(symbol, min(self.largest, DEEPEST) if depth else self.largest):
+                if size in met:
+                    continue
+                places = having_own if size >= _STEADY_FROM else having
+                row = levels[places[spread_order(len(places))[number % len(places)]]]
+                case = self._rung(row, number, {symbol: size})
+                number += 1
+                if self._affordable(case, symbol, size):
+                    yield case
+                else:
+                    self.left_out.setdefault(symbol, []).append(size)
+        if not self.factors.few_shapes:
+            steps = {STEPS: self.factors.support.steps[0]} if self.factors.support.steps else {}
+            yield self._least({**levels[0], **steps})
+        for pair in equal_sizes(resolved(self.factors.op, self.factors.support.defaults()), self.factors.symbols):
+            apart = {symbol: 4 + place for place, symbol in enumerate(self.factors.symbols)}
+            row = levels[spread_order(len(levels))[number % len(levels)]]
+            yield self._rung(row, number, {**apart, **dict.fromkeys(pair, 3)})
+            number += 1
+
+    def _least(self, row: Mapping[str, Any]) -> Case:
+        """A case whose sizes are all as small as they may be, with ids that agree where there are several arrays."""
+        sizes = {symbol: self.factors.op.at_least.get(symbol, 1) for symbol in self.factors.symbols}
+        first = self._rung(row, 0, sizes)
+        more = (self._rung(row, number, sizes) for number in range(1, ATTEMPTS))  # made only where they are needed
+        return next((case for case in chain([first], more) if _ids_agree(case)), first)
+
+    @property
+    def of_parts(self) -> bool:
+        """Whether an attribute chooses the operation's parts."""
+        return any(part.operation in self.factors.op.attributes for part in self.factors.op.parts)
+
+    def _rung(self, row: Mapping[str, Any], number: int, sizes: Mapping[str, int]) -> Case:
+        """A generic case of these sizes with a row's choices."""
+        case = self.maker.with_some_step({**row, "regime": "generic"}, ATTEMPTS * number, sizes)
+        if max(sizes.values()) >= _STEADY_FROM:
+            case = self._steady(case)
+        if _flops(case) > DEAREST:  # plainer parts and fewer rounds may be cheaper
+            case = self._plainest(case)
+        if not all(is_differentiated(size, self.of_parts) for size in sizes.values()):
+            case = replace(case, differentiated=False)
+            # Each part has a ladder of its own, so that the default part is enough here.
+            case = self._plainest(case) if self.of_parts else case
+        if case.sampled:
+            small = {symbol: 3 if symbol == "D" else 1 for symbol in case.sizes}  # a single feature may be dropped
+            case = replace(
+                case, sizes={**small, **{key: size for key, size in sizes.items() if key in small}}, steps="all"
+            )
+        return case
+
+    def _steady(self, case: Case) -> Case:
+        """The case with attributes under which numbers stay within the type over any number of steps."""
+        usual = self.factors.support.defaults()
+        if "relu" in functions_of(case.spec, case.attributes):
+            return replace(case, attributes=usual)
+        rates = [key for key in case.attributes if self.factors.op.attributes[key].domain == "probability"]
+        return replace(case, attributes={**case.attributes, **{key: usual[key] for key in rates}})
+
+    def _plainest(self, case: Case) -> Case:
+        """The case with default attributes, one round if an attribute counts them, and an affordable part if any."""
+        usual = self.factors.support.defaults()
+        rounds = {key: 1 for key, attribute in self.factors.op.attributes.items() if attribute.size and usual[key]}
+        plain = replace(case, attributes={**usual, **rounds})
+        choosers = {part.operation for part in self.factors.op.parts} & set(self.factors.op.attributes)
+        others = (
+            plain.with_attributes(**{key: level.only}) for key in choosers for level in self.factors.support.levels[key]
+        )
+        return next((one for one in (plain, *others) if _flops(one) <= DEAREST), plain)
+
+    def _affordable(self, case: Case, symbol: str, size: int) -> bool:
+        """Whether a case costs at most `DEAREST`; beyond `LARGEST`, raise DeckError unless it fits the memory."""
+        if self.largest <= LARGEST:
+            return _flops(case) <= DEAREST
+        gibibytes = _size_of(case, "elements") * _BYTES / 2**30
+        if gibibytes > MEMORY:
+            raise DeckError(
+                f"--largest {self.largest}: expected sizes that fit {MEMORY} GiB, but {case.operation} takes "
+                f"{gibibytes:,.0f} GiB where {symbol} is {size:,}"
+            )
+        return True
+
+
+def _ids_agree(case: Case) -> bool:
+    ids = [case.given.inputs[name] for name, item in case.items.items() if item.kind == "ids"]
+    return all(np.array_equal(one, other) for one, other in pairwise(ids))
+
+
+def _flops(case: Case) -> float:
+    return _size_of(case, "flops")
+
+
+def _size_of(case: Case, what: str) -> float:
+    """A case's cost by the specification's cost model: ``flops`` or ``elements``."""
+    return float(size_of(parse_size(case.spec.cost[what], f"{case.operation}, cost"), case.lengths_of))
