@@ -53,12 +53,18 @@ class Condition:
     holds: Callable[[Case], bool]
 
 
+EMPTY: Final = Condition("with a sequence that has no step", lambda case: not case.valid.any(axis=1).all())
+"""The condition of what is wrong with empty sequences alone."""
+
+
 @dataclass(frozen=True)
 class Cause:
     """What a fault depends on: it shows only where all conditions hold, and not where an input of `gone` is 0."""
 
     conditions: tuple[Condition, ...] = ()
     gone: tuple[str, ...] = ()
+    told: str = ""
+    """The cause in words, where it is not one of conditions."""
 
     def holds(self, case: Case) -> bool:
         """Whether the fault may show at a case."""
@@ -67,6 +73,8 @@ class Cause:
         )
 
     def __str__(self) -> str:
+        if self.told:
+            return self.told
         texts = [condition.text for condition in self.conditions]
         only = f"only {_listed(texts)}" if texts else "in every call"
         return f"{only}; gone when {_listed([f'{name} = 0' for name in self.gone], 'or')}" if self.gone else only
@@ -106,7 +114,9 @@ def cause_of(case: Case, shows: Shows) -> Cause:
     """Return what the fault of a case, the simplest one at which it shows, depends on."""
     rich = enlarged(case, shows)
     conditions = [*_on_attributes(rich, shows), *_on_steps(rich, shows), *_on_inputs(rich, shows)]
-    conditions += [*_on_numbers(rich, shows), *_on_sizes(case, rich, shows)]
+    conditions += _on_numbers(rich, shows)
+    if EMPTY not in conditions:  # else chance decides at small sizes whether there is one
+        conditions += _on_sizes(case, rich, shows)
     gone = [name for name in _zeroable(rich) if _failing(replace(rich, zero=(name,)), shows) is None]
     return Cause(tuple(conditions), tuple(gone))
 
@@ -236,7 +246,19 @@ def _on_steps(case: Case, shows: Shows) -> Iterator[Condition]:
         for kind in kinds
         if kind == case.steps or _failing(replace(case, steps=kind).with_at_least(**NEEDS[kind]), shows)
     )
-    yield from _of_steps(set(failing))
+    if failing and not set(failing) & {"all"} and not _padding_suffices(case, kinds, shows):
+        yield EMPTY
+    else:
+        yield from _of_steps(set(failing))
+
+
+def _padding_suffices(case: Case, kinds: Sequence[Steps], shows: Shows) -> bool:
+    """Whether the fault shows where sequences are shorter than others, and none is empty."""
+    padded = (
+        replace(case, steps=kind).with_at_least(B=2, T=3) for kind in ("lengths", "right_mask", "mask") if kind in kinds
+    )
+    tried = (replace(one, seed=seed) for one in padded for seed in range(_TRIED))
+    return any(shows(one) is not None for one in tried if _is_plainly_padded(one))
 
 
 def _of_steps(found: set[Steps]) -> Iterator[Condition]:
@@ -250,7 +272,7 @@ def _of_steps(found: set[Steps]) -> Iterator[Condition]:
         if not found & by_mask:
             yield Condition("without a mask", lambda case: case.steps not in BY_MASK)
     elif found <= set(_EMPTY):
-        yield Condition("with a sequence that has no step", lambda case: not case.valid.any(axis=1).all())
+        yield EMPTY
     elif found <= {*_HELD, "no_mask"}:
         yield Condition("with holes in the mask", lambda case: case.steps in _HELD)
     elif found <= set(BY_LENGTHS):

@@ -17,7 +17,7 @@ from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
 from rnnspec.conformance.checks.asked import Unsteady
 from rnnspec.conformance.checks.check import cases_of
-from rnnspec.conformance.diagnosis.causes import Cause, Condition, cause_of, enlarged, numbers_gone, simplest
+from rnnspec.conformance.diagnosis.causes import Cause, cause_of, enlarged, numbers_gone, simplest
 from rnnspec.conformance.diagnosis.oracle import (
     LARGEST,
     Clock,
@@ -29,7 +29,8 @@ from rnnspec.conformance.diagnosis.oracle import (
     simple_first,
     size_of,
 )
-from rnnspec.conformance.diagnosis.suspects import Searcher, Suspect
+from rnnspec.conformance.diagnosis.suspect import Suspect
+from rnnspec.conformance.diagnosis.suspects import Searcher
 from rnnspec.conformance.edits.single import EditedPart
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.hosting.guest import place_of
@@ -60,7 +61,7 @@ _SMALL: Final = 120
 _WIDENED: Final = 24
 """Failing cases at which it is asked whether the same slip is made in another line."""
 
-_UNSTEADY: Final = Cause((Condition("not in every call: the same call gives other answers", lambda case: True),))
+_UNSTEADY: Final = Cause(told="not in every call: the same call gives other answers")
 
 
 @dataclass(eq=False)
@@ -139,6 +140,14 @@ class Diagnosis:
                 if fault is None:
                     break
                 self.faults.append(fault)
+                self._look_in_other_types(fault, part, dtypes)
+
+    def _look_in_other_types(self, fault: Fault, part: EditedPart, dtypes: Sequence[str]) -> None:
+        """Count the types in which the fault's case fails too."""
+        for dtype in dtypes:
+            if fault.case is not None and dtype not in fault.dtypes:
+                with suppress(OutOfTimeError):
+                    fault.dtypes += [dtype] if self.oracle.wrong(replace(fault.case, dtype=dtype), part) else []
 
     def _cases(self, dtype: str, failed: Sequence[Failed], *, planned: bool) -> list[Case]:
         """Cases to look at in a type: those that failed and, if they are to be, all that are planned."""
@@ -190,14 +199,14 @@ class Diagnosis:
             cause = cause_of(case, shows)
         with suppress(OutOfTimeError):
             if isinstance(first, Violation):
-                suspects = self._suspects(case, part, shows)
+                suspects = self._suspects(case, part, cause, shows)
         failure = self.oracle.wrong(case, part) or first
         with suppress(OutOfTimeError):
             smallest = numbers_gone(case, shows)
             case, failure = smallest, shows(smallest) or failure
         if suspects:
             self.known = self.known + self._widest(suspects[0], part, failing)
-        return Fault(part, [case.dtype], cause, suspects, case, failure)
+        return Fault(part, [case.dtype], cause, suspects, case, failure, [part])
 
     def _widest(self, suspect: Suspect, part: EditedPart, failing: Sequence[Case]) -> Suspect:
         """The suspect, of the same lines under all attributes where that gives more of the answers."""
@@ -206,12 +215,13 @@ class Diagnosis:
         def given(one: Suspect) -> int:
             return sum(self.searcher.gives(self.known + one, case, part) for case in failing[:_WIDENED])
 
-        return wide if wide is not suspect and given(wide) > given(suspect) else suspect
+        return wide if given(wide) > given(suspect) else suspect
 
     def _suspects(
         self,
         case: Case,
         part: EditedPart,
+        cause: Cause,
         shows: Shows,
     ) -> list[Suspect]:
         """What gives the answers to the case, larger ones like it, and some that were asked before."""
@@ -223,9 +233,9 @@ class Diagnosis:
         # Other numbers may move what a suspect gives by more than what is right.
         plain = [one for one in self.oracle.answered(part) if one.regime in ("generic", case.regime)]
         plain = [one for one in plain if one.dtype == case.dtype and size_of(one) <= _SMALL]
-        spread = plain[:: max(1, len(plain) // _PROBED)]
-        chosen = {str(one): one for one in (small, rich, *more, case, *spread)}
-        return self.searcher.find(list(chosen.values()), part, self.known)
+        core = {str(one): one for one in (small, rich, *more, case)}
+        others = [one for one in plain[:: max(1, len(plain) // _PROBED)] if str(one) not in core]
+        return self.searcher.find(list(core.values()), others, part, cause, self.known)
 
     def _remembers(self, case: Case) -> str:
         """What a backend computes that keeps a state from one call to the next; empty where it does not."""

@@ -1,7 +1,7 @@
 """How often a diagnosis is right: over planted faults, edits drawn at random, and two faults at once.
 
 Each wrong implementation is asked the small planned cases of its operation, and what fails is diagnosed. The suspects
-and causes are then held against the implementation on calls that are drawn anew: suspects are right if they give its
+and causes are then held against the implementation on calls that are drawn anew, none of them of size 0: suspects are right if they give its
 numbers on all of them, causes if they hold wherever it is wrong, and it is wrong in most calls where they hold.
 """
 
@@ -145,7 +145,7 @@ def diagnosed(wrong: Wrong, profile: Profile) -> Diagnosed:
     known, oracle = diagnosis.known, Oracle(backend, (), Clock(3600))
     diagnosis.searcher.oracle, diagnosis.searcher.clock, diagnosis.oracle = oracle, oracle.clock, oracle
     right, held, wrong_calls, told = bool(known), 0, 0, True
-    for case in _drawn(wrong):
+    for case in filter(lambda case: all(case.sizes.values()), _drawn(wrong)):
         for part in parts:
             failure = oracle.wrong(case, part)
             if known and oracle.answer(case, part) is not None:
@@ -154,11 +154,11 @@ def diagnosed(wrong: Wrong, profile: Profile) -> Diagnosed:
                 )
             holds = any(fault.cause.holds(case) for fault in faults if fault.part == part)
             told = told and (holds or failure is None)
-            held += holds and all(case.sizes.values())
+            held += holds
             wrong_calls += holds and failure is not None
             if failure is not None:
                 break
-    by = "catalogue" if known.planted else "edit" if known.edits else "misreading" if known.misreadings else ""
+    by = "catalogue" if known.planted else "edit" if known.edits else "misreading" if known else ""
     named: Named = "none" if not known else "right" if right else "wrong"
     return Diagnosed(
         wrong.kind,

@@ -1,0 +1,177 @@
+"""A call with what a backend answered to it, against which suspects are held."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from copy import copy
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from rnnspec.backends import Call
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.cases.streams import stream
+from rnnspec.conformance.checks.right import expected_of
+from rnnspec.conformance.diagnosis.suspect import Suspect
+from rnnspec.conformance.edits.compiled import CompiledCall
+from rnnspec.conformance.edits.running import Runner, results
+from rnnspec.conformance.edits.single import EditedPart
+from rnnspec.conformance.faults.fault import Fault
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.spec.arrays import Array, NamedArrays
+
+CLEAR: Final = 30.0
+"""How many times its tolerance a wrong number must be off, for what gives it to be a suspect."""
+
+_UNITS: Final = 64.0
+"""Units of roundoff of an array's largest number that any of its numbers may be off."""
+
+_MOVED: Final = 16.0
+"""How many times what a few roundings of the inputs change in a suspect's numbers these may be off."""
+
+
+class Probe:
+    """A call with what a backend answered to it, against which suspects are held."""
+
+    def __init__(self, case: Case, part: EditedPart, runner: Runner, came: NamedArrays) -> None:
+        self.case, self.part, self.runner, self.came = case, part, runner, came
+        floats = {name: array.astype(np.float64) for name, array in case.given.float_inputs.items()}
+        self.call = Call(case.operation, {**case.given.inputs, **floats}, case.given.attributes)
+        self.cotangents = tuple(array.astype(np.float64) for array in case.given_cotangents)
+        self.unit = format_of(case.dtype).unit_roundoff
+        expected = expected_of(case, gradients=part == "gradients")
+        self.right = expected.gradients if part == "gradients" else expected.outputs
+
+    @cached_property
+    def compiled(self) -> CompiledCall:
+        """The call by the right equations."""
+        return self.runner.call(self.call.inputs, self.call.attributes)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that is due came, in its shape."""
+        return set(self.came) == set(self.right) and all(
+            self.came[name].shape == bounded.value.shape for name, bounded in self.right.items()
+        )
+
+    @cached_property
+    def right_results(self) -> NamedArrays:
+        """What the right equations give."""
+        return {name: bounded.value for name, bounded in self.right.items()}
+
+    @cached_property
+    def tolerance(self) -> dict[str, Array]:
+        """What rounding explains of a result, whatever is computed."""
+        return {
+            name: np.where(np.isnan(bounded.bound), np.inf, 4 * bounded.bound)
+            + _UNITS * self.unit * _largest(bounded.value)
+            for name, bounded in self.right.items()
+        }
+
+    @cached_property
+    def wrong(self) -> frozenset[str]:
+        """Names of the results that are clearly wrong."""
+        return frozenset(
+            name
+            for name, bounded in self.right.items()
+            if _is_apart(self.came[name], bounded.value, CLEAR * self.tolerance[name])
+        )
+
+    @cached_property
+    def first(self) -> str | None:
+        """The smallest of the results that are clearly wrong: what does not give it need not be worked out further."""
+        return min(self.wrong, key=lambda name: self.came[name].size, default=None)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether something is wrong by far more than rounding explains."""
+        return bool(self.wrong)
+
+    def fits(self, suspect: Suspect) -> bool:
+        """Whether a suspect gives all that came."""
+        if self.first is not None and self.first not in self.fitting(suspect, (self.first,)):
+            return False
+        return len(self.fitting(suspect)) == len(self.came)
+
+    def nearly_fits(self, suspect: Suspect) -> bool:
+        """Whether a suspect gives what came up to what a rounding of the inputs changes in it.
+
+        What is wrong may be worse conditioned than what is right.
+        """
+        given, moved = self.given_by(suspect), self.moved.given_by(suspect)
+        if given is None or moved is None or given.keys() != self.came.keys():
+            return False
+        with np.errstate(all="ignore"):
+            spread = {name: np.nan_to_num(np.abs(given[name] - a), nan=np.inf) for name, a in moved.items()}
+        # Some numbers are left where they are by chance.
+        wide = {name: self.tolerance[name] + _MOVED * (a + a.max(initial=0.0) / 4) for name, a in spread.items()}
+        return not any(
+            array.shape != self.came[name].shape or _is_apart(self.came[name], array, wide[name])
+            for name, array in given.items()
+        )
+
+    @cached_property
+    def moved(self) -> Probe:
+        """The same call with inputs that are a few roundings away."""
+        other, drawn = copy(self), stream(self.case.seed, "moved")
+        inputs = {
+            name: array * (1 + 4 * self.unit * drawn.uniform(-1, 1, array.shape))
+            for name, array in self.call.float_inputs.items()
+        }
+        other.call = Call(self.call.operation, {**self.call.inputs, **inputs}, self.call.attributes)
+        other.__dict__.pop("compiled", None)
+        return other
+
+    def fitting(self, suspect: Suspect, only: Collection[str] | None = None) -> list[str]:
+        """Return the names of the results that a suspect gives as they came, of some of them or of all."""
+        found = self.given_by(suspect, only)
+        if found is None:
+            return []
+        return [
+            name
+            for name, array in found.items()
+            if name in self.came
+            and array.shape == self.came[name].shape
+            and not _is_apart(self.came[name], array, self.tolerance[name] + _UNITS * self.unit * _largest(array))
+        ]
+
+    def given_by(self, suspect: Suspect, only: Collection[str] | None = None) -> NamedArrays | None:
+        """Return what a suspect gives, `only` some of it if it may be; None where it cannot be worked out."""
+        try:
+            suspect = suspect.at(self.case)
+            if suspect.planted:
+                return self._given_by_planted(suspect.planted[-1])
+            call = self.call
+            for one in suspect.misreadings:
+                call = one.alter(call)
+            compiled = self.compiled if call is self.call else self.runner.call(call.inputs, call.attributes)
+            edited = self.runner.edited(compiled, suspect.edits)
+            if edited is self.compiled and not suspect.misreadings:
+                return self.right_results
+            found = results(edited, self.cotangents, self.part, None if suspect.misreadings else only)
+            for one in suspect.misreadings:
+                found = (one.outputs if self.part == "values" else one.gradients)(self.call, found)
+        except Exception:  # a wrong equation, or a call that is none, gives nothing
+            return None
+        return {name: array if np.isrealobj(array) else array.real for name, array in found.items()}
+
+    def _given_by_planted(self, fault: Fault) -> NamedArrays:
+        backend, call, cotangents = fault.implementation(), self.case.anew().call, self.case.given_cotangents
+        with np.errstate(all="ignore"):
+            if self.part == "gradients":
+                return dict(backend.gradients(call, cotangents))
+            return dict(zip(self.case.results, backend.run(call), strict=True))
+
+
+def _largest(array: Array) -> float:
+    """The largest finite magnitude of an array."""
+    return float(np.abs(array, where=np.isfinite(array), out=np.zeros(array.shape)).max(initial=0.0))
+
+
+def _is_apart(came: Array, given: Array, tolerance: Array) -> bool:
+    """Whether two arrays differ somewhere by more than a tolerance."""
+    with np.errstate(all="ignore"):
+        came = came.astype(np.float64)
+        near = np.abs(came - given) <= tolerance
+    return not bool((near | (came == given) | (np.isnan(came) & np.isnan(given))).all())

@@ -1,0 +1,112 @@
+"""What the code of a backend may compute in place of what the specification has."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.diagnosis.causes import Cause
+from rnnspec.conformance.diagnosis.misreadings import Misreading
+from rnnspec.conformance.edits.single import Edit
+from rnnspec.conformance.faults.fault import Fault
+from rnnspec.spec.language import parse
+
+
+@dataclass(frozen=True, eq=False)
+class Slip:
+    """One thing that is computed otherwise: an edit, a misreading, or a fault of the catalogue.
+
+    Of a fault of the catalogue no more is known than that it gives the same numbers: it stands alone. `where` limits
+    the slip to the calls in which a cause holds.
+    """
+
+    change: Edit | Misreading | Fault
+    where: Cause | None = None
+
+    def __str__(self) -> str:
+        match self.change:
+            case Misreading(text=text):
+                return text
+            case Fault(name=name, about=about):
+                return f"in `{name}` of the catalogue: {about.rstrip('.')}"
+            case edit:
+                return _edit_text(edit)
+
+
+@dataclass(frozen=True, eq=False)
+class Suspect:
+    """What the code computes, in place of what the specification has. Without slips, it is the specification itself."""
+
+    slips: tuple[Slip, ...] = ()
+
+    @classmethod
+    def of(cls, change: Edit | Misreading | Fault) -> Suspect:
+        """Return the suspect with one slip."""
+        return cls((Slip(change),))
+
+    def __bool__(self) -> bool:
+        return bool(self.slips)
+
+    def __add__(self, other: Suspect) -> Suspect:
+        return Suspect(self.slips + other.slips)
+
+    def __str__(self) -> str:
+        return " and ".join(map(str, self.slips))
+
+    def at(self, case: Case) -> Suspect:
+        """Return the suspect with the slips that it has at a case."""
+        return Suspect(tuple(slip for slip in self.slips if slip.where is None or slip.where.holds(case)))
+
+    def limited(self, cause: Cause) -> Suspect:
+        """Return the suspect with its slips where a cause holds alone."""
+        return Suspect(tuple(replace(slip, where=cause) for slip in self.slips))
+
+    @property
+    def edits(self) -> list[Edit]:
+        """Its edits."""
+        return [slip.change for slip in self.slips if isinstance(slip.change, Edit)]
+
+    @property
+    def misreadings(self) -> list[Misreading]:
+        """Its misreadings."""
+        return [slip.change for slip in self.slips if isinstance(slip.change, Misreading)]
+
+    @property
+    def planted(self) -> list[Fault]:
+        """Its faults of the catalogue."""
+        return [slip.change for slip in self.slips if isinstance(slip.change, Fault)]
+
+    def widened(self) -> Suspect:
+        """Return the suspect with its lines in the place of all of the same left side, under whatever attributes."""
+        return Suspect(tuple(map(_widened, self.slips)))
+
+    @property
+    def simplicity(self) -> tuple[int, int, int]:
+        """What is simpler has less: fewer slips, and less that reads otherwise."""
+        return len(self.slips), sum(map(_difference, self.edits)), len(str(self))
+
+
+def _widened(slip: Slip) -> Slip:
+    if not isinstance(slip.change, Edit) or not slip.change.when:
+        return slip
+    lines = tuple(replace(line, when={}) for line in slip.change.lines)
+    return replace(slip, change=replace(slip.change, lines=lines))
+
+
+def _edit_text(edit: Edit) -> str:
+    where = " > ".join(f"{choice} {number + 1}" if number else choice for number, choice in edit.path)
+    if not edit.right:
+        (equation,) = parse(edit.lines[0].text, "")
+        assert isinstance(equation.value, ast.Call)
+        return f"`{ast.unparse(equation.value.func)}` stood everywhere for `{equation.target}`"
+    of = f" (of {where})" if where else ""
+    return f"`{edit.text}`{of}, where the specification has `{edit.right}`"
+
+
+def _difference(edit: Edit) -> int:
+    """How many characters of the lines read otherwise."""
+    blocks: Sequence[tuple[int, int, int]] = SequenceMatcher(None, edit.text, edit.right, False).get_matching_blocks()
+    return max(len(edit.text), len(edit.right)) - sum(size for _, _, size in blocks)
