@@ -73,8 +73,8 @@ def test_two_edits_under_different_conditions_are_both_found_and_named(faults_of
         op = next(edit.operation for edit in single_edits(op) if edit.text == text)
     faults = faults_of(backend_of(op)(), "gru_cell", "values", dtypes=("float32",))
     named = {str(fault.cause): " ".join(map(str, fault.suspects)) for fault in faults}
-    assert set(named) >= {"only with reset=before", "only with update=admits"}
-    assert "`s = r`" in named["only with reset=before"]
+    assert set(named) == {"only with reset=before; gone when R = 0", "only with update=admits"}
+    assert "`s = r`" in named["only with reset=before; gone when R = 0"]
     assert "`h = (1 - z) * h_prev + n`" in named["only with update=admits"]
 
 
@@ -213,7 +213,7 @@ def test_a_kept_state_is_told_as_such() -> None:
     failed = run(Leaking(), "rnn", "values", "batch")
     assert any(isinstance(one.failure, Unsteady) for one in failed)
     (fault,) = Diagnosis(Leaking(), "rnn").find(failed)
-    assert str(fault.cause) == "only not in every call: the same call gives other answers"
+    assert "the same call gives other answers" in str(fault.cause)
     assert list(map(str, fault.suspects)) == ["h0 was h_n of the call before"]
     assert set(fault.checks) == {one.check.id for one in failed}
 
