@@ -73,6 +73,7 @@ def test_two_edits_under_different_conditions_are_both_found_and_named(faults_of
         op = next(edit.operation for edit in single_edits(op) if edit.text == text)
     faults = faults_of(backend_of(op)(), "gru_cell", "values", dtypes=("float32",))
     named = {str(fault.cause): " ".join(map(str, fault.suspects)) for fault in faults}
+    assert all(len({*map(str, fault.suspects)}) == len(fault.suspects) for fault in faults), "each is listed once"
     assert set(named) == {"only with reset=before; gone when R = 0", "only with update=admits"}
     assert "`s = r`" in named["only with reset=before; gone when R = 0"]
     assert "`h = (1 - z) * h_prev + n`" in named["only with update=admits"]
