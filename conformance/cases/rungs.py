@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.covering import Row, spread_order
-from rnnspec.conformance.cases.factors import STEPS, Factors
+from rnnspec.conformance.cases.factors import SMALL, STEPS, Factors
 from rnnspec.conformance.cases.ladder import DEEPEST, LARGEST, depths, equal_sizes, is_differentiated, rungs_of
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
 from rnnspec.conformance.cases.regimes import functions_of
@@ -98,6 +98,8 @@ class Climber:
     def _rung(self, row: Mapping[str, Any], number: int, sizes: Mapping[str, int]) -> Case:
         """A generic case of these sizes with a row's choices."""
         case = self.maker.with_some_step({**row, "regime": "generic"}, ATTEMPTS * number, sizes)
+        if sizes.get("T", 0) > SMALL[-1][1] and case.spec.has_steps and not case.valid[:, -1].any():
+            case = replace(case, steps="all")  # of steps that no sequence reaches, nothing would be seen
         if max(sizes.values()) >= _STEADY_FROM:
             case = self._steady(case)
         if _flops(case) > DEAREST:  # plainer parts and fewer rounds may be cheaper

@@ -51,7 +51,8 @@ def cases(draw: st.DrawFn, scope: Scope) -> Case:
 def simpler_cases(draw: st.DrawFn, case: Case) -> Case:
     """Draw cases like one, each choice kept or made as plain as possible, and no size larger.
 
-    Each choice is mostly kept, so that the few choices that made the case fail are mostly kept too.
+    Each choice is mostly kept, so that the few choices that made the case fail are mostly kept too. Padded sequences
+    keep two steps, so that one that is shorter than another has one.
     """
 
     def mostly(plain: Any, own: Any) -> Any:
@@ -73,6 +74,10 @@ def simpler_cases(draw: st.DrawFn, case: Case) -> Case:
     )
     sizes = {symbol: draw(_sampled(_up_to(size))) for symbol, size in case.sizes.items()}
     least = {symbol: case.spec.at_least.get(symbol, 0) for symbol in sizes}
+    if simple.steps != "all" and case.sizes["T"] > 1:
+        least["T"] = max(
+            2, least["T"]
+        )  # of one step, padding leaves an empty sequence, which few documentations tell of
     return replace(simple, sizes={symbol: max(size, least[symbol]) for symbol, size in sizes.items()})
 
 

@@ -28,7 +28,7 @@ SEEDS: Final = 3
 _TRIED: Final = 12
 """Seeds that are looked at for sequences of which each has a step, and some are shorter than others."""
 
-_SIZES: Final = (1, 2, 3, 4, 5, 6, 8, 9, 16, 17, 32, 33, 64, 65, 128, 129, 255, 256, 257)
+_SIZES: Final = (1, 2, 3, 4, 5, 6, 8, 9, 16, 17, 32, 33, 64, 65, 128, 129, 255, 256, 257, 300, 512, 513, 1024)
 _PLAIN: Final[tuple[Steps, ...]] = (
     "all",
     "lengths",

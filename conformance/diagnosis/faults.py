@@ -112,20 +112,25 @@ class Diagnosis:
 
     def find(self, failed: Sequence[Failed]) -> list[Fault]:
         """Return the faults that these failures show, and those that they hide."""
-        unsure = [one for one in failed if isinstance(one.failure, GuestLostError | Unsteady)]
-        if unsure:  # to ask more of it would take the time limit again, or tell nothing
-            steady = [one for one in failed if one not in unsure]
-            fault = self._record(unsure[0], _UNSTEADY if isinstance(unsure[0].failure, Unsteady) else Cause())
-            if isinstance(unsure[0].failure, Unsteady) and fault.case is not None:
+        unsteady = [one for one in failed if isinstance(one.failure, Unsteady)]
+        lost = [one for one in failed if isinstance(one.failure, GuestLostError)]
+        rest = [one for one in failed if one not in lost]
+        if unsteady:  # other answers would tell nothing
+            fault = self._record(unsteady[0], _UNSTEADY)
+            if fault.case is not None:
                 fault.suspects = [*filter(None, [self._remembers(fault.case)])]
-            for one in (*unsure, *steady):
+            for one in (*unsteady, *rest):
                 self._assign(one)
-            return self.faults
-        for part in self.parts:
-            with suppress(OutOfTimeError):
-                self._of_results(part, failed)
-        for one in failed:
-            self._place(one)
+        else:
+            for part in self.parts if rest else ():
+                with suppress(OutOfTimeError):
+                    self._of_results(part, rest)
+            for one in rest:
+                self._place(one)
+        if lost:
+            fault = self._record(lost[0], Cause())
+            fault.checks = [one.check.id for one in lost]
+            fault.dtypes = list(dict.fromkeys(one.dtype for one in lost))
         return self.faults
 
     # Faults of results.
@@ -154,9 +159,10 @@ class Diagnosis:
         own = [case for one in failed if one.dtype == dtype for case in cases_of(one.example)]
         decks = {id(one.deck): one.deck for one in sorted(failed, key=lambda one: one.dtype != dtype)}
         more = [case for deck in decks.values() for case in deck.cases] if planned else []
-        cases = (case if case.dtype == dtype else replace(case, dtype=dtype) for case in (*own, *more))
-        unique = {str(case): case for case in cases if size_of(case) <= LARGEST}
-        return list(unique.values()) or own[:1]
+        small = (
+            case if case.dtype == dtype else replace(case, dtype=dtype) for case in more if size_of(case) <= LARGEST
+        )
+        return list({str(case): case for case in (*own, *small)}.values())
 
     def _failing(self, part: EditedPart, cases: Sequence[Case]) -> list[Case]:
         """Cases whose results are wrong, and are not explained by the faults that were found."""

@@ -1,8 +1,9 @@
 """How often a diagnosis is right: over planted faults, edits drawn at random, and two faults at once.
 
 Each wrong implementation is asked the small planned cases of its operation, and what fails is diagnosed. The suspects
-and causes are then held against the implementation on calls that are drawn anew, none of them of size 0: suspects are right if they give its
-numbers on all of them, causes if they hold wherever it is wrong, and it is wrong in most calls where they hold.
+and causes are then held against the implementation on calls that are drawn anew, none of them of size 0. Suspects are
+right if they give its numbers on all of them. Causes are right if they hold wherever it is wrong, and it is wrong in
+most calls where they hold.
 """
 
 from __future__ import annotations

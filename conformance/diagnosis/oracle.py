@@ -91,7 +91,9 @@ class Oracle:
             check.examine(Guarded(self.backend), check.like(example, case) if isinstance(example, tuple) else case)
         except (Violation, BackendCrashError) as failure:
             return None if self._is_known(case, check.id) else failure
-        except (Unsupported, OutOfRangeError, CallError, GuestLostError):
+        except GuestLostError as lost:
+            raise OutOfTimeError from lost
+        except (Unsupported, OutOfRangeError, CallError):
             return None
         return None
 
@@ -153,7 +155,9 @@ class Oracle:
             asked.compare(expected.gradients if of_gradients else expected.outputs, got)
         except (Violation, BackendCrashError) as failure:
             return came, None if self._is_known(case, part) else failure
-        except (Unsupported, OutOfRangeError, CallError, GuestLostError):
+        except GuestLostError as lost:  # each more would take the time limit
+            raise OutOfTimeError from lost
+        except (Unsupported, OutOfRangeError, CallError):
             return None, None
         return came, None
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
 from typing import Final
 
 from rnnspec.conformance.cases import Case
@@ -21,7 +20,7 @@ from rnnspec.conformance.diagnosis.oracle import Clock, Oracle, OutOfTimeError
 from rnnspec.conformance.diagnosis.probe import Probe
 from rnnspec.conformance.diagnosis.suspect import Suspect
 from rnnspec.conformance.edits.running import Runner
-from rnnspec.conformance.edits.single import Edit, EditedPart, choosing, coarse_edits, single_edits
+from rnnspec.conformance.edits.single import Edit, EditedPart, choosing, coarse_edits, gate_edits, single_edits
 from rnnspec.conformance.faults.catalogue import FAULTS
 from rnnspec.spec import Operation, operation
 from rnnspec.spec.operation import Settings, settings_of
@@ -190,6 +189,6 @@ class Searcher:
         key = settings_of(probe.call.attributes)
         if key not in self._edits:
             op = choosing(self.op, probe.call.attributes)
-            edits = chain(single_edits(op, probe.call.attributes), coarse_edits(op, probe.call.attributes))
-            self._edits[key] = list(edits)
+            kinds = (single_edits, coarse_edits, gate_edits)
+            self._edits[key] = [edit for kind in kinds for edit in kind(op, probe.call.attributes)]
         return self._edits[key]

@@ -23,6 +23,7 @@ from rnnspec.spec import Operation, SpecError
 from rnnspec.spec.composition import states_of
 from rnnspec.spec.language import Equation, indices_of, parse
 from rnnspec.spec.operation import Block, Part, holds
+from rnnspec.spec.system import for_gate
 from rnnspec.spec.vocabulary import REDUCERS
 
 EditedPart = Literal["values", "gradients"]
@@ -116,11 +117,24 @@ def coarse_edits(op: Operation, given: Mapping[str, Any]) -> Iterator[Edit]:
     yield from _edits(op, given, _coarse)
 
 
-def _edits(op: Operation, given: Mapping[str, Any], values: Values) -> Iterator[Edit]:
+def gate_edits(op: Operation, given: Mapping[str, Any]) -> Iterator[Edit]:
+    """Yield edits that one gate has of a line that is repeated for each."""
+    yield from _edits(op, given, _values, of_one_gate=True)
+    yield from _edits(op, given, _coarse, of_one_gate=True)
+
+
+def _edits(op: Operation, given: Mapping[str, Any], values: Values, *, of_one_gate: bool = False) -> Iterator[Edit]:
     for path, own, known in _levels(op, (), given):
-        yield from _of_blocks(op, path, own, known, "values", values)
-        if _has_gradient(op, path):
-            yield from _of_blocks(op, path, own, known, "gradients", values)
+        parts: tuple[EditedPart, ...] = ("values", "gradients") if _has_gradient(op, path) else ("values",)
+        for part in parts:
+            blocks = own.equations if part == "values" else own.gradient
+            lines = [line for line in _lines(blocks) if _may_hold(own, line.block, known)]
+            names = _Names.of(own, part, known)
+            if of_one_gate:
+                lines, names = [one for line in lines for one in line.of_gates(own.gates)], names.with_gates(own.gates)
+            # Of an operation that has no gradient of its own, a part's gradient makes values.
+            of = part if op.gradient else "values"
+            yield from _of_lines(op, path, lines, names, of, values)
 
 
 def _levels(
@@ -163,6 +177,15 @@ class _Line:
         indices = tuple(map(ast.unparse, self.equation.indices))
         return (str(self.block.when), self.block.each, indices, self.equation.parameters)
 
+    def of_gates(self, gates: Sequence[str]) -> Iterator[_Line]:
+        """Yield the line as each gate has it; none if it is not repeated for gates."""
+        if self.block.each in ("", "STATE", "MEMORY"):
+            return
+        for gate in gates:
+            equation = for_gate(self.equation, self.block.each, gate)
+            text = f"{equation.left} = {ast.unparse(ast.fix_missing_locations(equation.value))}"
+            yield _Line(replace(self.block, each="", text=text), equation)
+
     def reading(self, value: ast.expr) -> Block:
         """The line with another right side."""
         return replace(self.block, text=f"{self.equation.left} = {ast.unparse(ast.fix_missing_locations(value))}")
@@ -180,15 +203,10 @@ def _lines(blocks: Iterable[Block]) -> list[_Line]:
     ]
 
 
-def _of_blocks(
-    op: Operation, path: PartPath, own: Operation, known: Mapping[str, Any], part: EditedPart, values: Values
+def _of_lines(
+    op: Operation, path: PartPath, lines: Sequence[_Line], names: _Names, of: EditedPart, values: Values
 ) -> Iterator[Edit]:
-    """Yield the edits of an operation's values or gradient at one place."""
-    blocks = own.equations if part == "values" else own.gradient
-    lines = [line for line in _lines(blocks) if _may_hold(own, line.block, known)]
-    names = _Names.of(own, part, known)
-    # Of an operation that has no gradient of its own, a part's gradient makes values.
-    of = part if op.gradient else "values"
+    """Yield the edits of lines at one place of an operation."""
 
     def edit(lines: Sequence[_Line], *written: Block) -> Edit:
         text, right = ("; ".join(block.text for block in blocks) for blocks in (written, [one.block for one in lines]))
@@ -252,6 +270,19 @@ class _Names:
             if item.kind == "float" and not any(name in names for names in found.values()):
                 found.setdefault(0, {})[name] = None
         return cls({count: tuple(names) for count, names in found.items()})
+
+    def with_gates(self, gates: Sequence[str]) -> _Names:
+        """Return the names with those that each gate has in the place of ``name_k``."""
+
+        def expanded(name: str) -> list[str]:
+            return [name.removesuffix("k") + gate for gate in gates] if name.endswith("_k") else [name]
+
+        return _Names(
+            {
+                count: tuple(dict.fromkeys(one for name in names for one in expanded(name)))
+                for count, names in self.by_count.items()
+            }
+        )
 
 
 def _names_in(node: ast.expr) -> list[ast.Name]:
