@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -84,6 +85,10 @@ def test_the_code_is_told_by_its_equation_too(of_an_edit: FaultResult) -> None:
 def test_a_fault_survives_json(of_an_edit: FaultResult) -> None:
     data = json.loads(json.dumps(of_an_edit.to_json()))
     assert set(data) == FIELDS
+    told = (Path(__file__).parents[2] / "docs/diagnosis.md").read_text()
+    table = told.partition("| field | content |\n")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.splitlines()]
+    assert {name for row in rows for name in re.findall("`([a-z]+)`", row)} == FIELDS, "each is documented"
     again = FaultResult.from_json(data)
     assert json.dumps(again.to_json()) == json.dumps(of_an_edit.to_json())
     assert (again.cause, again.suspects, again.checks) == (of_an_edit.cause, of_an_edit.suspects, of_an_edit.checks)
