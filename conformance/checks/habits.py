@@ -136,7 +136,7 @@ class OtherSize(Habit):
         given, others = case.call.inputs, larger.call.inputs
         fits = {name for name, array in others.items() if name in given and given[name].shape == array.shape}
         call = replace(larger.call, inputs={name: (given if name in fits else others)[name] for name in others})
-        with told_after(f"with {self.symbol} = {size}, before {size + 1}: "):
+        with blamed_on(f"with {self.symbol} = {size}, before {size + 1}: ", backend, case):
             worst, first = _judged(backend, case)
         kept = {name: array.copy() for name, array in first.items()}
         with told_after(f"with {self.symbol} = {size + 1}, after {size}: "):

@@ -112,12 +112,16 @@ class Searcher:
                 return found
         right = [probe for probe in neighbours if not probe.wrong]
         wrong = [probe for probe in neighbours if probe.wrong and cause.holds(probe.case)]
-        return [
-            suspect
-            for suspect in (*suspects, *limited)
-            if self._fits_all(suspect + beside, right)
-            and 2 * sum(probe.fits(suspect + beside) for probe in wrong) >= len(wrong)
-        ]
+        for some in (suspects, limited):
+            found = [
+                suspect
+                for suspect in some
+                if self._fits_all(suspect + beside, right)
+                and 2 * sum(probe.fits(suspect + beside) for probe in wrong) >= len(wrong)
+            ]
+            if found:
+                return found
+        return []
 
     def _fits_all(self, suspect: Suspect, probes: Sequence[Probe]) -> bool:
         self.clock.check()

@@ -165,7 +165,7 @@ def test_the_json_has_the_documented_structure(every_verdict: tuple[Run, Path]) 
         }  # fmt: skip
         assert "numpy" in backend["versions"]
         (operation,) = backend["operations"]
-        assert set(operation) == {"name", "dtype", "device", "verdict", "checks"}
+        assert set(operation) == {"name", "dtype", "device", "verdict", "checks", "faults"}
         assert (operation["name"], operation["dtype"], operation["device"]) == ("rnn_cell", "float32", "cpu")
         assert [check["id"] for check in operation["checks"]] == CHECKS
         for check in operation["checks"]:

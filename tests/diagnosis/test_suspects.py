@@ -1,0 +1,315 @@
+"""What the code computes is named: edits of equations, misreadings of calls, two at once; what is neither is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnspec.backends import Backend, Call
+from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.conformance.diagnosis import Diagnosis, Fault, diagnose
+from rnnspec.conformance.edits.single import single_edits
+from rnnspec.conformance.faults.changed import backend_of
+from rnnspec.conformance.faults.variants import VARIANTS, Variant
+from rnnspec.conformance.run.runner import Failed
+from rnnspec.spec import check_call, operation
+from rnnspec.spec.arrays import Array
+
+FaultsOf = Callable[..., list[Fault]]
+Make = Callable[..., Backend]
+Outputs = dict[str, Array]
+
+
+def backend_with(name: str, *texts: str) -> Backend:
+    """An implementation by the equations with these lines, each an edit of the right ones."""
+    op = operation(name)
+    for text in texts:
+        op = next(edit.operation for edit in single_edits(op) if edit.text == text)
+    return backend_of(op)()
+
+
+def suspected(faults: Sequence[Fault]) -> list[str]:
+    """All suspects of all faults, in words."""
+    return [str(suspect) for fault in faults for suspect in fault.suspects]
+
+
+# Edits.
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "text", "right"),
+    [
+        ("rnn_cell", "values", "a = W_h @ x + R_h @ h_prev", "a = W_h @ x + R_h @ h_prev + b_h"),
+        ("rnn_cell", "values", "a = W_h @ x - R_h @ h_prev + b_h", "a = W_h @ x + R_h @ h_prev + b_h"),
+        ("rnn_cell", "gradients", "da = dh + f_prime(a)", "da = dh * f_prime(a)"),
+        ("rnn_cell", "gradients", "dh_prev = R_h @ da", "dh_prev = R_h.T @ da"),
+        ("gru_cell", "values", "s = r", "s = r * h_prev"),
+        ("gru_cell", "values", "h = (1 - n) * n + z * h_prev", "h = (1 - z) * n + z * h_prev"),
+        ("gru_cell", "gradients", "dz = dh * (h_prev + n)", "dz = dh * (h_prev - n)"),
+        ("lstm_cell", "values", "c = f * c_prev + i * g + 1", "c = f * c_prev + i * g"),
+        ("lstm_cell", "gradients", "dc_prev = f", "dc_prev = dc_all * f"),
+        ("softmax", "values", None, ""),
+        ("mean_squared_error", "gradients", None, ""),
+    ],
+)
+def test_an_edit_is_named(name: str, part: str, text: str | None, right: str, faults_of: FaultsOf) -> None:
+    if text is None:
+        edit = next(edit for edit in single_edits(operation(name)) if edit.part == part)
+        text, right = edit.text, edit.right
+    faults = [fault for fault in faults_of(backend_with(name, text), name) if fault.part == part]
+    assert f"`{text}`, where the specification has `{right}`" in suspected(faults)
+    assert len(faults) == 1
+    assert len(suspected(faults)) <= 4, "it is told from most others"
+
+
+def test_an_edit_of_a_part_is_named_with_its_part(faults_of: FaultsOf) -> None:
+    text = "a = W_h @ x - R_h @ h_prev + b_h"
+    op = next(edit.operation for edit in single_edits(operation("rnn")) if edit.text == text)
+    named = f"`{text}` (of rnn_cell), where the specification has `a = W_h @ x + R_h @ h_prev + b_h`"
+    assert named in suspected(faults_of(backend_of(op)(), "rnn", "values"))
+
+
+@pytest.mark.parametrize(
+    ("of", "wrong_line"),
+    [("best", "log_sum_exp"), ("delta[t, j]", "min"), ("path[t]", "delta[t, i] - transitions")],
+)
+def test_an_edit_of_a_best_path_is_named(of: str, wrong_line: str, faults_of: FaultsOf) -> None:
+    edit = next(
+        edit
+        for edit in single_edits(operation("crf_viterbi"))
+        if edit.text.startswith(f"{of} = ") and wrong_line in edit.text
+    )
+    faults = faults_of(backend_of(edit.operation)(), "crf_viterbi", "values")
+    assert f"`{edit.text}`, where the specification has `{edit.right}`" in suspected(faults)
+
+
+def test_what_gives_the_same_by_other_words_is_listed_too(faults_of: FaultsOf) -> None:
+    faults = faults_of(backend_with("rnn_cell", "a = W_h @ x + R_h @ h_prev - b_h"), "rnn_cell", "values")
+    found = suspected(faults)
+    assert "b has the other sign" in found
+    assert any("- b_h`" in one for one in found)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_edit_is_named_whatever_the_type(dtype: str, faults_of: FaultsOf) -> None:
+    text = "a = W_h @ x - R_h @ h_prev + b_h"
+    found = suspected(faults_of(backend_with("rnn_cell", text), "rnn_cell", "values", dtypes=(dtype,)))
+    assert f"`{text}`, where the specification has `a = W_h @ x + R_h @ h_prev + b_h`" in found
+
+
+# Two edits.
+
+
+def test_two_edits_of_the_values_are_both_named(faults_of: FaultsOf) -> None:
+    both = backend_with("lstm_cell", "c = f * c_prev + i * g + 1", "m = o + output(arg(c))")
+    found = suspected(faults_of(both, "lstm_cell", "values"))
+    assert any("`c = f * c_prev + i * g + 1`" in text and "`m = o + output(arg(c))`" in text for text in found), found
+
+
+def test_an_edit_and_a_misreading_are_both_named(faults_of: FaultsOf) -> None:
+    (both,) = faults_of(
+        backend_with("rnn_cell", "a = W_h @ x - R_h @ h_prev + b_h", "h = f(a) + 1"), "rnn_cell", "values"
+    )
+    assert any("h_prev" in str(one) and "`h = f(a) + 1`" in str(one) for one in both.suspects), both.suspects
+
+
+def test_two_edits_of_the_gradient_are_both_named(faults_of: FaultsOf) -> None:
+    found = suspected(faults_of(backend_with("rnn_cell", "dh_prev = R_h @ da", "dW_h = 2 * outer(da, x)"), "rnn_cell"))
+    assert any("where the specification has `dh_prev = R_h.T @ da`" in text and "dW" in text for text in found), found
+
+
+def test_an_edit_of_the_values_and_one_of_the_gradient_are_two_faults(faults_of: FaultsOf) -> None:
+    both = backend_with("gru_cell", "h = (1 - z) * n + h_prev", "da_n = dn + tanh_prime(a_n)")
+    values, gradients = faults_of(both, "gru_cell")
+    assert (values.part, gradients.part) == ("values", "gradients")
+    assert any("`h = (1 - z) * n + h_prev`" in text for text in suspected([values])), values.suspects
+    assert any("`da_n = dn + tanh_prime(a_n)`" in text for text in suspected([gradients])), gradients.suspects
+    assert str(gradients.cause) == "only with update=admits", "where the values are wrong, no gradient is judged"
+
+
+# Misreadings.
+
+
+def taken(*names: str, order: Sequence[int]) -> Callable[[Call], Call]:
+    """A call with the gates of some inputs in another order."""
+    return lambda call: replace(
+        call, inputs={**call.inputs, **{name: call.inputs[name][list(order)] for name in names}}
+    )
+
+
+def transposed(name: str) -> Callable[[Call], Call]:
+    """A call with the last two axes of an input exchanged."""
+    return lambda call: replace(call, inputs={**call.inputs, name: call.inputs[name].swapaxes(-1, -2)})
+
+
+def exchanged(one: str, other: str) -> Callable[[Call], Call]:
+    """A call with two inputs in each other's place; what is absent in one is so in the other."""
+    turned = {one: other, other: one}
+    return lambda call: replace(call, inputs={turned.get(name, name): array for name, array in call.inputs.items()})
+
+
+def with_attribute(**taken_as: Any) -> Callable[[Call], Call]:
+    """A call with other attributes."""
+    return lambda call: replace(call, attributes={**call.attributes, **taken_as})
+
+
+def without_steps(call: Call) -> Call:
+    """A call of which every step counts."""
+    return replace(call, inputs={name: a for name, a in call.inputs.items() if name not in ("lengths", "mask")})
+
+
+def with_holes_closed(call: Call) -> Call:
+    """A call with a mask that has no holes: every step up to the last valid one counts."""
+    if "mask" not in call.inputs:
+        return call
+    mask = np.flip(np.logical_or.accumulate(np.flip(call.inputs["mask"], 1), axis=1), 1)
+    return replace(call, inputs={**call.inputs, "mask": np.ascontiguousarray(mask)})
+
+
+def packed(call: Call) -> Call:
+    """A call with as many steps as are valid, taken to stand first."""
+    if "mask" not in call.inputs:
+        return call
+    lengths = call.inputs["mask"].sum(axis=1, keepdims=True)
+    return replace(call, inputs={**call.inputs, "mask": np.arange(call.inputs["mask"].shape[1]) < lengths})
+
+
+@pytest.mark.parametrize(
+    ("name", "alter", "words"),
+    [
+        ("gru_cell", taken("W", "R", "b", order=(1, 0, 2)), "gates are read in the order z, r, n"),
+        ("lstm_cell", taken("b", order=(0, 2, 1, 3)), "the gates of b are read in the order"),
+        ("rnn_cell", transposed("R"), "R is transposed (axes 1 and 2)"),
+        ("crf_viterbi", transposed("transitions"), "transitions is transposed"),
+        ("crf_viterbi", exchanged("start", "end"), "start and end are exchanged"),
+        ("gru_cell", with_attribute(update="keeps"), "update is not read: it is taken as keeps"),
+        ("rnn_cell", with_attribute(activation="tanh"), "activation is not read: it is taken as tanh"),
+        ("rnn", without_steps, "every step counts: padding is not seen"),
+        ("crf_viterbi", without_steps, "every step counts: padding is not seen"),
+        ("rnn", with_holes_closed, "every step up to the last valid one counts: holes of the mask are not seen"),
+        ("rnn", packed, "the valid steps are taken to stand first"),
+    ],
+)  # fmt: skip
+def test_a_misread_call_is_named(
+    name: str, alter: Callable[[Call], Call], words: str, wrong: Make, faults_of: FaultsOf
+) -> None:
+    faults = faults_of(wrong(alter, altered_gradients=False), name, "values")
+    assert any(words in found for found in suspected(faults)), suspected(faults)
+
+
+def in_reading_order(call: Call, results: Outputs) -> Outputs:
+    """Steps of a reversed layer from the last to the first."""
+    return {**results, "y": results["y"][:, ::-1].copy()} if call.attributes["direction"] == "reverse" else results
+
+
+def one_step_late(call: Call, results: Outputs) -> Outputs:
+    """Each output where the next one belongs."""
+    return {**results, "y": np.roll(results["y"], 1, axis=1)}
+
+
+def of_the_last_step(call: Call, results: Outputs) -> Outputs:
+    """The last output as the last state, whatever steps are valid."""
+    return {**results, "h_n": results["y"][:, -1].copy()} if results["y"].shape[1] else results
+
+
+def held(call: Call, results: Outputs) -> Outputs:
+    """Outputs that stay what they were at padded steps."""
+    valid, y = check_call(call.operation, call.inputs, call.attributes).valid, results["y"].copy()
+    assert valid is not None
+    for step in range(1, y.shape[1]):
+        y[~valid[:, step], step] = y[~valid[:, step], step - 1]
+    return {**results, "y": y}
+
+
+@pytest.mark.parametrize(
+    ("show", "words"),
+    [
+        (in_reading_order, "outputs are given in the order in which steps are read"),
+        (one_step_late, "y is given one step late"),
+        (of_the_last_step, "h_n is y at step T - 1"),
+        (held, "y keeps its last value at padded steps"),
+    ],
+)
+def test_a_result_that_is_given_wrongly_is_named(
+    show: Callable[[Call, Outputs], Outputs], words: str, wrong: Make, faults_of: FaultsOf
+) -> None:
+    faults = faults_of(wrong(outputs=show), "rnn", "values")
+    assert any(words in found for found in suspected(faults)), suspected(faults)
+
+
+def averaged(call: Call, results: Outputs) -> Outputs:
+    """Parameters' gradients divided by the number of sequences."""
+    count = max(1, len(call.inputs["x"]))
+    return {name: d / d.dtype.type(count) if name in ("W", "R", "b") else d for name, d in results.items()}
+
+
+def without_b(call: Call, results: Outputs) -> Outputs:
+    """No gradient of the bias."""
+    return {**results, "b": np.zeros_like(results["b"])}
+
+
+def swapped(call: Call, results: Outputs) -> Outputs:
+    """The recurrent weights' gradient transposed."""
+    return {**results, "R": results["R"].swapaxes(1, 2).copy()}
+
+
+@pytest.mark.parametrize(
+    ("show", "words"),
+    [
+        (averaged, "the gradient of W, R, b is the mean over the sequences, where it is their sum"),
+        (without_b, "db is 0"),
+        (swapped, "dR is transposed"),
+    ],
+)
+def test_a_gradient_that_is_given_wrongly_is_named(
+    show: Callable[[Call, Outputs], Outputs], words: str, wrong: Make, faults_of: FaultsOf
+) -> None:
+    (fault,) = faults_of(wrong(gradients=show), "rnn_cell")
+    assert fault.part == "gradients"
+    assert words in suspected([fault])
+
+
+# What is neither.
+
+
+def noisy(call: Call, results: Outputs) -> Outputs:
+    """Results with noise that follows from no equation."""
+    return {name: array * (1 + 0.01 * np.sin(1e6 * array)) for name, array in results.items()}
+
+
+def in_float16(call: Call, results: Outputs) -> Outputs:
+    """Results that were rounded to two bytes."""
+    return {name: array.astype(np.float16).astype(array.dtype) for name, array in results.items()}
+
+
+@pytest.mark.parametrize("show", [noisy, in_float16])
+def test_what_is_no_edit_and_no_misreading_is_not_named(
+    show: Callable[[Call, Outputs], Outputs], wrong: Make, faults_of: FaultsOf
+) -> None:
+    (fault,) = faults_of(wrong(outputs=show, gradients=show), "rnn_cell", "values")
+    assert suspected([fault]) == []
+    assert fault.checks == ["values"]
+
+
+@pytest.mark.parametrize(
+    ("variant", "name"),
+    [
+        pytest.param(variant, name, id=f"{variant.name}-{name}")
+        for variant in VARIANTS
+        for name in ("rnn_cell", "gru_cell", "crf_viterbi")
+        if name in variant.operations
+    ],
+)
+def test_a_right_variant_has_no_failure_and_so_no_fault(
+    variant: Variant, name: str, failures: Callable[..., list[Failed]]
+) -> None:
+    assert failures(variant.implementation(), name, ("values", "gradients"), ("float32",)) == []
+
+
+def test_without_a_failure_there_is_no_fault() -> None:
+    assert Diagnosis(NumpyBackend(), "rnn_cell").find([]) == []
+    assert diagnose(NumpyBackend(), "rnn_cell", []) == []
