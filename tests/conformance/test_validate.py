@@ -210,7 +210,8 @@ def test_messages_and_ratios(every_verdict: tuple[Run, Path]) -> None:
 
 def test_repros_are_written(every_verdict: tuple[Run, Path]) -> None:
     run, folder = every_verdict
-    written = [c["repro"] for c in by_name(run)["fakes_run:Wrong"]["operations"][0]["checks"] if c["repro"]]
+    operation = by_name(run)["fakes_run:Wrong"]["operations"][0]
+    written = [one["repro"] for one in (*operation["checks"], *operation["faults"]) if one["repro"]]
     assert len(written) >= 1
     assert {Path(repro) for repro in written} == set(folder.glob("wrong-*.py"))
     assert len(list(folder.glob("*.npz"))) == len(list(folder.glob("*.py")))

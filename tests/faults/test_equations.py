@@ -12,6 +12,7 @@ from rnnspec.conformance.edits.changing import changed
 from rnnspec.conformance.edits.compiled import CompiledCall
 from rnnspec.conformance.faults.changed import backend_of
 from rnnspec.conformance.faults.equations import FAULTS, read
+from rnnspec.conformance.faults.fault import Fault
 from rnnspec.spec import SpecError, evaluate, evaluate_gradient, operation, operations
 from rnnspec.spec.operation import Block
 
@@ -20,6 +21,10 @@ FAULT = """
 operation = "gru_cell"
 about = "It is wrong."
 """
+
+
+def faults_of(text: str) -> list[Fault]:
+    return [one.fault for one in read(text, "some.toml")]
 
 
 def lines(text: str, **block: object) -> Block:
@@ -60,14 +65,14 @@ def test_what_is_wrong_with_a_fault_is_told(keys: str, message: str) -> None:
 
 def test_a_fault_of_several_operations_has_each_family_s_name() -> None:
     text = '["*-wrong"]\noperation = ["lstm_cell", "rnn_cell"]\nabout = "Wrong."\ntext = "tanh(a) = relu(a)"'
-    assert [(fault.name, fault.operation) for fault in read(text, "some.toml")] == [
+    assert [(fault.name, fault.operation) for fault in faults_of(text)] == [
         ("lstm-wrong", "lstm_cell"),
         ("rnn-wrong", "rnn_cell"),
     ]
 
 
 def test_a_function_may_be_defined_anew_under_some_attributes() -> None:
-    (fault,) = read(FAULT + 'text = "tanh(a) = relu(a)"\nwhen = { reset = "before" }', "some.toml")
+    (fault,) = faults_of(FAULT + 'text = "tanh(a) = relu(a)"\nwhen = { reset = "before" }')
     call = case_of("gru_cell", reset="before")
     right = NumpyBackend().run(call)[0]
     assert not np.array_equal(fault.implementation().run(call)[0], right)
@@ -130,7 +135,7 @@ def test_an_operation_without_equations_of_its_gradient_is_differentiated_by_ste
 
 
 def test_with_right_gradients_the_values_alone_are_wrong() -> None:
-    (fault,) = read(FAULT + 'text = "h = 0 * n"\ngradients = "right"', "some.toml")
+    (fault,) = faults_of(FAULT + 'text = "h = 0 * n"\ngradients = "right"')
     call, backend = case_of("gru_cell"), fault.implementation()
     cotangents = (np.ones_like(call.inputs["h_prev"]),)
     assert not backend.run(call)[0].any()
