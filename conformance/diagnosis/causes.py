@@ -222,7 +222,7 @@ def _tried(variants: Mapping[Any, Case], shows: Shows) -> tuple[list[Any], list[
     others = [value for value in variants if value not in failing]
     if failing and others:  # what hides the fault at some values alone may do so by chance
         failing += [value for value in others if _failing(variants[value], shows, 2 * SEEDS)]
-    return failing, [value for value in others if value not in failing]
+    return failing, [value for value in others if value not in failing and shows.answers(variants[value])]
 
 
 def _of_attribute(name: str, attribute: Attribute, failing: Sequence[Any], right: Sequence[Any]) -> Condition:
@@ -246,11 +246,11 @@ def _on_steps(case: Case, shows: Shows) -> Iterator[Condition]:
     if not case.spec.has_steps:
         return
     kinds = [kind for kind in NEEDS if kind in everything(case.operation).steps]
-    failing = tuple(
-        kind
-        for kind in kinds
-        if kind == case.steps or _failing(replace(case, steps=kind).with_at_least(**NEEDS[kind]), shows)
-    )
+    variants = {kind: replace(case, steps=kind).with_at_least(**NEEDS[kind]) for kind in kinds}
+    failing = tuple(kind for kind, other in variants.items() if kind == case.steps or _failing(other, shows))
+    kinds = [kind for kind, other in variants.items() if kind in failing or shows.answers(other)]
+    if set(failing) == set(kinds):
+        return
     if failing and not set(failing) & {"all"} and not _padding_suffices(case, kinds, shows):
         yield EMPTY
     else:
@@ -263,7 +263,8 @@ def _padding_suffices(case: Case, kinds: Sequence[Steps], shows: Shows) -> bool:
         replace(case, steps=kind).with_at_least(B=2, T=3) for kind in ("lengths", "right_mask", "mask") if kind in kinds
     )
     tried = (replace(one, seed=seed) for one in padded for seed in range(_TRIED))
-    return any(shows(one) is not None for one in tried if _is_plainly_padded(one))
+    plainly = [one for one in tried if _is_plainly_padded(one)]
+    return not any(map(shows.answers, plainly[:1])) or any(shows(one) is not None for one in plainly)
 
 
 def _of_steps(found: set[Steps]) -> Iterator[Condition]:
@@ -293,8 +294,9 @@ def _on_inputs(case: Case, shows: Shows) -> Iterator[Condition]:
         yield Condition(f"without {name}", partial(_lacks, name=name))
     for name, item in case.items.items():
         if item.optional and item.kind == "float" and name not in case.absent and name in case.call.inputs:
+            without = replace(case, absent=(*case.absent, name))
             zeroed = _failing(replace(case, zero=(name,)), shows)
-            if zeroed and not _failing(replace(case, absent=(*case.absent, name)), shows):
+            if zeroed and shows.answers(without) and not _failing(without, shows):
                 yield Condition(f"with {name}", partial(_has, name=name))
 
 
@@ -315,7 +317,8 @@ def _on_sizes(case: Case, rich: Case, shows: Shows) -> Iterator[Condition]:
             least = max(least, 2)
         if size <= least or symbol not in case.spec.sizes:
             continue
-        if _failing(replace(rich, sizes={**rich.sizes, symbol: least}), shows):
+        small = replace(rich, sizes={**rich.sizes, symbol: least})
+        if not shows.answers(small) or _failing(small, shows):
             continue
         larger = _failing(replace(case, sizes={**case.sizes, symbol: size + 1}), shows)
         if larger is None:

@@ -184,7 +184,7 @@ class Diagnosis:
                 return None
             return None if self._is_explained(case, part, failure) else failure
 
-        return shows
+        return Shows(shows, lambda case: self.oracle.answer(case, part) is not None)
 
     def _is_explained(self, case: Case, part: EditedPart, failure: Shown) -> bool:
         if isinstance(failure, BackendCrashError):
@@ -294,11 +294,13 @@ class Diagnosis:
     def _by_check(self, one: Failed, case: Case) -> Fault:
         failure, cause = one.failure, Cause()
 
-        def shows(other: Case) -> Shown | None:
+        def at(other: Case) -> Shown | None:
             if self._plainly_wrong(other):
                 return None
             found = self.oracle.by_check(one.check, one.example, other)
             return found if found is not None and same_kind(found, one.failure) else None
+
+        shows = Shows(at, lambda other: self.oracle.answer(other, "values") is not None)
 
         with suppress(OutOfTimeError):
             case = simplest(case, shows)

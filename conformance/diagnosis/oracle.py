@@ -27,8 +27,19 @@ from rnnspec.spec import CallError
 from rnnspec.spec.arrays import Array
 
 Shown = Violation | BackendCrashError
-Shows = Callable[[Case], Shown | None]
-"""Returns how a fault shows at a case; None where it does not, or where the case cannot be asked."""
+
+
+@dataclass(frozen=True)
+class Shows:
+    """Whether a fault shows at a case: returns how it does, None where it does not, or where the case is refused."""
+
+    at: Callable[[Case], Shown | None]
+    answers: Callable[[Case], bool]
+    """Whether a case is answered, and judged."""
+
+    def __call__(self, case: Case) -> Shown | None:
+        return self.at(case)
+
 
 LARGEST: Final = 600
 """The product of the sizes of the largest case that is looked at: the smallest failing ones tell the most."""

@@ -25,8 +25,11 @@ from rnnspec.conformance.faults.catalogue import FAULTS
 from rnnspec.spec import Operation, operation
 from rnnspec.spec.operation import Settings, settings_of
 
-PAIRS: Final = 4.0
-"""The time, in seconds, for which two that stand together are looked for."""
+PAIRS: Final = 5.0
+"""The time, in seconds, for which what stands together is looked for."""
+
+_SEEDS: Final = 3
+"""Seeds at which what is suspected where inputs are 0 must give the answers."""
 
 _TOGETHER: Final = 6
 """How many of the suspects of a part of the results are tried together with another."""
@@ -90,10 +93,10 @@ class Searcher:
         found = among(self._single(clear[0]))
         if not found and not beside:
             found = among(self._planted())
-        if not found and not beside:
+        if not found:
             clock, self.clock = self.clock, Clock(min(PAIRS, self.clock.left))
             with suppress(OutOfTimeError):
-                found = self._pairs(clear[0], [*probes, *neighbours])
+                found = self._together(clear[0], [*probes, *neighbours], beside)
             self.clock = clock
         return sorted(found, key=lambda one: one.simplicity)
 
@@ -137,39 +140,50 @@ class Searcher:
                 self.clock.check()
                 yield Suspect.of(fault)
 
-    def _pairs(self, first: Probe, others: Sequence[Probe]) -> list[Suspect]:
-        """Return two that stand together: one gives some of the results alone, or all where an input is 0."""
-        for group in self._halves(first):
+    def _together(self, first: Probe, others: Sequence[Probe], beside: Suspect) -> list[Suspect]:
+        """Return what stands together with more that is wrong: two that give all, or what gives all it has a part in.
+
+        One of several gives some of the results alone, or all of them where some inputs are 0.
+        """
+        peeled, zero = self._peeled(first.case, first.part, beside)
+        groups = [peeled, *(self._partly(first, name, beside) for name in sorted(first.wrong) if len(first.wrong) > 1)]
+        for group in groups if not beside else ():
             for one in sorted(group, key=lambda suspect: suspect.simplicity)[:_TOGETHER]:
                 for other in self._single(first):
-                    self.clock.check()
-                    both = one + other
-                    if first.fits(both) and all(probe.fits(both) for probe in others):
-                        return [both]
-        return []
+                    if first.fits(one + other) and self._fits_all(one + other, others):
+                        return [one + other]
+        # With few inputs at 0, what fits by chance at several calls is next to impossible.
+        return peeled if 2 * len(zero) <= len(first.call.float_inputs) else []
 
-    def _halves(self, first: Probe) -> Iterator[list[Suspect]]:
-        for name in sorted(first.wrong) if len(first.wrong) > 1 else ():
-            partly = []
-            for suspect in self._single(first):
-                self.clock.check()
-                if name in first.fitting(suspect, (name,)):
-                    partly.append(suspect)
-            if partly:
-                yield partly
-        for name in first.call.float_inputs:
-            case = replace(first.case, zero=(*first.case.zero, name))
-            probe = self.probe(case, first.part)
-            if probe is None or not probe.is_clear:
-                continue
-            again = self.probe(replace(case, seed=case.seed + 1), first.part)
-            group = []
-            for suspect in self._single(probe):
-                self.clock.check()
-                if probe.fits(suspect) and (again is None or again.fits(suspect)):
-                    group.append(suspect)
-            if group:
-                yield group
+    def _partly(self, first: Probe, name: str, beside: Suspect) -> list[Suspect]:
+        """Return what gives one of the results."""
+        self.clock.check()
+        return [suspect for suspect in self._single(first) if name in first.fitting(suspect + beside, (name,))]
+
+    def _peeled(self, case: Case, part: EditedPart, beside: Suspect) -> tuple[list[Suspect], tuple[str, ...]]:
+        """Return what gives all results where as few inputs as possible are 0, and these inputs.
+
+        First as many inputs are 0 as leave something wrong, and thus as few faults as possible; then each is let
+        back that leaves a suspect.
+        """
+        zero: tuple[str, ...] = ()
+        for name in case.call.float_inputs:
+            probes = self._zeroed(case, part, (*zero, name))
+            if probes and probes[0].is_clear and not probes[0].fits(beside):
+                zero = (*zero, name)
+        probes = self._zeroed(case, part, zero)
+        found = [one for one in self._single(probes[0]) if self._fits_all(one + beside, probes)] if zero else []
+        for name in zero if found else ():
+            fewer = tuple(other for other in zero if other != name)
+            probes = self._zeroed(case, part, fewer)
+            kept = [one for one in found if self._fits_all(one + beside, probes)]
+            found, zero = (kept, fewer) if kept else (found, zero)
+        return found, zero
+
+    def _zeroed(self, case: Case, part: EditedPart, zero: Sequence[str]) -> list[Probe]:
+        """A case with inputs at 0, at several seeds."""
+        cases = [replace(case, zero=(*case.zero, *zero), seed=case.seed + number) for number in range(_SEEDS)]
+        return self._probes(cases, part)
 
     def _single(self, probe: Probe) -> Iterator[Suspect]:
         """Yield every edit and misreading that may be told at a probe."""
