@@ -83,6 +83,12 @@ class Fault:
     checks: list[str] = field(default_factory=list)
     repro: str = ""
 
+    def count(self, one: Failed) -> None:
+        """Count a failed check among those that found it; the first repro is the fault's."""
+        self.checks = list(dict.fromkeys([*self.checks, one.check.id]))
+        self.dtypes = list(dict.fromkeys([*self.dtypes, one.dtype]))
+        self.repro = self.repro or one.repro
+
 
 def _same_crash(one: object, other: BackendCrashError) -> bool:
     """Whether two calls ended in one error: of the same type, from the same place in the code."""
@@ -119,7 +125,7 @@ class Diagnosis:
             fault = self._record(unsteady[0], _UNSTEADY)
             if fault.case is not None:
                 fault.suspects = [*filter(None, [self._remembers(fault.case)])]
-            for one in (*unsteady, *rest):
+            for one in rest:
                 self._assign(one)
         else:
             for part in self.parts if rest else ():
@@ -129,8 +135,8 @@ class Diagnosis:
                 self._place(one)
         if lost:
             fault = self._record(lost[0], Cause())
-            fault.checks = [one.check.id for one in lost]
-            fault.dtypes = list(dict.fromkeys(one.dtype for one in lost))
+            for one in lost:
+                fault.count(one)
         return self.faults
 
     # Faults of results.
@@ -319,9 +325,7 @@ class Diagnosis:
         chosen = next(iter([*own, *fitting, *self.faults]), None)
         if chosen is None:
             chosen = self._record(one, Cause())
-        chosen.checks = list(dict.fromkeys([*chosen.checks, one.check.id]))
-        chosen.dtypes = list(dict.fromkeys([*chosen.dtypes, one.dtype]))
-        chosen.repro = chosen.repro or one.repro
+        chosen.count(one)
 
     def _record(self, one: Failed, cause: Cause) -> Fault:
         """The fault that a failed check alone tells of, as it was found."""

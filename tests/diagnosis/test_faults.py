@@ -25,6 +25,7 @@ from rnnspec.spec import FLOAT_TYPES, operation
 from rnnspec.spec.arrays import Array
 
 FaultsOf = Callable[..., list[Fault]]
+Failures = Callable[..., list[Failed]]
 Make = Callable[..., Backend]
 Outputs = dict[str, Array]
 BY_ID = {check.id: check for check in CHECKS}
@@ -275,13 +276,28 @@ def test_a_process_that_was_lost_is_not_asked_again(checks: Sequence[str]) -> No
     case = deck.cases[0]
     lost = GuestLostError(case.given, "no answer in time", timed_out=True, seconds=1.0)
     failed = [
-        Failed(BY_ID[check], "float32", BY_ID[check].of(case, deck.scope), lost, deck, repro=f"{check}.py")
+        Failed(BY_ID[check], dtype, BY_ID[check].of(case, deck.scope), lost, deck, repro=f"{check}.py")
+        for dtype in ("float32", "float64")
         for check in checks
     ]
     before = backend.asked
     (result,) = diagnose(backend, "rnn_cell", failed)
     assert backend.asked == before
-    assert set(result.checks) == set(checks)
+    assert sorted(result.checks) == sorted(checks), "each once"
+    assert result.dtypes == ("float32", "float64")
     assert "no answer in time" in result.message
     assert result.repro == "values.py"
     assert not result.suspects
+
+
+def test_other_faults_than_a_lost_process_are_looked_for(wrong: Make, failures: Failures) -> None:
+    def outputs(call: Call, results: Outputs) -> Outputs:
+        return {"h": -results["h"]} if call.attributes["activation"] == "relu" else results
+
+    backend = wrong(outputs=outputs)
+    (values,) = failures(backend, "rnn_cell", ("values",))
+    lost = GuestLostError(values.example.given, "no answer in time", timed_out=True, seconds=1.0)
+    failed = [values, Failed(BY_ID["batch"], "float64", values.example, lost, values.deck)]
+    first, second = Diagnosis(backend, "rnn_cell").find(failed)
+    assert (first.part, first.checks, str(first.cause)) == ("values", ["values"], "only with activation=relu")
+    assert (second.checks, second.failure) == (["batch"], lost)
