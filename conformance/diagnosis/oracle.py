@@ -38,6 +38,7 @@ class Shows:
     """Whether a case is answered, and judged."""
 
     def __call__(self, case: Case) -> Shown | None:
+        """Return how it does."""
         return self.at(case)
 
 

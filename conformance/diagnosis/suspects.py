@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 from rnnspec.conformance.cases import Case
@@ -94,10 +95,7 @@ class Searcher:
         if not found and not beside:
             found = among(self._planted())
         if not found:
-            clock, self.clock = self.clock, Clock(min(PAIRS, self.clock.left))
-            with suppress(OutOfTimeError):
-                found = self._together(clear[0], [*probes, *neighbours], beside)
-            self.clock = clock
+            found = self._together(clear[0], [*probes, *neighbours], beside)
         return sorted(found, key=lambda one: one.simplicity)
 
     def _best(
@@ -141,24 +139,33 @@ class Searcher:
                 yield Suspect.of(fault)
 
     def _together(self, first: Probe, others: Sequence[Probe], beside: Suspect) -> list[Suspect]:
-        """Return what stands together with more that is wrong: two that give all, or what gives all it has a part in.
+        """Return what is wrong beside other faults: what gives all results where some inputs are 0, or else two at once."""
+        clock, self.clock = self.clock, Clock(min(PAIRS, self.clock.left))
+        found = list[Suspect]()
+        with suppress(OutOfTimeError):
+            peeled, zero = self._peeled(first.case, first.part, beside)
+            # With few inputs at 0, what fits by chance at several calls is next to impossible.
+            if 2 * len(zero) <= len(first.call.float_inputs):
+                found = peeled
+            if not found and not beside:
+                found = [*filter(None, [self._pair(first, others, peeled)])]
+        self.clock = clock
+        return found
 
-        One of several gives some of the results alone, or all of them where some inputs are 0.
-        """
-        peeled, zero = self._peeled(first.case, first.part, beside)
-        groups = [peeled, *(self._partly(first, name, beside) for name in sorted(first.wrong) if len(first.wrong) > 1)]
-        for group in groups if not beside else ():
+    def _pair(self, first: Probe, others: Sequence[Probe], peeled: Sequence[Suspect]) -> Suspect | None:
+        """Return two that give all results: one of them is among those that give some, or all where inputs are 0."""
+        several = sorted(first.wrong) if len(first.wrong) > 1 else []
+        for group in chain([peeled], (self._partly(first, name) for name in several)):
             for one in sorted(group, key=lambda suspect: suspect.simplicity)[:_TOGETHER]:
                 for other in self._single(first):
                     if first.fits(one + other) and self._fits_all(one + other, others):
-                        return [one + other]
-        # With few inputs at 0, what fits by chance at several calls is next to impossible.
-        return peeled if 2 * len(zero) <= len(first.call.float_inputs) else []
+                        return one + other
+        return None
 
-    def _partly(self, first: Probe, name: str, beside: Suspect) -> list[Suspect]:
+    def _partly(self, first: Probe, name: str) -> list[Suspect]:
         """Return what gives one of the results."""
         self.clock.check()
-        return [suspect for suspect in self._single(first) if name in first.fitting(suspect + beside, (name,))]
+        return [suspect for suspect in self._single(first) if name in first.fitting(suspect, (name,))]
 
     def _peeled(self, case: Case, part: EditedPart, beside: Suspect) -> tuple[list[Suspect], tuple[str, ...]]:
         """Return what gives all results where as few inputs as possible are 0, and these inputs.

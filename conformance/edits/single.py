@@ -329,15 +329,24 @@ def _values(equation: Equation, names: _Names) -> Iterator[ast.expr]:
 
 
 def _coarse(equation: Equation, names: _Names) -> Iterator[ast.expr]:
-    """Yield right sides with a function around the equation's own, or with a number in the place of it or a factor."""
+    """Yield right sides with a function around the equation's own, with a number in its place, or less of it.
+
+    A name may also be one minus another, as a gate is that is coupled to another.
+    """
     value = equation.value
     for function in _ALIKE[0]:
         yield ast.Call(ast.Name(function), [deepcopy(value)], [])
     for number in (0, 1):
         yield ast.Constant(number)
     yield ast.UnaryOp(ast.USub(), deepcopy(value))
-    for by in (1, 2):
-        yield ast.BinOp(deepcopy(value), ast.Div(), ast.Constant(2 * by))
+    for parts in (2, 4):
+        yield ast.BinOp(deepcopy(value), ast.Div(), ast.Constant(parts))
+    for place, node in enumerate(ast.walk(value)):
+        if isinstance(node, ast.Name) and node.id in names.by_count.get(0, ()):
+            for other in names.by_count[0]:
+                tree = deepcopy(value)
+                target = next(inner for number, inner in enumerate(ast.walk(tree)) if number == place)
+                yield _with(tree, target, ast.BinOp(ast.Constant(1), ast.Sub(), ast.Name(other)))
 
 
 def _with(tree: ast.expr, target: ast.AST, other: ast.expr) -> ast.expr:
