@@ -55,9 +55,6 @@ _PARTS: Final[tuple[EditedPart, ...]] = ("values", "gradients")
 _PROBED: Final = 40
 """Cases that were asked before, failing and right, against which a suspect is held."""
 
-_SMALL: Final = 120
-"""The product of their sizes up to which they are."""
-
 _WIDENED: Final = 24
 """Failing cases at which it is asked whether the same slip is made in another line."""
 
@@ -246,7 +243,7 @@ class Diagnosis:
         more = [replace(one, seed=seed) for seed in range(2) for one in (rich, alike)]
         # Other numbers may move what a suspect gives by more than what is right.
         plain = [one for one in self.oracle.answered(part) if one.regime in ("generic", case.regime)]
-        plain = [one for one in plain if one.dtype == case.dtype and size_of(one) <= _SMALL]
+        plain = [one for one in plain if one.dtype == case.dtype and size_of(one) <= LARGEST]
         core = {str(one): one for one in (small, rich, *more, case)}
         others = [one for one in plain[:: max(1, len(plain) // _PROBED)] if str(one) not in core]
         return self.searcher.find(list(core.values()), others, part, cause, self.known)

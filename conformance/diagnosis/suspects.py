@@ -88,32 +88,37 @@ class Searcher:
         neighbours = self._probes(others, part)
 
         def among(suspects: Iterator[Suspect]) -> list[Suspect]:
-            fitting = [suspect for suspect in suspects if self._fits_all(suspect + beside, probes)]
-            return self._best(fitting, neighbours, cause, beside)
+            return [suspect for suspect in suspects if self._fits_all(suspect + beside, probes)]
 
-        found = among(self._single(clear[0]))
-        if not found and not beside:
-            found = among(self._planted())
+        single = among(self._single(clear[0]))
+        planted = [] if beside else among(self._planted())
+        found = next(
+            filter(None, (self._fitting(some, neighbours, cause, beside) for some in (single, planted))), []
+        ) or self._mostly_fitting(single, neighbours, cause, beside)
         if not found:
             found = self._together(clear[0], [*probes, *neighbours], beside)
         return sorted(found, key=lambda one: one.simplicity)
 
-    def _best(
+    def _fitting(
         self, suspects: Sequence[Suspect], neighbours: Sequence[Probe], cause: Cause, beside: Suspect
     ) -> list[Suspect]:
-        """Those that give the answers to all neighbours, or to all if limited to the cause, or to most.
-
-        What gives the right answers to all that are right, and most of those that the cause is about, is one of
-        several faults: others have a part in the rest.
-        """
-        limited = [suspect.limited(cause) for suspect in suspects]
-        for some in (suspects, limited):
+        """Return those that give the answers to all neighbours or, if none does, to all if limited to the cause."""
+        for some in (suspects, [suspect.limited(cause) for suspect in suspects]):
             found = [suspect for suspect in some if self._fits_all(suspect + beside, neighbours)]
             if found:
                 return found
+        return []
+
+    def _mostly_fitting(
+        self, suspects: Sequence[Suspect], neighbours: Sequence[Probe], cause: Cause, beside: Suspect
+    ) -> list[Suspect]:
+        """Return those that give all answers that are right, and most that are wrong where the cause holds.
+
+        They are one of several faults: others have a part in the rest.
+        """
         right = [probe for probe in neighbours if not probe.wrong]
         wrong = [probe for probe in neighbours if probe.wrong and cause.holds(probe.case)]
-        for some in (suspects, limited):
+        for some in (suspects, [suspect.limited(cause) for suspect in suspects]):
             found = [
                 suspect
                 for suspect in some
@@ -139,7 +144,7 @@ class Searcher:
                 yield Suspect.of(fault)
 
     def _together(self, first: Probe, others: Sequence[Probe], beside: Suspect) -> list[Suspect]:
-        """Return what is wrong beside other faults: what gives all results where some inputs are 0, or else two at once."""
+        """Return what is wrong beside other faults: what gives all where some inputs are 0, or else two at once."""
         clock, self.clock = self.clock, Clock(min(PAIRS, self.clock.left))
         found = list[Suspect]()
         with suppress(OutOfTimeError):
