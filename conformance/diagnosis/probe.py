@@ -71,12 +71,14 @@ class Probe:
 
     @cached_property
     def wrong(self) -> frozenset[str]:
-        """Names of the results that are clearly wrong."""
-        return frozenset(
-            name
-            for name, bounded in self.right.items()
-            if _is_apart(self.came[name], bounded.value, CLEAR * self.tolerance[name])
-        )
+        """Names of the results that have clearly wrong numbers; of NaN, which many slips give, nothing is learnt."""
+        found = set()
+        for name, bounded in self.right.items():
+            there = ~np.isnan(self.came[name].astype(np.float64))
+            came, tolerance = self.came[name][there], self.tolerance[name][there]
+            if _is_apart(came, bounded.value[there], CLEAR * tolerance):
+                found.add(name)
+        return frozenset(found)
 
     @cached_property
     def first(self) -> str | None:
