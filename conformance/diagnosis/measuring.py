@@ -36,6 +36,9 @@ from rnnspec.conformance.run.runner import Failed
 from rnnspec.conformance.run.session import session_of
 from rnnspec.spec import Operation, operation, operations
 
+SECONDS: Final = 45.0
+"""The time that a diagnosis may take: equations that are evaluated as they stand are slower than any library."""
+
 DRAWN: Final = 40
 """Calls that are drawn anew for each wrong implementation."""
 
@@ -140,7 +143,7 @@ def diagnosed(wrong: Wrong, profile: Profile) -> Diagnosed:
     if not failed or any(isinstance(one.failure, BackendCrashError) for one in failed):
         return Diagnosed(wrong.kind, wrong.operation, wrong.title, False)
     started = time.process_time()
-    diagnosis = Diagnosis(backend, wrong.operation, parts=parts)
+    diagnosis = Diagnosis(backend, wrong.operation, seconds=SECONDS, parts=parts)
     faults = diagnosis.find(failed)
     seconds = time.process_time() - started
     known, oracle = diagnosis.known, Oracle(backend, (), Clock(3600))
