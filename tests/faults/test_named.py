@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from rnnspec.backends import BackendError, open_backend
 from rnnspec.conformance.checks.values import Values
+from rnnspec.conformance.diagnosis import diagnose
 from rnnspec.conformance.faults.catalogue import FAULTS
-from rnnspec.conformance.run import PROFILES, Verdict, run_check
+from rnnspec.conformance.report.faults import print_fault
+from rnnspec.conformance.run import PROFILES, run_check
+from rnnspec.conformance.run.runner import Failed
 
 README = Path(__file__).parents[2] / "README.md"
 MODULE = "rnnspec.conformance.faults.named"
@@ -18,12 +23,21 @@ MODULE = "rnnspec.conformance.faults.named"
 
 def test_the_readme_shows_what_the_suite_says() -> None:
     text = README.read_text(encoding="utf-8")
-    (shown,) = re.findall(rf"\$ rnnspec validate ({MODULE}:\w+) --op (\w+) --dtype (\w+)\n…\n(.*?)\n…", text, re.DOTALL)
-    backend, operation, dtype, verdict = shown
-    result = run_check(Values(), open_backend(backend), operation, dtype, PROFILES["quick"])
-    assert result.verdict is Verdict.VIOLATES
-    message = "\n".join(f"  {line}" for line in result.message.splitlines())
-    assert f"{operation} {dtype}: values (MUST) violates\n{message}" == verdict
+    (shown,) = re.findall(
+        rf"\$ rnnspec validate ({MODULE}:\w+) --op (\w+) --dtype (\w+) --largest (\d+)\n…\n(.*?)\n…", text, re.DOTALL
+    )
+    name, operation, dtype, largest, block = shown
+    backend, failed = open_backend(name), list[Failed]()
+    run_check(Values(), backend, operation, dtype, PROFILES["quick"].up_to(int(largest)), failed=failed)
+    (fault,) = diagnose(backend, operation, failed)
+    console = Console(file=io.StringIO(), width=1000)
+    print_fault(console, 1, fault)
+    assert isinstance(console.file, io.StringIO)
+    *printed, found_by = console.file.getvalue().splitlines()
+    assert found_by == "  found by values"
+    *lines, found_by_all = block.splitlines()
+    assert lines == printed
+    assert found_by_all.startswith("  found by values, ")
 
 
 def test_every_fault_has_a_name_of_its_own() -> None:
