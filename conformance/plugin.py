@@ -142,7 +142,7 @@ def _result(config: pytest.Config, item: Item) -> CheckResult:
         backend,
         item.operation,
         item.dtype,
-        PROFILES[options.profile].up_to(options.largest),
+        PROFILES[options.profile].up_to(options.largest).of_types(options.dtypes),
         seed_number=options.seed,
         repro_dir=options.repro_dir,
         replay_dir=options.replay_dir,

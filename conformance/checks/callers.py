@@ -18,7 +18,8 @@ class Callers(Check):
     id = "callers"
     about = (
         "results are right where one array is passed as several inputs, where a cotangent is one number seen "
-        "everywhere, in another thread, and before and after a call that has one of its sizes larger"
+        "everywhere, in another thread, after a call with other numbers, and before and after a call that has one of "
+        "its sizes larger"
     )
     why = "people attend to what they ask with, differentiate sums, serve from threads and fill a last batch half"
     calls = 10

@@ -117,6 +117,27 @@ class AnotherThread(Habit):
             return pool.submit(asked.compare_all, backend, expected).result()
 
 
+# Other numbers.
+
+
+@dataclass(frozen=True)
+class OtherNumbers(Habit):
+    """Two calls that differ in their numbers alone: what the first left behind is not what the second begins with."""
+
+    def examine(self, backend: Backend, case: Case) -> float:
+        """Run and differentiate both."""
+        worst, _ = _judged(backend, replace(case, seed=case.seed ^ 1))
+        with told_after("after a call with other numbers: "):
+            return max(worst, _judged(backend, case)[0])
+
+
+def without_states(case: Case) -> Case:
+    """The case without the inputs of each sequence that may be left out: a layer then begins anew."""
+    items = case.items.items()
+    absent = tuple(name for name, item in items if item.optional and item.kind == "float" and item.per_sequence)
+    return replace(case, absent=absent) if absent else case
+
+
 # Other sizes.
 
 
@@ -182,6 +203,7 @@ def usual_habits(case: Case) -> Iterator[tuple[Case, Habit]]:
     if case.spec.differentiable:
         yield case, ConstantCotangents()
     yield case, AnotherThread()
+    yield without_states(case), OtherNumbers()
     sizes = free_sizes(case)
     for symbol in [symbol for symbol in ("B", "T", "H") if symbol in sizes] or sizes[:1]:
         yield case, OtherSize(symbol)

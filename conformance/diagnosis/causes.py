@@ -315,7 +315,12 @@ def _on_sizes(case: Case, rich: Case, shows: Shows) -> Iterator[Condition]:
         least = max(1, case.spec.at_least.get(symbol, 0), NEEDS[case.steps].get(symbol, 0))
         if symbol == "T" and case.steps != "all":
             least = max(least, 2)
-        if size <= least or symbol not in case.spec.sizes:
+        if symbol not in case.spec.sizes:
+            continue
+        if size <= least:
+            above = replace(case, sizes={**case.sizes, symbol: size + 1})
+            if rich == case and shows.answers(above) and not _failing(above, shows):
+                yield Condition(f"with {symbol} = {size}", partial(_is_of_size, symbol=symbol, low=size, high=size))
             continue
         small = replace(rich, sizes={**rich.sizes, symbol: least})
         if not shows.answers(small) or _failing(small, shows):

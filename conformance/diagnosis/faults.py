@@ -16,7 +16,9 @@ from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
 from rnnspec.conformance.checks.asked import Unsteady
+from rnnspec.conformance.checks.bad_input import BadInput
 from rnnspec.conformance.checks.check import cases_of
+from rnnspec.conformance.checks.repetition import Unmodified
 from rnnspec.conformance.diagnosis.causes import Cause, cause_of, enlarged, numbers_gone, simplest
 from rnnspec.conformance.diagnosis.oracle import (
     LARGEST,
@@ -58,6 +60,9 @@ _PROBED: Final = 40
 _WIDENED: Final = 24
 """Failing cases at which it is asked whether the same slip is made in another line."""
 
+_UNKNOWN: Final = Cause(told="on what it depends was not found out in time")
+_NOT_ASKED: Final = Cause(told="on what it depends was not asked")
+_OF_BAD_INPUT: Final = Cause(told="of bad input")
 _UNSTEADY: Final = Cause(told="not in every call: the same call gives other answers")
 
 
@@ -81,10 +86,10 @@ class Fault:
     repro: str = ""
 
     def count(self, one: Failed) -> None:
-        """Count a failed check among those that found it; the first repro is the fault's."""
+        """Count a failed check among those that found it; the repro is that of the check that the fault is told by."""
         self.checks = list(dict.fromkeys([*self.checks, one.check.id]))
         self.dtypes = list(dict.fromkeys([*self.dtypes, one.dtype]))
-        self.repro = self.repro or one.repro
+        self.repro = one.repro if one.check.id == self.part and one.repro else self.repro or one.repro
 
 
 def _same_crash(one: object, other: BackendCrashError) -> bool:
@@ -118,10 +123,14 @@ class Diagnosis:
         unsteady = [one for one in failed if isinstance(one.failure, Unsteady)]
         lost = [one for one in failed if isinstance(one.failure, GuestLostError)]
         rest = [one for one in failed if one not in lost]
-        if unsteady:  # other answers would tell nothing
+        writing = [one for one in rest if one.check.id == Unmodified.id]
+        if writing:  # what comes after is the answer to another call
+            self._record(writing[0], _NOT_ASKED)
+        elif unsteady:  # other answers would tell nothing
             fault = self._record(unsteady[0], _UNSTEADY)
             if fault.case is not None:
                 fault.suspects = [*filter(None, [self._remembers(fault.case)])]
+        if unsteady:
             for one in rest:
                 self._assign(one)
         else:
@@ -131,7 +140,7 @@ class Diagnosis:
             for one in rest:
                 self._place(one)
         if lost:
-            fault = self._record(lost[0], Cause())
+            fault = self._record(lost[0], _NOT_ASKED)
             for one in lost:
                 fault.count(one)
         return self.faults
@@ -203,7 +212,7 @@ class Diagnosis:
         first = self._shows(part)(failing[0]) if failing else None
         if first is None:
             return None
-        shows, case, cause = self._shows(part, first), failing[0], Cause()
+        shows, case, cause = self._shows(part, first), failing[0], _UNKNOWN
         suspects: list[Suspect] = []
         with suppress(OutOfTimeError):
             case = simplest(case, shows)
@@ -275,12 +284,18 @@ class Diagnosis:
 
     def _place(self, one: Failed) -> None:
         """Count a failed check to the fault that it shows; of its own, where the plain calls of its cases are right."""
+        if one.check.id == BadInput.id:  # an error is due: no numbers, and no case that is right, tell of it
+            if not any(fault.part == BadInput.id for fault in self.faults):
+                self.faults.append(Fault(BadInput.id, [one.dtype], _OF_BAD_INPUT, [], None, one.failure))
+            self._assign(one)
+            return
         with suppress(OutOfTimeError):
             cases = cases_of(one.example)
             if one.check.whole_deck or not cases or self._shows_plainly(one, cases):
                 self._assign(one)
                 return
-            if not any(fault.part == one.check.id for fault in self.faults) and one.check.level == "MUST":
+            known = any(fault.part in (one.check.id, Unmodified.id) for fault in self.faults)
+            if not known and one.check.level == "MUST":
                 self.faults.append(self._by_check(one, cases[0]))
         self._assign(one)
 
@@ -295,7 +310,7 @@ class Diagnosis:
         return any(self.oracle.wrong(case, part) is not None for part in parts)
 
     def _by_check(self, one: Failed, case: Case) -> Fault:
-        failure, cause = one.failure, Cause()
+        failure, cause = one.failure, _UNKNOWN
 
         def at(other: Case) -> Shown | None:
             if self._plainly_wrong(other):
@@ -321,7 +336,7 @@ class Diagnosis:
         fitting.sort(key=lambda fault: -len(fault.cause.conditions))
         chosen = next(iter([*own, *fitting, *self.faults]), None)
         if chosen is None:
-            chosen = self._record(one, Cause())
+            chosen = self._record(one, _NOT_ASKED)
         chosen.count(one)
 
     def _record(self, one: Failed, cause: Cause) -> Fault:

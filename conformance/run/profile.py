@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -26,6 +26,8 @@ class Profile:
         What the deck holds.
     draws
         Whether as many examples are drawn beyond the deck.
+    dtypes
+        The types that are asked for; none: all that there are.
     """
 
     name: str
@@ -35,16 +37,22 @@ class Profile:
     planned: Extent = field(default_factory=Extent)
     planned_other_types: Extent = field(default_factory=Extent)
     draws: bool = True
+    dtypes: tuple[str, ...] = ()
 
     def examples_for(self, dtype: str) -> int:
-        """Examples of one check; float32 is what people run, so it gets the most."""
-        return self.examples if dtype == "float32" else self.examples_other_types
+        """Examples of one check; float32 is what people run, so it gets the most, unless it is not asked for."""
+        most = "float32" if not self.dtypes or "float32" in self.dtypes else self.dtypes[0]
+        return self.examples if dtype == most else self.examples_other_types
 
     def up_to(self, largest: int | None) -> Profile:
         """The same with another largest size on the ladder; None: its own."""
         if largest is None:
             return self
         return replace(self, planned=replace(self.planned, largest=largest))
+
+    def of_types(self, dtypes: Sequence[str]) -> Profile:
+        """The same where these types alone are asked for."""
+        return replace(self, dtypes=tuple(dtypes))
 
     def extent_for(self, dtype: str, main_type: str) -> Extent:
         """What the deck of a type holds; `main_type` is the one that a backend is looked at most closely in."""

@@ -261,7 +261,7 @@ def _ask_all(
     if database is not None and not profile.draws and has_failures(database):
         task.search(check.examples(scope), examples, replay=True)
     if tally.failure is None:
-        forced = check.forced(scope) if scope.dtype == main_type(backend) else ()
+        forced = check.forced(scope) if scope.dtype == main_type(backend, profile) else ()
         task.ask_planned(forced)
     if tally.failure is None and profile.draws:
         task.search(check.examples(scope), examples // backend.compiles)

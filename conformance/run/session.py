@@ -115,10 +115,10 @@ def support_of(backend: Backend, operation: str, dtype: str) -> Support:
         return everything(operation)  # each more question could take the time limit: the checks find what is wrong
 
 
-def main_type(backend: Backend) -> str:
-    """The type in which a backend is looked at most closely."""
-    types = backend.dtypes()
-    return "float32" if "float32" in types else types[0]
+def main_type(backend: Backend, profile: Profile) -> str:
+    """The type in which a backend is looked at most closely: float32, if it has it and is asked for it."""
+    types = [dtype for dtype in backend.dtypes() if not profile.dtypes or dtype in profile.dtypes]
+    return "float32" if "float32" in types else next(iter(types), backend.dtypes()[0])
 
 
 @lru_cache(maxsize=1)
@@ -134,7 +134,7 @@ def session_of(backend: Backend, operation: str, dtype: str, profile: Profile, s
     """
     support = support_of(backend, operation, dtype)
     scope = Scope(operation, dtype, profile.largest, support)
-    extent = profile.extent_for(dtype, main_type(backend))
+    extent = profile.extent_for(dtype, main_type(backend, profile))
     answers, reasons = Answers(backend), dict.fromkeys(support.reasons)
     planner = Planner(scope, extent, seed, few_shapes=backend.compiles > 1)
     for _ in range(ROUNDS):

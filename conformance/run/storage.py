@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import ml_dtypes
 import numpy as np
@@ -76,6 +76,8 @@ def in_type(array: Array, dtype: str) -> Array:
 
 
 def _read_npz(path: Path) -> NamedArrays:
+    if not is_zipfile(path):
+        raise ValueError("got a file that is no such archive")
     data = np.load(path, allow_pickle=False)
     if not isinstance(data, np.lib.npyio.NpzFile):
         raise ValueError("it is a single array")

@@ -15,13 +15,21 @@ from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks import CHECKS, Violation
 from rnnspec.conformance.checks.callers import Callers
-from rnnspec.conformance.checks.habits import AnotherThread, ConstantCotangents, Habit, OneArray, OtherSize, alike
+from rnnspec.conformance.checks.habits import (
+    AnotherThread,
+    ConstantCotangents,
+    Habit,
+    OneArray,
+    OtherNumbers,
+    OtherSize,
+    alike,
+)
 from rnnspec.conformance.checks.layouts import LAYOUTS, REPEATED, Layouts
 from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.faults.catalogue import FAULTS
 from rnnspec.conformance.hosting.guard import Guarded
 from rnnspec.conformance.run import PROFILES, Verdict, run_check
-from rnnspec.spec import check_call, operations
+from rnnspec.spec import check_call, operation, operations
 
 Make = Callable[..., Any]
 
@@ -125,6 +133,8 @@ def test_a_repeating_call_is_judged_by_its_own_numbers(make_case: Make) -> None:
     assert (call.inputs["x"] == call.inputs["x"][:1]).all()
 
 
+NO_ATTRIBUTES = operation("gru").defaults()
+
 # The habits.
 
 
@@ -134,11 +144,34 @@ def habits_of(name: str) -> list[Habit]:
 
 def test_every_habit_is_forced() -> None:
     assert [type(habit) for habit in habits_of("lstm")] == [
-        OneArray, ConstantCotangents, AnotherThread, OtherSize, OtherSize, OtherSize,
+        OneArray, ConstantCotangents, AnotherThread, OtherNumbers, OtherSize, OtherSize, OtherSize,
     ]  # fmt: skip
     assert habits_of("clip_by_value")[-1] == OtherSize("N")
     assert AnotherThread() in habits_of("token_accuracy")
     assert ConstantCotangents() not in habits_of("token_accuracy")
+
+
+class Keeping(NumpyBackend):
+    """Begins with the last state of the call before where none is given, as a layer that is stateful does."""
+
+    name = "keeping"
+    last: Any = None
+
+    def run(self, call: Call) -> tuple[Any, ...]:
+        if "h0" not in call.inputs and self.last is not None and self.last.shape == call.inputs["x"][:, 0, :1].shape:
+            call = Call(call.operation, {**call.inputs, "h0": self.last}, call.attributes)
+        outputs = super().run(call)
+        self.last = outputs[1][:, :1].copy() if outputs[1].shape[1] == 1 else None
+        return outputs
+
+
+def test_a_state_that_is_kept_where_none_is_given_is_caught() -> None:
+    case = Case("gru", "float32", {"B": 2, "T": 3, "D": 2, "H": 1}, NO_ATTRIBUTES, absent=("h0",))
+    assert OtherNumbers().examine(Guarded(NumpyBackend()), case) <= 1
+    with pytest.raises(Violation, match="after a call with other numbers: y"):
+        OtherNumbers().examine(Guarded(Keeping()), case)
+    forced = {type(habit): case for case, habit in Callers().forced(Scope("gru", "float32"))}
+    assert forced[OtherNumbers].absent == ("h0",)
 
 
 def test_every_habit_is_drawn() -> None:

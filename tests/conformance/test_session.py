@@ -56,6 +56,15 @@ class Refusing(NumpyBackend):
         return super().run(call)
 
 
+def test_a_type_that_is_asked_for_alone_is_looked_at_most_closely() -> None:
+    alone = QUICK.of_types(["float64"])
+    assert session_of(NumpyBackend(), "gru", "float64", alone, 0).deck.model.strength == 2  # type: ignore[union-attr]
+    assert session_of(NumpyBackend(), "gru", "float64", QUICK, 0).deck.model.strength == 1  # type: ignore[union-attr]
+    assert alone.examples_for("float64") == QUICK.examples_for("float32")
+    both = QUICK.of_types(["float64", "float32"])
+    assert session_of(NumpyBackend(), "gru", "float64", both, 0).deck.model.strength == 1  # type: ignore[union-attr]
+
+
 def array_of(shared: Session) -> tuple[Case, ...]:
     return shared.deck.cases[: len(shared.deck.rows)]
 

@@ -301,3 +301,37 @@ def test_other_faults_than_a_lost_process_are_looked_for(wrong: Make, failures: 
     first, second = Diagnosis(backend, "rnn_cell").find(failed)
     assert (first.part, first.checks, str(first.cause)) == ("values", ["values"], "only with activation=relu")
     assert (second.checks, second.failure) == (["batch"], lost)
+
+
+class Writing(NumpyBackend):
+    """Writes its result over an input."""
+
+    name = "writing"
+
+    def run(self, call: Call) -> tuple[Array, ...]:
+        outputs = super().run(call)
+        if call.inputs["h_prev"].flags.writeable:
+            call.inputs["h_prev"][...] = outputs[0]
+        return outputs
+
+
+def test_who_writes_to_inputs_is_told_that_and_no_more() -> None:
+    failed = run(Writing(), "rnn_cell", "values", "unmodified", "layouts")
+    (fault,) = diagnose(Writing(), "rnn_cell", failed)
+    assert fault.message.startswith("h_prev: expected to stay as it was")
+
+
+def test_bad_input_is_told_without_a_call_that_is_right() -> None:
+    class Lenient(NumpyBackend):
+        name = "lenient"
+
+        def run(self, call: Call) -> tuple[Array, ...]:
+            try:
+                return super().run(call)
+            except Exception:
+                return (np.zeros(3, np.float32),)
+
+    failed = run(Lenient(), "rnn_cell", "values", "bad_input")
+    (fault,) = diagnose(Lenient(), "rnn_cell", failed)
+    assert (fault.checks, fault.cause, fault.case, fault.call) == (("bad_input",), "of bad input", None, "")
+    assert fault.message

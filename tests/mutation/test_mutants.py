@@ -146,8 +146,8 @@ MUTANTS = (
     of_runner("tally.worst = violation.error_ratio", "pass"),
     of_runner("elif not tally.judged and verdict is Verdict.CONFORMS:", "elif False:"),
     of_runner("profile.examples_for(scope.dtype) // check.calls", "profile.examples_for(scope.dtype)"),
-    of_runner("check.forced(scope) if scope.dtype == main_type(backend) else ()", "()"),
-    of_runner("check.forced(scope) if scope.dtype == main_type(backend) else ()", "check.forced(scope)"),
+    of_runner("check.forced(scope) if scope.dtype == main_type(backend, profile) else ()", "()"),
+    of_runner("check.forced(scope) if scope.dtype == main_type(backend, profile) else ()", "check.forced(scope)"),
     of_runner("@seed(self.seed)", "@seed(0)"),
 )
 
