@@ -6,12 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rnnspec.spec.arrays import Array
 from rnnspec.spec.errors import SpecError
 from rnnspec.spec.evaluate import Evaluation, LiteralCall
 from rnnspec.spec.language import Equation
 from rnnspec.spec.loading import operation
-from rnnspec.spec.printing import reading_order
+from rnnspec.spec.printing import equation_text, reading_order
+
+
+def plain(value: Any) -> Any:
+    """Return a number or an array as plain data; numbers that are not finite become their names."""
+    array = np.asarray(value)
+    if array.dtype.kind in "biu":
+        return array.tolist()
+    if array.ndim:
+        return [plain(one) for one in array]
+    return float(array) if np.isfinite(float(array)) else str(float(array))
 
 
 @dataclass(frozen=True)
@@ -22,6 +34,15 @@ class Quantity:
     index: tuple[int, ...]
     value: Any
     equation: Equation
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data, with the equation as text."""
+        return {
+            "name": self.name,
+            "index": list(self.index),
+            "value": plain(self.value),
+            "equation": equation_text(self.equation),
+        }
 
     def __str__(self) -> str:
         return f"{self.name}[{', '.join(map(str, self.index))}]" if self.index else self.name

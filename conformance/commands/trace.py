@@ -20,7 +20,7 @@ from rnnspec.conformance.run.storage import read_stored
 from rnnspec.spec import Operation, SpecError, check_attributes, operation, resolved
 from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.printing import equation_text
-from rnnspec.spec.tracing import Quantity, trace
+from rnnspec.spec.tracing import Quantity, plain, trace
 
 _WIDE = 24
 """Characters up to which columns are aligned."""
@@ -97,26 +97,9 @@ def to_json(
     return {
         "operation": op.name,
         "attributes": attributes,
-        "inputs": {name: _plain(array) for name, array in inputs.items()},
-        "quantities": [
-            {
-                "name": one.name,
-                "index": list(one.index),
-                "value": _plain(one.value),
-                "equation": equation_text(one.equation),
-            }
-            for one in found
-        ],
+        "inputs": {name: plain(array) for name, array in inputs.items()},
+        "quantities": [one.to_json() for one in found],
     }
-
-
-def _plain(value: Any) -> Any:
-    array = np.asarray(value)
-    if array.dtype.kind in "biu":
-        return array.tolist()
-    if array.ndim:
-        return [_plain(one) for one in array]
-    return float(array) if np.isfinite(array) else str(float(array))
 
 
 def _drawn(op: Operation, attributes: dict[str, Any], request: Request) -> tuple[NamedArrays, tuple[Array, ...]]:

@@ -13,8 +13,7 @@ from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS, Violation
 from rnnspec.conformance.diagnosis.faults import Fault
 from rnnspec.spec import SpecError
-from rnnspec.spec.printing import equation_text
-from rnnspec.spec.tracing import trace
+from rnnspec.spec.tracing import plain, trace
 
 _MOST_TRACED: Final = 400
 """Quantities of a trace beyond which it is left out: nobody reads it."""
@@ -93,26 +92,8 @@ def _trace(case: Case, gradient: bool) -> tuple[Mapping[str, Any], ...]:
         return ()
     if len(found) > _MOST_TRACED:
         return ()
-    return tuple(
-        {
-            "name": one.name,
-            "index": list(one.index),
-            "value": plain(one.value),
-            "equation": equation_text(one.equation),
-        }
-        for one in found
-    )
+    return tuple(one.to_json() for one in found)
 
 
 def _wide(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return array if array.dtype.kind in "biu" else array.astype(np.float64)
-
-
-def plain(value: Any) -> Any:
-    """Return a number or an array as plain data; numbers that are not finite become their names."""
-    array = np.asarray(value)
-    if array.ndim:
-        return [plain(one) for one in array]
-    if array.dtype.kind in "biu":
-        return array.item()
-    return float(array) if np.isfinite(float(array)) else str(float(array))

@@ -8,7 +8,8 @@ from itertools import combinations, permutations
 from typing import Final
 
 from rnnspec.backends import Call
-from rnnspec.conformance.diagnosis.misreadings.misreading import Misreading, gradient_as, with_inputs
+from rnnspec.conformance.diagnosis.misreadings.misreading import Misreading, gradient_as
+from rnnspec.conformance.faults.altered import with_inputs
 from rnnspec.spec.arrays import Array
 
 MOST: Final = 4

@@ -15,8 +15,8 @@ from rnnspec.conformance.diagnosis.misreadings.misreading import (
     read_as,
     swapped,
     times,
-    with_inputs,
 )
+from rnnspec.conformance.faults.altered import with_inputs
 
 
 def misread(call: Call) -> Iterator[Misreading]:

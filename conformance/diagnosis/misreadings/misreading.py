@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from rnnspec.backends import Call
+from rnnspec.conformance.faults.altered import with_inputs
 from rnnspec.spec.arrays import Array, NamedArrays
 
 Altering = Callable[[Call], Call]
@@ -36,11 +37,6 @@ class Misreading:
     alter: Altering = as_it_is
     outputs: Showing = as_they_are
     gradients: Showing = as_they_are
-
-
-def with_inputs(call: Call, **changed: Array) -> Call:
-    """Return the call with other arrays in the place of some."""
-    return replace(call, inputs={**call.inputs, **changed})
 
 
 def read_as(text: str, name: str, change: Change) -> Misreading:

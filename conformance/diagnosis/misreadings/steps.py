@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.diagnosis.misreadings.misreading import Change, Misreading, flipped, shown_as, with_inputs
-from rnnspec.spec import check_call
+from rnnspec.conformance.diagnosis.misreadings.misreading import Change, Misreading, flipped, shown_as
+from rnnspec.conformance.faults.altered import valid_of, with_inputs, with_steps
 from rnnspec.spec.arrays import Array, NamedArrays
 
 _GIVEN: Final = (("", ("lengths", "mask")), ("given lengths, ", ("lengths",)), ("given a mask, ", ("mask",)))
@@ -43,13 +42,6 @@ def misread(call: Call) -> Iterator[Misreading]:
     if "direction" in call.attributes:
         words = "with direction=reverse, outputs are given in the order in which steps are read"
         yield Misreading(words, outputs=_in_reading_order)
-
-
-def valid_of(call: Call) -> Array:
-    """Return the valid steps of a call, (B, T)."""
-    valid = check_call(call.operation, call.inputs, call.attributes).valid
-    assert valid is not None  # the operation has steps
-    return np.array(valid)
 
 
 # Sets of steps.
@@ -121,8 +113,7 @@ def _with_other_steps(call: Call, change: Change, given: tuple[str, ...]) -> Cal
     """Return the call with another set of steps, where steps are given by one of these inputs."""
     if not any(name in call.inputs for name in given):
         return call
-    others = {name: array for name, array in call.inputs.items() if name not in ("lengths", "mask")}
-    return replace(call, inputs={**others, "mask": change(valid_of(call))})
+    return with_steps(call, change(valid_of(call)))
 
 
 def _over_zeros(call: Call, change: Change, given: tuple[str, ...]) -> Call:
