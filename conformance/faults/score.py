@@ -148,15 +148,16 @@ def score_fault(
     too, up to the first that catches it: those before did not.
     """
     asked = checks_for(fault.operation, tuple(checks))
+    backend = fault.implementation()  # the checks share what is planned for it and what it answers, as in `validate`
     for place, check in enumerate(asked):
-        counting, result = _asked(check, fault, profile, seed, shrink)
+        counting, result = _asked(check, backend, fault, profile, seed, shrink)
         if counting.failure is None:
             continue
         caught = isinstance(counting.failure, Violation)
         case = counting.failure.case if isinstance(counting.failure, Violation) else ""
         also = None
         if exclusive:
-            later = (other for other in asked[place + 1 :] if _asked(other, fault, profile, seed, False)[0].failure)
+            later = (other for other in asked[place + 1 :] if _asked(other, backend, fault, profile, seed, False)[0].failure)
             also = next((other.id for other in later), "")
         missed = () if caught else (seed,)
         return FaultScore(
@@ -188,9 +189,11 @@ def variant_over_seeds(scores: Sequence[VariantScore]) -> VariantScore:
     )
 
 
-def _asked(check: Check, fault: Fault, profile: Profile, seed: int, shrink: bool) -> tuple[Counting, CheckResult]:
-    """What became of a check of a fault."""
-    counting, backend = Counting(check), fault.implementation()
+def _asked(
+    check: Check, backend: Backend, fault: Fault, profile: Profile, seed: int, shrink: bool
+) -> tuple[Counting, CheckResult]:
+    """Run a check of a fault."""
+    counting = Counting(check)
     result = run_check(
         counting.counted(), backend, fault.operation, fault.dtype, profile, seed_number=seed, shrink=shrink
     )
