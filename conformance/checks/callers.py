@@ -17,9 +17,8 @@ class Callers(Check):
 
     id = "callers"
     about = (
-        "results are right where one array is passed as several inputs, where a cotangent is one number seen "
-        "everywhere, in another thread, after a call with other numbers, and before and after a call that has one of "
-        "its sizes larger"
+        "results stay right when one array is several inputs, a cotangent is one number seen everywhere, another "
+        "thread calls, other numbers came before, or a call with one larger size comes before or after"
     )
     why = "people attend to what they ask with, differentiate sums, serve from threads and fill a last batch half"
     calls = 10

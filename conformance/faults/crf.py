@@ -41,7 +41,7 @@ class PaddingSummedOver(CrfLoops):
 @plant("crf_marginals", "crf_viterbi")
 @plant("token_accuracy", prefix="crf-token-accuracy")
 class LastStepTakenForPadding(CrfLoops):
-    """Of a sequence that ends before the array does, the last valid step is lost: its length is counted one too few."""
+    """The last valid step of a sequence that ends before the array does is lost: its length is counted one too few."""
 
     def valid_steps(self, valid: Array, call: NamedArrays) -> Array:
         shorter = valid.copy()

@@ -83,7 +83,7 @@ class FrozenWeightsCutTheGradient(Altered):
 
 @plant("crf_log_partition")
 class GradientsAreConstants(NumpyBackend):
-    """What comes out of the first way back is a constant: its gradient is 0."""
+    """A gradient is a constant: its own gradient is 0."""
 
     def second_order(self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]) -> Gradients:
         return {name: np.zeros_like(d) for name, d in super().second_order(call, cotangents, directions).items()}
@@ -155,7 +155,7 @@ class _OfCells(NumpyBackend):
 
 @plant("lstm", "gru")
 class StepsSavedAsConstants(_OfCells):
-    """What a step saves for the way back is a constant there: derivatives through the parameters alone are left."""
+    """A step's saved values are constants on the way back: derivatives through the parameters alone are left."""
 
     cells: ClassVar[Mapping[str, Callable[..., Any]]] = {"lstm": _LSTM, "gru": _GRU}
 

@@ -44,7 +44,7 @@ class EmptySequenceShiftsTheOthers(Loops):
 
 @plant("bidirectional")
 class HeldMaskOfOneHoleClosed(Altered):
-    """A mask with one hole is taken for one without: a hole is told by two changes in a row, not by one."""
+    """A mask with one hole is taken for one without: two changes in a row are needed to notice a hole, not one."""
 
     def altered(self, call: Call) -> Call:
         valid = valid_of(call)

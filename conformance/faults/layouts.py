@@ -42,7 +42,7 @@ class TurnedAsAWhole(Backend):
 
 @plant("rnn", "attention_scores")
 class RepeatedReadOn(Backend):
-    """What a stride of 0 repeats is read on from memory, where there is something else: here zeros."""
+    """A number that a stride of 0 repeats is read on from memory, where there is something else: here zeros."""
 
     def to_native(self, array: Array) -> Array:
         once = tuple(slice(0, 1) if _repeats(array, axis) else slice(None) for axis in range(array.ndim))
@@ -70,7 +70,8 @@ def _repeats(array: Array, axis: int) -> bool:
 
 @plant("gru", "attention_scores")
 class ConstantCotangentReadOn(Other):
-    """Of a cotangent that is one number seen everywhere, the first place has the number, and those behind it zeros."""
+    """A cotangent that is one number seen everywhere is read on: the first place has the number, and those behind it
+    zeros."""
 
     def received(self, cotangents: Cotangents) -> Cotangents:
         return tuple(self._read(dy) for dy in cotangents)
@@ -85,7 +86,7 @@ class ConstantCotangentReadOn(Other):
 
 @plant("gru", "dense", "luong_decoder")
 class BaseOfAViewRead(Backend):
-    """Of a view of floats, the array that it is a view of is read from its beginning."""
+    """The array that a view of floats belongs to is read from its beginning."""
 
     def to_native(self, array: Array) -> Any:
         base = array.base

@@ -39,7 +39,7 @@ class ScaledByTheWholeBatch(Loops):
 
 @plant("crf_log_partition")
 class NanTakenForForbidden(CrfLoops):
-    """What is not above minus infinity counts as forbidden, NaN included: log Z is that of the other paths."""
+    """A score that is not above minus infinity counts as forbidden, NaN included: log Z is that of the other paths."""
 
     def log_sum_exp(self, a: Array, axis: int) -> Array:
         return super().log_sum_exp(np.where(a > -np.inf, a, -np.inf), axis)

@@ -49,7 +49,7 @@ class DropoutRateOfZeroTakenForNone(Altered):
 
 @plant("dropout")
 class DropoutRateBelowATenthNotRescaled(Altered):
-    """What a rate of less than a tenth keeps is not rescaled: the factor is near enough to 1."""
+    """At a rate of less than a tenth, kept features are not rescaled: the factor is near enough to 1."""
 
     def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
         p = call.attributes["p"]

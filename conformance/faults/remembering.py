@@ -52,7 +52,7 @@ class LengthsOfTheFirstCall(Remembering):
 
 @plant(*LAYERS)
 class InputOfTheFirstCall(Remembering):
-    """What the first call with some parameters made of its input is used for all later ones of the same shape."""
+    """The first call's product of some parameters and its input is used for all later calls of the same shape."""
 
     def cleaned(self, x: Array, valid: Array) -> Array:
         return self._inputs.setdefault((self._parameters, x.shape), np.array(super().cleaned(x, valid)))
@@ -120,7 +120,7 @@ class WiderLayerReadAgain(KnowingArrays):
 
 @plant("forget_only_lstm")
 class SecondGradientOfACallHalved(Altered):
-    """Who asks for the gradients of one call twice gets half of them: the tape is weighted by its readers."""
+    """A caller that asks twice for the gradients of one call gets half of them: the tape is weighted by its readers."""
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)

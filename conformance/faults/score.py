@@ -157,7 +157,9 @@ def score_fault(
         case = counting.failure.case if isinstance(counting.failure, Violation) else ""
         also = None
         if exclusive:
-            later = (other for other in asked[place + 1 :] if _asked(other, backend, fault, profile, seed, False)[0].failure)
+            later = (
+                other for other in asked[place + 1 :] if _asked(other, backend, fault, profile, seed, False)[0].failure
+            )
             also = next((other.id for other in later), "")
         missed = () if caught else (seed,)
         return FaultScore(

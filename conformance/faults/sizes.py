@@ -28,7 +28,8 @@ class StepsAfter64Dropped(GruLoops):
 
 @plant("lstm")
 class TailAfterBlocksOf32Lost(LstmLoops):
-    """Of 256 units or more, those after the last whole block of 32 get nothing from products: the loop has no tail."""
+    """Where there are 256 units or more, those after the last whole block of 32 get nothing from products: the loop has
+    no tail."""
 
     def product(self, x: Array, M: Array) -> Array:
         products = super().product(x, M)
@@ -39,7 +40,8 @@ class TailAfterBlocksOf32Lost(LstmLoops):
 
 @plant("dense")
 class TailAfterBlocksOf8Lost(Altered):
-    """Of more than 8 outputs, those after the last whole block of 8 get no bias: the vectorised loop has no tail."""
+    """Where there are more than 8 outputs, those after the last whole block of 8 get no bias: the vectorised loop has
+    no tail."""
 
     def altered(self, call: Call) -> Call:
         b = np.array(call.inputs["b"])
@@ -50,7 +52,7 @@ class TailAfterBlocksOf8Lost(Altered):
 
 @plant("attention_scores")
 class FeaturesInBlocksOf16(Altered):
-    """Of more than 16 features, those after the last whole block of 16 are left out of the score."""
+    """Where there are more than 16 features, those after the last whole block of 16 are left out of the score."""
 
     def altered(self, call: Call) -> Call:
         q = np.array(call.inputs["q"])
@@ -87,7 +89,7 @@ class RowsAfterTheGrid(Altered):
 
 @plant("crf_log_partition")
 class LastBlockOfStepsDropped(CrfLoops):
-    """Of more than 32 steps, those after the last whole block of 32 are left out."""
+    """Where there are more than 32 steps, those after the last whole block of 32 are left out."""
 
     def valid_steps(self, valid: Array, call: NamedArrays) -> Array:
         steps = valid.shape[1]
@@ -110,7 +112,7 @@ class ClassesAfter128Uncounted(Altered):
 
 @plant("layer_norm_lstm_cell")
 class GainOfUnitsAfter256Ignored(Altered):
-    """Of more than 256 units, the gain of those after the 256th is taken for 1: a block has so many threads."""
+    """The gain of units after the 256th is taken for 1: a block has so many threads."""
 
     def altered(self, call: Call) -> Call:
         gain = np.array(call.inputs["gain"])
@@ -138,7 +140,7 @@ class ChainOfOneStepWithoutItsEnd(CrfLoops):
 
 @plant("gru")
 class StateForgottenWithoutAStep(Altered):
-    """Of a batch without a step, the final state is 0 in place of the initial one: room for it was made and left so."""
+    """The final state of a batch without a step is 0 in place of the initial one: room for it was made and left so."""
 
     def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
         y, *states = outputs

@@ -52,9 +52,9 @@ class TagsChosenApart(CrfLoops):
 
 @plant("greedy_decode")
 class GreedyTiesToTheHighest(HighestFirst):
-    """Of tokens that are equally likely the highest is written, not the lowest."""
+    """The highest of equally likely tokens is written, not the lowest."""
 
 
 @plant("beam_search")
 class BeamTiesToTheLast(HighestFirst):
-    """Of hypotheses that are equally likely the later ones are kept, not the earlier."""
+    """The later ones of equally likely hypotheses are kept, not the earlier."""

@@ -98,7 +98,7 @@ class RoundedMixedByDifference(MixedByDifference, RoundedAfterEachOperation):
 
 
 class AnyOfTheBest(CrfLoops):
-    """Of equal paths, one is taken by chance."""
+    """One of equal paths is taken by chance."""
 
     def chosen(self, a: Array, axis: int) -> Array:
         best = a == a.max(axis=axis, keepdims=True)
