@@ -1,1 +1,1 @@
-"""The conformance suite: who is right, and how fast."""
+"""The conformance suite: which implementations are right, and how fast."""

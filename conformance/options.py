@@ -33,7 +33,7 @@ class Option:
     """Whether pytest has it too."""
 
     click: Callable[[Any], Mapping[str, Any]] = lambda click: {}
-    """What click is to know besides, made with that module."""
+    """Further arguments for click, made with that module."""
 
     @property
     def pytest_name(self) -> str:
@@ -70,7 +70,7 @@ def isolation(_context: object, _option: object, asked: bool | None) -> str:
 
 @dataclass(frozen=True)
 class Options:
-    """What the suite is asked to do: a field for each option, in the order of the command line's help."""
+    """The request to the suite: a field for each option, in the order of the command line's help."""
 
     backends: tuple[str, ...] = _option((), "backend", "Backend to validate (repeatable).")
     operations: tuple[str, ...] = _option((), "op", "Only this operation (repeatable).")
@@ -133,7 +133,7 @@ class Options:
 
     @classmethod
     def of(cls, config: pytest.Config) -> Options:
-        """What pytest was called with."""
+        """The options of pytest's call."""
         given: dict[str, Any] = {}
         for name, option in IN_PYTEST.items():
             value = config.getoption(option.pytest_name)

@@ -60,7 +60,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Let one process run all checks of an operation: in a type they share a deck and its answers.
 
-    What is wrong is then looked for once, in all types together.
+    The faults are then looked for once, in all types together.
 
     It applies only if xdist groups tests. Its own grouping writes a mark into a test's name, which pytest 9 prevents.
     """

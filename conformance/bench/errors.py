@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class BenchError(ValueError):
-    """A request cannot be measured; the message says what was expected, what was given and how to mend it."""
+    """A request cannot be measured; the message has the expected form, the given one and the remedy."""

@@ -67,7 +67,7 @@ def _greatest_counts(
 ) -> Iterator[Case]:
     """The number at its greatest beside small sizes.
 
-    Of a beam that is wider than there are tokens, a few sequences in a hundred show which beginnings it kept.
+    A few sequences in a hundred show which beginnings a beam kept that is wider than the vocabulary.
     """
     if not _tried(maker.factors.support, {**dict.fromkeys(rounds, "within"), key: "greatest"}):
         return
@@ -83,7 +83,7 @@ def _greatest_counts(
 def _usual_counts(maker: Maker, levels: Sequence[Mapping[str, Any]], key: str, rounds: Sequence[str]) -> Iterator[Case]:
     """The number at its usual value beside large sizes, for each of the operation's own choices.
 
-    Of a beam that drops most beginnings, some sequences show how it ranks a beginning that has ended.
+    Some sequences show how a beam that drops most beginnings ranks one that has ended.
     """
     if not _tried(maker.factors.support, dict.fromkeys(rounds, "greatest")):
         return

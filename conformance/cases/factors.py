@@ -1,4 +1,4 @@
-"""The choices of an operation's calls: the factors of a covering array, and what they forbid each other."""
+"""The choices of an operation's calls: the factors of a covering array, and the combinations that they forbid."""
 
 from __future__ import annotations
 

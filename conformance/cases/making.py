@@ -1,4 +1,4 @@
-"""Cases of chosen levels: what their sizes are, and which seeds their numbers have."""
+"""Cases of chosen levels: their sizes, and the seeds of their numbers."""
 
 from __future__ import annotations
 

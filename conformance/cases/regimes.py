@@ -165,7 +165,7 @@ REGIMES: Final[Mapping[str, Regime]] = {
 def regimes_for(op: Operation) -> tuple[str, ...]:
     """Return the names of the regimes that are of use for an operation and differ from the generic one, which is first.
 
-    They are the regimes of the operation with its default attributes, whatever parts a call chooses. A regime with the
+    They are the regimes of the operation with its default attributes, for every choice of parts. A regime with the
     inputs of the generic one, such as `one_sign`, is none of them.
     """
     return _regimes_for(op.name)

@@ -36,7 +36,7 @@ class DeckError(ValueError):
 
 @dataclass(frozen=True)
 class Climber:
-    """What makes the calls of the ladder up to the `largest` size, with the choices of a covering array's rows."""
+    """Makes the calls of the ladder up to the `largest` size, with the choices of a covering array's rows."""
 
     maker: Maker
     largest: int

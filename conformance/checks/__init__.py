@@ -1,4 +1,4 @@
-"""The checks: what is asked of a backend. One module each; ids are shared by tests, reports and docs."""
+"""The checks, which are the questions to a backend. One module each; ids are shared by tests, reports and docs."""
 
 from rnnspec.conformance.checks.asked import Violation
 from rnnspec.conformance.checks.attributes import Attributes

@@ -1,4 +1,4 @@
-"""What a backend is asked about a case, and how all that comes is held against what is right."""
+"""The questions about a case, and the comparison of the answers with the right results."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ Came = Sequence[Any] | Mapping[str, Any]
 class Violation(AssertionError):
     """A backend is wrong.
 
-    `case` tells where. `asked` is the call at fault, if it is one. `quantity` names the output or the gradient at fault
-    (empty where an error was due), `expected` holds what is right and the bound, `got` what came.
+    `case` names the case. `asked` is the call at fault, if it is one. `quantity` names the output or the gradient at
+    fault (empty where an error was due), `expected` holds the right array and the bound, `got` the backend's array.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ def told_after(words: str) -> Iterator[None]:
 
 @contextmanager
 def blamed_on(words: str, backend: Backend, case: Case) -> Iterator[None]:
-    """Have the message of a violation begin with what is unusual about a call, unless the usual call is wrong too.
+    """Name the unusual form of a call at the beginning of a violation's message, unless the usual call is wrong too.
 
-    Then the violation is that of the usual call: what is unusual has nothing to do with it.
+    Then the violation is that of the usual call: the form has nothing to do with it.
     """
     try:
         yield
@@ -92,8 +92,8 @@ def shapes_of(results: Mapping[str, Bounded]) -> dict[str, Shape]:
 class Asked:
     """A call that is made for a case: its outputs are asked for or, with cotangents, its gradients.
 
-    Of `cotangents`, None is that of an output that is not used. `wanted` names the inputs that gradients are asked of,
-    where not of all. With `directions`, the gradients are of second order. `part` tells what of the case is asked.
+    A cotangent of None is that of an unused output. `wanted` names the inputs that gradients are asked of, where not of
+    all. With `directions`, the gradients are of second order. `part` names the part of the case that is asked.
     """
 
     case: Case
@@ -107,7 +107,7 @@ class Asked:
         return f"{self.case}: {self.part}" if self.part else str(self.case)
 
     def of(self, backend: Backend) -> Came:
-        """What the backend answers."""
+        """The backend's answer."""
         if self.cotangents is None:
             return backend.run(self.call)
         if self.directions is not None:
@@ -115,7 +115,7 @@ class Asked:
         return backend.gradients(self.call, self.cotangents, self.wanted)
 
     def right(self) -> Expected:
-        """What is right for the call's own numbers; raise OutOfRangeError if the case's type cannot hold it."""
+        """The right results for the call's own numbers; raise OutOfRangeError if the case's type cannot hold them."""
         dtype, seed = self.case.dtype, self.case.seed
         if self.cotangents is not None and self.directions is not None:
             expected = expect_second_order(self.call, dtype, self.cotangents, self.directions, seed)
@@ -126,9 +126,9 @@ class Asked:
         return expected
 
     def compare_all(self, backend: Backend, expected: Expected | None = None) -> float:
-        """Run the call and, where there are gradients, differentiate it; hold all of it against what is right.
+        """Run the call and, where there are gradients, differentiate it; compare all of it with the `expected` results.
 
-        That is what is `expected`; by default, what is right for the call's own numbers.
+        By default these are the right results for the call's own numbers.
         """
         back = backend.has_gradients(self.call.operation)
         outputs = replace(self, cotangents=None)
@@ -138,13 +138,13 @@ class Asked:
         return max(worst, self.compare(expected.gradients, self.of(backend))) if back else worst
 
     def compare(self, expected: Mapping[str, Bounded], got: Came) -> float:
-        """Hold all that came against what is right; return the worst error ratio or raise Violation."""
+        """Compare the answer with the expected results; return the worst error ratio or raise Violation."""
         arrays = self.named(shapes_of(expected), got)
         ratios = (self.judge(self.quantity(name), bounded, arrays[name]) for name, bounded in expected.items())
         return max(ratios, default=0.0)
 
     def named(self, shapes: Mapping[str, Shape], got: Came) -> dict[str, Array]:
-        """What came, by name; raise Violation unless it is an array for each of these shapes, and of the right type."""
+        """The answer's arrays by name; raise Violation unless each has its shape and the right type."""
         names = ", ".join(shapes)
         if self.cotangents is None:
             if len(got) != len(shapes):
@@ -159,7 +159,7 @@ class Asked:
         return {name: arrays[name] for name in shapes}
 
     def quantity(self, name: str) -> str:
-        """As messages name an output, or the gradient of an input."""
+        """The name of an output, or of an input's gradient, in messages."""
         return name if self.cotangents is None else f"d{name}"
 
     def must_have_form(self, quantity: str, shape: Shape, got: Any) -> None:
@@ -208,7 +208,7 @@ class Asked:
         got: Array | None = None,
         error_ratio: float | None = None,
     ) -> Violation:
-        """What is wrong with the answer, to be raised."""
+        """A violation by the answer, to be raised."""
         return Violation(
             message, str(self), self, quantity=quantity, expected=expected, got=got, error_ratio=error_ratio
         )

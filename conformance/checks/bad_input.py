@@ -36,7 +36,8 @@ class BadInput(Check):
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Break the call in every way, one at a time; any exception is right."""
-        # Who refuses the good call (an attribute it lacks, say) would refuse the bad one for the wrong reason.
+        # A backend that refuses the good call (an attribute it lacks, say) would refuse the bad one for the wrong
+        # reason.
         backend.run(example.call)
         for call, wrong in breakages(example):
             try:
@@ -100,7 +101,7 @@ def _without_any(case: Case) -> Iterator[tuple[dict[str, Array], dict[str, Any],
 
 
 def _wrong_numbers(array: Array, item: Input) -> Iterator[tuple[Array, str]]:
-    """The array with one number outside its range, at each place: what stands in the padding may be anything."""
+    """The array with one number outside its range, at each place: numbers in the padding may be anything."""
     no_probability = (-0.5, 1.5, np.nan, np.inf)
     outside = {"ids": (-1, 1 << 40), "float": no_probability if item.domain == "probability" else ()}
     for number in outside.get(item.kind, ()):

@@ -1,4 +1,4 @@
-"""Check ``callers``: what callers do with arrays, gradients, threads and sizes changes no result."""
+"""Check ``callers``: no use of arrays, gradients, threads and sizes changes a result."""
 
 from __future__ import annotations
 

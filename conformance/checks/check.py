@@ -1,4 +1,4 @@
-"""What a check is."""
+"""The interface of a check."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rnnspec.spec.arrays import Array
 
 
 class Check(ABC):
-    """One question that is asked of a backend about one operation in one type."""
+    """One question to a backend about one operation in one type."""
 
     id: ClassVar[str]
     level: ClassVar[Literal["MUST", "SHOULD"]] = "MUST"
@@ -39,7 +39,7 @@ class Check(ABC):
 
     @classmethod
     def sentence(cls) -> str:
-        """What is asked, and what for."""
+        """The question and the reason for it."""
         return f"{cls.about}, as {cls.why}"
 
     def applies_to(self, op: Operation) -> bool:
@@ -54,14 +54,14 @@ class Check(ABC):
     """Whether every planned case is asked: the check needs no call that others do not make too."""
 
     def of(self, case: Case, scope: Scope) -> Any | None:
-        """What `examine` takes, made of a case; None if there is nothing to ask of it.
+        """The argument of `examine`, made of a case; None if there is nothing to ask of it.
 
-        Whatever is to be chosen beyond the case follows from the case's seed.
+        Every choice beyond the case follows from the case's seed.
         """
         return case
 
     def planned(self, deck: Deck, count: int) -> Iterator[Any]:
-        """What is asked of a deck: of its covering array so many examples, spread over it; or of every case."""
+        """The examples from a deck: so many, spread over its covering array, or one for every case."""
         if self.whole_deck:
             yield from self._made(deck.cases, deck.scope)
         else:
@@ -84,7 +84,7 @@ class Check(ABC):
         return cases(scope).map(lambda case: self.of(case, scope)).filter(lambda example: example is not None)
 
     def forced(self, scope: Scope) -> Sequence[Any]:
-        """What is asked in any case, before the deck; in float32, or else in the backend's first type."""
+        """The examples that are always asked, before the deck; in float32, or else in the backend's first type."""
         return ()
 
     @abstractmethod
@@ -96,7 +96,7 @@ class Check(ABC):
 
 
 def parts_of(example: Any) -> tuple[Any, ...]:
-    """What an example consists of: its case first, or what holds its cases."""
+    """The parts of an example: its case first, or the object that holds its cases."""
     return example if isinstance(example, tuple) else (example,)
 
 
@@ -118,7 +118,7 @@ class Remembering(Protocol):
     """A backend of which each planned call is made once."""
 
     def kept(self, case: Case) -> Mapping[str, Array]:
-        """What came of a planned case's call, by name, as it was when it came."""
+        """The results of a planned case's call, by name, unchanged since the call."""
 
 
 def differentiates(backend: Backend, case: Case) -> bool:

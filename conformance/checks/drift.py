@@ -29,7 +29,7 @@ class Drift(Check):
             yield deck
 
     def examine(self, backend: Backend, example: Deck) -> float:
-        """Add up all that came, and what rounding explains of it."""
+        """Add up all errors, and how far rounding explains them."""
         scope = example.scope
         found: dict[str, drift.Drift] = {}
         unjudged: Exception | None = None
@@ -68,6 +68,6 @@ def _answer(backend: Backend, asked: Asked, due: Mapping[str, Bounded]) -> Itera
 
 
 def _is_within(case: Case, bounded: Bounded, got: Array) -> bool:
-    """Whether each element is right by itself; what is not is found by ``values`` and ``gradients``."""
+    """Whether each element is right by itself; ``values`` and ``gradients`` find the others."""
     ratios = bounded.error_ratios(got, format_of(case.dtype).largest)
     return bool(ratios.max(initial=0.0) <= 1)

@@ -1,4 +1,4 @@
-"""Check ``edges``: the ends of the sizes, each of them, whatever chance draws."""
+"""Check ``edges``: the ends of the sizes, each of them, in every run."""
 
 from __future__ import annotations
 

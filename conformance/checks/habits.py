@@ -1,4 +1,4 @@
-"""Habits of callers: what people do with a library that one call with arrays of its own does not show."""
+"""Habits of callers: ways to use a library that one call with arrays of its own does not show."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def pairs_of(case: Case) -> list[tuple[str, ...]]:
 
 
 def _form(case: Case, name: str) -> tuple[Any, ...]:
-    """What two inputs must have in common to be one array."""
+    """The properties that two inputs must share to be one array."""
     item = case.items[name]
     return item.kind, case.lengths_of.get(item.below), case.call.inputs[name].shape
 
@@ -110,7 +110,7 @@ class AnotherThread(Habit):
     """A call from a thread that is not the one in which the library was opened."""
 
     def examine(self, backend: Backend, case: Case) -> float:
-        """Run and differentiate there; what the backend raises comes back as it was."""
+        """Run and differentiate there; the backend's exceptions come back as they were."""
         expected = expected_from(backend, case)
         asked = Asked(case, case.call, case.cotangents)
         with blamed_on("called from another thread: ", backend, case), ThreadPoolExecutor(1) as pool:
@@ -122,7 +122,7 @@ class AnotherThread(Habit):
 
 @dataclass(frozen=True)
 class OtherNumbers(Habit):
-    """Two calls that differ in their numbers alone: what the first left behind is not what the second begins with."""
+    """Two calls that differ in their numbers alone: the second does not begin with the first one's remains."""
 
     def examine(self, backend: Backend, case: Case) -> float:
         """Run and differentiate both."""
@@ -148,11 +148,11 @@ class OtherSize(Habit):
     symbol: str
 
     def examine(self, backend: Backend, case: Case) -> float:
-        """Run and differentiate all three; what the first gave stays as it is."""
+        """Run and differentiate all three; the first one's results stay as they are."""
         if self.symbol not in free_sizes(case):
             raise OutOfRangeError(str(case))
         size = case.lengths_of[self.symbol]
-        # Of another seed, or the numbers of a batch would be found again at the beginning of one that is longer.
+        # Another seed: else the numbers of a batch stand again at the beginning of one that is longer.
         larger = replace(case, sizes={**case.sizes, self.symbol: size + 1}, seed=case.seed ^ 1)
         given, others = case.call.inputs, larger.call.inputs
         fits = {name for name, array in others.items() if name in given and given[name].shape == array.shape}

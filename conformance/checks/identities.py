@@ -30,7 +30,7 @@ _OPEN: Final = 150.0
 
 @dataclass(frozen=True)
 class Identity:
-    """What cases of an operation with these `fixed` attributes have in common with another call."""
+    """A relation of an operation's cases with these `fixed` attributes to another call."""
 
     operation: str
     about: str

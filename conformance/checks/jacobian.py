@@ -56,7 +56,7 @@ def _joined(states: list[Array]) -> Array:
 
 
 def _product(weights: Array, bounds: Array) -> Array:
-    """The bound on a product; what has no weight adds nothing, however far it may be off."""
+    """The bound on a product; an element without weight adds nothing, however large its error."""
     with np.errstate(invalid="ignore"):
         terms = np.where(weights.swapaxes(1, 2) == 0, 0.0, weights.swapaxes(1, 2) * bounds)
     return np.asarray(terms.sum(axis=1, keepdims=True))

@@ -58,7 +58,7 @@ def _unaligned(array: Array) -> Array:
 
 
 def _in_larger(array: Array, shape: tuple[int, ...], place: tuple[slice, ...]) -> Array:
-    """The array at a place of a larger one; what lies around it is not what anyone should read."""
+    """The array at a place of a larger one, whose other numbers nobody should read."""
     larger = np.empty(shape, array.dtype)
     larger.fill({"f": np.nan, "V": np.nan, "i": -(1 << 40), "b": True}[array.dtype.kind])
     larger[place] = array
@@ -82,7 +82,7 @@ def _flipped(place: int, array: Array) -> Array:
 
 
 def repeated(place: int, array: Array) -> Array:
-    """What stands first along one axis, seen again and again: by a stride of 0, as of `expand` or `broadcast_to`."""
+    """The first entry along one axis, seen again and again: by a stride of 0, as of `expand` or `broadcast_to`."""
     if array.ndim == 0:
         return np.array(array)
     axis = place % array.ndim

@@ -1,4 +1,4 @@
-"""Checks ``padding`` and ``padding_nan``: what stands in the padding changes nothing."""
+"""Checks ``padding`` and ``padding_nan``: the content of the padding changes nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Padding(Check):
 
     @abstractmethod
     def fill(self, case: Case, name: str, item: Input, found: Array) -> Array:
-        """What stands in an input's padding in place of what is `found` there."""
+        """The new content of an input's padding, in place of the numbers `found` there."""
 
     def of(self, case: Case, scope: Scope) -> Case | None:
         """Cases that have lengths or a mask."""

@@ -23,7 +23,7 @@ Change = Callable[[Bounds], Bounds]
 
 @dataclass(frozen=True)
 class Results:
-    """What a backend gave for one call: outputs and gradients in float64, and how far rounding may have moved each."""
+    """A backend's results of one call: outputs and gradients in float64, and how far rounding may have moved each."""
 
     outputs: dict[str, Bounded]
     gradients: dict[str, Bounded]
@@ -78,7 +78,7 @@ def moved(bounded: Bounded, move: Callable[[Array], Array]) -> Bounded:
 
 
 def unchanged(results: Bounds) -> Bounds:
-    """What the second call must give, where that is what the first one gave."""
+    """The second call's results, which must be those of the first one."""
     return results
 
 
@@ -93,7 +93,7 @@ def _agree(asked: Asked, due: Bounds, own: Bounds) -> float:
 
 
 def _found(asked: Asked, expected: Bounds, got: Came) -> dict[str, Bounded]:
-    """What came, with the bounds on its errors; what is to be finite must be, and an infinity must be one."""
+    """The results with the bounds on their errors; finite results must be finite, and an infinity must be one."""
     found = {}
     for name, array in asked.named(shapes_of(expected), got).items():
         due = expected[name]

@@ -1,4 +1,4 @@
-"""Checks ``best_path`` and ``ties``: what is decoded is the best there is, and of several best ones a certain one.
+"""Checks ``best_path`` and ``ties``: decoders return a best path, and a certain one of several best ones.
 
 The values of a path are not compared where rounding could have chosen another: there, any path will do whose score is
 the greatest.
@@ -68,7 +68,7 @@ class Ties(Check):
     why = "decoders that break ties in different ways cannot be compared choice by choice"
 
     def applies_to(self, op: Operation) -> bool:
-        """What chooses."""
+        """The choosing operations."""
         return gives_ids(op)
 
     def of(self, case: Case, scope: Scope) -> Case:
@@ -103,7 +103,7 @@ _MOST: Final = {"D": 3, "H": 3, "S": 3}
 def _tied(case: Case) -> Case:
     """Small whole numbers; and where tokens are written, in pairs that are alike, by a cell that keeps numbers whole.
 
-    Of two pairs or one, the best token's probability is a half or a fourth, of which every logarithm is right.
+    With two pairs or one, the best token's probability is a half or a fourth, of which every logarithm is right.
     """
     if "cell" not in case.attributes:
         return replace(case, regime="integers")

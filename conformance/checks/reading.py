@@ -36,7 +36,7 @@ class Reverse(Check):
 
 
 class Permutation(Check):
-    """What is attended to, in another order."""
+    """The keys and values, in another order."""
 
     id = "permutation"
     about = "keys have no order: in another one, their weights move with them and all else stays"
@@ -45,7 +45,7 @@ class Permutation(Check):
     calls = 5
 
     def examine(self, backend: Backend, example: Case) -> float:
-        """Put the valid steps in another order; whatever has steps is then in that order, and the rest is the same."""
+        """Put the valid steps in another order, in every array with steps; the rest is the same."""
         order = _order(example, np.random.default_rng(example.seed).permutation)
         return hold(backend, example, _reordered(example, order, self.about, {}))
 

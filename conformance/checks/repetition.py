@@ -1,4 +1,4 @@
-"""Checks ``unmodified`` and ``repeatability``: what a call leaves behind, and whether it comes out the same again."""
+"""Checks ``unmodified`` and ``repeatability``: a call changes no array, and gives the same results again."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Repeatability(Check):
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Run and differentiate the case, another, and the case again."""
-        # Copies of the case are asked: of a planned one itself, what came at first would be told again.
+        # Copies of the case are asked: for a planned one itself, the first answer would be repeated.
         once, twice = replace(example), replace(example)
         first = _copied(_all_results(backend, once))
         other = replace(example, seed=example.seed ^ 1)
@@ -84,7 +84,7 @@ class Repeatability(Check):
 
 
 def _all_results(backend: Backend, case: Case) -> dict[str, Any]:
-    """Outputs and gradients by name; what is no array is left out, as the check ``forms`` tells of it."""
+    """Outputs and gradients by name, arrays alone: the check ``forms`` reports the others."""
     results = dict(zip(case.results, backend.run(case.call), strict=False))
     if differentiates(backend, case):
         results |= {f"d{name}": gradient for name, gradient in backend.gradients(case.call, case.cotangents).items()}

@@ -1,4 +1,4 @@
-"""What is right for a case."""
+"""The right results of a case."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class OutOfRangeError(Exception):
 
 
 def expected_of(case: Case, *, gradients: bool = False, both: bool = False) -> Expected:
-    """What is right for a case, worked out once; raise OutOfRangeError if its type cannot hold the results.
+    """The right results of a case, computed once; raise OutOfRangeError if its type cannot hold them.
 
     With `both`, gradients are worked out too, as they will be asked for.
     """
@@ -33,12 +33,12 @@ def expected_of(case: Case, *, gradients: bool = False, both: bool = False) -> E
 
 
 def expected_from(backend: Backend, case: Case) -> Expected:
-    """What is right for a case, with gradients where the backend has them."""
+    """The right results of a case, with gradients where the backend has them."""
     return expected_of(case, gradients=backend.has_gradients(case.operation))
 
 
 def _expected(case: Case, *, both: bool) -> tuple[Expected, ...]:
-    """What is right without and, if both are wanted, with gradients, for what the backend was given at first."""
+    """The right results for the backend's original arguments, without gradients and, if `both`, with them."""
     call = case.call_of(case.judged) if case.sampled else case.given
     if not both:
         found: tuple[Expected, ...] = (expect(call, case.dtype, None, case.seed),)
@@ -51,7 +51,7 @@ def _expected(case: Case, *, both: bool) -> tuple[Expected, ...]:
 
 
 def _of_whole_batch(case: Case, sample: Expected) -> Expected:
-    """What is known of a batch of which a sample is judged: of the other sequences, that gradients are 0."""
+    """The known results of a batch of which a sample is judged: the gradients of the other sequences are 0."""
     unjudged, none = np.inf, sample.format.smallest_normal
     outputs = {name: _spread_out(bounded, case, unjudged) for name, bounded in sample.outputs.items()}
     gradients = {

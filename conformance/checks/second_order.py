@@ -16,12 +16,12 @@ from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.spec import Operation
 
 OF_NO_FUNCTION: Final = {"truncate": None, "gradient": "full"}
-"""What these attributes make of a gradient is the gradient of no function, and has no Hessian: their other values are
-left out here, and held by ``gradients``."""
+"""With these attributes a gradient is the gradient of no function, and has no Hessian. Their other values are left out
+here, and the check ``gradients`` has them."""
 
 
 class SecondOrder(Check):
-    """A Hessian times a vector: what gradient penalties, meta-learning and second-order methods train by."""
+    """A Hessian times a vector, by which gradient penalties, meta-learning and second-order methods train."""
 
     id = "second_order"
     needs_gradients = True

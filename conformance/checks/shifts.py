@@ -1,4 +1,4 @@
-"""Check ``shift``: what scores have in common shifts what adds them up, and no probability."""
+"""Check ``shift``: a constant added to all scores shifts their sums, and no probability."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _coarse(scores: Array) -> Array:
 
 
 def _along_a_path(case: Case, name: str, shift: Array) -> Array:
-    """What the shift adds up to along every path of each sequence, (B,)."""
+    """The sum of the shift along every path of each sequence, (B,)."""
     steps = case.valid.sum(axis=1)
     times = {"transitions": np.maximum(steps - 1, 0), "start": np.minimum(steps, 1), "end": np.minimum(steps, 1)}
     if name in times:

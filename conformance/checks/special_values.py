@@ -1,10 +1,10 @@
 """Check ``special_values``: NaN, infinities and the ends of the type, at one place of one input.
 
-Judged is only what every right implementation must give. What a special value cannot reach (other sequences, steps that
-were read before it) is what it is without. Where a result depends on the value, and the reference has NaN for NaN, a
-number would hide it. A result that does not depend on it may be NaN, by 0 times NaN, or what it is without: who leaves
-out the product with a state that is absent is right. Behind an infinity or the largest number, results are judged where
-gates squash it; elsewhere two right formulas may differ, as ``x - log_sum_exp(x)`` and
+Judged is only what every right implementation must give. A result that a special value cannot reach (other sequences,
+steps read before it) stays what it is without. Where a result depends on the value, and the reference has NaN for NaN,
+a number would hide it. A result that does not depend on it may be NaN, by 0 times NaN, or its usual value: an
+implementation may leave out the product with an absent state. Behind an infinity or the largest number, results are
+judged where gates squash it; elsewhere two right formulas may differ, as ``x - log_sum_exp(x)`` and
 ``(x - max(x)) - log_sum_exp(x - max(x))`` do.
 """
 
@@ -116,7 +116,7 @@ def _examine(backend: Backend, back: Asked, special: str, name: str, place: tupl
     return worst
 
 
-# What is judged.
+# The cases to judge.
 
 
 def _out_of_reach(case: Case, shape: tuple[str, ...], of_input: tuple[str, ...], place: tuple[int, ...]) -> Array:
@@ -148,7 +148,7 @@ def _must_be_nan(asked: Asked, quantity: str, where: Array, got: Array) -> None:
 
 
 def of_reference(call: Call) -> dict[str, Array]:
-    """What the reference gives for a call, in float64 and without any bound."""
+    """The reference's results of a call, in float64 and without any bound."""
     floats = call.float_inputs
     inputs = {name: array.astype(np.float64) if name in floats else array for name, array in call.inputs.items()}
     with np.errstate(all="ignore"):
@@ -159,7 +159,8 @@ def of_reference(call: Call) -> dict[str, Array]:
 def demanded(case: Case, call: Call, name: str, place: tuple[int, ...]) -> dict[str, tuple[Array, Array]]:
     """Where NaN in this place must come out, by output; and where NaN may, or else what comes without it.
 
-    What is the same for several numbers there does not depend on it: if it is NaN for NaN, it is so by 0 times NaN.
+    A result that is the same for several numbers there does not depend on it: if it is NaN for NaN, it is so by 0 times
+    NaN.
     """
     value = float(case.call.inputs[name][place])
     several = [of_reference(_with(case, name, place, number)) for number in _others(value)]

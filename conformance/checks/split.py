@@ -58,7 +58,7 @@ class Split(Check):
 
 
 def _outputs(asked: Asked, part: slice, expected: Mapping[str, Bounded], got: tuple[Array, ...]) -> dict[str, Array]:
-    """What a part gave, by name; refuse what has not the form to be carried over and joined."""
+    """A part's results, by name; refuse arrays without the form to be carried over and joined."""
     results = asked.case.results
     shapes = {
         name: (bounded.value[:, part] if "T" in results[name].shape else bounded.value).shape

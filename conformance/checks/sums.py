@@ -1,4 +1,4 @@
-"""Checks ``sums_to_one`` and ``partition``: what probabilities and their normaliser must be, whatever the numbers."""
+"""Checks ``sums_to_one`` and ``partition``: the laws of probabilities and their normaliser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be known of one element of a result: whether it stands in the padding, or in an empty sequence."""
+"""The place of one element of a result: whether it stands in the padding, or in an empty sequence."""
 
 from __future__ import annotations
 

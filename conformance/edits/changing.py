@@ -24,9 +24,9 @@ def changed(op: Operation, blocks: Iterable[Block]) -> Operation:
         The operation, as the specification has it.
     blocks
         The lines, in the form that blocks of the specification have: each stands for all equations of that left side,
-        or for those that hold `when` the block says. A left side that the operation itself has not is looked for in
-        its parts: what is said of a layer is so said of the cell that it unrolls. A line such as ``tanh(a) = relu(a)``
-        defines a function of the vocabulary anew, in the operation and its parts.
+        or for those that hold `when` the block says. A left side that the operation itself lacks is looked for in its
+        parts: so a line for a layer reaches the cell that it unrolls. A line such as ``tanh(a) = relu(a)`` defines a
+        function of the vocabulary anew, in the operation and its parts.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def _everywhere(op: Operation, line: Block) -> Operation:
 
 @lru_cache(maxsize=256)
 def _by_left(op: Operation) -> dict[str, set[str]]:
-    """Of every left side, the right sides that there are."""
+    """The right sides of every left side."""
     found: dict[str, set[str]] = {}
     for equation in equations_of(op):
         found.setdefault(equation.left, set()).add(ast.dump(equation.value))

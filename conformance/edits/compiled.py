@@ -24,7 +24,7 @@ Program = Callable[..., Any]
 Programs = dict[ast.expr, Program]
 
 _STEP = 1e-20
-"""Of a complex step: its square vanishes beside any number."""
+"""The size of a complex step: its square vanishes beside any number."""
 
 _NATIVE: dict[type[ast.AST], str] = {
     ast.Add: "+",
@@ -65,7 +65,7 @@ class CompiledCall(LiteralCall):
         return other
 
     def evaluation(self, values: Mapping[str, Array], sizes: Mapping[str, int]) -> Evaluation:
-        """What works out the quantities of one sequence."""
+        """The translation that computes the quantities of one sequence."""
         return _Compiled(self.system, values, sizes, self.programs)
 
 
@@ -159,7 +159,7 @@ def _text(node: ast.expr, bound: Mapping[str, str], sizes: frozenset[str]) -> st
 
 
 def _whole(node: ast.expr, bound: Mapping[str, str], sizes: frozenset[str]) -> str:
-    """A whole number in Python: what letters, sizes and numbers give is one, another quantity has to show it."""
+    """A whole number in Python: an expression of letters, sizes and numbers is one, another quantity has to show it."""
     text = _text(node, bound, sizes)
     sure = all(
         isinstance(inner, ast.Constant | ast.operator | ast.unaryop | ast.expr_context)

@@ -1,4 +1,4 @@
-"""What an edit changes in the system of an operation, without working out the whole system anew."""
+"""The change of an operation's system by an edit, found without computing the whole system anew."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _at(op: Operation, attributes: Mapping[str, Any], path: PartPath, lines: Seq
 
 @lru_cache(maxsize=512)
 def _lifted(op: Operation, settings: Settings, number: int, choice: str) -> tuple[Operation, Mapping[str, Any], Lift]:
-    """A part of an operation, its attributes, and what lifts its equations into the operation's system."""
+    """A part of an operation, its attributes, and the function that lifts its equations into the operation's system."""
     attributes = attributes_of(settings)
     part = resolved(op, attributes).parts[number]
     chosen = part.choices[choice]

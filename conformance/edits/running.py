@@ -1,6 +1,6 @@
 """Calls by an operation's own equations, right or edited, at the speed of translated ones.
 
-What is known of the right equations is kept, so that an edit costs no more than the equations that it changes.
+The work on the right equations is kept, so that an edit costs no more than the equations that it changes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Runner:
     def edited(self, call: CompiledCall, edits: Sequence[Edit]) -> CompiledCall:
         """Return a call by edited equations; the call itself where the edits change none that it has.
 
-        Of two edits of one line the later one stands. Raises SpecError if the edited equations make no system.
+        The later one of two edits of one line stands. Raises SpecError if the edited equations make no system.
         """
         new = [equation for edit in edits for equation in self._equations(call, edit)]
         if not new:

@@ -1,12 +1,12 @@
-"""Every single edit of an operation's equations: what one slip of the hand makes of one line.
+"""Every single edit of an operation's equations: one slip of the hand in one line.
 
 An edit is of a line as the specification has it. It takes another name for a name, another operator or function for
 one, exchanges two operands, drops a term, a factor or a function, moves an index or a number by one, or adds one to a
 line, doubles it, or takes it from one. Two lines may exchange their right sides, and a function may be another wherever
 it stands. A line that is repeated for every gate or state is edited for all of them at once.
 
-Of an operation that is built of parts, the lines of its parts are edited too: of a part that an attribute chooses,
-those of the attribute's default. A part that stands in two places is edited in one at a time.
+An operation that is built of parts has the lines of its parts edited too. Where an attribute chooses a part, these are
+the lines of the default. A part that stands in two places is edited in one at a time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rnnspec.spec.vocabulary import REDUCERS
 
 EditedPart = Literal["values", "gradients"]
 PartPath = tuple[tuple[int, str], ...]
-"""Where an operation stands in another: at each level the part's number, and what is chosen of it."""
+"""The place of an operation in another: at each level the part's number, and its choice."""
 
 _ARITHMETIC: Final = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 _COMPARISONS: Final = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -58,10 +58,10 @@ class Edit:
     """The operation with that line in place of its own."""
 
     part: EditedPart
-    """What the line is of: the values, or the gradient alone."""
+    """Whether the line belongs to the values, or to the gradient alone."""
 
     lines: tuple[Block, ...]
-    """What stands in the place of the lines with the same left side, of the operation at the path."""
+    """The lines that replace those with the same left side, in the operation at the path."""
 
     path: PartPath = ()
     right: str = ""
@@ -132,7 +132,7 @@ def _edits(op: Operation, given: Mapping[str, Any], values: Values, *, of_one_ga
             names = _Names.of(own, part, known)
             if of_one_gate:
                 lines, names = [one for line in lines for one in line.of_gates(own.gates)], names.with_gates(own.gates)
-            # Of an operation that has no gradient of its own, a part's gradient makes values.
+            # In an operation that has no gradient of its own, a part's gradient makes values.
             of = part if op.gradient else "values"
             yield from _of_lines(op, path, lines, names, of, values)
 
@@ -310,7 +310,7 @@ Values = Callable[[Equation, _Names], Iterator[ast.expr]]
 """Yields other right sides of an equation."""
 
 Change = Callable[[Any], ast.expr | None]
-"""What is done to a node of a copy of the tree: it is changed itself, or another is returned for its place."""
+"""A change of one node in a copy of the tree: the node is changed itself, or another is returned for its place."""
 
 
 def _values(equation: Equation, names: _Names) -> Iterator[ast.expr]:

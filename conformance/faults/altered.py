@@ -1,4 +1,4 @@
-"""The reference on another call than the one that was made, or with other results: what a wrong kernel does."""
+"""The reference on another call than the one that was made, or with other results, as a wrong kernel computes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rnnspec.spec.arrays import Array, NamedArrays
 
 
 class Other(Backend):
-    """What is right of another call, or other results; a fault overrides a method below. Bad input is refused."""
+    """The right results of another call, or other results; a fault overrides a method below. Bad input is refused."""
 
     def altered(self, call: Call) -> Call:
         """The call that is computed in the place of the one that was made."""

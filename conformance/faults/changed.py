@@ -27,7 +27,7 @@ Vjp = Callable[..., dict[str, Array]]
 
 @dataclass(frozen=True)
 class _Known:
-    """What is known of a system: whether its values and its gradients are other ones, and its translated equations."""
+    """The known properties of a system: whether its values and its gradients differ, and its translated equations."""
 
     values: bool
     gradients: bool
@@ -104,7 +104,7 @@ class _Changed(NumpyBackend):
 
 
 def _compared(op: Operation, call: CompiledCall) -> _Known:
-    """What is changed under the attributes of a call."""
+    """The changes under the attributes of a call."""
     own = system(resolved(operation(op.name), call.attributes), call.attributes)
     return _Known(
         values=call.system.gates != own.gates or _value(call.system.forward) != _value(own.forward),
@@ -120,7 +120,7 @@ def _text(equations: Iterable[Equation]) -> list[tuple[str, str]]:
 
 
 def _value(equations: Iterable[Equation]) -> list[tuple[str, str]]:
-    """What tells one value from another: a constant has the value that a variable has."""
+    """The equations by which values are compared: a constant has the value that a variable has."""
 
     def visit(node: ast.expr) -> ast.expr:
         match node:
@@ -132,7 +132,7 @@ def _value(equations: Iterable[Equation]) -> list[tuple[str, str]]:
 
 
 def _outputs(call: CompiledCall, arguments: Mapping[str, Any]) -> tuple[Array, ...]:
-    # Of a call without float inputs the results are float64.
+    # A call without float inputs has results in float64.
     dtype = next((arguments[name].dtype for name in call.given), np.dtype(np.float64))
     with np.errstate(all="ignore"):
         return tuple(array if array.dtype == np.int64 else array.astype(dtype) for array in call.outputs())

@@ -1,8 +1,8 @@
 """The linear-chain CRF as loops over the steps: right, written differently from the reference, and open to faults.
 
 Everything that an implementation can get wrong stands in a method of its own, for sequences with the same number of
-valid steps, in float64. The gradients are those of the textbook: what a path has, less what is expected of all paths.
-The gradient of the marginals alone is the reference's.
+valid steps, in float64. The gradients are those of the textbook: the counts of a path, less the expected counts of all
+paths. The gradient of the marginals alone is the reference's.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Chains:
 class CrfLoops(NumpyBackend):
     """Every operation of the family, by loops."""
 
-    # What can go wrong.
+    # The steps that can go wrong.
 
     def valid_steps(self, valid: Array, call: NamedArrays) -> Array:
         """Which steps count, ``(B, T)``."""
@@ -77,19 +77,19 @@ class CrfLoops(NumpyBackend):
         return np.asarray(self.of_start(c) + self.of_emissions(c) + self.of_transitions(c) + self.of_end(c))
 
     def of_start(self, c: Chains) -> Array:
-        """What the path collects at its start."""
+        """The path's score at its start."""
         return c.start[c.tags[:, 0]]
 
     def of_end(self, c: Chains) -> Array:
-        """What the path collects at its end."""
+        """The path's score at its end."""
         return c.end[c.tags[:, -1]]
 
     def of_emissions(self, c: Chains) -> Array:
-        """What the path collects at its steps."""
+        """The path's scores at its steps."""
         return np.asarray(np.take_along_axis(c.emissions, c.tags[:, :, np.newaxis], 2).sum(axis=(1, 2)))
 
     def of_transitions(self, c: Chains) -> Array:
-        """What the path collects between its steps."""
+        """The path's scores between its steps."""
         return np.asarray(c.transitions[c.tags[:, :-1], c.tags[:, 1:]].sum(axis=1))
 
     def alpha(self, c: Chains) -> Array:

@@ -1,4 +1,4 @@
-"""What becomes of every single edit of an operation's equations: caught, equivalent, impossible to run, or surviving.
+"""The fate of every single edit of an operation's equations: caught, equivalent, impossible to run, or surviving.
 
 An edit is asked the planned cases that checks `values` and `gradients` ask, the small ones, up to the first that tells
 it from what is right. One that passes them all is held against the right equations in float64, on calls that are drawn
@@ -58,7 +58,7 @@ _DRAWN_MORE: Final = 8
 
 _RELATIVE: Final = 1e-12
 _ABSOLUTE: Final = 1e-13
-"""What two float64 results may be apart: relative to each number, and to the largest of the array or 1.
+"""The distance that two float64 results may have: relative to each number, and to the largest of the array or 1.
 
 A number far below 1 among zeros is what rounding leaves of a difference, as of a probability and 1.
 """
@@ -75,7 +75,7 @@ _FATES: Final[tuple[Fate, ...]] = ("cannot_run", "equivalent", "caught", "surviv
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one edit.
+    """The fate of one edit.
 
     `edit` is the edit in one line, and `part` what its line is of. One that is caught is caught by `check`, at its
     `cases`-th case. `case` is that case, or, of an edit that survives, a call that tells it from what is right.
@@ -91,7 +91,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class EditScore:
-    """What became of the edits of an operation: how many there are, how many of them were asked, and their fates."""
+    """The fates of an operation's edits, how many edits there are, and how many of them were asked."""
 
     operation: str
     all_edits: int
@@ -100,7 +100,7 @@ class EditScore:
     equivalent: int
     cannot_run: int
     surviving: tuple[Mapping[str, str], ...]
-    """Of each edit that survives: ``edit``, ``part`` and ``case``."""
+    """``edit``, ``part`` and ``case`` of each edit that survives."""
 
     @classmethod
     def of(cls, name: str, verdicts: Sequence[Verdict], all_edits: int) -> EditScore:
@@ -128,7 +128,7 @@ def chosen_edits(op: Operation, sample: int | None, seed: int) -> tuple[Sequence
 
 
 def over_seeds(verdicts: Sequence[Verdict]) -> Verdict:
-    """What became of one edit at several seeds: it survives if it does at one, and is caught if a call tells it."""
+    """The fate of one edit at several seeds: it survives if it does at one, and is caught if a call shows it."""
     return max(verdicts, key=lambda verdict: _FATES.index(verdict.fate))
 
 
@@ -255,7 +255,7 @@ class _Implementation(NumpyBackend):
 
 
 class Bench:
-    """What all edits of an operation are asked: the planned cases of one seed, and calls beyond them."""
+    """The calls that all edits of an operation get: the planned cases of one seed, and calls beyond them."""
 
     def __init__(self, op: Operation, profile: Profile, seed: int) -> None:
         self.op, self.profile, self.seed = op, profile, seed
@@ -269,7 +269,7 @@ class Bench:
         self._probes: dict[Settings, _Frame | None] = {}
 
     def judge(self, edit: Edit) -> Verdict:
-        """What becomes of an edit of the operation."""
+        """The fate of an edit of the operation."""
         edited = _Edited(self.op, edit)
         cases = [case for case in self._deck if edit.shows(self.op, case.attributes)]
         found = None
@@ -287,7 +287,7 @@ class Bench:
         return found or self._by_all_checks(edit, telling)
 
     def _asked(self, edited: _Edited, cases: Sequence[Case], part: EditedPart) -> Verdict | None:
-        """What the values or the gradients of the planned cases say; None if they find nothing."""
+        """The fate by the values or the gradients of the planned cases; None if they find nothing."""
         edit = edited.edit
         check: Check = Values() if part == "values" else Gradients()
         for number, case in enumerate(cases, 1):
@@ -389,7 +389,7 @@ class Bench:
         return not _is_convention(frame) and _apart([a.imag * 1e20 for a in came], [a.imag * 1e20 for a in right])
 
     def _by_all_checks(self, edit: Edit, telling: Case) -> Verdict:
-        """What the rest of the suite says of an edit that differs somewhere.
+        """The fate, by the rest of the suite, of an edit that differs somewhere.
 
         It is asked the large cases, and all checks that make calls of their own, as any planted fault is.
         """

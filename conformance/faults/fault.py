@@ -1,4 +1,4 @@
-"""What a planted fault is, and how one is planted."""
+"""Planted faults, and the decorator that plants them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CELLS = tuple(f"{family}_cell" for family in LOOPS)
 
 @dataclass(frozen=True)
 class Fault:
-    """A wrong implementation of `operation`, to be caught in `dtype`, and what is wrong with it."""
+    """A wrong implementation of `operation`, to be caught in `dtype`, and a sentence on its error."""
 
     name: str
     operation: str

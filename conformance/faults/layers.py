@@ -106,7 +106,7 @@ class Layers(Altered):
         return self.ended(y, tuple(final), valid, reverse) if reverse else (y, tuple(final))
 
     def ended(self, y: Array, final: Outputs, valid: Array, reverse: bool) -> tuple[Array, Outputs]:
-        """What a layer in reverse gives."""
+        """The results of a layer in reverse."""
         return y, final
 
     def steps_read(self, valid: Array, reverse: bool) -> Array:

@@ -1,4 +1,4 @@
-"""Faults of how arrays lie in memory: their order, their strides, and what they are a view of."""
+"""Faults of how arrays lie in memory: their order, their strides, and the arrays under views."""
 
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
 from __future__ import annotations

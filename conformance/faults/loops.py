@@ -23,7 +23,7 @@ Vjp = Callable[..., NamedArrays]
 
 
 class Loops(Backend):
-    """What the families share: how a call begins and ends, products and sums, and the unrolling over time."""
+    """The code that families share: both ends of a call, products and sums, and the unrolling over time."""
 
     name = "loops"
     states: ClassVar[tuple[str, ...]] = ("h",)
@@ -34,12 +34,12 @@ class Loops(Backend):
         return spec.FLOAT_TYPES
 
     def run(self, call: Call) -> tuple[Array, ...]:
-        """Outputs of the call; what the type cannot hold is infinite, without a warning."""
+        """Outputs of the call; a number beyond the type is infinite, without a warning."""
         with np.errstate(over="ignore", invalid="ignore"):
             return super().run(call)
 
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
-        """Gradients of the call; what the type cannot hold is infinite, without a warning."""
+        """Gradients of the call; a number beyond the type is infinite, without a warning."""
         with np.errstate(over="ignore", invalid="ignore"):
             return super().gradients(call, cotangents, wanted)
 
@@ -53,7 +53,7 @@ class Loops(Backend):
     # The step, which a family gives.
 
     def step(self, x: Array, before: NamedArrays, p: NamedArrays, a: Attributes) -> tuple[NamedArrays, NamedArrays]:
-        """From the states before to those after, and what the way back needs to know."""
+        """From the states before to those after, and the values that the way back needs."""
         raise NotImplementedError
 
     def step_back(
@@ -95,7 +95,7 @@ class Loops(Backend):
         return FUNCTIONS[name]
 
     def input_product(self, x: Array, W: Array) -> Array:
-        """What the input adds to a gate's argument."""
+        """The input's term in a gate's argument."""
         return self.product(x, W)
 
     def argument(self, x: Array, h: Array, W: Array, R: Array, b: Array) -> Array:
@@ -189,7 +189,7 @@ class Loops(Backend):
         return valid
 
     def passed_back(self, dbefore: NamedArrays, dafter: NamedArrays, valid: Array) -> NamedArrays:
-        """What flows on; past a step that was taken out, as it came."""
+        """The gradient that flows on; unchanged past a step that was taken out."""
         return {state: np.where(valid, dbefore[state], dafter[state]) for state in self.states}
 
     def accumulated(self, dp: Sequence[NamedArrays], p: NamedArrays) -> NamedArrays:

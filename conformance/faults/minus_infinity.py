@@ -12,7 +12,7 @@ from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec.arrays import Array
 
 LOW = -1e4
-"""What many write for minus infinity, as it fits into float16."""
+"""The common stand-in for minus infinity, which fits into float16."""
 
 
 def softmax(a: Array) -> Array:
@@ -22,7 +22,7 @@ def softmax(a: Array) -> Array:
 
 
 class _MaskedByALowNumber(Altered):
-    """What is taken out gets -10000 in the softmax along the last axis."""
+    """Scores that are taken out get -10000 in the softmax along the last axis."""
 
     def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
         (right,), scores = outputs, call.inputs["scores" if "scores" in call.inputs else "x"]

@@ -1,4 +1,4 @@
-"""Faults of NaN: what makes a number of it, and what spreads it to other sequences."""
+"""Faults of NaN: code that makes a number of it, or spreads it to other sequences."""
 
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
 from __future__ import annotations

@@ -41,7 +41,7 @@ class ClipAbove10Ignored(LstmLoops):
 
 @plant("dropout")
 class DropoutRateOfZeroTakenForNone(Altered):
-    """A rate of 0 is taken for no dropout: what the mask drops is kept."""
+    """A rate of 0 is taken for no dropout: features that the mask drops are kept."""
 
     def altered(self, call: Call) -> Call:
         return call if call.attributes["p"] else with_inputs(call, keep=np.ones_like(call.inputs["keep"]))

@@ -24,7 +24,7 @@ Outputs = tuple[Array, ...]
 
 @plant("attention_scores")
 class KeysByTheirChecksum(NumpyBackend):
-    """Keys are recognised by the sum of their bytes, and what was prepared for the first that had it is used again."""
+    """Keys are recognised by the sum of their bytes, and the preparation for the first that had it is used again."""
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)

@@ -1,4 +1,4 @@
-"""Faults that no single call shows: what is kept from an earlier call is used again where it should not be."""
+"""Faults that no single call shows: a result of an earlier call is used again where it should not be."""
 
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
 from __future__ import annotations
@@ -80,14 +80,14 @@ class SequenceAloneLookedUp(Remembering):
 
 
 class KnowingArrays(Other):
-    """Remembers something by the very array that was given, and what came of it the last time."""
+    """Remembers the last result by the very array that was given."""
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
         self._known: dict[int, tuple[Array, Array]] = {}
 
     def last(self, array: Array, result: Array) -> Array:
-        """What was remembered of the array; the array is kept, so that no other has its address."""
+        """The result remembered for the array; the array is kept, so that no other has its address."""
         return self._known.setdefault(id(array), (array, result))[1]
 
     def remember(self, array: Array, result: Array) -> None:

@@ -39,18 +39,18 @@ NEVER_ALONE: Final[Mapping[str, str]] = {
     "best_path": "`ties` asks for one of the best paths, and is but a SHOULD; that any best path comes is a MUST",
     "sums_to_one": "a sum is as exact as its terms, all of which `values` holds to their bounds before",
 }
-"""Of a check that alone catches no planted fault, why it is there."""
+"""The reasons for checks that alone catch no planted fault."""
 
 
 @dataclass(frozen=True)
 class FaultScore:
-    """What became of one fault.
+    """The score of one fault.
 
     It is caught if it is at every seed; `missed_seeds` are those at which it is not. The rest tells of the first seed
     at which it is caught: `check` is the first check that caught it, at its `cases`-th case; `case` is the smallest
     found, and `message` tells what was wrong there. `also` is the next check that catches it too, "" if none does, and
     None if that was not asked.
-    An implementation that crashes is not caught: what was planted is a wrong number, not a crash.
+    An implementation that crashes is not caught: the planted fault is a wrong number, not a crash.
     """
 
     name: str
@@ -172,7 +172,7 @@ def score_fault(
 
 
 def over_seeds(scores: Sequence[FaultScore]) -> FaultScore:
-    """What became of one fault at several seeds, from what became of it at each, in their order."""
+    """The score of one fault at several seeds, from the scores at each, in their order."""
     missed = tuple(seed for score in scores for seed in score.missed_seeds)
     told = next((score for score in scores if score.caught), scores[0])
     first_missed = next((score for score in scores if not score.caught), None)
@@ -181,7 +181,7 @@ def over_seeds(scores: Sequence[FaultScore]) -> FaultScore:
 
 
 def variant_over_seeds(scores: Sequence[VariantScore]) -> VariantScore:
-    """What became of one variant at several seeds, from what became of it at each."""
+    """The score of one variant at several seeds, from the scores at each."""
     return replace(
         scores[0],
         rejected=sum(score.rejected for score in scores),
@@ -237,6 +237,6 @@ def run_variant(
 
 
 def _name(example: Any) -> str:
-    """What tells an example from others: all of it but the arrays."""
+    """The name of an example: all of it but the arrays."""
     parts = example if isinstance(example, tuple) else (example,)
     return " | ".join(str(part) for part in parts if not isinstance(part, Call))

@@ -1,4 +1,4 @@
-"""Faults of sizes: what is right for small arrays and wrong from some size on, or beside a multiple of one."""
+"""Faults of sizes: code that is right for small arrays and wrong from some size on, or beside a multiple of one."""
 
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
 from __future__ import annotations

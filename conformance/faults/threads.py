@@ -1,4 +1,4 @@
-"""Faults of threads: what is set up in one is missing in another, and sums arrive in any order."""
+"""Faults of threads: settings of one are missing in another, and sums arrive in any order."""
 
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What is right for one call, and how far from it a right implementation may land."""
+"""The right results of one call, and how far from them a right implementation may land."""

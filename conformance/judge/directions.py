@@ -45,7 +45,7 @@ class Directions:
 
     def __init__(self, seed: int) -> None:
         self.position = seed * _APART % COUNT
-        """The place that is taken next; whoever sets it back repeats what came after it."""
+        """The place that is taken next; setting it back repeats the directions after it."""
 
     def places(self, count: int) -> slice:
         """Take so many directions, at most `COUNT`: where they stand in `SIGNS`, `factors` and `shifts`."""
@@ -63,7 +63,7 @@ class Directions:
 
 @cache
 def factors(size: float) -> NDArray[np.float64] | None:
-    """At each place, what moves a number by `size` of itself; None where 1 + size is no number.
+    """The factor at each place that moves a number by `size` of itself; None where 1 + size is no number.
 
     A step then has the sign of the number, too, which changes nothing where directions are random, and saves time.
     """

@@ -1,4 +1,4 @@
-"""What all elements of all calls say together: the slope of the error on the value, and how large rounding makes it.
+"""The error of all elements of all calls together: its slope on the value, and how large rounding makes the slope.
 
 A bound on each element must allow for the largest single rounding error, so a result that is 5 % short may stay within
 it everywhere. Rounding errors average out over elements and calls, a fault does not. So the errors e of a quantity are
@@ -31,10 +31,10 @@ The calls themselves tell the standard error of their mean too. A slope that the
 factor for `DOUBT` of it, is no drift, whatever the versions explain: an algorithm that errs more than the model of it
 errs to either side.
 
-A call whose slope rounding moves by more than `LOST` u is left out; the versions alone decide this. Of the others none
-dominates: none weighs more than `LEVERAGE`, and a slope further than `REACH` of its own expected sizes from the
-weighted median of all counts as if it were there. So the sum is one of many bounded, independent terms, nearly normal
-as T supposes, and fewer calls than 1 / `LEVERAGE` are not judged.
+A call whose slope rounding moves by more than `LOST` u is left out; the versions alone decide this. No other call
+dominates: none weighs more than `LEVERAGE`. A slope further than `REACH` of its own expected sizes from the weighted
+median of all counts as if it were there. So the sum is one of many bounded, independent terms, nearly normal as T
+supposes, and fewer calls than 1 / `LEVERAGE` are not judged.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ REACH: Final = 10.0
 
 @dataclass(frozen=True)
 class Finding:
-    """What the calls say of one quantity: conforms if `ratio`, the slope over its bound, is at most 1."""
+    """The finding on one quantity: it conforms if `ratio`, the slope over its bound, is at most 1."""
 
     quantity: str
     slope: float
@@ -142,7 +142,7 @@ class Drift:
         self.elements += value.size
 
     def finding(self, quantity: str) -> Finding | None:
-        """What the calls say together; None where there are too few."""
+        """The finding of the calls together; None where there are too few."""
         if self.calls * LEVERAGE < 1:
             return None
         slopes, flushed = np.array(self._slopes), np.array(self._flushed)
@@ -169,7 +169,7 @@ class Drift:
 
 
 def judge_drift(drifts: Mapping[str, Drift]) -> list[Finding]:
-    """What is found of each quantity that has enough calls, the worst first."""
+    """The finding on each quantity that has enough calls, the worst first."""
     found = [drift.finding(quantity) for quantity, drift in drifts.items()]
     return sorted((finding for finding in found if finding), key=lambda finding: -finding.ratio)
 

@@ -67,7 +67,7 @@ _MAXIMUM: Final[Callable[..., Any]] = np.maximum.reduce
 
 
 def greatest(array: NDArray[Any], axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
-    """The greatest of what is not negative, 0 of nothing: what ``max`` gives, sooner."""
+    """The greatest of numbers that are not negative, 0 if there are none: ``max``, only faster."""
     return _MAXIMUM(array, axis=axis, keepdims=keepdims, initial=0.0)
 
 
@@ -137,8 +137,8 @@ class Noise:
     ) -> NDArray[Any]:
         """Move versions 1… of `exact` by units·u·magnitude (of its own by default); version 0 stays.
 
-        With a magnitude, which is that of version 0, each number may have units of its own. Of transcendental functions
-        nothing says that they are exact where the result is a whole number, but for 0.
+        With a magnitude, which is that of version 0, each number may have units of its own. Transcendental functions
+        need not be exact where the result is a whole number, but for 0.
         """
         # A copy where memory is in another order, and of one version as many as are to be moved.
         flat = exact.reshape(-1) if exact.shape[0] == RUNS else exact.repeat(RUNS, axis=0).reshape(-1)
@@ -172,7 +172,7 @@ class Noise:
         moved += step
 
     def _watch(self, magnitude: NDArray[Any]) -> None:
-        """Look at a result of version 0: in the others, what is divided by 0 there is divided by next to nothing."""
+        """Look at a result of version 0: where it divides by 0, the others divide by next to nothing."""
         if magnitude.max(initial=0.0) > self.largest:
             self.overflowed = self.overflowed or bool(np.any((magnitude > self.largest) & np.isfinite(magnitude)))
 
@@ -198,7 +198,7 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
         """All versions, on the first axis."""
         return self.data if self.data.shape[0] == RUNS else np.broadcast_to(self.data, (RUNS, *self.shape))
 
-    # What the reference asks of an array.
+    # The reference's questions to an array.
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -415,7 +415,7 @@ def _either_sign(noise: Noise, quotient: NDArray[Any], divisor: NDArray[Any]) ->
 
 
 def _decided(noise: Noise, ufunc: np.ufunc, values: list[Any]) -> NDArray[Any]:
-    """What is not rounded: comparisons, and all that is done to whole numbers and truths."""
+    """Operations without rounding: comparisons, and all operations on whole numbers and truths."""
     if _all_whole(values) or ufunc in (np.equal, np.not_equal):
         return np.asarray(ufunc(*values))
     if ufunc in _COMPARISONS:

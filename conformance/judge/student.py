@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _LOST: Final = 40.0
-"""The density is integrated to where its logarithm has fallen by this; what lies beyond is less than rounding."""
+"""The density is integrated to where its logarithm has fallen by this; the rest is less than rounding."""
 
 _STEPS: Final = 60
 """Newton's steps at most; some ten are enough."""
@@ -30,7 +30,7 @@ def _gauss(end: float) -> tuple[Floats, Floats]:
 
 
 def student(freedom: float, chance: float) -> float:
-    """What Student's t exceeds, to either side, by this chance: exact but for rounding.
+    """The value that Student's t exceeds, to either side, by this chance: exact but for rounding.
 
     With t = √ν sinh(y / √ν) the density is proportional to cosh(y / √ν)^-ν in y: 1 / cosh(y) for one degree of
     freedom, nearly normal for many. Gauss's rule integrates it, and Newton's method inverts the logarithm of the

@@ -87,7 +87,7 @@ class Bounded:
 
 @dataclass(frozen=True)
 class Expected:
-    """What one call must give: its outputs by name and, if cotangents were given, its gradients by input."""
+    """The right results of one call: its outputs by name and, if cotangents were given, its gradients by input."""
 
     outputs: dict[str, Bounded]
     gradients: dict[str, Bounded]
@@ -115,9 +115,9 @@ class Expected:
 
 
 def expect(call: Call, dtype: str, cotangents: Cotangents | None = None, seed: int = 0) -> Expected:
-    """Compute what is right for a call, and the tolerance; what was computed of late is remembered.
+    """Compute the right results of a call, and the tolerance; recent results are remembered.
 
-    What comes depends on the arguments alone, not on what was asked before.
+    The result depends on the arguments alone, not on earlier calls.
 
     Parameters
     ----------
@@ -221,11 +221,11 @@ class PerturbedRun:
         self._gradients: dict[tuple[bytes, ...], tuple[dict[str, Bounded], bool]] = {}
 
     def outputs_alone(self) -> Expected:
-        """What the call must give, gradients aside."""
+        """The right outputs of the call."""
         return Expected(self.outputs, {}, self.form, self.overflowed)
 
     def with_gradients(self, cotangents: Cotangents) -> Expected:
-        """What the call must give, with the gradients for these cotangents."""
+        """The right outputs of the call, with the gradients for these cotangents."""
         gradients, overflowed = self.gradients(cotangents)
         return Expected(self.outputs, gradients, self.form, overflowed)
 
@@ -289,7 +289,7 @@ def forget() -> None:
 
 @dataclass(frozen=True)
 class _FloatOutputs:
-    """What the cotangents of a call are for: where each float output is minus infinity, and if sequences have it."""
+    """The outputs of a call's cotangents: where each float output is minus infinity, and if sequences have it."""
 
     impossible: tuple[tuple[Array, bool], ...]
     undecided: Array

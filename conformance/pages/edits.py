@@ -16,7 +16,7 @@ def sections(scores: Sequence[EditScore]) -> dict[str, str]:
     rows = [_row(f"`{score.operation}`", [score]) for score in scores]
     heads = ["operation", "edits", "asked", "caught", "equivalent", "cannot run", "surviving"]
     survivors = [
-        f"- `{score.operation}`: `{one['edit']}`, told by `{one['case']}`"
+        f"- `{score.operation}`: `{one['edit']}`, shown by `{one['case']}`"
         for score in scores
         for one in score.surviving
     ]

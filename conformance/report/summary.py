@@ -105,7 +105,7 @@ class BackendSummary:
     """Titles of the expected failures that were not seen."""
 
     faults: tuple[FaultResult, ...] = ()
-    """What is wrong, each fault once."""
+    """The faults, each once."""
 
     profile: str = ""
     seed: int | None = None

@@ -55,7 +55,7 @@ def place_of(frame: FrameType) -> CodePlace:
 
 @cache
 def quantity_of(code: CodeType, offset: int) -> str:
-    """Return the quantity of an instruction, whatever calls lead to it: ``lstm.py: f * c_prev``."""
+    """Return the quantity of an instruction, the same for all calls that lead to it: ``lstm.py: f * c_prev``."""
     return f"{Path(code.co_filename).name}: {_expression(code, offset)}"
 
 

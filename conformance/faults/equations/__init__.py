@@ -1,18 +1,18 @@
-"""Faults that are a changed equation: TOML files, one a family, and what reads them.
+"""Faults that are a changed equation: TOML files, one a family, and their reader.
 
-A table is a fault: its name, the `operation` (or several, whose family stands in the place of a ``*`` in the name),
-what it is `about`, and lines that stand in the place of the equations with the same left side, written as in the
-specification: `text` has the lines, with `when` and `each` as its blocks have them, and `blocks` is a list of such
-where one is not enough. `taken` are attributes that are taken to have that value, whatever a call says; `gates` is the
-order in which W, R and b are taken to have them; `dtype` is the type to be caught in, float32 if left out.
+A table is a fault. It has a name, the `operation`, and a sentence `about` the error. Where there are several
+operations, a ``*`` in the name stands for the family of each. `text` has the lines that replace the equations with the
+same left side, written as in the specification; `when` and `each` are those of its blocks. `blocks` is a list of such
+tables where one is not enough. `taken` are attributes that the fault takes to have that value in every call. `gates` is
+the order in which it takes W, R and b to have them. `dtype` is the type to be caught in, float32 if left out.
 
 Where lines of the value alone are changed, the gradient is what the gradient's equations give at the changed values; a
 fault that is to be wrong throughout has lines of the gradient too. With ``gradients = "right"``, the gradient is that
 of the right values.
 
-A table that names a `quantity` is an error near the bound, which `rnnspec.conformance.faults.near_the_bound` reads: the
-quantity of the reference, and by how many `units` of roundoff of the `dtype` it is too large, so that the check of a
-`part`, the values or the gradients, is to see it.
+A table that names a `quantity` is an error near the bound, which `rnnspec.conformance.faults.near_the_bound` reads. The
+quantity is one of the reference. It is too large by so many `units` of roundoff of the `dtype` that the check of a
+`part`, the values or the gradients, sees it.
 """
 
 from __future__ import annotations

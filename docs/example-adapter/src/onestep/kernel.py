@@ -1,4 +1,4 @@
-"""The library: what it looked like before anyone thought of rnnspec.
+"""The library as it was before anyone thought of rnnspec.
 
 Gates z, r, n side by side in the columns of one matrix for ``[x; h]``; time first; the update gate keeps the state; the
 reset gate stands on the product. Gradients are not its business.
