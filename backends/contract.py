@@ -6,8 +6,8 @@ An adapter subclasses `Backend` and has one method per operation that it offers,
         ...
         return y, h_n
 
-Inputs come as keywords in the implementation's own arrays (as `to_native` made them), an optional input that is absent
-is left out; every attribute comes as a keyword, defaults filled in; the outputs go back as a tuple in the
+Inputs come as keywords in the implementation's own arrays (as `to_native` made them). An optional input that is absent
+is left out. Every attribute comes as a keyword, defaults filled in. The outputs go back as a tuple in the
 specification's order. An operation that the implementation lacks has no method. A call that it cannot do (an attribute,
 a size, a mask with holes) raises `Unsupported` with the reason: a loud refusal is honest, a wrong number is not. Where
 the library itself raises an error for such a call, `Backend.refuses_with` says which.
@@ -45,7 +45,7 @@ class Call:
 
     @cached_property
     def spec(self) -> spec.Operation:
-        """What the specification says of the operation, with the parts that the attributes choose."""
+        """The operation's specification, with the parts that the attributes choose."""
         return spec.resolved(spec.operation(self.operation), self.attributes)
 
     @cached_property
@@ -72,9 +72,9 @@ class Prepared:
 class Backend:
     """Base class of adapters. Subclasses set `name`, give the conversions, and add a method per operation.
 
-    Gradients come from one of two places: a method ``lstm_vjp(**inputs, **attributes)`` beside ``lstm``, returning
-    ``(outputs, vjp)`` where ``vjp(*cotangents)`` gives a dict of gradients by input name; or, for frameworks that
-    differentiate, from `differentiate`, and then the adapter's author writes no gradient at all. `differentiate_twice`
+    Gradients come from one of two places. One is a method ``lstm_vjp(**inputs, **attributes)`` beside ``lstm``, which
+    returns ``(outputs, vjp)``; ``vjp(*cotangents)`` gives a dict of gradients by input name. The other, for frameworks
+    that differentiate, is `differentiate`; the adapter's author then writes no gradient at all. `differentiate_twice`
     gives the gradient of a gradient, where there is one.
     """
 
@@ -103,7 +103,7 @@ class Backend:
             raise ValueError(f"backend {self.name}: expected a device in {', '.join(self.devices())}, got {device!r}")
         self.device = device
 
-    # What an adapter gives.
+    # The part that an adapter writes.
 
     def devices(self) -> tuple[str, ...]:
         """Names of the devices at hand."""
@@ -170,7 +170,7 @@ class Backend:
         The source finds a dict ``inputs`` (name to NumPy array, bfloat16 widened to float32) and the string ``dtype``,
         and sets ``outputs``: a list of NumPy arrays in the library's types, bfloat16 widened to float32. A repro has 40
         lines, and 23 of them are the call's at most: fewer by 1 each for directions, NaN that is not judged and a call
-        that crashed, by 3 for one that had no end. Of a longer call the repro says that it is left out.
+        that crashed, by 3 for one that had no end. A longer call is left out of the repro, which says so.
 
         Parameters
         ----------
@@ -213,7 +213,7 @@ class Backend:
     def accept(self, call: Call) -> None:
         """Raise an error for bad input, before anything is converted; by default the methods are left to do so."""
 
-    # What the suite calls: NumPy in, NumPy out.
+    # The part that the suite calls: NumPy in, NumPy out.
 
     @classmethod
     def operations(cls) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def total(da: Array, units: int) -> Array:
 
 
 class Gated:
-    """What cells share whose gates' arguments are ``a = W @ x + R @ h_prev + b``, on columns."""
+    """The base of cells whose gates' arguments are ``a = W @ x + R @ h_prev + b``, on columns."""
 
     def __init__(self, W: Array, R: Array, b: Array, *, memories: int = 0, gradient: str = "full") -> None:
         self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)

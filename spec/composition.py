@@ -43,7 +43,7 @@ def renamed_words(text: str, names: Mapping[str, str]) -> str:
 
 
 def _inputs_of(part: Part, chosen: Operation, inputs: Mapping[str, Input]) -> dict[str, Input]:
-    """What an operation takes for its part, of the part's own inputs: under their names and in their shapes there."""
+    """The part's own inputs that an operation takes for it, under their names and in their shapes there."""
     leading = part.over if part.parameters == "own" else ()
     first = {before(state): initial(state) for state in chosen.states}  # of cells one after the other, the first one's
     own: dict[str, Input] = {}
@@ -60,7 +60,7 @@ def _inputs_of(part: Part, chosen: Operation, inputs: Mapping[str, Input]) -> di
 
 
 def _outputs_of(part: Part, outputs: Mapping[str, Output]) -> dict[str, Output]:
-    """What an operation puts out of its part."""
+    """The part's outputs that an operation returns."""
     leading = part.over if part.parameters == "own" else ()
     own: dict[str, Output] = {}
     for name, output in outputs.items() if part.gives else ():
@@ -160,7 +160,7 @@ def _of_parts(
 def _shapes(part: Part, by_choice: Mapping[Any, Axes]) -> tuple[Axes, tuple[tuple[When, Axes], ...]]:
     """From the shape under each choice to the first one, and the others with the choices that they belong to.
 
-    Of two that differ only in whether the state may be projected, the one in which it may stands for both.
+    Where two differ only in whether the state may be projected, the one in which it may stands for both.
     """
 
     def plain(shape: Axes) -> Axes:

@@ -1,14 +1,14 @@
 """The equation language: a small subset of Python's expression syntax, parsed and never executed as Python.
 
-One equation stands on one line, ``target = expression``. A target is a name (``h``), an indexed name (``h[t]`` holds at
-every step t, ``alpha[t, j]`` at every t and j; an index that is a number or a size, as in ``h[-1]`` or ``h[n - 1]``,
-means that place alone) or the definition of a function (``arg(a)``).
+One equation stands on one line, ``target = expression``. A target is a name (``h``), an indexed name, or the definition
+of a function (``arg(a)``). ``h[t]`` holds at every step t, ``alpha[t, j]`` at every t and j. An index that is a number
+or a size, as in ``h[-1]`` or ``h[n - 1]``, means that place alone.
 
 An expression is made of numbers, names, ``+ - * / @ ** % //``, ``.T``, indices in brackets, comparisons, ``and``,
-``or``, ``not``, ``a if condition else b``, the functions of `rnnspec.spec.vocabulary`, functions defined in the same
-system, and a reducer over a range: ``sum(… for t in range(…))``, and likewise max, min, argmax, log_sum_exp, all, any,
-vector and ``top(j, (… for t in range(…)))``; a sum may also run over the gates, ``sum(… for k in gates)``. Anything
-else is refused, with the line and the reason.
+``or``, ``not`` and ``a if condition else b``. It may call the functions of `rnnspec.spec.vocabulary`, functions defined
+in the same system, and reducers over a range. ``sum(… for t in range(…))`` is a reducer, and likewise max, min, argmax,
+log_sum_exp, all, any, vector and ``top(j, (… for t in range(…)))``. A sum may also run over the gates,
+``sum(… for k in gates)``. Anything else is refused, with the line and the reason.
 
 Some names are made of others: `gradient_of`, `before` and `initial` say how, and nothing else spells them.
 """

@@ -231,7 +231,7 @@ class Operation:
 
     @property
     def states(self) -> tuple[str, ...]:
-        """Of a cell: its states, which are those outputs that it takes from the step before."""
+        """A cell's states, which are those outputs that it takes from the step before."""
         return tuple(name for name in self.outputs if before(name) in self.inputs)
 
     def defaults(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Every intermediate value of a call, as the literal equations give it: what a person porting a cell prints by hand."""
+"""Every intermediate value of a call, as the literal equations give it, for a person who ports a cell."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class _Call(LiteralCall):
         self._kept: list[Evaluation] = []
 
     def evaluation(self, values: Mapping[str, Array], sizes: Mapping[str, int]) -> Evaluation:
-        """What works out the quantities of one sequence; kept."""
+        """The evaluation that computes the quantities of one sequence; kept."""
         self._kept.append(super().evaluation(values, sizes))
         return self._kept[-1]
 
@@ -112,7 +112,8 @@ class _Call(LiteralCall):
 
 
 def _place(place: int, index: tuple[int, ...], back: int) -> tuple[Any, ...]:
-    """Values before gradients, values from the first step on, gradients from the last one; what has no step is last."""
+    """Values before gradients, values from the first step on, gradients from the last one; quantities without a step
+    last."""
     of_gradient = place >= back
     sign = -1 if of_gradient else 1
     return of_gradient, not index, [sign * step for step in reversed(index)], place

@@ -147,7 +147,7 @@ class ArrayNamespace(Protocol):
         """Einstein's sum."""
 
     def singular_values(self, array: Tensor) -> Tensor:
-        """Of the last two axes, in descending order."""
+        """The singular values of the last two axes, in descending order."""
 
     # Differentiation and recurrence
 

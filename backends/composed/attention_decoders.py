@@ -17,7 +17,7 @@ PARAMETERS: Final = ("W_a", "W_q", "W_k", "b_a", "v_a")
 
 
 class Attention:
-    """What queries read of the annotations (B, T, E) of a source; in float32 where these have 16 bits."""
+    """The queries' reading of the annotations (B, T, E) of a source; in float32 where these have 16 bits."""
 
     def __init__(
         self, xp: ArrayNamespace, annotations: Tensor, valid: Tensor | None, score: str, arguments: Mapping[str, Any]

@@ -38,7 +38,7 @@ _ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {name: tuple(spec.operation(
 def make_cell(xp: ArrayNamespace, name: str, arguments: Mapping[str, Any]) -> Cell:
     """Make the cell of this name (``lstm_cell``) or of the layer of this name (``lstm``).
 
-    Of `arguments`, its parameters and attributes are taken by their names in the specification; there may be others.
+    Its parameters and attributes are those of `arguments` with their names in the specification; there may be others.
     """
     own = (*_PARAMETERS[_cell(name)], *_ATTRIBUTES[_cell(name)])
     return CELLS[_cell(name)](xp, **{key: arguments[key] for key in own if key in arguments})

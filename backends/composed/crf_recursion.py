@@ -21,10 +21,10 @@ _ALL_DIFFER: Final = 20.0
 
 
 class Recursion(NamedTuple):
-    """What a forward recursion gives: exponentials, up to a factor for each step and sequence, or logarithms."""
+    """The results of a forward recursion: exponentials, up to a factor for each step and sequence, or logarithms."""
 
     messages: Tensor
-    """What arrives at each tag, (T, B, K)."""
+    """The message that arrives at each tag, (T, B, K)."""
     alphas: Tensor
     """The same with the step's own score, (T, B, K)."""
     log_totals: Tensor
@@ -40,8 +40,8 @@ def exponentials_suffice(xp: ArrayNamespace, emissions: Tensor, scores: Tensor, 
       step then differ by no more than exp(D), and an alpha that is lost, below exp(-87) of its step's greatest, has a
       probability below exp(2 D - 87).
     - Every tag leads to every other in three steps, whatever moves are forbidden, and all emissions are finite; the
-      transitions and the scores of a step differ by S ≤ 20 together, minus infinities left out. What can be reached at
-      all is then within exp(3 S) of its step's greatest, and four factors of exp(-S) are within range.
+      transitions and the scores of a step differ by S ≤ 20 together, minus infinities left out. Every reachable alpha
+      is then within exp(3 S) of its step's greatest, and four factors of exp(-S) are within range.
     """
     emissions, scores, transitions = (xp.stop_gradient(array) for array in (emissions, scores, transitions))
     allowed = transitions > -inf
@@ -98,7 +98,7 @@ def over_logarithms(xp: ArrayNamespace, scores: Tensor, transitions: Tensor) -> 
 
 
 def recur(xp: ArrayNamespace, step: Step, first: Many, entering: Tensor) -> Many:
-    """What leaves all steps, along axis 0: `first` leaves the first one, and its first entry is carried on."""
+    """The output of all steps, along axis 0: `first` is that of the first one, and its first entry is carried on."""
     steps = xp.shape(entering)[0]
     if steps == 1:
         return tuple(array[None] for array in first)

@@ -47,7 +47,7 @@ class Writer:
         return probabilities if self.E is None else self.xp.matmul(probabilities, self.E)
 
     def read(self, tokens: Tensor) -> Many:
-        """What enters a step that reads tokens (B,)."""
+        """The input of a step that reads tokens (B,)."""
         if self.brought is None:
             return self.cell.enter(self.embed(tokens))
         return tuple(self.xp.take(every, tokens) for every in self.brought)

@@ -25,11 +25,11 @@ class FedCell:
         return self.cell.first(batch, **states)
 
     def enter(self, x: Tensor) -> Many:
-        """What x (…, D) brings to its steps."""
+        """The term of x (…, D) in its steps."""
         return self.cell.enter(x)
 
     def feed(self, entered: Many, fed: Tensor) -> Many:
-        """What enters a step: what x brings, and what is fed (B, F)."""
+        """The input of a step: the term of x, and the fed vector (B, F)."""
         return tuple(brought + late for brought, late in zip(entered, self.feeder.enter(fed), strict=True))
 
     def step(self, entered: Many, carry: Many) -> Many:

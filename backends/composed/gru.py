@@ -45,7 +45,7 @@ class GRU(GatedCell):
         return (xp.lerp(n, h, z) if self.keeps else xp.lerp(h, n, z),)
 
     def _apart(self, gates: Tensor) -> tuple[Tensor, Tensor]:
-        """What resets and what updates."""
+        """The reset gate and the update gate."""
         if self.count == 1:
             return gates, gates
         r, z = self.split(gates, 1, 1)

@@ -11,7 +11,7 @@ from rnnspec.backends.composed.cell import GatedCell
 class NestedLSTM(GatedCell):
     """A level's new memory is the state of the LSTM one level further in; the innermost adds.
 
-    What it carries is h and the memory of each level.
+    It carries h and the memory of each level.
     """
 
     gates, layout = "ifgo", "ifog"

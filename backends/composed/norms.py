@@ -14,7 +14,7 @@ def norm(xp: ArrayNamespace, vectors: Tensor) -> Tensor:
 def measured_norm(xp: ArrayNamespace, vectors: Tensor) -> Many:
     """The norm as a product: a constant of at least 1, and the norm measured by it.
 
-    The measure is a long vector's greatest magnitude, and else 1. What is divided by the measured norm has a gradient
+    The measure is a long vector's greatest magnitude, and else 1. A vector divided by the measured norm has a gradient
     within the type's range: the square of a long norm overflows, and that of a short one underflows.
     """
     shape = xp.shape(vectors)
@@ -40,7 +40,7 @@ def unit(xp: ArrayNamespace, vectors: Tensor) -> Tensor:
 
 def _scaled(xp: ArrayNamespace, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Scale of each vector, whether it is not zero, the vector measured by its scale, and the norm of that."""
-    # Squares are taken of numbers up to 1. What they are measured by is a constant: no result depends on it.
+    # Squares are taken of numbers up to 1. Their unit is a constant: no result depends on it.
     largest = xp.stop_gradient(xp.max(xp.abs(vectors), -1, keepdims=True))
     nonzero = largest != 0  # true of NaN, which is to stay
     scale = xp.where(nonzero, largest, 1.0)

@@ -46,7 +46,7 @@ class ContextCell(FedCell):
         self.context = context
 
     def enter(self, x: Tensor) -> Many:
-        """What x (T, B, D) and the context bring to the steps."""
+        """The terms of x (T, B, D) and of the context in the steps."""
         return self.feed(super().enter(x), self.context)
 
 

@@ -261,5 +261,5 @@ def _filled(array: Tensor, length: int) -> Tensor:
 
 
 def _stacked(sink: Tensor, first: Tensor, length: int) -> Tensor:
-    """What left, along axis 0; the shape, which a TensorArray forgets, is given again."""
+    """The outputs of the steps, along axis 0; the shape, which a TensorArray forgets, is given again."""
     return tf.ensure_shape(sink.stack(), (length, *first.shape))

@@ -62,7 +62,7 @@ def _stacked(
 
 
 class TensorFlowCellsBackend(TensorFlowBackend):
-    """What ``keras.layers.RNN`` makes of Keras's cells; it has the layers alone that can be made so."""
+    """Keras's cells unrolled by ``keras.layers.RNN``; it has the layers alone that can be made so."""
 
     name: ClassVar[str] = "tensorflow-cells"
     by_default: ClassVar[bool] = False

@@ -131,7 +131,7 @@ class TorchArrays:
         if k > array.shape[-1].bit_length() or not array.is_floating_point():
             values, places = torch.sort(array, dim=-1, descending=True, stable=True)
             return values[..., :k], places[..., :k]
-        # What is taken becomes -inf, and what was -inf is kept above it.
+        # An entry that is taken becomes -inf, and one that was -inf is kept above it.
         left = array.detach().clamp(min=torch.finfo(array.dtype).min)
         taken: list[Tensor] = []
         for _ in range(k):

@@ -28,7 +28,7 @@ quietly go on without compiling, and what was judged would not be what the backe
 class TorchCompileBackend(TorchBackend):
     """PyTorch under torch.compile, as people run it: inductor, with dynamic shapes where a size is seen to change.
 
-    What is compiled is one operation, forward and backward. Whether torch's own implementation takes a call is decided
+    One operation is compiled, forward and backward. Whether torch's own implementation takes a call is decided
     before, outside of what is compiled.
     """
 

@@ -1,7 +1,7 @@
 """Write a call as a few lines on torch alone, fit for torch's issue tracker.
 
-What the script finds and sets is the contract's (`Backend.script`): inputs become tensors ``t``, the operation's own
-lines set ``results``, and the end hands them over.
+The contract (`Backend.script`) says which names the script finds and sets: inputs become tensors ``t``, the operation's
+own lines set ``results``, and the end hands them over.
 """
 
 from __future__ import annotations

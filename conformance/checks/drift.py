@@ -20,7 +20,7 @@ class Drift(Check):
 
     id = "drift"
     about = "of all elements of all calls together, none are too large or too small by more than rounding explains"
-    why = "what is a little off everywhere stays within each bound, and rounding, which is not, averages out"
+    why = "a small error everywhere stays within each bound, and rounding, which has no such slope, averages out"
     by_case = False
 
     def planned(self, deck: Deck, count: int) -> Iterator[Deck]:

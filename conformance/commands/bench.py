@@ -27,7 +27,7 @@ from rnnspec.conformance.run.files import write_bytes, write_json
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for."""
+    """The user's request."""
 
     backends: tuple[str, ...]
     alone: bool
@@ -79,7 +79,7 @@ def bench_backends(request: Request, json_file: Path | None) -> int:
 
 
 def _contests(request: Request) -> list[Contest]:
-    """What to hold; the size that a scan varies changes fastest."""
+    """The contests to hold; the size that a scan varies changes fastest."""
     catalogue = load_catalogue(request.file)
     for mode in request.modes:
         if mode not in MODES:
@@ -100,7 +100,7 @@ def _contests(request: Request) -> list[Contest]:
                 contests += [Contest(one, mode, dtype, symbol) for one in series]
     if not contests:
         raise BenchError(f"nothing to time: expected a workload with the mode {' or '.join(request.modes)}, got none")
-    for contest in contests:  # what is wrong in them is told before anything is timed
+    for contest in contests:  # their errors are reported before anything is timed
         contest.workload.cases(contest.mode, contest.dtype)
     return contests
 

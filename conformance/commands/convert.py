@@ -43,7 +43,7 @@ def convert_weights(source: Path, target: Path, to: Layout, json_file: Path | No
 
 
 def _notes(layout: Layout, to: Layout, parameters: Mapping[str, Any]) -> list[str]:
-    """What the numbers alone do not carry over."""
+    """Warnings of properties that the numbers alone do not carry over."""
     notes = []
     gates = parameters["R"].shape[0]
     if layout == "torch":

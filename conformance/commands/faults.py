@@ -39,7 +39,7 @@ from rnnspec.conformance.run.plan import PlanError
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be scored, how thoroughly, with which seeds, and in how many processes."""
+    """The faults to be scored, the profile, the seeds, and the number of processes."""
 
     operations: tuple[str, ...] = ()
     profile: str = "quick"

@@ -34,7 +34,7 @@ class Request:
 def measure_diagnosis(request: Request, json_file: Path | None) -> int:
     """Diagnose wrong implementations and print how often it is right; return the exit status, 1 if a name is wrong.
 
-    What the file has already is not done again.
+    Results that the file has already are not measured again.
     """
     console = Console()
     found = [] if json_file is None or not json_file.exists() else read(json_file)

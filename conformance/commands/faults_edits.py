@@ -28,7 +28,7 @@ from rnnspec.spec import operation, operations
 PROFILE: Final = "quick"
 
 SHARES: Final = 20
-"""Shares of an operation's edits, each asked at once: progress is told, and work divided, by them."""
+"""Shares of an operation's edits, each asked at once: progress is reported, and work divided, by them."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What an operation's table in the specification implies, in words: what is refused, what it costs, what must hold."""
+"""The implications of an operation's table in the specification, in words: refusals, costs and laws."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from rnnspec.spec import FLOAT_TYPES, operation, operations
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be measured; none chosen: all."""
+    """The operations, types and parts to be measured; none chosen: all."""
 
     operations: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ def measure_sharpness(request: Request, json_file: Path | None) -> int:
 
 
 def to_json(measured: Sequence[Sharpness], runs: int) -> dict[str, Any]:
-    """What was measured, as plain data."""
+    """The measurements as plain data."""
     return {
         "profile": "quick",
         "runs": runs,
@@ -82,7 +82,7 @@ def to_json(measured: Sequence[Sharpness], runs: int) -> dict[str, Any]:
 
 
 def _items(request: Request) -> list[tuple[str, str, str]]:
-    """What is measured: operation, type and part."""
+    """The object of a measurement: operation, type and part."""
     for name in request.operations:
         operation(name)
     for dtype in request.dtypes:

@@ -139,7 +139,7 @@ def _print(
 _KINDS = {"float": "float", "ids": "int64", "lengths": "int64", "mask": "bool", "bits": "bool"}
 _BATCHES = (
     "Sequences are padded to T steps. A step that lengths or mask take out is not there:{state} outputs that have "
-    "steps are 0 at it, and what stands in it, NaN included, changes nothing and has gradient 0."
+    "steps are 0 at it, and its content, NaN included, changes nothing and has gradient 0."
 )
 
 
@@ -152,7 +152,7 @@ def _of_what(op: Operation) -> str:
 
 
 def _sizes(op: Operation, attributes: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Each size with its meaning, and what it follows from."""
+    """Each size with its meaning and its origin."""
     gates = op.gates_for(attributes)
     same = op.same_sizes_for(attributes)
     shapes = [item.shape for item in op.inputs_for(attributes).values()]

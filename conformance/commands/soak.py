@@ -28,7 +28,7 @@ INTERRUPTED: Final = 130
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for."""
+    """The user's request."""
 
     backend: str
     cases: int
@@ -44,7 +44,7 @@ class Request:
 
 
 def soak_backend(request: Request, json_file: Path | None) -> int:
-    """Run the cases that are not done yet, print and write what all gave; return the exit status.
+    """Run the cases that are not done yet, print and write all results; return the exit status.
 
     0 if all is well, 1 if anything was rejected, crashed or timed out, INTERRUPTED if it did not come to its end.
     """

@@ -47,7 +47,7 @@ def validate_case(options: Options, for_pytest: tuple[str, ...], json_file: Path
 
 
 def _asked(name: str, questions: list[Question], options: Options) -> BackendSummary:
-    """What one backend answers."""
+    """The answer of one backend."""
     backend = options.open(name)
     known = expected_failures(backend, options.expected)
     results = []

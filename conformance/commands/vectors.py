@@ -70,8 +70,8 @@ def export_vectors(
 def check_vectors(folder: Path, results: Path, json_file: Path | None, partial: bool = False) -> int:
     """Judge a folder of results, print and write the verdict; return the exit status.
 
-    Of what is begun (the values or the gradients of an operation in a type) a missing result counts as a wrong one
-    does, unless the results are `partial` on purpose.
+    A missing result of a part that is begun (the values or the gradients of an operation in a type) counts as a wrong
+    one, unless the results are `partial` on purpose.
     """
     if not results.is_dir():
         raise FileError(f"{results}: there is no such folder: expected the results")

@@ -1,9 +1,9 @@
 """Every single edit of an operation's equations: one slip of the hand in one line.
 
-An edit is of a line as the specification has it. It takes another name for a name, another operator or function for
-one, exchanges two operands, drops a term, a factor or a function, moves an index or a number by one, or adds one to a
-line, doubles it, or takes it from one. Two lines may exchange their right sides, and a function may be another wherever
-it stands. A line that is repeated for every gate or state is edited for all of them at once.
+An edit is of a line as the specification has it. It takes another name for a name, or another operator or function for
+one. It exchanges two operands, or drops a term, a factor or a function. It moves an index or a number by one, adds one
+to a line, doubles it, or takes it from one. Two lines may exchange their right sides, and a function may be another
+wherever it stands. A line that is repeated for every gate or state is edited for all of them at once.
 
 An operation that is built of parts has the lines of its parts edited too. Where an attribute chooses a part, these are
 the lines of the default. A part that stands in two places is edited in one at a time.

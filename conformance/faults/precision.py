@@ -27,7 +27,7 @@ def _to_tf32(array: Array) -> Array:
 
 @plant(*CELLS, dtype="float64")
 class ComputedInFloat32(Loops):
-    """float64 is computed in float32, as JAX does unless told otherwise."""
+    """float64 is computed in float32, as JAX does by default."""
 
     def working(self, dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
         return np.dtype(np.float32)

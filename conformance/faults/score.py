@@ -29,7 +29,7 @@ SHRINKING = 60
 
 NEVER_ALONE: Final[Mapping[str, str]] = {
     "forms": "results of a wrong form cannot be compared, as `values` and `gradients` say too; this tells it as such",
-    "unmodified": "what is changed in place shows elsewhere only where it is used again; this tells what happened",
+    "unmodified": "an array changed in place shows elsewhere only where it is used again; this names the change",
     "values": "the checks after it hold their results to the reference too; it asks first, and on the plainest cases",
     "gradients": "the checks after it hold their gradients to the reference too; it asks first, on the plainest cases",
     "edges": "`batch` meets empty and single sequences by chance; here no size is left to chance",

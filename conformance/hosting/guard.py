@@ -1,4 +1,4 @@
-"""A guarded backend, whose exceptions are told apart from the suite's."""
+"""A guarded backend, whose exceptions differ from the suite's."""
 
 from __future__ import annotations
 

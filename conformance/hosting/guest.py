@@ -163,7 +163,7 @@ def serve(connection: Connection, name: str, device: str, trace: str, memory: in
             return
         with _ended_after(seconds + GRACE_SECONDS):
             if request == REOPEN:
-                with suppress(Exception):  # what opened once is kept where it does not open again
+                with suppress(Exception):  # a backend that opened once is kept where it does not open again
                     backend = open_backend(name, device)
                 connection.send(Done(None))
                 continue

@@ -15,9 +15,9 @@ the slope of the quantity is the weighted mean over calls. Rounding explains at 
 
 - u, the unit roundoff, is left to what is right though biased: a last rounding toward zero (0.7 u on average), or a
   function whose approximation errs to one side.
-- f is what the slope of a call changes by where numbers below the smallest normal are flushed to zero.
-- SE is the standard error under rounding. For each version's part of it, the weights come from the other versions:
-  weights that a version helped to choose favour the calls in which it happened to err little.
+- f is the change of a call's slope where numbers below the smallest normal are flushed to zero.
+- SE is the standard error under rounding. The weights for each version's part of it come from the other versions.
+  Weights that a version helped to choose favour the calls in which it happened to err little.
 - √6: the versions move every result by all that rounding may move it, which is u in units of the result. Rounding to
   nearest moves m in [1, 2) by something spread evenly over ±u. In the root mean square that is u / (√3 m), and u / √6
   for m spread evenly.
@@ -28,8 +28,8 @@ the slope of the quantity is the weighted mean over calls. Rounding explains at 
   1947, Satterthwaite 1946).
 
 The calls themselves tell the standard error of their mean too. A slope that they do not agree on, beyond Student's
-factor for `DOUBT` of it, is no drift, whatever the versions explain: an algorithm that errs more than the model of it
-errs to either side.
+factor for `DOUBT` of it, is no drift, however little the versions explain: an algorithm that errs more than the model
+of it errs to either side.
 
 A call whose slope rounding moves by more than `LOST` u is left out; the versions alone decide this. No other call
 dominates: none weighs more than `LEVERAGE`. A slope further than `REACH` of its own expected sizes from the weighted

@@ -2,9 +2,9 @@
 
 `Rounded` holds RUNS versions of every number on a hidden leading axis. Version 0 is computed exactly (in float64). In
 the others each elementary result is moved by as much as rounding to a unit roundoff u may move it, in a random
-direction: u for sums, products and quotients, 4u for transcendental functions, √k u Σ|a||b| for a sum of k products.
-The reference runs on a Rounded as it stands, in one vectorised pass, and the spread of the versions is the spread of
-right implementations.
+direction. That is u for sums, products and quotients, 4u for transcendental functions, and √k u Σ|a||b| for a sum of k
+products. The reference runs on a Rounded as it stands, in one vectorised pass, and the spread of the versions is the
+spread of right implementations.
 
 A comparison that rounding could decide either way is decided both ways: if the compared number lies within the spread
 of its versions from the threshold, one version says yes, one no, the others either. So a kink (relu, clipping) widens

@@ -5,11 +5,11 @@ result y, the spread d of the six others what rounding to the call's type can do
 
     KAPPA * (1 + 8 min(r, WILD) + a / 2) * (d + max(d) / 4 + u |y| + smallest normal)
 
-elementwise, with max(d) over the array: six versions leave some elements unmoved by chance. r is the largest d over
-the largest |y| of a sequence (of a whole parameter). While r is small, rounding errors add up, and six versions tell
-how far. As r nears 1 they multiply, as in a chaotic recurrence: deviations are then spread over orders of magnitude,
-and six of them tell less. a counts the powers of ten by which r exceeds AMPLIFIED u: where rounding grows on its way
-by more than sums explain, all elements move together, and six versions are six samples of one direction. Where rounding
+elementwise, with max(d) over the array: six versions leave some elements unmoved by chance. r is the largest d over the
+largest |y| of a sequence (of a whole parameter). While r is small, rounding errors add up, and six versions tell how
+far. As r nears 1 they multiply, as in a chaotic recurrence: deviations are then spread over orders of magnitude, and
+six of them tell less. a counts the powers of ten by which r exceeds AMPLIFIED u. Where rounding grows on its way by
+more than sums explain, all elements move together, and six versions are six samples of one direction. Where rounding
 moves a result by more than itself and by more than any number that it was computed from, nothing is left of it, and it
 is not judged: its bound is infinite.
 
@@ -363,7 +363,7 @@ def undecided_in(ids: Bounded) -> Array:
 
 
 def for_each(sequences: Array, array: Array, per_sequence: bool) -> Array:
-    """What holds of sequences, as it holds of an array that has their axis first; of another, if it does of any."""
+    """A property of sequences, spread over an array with their axis first; another array has it if any sequence has."""
     return sequences[:, *(np.newaxis,) * (array.ndim - 1)] if per_sequence else np.asarray(sequences.any())
 
 

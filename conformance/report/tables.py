@@ -138,7 +138,7 @@ def _cell(operation: OperationSummary | None) -> Text:
 
 
 def _print_violations(console: Console, operation: OperationSummary, told: Collection[str]) -> None:
-    """Print what checks found, but for those whose findings are told as faults."""
+    """Print the checks' findings, but for those that are reported as faults."""
     for check in operation.checks:
         if check.id in told and check.verdict is not Verdict.EXPECTED:
             continue

@@ -1,4 +1,4 @@
-"""Running checks: how many cases, what is remembered of them, and the verdict."""
+"""Running checks: the number of cases, the record of failures, and the verdict."""
 
 from rnnspec.conformance.run.profile import PROFILES, Profile
 from rnnspec.conformance.run.result import CheckResult, Verdict

@@ -26,7 +26,7 @@ _UNKNOWN: Final = ("values", "gradients")
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked again: an example, by a check; `about` says it in words."""
+    """The example that a check asks again; `about` says it in words."""
 
     check: Check
     example: Any

@@ -1,4 +1,4 @@
-"""Expected failures: what a backend is known to get wrong, as data.
+"""Expected failures: the known faults of a backend, as data.
 
 A TOML file beside the adapter (`Backend.expected_failures`) or given by the user has an entry for each known fault::
 
@@ -89,7 +89,7 @@ def load_expected(path: Path, versions: Mapping[str, str]) -> tuple[ExpectedFail
 
 
 def expected_failures(backend: Backend, own_file: str | Path | None = None) -> tuple[ExpectedFailure, ...]:
-    """What is known of a backend in the versions that are here: its own file's entries, and the user's."""
+    """The known faults of a backend in the installed versions: its own file's entries, and the user's."""
     paths = [path for path in (backend.expected_failures(), own_file and Path(own_file)) if path]
     return tuple(entry for path in paths for entry in load_expected(path, backend.versions()))
 

@@ -1,4 +1,4 @@
-"""What a run consists of: which check of which operation, in which type, of which backend."""
+"""The plan of a run: which check of which operation, in which type, of which backend."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rnnspec.spec import FLOAT_TYPES, operation, operations
 
 
 class PlanError(ValueError):
-    """What was asked for is not there; the message says what is."""
+    """A request names something unknown; the message lists the known names."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Item:
 
     @property
     def group(self) -> str:
-        """What the checks have in common that share a deck."""
+        """The common properties of checks that share a deck."""
         return f"{self.backend}-{self.operation}-{self.dtype}"
 
 

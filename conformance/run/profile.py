@@ -12,7 +12,7 @@ from rnnspec.conformance.cases.ladder import LARGEST
 
 @dataclass(frozen=True)
 class Profile:
-    """What is planned and drawn for each operation, in the type that matters most and in the others.
+    """The extent of the plan and of the drawn cases for each operation, in the main type and in the others.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Profile:
         return replace(self, dtypes=tuple(dtypes))
 
     def extent_for(self, dtype: str, main_type: str) -> Extent:
-        """What the deck of a type holds; `main_type` is the one that a backend is looked at most closely in."""
+        """The extent of a type's deck; `main_type` is the type in which a backend is tested most closely."""
         return self.planned if dtype == main_type else self.planned_other_types
 
 

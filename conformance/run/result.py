@@ -1,4 +1,4 @@
-"""What one check found."""
+"""The finding of one check."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Verdict(StrEnum):
     def worst(verdicts: Iterable[Verdict]) -> Verdict:
         """The verdict on the whole: the worst of the bad ones; else it conforms if anything does.
 
-        What departs from a SHOULD conforms.
+        A backend that departs from a SHOULD conforms.
         """
         found = {Verdict.CONFORMS if verdict is Verdict.DEPARTS else verdict for verdict in verdicts}
         for verdict in (
@@ -55,7 +55,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Coverage:
-    """What the planned cases that were judged meet.
+    """The coverage by the planned cases that were judged.
 
     `met` of `total` tuples of choices: pairs where `strength` is 2, and with `deep` also the triples of choices that
     change what code runs. `largest` has the largest of each size by its symbol, `left_out` the sizes that take too long

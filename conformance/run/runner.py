@@ -48,7 +48,7 @@ class _LostError(Exception):
 
 @dataclass
 class _Tally:
-    """What the examples gave. `failure` is that of the last failing one, the smallest once shrinking has ended."""
+    """The results of the examples. `failure` is that of the last failing one, the smallest once shrinking has ended."""
 
     judged: int = 0
     refused: int = 0
@@ -67,7 +67,7 @@ class _Tally:
     """Whether what failed was seen not to fail when it was asked again."""
 
     beginning: str = ""
-    """What is to be told before the failure's own message."""
+    """The words before the failure's own message."""
 
     known: tuple[ExpectedFailure, ...] = ()
     expected: dict[ExpectedFailure, Failure] = field(default_factory=dict)
@@ -137,14 +137,14 @@ def run_check(
     only: Any = None,
     failed: list[Failed] | None = None,
 ) -> CheckResult:
-    """Run one check: what is forced, what is planned, and what the profile draws beyond that.
+    """Run one check on the forced cases, the planned ones, and those that the profile draws beyond them.
 
     The same seed gives the same examples. With `repro_dir`, a failure is written there as an ``.npz`` and a script.
     With `replay_dir`, drawn examples that failed in earlier runs come first, and those that fail now are kept there.
-    Without `shrink`, the failing example is told as it was found. What is among the `expected` failures is counted as
-    such, and the search for others goes on. An `only` example is asked alone: nothing is planned and nothing drawn. A
-    failure that is not expected is added to `failed`.
-    Whatever the backend raises ends in a verdict; an exception out of here is a fault of the suite.
+    Without `shrink`, the failing example is reported as it was found. An `expected` failure is counted as such, and the
+    search for others goes on. An `only` example is asked alone: nothing is planned and nothing drawn. A failure that is
+    not expected is added to `failed`. Every exception of the backend ends in a verdict; an exception out of here is a
+    fault of the suite.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def _case_line(example: Any, call: Call) -> str:
 
 
 def _coverage(deck: Deck, judged: Sequence[Case]) -> Coverage | None:
-    """What the judged cases of a deck meet; None where nothing was planned."""
+    """The coverage by the judged cases of a deck; None where nothing was planned."""
     if not deck.cases:
         return None
     met, total = deck.met_by(judged)
@@ -247,7 +247,8 @@ def _ask_all(
     replay_dir: Path | None,
     tally: _Tally,
 ) -> None:
-    """Ask what failed before, what is forced and planned, and then what is drawn, up to the first failure."""
+    """Ask the cases that failed before, the forced and planned ones, and then the drawn ones, up to the first
+    failure."""
     scope = session.scope
     database = None
     if replay_dir is not None:

@@ -1,4 +1,4 @@
-"""A backend, the deck that is planned for it, and what it answered: shared by all checks of an operation in a type."""
+"""A backend, the deck that is planned for it, and its answers: shared by all checks of an operation in a type."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Answers(Guarded):
         return None
 
     def kept(self, case: Case) -> dict[str, Array]:
-        """What came of a planned case's call, by name, as it was when it came."""
+        """The results of a planned case's call, by name, unchanged since the call."""
         return self._kept.get(id(case.call), {})
 
     def _once(self, call: Call, what: str, ask: Callable[[], Any]) -> Any:
@@ -97,7 +97,7 @@ class Answers(Guarded):
 
 @dataclass
 class Session:
-    """What the checks of an operation in a type share."""
+    """The common session of the checks of an operation in a type."""
 
     scope: Scope
     deck: Deck
@@ -108,7 +108,7 @@ class Session:
 
 @cache
 def support_of(backend: Backend, operation: str, dtype: str) -> Support:
-    """What the backend supports, found once for all checks of an operation in a type."""
+    """The support of the backend, found once for all checks of an operation in a type."""
     try:
         return supported_by(Guarded(backend), operation, dtype)
     except (BackendCrashError, GuestLostError):
@@ -125,7 +125,7 @@ def main_type(backend: Backend, profile: Profile) -> str:
 def session_of(backend: Backend, operation: str, dtype: str, profile: Profile, seed: int) -> Session:
     """Plan the deck for what the backend answers.
 
-    What it refuses is found by asking; the deck is then planned without it, so that refusals cost no coverage.
+    Refusals are found by asking; the deck is then planned without them, so that refusals cost no coverage.
 
     Raises
     ------

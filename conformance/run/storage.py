@@ -35,13 +35,13 @@ STORED_AS: Final[Mapping[Storage, Mapping[str, str]]] = {
         "bool": "BOOL",
     },
 }
-"""What a file calls the types that vectors have."""
+"""The names in files of the types that vectors have."""
 
 _BFLOAT16: Final = np.dtype(ml_dtypes.bfloat16)
 _OTHER_SAFE_TYPES: Final = {
     f"{letter}{bits}": f"{kind}{bits}" for letter, kind in (("I", "int"), ("U", "uint")) for bits in (8, 16, 32, 64)
 }
-"""What no vector has, and wrong results may."""
+"""The types that no vector has, and wrong results may."""
 
 _SAFE_TYPES: Final = {
     stored: np.dtype(getattr(ml_dtypes, dtype, dtype))
@@ -71,7 +71,7 @@ def read_stored(path: Path) -> NamedArrays:
 
 
 def in_type(array: Array, dtype: str) -> Array:
-    """The array in its type, where the file holds the type's bits; what has another type is left as it is."""
+    """The array in its type, where the file holds the type's bits; an array of another type is left as it is."""
     return array.view(_BFLOAT16) if dtype == "bfloat16" and array.dtype == np.uint16 else array
 
 

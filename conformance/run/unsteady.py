@@ -1,4 +1,4 @@
-"""A call that is asked again after it failed: what is told where its answer is another one."""
+"""A call that is asked again after it failed, and the message where its answer is another one."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def told_if_unsteady(
     Returns
     -------
     tuple
-        The failure, which is `Unsteady` if the answers differ by more than rounding explains; what is to be told before
-        its message; and the request that was made again, if it is known.
+        The failure, which is `Unsteady` if the answers differ by more than rounding explains; the words before its
+        message; and the request that was made again, if it is known.
     """
     for _ in range(MOST_ASKED if known else 1):
         witness, second = Witness(backend), None
@@ -79,7 +79,7 @@ def told_if_unsteady(
 
 
 def _words(failure: Violation | BackendCrashError, again: Violation | BackendCrashError) -> str:
-    """What is another failure than the first; empty if it is of the same kind."""
+    """The description of a failure other than the first; empty if it is of the same kind."""
     if isinstance(failure, BackendCrashError) == isinstance(again, BackendCrashError):
         return ""
     if isinstance(again, Violation):
@@ -99,8 +99,8 @@ def _both_answers(
 ) -> tuple[list[Ask], str]:
     """The request at fault as it was made again, and both answers where they differ; the bound tells unless `known`.
 
-    A check may have put what is right in the place of what it does not judge, so that two answers are compared as the
-    check has them or, where it finds no fault in the second, where the first is wrong.
+    A check may have put right results in the place of those that it does not judge. Two answers are therefore compared
+    as the check has them or, where it finds no fault in the second, where the first is wrong.
     """
     asked, expected, got = failure.asked, failure.expected, failure.got
     if asked is None or expected is None or not isinstance(got, np.ndarray) or not got.size:

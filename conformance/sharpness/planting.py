@@ -98,7 +98,7 @@ class RelativeError:
 class RelativeErrorIn:
     """Observer that multiplies all results of an expression of the reference by ``1 + error``.
 
-    `quantity` has the form of `quantity_of`: file and expression, whatever calls lead to them.
+    `quantity` has the form of `quantity_of`: file and expression, the same for all calls that lead to them.
     """
 
     def __init__(self, quantity: str, error: float) -> None:

@@ -52,7 +52,7 @@ class Kind:
 
     def options(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Keyword arguments of the cell or layer for attributes of the specification."""
-        # What a layer would begin with is never used: zeros cost least.
+        # The layer's initial weights are never used: zeros cost least.
         return {"kernel_initializer": "zeros", "recurrent_initializer": "zeros", **self.choices(attributes)}
 
     def layer_options(self, mask: Tensor | None, attributes: Mapping[str, Any]) -> dict[str, Any]:

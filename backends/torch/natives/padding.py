@@ -1,7 +1,7 @@
 """Which steps of a padded batch are there, and a softmax over them alone: as tensors, and as source for a script.
 
-Steps that are taken out are filled in before torch sees them and set to 0 after. Whatever stands there reaches neither
-values nor gradients.
+Steps that are taken out are filled in before torch sees them and set to 0 after. Their content reaches neither values
+nor gradients.
 """
 
 from __future__ import annotations

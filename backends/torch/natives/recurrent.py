@@ -189,7 +189,7 @@ def _holding(module: nn.RNNBase, weights: Sequence[Tensor]) -> Iterator[None]:
 
     torch.func.functional_call does so too, and takes a tenth of a millisecond: more than all the rest of an adapter.
     """
-    # What torch says once about speed changes nothing in what it computes.
+    # torch's one message about speed changes no result.
     quiet = module.proj_size > 0 or weights[0].is_cuda
     # As an object's: a module's way of setting attributes looks for parameters first, which takes longer than the rest.
     object.__setattr__(module, "_flat_weights", list(weights))

@@ -14,7 +14,7 @@ class OnestepBackend(Backend):
     name = library
 
     def versions(self):
-        """What the verdict is about."""
+        """The subject of the verdict."""
         return {"onestep": "1.0", "numpy": np.__version__}
 
     def gru(self, x, W, R, b, b_rn=None, h0=None, *, lengths=None, mask=None, recurrent_keep=None, **attributes):
