@@ -58,8 +58,8 @@ class Unsteady(Violation):
 
 
 @contextmanager
-def told_after(words: str) -> Iterator[None]:
-    """Have the message of a violation begin with these words."""
+def prefixed_by(words: str) -> Iterator[None]:
+    """Begin the message of a violation with these words."""
     try:
         yield
     except Violation as violation:

@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.asked import Asked, blamed_on, told_after
+from rnnspec.conformance.checks.asked import Asked, blamed_on, prefixed_by
 from rnnspec.conformance.checks.right import OutOfRangeError, expected_from
 from rnnspec.spec.arrays import Array
 
@@ -127,7 +127,7 @@ class OtherNumbers(Habit):
     def examine(self, backend: Backend, case: Case) -> float:
         """Run and differentiate both."""
         worst, _ = _judged(backend, replace(case, seed=case.seed ^ 1))
-        with told_after("after a call with other numbers: "):
+        with prefixed_by("after a call with other numbers: "):
             return max(worst, _judged(backend, case)[0])
 
 
@@ -160,13 +160,13 @@ class OtherSize(Habit):
         with blamed_on(f"with {self.symbol} = {size}, before {size + 1}: ", backend, case):
             worst, first = _judged(backend, case)
         kept = {name: array.copy() for name, array in first.items()}
-        with told_after(f"with {self.symbol} = {size + 1}, after {size}: "):
+        with prefixed_by(f"with {self.symbol} = {size + 1}, after {size}: "):
             worst = max(worst, Asked(larger, call, larger.cotangents).compare_all(backend))
             for name, array in kept.items():
                 if array.tobytes() != first[name].tobytes():
                     message = f"{name}: expected the first call's result to stay as it was, got other numbers in it"
                     raise Asked(case, case.call).violation(message)
-        with told_after(f"with {self.symbol} = {size} again, after {size + 1}: "):
+        with prefixed_by(f"with {self.symbol} = {size} again, after {size + 1}: "):
             return max(worst, _judged(backend, case)[0])
 
 

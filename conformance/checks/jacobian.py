@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.asked import Asked, told_after
+from rnnspec.conformance.checks.asked import Asked, prefixed_by
 from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.checks.pairs import results_of
 from rnnspec.conformance.judge.tolerance import Bounded
@@ -44,7 +44,7 @@ class Jacobian(Check):
         found = [gradients[name] for name in layer.carries]
         bound = slack + _joined([gradient.bound for gradient in found])[some]
         came = _joined([gradient.value for gradient in found])[some]
-        with told_after(f"{self.about}, but "):
+        with prefixed_by(f"{self.about}, but "):
             return Asked(case, call, cotangents).judge(f"d[{'; '.join(layer.carries)}]", Bounded(due, bound), came)
 
 

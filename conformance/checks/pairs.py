@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.asked import Asked, Came, shapes_of, told_after
+from rnnspec.conformance.checks.asked import Asked, Came, prefixed_by, shapes_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.spec.arrays import Array
 
@@ -64,7 +64,7 @@ def hold(backend: Backend, case: Case, pair: Pair) -> float:
     back = pair.gradients is not None and all(backend.has_gradients(name) for name in called)
     first = results_of(backend, case, pair.first, pair.first_cotangents if back else None)
     second = results_of(backend, case, pair.second, pair.second_cotangents if back else None)
-    with told_after(f"{pair.about}, but "):
+    with prefixed_by(f"{pair.about}, but "):
         worst = _agree(Asked(case, pair.second), pair.outputs(first.outputs), second.outputs)
         if pair.gradients is not None and back:
             asked = Asked(case, pair.second, pair.second_cotangents)

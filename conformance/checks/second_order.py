@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case, Scope
-from rnnspec.conformance.checks.asked import Asked, told_after
+from rnnspec.conformance.checks.asked import Asked, prefixed_by
 from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.checks.gradients import of_the_certain
 from rnnspec.conformance.checks.partial_gradients import Partial
@@ -52,7 +52,7 @@ class SecondOrder(Check):
         expected = asked.right().gradients
         if any(np.isinf(due.bound).any() for due in expected.values()):
             raise OutOfRangeError(str(case))  # what lies between may overflow too, and then anything comes
-        with told_after("second order: "):
+        with prefixed_by("second order: "):
             return asked.compare(expected, got)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.asked import Asked, shapes_of, told_after
+from rnnspec.conformance.checks.asked import Asked, prefixed_by, shapes_of
 from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.checks.pairs import results_of
 from rnnspec.conformance.checks.right import expected_of
@@ -69,5 +69,5 @@ class Partition(Check):
         most = best.value + example.valid.sum(axis=1) * np.log(example.lengths_of["K"])
         with np.errstate(invalid="ignore"):
             held = np.clip(z.value, best.value, most)
-        with told_after(f"{self.about}, but "):
+        with prefixed_by(f"{self.about}, but "):
             return Asked(example, call).judge("log_partition", Bounded(held, bound), z.value)

@@ -60,7 +60,7 @@ def score_edits(request: Request, json_file: Path | None) -> int:
         console.print(_table(scores))
     for score in scores:
         for one in score.surviving:
-            told = f"{score.operation} survives: {one['edit']}, of the {one['part']}; told by {one['case']}"
+            told = f"{score.operation} survives: {one['edit']}, of the {one['part']}; shown by {one['case']}"
             console.print(Text(told, "bold red"), soft_wrap=True)
     if json_file:
         write_json(

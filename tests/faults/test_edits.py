@@ -174,7 +174,7 @@ def test_an_edit_that_nothing_catches_survives(monkeypatch: pytest.MonkeyPatch, 
     told = {one["edit"]: one for one in row["surviving"]}["dx = 1 - dy * inside(x, threshold)"]
     assert told["part"] == "gradients"
     assert told["case"].startswith("clip_by_value float64")
-    assert f"- `clip_by_value`: `{told['edit']}`, told by `{told['case']}`" in sections(read([file]))["edits"]
+    assert f"- `clip_by_value`: `{told['edit']}`, shown by `{told['case']}`" in sections(read([file]))["edits"]
 
 
 def blind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,7 +137,7 @@ def test_lstm_unrolled() -> None:
         ("stacked", {}, "u[l, t] = below[l, t]"),
         ("stacked", {"dropout": 0.25}, "below[l, t] = above[l - 1, t] * keep[l - 1, t] / (1 - 0.25)"),
         ("bidirectional", {"layer": "gru"}, "h[d, t] = (1 - z[d, t]) * n[d, t] + z[d, t] * h_prev[d, t]"),
-        ("bidirectional", {}, "y[t] = concat(told[0, t], told[1, n - 1 - t])"),
+        ("bidirectional", {}, "y[t] = concat(shown[0, t], shown[1, n - 1 - t])"),
         ("one_to_many", {"layer": "rnn", "steps": 5}, "h_n = h[N - 1]"),
     ],
 )
