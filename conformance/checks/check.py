@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from itertools import islice
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -93,6 +94,12 @@ class Check(ABC):
 
         Unsupported passes through, and OutOfRangeError says that the example was not one to judge.
         """
+
+    def examined_by(self, examine: Callable[[Backend, Any], float]) -> Check:
+        """Return a check of the same examples that calls a function in the place of `examine`."""
+        other = copy(self)
+        other.examine = examine  # type: ignore[assignment, method-assign]  # of this instance alone
+        return other
 
 
 def parts_of(example: Any) -> tuple[Any, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -109,12 +108,6 @@ class Counting:
     _after: int = 0
     _failing: set[str] = field(default_factory=set)
 
-    def counted(self) -> Check:
-        """The check, whose examples are counted."""
-        counted = copy(self.check)
-        vars(counted)["examine"] = self.examine  # goes before the method of the check's class
-        return counted
-
     def examine(self, backend: Backend, example: Any) -> float:
         """Count and ask. Once shrinking has had its share, only what failed before still fails."""
         name = _name(example)
@@ -196,9 +189,8 @@ def _asked(
 ) -> tuple[Counting, CheckResult]:
     """Run a check of a fault."""
     counting = Counting(check)
-    result = run_check(
-        counting.counted(), backend, fault.operation, fault.dtype, profile, seed_number=seed, shrink=shrink
-    )
+    counted = check.examined_by(counting.examine)
+    result = run_check(counted, backend, fault.operation, fault.dtype, profile, seed_number=seed, shrink=shrink)
     return counting, result
 
 

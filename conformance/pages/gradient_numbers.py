@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnspec import reference
 from rnnspec.conformance.pages.markdown import table
-
-Array = NDArray[np.float64]
+from rnnspec.spec.arrays import Array
 
 UNITS: Final = 64
 POWERS: Final = 32

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Final
 
@@ -142,9 +142,16 @@ def applies(operation: str, part: str) -> bool:
 
 def cases_of(operation: str, dtype: str, part: str, seed: int) -> list[Case]:
     """Return the different cases that the profile ``quick`` draws for the check of this part."""
-    gathered = _Gathering(part)
-    run_check(gathered, _reference(), operation, dtype, PROFILES["quick"], seed_number=seed)
-    return list(gathered.cases.values())
+    cases: dict[str, Case] = {}
+
+    def gather(backend: Backend, example: Case) -> float:
+        expected_of(example, gradients=part == "gradients")  # raises where the check does not judge the case
+        cases.setdefault(str(example), example)
+        return 0.0
+
+    check = PARTS[part].examined_by(gather)
+    run_check(check, _reference(), operation, dtype, PROFILES["quick"], seed_number=seed)
+    return list(cases.values())
 
 
 @cache
@@ -165,24 +172,6 @@ def smallest_seen(seen: Callable[[int], bool], lowest: int, below: int) -> int:
         else:
             lowest = middle + 1
     return below
-
-
-@dataclass
-class _Gathering(Check):
-    """A check that accepts everything and keeps the cases."""
-
-    part: str
-    cases: dict[str, Case] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name in Check.__annotations__:  # it takes the place of the part's check
-            setattr(self, name, getattr(PARTS[self.part], name))
-
-    def examine(self, backend: Any, example: Case) -> float:
-        """Keep a case that is judged."""
-        expected_of(example, gradients=self.part == "gradients")
-        self.cases.setdefault(str(example), example)
-        return 0.0
 
 
 class _Trial:
