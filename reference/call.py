@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 
 from rnnspec.spec import check_call, operation
-from rnnspec.spec.arrays import Array, Arrays, Mask
+from rnnspec.spec.arrays import Array, Arrays, Mask, Vjp
 
 Inputs = Mapping[str, Any]
 """Arrays by name; None counts as absent."""
 
 Attributes = Mapping[str, Any]
-Vjp = Callable[..., dict[str, Array]]
 Computed = tuple[Arrays, Vjp]
 """Outputs, and the backward pass: from the gradients of the float outputs to those of the float inputs, by name."""
 

@@ -16,6 +16,8 @@ from typing import Any, Final
 Tensor = Any
 """A `tf.Tensor`; TensorFlow has no types that mypy could read."""
 
+Outputs = tuple[Tensor, ...]
+
 _DURING_IMPORT: Final = {
     "KERAS_BACKEND": "tensorflow",
     "TF_CPP_MIN_LOG_LEVEL": "3",  # what matters is raised; what is logged as an error is which kernels there are not
@@ -67,4 +69,4 @@ if keras.backend.backend() != "tensorflow":  # someone imported Keras first, wit
         f"expected Keras on TensorFlow, got Keras on {keras.backend.backend()}: set KERAS_BACKEND=tensorflow"
     )
 
-__all__ = ["Tensor", "keras", "tf"]
+__all__ = ["Outputs", "Tensor", "keras", "tf"]

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 from rnnspec.backends.contract import Call
 from rnnspec.backends.native import Native
 from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
-from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
+from rnnspec.backends.tensorflow.framework import Outputs, Tensor, keras, tf
 from rnnspec.backends.tensorflow.keras_layers import call
-from rnnspec.backends.tensorflow.natives.recurrent import Kind, Outputs, layer_native
+from rnnspec.backends.tensorflow.natives.recurrent import Kind, layer_native
 from rnnspec.backends.tensorflow.natives.stacks import KINDS, refuse_stack, with_input_weights
 from rnnspec.backends.tensorflow.sequences import valid_steps
 

@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from rnnspec.backends.composed.arrays import Many, Step
 
+Outputs = tuple[Tensor, ...]
+
 _HALF: Final = (torch.float16, torch.bfloat16)
 
 

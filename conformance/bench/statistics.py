@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnspec.conformance.judge.student import student
-
-Floats = NDArray[np.float64]
+from rnnspec.spec.arrays import Floats
 
 DOUBT: Final = 0.05
 """How often the interval of an exponent misses it."""

@@ -12,14 +12,11 @@ from functools import cache
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.spec import Operation, operation, resolved
+from rnnspec.spec.arrays import Floats
 from rnnspec.spec.operation import Input
-
-Numbers = NDArray[np.float64]
-
 
 # Properties of operations.
 
@@ -185,8 +182,8 @@ def _regimes_for(name: str) -> tuple[str, ...]:
     )
 
 
-def _sample(name: str, op: Operation, attributes: Mapping[str, Any]) -> list[Numbers]:
-    """Numbers of a regime for all float inputs, at small sizes."""
+def _sample(name: str, op: Operation, attributes: Mapping[str, Any]) -> list[Floats]:
+    """Floats of a regime for all float inputs, at small sizes."""
     items = [item for item in op.inputs.values() if item.kind == "float"]
     gates = len(op.gates_for(attributes))
     shapes = [tuple(gates if axis == "G" else int(axis) if axis.isdigit() else 4 for axis in i.shape) for i in items]
@@ -198,7 +195,7 @@ def _sample(name: str, op: Operation, attributes: Mapping[str, Any]) -> list[Num
     ]
 
 
-def _alike(one: list[Numbers], other: list[Numbers]) -> bool:
+def _alike(one: list[Floats], other: list[Floats]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
@@ -210,7 +207,7 @@ def fill(
     attributes: Mapping[str, Any],
     rng: np.random.Generator,
     form: Format,
-) -> Numbers:
+) -> Floats:
     """Return float64 numbers of `shape` for one input in a regime; the caller rounds them to the type of `form`."""
     regime = REGIMES[name]
     if item.domain == "probability":
@@ -273,7 +270,7 @@ _MASKS: Final = (1e4, 1e9, 1e30)
 """Magnitudes of the negative numbers with which implementations replace minus infinity."""
 
 
-def _lower(scores: Numbers, form: Format, rng: np.random.Generator, *, apart: bool) -> None:
+def _lower(scores: Floats, form: Format, rng: np.random.Generator, *, apart: bool) -> None:
     """Lower some rows below a masking number, and in every second array half of the scores of some other rows."""
     rows = rng.random((*scores.shape[:-1], 1))
     partly = rng.random() < 0.5
@@ -284,14 +281,14 @@ def _lower(scores: Numbers, form: Format, rng: np.random.Generator, *, apart: bo
     scores -= np.where(low, depth * (1 + spread), 0.0)
 
 
-def _forbid_the_last(scores: Numbers) -> None:
+def _forbid_the_last(scores: Floats) -> None:
     """Forbid the last alternative, unless it is the only one."""
     if scores.shape and scores.shape[-1] > 1:
         for axis in range(scores.ndim):
             np.moveaxis(scores, axis, 0)[-1] = -np.inf
 
 
-def _in_pairs(numbers: Numbers, op: Operation, item: Input, rng: np.random.Generator) -> Numbers:
+def _in_pairs(numbers: Floats, op: Operation, item: Input, rng: np.random.Generator) -> Floats:
     """The numbers, equal for both alternatives of a pair; weights that make scores may be 0."""
     sizes = choices_of(op)
     if item.shape[:1] and item.shape[0] in sizes and item.shape[-1] not in sizes and rng.random() < 0.5:
@@ -304,7 +301,7 @@ def _in_pairs(numbers: Numbers, op: Operation, item: Input, rng: np.random.Gener
     return numbers
 
 
-def _probabilities(regime: Regime, shape: tuple[int, ...], rng: np.random.Generator) -> Numbers:
+def _probabilities(regime: Regime, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
     """Probabilities at the legal ends, where naive logarithms break, or near them, where clamped logarithms err."""
     if regime.whole:
         return _certain(shape)
@@ -318,7 +315,7 @@ def _probabilities(regime: Regime, shape: tuple[int, ...], rng: np.random.Genera
     return np.where(rng.random(shape) < 0.5, rare, 1 - np.maximum(rare, np.exp(-7)))
 
 
-def _certain(shape: tuple[int, ...]) -> Numbers:
+def _certain(shape: tuple[int, ...]) -> Floats:
     """Probabilities of 0 and 1 in turn, the same for every array of a shape; the first of three rows is all 0.
 
     So the predictions come true: a loss is 0, where unlike probabilities would make it infinite.
@@ -338,13 +335,13 @@ def functions_of(op: Operation, attributes: Mapping[str, Any]) -> set[str]:
     return chosen
 
 
-def _reach(bias: Numbers, clip: float, rng: np.random.Generator) -> None:
+def _reach(bias: Floats, clip: float, rng: np.random.Generator) -> None:
     """Bring some arguments near the clip and beyond it, since it would do nothing otherwise."""
     beyond = rng.random(bias.shape) < 0.25
     bias[beyond] = (clip * rng.uniform(0.9, 1.6, bias.shape) * rng.choice([-1, 1], bias.shape))[beyond]
 
 
-def _open_memory(bias: Numbers, op: Operation, attributes: Mapping[str, Any]) -> None:
+def _open_memory(bias: Floats, op: Operation, attributes: Mapping[str, Any]) -> None:
     """Shift the bias of the memory gate so that the state is kept."""
     gates = op.gates_for(attributes)
     if op.memory_gate in gates:

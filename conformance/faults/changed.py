@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -17,12 +17,10 @@ from rnnspec.conformance.edits.changing import touches_values
 from rnnspec.conformance.edits.compiled import CompiledCall, Programs, by_steps
 from rnnspec.reference.call import split_arguments
 from rnnspec.spec import Operation, operation, resolved, system
-from rnnspec.spec.arrays import Array
+from rnnspec.spec.arrays import Array, Vjp
 from rnnspec.spec.language import Equation
 from rnnspec.spec.operation import Settings, settings_of
 from rnnspec.spec.tree import transform
-
-Vjp = Callable[..., dict[str, Array]]
 
 
 @dataclass(frozen=True)

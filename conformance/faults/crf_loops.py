@@ -16,9 +16,7 @@ import numpy as np
 from rnnspec import reference
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.spec import check_call
-from rnnspec.spec.arrays import Array, NamedArrays
-
-Vjp = Callable[..., NamedArrays]
+from rnnspec.spec.arrays import Array, NamedArrays, Vjp
 
 
 @dataclass(frozen=True)

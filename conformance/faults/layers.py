@@ -16,9 +16,7 @@ from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.faults.altered import Altered, Misread, valid_of, with_all_steps, with_inputs, with_steps
 from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec import check_call, operation
-from rnnspec.spec.arrays import Array
-
-Outputs = tuple[Array, ...]
+from rnnspec.spec.arrays import Array, Arrays
 
 STATES = ("h0", "c0")
 NOT_OF_EACH = ("x", "W", "W_above", "W_o", "R_o", "b_o", "keep", "lengths", "mask", *STATES)
@@ -76,7 +74,7 @@ class LayersShareParameters(Altered):
 class FinalStatesTopFirst(Altered):
     """The final states stand from the top layer to the lowest."""
 
-    def shown(self, call: Call, outputs: Outputs) -> Outputs:
+    def shown(self, call: Call, outputs: Arrays) -> Arrays:
         return (outputs[0], *(states[:, ::-1] for states in outputs[1:]))
 
 
@@ -84,7 +82,7 @@ class FinalStatesTopFirst(Altered):
 class FinalStatesReshaped(Altered):
     """The final states, layer first as of torch, are brought to batch first by reshaping, not by transposing."""
 
-    def shown(self, call: Call, outputs: Outputs) -> Outputs:
+    def shown(self, call: Call, outputs: Arrays) -> Arrays:
         return (outputs[0], *(states.swapaxes(0, 1).reshape(states.shape) for states in outputs[1:]))
 
 
@@ -94,8 +92,8 @@ class FinalStatesReshaped(Altered):
 class Layers(Altered):
     """Layers, run one by one by the reference."""
 
-    def read(self, call: Call, k: int, x: Array, valid: Array, reverse: bool, **own: Array) -> tuple[Array, Outputs]:
-        """Outputs and final states of layer k over x."""
+    def read(self, call: Call, k: int, x: Array, valid: Array, reverse: bool, **own: Array) -> tuple[Array, Arrays]:
+        """Arrays and final states of layer k over x."""
         asked = check_call(call.operation, call.inputs, call.attributes).attributes
         attributes = {key: asked[key] for key in operation(asked["layer"]).attributes if key in asked}
         parameters = {key: array[k] for key, array in call.inputs.items() if key not in NOT_OF_EACH}
@@ -105,7 +103,7 @@ class Layers(Altered):
         y, *final = run(**{**parameters, **own, **begin, **attributes, "x": x, "mask": valid, "direction": direction})
         return self.ended(y, tuple(final), valid, reverse) if reverse else (y, tuple(final))
 
-    def ended(self, y: Array, final: Outputs, valid: Array, reverse: bool) -> tuple[Array, Outputs]:
+    def ended(self, y: Array, final: Arrays, valid: Array, reverse: bool) -> tuple[Array, Arrays]:
         """The results of a layer in reverse."""
         return y, final
 
@@ -113,7 +111,7 @@ class Layers(Altered):
         """The steps that a layer takes for valid."""
         return valid
 
-    def one(self, call: Call, k: int, x: Array, valid: Array, reverse: bool, **own: Array) -> tuple[Array, Outputs]:
+    def one(self, call: Call, k: int, x: Array, valid: Array, reverse: bool, **own: Array) -> tuple[Array, Arrays]:
         """One layer of them, its outputs 0 at steps that are taken out."""
         y, final = self.read(call, k, x, self.steps_read(valid, reverse), reverse, **own)
         return cleared(y, valid), final
@@ -129,7 +127,7 @@ class OverThePadding(Layers):
 class EndedAtTheLastStep(Layers):
     """The final state of a layer in reverse is its output at the last valid step, the first that it reads."""
 
-    def ended(self, y: Array, final: Outputs, valid: Array, reverse: bool) -> tuple[Array, Outputs]:
+    def ended(self, y: Array, final: Arrays, valid: Array, reverse: bool) -> tuple[Array, Arrays]:
         last = last_valid(valid)
         some = np.asarray(last.any(axis=1))[:, np.newaxis]
         h = np.where(some, np.where(last[:, :, np.newaxis], y, 0).sum(axis=1), final[0])
@@ -139,12 +137,12 @@ class EndedAtTheLastStep(Layers):
 class BothDirections(Layers):
     """A forward layer and a reverse one."""
 
-    def shown(self, call: Call, outputs: Outputs) -> Outputs:
+    def shown(self, call: Call, outputs: Arrays) -> Arrays:
         valid = valid_of(call)
         x, W = cleared(call.inputs["x"], valid), call.inputs["W"]
         (forward, first), (reverse, second) = (self.one(call, k, x, valid, k == 1, W=W[k]) for k in range(2))
         merge = check_call(call.operation, call.inputs, call.attributes).attributes["merge"]
-        ways: dict[str, Callable[[], Outputs]] = {
+        ways: dict[str, Callable[[], Arrays]] = {
             "concat": lambda: (np.concatenate([forward, reverse], axis=2),),
             "mul": lambda: (forward * reverse,),
             "sum": lambda: (forward + reverse,),
@@ -157,7 +155,7 @@ class BothDirections(Layers):
 class Alternating(Layers):
     """Layers on the outputs of the one below, every other one in reverse."""
 
-    def shown(self, call: Call, outputs: Outputs) -> Outputs:
+    def shown(self, call: Call, outputs: Arrays) -> Arrays:
         valid, keep = valid_of(call), call.inputs.get("keep")
         y, above = cleared(call.inputs["x"], valid), call.inputs["W_above"]
         finals = []
@@ -218,7 +216,7 @@ class LastStepByCount(Altered):
 class PaddingGivesTheBias(Altered):
     """The output at steps taken out is the bias, the projection of a state of 0."""
 
-    def shown(self, call: Call, outputs: Outputs) -> Outputs:
+    def shown(self, call: Call, outputs: Arrays) -> Arrays:
         if call.attributes["at"] == "last":
             return outputs
         return (np.where(valid_of(call)[:, :, np.newaxis], outputs[0], call.inputs["c"]),)
@@ -227,7 +225,7 @@ class PaddingGivesTheBias(Altered):
 # One input, many outputs.
 
 
-def first_step(call: Call) -> Outputs:
+def first_step(call: Call) -> Arrays:
     """The outputs of the first step alone, and the states after it."""
     return NumpyBackend().run(Call(call.operation, call.inputs, {**call.attributes, "steps": 1}))
 
@@ -236,7 +234,7 @@ def first_step(call: Call) -> Outputs:
 class StepsWithoutInputSkipped(Altered):
     """Steps whose input is 0 are taken for padding: their output is 0, and the state passes them by."""
 
-    def shown(self, call: Call, outputs: Outputs) -> Outputs:
+    def shown(self, call: Call, outputs: Arrays) -> Arrays:
         if call.attributes["feed"] == "every":
             return outputs
         y, *states = first_step(call)
@@ -247,7 +245,7 @@ class StepsWithoutInputSkipped(Altered):
 class BiasOnlyWithTheInput(Altered):
     """At steps without input, the product of W and its bias are both left out, where the bias should stay."""
 
-    def shown(self, call: Call, outputs: Outputs) -> Outputs:
+    def shown(self, call: Call, outputs: Arrays) -> Arrays:
         steps = call.attributes["steps"]
         if call.attributes["feed"] == "every" or steps == 1:
             return outputs

@@ -6,7 +6,7 @@ families share; a family adds the step and the way back through it. Nothing here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from typing import Any, ClassVar
 
@@ -16,10 +16,9 @@ from rnnspec import spec
 from rnnspec.backends import Backend, Call, Cotangents
 from rnnspec.conformance.faults.functions import FUNCTIONS, Function
 from rnnspec.spec import check_call
-from rnnspec.spec.arrays import Array, NamedArrays
+from rnnspec.spec.arrays import Array, NamedArrays, Vjp
 
 Attributes = dict[str, Any]
-Vjp = Callable[..., NamedArrays]
 
 
 class Loops(Backend):

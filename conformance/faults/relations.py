@@ -16,10 +16,9 @@ from rnnspec.backends import Call
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.faults.altered import Altered
 from rnnspec.conformance.faults.fault import Result, plant
-from rnnspec.spec.arrays import Array, NamedArrays
+from rnnspec.spec.arrays import Array, Arrays, NamedArrays
 
 Arguments = dict[str, Any]
-Outputs = tuple[Array, ...]
 
 
 @plant("attention_scores")
@@ -30,7 +29,7 @@ class KeysByTheirChecksum(NumpyBackend):
         super().__init__(device)
         self._keys: dict[Any, Array] = {}
 
-    def attention_scores(self, **call: Any) -> Outputs:
+    def attention_scores(self, **call: Any) -> Arrays:
         return reference.attention_scores(**self._prepared(call))
 
     def attention_scores_vjp(self, **call: Any) -> Result:
@@ -50,9 +49,9 @@ class EmissionsByTheirDifferences(NumpyBackend):
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        self._seen: dict[Any, Outputs] = {}
+        self._seen: dict[Any, Arrays] = {}
 
-    def crf_log_partition(self, **call: Any) -> Outputs:
+    def crf_log_partition(self, **call: Any) -> Arrays:
         result = reference.crf_log_partition(**call)
         emissions = call["emissions"]
         if emissions.size == 0 or emissions.shape[2] == 1:
@@ -65,7 +64,7 @@ class EmissionsByTheirDifferences(NumpyBackend):
 class BestPathAboveThemAll(NumpyBackend):
     """The best path's score counts its greatest emission twice: it may lie above log Z, which is right."""
 
-    def crf_viterbi(self, **call: Any) -> Outputs:
+    def crf_viterbi(self, **call: Any) -> Arrays:
         score, path = reference.crf_viterbi(**call)
         return score + np.abs(call["emissions"]).max(axis=(1, 2), initial=0), path
 
@@ -103,7 +102,7 @@ class ZeroWeightsSkipped(NumpyBackend):
 class MultipliedAndDivided(NumpyBackend):
     """Every gradient is multiplied by the threshold, and divided by it where it is short: off by a rounding or two."""
 
-    def clip_by_norm(self, x: Array, threshold: float, epsilon: float) -> Outputs:
+    def clip_by_norm(self, x: Array, threshold: float, epsilon: float) -> Arrays:
         right = reference.clip_by_norm(x, threshold=threshold, epsilon=epsilon)  # it refuses what is to be refused
         if not 1e-6 < np.abs(x).max(initial=0) < 1e6:  # a product with the threshold could leave the type
             return right

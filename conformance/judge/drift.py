@@ -45,14 +45,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.student import student
 from rnnspec.conformance.judge.tolerance import Bounded
-from rnnspec.spec.arrays import Array
-
-Floats = NDArray[np.float64]
+from rnnspec.spec.arrays import Array, Floats
 
 CHANCE: Final = 1e-7
 """How often a quantity that rounding alone moves may be found to drift."""

@@ -7,9 +7,8 @@ from functools import cache
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from rnnspec.spec.arrays import Floats
 
 _LOST: Final = 40.0
 """The density is integrated to where its logarithm has fallen by this; the rest is less than rounding."""

@@ -8,11 +8,9 @@ from typing import Any, Final
 from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Lines, Script
-from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
+from rnnspec.backends.tensorflow.framework import Outputs, Tensor, keras, tf
 from rnnspec.backends.tensorflow.keras_layers import built, call, without_advice
 from rnnspec.backends.tensorflow.sequences import mask_source, valid_steps
-
-Outputs = tuple[Tensor, ...]
 
 
 def _refuse(*, score: str, **others: Any) -> None:

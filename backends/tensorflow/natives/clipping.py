@@ -8,9 +8,7 @@ from typing import Any, Final
 from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Lines, Script
-from rnnspec.backends.tensorflow.framework import Tensor, tf
-
-Outputs = tuple[Tensor, ...]
+from rnnspec.backends.tensorflow.framework import Outputs, Tensor, tf
 
 
 def _clip_by_value(*, x: Tensor, threshold: float) -> Outputs:

@@ -9,10 +9,8 @@ from typing import Any, Final
 from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Lines, Script
-from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
+from rnnspec.backends.tensorflow.framework import Outputs, Tensor, keras, tf
 from rnnspec.backends.tensorflow.sequences import mask_source, valid_steps
-
-Outputs = tuple[Tensor, ...]
 
 IGNORED: Final = -1
 """A class that there is not."""

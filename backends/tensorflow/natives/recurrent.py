@@ -12,12 +12,11 @@ from typing import Any, Final
 from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.layouts.gates import Family
 from rnnspec.backends.native import Native
-from rnnspec.backends.tensorflow.framework import Tensor, tf
+from rnnspec.backends.tensorflow.framework import Outputs, Tensor, tf
 from rnnspec.backends.tensorflow.keras_layers import built, call, cudnn
 from rnnspec.backends.tensorflow.sequences import valid_steps
 from rnnspec.backends.tensorflow.weights import from_spec
 
-Outputs = tuple[Tensor, ...]
 Arguments = Mapping[str, Any]
 """Parameters, states and attributes of a call, by name; there may be others."""
 

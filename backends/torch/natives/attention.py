@@ -11,9 +11,8 @@ from torch.nn import functional
 from rnnspec.backends.contract import Call
 from rnnspec.backends.native import Native, native
 from rnnspec.backends.scripting import Lines, Script
+from rnnspec.backends.torch.arrays import Outputs
 from rnnspec.backends.torch.natives.padding import over_valid, over_valid_source, valid_source, valid_steps
-
-Outputs = tuple[Tensor, ...]
 
 
 @native("torch.nn.functional.softmax")

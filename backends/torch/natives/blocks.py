@@ -12,6 +12,7 @@ from torch.nn import functional
 from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Native, native
 from rnnspec.backends.scripting import Lines, Script
+from rnnspec.backends.torch.arrays import Outputs
 from rnnspec.backends.torch.natives.padding import (
     functional_lines,
     over_valid,
@@ -19,8 +20,6 @@ from rnnspec.backends.torch.natives.padding import (
     valid_source,
     valid_steps,
 )
-
-Outputs = tuple[Tensor, ...]
 
 ELEMENTWISE: Final[Mapping[str, Callable[[Tensor], Tensor]]] = {
     "tanh": torch.tanh,

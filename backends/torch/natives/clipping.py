@@ -16,8 +16,7 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Native, native
 from rnnspec.backends.scripting import Lines, Script
-
-Outputs = tuple[Tensor, ...]
+from rnnspec.backends.torch.arrays import Outputs
 
 EPSILON: Final = 1e-6
 """The number that torch adds to the norm."""

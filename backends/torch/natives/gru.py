@@ -15,7 +15,8 @@ from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.layouts.gates import Update
 from rnnspec.backends.native import Native, native
 from rnnspec.backends.scripting import Script, hidden
-from rnnspec.backends.torch.natives.recurrent import GateSource, Kind, Outputs, refusing_layer, run_cell, run_layer
+from rnnspec.backends.torch.arrays import Outputs
+from rnnspec.backends.torch.natives.recurrent import GateSource, Kind, refusing_layer, run_cell, run_layer
 from rnnspec.backends.torch.natives.recurrent_source import cell_source, layer_source
 from rnnspec.backends.torch.weights import flat_weights
 

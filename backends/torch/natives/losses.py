@@ -16,9 +16,8 @@ from torch.nn import functional
 from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Native, native
 from rnnspec.backends.scripting import Lines, Script
+from rnnspec.backends.torch.arrays import Outputs
 from rnnspec.backends.torch.natives.padding import functional_lines, valid_source, valid_steps
-
-Outputs = tuple[Tensor, ...]
 
 IGNORED = -100
 """The class id that torch's cross-entropy takes for padding."""

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from rnnspec.backends.contract import Unsupported
 from rnnspec.backends.native import Native, native
 from rnnspec.backends.scripting import Script
-from rnnspec.backends.torch.natives.recurrent import Kind, Outputs, refusing_layer, run_cell, run_layer
+from rnnspec.backends.torch.arrays import Outputs
+from rnnspec.backends.torch.natives.recurrent import Kind, refusing_layer, run_cell, run_layer
 from rnnspec.backends.torch.natives.recurrent_source import cell_source, layer_source
 from rnnspec.backends.torch.weights import flat_weights
 

@@ -19,10 +19,9 @@ from torch.nn.utils.rnn import PackedSequence
 from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.layouts.gates import Update
 from rnnspec.backends.layouts.torch import NAMES
+from rnnspec.backends.torch.arrays import Outputs
 from rnnspec.backends.torch.sequences import States, refuse_sequences, run_ragged
 from rnnspec.backends.torch.weights import flat_weights
-
-Outputs = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
