@@ -35,7 +35,7 @@ class FrameworkBackend(Backend):
         return tuple(name for name in spec.operations() if name in cls.natives or name in OPERATIONS)
 
     def accept(self, call: Call) -> None:
-        """Hold the call against the specification: frameworks compute with much that they should refuse."""
+        """Check the call by the specification: frameworks compute with much that they should refuse."""
         spec.check_call(call.operation, call.inputs, call.attributes)
 
     def compiled(self, function: Function) -> Function:

@@ -17,7 +17,7 @@ class NumpyBackend(Backend):
     """Each operation is the reference's function of that name, and its gradient the function beside it."""
 
     name: ClassVar[str] = "numpy"
-    by_default: ClassVar[bool] = False  # it is what the others are held against
+    by_default: ClassVar[bool] = False  # it is what the others are compared with
 
     def dtypes(self) -> tuple[str, ...]:
         """All the specification's types; the two-byte ones are computed in float32 and rounded once."""

@@ -182,7 +182,7 @@ class Asked:
         return format_of(self.case.dtype).dtype if self.call.float_inputs else np.dtype(np.float64)
 
     def judge(self, quantity: str, expected: Bounded, got: Array) -> float:
-        """Hold each element of an array against its bound; return the worst error ratio, at most 1, or raise Violation.
+        """Compare each element of an array with its bound; return the worst error ratio, at most 1, or raise Violation.
 
         The quantity may be one that was derived from results.
         """

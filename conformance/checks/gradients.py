@@ -34,7 +34,7 @@ class Gradients(Check):
         return case if case.differentiated else None
 
     def examine(self, backend: Backend, example: Case) -> float:
-        """Differentiate the case and hold its gradients against the reference.
+        """Differentiate the case and compare its gradients with the reference.
 
         With a result of minus infinity, or a choice that could be another, no gradient of a parameter is judged, as
         that is a sum over all sequences: it is asked once more, of the others alone.

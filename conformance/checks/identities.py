@@ -345,9 +345,9 @@ class MarginalsAreGradients(Check):
     calls = 4
 
     def examine(self, backend: Backend, example: Case) -> float:
-        """Differentiate log Z and hold the gradient against the marginals."""
+        """Differentiate log Z and compare the gradient with the marginals."""
         if not backend.has_gradients("crf_log_partition"):
-            raise Unsupported("no gradient of crf_log_partition to hold the marginals against")
+            raise Unsupported("no gradient of crf_log_partition to compare the marginals with")
         marginals = results_of(backend, example, example.call).outputs["marginals"]
         call = Call("crf_log_partition", example.call.inputs, {})
         ones = (np.ones(example.sizes["B"], example.call.inputs["emissions"].dtype),)

@@ -31,7 +31,7 @@ class Jacobian(Check):
         case = replace(example.with_attributes(since=0), absent=())
         layer = operation(case.attributes["layer"])
         if not backend.has_gradients(layer.name):
-            raise Unsupported(f"no gradients of {layer.name} to hold state_jacobian against")
+            raise Unsupported(f"no gradients of {layer.name} to compare state_jacobian with")
         own = {name: case.attributes.get(name, default) for name, default in layer.defaults().items()}
         dy, *dstates = replace(case, operation=layer.name, sizes=case.lengths_of, attributes=own).cotangents
         call, cotangents = Call(layer.name, case.call.inputs, own), (np.zeros_like(dy), *dstates)

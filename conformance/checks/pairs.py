@@ -1,6 +1,6 @@
 """Pairs of calls of which theory says that the results of one follow from those of the other.
 
-Nothing is held against the reference here: a backend's two results are held against one another. How far they may lie
+Nothing is compared with the reference here: a backend's two results are compared with one another. How far they may lie
 apart is the sum of what rounding explains of each.
 """
 
@@ -59,7 +59,7 @@ def results_of(backend: Backend, case: Case, call: Call, cotangents: tuple[Array
 
 
 def hold(backend: Backend, case: Case, pair: Pair) -> float:
-    """Hold the results of a pair's second call against what the first one's say; return the worst error ratio."""
+    """Compare the results of a pair's second call with those of the first; return the worst error ratio."""
     called = (pair.first.operation, pair.second.operation)
     back = pair.gradients is not None and all(backend.has_gradients(name) for name in called)
     first = results_of(backend, case, pair.first, pair.first_cotangents if back else None)

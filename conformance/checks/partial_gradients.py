@@ -111,7 +111,7 @@ class PartialGradients(Check):
         return ((case, Partial.turn(case, number)) for number, case in enumerate(islice(cases, count)))
 
     def examine(self, backend: Backend, example: Case | tuple[Case, Partial]) -> float:
-        """Differentiate in part, and hold what comes against that part of the reference's gradients."""
+        """Differentiate in part, and compare the results with that part of the reference's gradients."""
         case, part = example if isinstance(example, tuple) else (example, Partial.of(example))
         if not part.fits(case):
             part = Partial.of(case)

@@ -38,7 +38,7 @@ class BestPath(Check):
         return (case, whole, whole.with_at_least(T=2, K=2))[case.seed % 3]
 
     def examine(self, backend: Backend, example: Case) -> float:
-        """Score the returned path, and hold it against the best score."""
+        """Score the returned path, and compare it with the best score."""
         asked = Asked(example, example.call)
         outputs = backend.run(example.call)
         expected = expected_of(example).outputs
@@ -80,7 +80,7 @@ class Ties(Check):
         return simpler_cases(example).map(_tied)
 
     def examine(self, backend: Backend, example: Case) -> float:
-        """Hold the ids against the lowest of the best."""
+        """Compare the ids with the lowest of the best."""
         call = _exact(example)
         outputs = backend.run(call)
         best = getattr(reference, call.operation)(**_wide(call), **call.attributes)

@@ -39,7 +39,7 @@ class SecondOrder(Check):
         return differentiated_in_full(case)
 
     def examine(self, backend: Backend, example: Case) -> float:
-        """Differentiate a sum of some gradients, for some cotangents, and hold what comes against the reference's.
+        """Differentiate a sum of some gradients, for some cotangents, and compare the results with the reference's.
 
         No result of minus infinity is differentiated, so that all else of its batch is judged.
         """

@@ -43,7 +43,7 @@ class Shift(Check):
     calls = 4
 
     def examine(self, backend: Backend, example: Case) -> float:
-        """Shift one of the inputs, and hold the results against those without."""
+        """Shift one of the inputs, and compare the results with those without."""
         rng = np.random.default_rng(example.seed)
         first = {
             name: _coarse(array) if name in SHIFTED[example.operation] else array

@@ -18,7 +18,7 @@ class Values(Check):
     why = "a wrong gate order, bias or mask still gives plausible numbers"
 
     def examine(self, backend: Backend, example: Case) -> float:
-        """Run the case and hold its outputs against the reference."""
+        """Run the case and compare its outputs with the reference."""
         expected = expected_of(example, both=differentiates(backend, example))
         asked = Asked(example, example.call)
         return asked.compare(expected.outputs, asked.of(backend))

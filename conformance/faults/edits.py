@@ -1,7 +1,7 @@
 """The fate of every single edit of an operation's equations: caught, equivalent, impossible to run, or surviving.
 
 An edit is asked the planned cases that checks `values` and `gradients` ask, the small ones, up to the first that tells
-it from what is right. One that passes them all is held against the right equations in float64, on calls that are drawn
+it from what is right. One that passes them all is compared with the right equations in float64, on calls that are drawn
 beyond the deck. If no call tells the two apart, the edit is equivalent: it writes the same operation in another way. If
 one does, all checks are asked, as of any planted fault, and an edit that none catches survives.
 """
@@ -51,7 +51,7 @@ LARGE: Final = 20_000
 """The product of the sizes of the largest case that is asked at all: one equation at a time, more takes minutes."""
 
 DRAWN: Final = 48
-"""Calls beyond the deck at which an edit is held against the right equations, of those in which its line holds."""
+"""Calls beyond the deck at which an edit is compared with the right equations, of those in which its line holds."""
 
 _DRAWN_MORE: Final = 8
 """How many times as many are drawn at most, for lines that hold in few calls."""

@@ -207,7 +207,7 @@ def by_check(scores: Sequence[FaultScore], checks: Sequence[Check] = CHECKS) -> 
 def run_variant(
     variant: Variant, operation: str, cases: int, seed: int = 0, report: Callable[[], None] = lambda: None
 ) -> VariantScore:
-    """Hold a right variant's values and gradients against the reference, the types taking turns.
+    """Judge a right variant's values and gradients by the reference, the types taking turns.
 
     `report` is called after each case.
     """

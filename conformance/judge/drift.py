@@ -2,7 +2,7 @@
 
 A bound on each element must allow for the largest single rounding error, so a result that is 5 % short may stay within
 it everywhere. Rounding errors average out over elements and calls, a fault does not. So the errors e of a quantity are
-held against its right values y. One call gives the slope::
+compared with its right values y. One call gives the slope::
 
     s = Σ w e y / Σ w y²,   w = 1 / bound²
 

@@ -39,7 +39,7 @@ class _GivenValues(Values):
     """Outputs of the numbers in an archive."""
 
     def examine(self, backend: Backend, example: Any) -> float:
-        """Run the call and hold its outputs against what is right for its numbers."""
+        """Run the call and compare its outputs with what is right for its numbers."""
         case, record = example
         asked = Asked(case, record.call, part="the archive's numbers")
         return asked.compare(asked.right().outputs, asked.of(backend))
@@ -49,7 +49,7 @@ class _GivenGradients(Gradients):
     """Gradients of the numbers in an archive."""
 
     def examine(self, backend: Backend, example: Any) -> float:
-        """Differentiate the call as it was, and hold the gradients against what is right for its numbers."""
+        """Differentiate the call as it was, and compare the gradients with what is right for its numbers."""
         case, record = example
         directions = record.directions or None
         asked = Asked(case, record.call, record.cotangents, record.wanted, directions, "the archive's numbers")

@@ -1,6 +1,6 @@
 """What a failure comes down to: one call, and what is wrong with what came of it.
 
-Most checks say so themselves. Where one holds two calls against each other, the one at fault is the one of which the
+Most checks say so themselves. Where one compares two calls, the one at fault is the one of which the
 reference says otherwise; and so wherever a check speaks of what it derived from several results.
 """
 

@@ -16,7 +16,7 @@ from rnnspec.conformance.run.repro.witness import Ask
 
 LINES: Final = 40
 LINES_OF_A_CALL: Final = 23
-"""Room for the library's part, where outputs or gradients are held against numbers. There is less of it where the
+"""Room for the library's part, where outputs or gradients are compared with numbers. There is less of it where the
 script also waits, has directions or judges no NaN. Of a longer part, the script says so, and calls the adapter."""
 
 _WHILE_WRONG: Final = "Exit status: 1 while this is so, 0 once it is right."
