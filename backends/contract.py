@@ -320,7 +320,8 @@ class Backend:
     def _by_hand(
         self, call: Call, with_vjp: Callable[..., Any], cotangents: Cotangents, wanted: Collection[str] | None
     ) -> Callable[[], dict[str, Any]]:
-        """By a method that knows neither unused outputs nor constants: it gets zeros, and what is not wanted goes."""
+        """By a method that knows neither unused outputs nor constants: it gets zeros, and unwanted gradients are
+        dropped."""
         unwanted = set(call.float_inputs) - wanted_of(call, wanted)
         native = self.inputs_to_native(call.inputs)
         given = self._native_cotangents(cotangents)

@@ -1,4 +1,4 @@
-"""Operations that a framework has itself: what of it is called, and which calls that cannot do.
+"""A framework's own operations: the function that is called, and the calls that it cannot do.
 
 A table of these, operation by operation, is what a framework's backend has natively; everything else is composed.
 """
@@ -23,9 +23,9 @@ def _refuse_nothing(**arguments: Any) -> None:
 class Native:
     """One operation by the framework's own implementation.
 
-    `calls` names what is called, as people know it (``torch.nn.LSTM``). `refuse` takes the arguments of a call and
+    `calls` is the known name of the function (``torch.nn.LSTM``). `refuse` takes the arguments of a call and
     raises `Unsupported`, with the reason, if the framework cannot do it: it stands apart from `function` since that one
-    may be compiled. `differentiable` is false where what is called gives no gradient.
+    may be compiled. `differentiable` is false where the function gives no gradient.
     """
 
     calls: str

@@ -40,7 +40,7 @@ class Lines:
     make: tuple[str, ...] = ()
 
     def compiled(self, decorator: str) -> list[str]:
-        """The lines, what they compute under a decorator that compiles it."""
+        """The lines, with their computation under a decorator that compiles it."""
         return [*self.make, decorator, "def run(t):", *indented([*self.compute, "return results"]), "results = run(t)"]
 
     def plain(self) -> list[str]:

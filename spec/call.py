@@ -55,9 +55,8 @@ def check_call(name: str, inputs: Mapping[str, Any], attributes: Mapping[str, An
     Raises
     ------
     CallError
-        If the call breaks the specification; the message names operation and argument, what was expected, what was
-        given, and how to mend it.
-    UnknownOperationError
+        If the call breaks the specification; the message names operation and argument, the expected form, the given
+        one, and the remedy. UnknownOperationError
         If there is no such operation.
     """
     op = operation(name)

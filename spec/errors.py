@@ -8,4 +8,4 @@ class SpecError(ValueError):
 
 
 class CallError(ValueError):
-    """A call breaks the specification; the message says what was expected, what was given and how to mend it."""
+    """A call breaks the specification; the message has the expected form, the given one and the remedy."""

@@ -16,7 +16,7 @@ Tensor = Any
 
 Many = tuple[Tensor, ...]
 Step = Callable[[Many, Many], tuple[Many, Many]]
-"""One step of a recurrence: from (carry, what enters) to (carry, what leaves)."""
+"""One step of a recurrence: from (carry, inputs of the step) to (carry, outputs of the step)."""
 
 
 class ArrayNamespace(Protocol):
@@ -182,5 +182,5 @@ class ArrayNamespace(Protocol):
         Returns
         -------
         tuple
-            The last carry, and what left, stacked along axis 0.
+            The last carry, and the outputs of all steps, stacked along axis 0.
         """

@@ -59,7 +59,7 @@ def bahdanau_decoder(
     score: str,
     **arguments: Any,
 ) -> Many:
-    """The state before a step asks; what it reads enters the step, beside the input."""
+    """The state before a step asks; its reading enters the step, beside the input."""
     batch, steps, features = xp.shape(x)
     attention = Attention(xp, annotations, valid_steps(xp, xp.shape(annotations)[1], lengths, mask), score, arguments)
     decoder = FedCell(xp, cell, arguments, features)

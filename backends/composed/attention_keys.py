@@ -24,7 +24,7 @@ def prepared(
     b_a: Tensor | None = None,
     v_a: Tensor | None = None,
 ) -> Scorer:
-    """Make keys (B, T, E) ready: what they alone decide of a score is computed here.
+    """Make keys (B, T, E) ready: the part of a score that they alone decide is computed here.
 
     Everything is computed in the arrays' own type; keys that will be taken out are to be finite.
     """

@@ -1,4 +1,4 @@
-"""A backend of a framework: what the framework has natively runs there, everything else is composed on its arrays."""
+"""A backend of a framework: the framework's own operations run there, all others are composed on its arrays."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from rnnspec.backends.native import Function, Native
 class FrameworkBackend(Backend):
     """Base class of the frameworks' backends.
 
-    Subclasses give `arrays`, the framework's namespace of array functions, and `natives`: what the framework has
-    itself, by the operation's name. A native operation is asked first; where it refuses the call, or where a gradient
-    is wanted that it has not, the composed operation takes it.
+    Subclasses give `arrays`, the framework's namespace of array functions, and `natives`, the framework's own
+    operations by name. A native operation is asked first; where it refuses the call, or where a gradient is wanted that
+    it has not, the composed operation takes it.
     """
 
     arrays: ArrayNamespace

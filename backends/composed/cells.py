@@ -28,7 +28,7 @@ CELLS: Final[Mapping[str, Callable[..., Cell]]] = {
     "nested_lstm_cell": NestedLSTM,
 }
 
-# Looked up here, once: what is traced or compiled must not read the specification.
+# Looked up here, once: traced or compiled code must not read the specification.
 _PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     name: tuple(key for key, item in spec.operation(name).inputs.items() if not item.per_sequence) for name in CELLS
 }

@@ -15,7 +15,7 @@ from rnnspec.backends.composed.cells import make_cell
 
 
 class Writer:
-    """A cell whose state scores the tokens, and what each of them brings to a step that reads it.
+    """A cell whose state scores the tokens, and the term of each token in a step that reads it.
 
     `reads` is how many tokens will be read in all. Where they are at least as many as there are kinds, the product of
     the input weights with every kind is cheaper than with every token.
@@ -189,5 +189,5 @@ def _repeated(xp: ArrayNamespace, state: Tensor, times: int) -> Tensor:
 
 
 def _widened(xp: ArrayNamespace, value: Any) -> Any:
-    """An array in float32 if it has 16 bits; what is none, an attribute or an absent state, as it is."""
+    """An array in float32 if it has 16 bits; an attribute or an absent state as it is."""
     return xp.widened(value) if hasattr(value, "dtype") else value

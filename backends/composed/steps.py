@@ -1,4 +1,4 @@
-"""Which steps of a padded batch are there, and what stands in for those that are not."""
+"""The valid steps of a padded batch, and the numbers in the place of all others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def valid_steps(
 
 
 def zeroed(xp: ArrayNamespace, array: Tensor, valid: Tensor | None) -> Tensor:
-    """The array (B, T, …) with 0 at the steps that are not valid, whatever stands there."""
+    """The array (B, T, …) with 0 at the steps that are not valid."""
     if valid is None:
         return array
     shape = xp.shape(array)

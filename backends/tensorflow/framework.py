@@ -20,7 +20,7 @@ Outputs = tuple[Tensor, ...]
 
 _DURING_IMPORT: Final = {
     "KERAS_BACKEND": "tensorflow",
-    "TF_CPP_MIN_LOG_LEVEL": "3",  # what matters is raised; what is logged as an error is which kernels there are not
+    "TF_CPP_MIN_LOG_LEVEL": "3",  # errors that matter are raised; the logged ones name missing kernels
 }
 
 

@@ -80,5 +80,5 @@ class TensorFlowCellsBackend(TensorFlowBackend):
         return tuple(cls.natives)
 
     def script(self, call: Call, wanted: Collection[str] = (), directions: Collection[str] = ()) -> str | None:
-        """None: what TensorFlow's scripts call is the layers."""
+        """None: TensorFlow's scripts call the layers."""
         return None

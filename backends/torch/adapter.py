@@ -78,7 +78,7 @@ class TorchBackend(FrameworkBackend):
         return self._copied(memory).as_strided(array.shape, tuple(stride // step for stride in array.strides))
 
     def inputs_to_native(self, inputs: Mapping[str, Array]) -> dict[str, Tensor]:
-        """Copy onto the device; what is one array there is one tensor, as torch's own callers pass it."""
+        """Copy onto the device; one array for several inputs becomes one tensor, as torch's own callers pass it."""
         if not self.keeps_layouts:
             return super().inputs_to_native(inputs)
         copies: dict[int, Tensor] = {}
@@ -98,7 +98,7 @@ class TorchBackend(FrameworkBackend):
     def to_numpy(self, array: Tensor) -> Array:
         """Copy back from the device."""
         tensor = array.detach().cpu().contiguous()
-        if tensor._is_zerotensor():  # what is known to be 0 may have no memory
+        if tensor._is_zerotensor():  # a gradient that is known to be 0 may have no memory
             tensor = torch.zeros_like(tensor)
         if tensor.dtype == torch.bfloat16:
             return np.array(tensor.view(torch.int16).numpy()).view(ml_dtypes.bfloat16)

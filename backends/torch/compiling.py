@@ -22,7 +22,7 @@ jacrev, which the Jacobian is composed of, it ends in an internal error of torch
 
 _RECOMPILATIONS: Final = 100_000
 """A model has a few shapes, and a validation hundreds, with as many attributes. Beyond torch's limit, eight, it would
-quietly go on without compiling, and what was judged would not be what the backend's name says."""
+quietly go on without compiling, and the verdict would not be on the code that the backend's name says."""
 
 
 class TorchCompileBackend(TorchBackend):
@@ -70,7 +70,7 @@ class TorchCompileBackend(TorchBackend):
 
     def compiled(self, function: Function) -> Function:
         """Compile what torch.compile compiles."""
-        if getattr(function, "func", function) in _LEFT_TO_EAGER:  # what is composed is bound to its arrays
+        if getattr(function, "func", function) in _LEFT_TO_EAGER:  # composed operations are bound to their arrays
             return function
         compiled: Function = torch.compile(function)
         return compiled

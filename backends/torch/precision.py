@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Switch off what CUDA trades precision for speed with, and what makes results change from run to run.
+    """Switch off CUDA's settings that trade precision for speed, and those by which results change from run to run.
 
     TensorFloat-32 keeps 10 bits of the mantissa of a float32; reduced-precision reductions add up products of 16-bit
     numbers in 16 bits.

@@ -1,7 +1,7 @@
 """Run torch's layers over ragged and reversed batches.
 
-Torch's layers read a padded batch to its end; what keeps them inside each sequence is a packed batch, which refuses
-sequences of no steps. And no layer reads in reverse alone: the sequences are reversed before it, the outputs after it.
+Torch's layers read a padded batch to its end. A packed batch keeps them inside each sequence, but refuses sequences of
+no steps. And no layer reads in reverse alone: the sequences are reversed before it, the outputs after it.
 """
 
 from __future__ import annotations

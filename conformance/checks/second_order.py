@@ -51,7 +51,7 @@ class SecondOrder(Check):
         got = asked.of(backend)
         expected = asked.right().gradients
         if any(np.isinf(due.bound).any() for due in expected.values()):
-            raise OutOfRangeError(str(case))  # what lies between may overflow too, and then anything comes
+            raise OutOfRangeError(str(case))  # numbers between may overflow too, and then the result may be anything
         with prefixed_by("second order: "):
             return asked.compare(expected, got)
 

@@ -50,7 +50,7 @@ def validate_backends(options: Options, for_pytest: tuple[str, ...], json_file: 
     items = [
         item for name, backend in opened.items() for item in plan(name, backend, options.operations, options.dtypes)
     ]
-    console = Console(file=sys.stdout)  # this one, whatever takes its place while pytest runs
+    console = Console(file=sys.stdout)  # this one, also while pytest replaces it
     with Collector(console, items) as collector:
         status, output = _pytest(options, collector, (*_shared_out(options, for_pytest, len(items)), *for_pytest))
     if status == pytest.ExitCode.USAGE_ERROR:

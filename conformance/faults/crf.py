@@ -29,7 +29,7 @@ class LogSumExpUnshifted(CrfLoops):
 
 @plant("crf_log_partition")
 class PaddingSummedOver(CrfLoops):
-    """All T steps are summed over, also those taken out, whatever they hold; NaN there counts as 0."""
+    """All T steps are summed over, also those taken out; NaN there counts as 0."""
 
     def valid_steps(self, valid: Array, call: NamedArrays) -> Array:
         return np.ones_like(valid)

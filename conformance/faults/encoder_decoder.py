@@ -83,7 +83,7 @@ def of_width(call: Call, width: int) -> Call:
 
 @plant("beam_search", prefix="decoding")
 class BeamWidthIgnored(Altered):
-    """One hypothesis is kept, whatever the width: the search is greedy."""
+    """One hypothesis is kept for every width: the search is greedy."""
 
     def altered(self, call: Call) -> Call:
         return of_width(call, 1)

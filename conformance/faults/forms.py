@@ -31,7 +31,7 @@ class BiasGradientFlat(Other):
 
 @plant(*CELLS)
 class ResultInFloat64(Loops):
-    """Results come in float64, whatever the type of the inputs."""
+    """Results come in float64 for inputs of every type."""
 
     def returned(self, array: Array, dtype: np.dtype[np.generic]) -> Array:
         return array.astype(np.float64)

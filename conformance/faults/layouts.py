@@ -15,7 +15,7 @@ from rnnspec.spec.arrays import Array, NamedArrays
 
 @plant(*LAYERS, "crf_log_partition", "attention_scores")
 class StridesIgnored(Backend):
-    """Memory is read in the order in which it lies, whatever the strides say."""
+    """Memory is read in the order in which it lies; the strides are ignored."""
 
     def to_native(self, array: Array) -> Array:
         return np.ravel(array, order="K").reshape(array.shape)

@@ -325,7 +325,7 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def _take(self, result: NDArray[Any], ufunc: np.ufunc) -> Rounded:
         """Hold a result in place of what it has."""
-        if result.shape[0] > self.data.shape[0]:  # what was one version becomes several, in a place of its own
+        if result.shape[0] > self.data.shape[0]:  # one version becomes several, in a place of its own
             if self.data.base is not None:
                 raise TypeError(f"{ufunc.__name__}: expected `out` to have its own memory, got a view of one version")
             self.data = result

@@ -44,7 +44,7 @@ def _scores(
 
 
 def _additive(queries: Tensor, keys: Tensor, v: Tensor) -> Tensor:
-    """Scores inside AdditiveAttention: what the layer itself gives is their softmax, or the context."""
+    """Scores inside AdditiveAttention: the layer itself gives their softmax, or the context."""
     layer = built("AdditiveAttention", _unknown(queries, keys), queries.dtype.name)
     with keras.StatelessScope(state_mapping=[(layer.scale, v)]):
         return layer._calculate_scores(queries, keys)

@@ -33,7 +33,7 @@ def _as_it_is(call: Call) -> str:
 
 @dataclass(frozen=True)
 class Kind:
-    """One of Keras's recurrent networks, and what it alone has.
+    """One of Keras's recurrent networks, and its own properties.
 
     `family` is its name in the specification, `keras` that of its layer; the cell's ends in ``Cell``. `states` are the
     initial states of the layer. `choices` gives the options of cell and layer for the attributes of a call. `refuse`

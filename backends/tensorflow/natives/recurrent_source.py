@@ -1,4 +1,4 @@
-"""Calls of Keras's recurrent cells and layers as source: what is written is what the call needs, and no more."""
+"""Calls of Keras's recurrent cells and layers as source: the lines that the call needs, and no more."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def layer_options(kind: Kind, call: Call) -> list[str]:
 
 
 def _options(kind: Kind, call: Call) -> str:
-    """Options of the layer, or of the cell; what it begins with is never used."""
+    """Options of the layer, or of the cell; its initial weights are never used."""
     chosen = kind.options(call.attributes)
     chosen = {name: chosen[name] for name in chosen if name not in ("kernel_initializer", "unit_forget_bias")}
     usual = {"activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": True}

@@ -25,7 +25,7 @@ def over_valid(function: Callable[..., Tensor], x: Tensor, valid: Tensor | None)
     """Softmax, or its logarithm, over the last axis where `valid`; 0 elsewhere."""
     if valid is None:
         return function(x, -1)
-    # Where nothing is valid, nothing is left out: what torch makes of zeros is finite, and taken out after.
+    # Where nothing is valid, nothing is left out: torch's results for zeros are finite, and taken out after.
     left_out = torch.where(valid.any(-1, keepdim=True), -torch.inf, 0.0).to(x.dtype)
     return function(torch.where(valid, x, left_out), -1).where(valid, 0)
 

@@ -45,7 +45,7 @@ def _as_they_are(call: Call, W: str, R: str, b: str, place: str) -> GateSource:
 
 @dataclass(frozen=True)
 class Kind:
-    """One of torch's recurrent networks, and what it alone has.
+    """One of torch's recurrent networks, and its own properties.
 
     `name` is that of its `layer` in torch.nn; the cell's ends in ``Cell``. `states` are the initial states of the
     layer. `refuse` takes the arguments of a call and raises `Unsupported` for

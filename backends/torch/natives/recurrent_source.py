@@ -1,4 +1,4 @@
-"""Calls of torch's cells and layers as source: what is written is what the call needs, and no more."""
+"""Calls of torch's cells and layers as source: the lines that the call needs, and no more."""
 
 from __future__ import annotations
 
