@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any, TypeVar
 
-from rnnspec.spec.errors import SpecError
 from rnnspec.spec.language import Equation, before, differentiated, gradient_of, indexed, indices_of, initial
 from rnnspec.spec.operation import Axes, Input, Operation, Output, Part, Settings, When, attributes_of, settings_of
 from rnnspec.spec.tree import transform
@@ -276,10 +275,3 @@ def summed(value: ast.expr, letter: str, size: str) -> ast.expr:
 
 def _rows(op: Operation, name: str) -> tuple[str, ...]:
     return op.inputs[name].rows if name in op.inputs else ()
-
-
-def check_parts(op: Operation) -> None:
-    """Refuse a part whose index and range do not go together."""
-    for part in op.parts:
-        if len(part.index) != len(part.over):
-            raise SpecError(f"{op.name}: a part has {len(part.index)} indices over {len(part.over)} sizes")

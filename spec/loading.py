@@ -417,6 +417,8 @@ class _Reader:
         self.among(("shared", "own"), entries.get("parameters", "shared"), "parts.parameters")
         fixed = {name: None if value == "none" else value for name, value in entries.pop("fixed", {}).items()}
         index, over = (self.words(entries.pop(key, ()), f"parts.{key}") for key in ("index", "over"))
+        if len(index) != len(over):
+            raise self.fail("parts.over", f"a size for each index, {', '.join(index)}", over)
         return Part(**entries, index=index, over=over, fixed=fixed)
 
     def input(self, name: str, item: Any) -> Input:

@@ -402,6 +402,11 @@ def test_a_stack_worked_by_hand(tmp_path: Path) -> None:
         ('operation = "layer"', "", "toy.toml: [tower.parts]: expected the key operation, got ['index', 'over', "),
         (
             'index = ["l"]',
+            'index = ["l", "m"]',
+            "toy.toml: [tower.parts.over]: expected a size for each index, l, m, got (",
+        ),
+        (
+            'index = ["l"]',
             "indices = ['l']",
             "toy.toml: [tower.parts]: expected only the keys operation, index, over, ",
         ),
