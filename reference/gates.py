@@ -33,10 +33,13 @@ def total(da: Array, units: int) -> Array:
 
 
 class Gated:
-    """The base of cells whose gates' arguments are ``a = W @ x + R @ h_prev + b``, on columns."""
+    """The base of cells whose gates' arguments are ``W @ x + R @ h_prev + b``, on columns, plus b_R if it is there."""
 
-    def __init__(self, W: Array, R: Array, b: Array, *, memories: int = 0, gradient: str = "full") -> None:
+    def __init__(
+        self, W: Array, R: Array, b: Array, b_R: Array | None = None, *, memories: int = 0, gradient: str = "full"
+    ) -> None:
         self.W, self.R, self.b = stacked(W), stacked(R), stacked(b)
+        self.b_R = None if b_R is None else stacked(b_R)
         self.through_state = gradient == "full"
         self.units = R.shape[1]
         self.state_sizes = (R.shape[2], *(self.units,) * memories)
@@ -46,6 +49,8 @@ class Gated:
         a: Array = self.W @ x
         a += self.R @ h_prev
         a += self.b
+        if self.b_R is not None:
+            a += self.b_R
         return a
 
     def state_back(self, da: Array, h_prev: Array) -> Array:
@@ -54,12 +59,13 @@ class Gated:
 
     def gradients(self, x: Array, da: Array, h_prev: Array) -> dict[str, Array]:
         """Return the gradients of the input and the parameters from those of the gates' arguments."""
-        return {
+        gradients = {
             "x": self.W.T @ da,
             "W": outer(da, x, self.units),
             "R": outer(da, h_prev, self.units),
             "b": total(da, self.units),
         }
+        return gradients if self.b_R is None else gradients | {"b_R": gradients["b"].copy()}
 
 
 class Resetting(Gated):
@@ -70,9 +76,20 @@ class Resetting(Gated):
 
     places: ClassVar[tuple[int, int]]
 
-    def __init__(self, W: Array, R: Array, b: Array, b_rn: Array | None = None, *, reset: str, update: str) -> None:
-        super().__init__(W, R, b)
-        self.b_rn = b_rn.reshape(self.units, 1) if reset == "after" and b_rn is not None else None
+    def __init__(
+        self,
+        W: Array,
+        R: Array,
+        b: Array,
+        b_rn: Array | None = None,
+        b_R: Array | None = None,
+        *,
+        reset: str,
+        update: str,
+    ) -> None:
+        super().__init__(W, R, b, b_R)
+        self.after = reset == "after"
+        self.b_rn = None if b_rn is None else b_rn.reshape(self.units, 1)
         self.keeps = update == "keeps"
         self.r, self.z, self.n = (rows(k, self.units) for k in (*self.places, len(W) - 1))
         self.gates = slice(0, self.n.start)
@@ -83,17 +100,22 @@ class Resetting(Gated):
         a = self.W @ x
         a += self.b
         a_gates, a_n = a[self.gates], a[self.n]
-        if self.b_rn is None:  # r resets the state
+        if self.after:  # r resets the product
+            p = self.R @ h_prev
+            if self.b_R is not None:
+                p += self.b_R
+            a_gates += p[self.gates]
+            logistic(a_gates, out=a_gates)
+            reset = p[self.n] if self.b_rn is None else p[self.n] + self.b_rn
+            a_n += a[self.r] * reset
+        else:  # r resets the state
             a_gates += self.R_gates @ h_prev
+            if self.b_R is not None:
+                a_gates += self.b_R[self.gates]
+                a_n += self.b_R[self.n]
             logistic(a_gates, out=a_gates)
             reset = a[self.r] * h_prev
             a_n += self.R_n @ reset
-        else:  # r resets the product
-            p = self.R @ h_prev
-            a_gates += p[self.gates]
-            logistic(a_gates, out=a_gates)
-            reset = p[self.n] + self.b_rn
-            a_n += a[self.r] * reset
         n = tanh(a_n, out=a_n)
         return (self.mixed(a[self.z], n, h_prev),), (a, h_prev, reset)
 
@@ -119,9 +141,13 @@ class Resetting(Gated):
         Last comes the state that n sees or, if the product is reset, the gradients of the products with the state.
         """
         gradients = {"x": self.W.T @ da, "W": outer(da, x, self.units), "b": total(da, self.units)}
-        if self.b_rn is None:
-            (s,) = known
+        if self.after:
+            (dp,) = known
+            gradients["R"] = outer(dp, h_prev, self.units)
+            if self.b_rn is not None:
+                gradients["b_rn"] = dp[self.n].sum(axis=1)
+        else:
+            dp, (s,) = da, known
             dR, dR_n = outer(da[self.gates], h_prev, self.units), outer(da[self.n], s, self.units)
-            return gradients | {"R": np.concatenate((dR, dR_n))}
-        (dp,) = known
-        return gradients | {"R": outer(dp, h_prev, self.units), "b_rn": dp[self.n].sum(axis=1)}
+            gradients["R"] = np.concatenate((dR, dR_n))
+        return gradients if self.b_R is None else gradients | {"b_R": total(dp, self.units)}

@@ -24,7 +24,7 @@ class GRU(Resetting):
         da = np.empty_like(v)
         da[self.z] = logistic.back(dz, z, z)
         da[self.n] = da_n = tanh.back(dn, n, n)
-        if self.b_rn is None:
+        if not self.after:
             ds = self.R_n.T @ da_n
             da[self.r] = logistic.back(ds * h_prev, r, r)
             return (dh_kept + self.R_gates.T @ da[self.gates] + ds * r,), (da, h_prev, reset)

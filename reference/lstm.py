@@ -21,6 +21,7 @@ class LSTM(Gated):
         W: Array,
         R: Array,
         b: Array,
+        b_R: Array | None = None,
         P: Array | None = None,
         *,
         activations: Names,
@@ -29,7 +30,7 @@ class LSTM(Gated):
         projection: bool,
         gradient: str,
     ) -> None:
-        super().__init__(W, R, b, memories=1, gradient=gradient)
+        super().__init__(W, R, b, b_R, memories=1, gradient=gradient)
         self.P = P if projection else None
         self.gate, self.candidate, self.output = (activation(name, clip) for name in activations)
         self.coupled = coupled

@@ -23,7 +23,7 @@ class MGU(Resetting):
         df, dn, dh_kept = self.mixed_back(dh, f, n, h_prev)
         da = np.empty_like(v)
         da[self.n] = da_n = tanh.back(dn, n, n)
-        if self.b_rn is None:
+        if not self.after:
             ds = self.R_n.T @ da_n
             df += ds * h_prev
             da[self.z] = da_f = logistic.back(df, f, f)

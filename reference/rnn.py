@@ -10,10 +10,10 @@ from rnnspec.spec.arrays import Array, Arrays
 
 @cell("rnn_cell")
 class RNN(Gated):
-    """The cell on columns: ``h = f(W @ x + R @ h_prev + b)``."""
+    """The cell on columns: ``h = f(W @ x + R @ h_prev + b + b_R)``."""
 
-    def __init__(self, W: Array, R: Array, b: Array, activation: str) -> None:
-        super().__init__(W, R, b)
+    def __init__(self, W: Array, R: Array, b: Array, b_R: Array | None = None, *, activation: str) -> None:
+        super().__init__(W, R, b, b_R)
         self.f = named(activation)
 
     def step(self, x: Array, h_prev: Array) -> tuple[Arrays, Arrays]:

@@ -32,6 +32,8 @@ class Cell(Protocol):
 class GatedCell:
     """The base of the cells: ``W x + R h + b`` is one product for all gates, one more for all inputs beforehand.
 
+    A second, recurrent bias b_R is added to b at once.
+
     `gates` is the specification's order of the gates; `layout` that in which their arguments stand side by side along
     the last axis, so that neighbours with the same function are computed as one block. `memory` tells whether the cell
     carries a memory beside its state.
@@ -41,10 +43,20 @@ class GatedCell:
     layout: str
     memory: ClassVar[bool] = True
 
-    def __init__(self, xp: ArrayNamespace, *, W: Tensor, R: Tensor, b: Tensor, gradient: str = "full") -> None:
+    def __init__(
+        self,
+        xp: ArrayNamespace,
+        *,
+        W: Tensor,
+        R: Tensor,
+        b: Tensor,
+        b_R: Tensor | None = None,
+        gradient: str = "full",
+    ) -> None:
         self.xp = xp
         self.dtype, self.units = W.dtype, xp.shape(W)[1]
-        self.W, self.R, self.b = self.columns(W), self.columns(R), self.row(b)
+        self.W, self.R = self.columns(W), self.columns(R)
+        self.b = self.row(b) if b_R is None else self.row(b + b_R)
         self.sizes = (xp.shape(R)[-1], self.units) if self.memory else (self.units,)
         self.cell_only = gradient == "cell_only"
 

@@ -16,16 +16,26 @@ class GRU(GatedCell):
     memory = False
 
     def __init__(
-        self, xp: ArrayNamespace, *, b_rn: Tensor | None = None, reset: str, update: str, **parameters: Tensor
+        self,
+        xp: ArrayNamespace,
+        *,
+        b_rn: Tensor | None = None,
+        b_R: Tensor | None = None,
+        reset: str,
+        update: str,
+        **parameters: Tensor,
     ) -> None:
-        super().__init__(xp, **parameters)
+        before = reset == "before"
+        super().__init__(xp, b_R=b_R if before else None, **parameters)
         self.keeps = update == "keeps"
-        self.before = reset == "before"
+        self.before = before
         self.count = len(self.gates) - 1
         if self.before:
             self.R_gates, self.R_n = self.split(self.R, self.count, 1)
-        else:  # one product for all: the recurrent biases of the gates are zero
-            self.b_r = xp.concat([xp.zeros((self.count * self.units,), self.dtype), b_rn])
+        else:  # one product for all, with a bias of its own
+            recurrent = xp.zeros(((self.count + 1) * self.units,), self.dtype) if b_R is None else self.row(b_R)
+            gates, n = self.split(recurrent, self.count, 1)
+            self.b_r = recurrent if b_rn is None else xp.concat([gates, n + b_rn])
 
     def enter(self, x: Tensor) -> Many:
         """``W x + b`` of the gates, and of the candidate."""

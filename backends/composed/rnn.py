@@ -7,7 +7,7 @@ from rnnspec.backends.composed.cell import GatedCell, function
 
 
 class RNN(GatedCell):
-    """h = f(W x + R h + b)."""
+    """h = f(W x + R h + b + b_R)."""
 
     gates = layout = "h"
     memory = False

@@ -28,7 +28,7 @@ _GROUPED: Final = re.compile(
     r"(?:(?P<path>.*?)/)?(?:(?P<place>cell|l(?P<number>\d+)(?P<reverse>_reverse)?)/)?(?P<name>[^/]+)"
 )
 _KERAS: Final = ("kernel", "recurrent_kernel", "bias")
-_SPEC: Final = ("W", "R", "b", "b_rn", "P")
+_SPEC: Final = ("W", "R", "b", "b_rn", "P", "b_R")
 
 
 @dataclass(frozen=True, order=True)

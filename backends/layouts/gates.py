@@ -10,6 +10,7 @@ from rnnspec.spec import operation
 
 Family = Literal["rnn", "lstm", "gru"]
 Update = Literal["keeps", "admits"]
+Reset = Literal["before", "after"]
 
 GATES: Final[Mapping[Family, int]] = {family: len(operation(f"{family}_cell").gates) for family in get_args(Family)}
 """Gates in the specification's order: i, f, g, o for the LSTM; r, z, n for the GRU."""
@@ -37,7 +38,14 @@ def expect_shape(xp: Shaping, name: str, array: Tensor, axes: str, shape: tuple[
 
 
 def expect_parameters(
-    xp: Shaping, family: Family, W: Tensor, R: Tensor, b: Tensor, b_rn: Tensor | None, P: Tensor | None
+    xp: Shaping,
+    family: Family,
+    W: Tensor,
+    R: Tensor,
+    b: Tensor,
+    b_rn: Tensor | None,
+    P: Tensor | None,
+    b_R: Tensor | None,
 ) -> tuple[int, int, int, int]:
     """Return G, H, D and S of the specification's arrays; LayoutError if they do not fit together."""
     expect_choice("family", family, tuple(GATES))
@@ -45,11 +53,27 @@ def expect_parameters(
     state = hidden if P is None else expect_shape(xp, "P", P, "S H", (None, hidden))[0]
     expect_shape(xp, "R", R, "G H S", (gates, hidden, state))
     expect_shape(xp, "b", b, "G H", (gates, hidden))
+    if b_R is not None:
+        expect_shape(xp, "b_R", b_R, "G H", (gates, hidden))
     if b_rn is not None:
         if family != "gru":
             raise LayoutError(f"b_rn: expected with the gru only, got it with the {family}; leave it out")
         expect_shape(xp, "b_rn", b_rn, "H", (hidden,))
     return gates, hidden, features, state
+
+
+def recurrent_bias(xp: Shaping, b: Tensor, b_rn: Tensor | None, b_R: Tensor | None) -> Tensor:
+    """The bias beside R's product, ``(G, H)``, gates in the specification's order: b_R, with b_rn at the candidate."""
+    both = xp.zeros(xp.shape(b), b.dtype) if b_R is None else b_R
+    if b_rn is None:
+        return both
+    candidate = xp.shape(b)[0] - 1
+    return xp.concat([both[:candidate], both[candidate:] + xp.reshape(b_rn, (1, *xp.shape(b_rn)))], 0)
+
+
+def resets_after(reset: Reset | None, b_rn: Tensor | None) -> bool:
+    """Whether a GRU resets the product: as `reset` says; without it, where there is a b_rn."""
+    return b_rn is not None if reset is None else reset == "after"
 
 
 def with_update(xp: Shaping, update: Update, *arrays: Tensor) -> tuple[Tensor, ...]:

@@ -14,10 +14,13 @@ from rnnspec.backends.layouts.gates import (
     GATES,
     Family,
     LayoutError,
+    Reset,
     Update,
     expect_choice,
     expect_parameters,
     expect_shape,
+    recurrent_bias,
+    resets_after,
     with_update,
 )
 
@@ -29,13 +32,15 @@ def from_spec(
     R: Tensor,
     b: Tensor,
     b_rn: Tensor | None = None,
+    b_R: Tensor | None = None,
     *,
     update: Update = "keeps",
+    reset: Reset | None = None,
 ) -> dict[str, Tensor]:
     """Return Keras's weights for the specification's arrays.
 
     The arguments are those of `rnnspec.backends.layouts.torch.from_spec`.
-    `b_rn` is for the GRU with reset = after (``reset_after=True``). Without it, reset = before.
+    A GRU with reset = after is one with ``reset_after=True``. Where Keras has one bias, it is the sum of both.
 
     Returns
     -------
@@ -47,16 +52,19 @@ def from_spec(
     LayoutError
         If the arrays do not fit together.
     """
-    gates, hidden, features, _ = expect_parameters(xp, family, W, R, b, b_rn, None)
+    gates, hidden, features, _ = expect_parameters(xp, family, W, R, b, b_rn, None, b_R)
+    biases = [b]
+    if family == "gru" and resets_after(reset, b_rn):
+        biases.append(recurrent_bias(xp, b, b_rn, b_R))
+    elif b_R is not None:
+        biases = [b + b_R]
     if family == "gru":
-        W, R, b = (_exchange(xp, array) for array in with_update(xp, update, W, R, b))
-    bias = xp.reshape(b, (gates * hidden,))
-    if b_rn is not None:
-        bias = xp.stack([bias, xp.concat([xp.zeros((2 * hidden,), b.dtype), b_rn], 0)], 0)
+        W, R, *biases = (_exchange(xp, array) for array in with_update(xp, update, W, R, *biases))
+    rows = [xp.reshape(bias, (gates * hidden,)) for bias in biases]
     return {
         "kernel": xp.reshape(xp.permute_dims(W, (2, 0, 1)), (features, gates * hidden)),
         "recurrent_kernel": xp.reshape(xp.permute_dims(R, (2, 0, 1)), (hidden, gates * hidden)),
-        "bias": bias,
+        "bias": rows[0] if len(rows) == 1 else xp.stack(rows, 0),
     }
 
 

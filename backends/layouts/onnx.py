@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from rnnspec.backends.layouts.arrays import Shaping, Tensor
-from rnnspec.backends.layouts.gates import Family, Update, expect_parameters, with_update
+from rnnspec.backends.layouts.gates import Family, Update, expect_parameters, recurrent_bias, with_update
 
 ORDER: Final[Mapping[Family, tuple[int, ...]]] = {"rnn": (0,), "lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 """Which of the specification's gates stands in each place."""
@@ -24,34 +24,30 @@ def from_spec(
     R: Tensor,
     b: Tensor,
     b_rn: Tensor | None = None,
+    b_R: Tensor | None = None,
     *,
     update: Update = "keeps",
 ) -> dict[str, Tensor]:
     """Return ONNX's ``W``, ``R`` and ``B`` for the specification's arrays.
 
     The arguments are those of `rnnspec.backends.layouts.torch.from_spec`.
-    `b_rn` is for the GRU with reset = after (``linear_before_reset=1``). Without it, reset = before.
+    `b_rn` is for the GRU with reset = after (``linear_before_reset=1``).
 
     Returns
     -------
     dict
-        The specification's bias is the input's; the state's is zero but for the GRU's `b_rn`.
+        The specification's bias is the input's; the state's is `b_R`, with the GRU's `b_rn` added at the candidate.
 
     Raises
     ------
     LayoutError
         If the arrays do not fit together.
     """
-    gates, hidden, features, _ = expect_parameters(xp, family, W, R, b, b_rn, None)
-    if family == "gru":
-        W, R, b = with_update(xp, update, W, R, b)
-    W, R, b = (xp.concat([array[gate : gate + 1] for gate in ORDER[family]], 0) for array in (W, R, b))
-    if b_rn is None:
-        of_the_state = xp.zeros((gates * hidden,), b.dtype)
-    else:
-        of_the_state = xp.concat([xp.zeros((2 * hidden,), b.dtype), b_rn], 0)
+    gates, hidden, features, _ = expect_parameters(xp, family, W, R, b, b_rn, None, b_R)
+    arrays = with_update(xp, update, W, R, b, recurrent_bias(xp, b, b_rn, b_R))
+    W, R, *biases = (xp.concat([array[gate : gate + 1] for gate in ORDER[family]], 0) for array in arrays)
     return {
         "W": xp.reshape(W, (1, gates * hidden, features)),
         "R": xp.reshape(R, (1, gates * hidden, hidden)),
-        "B": xp.reshape(xp.concat([xp.reshape(b, (gates * hidden,)), of_the_state], 0), (1, 2 * gates * hidden)),
+        "B": xp.reshape(xp.concat(biases, 0), (1, 2 * gates * hidden)),
     }

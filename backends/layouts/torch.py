@@ -15,10 +15,13 @@ from rnnspec.backends.layouts.gates import (
     GATES,
     Family,
     LayoutError,
+    Reset,
     Update,
     expect_choice,
     expect_parameters,
     expect_shape,
+    recurrent_bias,
+    resets_after,
     with_update,
 )
 
@@ -34,8 +37,10 @@ def from_spec(
     b: Tensor,
     b_rn: Tensor | None = None,
     P: Tensor | None = None,
+    b_R: Tensor | None = None,
     *,
     update: Update = "keeps",
+    reset: Reset | None = None,
     suffix: str = "",
 ) -> dict[str, Tensor]:
     """Return torch's parameters for the specification's arrays.
@@ -46,30 +51,33 @@ def from_spec(
         The namespace of the arrays.
     family
         ``"rnn"``, ``"lstm"`` or ``"gru"``.
-    W, R, b, b_rn, P
+    W, R, b, b_rn, P, b_R
         The specification's arrays: ``(G, H, D)``, ``(G, H, S)``, ``(G, H)``; for the GRU (reset after the product)
-        `b_rn`, ``(H,)``; for an LSTM with projection `P`, ``(S, H)``.
-    update
-        The GRU's attribute.
+        `b_rn`, ``(H,)``; for an LSTM with projection `P`, ``(S, H)``; the second bias `b_R`, ``(G, H)``, if any.
+    update, reset
+        The GRU's attributes. Without `reset`, a GRU with `b_rn` resets after the product, one without it before.
     suffix
         Appended to the names: ``""`` fits a cell's ``state_dict()``, ``"_l0"`` that of a layer.
 
     Returns
     -------
     dict
-        The specification's bias is ``bias_ih``; ``bias_hh`` is zero but for the GRU's `b_rn`.
+        The specification's bias is ``bias_ih``, and `b_R` is ``bias_hh``, with the GRU's `b_rn` added at the
+        candidate; zero where there are none.
 
     Raises
     ------
     LayoutError
-        If the arrays do not fit together, or torch has no such layer: its GRU has `b_rn` always.
+        If the arrays do not fit together, or torch has no such layer: its GRU resets after the product.
     """
-    expect_parameters(xp, family, W, R, b, b_rn, P)
+    expect_parameters(xp, family, W, R, b, b_rn, P, b_R)
     if P is not None and family != "lstm":
         raise LayoutError(f"P: expected with the lstm only, got it with the {family}; leave it out")
-    if family == "gru" and b_rn is None:
-        raise LayoutError("b_rn is missing: torch's GRU applies the reset gate after the product, reset = after")
-    flat = flat_from_spec(xp, W, R, b, b_rn, P, update=update)
+    if family == "gru" and not resets_after(reset, b_rn):
+        raise LayoutError(
+            "b_rn is missing: torch's GRU applies the reset gate after the product; give b_rn, or reset = after"
+        )
+    flat = flat_from_spec(xp, W, R, b, b_rn, P, b_R, update=update if family == "gru" else "keeps")
     return {name + suffix: parameter for name, parameter in zip(NAMES, flat, strict=False)}
 
 
@@ -80,26 +88,23 @@ def flat_from_spec(
     b: Tensor,
     b_rn: Tensor | None = None,
     P: Tensor | None = None,
+    b_R: Tensor | None = None,
     *,
     update: Update = "keeps",
 ) -> tuple[Tensor, ...]:
     """Return torch's parameters in the order of `NAMES`, of arrays that are known to fit together, as a call's are."""
     gates, hidden, features = xp.shape(W)
     rows = gates * hidden
-    if b_rn is None:
-        bias_hh = xp.zeros((rows,), b.dtype)
-    else:
-        W, R, b = with_update(xp, update, W, R, b)
-        bias_hh = xp.concat([xp.zeros((rows - hidden,), b.dtype), b_rn], 0)
+    W, R, b, bias_hh = with_update(xp, update, W, R, b, recurrent_bias(xp, b, b_rn, b_R))
     weight_ih, weight_hh = xp.reshape(W, (rows, features)), xp.reshape(R, (rows, xp.shape(R)[2]))
-    parameters = (weight_ih, weight_hh, xp.reshape(b, (rows,)), bias_hh)
+    parameters = (weight_ih, weight_hh, xp.reshape(b, (rows,)), xp.reshape(bias_hh, (rows,)))
     return parameters if P is None else (*parameters, P)
 
 
 def to_spec(
     xp: Shaping, family: Family, parameters: Mapping[str, Tensor], *, update: Update = "keeps", suffix: str = ""
 ) -> dict[str, Tensor]:
-    """Return the specification's arrays for torch's parameters: the inverse of `from_spec`.
+    """Return the specification's arrays for torch's parameters: the inverse of `from_spec`, where there is no b_R.
 
     Both of torch's biases enter: they are added up, but for the GRU's candidate, whose recurrent bias is `b_rn`.
     Without biases (``bias=False``) they are zero.

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from rnnspec.backends.layouts import torch as layout
-from rnnspec.backends.layouts.gates import Family, Update
+from rnnspec.backends.layouts.gates import Family, Reset, Update
 from rnnspec.backends.torch.arrays import TorchArrays
 
 
@@ -21,15 +21,18 @@ def from_spec(
     b: Tensor,
     b_rn: Tensor | None = None,
     P: Tensor | None = None,
+    b_R: Tensor | None = None,
     *,
     update: Update = "keeps",
+    reset: Reset | None = None,
     suffix: str = "",
 ) -> dict[str, Tensor]:
     """Return torch's parameters for the specification's arrays; gradients flow through.
 
     Arguments, result and errors are those of `rnnspec.backends.layouts.torch.from_spec`.
     """
-    return layout.from_spec(TorchArrays(str(W.device)), family, W, R, b, b_rn, P, update=update, suffix=suffix)
+    xp = TorchArrays(str(W.device))
+    return layout.from_spec(xp, family, W, R, b, b_rn, P, b_R, update=update, reset=reset, suffix=suffix)
 
 
 def to_spec(
@@ -43,6 +46,8 @@ def to_spec(
     return layout.to_spec(TorchArrays(device), family, parameters, update=update, suffix=suffix)
 
 
-def flat_weights(W: Tensor, *others: Tensor | None, update: Update = "keeps", **more: Tensor) -> tuple[Tensor, ...]:
-    """Torch's parameters of one layer in one direction, in torch's order, of W, R, b, b_rn and P."""
+def flat_weights(
+    W: Tensor, *others: Tensor | None, update: Update = "keeps", **more: Tensor | None
+) -> tuple[Tensor, ...]:
+    """Torch's parameters of one layer in one direction, in torch's order, of W, R, b, b_rn, P and b_R."""
     return layout.flat_from_spec(TorchArrays(str(W.device)), W, *others, update=update, **more)

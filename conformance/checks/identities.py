@@ -7,7 +7,7 @@ backend runs both.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 from typing import Any, Final
 
@@ -30,12 +30,17 @@ _OPEN: Final = 150.0
 
 @dataclass(frozen=True)
 class Identity:
-    """A relation of an operation's cases with these `fixed` attributes to another call."""
+    """A relation of cases with these `fixed` attributes, without `absent` inputs, to another call."""
 
     operation: str
     about: str
     pair: Callable[[Case, str], Pair]
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+
+    def case(self, case: Case) -> Case:
+        """The case as one that the identity holds for."""
+        return replace(case.with_attributes(**self.fixed), absent=tuple(dict.fromkeys((*case.absent, *self.absent))))
 
     def __str__(self) -> str:
         return self.about
@@ -57,12 +62,10 @@ def _attributes(name: str, case: Case, **changed: Any) -> dict[str, Any]:
     return {key: changed.get(key, case.attributes.get(key, default)) for key, default in defaults.items()}
 
 
-def _with_gate(case: Case, index: int, W: Any, R: Any, b: Any) -> dict[str, Array]:
-    """The inputs with one gate more, at this place."""
-    inputs = dict(case.call.inputs)
-    for name, added in (("W", W), ("R", R), ("b", b)):
-        inputs[name] = np.insert(inputs[name], index, added, axis=0)
-    return inputs
+def _with_gate(case: Case, index: int, **added: Any) -> dict[str, Array]:
+    """The inputs with one gate more, at this place: its weights and biases by name."""
+    gates = {name: np.insert(case.call.inputs[name], index, entries, axis=0) for name, entries in added.items()}
+    return {**case.call.inputs, **gates}
 
 
 # Layers
@@ -122,18 +125,18 @@ _PLAIN: Final = {**_LOGISTIC, "clip": None, "coupled": False, "projection": Fals
 
 def _spelt_out(case: Case) -> Call:
     """The coupled forget gate with weights: 1 - logistic(a) = logistic(-a)."""
-    i = {name: -case.call.inputs[name][0] for name in ("W", "R", "b")}
+    i = {name: -case.call.inputs[name][0] for name in ("W", "R", "b", "b_R") if name in case.call.inputs}
     return Call("lstm", _with_gate(case, 1, **i), {**case.attributes, "coupled": False})
 
 
 def _forget_gate_open(case: Case) -> Call:
     """With a forget gate that never forgets."""
-    return Call("lstm", _with_gate(case, 1, 0, 0, _OPEN), _attributes("lstm", case))
+    return Call("lstm", _with_gate(case, 1, W=0, R=0, b=_OPEN), _attributes("lstm", case))
 
 
 def _reset_gate_open(case: Case) -> Call:
     """With a reset gate that never resets; the update gate is the forget gate."""
-    return Call("gru", _with_gate(case, 0, 0, 0, _OPEN), _attributes("gru", case, reset="before", update="keeps"))
+    return Call("gru", _with_gate(case, 0, W=0, R=0, b=_OPEN), _attributes("gru", case, reset="before", update="keeps"))
 
 
 def _no_peepholes(case: Case) -> Call:
@@ -254,12 +257,15 @@ IDENTITIES: tuple[Identity, ...] = (
         _equal(_spelt_out, gradients=_STATES),
         {**_LOGISTIC, "coupled": True},
     ),
-    Identity("lstm", "an lstm is peephole_lstm with P = 0", _equal(_no_peepholes, gradients=unchanged), _PLAIN),
+    Identity(
+        "lstm", "an lstm is peephole_lstm with P = 0", _equal(_no_peepholes, gradients=unchanged), _PLAIN, ("b_R",)
+    ),
     Identity(
         "lstm",
         "an lstm is gate_once_stack of one layer",
         _gate_once,
         {**_PLAIN, "gradient": "full", "direction": "forward", "truncate": None, "recurrent_dropout": None},
+        ("b_R",),
     ),
     Identity(
         "lstm_1997",
@@ -277,6 +283,7 @@ IDENTITIES: tuple[Identity, ...] = (
         "an lstm is the outer level of nested_lstm_cell where the inner one adds",
         _nearly_linear,
         _PLAIN,
+        ("b_R",),
     ),
     Identity(
         "attention_scores",
@@ -321,12 +328,12 @@ class Identities(Check):
         """A case with one of the operation's identities, and its fixed attributes."""
         known = known_of(scope.operation)
         identity = known[int(stream(case.seed, "identity").integers(len(known)))]
-        return case.with_attributes(**identity.fixed), identity
+        return identity.case(case), identity
 
     def planned(self, deck: Deck, count: int) -> Iterator[tuple[Case, Identity]]:
         """Cases of a deck, each with the next identity in turn."""
         turns = zip(islice(deck.spread(), count), cycle(known_of(deck.scope.operation)), strict=False)
-        return ((case.with_attributes(**identity.fixed), identity) for case, identity in turns)
+        return ((identity.case(case), identity) for case, identity in turns)
 
     def examine(self, backend: Backend, example: tuple[Case, Identity]) -> float:
         """Run both sides of the identity."""

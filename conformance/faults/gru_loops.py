@@ -27,6 +27,28 @@ class GruLoops(Loops, family="gru"):
         """Whether an update gate of 1 keeps the state."""
         return bool(a["update"] == "keeps")
 
+    # The biases; after the product, the candidate's recurrent one stands inside the reset.
+
+    def one_bias(self, p: NamedArrays, a: Attributes) -> NamedArrays:
+        """The parameters with one bias and, after the product, b_rn."""
+        if self.resets_before(a):
+            return super().one_bias(p, a)
+        n = self.order().index("n")
+        inside = p.get("b_rn", np.zeros_like(p["b"][n]))
+        if "b_R" not in p:
+            return {**p, "b_rn": inside}
+        of_gates = p["b_R"].copy()
+        of_gates[n] = 0
+        return {**super().one_bias({**p, "b_R": of_gates}, a), "b_rn": inside + p["b_R"][n]}
+
+    def both_biases(self, dp: NamedArrays, given: NamedArrays, a: Attributes) -> NamedArrays:
+        """The gradients of the given parameters, from those with one bias and b_rn."""
+        if self.resets_before(a):
+            return super().both_biases(dp, given, a)
+        db_R = dp["b"].copy()
+        db_R[self.order().index("n")] = dp["b_rn"]
+        return {name: d for name, d in {**dp, "b_R": db_R}.items() if name in given}
+
     # The equations.
 
     def candidate(self, a_n: Array) -> Array:

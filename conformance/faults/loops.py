@@ -119,11 +119,14 @@ class Loops(Backend):
         """Take one step; return the states after it and the way back."""
         inputs, a, dtype = self._begin(operation, call)
         before = self.begin({state: inputs.pop(f"{state}_prev") for state in self.states})
-        after, known = self.step(inputs.pop("x"), before, inputs, a)
+        x = inputs.pop("x")
+        p = self.one_bias(inputs, a)
+        after, known = self.step(x, before, p, a)
 
         def vjp(*cotangents: Array) -> NamedArrays:
             dafter = {s: d.astype(after[s].dtype) for s, d in zip(self.states, cotangents, strict=True)}
-            dx, dbefore, dp = self.step_back(dafter, known, inputs, a)
+            dx, dbefore, dp = self.step_back(dafter, known, p, a)
+            dp = self.both_biases(dp, inputs, a)
             dbefore = {f"{state}_prev": d for state, d in dbefore.items()}
             return {name: self.returned(d, dtype) for name, d in {"x": dx, **dbefore, **dp}.items()}
 
@@ -202,7 +205,7 @@ class Loops(Backend):
         x = self.cleaned(inputs.pop("x"), valid)
         keep = inputs.pop("recurrent_keep", None)
         given = {state: inputs.pop(f"{state}0", None) for state in self.states}
-        p = inputs
+        p = self.one_bias(inputs, a)
         batch, steps, _ = x.shape
         width = {"h": p["R"].shape[2], "c": p["W"].shape[1]}
         states = self.begin({
@@ -235,7 +238,7 @@ class Loops(Backend):
                 dx[:, t] = np.where(taken, dx_t, nothing)
                 dp.append(dp_t)
             dgiven = {f"{state}0": dstates[state] for state, array in given.items() if array is not None}
-            gradients = {"x": dx, **self.accumulated(dp, p), **dgiven}
+            gradients = {"x": dx, **self.both_biases(self.accumulated(dp, p), inputs, a), **dgiven}
             return {name: self.returned(gradient, dtype) for name, gradient in gradients.items()}
 
         return tuple(self.returned(array, dtype) for array in (y, *(final[state] for state in self.states))), vjp
@@ -252,6 +255,18 @@ class Loops(Backend):
             if op.inputs[name].kind == "float":
                 inputs[name] = array.astype(working)
         return inputs, attributes, dtype
+
+    # The second bias, which is added to the first before the first step.
+
+    def one_bias(self, p: NamedArrays, a: Attributes) -> NamedArrays:
+        """The parameters, with one bias in place of two."""
+        if "b_R" not in p:
+            return p
+        return {**{name: array for name, array in p.items() if name != "b_R"}, "b": p["b"] + p["b_R"]}
+
+    def both_biases(self, dp: NamedArrays, given: NamedArrays, a: Attributes) -> NamedArrays:
+        """The gradients of the given parameters, from those with one bias."""
+        return {**dp, "b_R": dp["b"]} if "b_R" in given else dp
 
     # Gates; `da` has the gradients of their arguments.
 

@@ -27,7 +27,9 @@ class Remembering(Loops):
     def admit(self, operation: str, inputs: NamedArrays, attributes: Attributes) -> Attributes:
         """Take note of the call's parameters."""
         given = super().admit(operation, inputs, attributes)
-        self._parameters = tuple(inputs[name].tobytes() for name in ("W", "R", "b", "P", "b_rn") if name in inputs)
+        self._parameters = tuple(
+            inputs[name].tobytes() for name in ("W", "R", "b", "P", "b_rn", "b_R") if name in inputs
+        )
         return given
 
 

@@ -71,7 +71,7 @@ def _with_bias(parameters: Mapping[str, Array], gate: int, bias: float) -> dict[
 
 def jacobian_norms(units: int = 16) -> dict[str, Array]:
     """Return the norms ``(B, T)`` of the Jacobian of each step's state by the initial state, for each layer."""
-    lstm, gru = _layer(4, units, 0.9, 1.0, 10), {**_layer(3, units, 0.9, 1.0, 20), "b_rn": np.zeros(units)}
+    lstm, gru = _layer(4, units, 0.9, 1.0, 10), _layer(3, units, 0.9, 1.0, 20)
     layers: dict[str, tuple[Any, Mapping[str, Any]]] = {
         "rnn, ρ(R) = 0.9": ("rnn", _layer(1, units, 0.9, 1.0, 30)),
         "rnn, ρ(R) = 3, small inputs": ("rnn", _layer(1, units, 3.0, 0.1, 32)),

@@ -183,7 +183,7 @@ def packed(call: Call) -> Call:
 @pytest.mark.parametrize(
     ("name", "alter", "words"),
     [
-        ("gru_cell", taken("W", "R", "b", order=(1, 0, 2)), "gates are read in the order z, r, n"),
+        ("gru_cell", taken("W", "R", "b", "b_R", order=(1, 0, 2)), "gates are read in the order z, r, n"),
         ("lstm_cell", taken("b", order=(0, 2, 1, 3)), "the gates of b are read in the order"),
         ("rnn_cell", transposed("R"), "R is transposed (axes 1 and 2)"),
         ("crf_viterbi", transposed("transitions"), "transitions is transposed"),

@@ -68,14 +68,14 @@ def test_the_reference_holds_every_identity(identity: Identity) -> None:
 
     sizes = {"B": 3, "T": 4, "D": 2, "H": 3, "U": 2, "E": 2, "A": 3, "K": 4, "N": 2, "C": 4}
     case = Case(identity.operation, "float32", sizes, operations()[identity.operation].defaults(), steps="mask", seed=1)
-    ratio = Identities().examine(NumpyBackend(), (case.with_attributes(**identity.fixed), identity))
+    ratio = Identities().examine(NumpyBackend(), (identity.case(case), identity))
     assert ratio <= 1
 
 
 @pytest.mark.parametrize("identity", IDENTITIES, ids=lambda identity: f"{identity.operation}: {identity}")
 def test_the_other_side_of_an_identity_is_another_call(identity: Identity) -> None:
     case = Case(identity.operation, "float32", {"T": 3}, operations()[identity.operation].defaults(), seed=2)
-    case = case.with_attributes(**identity.fixed)
+    case = identity.case(case)
     pair = identity.pair(case, identity.about)
     assert (pair.first.operation, pair.first.attributes) != (pair.second.operation, pair.second.attributes)
 
@@ -88,7 +88,7 @@ def test_what_a_backend_lacks_is_not_asked_of_it() -> None:
     identity = next(one for one in IDENTITIES if "peephole" in one.about)
     case = Case("lstm", "float32", {"B": 2, "T": 2, "D": 2, "H": 2, "S": 2}, operations()["lstm"].defaults())
     with pytest.raises(Unsupported, match="peephole_lstm"):
-        Identities().examine(PlainLstm(), (case, identity))
+        Identities().examine(PlainLstm(), (identity.case(case), identity))
 
 
 @pytest.mark.parametrize(("check", "named"), [("shift", SHIFTED), ("sums_to_one", SHARES)])

@@ -233,7 +233,7 @@ def test_coupled_gates_are_an_uncoupled_lstm_whose_forget_gate_has_the_negated_a
     # 1 - logistic(a) = logistic(-a)
     call = random_call("lstm", 1, full=True, activations=("logistic", "tanh", "tanh"), coupled=True)
     uncoupled = {
-        key: np.stack((array[0], -array[0], array[1], array[2])) if key in ("W", "R", "b") else array
+        key: np.stack((array[0], -array[0], array[1], array[2])) if key in ("W", "R", "b", "b_R") else array
         for key, array in call.inputs.items()
     }
     assert_agree(reference.lstm(**uncoupled, **{**call.attributes, "coupled": False}), call.outputs(), 1e-14)
@@ -259,5 +259,6 @@ def test_the_update_gate_that_admits_is_the_one_that_keeps_with_the_negated_argu
 ) -> None:
     call = random_call("gru", 1, full=True, update="keeps")
     sign = np.array([1.0, -1.0, 1.0])
-    negated = {key: (array.T * sign).T if key in ("W", "R", "b") else array for key, array in call.inputs.items()}
+    of_gates = "W", "R", "b", "b_R"
+    negated = {key: (array.T * sign).T if key in of_gates else array for key, array in call.inputs.items()}
     assert_agree(reference.gru(**negated, **{**call.attributes, "update": "admits"}), call.outputs(), 1e-14)

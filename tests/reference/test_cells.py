@@ -398,10 +398,11 @@ def test_absent_memories_are_zeros_for_every_level(rng):
 
 def test_a_coupled_lstm_has_a_forget_gate_at_one_minus_i(rng):
     inputs = draw(rng, "lstm")
-    inputs = {name: array[:3] if name in ("W", "R", "b") else array for name, array in inputs.items()}
+    of_gates = "W", "R", "b", "b_R"
+    inputs = {name: array[:3] if name in of_gates else array for name, array in inputs.items()}
     # 1 - logistic(a) = logistic(-a)
     spelt_out = {
-        name: np.stack([array[0], -array[0], array[1], array[2]]) if name in ("W", "R", "b") else array
+        name: np.stack([array[0], -array[0], array[1], array[2]]) if name in of_gates else array
         for name, array in inputs.items()
     }
     for actual, expected in zip(lstm(**inputs, coupled=True), lstm(**spelt_out), strict=True):

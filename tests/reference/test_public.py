@@ -105,7 +105,7 @@ def test_inputs_may_be_given_by_their_place():
             TypeError,
             "rnn: W: expected once, got by its place and by its",
         ),
-        (lambda: reference.rnn(*[X] * 7), TypeError, "rnn: expected at most 6 inputs without a name, got 7"),
+        (lambda: reference.rnn(*[X] * 8), TypeError, "rnn: expected at most 7 inputs without a name, got 8"),
         (lambda: reference.rnn(X, W, RECURRENT, B, activation="sin"), CallError, "rnn: activation: expected one of"),
         (lambda: reference.stacked(x=X, gain=B), CallError, "stacked: unknown input 'gain'"),
     ],

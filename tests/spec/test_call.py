@@ -122,7 +122,7 @@ def gru_inputs(**changed: Any) -> Arrays:
         (
             lstm_inputs(V=np.ones(3)),
             {},
-            "unknown input 'V': expected x, h0, c0, W, R, b, lengths, mask; leave it out",
+            "unknown input 'V': expected x, h0, c0, W, R, b, b_R, lengths, mask; leave it out",
         ),
         # Attributes
         (
@@ -183,20 +183,23 @@ def test_a_call_that_lstm_does_not_define_is_refused(inputs: Arrays, attributes:
     assert str(refusal.value) == f"lstm: {message}"
 
 
-def test_the_resets_bias_is_required_after_the_product_and_refused_before() -> None:
+def test_an_input_that_an_attribute_brings_is_required_with_it() -> None:
     with pytest.raises(CallError) as missing:
-        check_call("gru", gru_inputs())
+        check_call("lstm", lstm_inputs(), {"projection": True})
     assert str(missing.value) == (
-        "gru: b_rn is missing: expected an array of shape (H,), with reset='after' "
-        "(the candidate's recurrent bias, inside the reset)"
+        "lstm: P is missing: expected an array of shape (S, H), with projection=True (projection)"
     )
+
+
+def test_the_resets_bias_is_optional_after_the_product_and_refused_before() -> None:
+    assert check_call("gru", gru_inputs()).attributes["reset"] == "after"
     with pytest.raises(CallError) as refused:
         check_call("gru", gru_inputs(b_rn=np.ones(5)), {"reset": "before"})
     assert str(refused.value) == "gru: b_rn: expected with reset='after' only, got reset='before'; leave it out"
 
 
 def test_a_cell_takes_no_lengths() -> None:
-    with pytest.raises(CallError, match="unknown input 'lengths': expected x, h_prev, W, R, b; leave it out"):
+    with pytest.raises(CallError, match="unknown input 'lengths': expected x, h_prev, W, R, b, b_R; leave it out"):
         check_call("rnn_cell", {"x": np.ones((2, 4)), "lengths": np.array([1, 1])})
 
 

@@ -20,7 +20,7 @@ from rnnspec.backends.tensorflow.weights import from_spec
 Arguments = Mapping[str, Any]
 """Parameters, states and attributes of a call, by name; there may be others."""
 
-PARAMETERS: Final = ("W", "R", "b", "b_rn")
+PARAMETERS: Final = ("W", "R", "b", "b_rn", "b_R")
 
 
 def _refuse_nothing(**arguments: Any) -> None:
@@ -68,7 +68,8 @@ class Kind:
     def weights(self, arguments: Arguments) -> list[Tensor]:
         """Keras's weights, in the order in which its layers list them, from the arguments of a call."""
         given = {name: arguments[name] for name in PARAMETERS if name in arguments}
-        return list(from_spec(self.family, **given, update=arguments.get("update", "keeps")).values())
+        chosen = {name: arguments[name] for name in ("update", "reset") if name in arguments}
+        return list(from_spec(self.family, **given, **chosen).values())
 
     def initial(self, x: Tensor, units: int, *given: Tensor | None) -> list[Tensor]:
         """States before the first step, as Keras takes them, from h0 and c0."""

@@ -65,8 +65,9 @@ def layout(kind: Kind, call: Call) -> list[str]:
         f"kernel = lambda W: tf.reshape(tf.transpose({kind.gates(call)}, [2, 0, 1]), [W.shape[2], -1])",
         "bias = lambda b: kernel(b[..., None])[0]",
     ]
-    if "b_rn" in call.inputs:
-        lines[1] = f"bias = lambda b, n: tf.stack([kernel(b[..., None])[0], tf.pad(n, [[{2 * hidden(call)}, 0]])])"
+    if call.attributes.get("reset") == "after":
+        padded = f"tf.pad(b_rn, [[{2 * hidden(call)}, 0]])"
+        lines.append(f"biases = lambda b, b_R, b_rn: tf.stack([bias(b), bias(b_R) + {padded}])")
     return lines
 
 
@@ -99,8 +100,13 @@ def build(call: Call) -> str:
 
 def weights(call: Call, W: str, place: str) -> str:
     """Keras's weights for the specification's arrays."""
-    biases = ", ".join(f't["{name}"]{place}' for name in ("b", "b_rn") if name in call.inputs)
-    return f'[kernel({W}), kernel(t["R"]{place}), bias({biases})]'
+    b, b_R = (f't["{name}"]{place}' if name in call.inputs else "" for name in ("b", "b_R"))
+    if call.attributes.get("reset") == "after":
+        b_rn = f't["b_rn"]{place}' if "b_rn" in call.inputs else f"tf.zeros_like({b}[0])"
+        bias = f"biases({b}, {b_R or f'tf.zeros_like({b})'}, {b_rn})"
+    else:
+        bias = f"bias({b} + {b_R})" if b_R else f"bias({b})"
+    return f'[kernel({W}), kernel(t["R"]{place}), {bias}]'
 
 
 def before(kind: Kind, call: Call, place: str) -> str:

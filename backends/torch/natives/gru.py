@@ -16,7 +16,15 @@ from rnnspec.backends.layouts.gates import Update
 from rnnspec.backends.native import Native, native
 from rnnspec.backends.scripting import Script, hidden
 from rnnspec.backends.torch.arrays import Outputs
-from rnnspec.backends.torch.natives.recurrent import GateSource, Kind, refusing_layer, run_cell, run_layer
+from rnnspec.backends.torch.natives.recurrent import (
+    GateSource,
+    Kind,
+
+    refusing_layer,
+    run_cell,
+    run_layer,
+    second_bias,
+)
 from rnnspec.backends.torch.natives.recurrent_source import cell_source, layer_source
 from rnnspec.backends.torch.weights import flat_weights
 
@@ -27,11 +35,20 @@ def _refuse(*, reset: str, **others: Any) -> None:
 
 
 def _gates(call: Call, W: str, R: str, b: str, place: str) -> GateSource:
-    bias_hh = f'torch.nn.functional.pad(t["b_rn"]{place}, ({2 * hidden(call)}, 0))'
+    b_R = second_bias(call, b, place)
+    b_rn = f'torch.nn.functional.pad(t["b_rn"]{place}, ({2 * hidden(call)}, 0))' if "b_rn" in call.inputs else ""
     if call.attributes["update"] == "keeps":
-        return GateSource(W, R, f"{b}.flatten()", bias_hh)
+        return GateSource(W, R, f"{b}.flatten()", _total(call, f"{b_R}.flatten()", b_rn))
     sign = 'sign = torch.tensor([[1], [-1], [1]]).to(t["W"])  # torch\'s z keeps'
+    bias_hh = _total(call, f"({b_R} * sign).flatten()", b_rn)
     return GateSource(f"({W} * sign[:, None])", f"({R} * sign[:, None])", f"({b} * sign).flatten()", bias_hh, (sign,))
+
+
+def _total(call: Call, b_R: str, b_rn: str) -> str:
+    """The recurrent bias of all gates: both of those that are there, or zeros."""
+    if not b_rn:
+        return b_R
+    return f"{b_R} + {b_rn}" if "b_R" in call.inputs else b_rn
 
 
 GRU: Final = Kind("GRU", nn.GRU, ("h0",), _refuse, gates=_gates)
@@ -39,10 +56,19 @@ GRU: Final = Kind("GRU", nn.GRU, ("h0",), _refuse, gates=_gates)
 
 @native("torch.nn.GRUCell", _refuse)
 def gru_cell(
-    *, x: Tensor, h_prev: Tensor, W: Tensor, R: Tensor, b: Tensor, b_rn: Tensor, update: Update, **attributes: Any
+    *,
+    x: Tensor,
+    h_prev: Tensor,
+    W: Tensor,
+    R: Tensor,
+    b: Tensor,
+    b_rn: Tensor | None = None,
+    b_R: Tensor | None = None,
+    update: Update,
+    **attributes: Any,
 ) -> Outputs:
     """Return h."""
-    return run_cell(nn.GRUCell, x, (h_prev,), flat_weights(W, R, b, b_rn, update=update))
+    return run_cell(nn.GRUCell, x, (h_prev,), flat_weights(W, R, b, b_rn, b_R=b_R, update=update))
 
 
 @native("torch.nn.GRU", refusing_layer(_refuse))

@@ -52,10 +52,18 @@ LSTM: Final = Kind("LSTM", nn.LSTM, ("h0", "c0"), _refuse, _options)
 
 @native("torch.nn.LSTMCell", _refuse_cell)
 def lstm_cell(
-    *, x: Tensor, h_prev: Tensor, c_prev: Tensor, W: Tensor, R: Tensor, b: Tensor, **attributes: Any
+    *,
+    x: Tensor,
+    h_prev: Tensor,
+    c_prev: Tensor,
+    W: Tensor,
+    R: Tensor,
+    b: Tensor,
+    b_R: Tensor | None = None,
+    **attributes: Any,
 ) -> Outputs:
     """Return h and c."""
-    return run_cell(nn.LSTMCell, x, (h_prev, c_prev), flat_weights(W, R, b))
+    return run_cell(nn.LSTMCell, x, (h_prev, c_prev), flat_weights(W, R, b, b_R=b_R))
 
 
 @native("torch.nn.LSTM", refusing_layer(_refuse))

@@ -39,8 +39,13 @@ def _no_options(**arguments: Any) -> dict[str, Any]:
     return {}
 
 
+def second_bias(call: Call, b: str, place: str) -> str:
+    """The recurrent bias as source, ``(G, H)``: zeros where it is absent."""
+    return f't["b_R"]{place}' if "b_R" in call.inputs else f"torch.zeros_like({b})"
+
+
 def _as_they_are(call: Call, W: str, R: str, b: str, place: str) -> GateSource:
-    return GateSource(W, R, f"{b}.flatten()", f"torch.zeros_like({b}).flatten()")
+    return GateSource(W, R, f"{b}.flatten()", f"{second_bias(call, b, place)}.flatten()")
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ def run_layer(
 
 def parameters(arguments: Mapping[str, Any]) -> dict[str, Tensor]:
     """Those of a call's arguments that are parameters of torch's layers."""
-    return {name: arguments[name] for name in ("W", "R", "b", "b_rn", "P") if name in arguments}
+    return {name: arguments[name] for name in ("W", "R", "b", "b_rn", "P", "b_R") if name in arguments}
 
 
 def run_module(
@@ -136,7 +141,7 @@ def run_module(
     kind
         Which of torch's layers.
     parts
-        W, R, b and, where there are any, b_rn and P of each layer and direction, in torch's order.
+        W, R, b and, where there are any, b_rn, P and b_R of each layer and direction, in torch's order.
     states
         Initial states (B, layers and directions, …), h0 before c0; those that are None are 0.
     lengths

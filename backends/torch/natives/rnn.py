@@ -29,9 +29,11 @@ RNN: Final = Kind("RNN", nn.RNN, ("h0",), _refuse, _options)
 
 
 @native("torch.nn.RNNCell", _refuse)
-def rnn_cell(*, x: Tensor, h_prev: Tensor, W: Tensor, R: Tensor, b: Tensor, activation: str) -> Outputs:
+def rnn_cell(
+    *, x: Tensor, h_prev: Tensor, W: Tensor, R: Tensor, b: Tensor, b_R: Tensor | None = None, activation: str
+) -> Outputs:
     """Return h."""
-    return run_cell(nn.RNNCell, x, (h_prev,), flat_weights(W, R, b), nonlinearity=activation)
+    return run_cell(nn.RNNCell, x, (h_prev,), flat_weights(W, R, b, b_R=b_R), nonlinearity=activation)
 
 
 @native("torch.nn.RNN", refusing_layer(_refuse))

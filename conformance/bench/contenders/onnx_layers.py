@@ -38,10 +38,15 @@ class OnnxLayers(Library):
     def make(self, call: Call) -> Made:
         """Make the model, with constant weights, and load it; the axis of steps comes first, as in ONNX."""
         attributes = call.attributes
-        refuse_all_but(call, attributes=("direction", "activation", "reset", "update"), inputs=("h0", "c0", "lengths"))
+        refuse_all_but(
+            call,
+            attributes=("direction", "activation", "reset", "update"),
+            inputs=("h0", "c0", "lengths", "b_rn", "b_R"),
+        )
         if attributes.get("activation", "tanh") not in ("tanh", "relu"):
             raise Unsupported(f"activation = {attributes['activation']!r} is not mapped to the library")
-        weights: dict[str, Any] = {name: call.inputs[name] for name in ("W", "R", "b", "b_rn") if name in call.inputs}
+        parameters = "W", "R", "b", "b_rn", "b_R"
+        weights: dict[str, Any] = {name: call.inputs[name] for name in parameters if name in call.inputs}
         if "update" in attributes:
             weights["update"] = attributes["update"]
         constants = from_spec(NumpyShaping(), FAMILIES[call.operation], **weights)

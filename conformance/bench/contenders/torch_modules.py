@@ -32,7 +32,7 @@ class TorchModules(TorchLibrary):
 
     def make(self, call: Call) -> MadeInTorch:
         """Make the module, and load its weights."""
-        refuse_all_but(call)
+        refuse_all_but(call, inputs=("b_rn", "b_R"))
         family, module_class = MODULES[call.operation]
         inputs = tensors(call.inputs)
         x, W = inputs.pop("x"), inputs["W"]
@@ -40,6 +40,8 @@ class TorchModules(TorchLibrary):
             raise Unsupported("torch's modules refuse sequences of no steps (T = 0)")
         module = module_class(W.shape[2], W.shape[1], batch_first=True, dtype=W.dtype)
         weights: dict[str, Any] = {name: array for name, array in call.inputs.items() if name != "x"}
+        if family == "gru":
+            weights["reset"] = call.attributes["reset"]
         module.load_state_dict(tensors(from_spec(NumpyShaping(), family, **weights, suffix=_FIRST)))
 
         def outputs(result: Any) -> tuple[Tensor, ...]:
@@ -48,8 +50,10 @@ class TorchModules(TorchLibrary):
 
         def gradients(found: Gradients) -> Gradients:
             named = {name: found[theirs].reshape(inputs[name].shape) for name, theirs in _NAMES.items()}
-            if family == "gru":
+            if "b_rn" in inputs:
                 named["b_rn"] = found["bias_hh" + _FIRST][2 * W.shape[1] :]
+            if "b_R" in inputs:
+                named["b_R"] = found["bias_hh" + _FIRST].reshape(inputs["b_R"].shape)
             return {**named, "x": found["x"]}
 
         leaves = {"x": x.requires_grad_(), **dict(module.named_parameters())}
