@@ -345,6 +345,32 @@ def stacked_vjp(
     Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory:
     Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
+def bidirectional_stack(
+    x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
+    Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None
+    = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None =
+    None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer:
+    Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm",
+    "nested_lstm"] = "lstm", merge: Literal["concat", "sum", "mul", "ave"] = "concat", dropout: float | None = None,
+    activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic",
+    "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool
+    = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: Literal["tanh",
+    "relu", "logistic"] = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
+    "keeps", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+) -> tuple[Array, ...]: ...
+def bidirectional_stack_vjp(
+    x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
+    Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None
+    = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None =
+    None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer:
+    Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm",
+    "nested_lstm"] = "lstm", merge: Literal["concat", "sum", "mul", "ave"] = "concat", dropout: float | None = None,
+    activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic",
+    "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool
+    = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: Literal["tanh",
+    "relu", "logistic"] = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
+    "keeps", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+) -> tuple[tuple[Array, ...], Vjp]: ...
 def alternating_stack(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
     Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None

@@ -38,7 +38,14 @@ from rnnspec.backends.composed.projections import output_projection
 from rnnspec.backends.composed.seq2seq import seq2seq
 from rnnspec.backends.composed.softmax import log_softmax, softmax
 from rnnspec.backends.composed.spectra import recurrent_power_spectrum
-from rnnspec.backends.composed.stacks import alternating_stack, bidirectional, gate_once_stack, one_to_many, stacked
+from rnnspec.backends.composed.stacks import (
+    alternating_stack,
+    bidirectional,
+    bidirectional_stack,
+    gate_once_stack,
+    one_to_many,
+    stacked,
+)
 from rnnspec.backends.composed.state_jacobian import state_jacobian
 
 OPERATIONS: Final[Mapping[str, Callable[..., tuple[Any, ...]]]] = {
@@ -57,6 +64,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., tuple[Any, ...]]]] = {
     "output_projection": output_projection,
     "one_to_many": one_to_many,
     "bidirectional": bidirectional,
+    "bidirectional_stack": bidirectional_stack,
     "stacked": stacked,
     "alternating_stack": alternating_stack,
     "gate_once_stack": gate_once_stack,

@@ -7,7 +7,7 @@ from typing import Any
 
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import Cell
-from rnnspec.backends.composed.cells import make_cell, make_cells
+from rnnspec.backends.composed.cells import make_cell, make_cells, parameters_of
 from rnnspec.backends.composed.layers import run_layer
 from rnnspec.backends.composed.lstm import LSTM, NoOutputGateLSTM
 from rnnspec.backends.composed.steps import valid_steps
@@ -50,9 +50,55 @@ def bidirectional(
 ) -> Many:
     """Two layers read the same sequence, the second in reverse; their outputs are merged step by step."""
     valid = valid_steps(xp, xp.shape(x)[1], lengths, mask)
-    ys, finals = [], []
     cells = make_cells(xp, layer, arguments)
-    for cell, carry, reverse in zip(cells, first_carries(xp, cells, x, h0, c0), (False, True), strict=True):
+    merged, states = _both_ways(xp, cells, x, first_carries(xp, cells, x, h0, c0), valid, merge, truncate)
+    return *merged, *states
+
+
+def bidirectional_stack(
+    xp: ArrayNamespace,
+    *,
+    x: Tensor,
+    W: Tensor,
+    W_above: Tensor,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+    keep: Tensor | None = None,
+    layer: str,
+    merge: str,
+    dropout: float | None,
+    truncate: int | None,
+    **arguments: Any,
+) -> Many:
+    """Every layer reads the merged outputs of the one below, in both directions."""
+    valid = valid_steps(xp, xp.shape(x)[1], lengths, mask)
+    shared = {name: xp.unstack(arguments.pop(name)) for name in parameters_of(layer) if name in arguments}
+    finals = []
+    for place, inward in enumerate([W, *xp.unstack(W_above)]):
+        if place > 0 and dropout is not None:
+            x = x * (xp.astype(keep[:, place - 1], x.dtype) / (1 - dropout))
+        own = {name: layers[place] for name, layers in shared.items()}
+        cells = make_cells(xp, layer, {**arguments, **own, "W": inward})
+        h, c = (None if state is None else state[:, place] for state in (h0, c0))
+        (x,), states = _both_ways(xp, cells, x, first_carries(xp, cells, x, h, c), valid, merge, truncate)
+        finals.append(states)
+    return x, *side_by_side(xp, finals)
+
+
+def _both_ways(
+    xp: ArrayNamespace,
+    cells: Sequence[Cell],
+    x: Tensor,
+    carries: Sequence[Many],
+    valid: Tensor | None,
+    merge: str,
+    truncate: int | None,
+) -> tuple[Many, Many]:
+    """Run one cell forward and one in reverse; return the merged outputs and the states (B, 2, …)."""
+    ys, finals = [], []
+    for cell, carry, reverse in zip(cells, carries, (False, True), strict=True):
         y, carry = run_layer(xp, cell, x, carry, valid=valid, reverse=reverse, truncate=truncate)
         ys.append(y)
         finals.append(cell.states(carry))
@@ -68,7 +114,7 @@ def bidirectional(
             merged = ((forward + backward) / 2,)
         case _:
             merged = (forward, backward)
-    return *merged, *side_by_side(xp, finals)
+    return merged, side_by_side(xp, finals)
 
 
 def stacked(xp: ArrayNamespace, **arguments: Any) -> Many:

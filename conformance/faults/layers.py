@@ -86,6 +86,14 @@ class FinalStatesReshaped(Altered):
         return (outputs[0], *(states.swapaxes(0, 1).reshape(states.shape) for states in outputs[1:]))
 
 
+@plant("bidirectional_stack")
+class FinalStatesDirectionFirst(Altered):
+    """The final states stand direction by direction, not layer by layer."""
+
+    def shown(self, call: Call, outputs: Outputs) -> Outputs:
+        return (outputs[0], *(states.swapaxes(1, 2).reshape(states.shape) for states in outputs[1:]))
+
+
 # The padding, and where a layer in reverse ends.
 
 

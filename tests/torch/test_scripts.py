@@ -19,7 +19,7 @@ from rnnspec.conformance.pages.frameworks import probes  # noqa: E402
 from rnnspec.conformance.run.repro.source import LINES_OF_A_CALL  # noqa: E402
 from rnnspec.spec import operations  # noqa: E402
 
-WITHOUT = ("one_to_many", "alternating_stack")  # several calls of torch's layers
+WITHOUT = ("one_to_many", "alternating_stack", "bidirectional_stack")  # several calls of torch's layers
 SCRIPTED = [name for name in NATIVES if name not in WITHOUT]
 
 

@@ -13,7 +13,7 @@ from rnnspec.backends.tensorflow.framework import Outputs, Tensor, keras, tf
 from rnnspec.backends.tensorflow.keras_layers import call
 from rnnspec.backends.tensorflow.natives.gru import GRU
 from rnnspec.backends.tensorflow.natives.lstm import LSTM
-from rnnspec.backends.tensorflow.natives.recurrent import Kind, refusing_layer, run_layer
+from rnnspec.backends.tensorflow.natives.recurrent import PARAMETERS, Kind, refusing_layer, run_layer
 from rnnspec.backends.tensorflow.natives.recurrent_source import (
     INPUT_WEIGHTS,
     before,
@@ -45,8 +45,28 @@ refuse_stack: Final = refusing_layer(_refuse_kind)
 def _bidirectional(
     *, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None, layer: str, merge: str, **arguments: Any
 ) -> Outputs:
-    valid = valid_steps(x.shape[1], lengths, mask)
-    kind, both_weights, states = KINDS[layer], [], []
+    merged, states = _run_both_ways(KINDS[layer], x, arguments, valid_steps(x.shape[1], lengths, mask), merge)
+    return *merged, *states
+
+
+def _bidirectional_stack(
+    *, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None, layer: str, merge: str, **arguments: Any
+) -> Outputs:
+    valid, arguments = valid_steps(x.shape[1], lengths, mask), with_input_weights(**arguments)
+    finals = []
+    for place in range(arguments["R"].shape[0]):
+        own = {name: arguments[name][place] for name in PARAMETERS if name in arguments}
+        own |= {name: arguments[name][:, place] for name in ("h0", "c0") if arguments.get(name) is not None}
+        (x,), states = _run_both_ways(KINDS[layer], x, {**arguments, **own}, valid, merge)
+        finals.append(states)
+    return x, *(tf.stack(states, 1) for states in zip(*finals, strict=True))
+
+
+def _run_both_ways(
+    kind: Kind, x: Tensor, arguments: Mapping[str, Any], valid: Tensor | None, merge: str
+) -> tuple[Outputs, Outputs]:
+    """Merged outputs of Keras's Bidirectional, and the states (B, 2, …)."""
+    both_weights, states = [], []
     for own, before_first in kind.each(x, arguments, 2):
         both_weights += kind.weights(own)
         states += before_first
@@ -57,7 +77,7 @@ def _bidirectional(
     after = outputs[given:]
     each = len(after) // 2
     pairs = zip(after[:each], after[each:], strict=True)
-    return *outputs[:given], *(tf.stack(pair, 1) for pair in pairs)
+    return tuple(outputs[:given]), tuple(tf.stack(pair, 1) for pair in pairs)
 
 
 @lru_cache(maxsize=256)
@@ -140,6 +160,7 @@ def _stack_source(call: Call) -> Lines:
 
 NATIVES: Final[Mapping[str, Native]] = {
     "bidirectional": Native("keras.layers.Bidirectional", _bidirectional, refuse_stack),
+    "bidirectional_stack": Native("keras.layers.Bidirectional, one on another", _bidirectional_stack, refuse_stack),
     "stacked": Native(
         "keras.layers of LSTM, GRU or SimpleRNN, one on another", _stack(lambda number: False), refuse_stack
     ),

@@ -55,18 +55,48 @@ def one_to_many(*, x: Tensor, feed: str, steps: int, **arguments: Any) -> Output
 @native("torch.nn.RNN, LSTM, GRU (bidirectional=True)", _refuse)
 def bidirectional(*, merge: str, **arguments: Any) -> Outputs:
     """Return the merged outputs and the final states; torch's own outputs are joined."""
-    both = parameters(arguments)
-    parts = [{name: directions[d] for name, directions in both.items()} for d in (0, 1)]
-    y, finals = _run(parts, module={"bidirectional": True}, **arguments)
+    y, finals = _run(_directions(parameters(arguments)), module={"bidirectional": True}, **arguments)
+    return (*_merged(y, merge), *finals)
+
+
+@native("torch.nn.RNN, LSTM, GRU (bidirectional=True, num_layers=L; with dropout or merged, one on another)", _refuse)
+def bidirectional_stack(*, merge: str, dropout: float | None, **arguments: Any) -> Outputs:
+    """Return the merged outputs of the last layer and the final states of all, (B, L, 2, …)."""
+    layers = [_directions(both) for both in _layers(**arguments)]
+    if merge == "concat" and dropout is None:
+        states = {name: arguments.pop(name).flatten(1, 2) for name in ("h0", "c0") if name in arguments}
+        parts = [direction for both in layers for direction in both]
+        y, finals = _run(parts, module={"bidirectional": True, "num_layers": len(layers)}, **arguments, **states)
+        return (y, *(final.unflatten(1, (len(layers), 2)) for final in finals))
+    x, keep = arguments.pop("x"), arguments.pop("keep", None)
+    states = {name: arguments.pop(name) for name in ("h0", "c0") if name in arguments}
+    each: list[States] = []
+    for index, both in enumerate(layers):
+        if index and keep is not None and dropout is not None:
+            x = x * keep[:, index - 1] / (1 - dropout)
+        before = {name: state[:, index] for name, state in states.items()}
+        y, finals = _run(both, x=x, module={"bidirectional": True}, **before, **arguments)
+        (x,) = _merged(y, merge)
+        each.append(finals)
+    return (x, *(torch.stack(finals, 1) for finals in zip(*each, strict=True)))
+
+
+def _directions(both: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Parameters of each direction of a layer."""
+    return [{name: directions[d] for name, directions in both.items()} for d in (0, 1)]
+
+
+def _merged(y: Tensor, merge: str) -> Outputs:
+    """The outputs of both directions, merged; torch's own are joined."""
     if merge == "concat":
-        return (y, *finals)
+        return (y,)
     forward, reverse = y.chunk(2, -1)
     if merge == "none":
-        return (forward, reverse, *finals)
+        return (forward, reverse)
     if merge == "mul":
-        return (forward * reverse, *finals)
+        return (forward * reverse,)
     total = forward + reverse
-    return (total / 2 if merge == "ave" else total, *finals)
+    return (total / 2 if merge == "ave" else total,)
 
 
 @native("torch.nn.RNN, LSTM, GRU (num_layers=L; with dropout, one on another)", _refuse)
@@ -152,6 +182,7 @@ def _stacked_source(call: Call) -> Lines | None:
 NATIVES: Final[Mapping[str, Native]] = {
     "one_to_many": one_to_many,
     "bidirectional": bidirectional,
+    "bidirectional_stack": bidirectional_stack,
     "stacked": stacked,
     "alternating_stack": alternating_stack,
 }
