@@ -15,6 +15,7 @@ from rnnspec.reference import (
     clipping,
     context_vector,
     crf,
+    ctc,
     decoding,
     forget_only_lstm,
     gru,

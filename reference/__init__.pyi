@@ -479,6 +479,14 @@ def framewise_log_likelihood_vjp(
 def token_accuracy(
     predicted: Array, tags: Array, *, lengths: Array | None = None, mask: Array | None = None,
 ) -> tuple[Array]: ...
+def ctc_loss(
+    logits: Array, labels: Array, label_lengths: Array, *, lengths: Array | None = None, mask: Array | None = None,
+    blank: Literal["first", "last"] = "first",
+) -> tuple[Array]: ...
+def ctc_loss_vjp(
+    logits: Array, labels: Array, label_lengths: Array, *, lengths: Array | None = None, mask: Array | None = None,
+    blank: Literal["first", "last"] = "first",
+) -> tuple[tuple[Array], Vjp]: ...
 def attention_scores(
     q: Array, k: Array, W_a: Array | None = None, W_q: Array | None = None, W_k: Array | None = None, b_a: Array | None
     = None, v_a: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, score: Literal["dot",

@@ -76,7 +76,7 @@ def _of_probabilities(steps: _Steps) -> Computed:
 @computes("cross_entropy")
 def _cross_entropy(call: Admitted) -> Computed:
     steps = _Steps(call)
-    log_p = _log_probabilities(steps.taken("logits"))
+    log_p = log_probabilities(steps.taken("logits"))
     return _of_ids(steps, log_p) if call.attributes["targets"] == "ids" else _of_weights(steps, log_p)
 
 
@@ -104,7 +104,7 @@ def _of_weights(steps: _Steps, log_p: Array) -> Computed:
 @computes("perplexity")
 def _perplexity(call: Admitted) -> Computed:
     steps = _Steps(call)
-    log_p, ids = _log_probabilities(steps.taken("logits")), steps.ids()
+    log_p, ids = log_probabilities(steps.taken("logits")), steps.ids()
     entropy = steps.reduced(-_at(log_p, ids))
     with np.errstate(over="ignore"):
         number = np.exp(entropy)
@@ -160,7 +160,7 @@ class _Steps:
         return np.where(self.valid, dloss / self.divisor, 0)
 
 
-def _log_probabilities(logits: Array) -> Array:
+def log_probabilities(logits: Array) -> Array:
     """Logarithm of the softmax over the last of three axes, after subtraction of the greatest logit."""
     shifted = logits - logits.max(axis=2)[:, :, np.newaxis]
     log_p: Array = shifted - np.log(np.exp(shifted).sum(axis=2))[:, :, np.newaxis]

@@ -6,6 +6,7 @@ read when it is first needed. A fault raises SpecError with its file, table and 
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -442,7 +443,7 @@ class _Reader:
 
     def output(self, name: str, item: Any) -> Output:
         where = f"outputs.{name}"
-        entries = self.take(item, where, shape=str, about=str, kind=str, when=dict, shapes=list)
+        entries = self.take(item, where, shape=str, about=str, kind=str, when=dict, shapes=list, impossible=float)
         kind = self.among(("float", "ids"), entries.get("kind", "float"), where)
         return Output(
             name,
@@ -451,7 +452,14 @@ class _Reader:
             kind,  # type: ignore[arg-type]  # checked
             entries.get("when", {}),
             self.shapes(entries, where),
+            self.impossible(entries.get("impossible", -math.inf), where),
         )
+
+    def impossible(self, value: float, where: str) -> float:
+        """Return the infinity that is a result; refuse other numbers."""
+        if not math.isinf(value):
+            raise self.fail(f"{where}.impossible", "inf or -inf", value)
+        return value
 
     def shapes(self, entries: Mapping[str, Any], where: str) -> tuple[tuple[When, tuple[str, ...]], ...]:
         found = []

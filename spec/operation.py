@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -86,6 +87,8 @@ class Output:
     kind: Kind = "float"
     when: When = field(default_factory=dict)
     shapes: tuple[tuple[When, Axes], ...] = ()
+    impossible: float = -math.inf
+    """The infinity that is a result of its own, as the score of a forbidden path is; any other is an overflow."""
 
 
 @dataclass(frozen=True)

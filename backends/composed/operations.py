@@ -25,6 +25,7 @@ from rnnspec.backends.composed.crf import (
     framewise_log_likelihood,
     token_accuracy,
 )
+from rnnspec.backends.composed.ctc import ctc_loss
 from rnnspec.backends.composed.decoding import beam_search, greedy_decode
 from rnnspec.backends.composed.layers import layer_operation
 from rnnspec.backends.composed.losses import (
@@ -80,6 +81,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., tuple[Any, ...]]]] = {
     "crf_viterbi": crf_viterbi,
     "framewise_log_likelihood": framewise_log_likelihood,
     "token_accuracy": token_accuracy,
+    "ctc_loss": ctc_loss,
     "attention_scores": attention_scores,
     "attention_weights": attention_weights,
     "attention_context": attention_context,

@@ -75,10 +75,11 @@ def bidirectional_stack(
     """Every layer reads the merged outputs of the one below, in both directions."""
     valid = valid_steps(xp, xp.shape(x)[1], lengths, mask)
     shared = {name: xp.unstack(arguments.pop(name)) for name in parameters_of(layer) if name in arguments}
+    kept = None if dropout is None else xp.astype(keep, x.dtype) / (1 - dropout)
     finals = []
     for place, inward in enumerate([W, *xp.unstack(W_above)]):
-        if place > 0 and dropout is not None:
-            x = x * (xp.astype(keep[:, place - 1], x.dtype) / (1 - dropout))
+        if place > 0 and kept is not None:
+            x = x * kept[:, place - 1]
         own = {name: layers[place] for name, layers in shared.items()}
         cells = make_cells(xp, layer, {**arguments, **own, "W": inward})
         h, c = (None if state is None else state[:, place] for state in (h0, c0))

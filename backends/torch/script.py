@@ -47,6 +47,9 @@ def _beginning(call: Call, device: str, others: Collection[str], wanted: Collect
         ]
     exact = [name for name in call.inputs if name not in call.float_inputs]
     but = f" if k not in {exact}" if exact else ""
+    if len(exact) > 2:  # or the line is too long
+        lines.append(f"exact = {exact}")
+        but = " if k not in exact"
     lines.append(f"t = {{k: torch.tensor(v, dtype=getattr(torch, dtype){where}) for k, v in inputs.items(){but}}}")
     if others:
         lines.append(f"t |= {{k: torch.tensor(inputs[k]{where}) for k in {others}}}")

@@ -63,8 +63,9 @@ class Climber:
             having_own = [place for place in having if own[place]] or having
             depth = any(symbol in depths(case.spec) for case in array)
             met = {array[place].sizes[symbol] for place in having}
+            least = self.factors.op.at_least.get(symbol, 1)
             for size in rungs_of(symbol, min(self.largest, DEEPEST) if depth else self.largest):
-                if size in met:
+                if size in met or size < least:
                     continue
                 places = having_own if size >= _STEADY_FROM else having
                 row = levels[places[spread_order(len(places))[number % len(places)]]]
@@ -109,7 +110,8 @@ class Climber:
             # Each part has a ladder of its own, so that the default part is enough here.
             case = self._plainest(case) if self.of_parts else case
         if case.sampled:
-            small = {symbol: 3 if symbol == "D" else 1 for symbol in case.sizes}  # a single feature may be dropped
+            least = {"D": 3, **self.factors.op.at_least}  # a single feature may be dropped
+            small = {symbol: least.get(symbol, 1) for symbol in case.sizes}
             case = replace(
                 case, sizes={**small, **{key: size for key, size in sizes.items() if key in small}}, steps="all"
             )

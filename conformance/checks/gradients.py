@@ -36,7 +36,7 @@ class Gradients(Check):
     def examine(self, backend: Backend, example: Case) -> float:
         """Differentiate the case and compare its gradients with the reference.
 
-        With a result of minus infinity, or a choice that could be another, no gradient of a parameter is judged, as
+        With a result of what is impossible, or a choice that could be another, no gradient of a parameter is judged, as
         that is a sum over all sequences: it is asked once more, of the others alone.
         """
         expected = expected_of(example, gradients=True)
@@ -50,7 +50,7 @@ class Gradients(Check):
 
 
 def of_the_certain(case: Case, outputs: Mapping[str, Bounded], cotangents: Cotangents) -> Cotangents:
-    """The cotangents, 0 wherever a result is minus infinity or a sequence's choices are open; the same if nowhere."""
+    """The cotangents, 0 wherever a result is impossible or a sequence's choices are open; the same if nowhere."""
     results = [(item, outputs[name]) for name, item in case.results.items()]
     undecided = [undecided_in(result) for item, result in results if item.kind == "ids"]
     choices = np.any(undecided, axis=0) if undecided else np.zeros(1, np.bool_)
@@ -67,5 +67,5 @@ def of_the_certain(case: Case, outputs: Mapping[str, Bounded], cotangents: Cotan
 
 
 def _impossible(result: Bounded) -> Array:
-    where = np.isneginf(result.value)
-    return where if result.perturbed is None else np.asarray(where | np.isneginf(result.perturbed).any(axis=0))
+    where = np.asarray(result.value == result.impossible)
+    return where if result.perturbed is None else where | (result.perturbed == result.impossible).any(axis=0)

@@ -21,6 +21,7 @@ SHIFTED: Final[Mapping[str, Mapping[str, int]]] = {
     "attention_weights": {"scores": 2},
     "cross_entropy": {"logits": 2},
     "perplexity": {"logits": 2},
+    "ctc_loss": {"logits": 2},
     "framewise_log_likelihood": {"emissions": 2},
     **dict.fromkeys(("crf_score", "crf_log_partition", "crf_log_likelihood", "crf_marginals", "crf_viterbi"), _CHAIN),
 }

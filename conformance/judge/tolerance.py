@@ -13,9 +13,10 @@ more than sums explain, all elements move together, and six versions are six sam
 moves a result by more than itself and by more than any number that it was computed from, nothing is left of it, and it
 is not judged: its bound is infinite.
 
-A result of minus infinity, as the score of a forbidden path, has no rounding error: its bound is 0, and nothing else is
-right. To some libraries it is a constant, with gradient 0; others give it the gradient of the sum that it is. So what
-has a part of its gradient must be finite, and is not judged beyond that.
+A result of what is impossible, as the score of a forbidden path (minus infinity) or the loss of labels that no
+alignment gives (infinity), has no rounding error: its bound is 0, and nothing else is right. To some libraries it is a
+constant, with gradient 0; others give it the gradient of the sum that it is. So what has a part of its gradient must be
+finite, and is not judged beyond that.
 
 No relative or absolute tolerance is chosen anywhere. The error ratio, error / bound, is at most 1 for a right result
 and is the accuracy grade.
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -57,16 +58,18 @@ class Bounded:
     """A right result in float64, and the bound on the error of each of its elements; infinite: not judged.
 
     `perturbed` holds the other versions of the result, on a first axis, where rounding was let loose on it.
+    `impossible` is the infinity that is a result of its own.
     """
 
     value: Array
     bound: Array
     perturbed: Array | None = None
+    impossible: float = -np.inf
 
     def take(self, rows: Any) -> Bounded:
         """These rows (sequences) alone, in this order."""
         perturbed = None if self.perturbed is None else self.perturbed[:, rows]
-        return Bounded(self.value[rows], self.bound[rows], perturbed)
+        return Bounded(self.value[rows], self.bound[rows], perturbed, self.impossible)
 
     def error_ratios(self, got: Array, largest: float) -> Array:
         """|got - value| / bound, elementwise; infinite where `got` is no number.
@@ -107,7 +110,7 @@ class Expected:
         limit = self.format.most_judged
         return all(
             bool(
-                np.all((np.abs(item.value) < limit) | np.isneginf(item.value))
+                np.all((np.abs(item.value) < limit) | (item.value == item.impossible))
                 and np.all((item.bound < limit) | np.isposinf(item.bound))
             )
             for item in everything
@@ -211,7 +214,9 @@ class PerturbedRun:
             specified = call.spec.outputs_for(call.attributes)
             self._float_outputs = _FloatOutputs.of(call, outputs)
             self.outputs = {
-                name: _bounded(output, self.form, self._loudest, item.shape[:1] == ("B",))
+                name: replace(
+                    _bounded(output, self.form, self._loudest, item.shape[:1] == ("B",)), impossible=item.impossible
+                )
                 if item.kind == "float"
                 else _exactly(output, item.shape[:1] == ("B",))
                 for (name, item), output in zip(specified.items(), outputs, strict=True)
@@ -289,7 +294,7 @@ def forget() -> None:
 
 @dataclass(frozen=True)
 class _FloatOutputs:
-    """The outputs of a call's cotangents: where each float output is minus infinity, and if sequences have it."""
+    """The outputs of a call's cotangents: where each float output is impossible, and if sequences have it."""
 
     impossible: tuple[tuple[Array, bool], ...]
     undecided: Array
@@ -303,7 +308,7 @@ class _FloatOutputs:
         for output, item in zip(outputs, specified, strict=True):
             per_sequence = item.shape[:1] == ("B",)
             if item.kind == "float":
-                impossible.append((np.asarray(np.isneginf(_versions(output)).any(axis=0)), per_sequence))
+                impossible.append((np.asarray((_versions(output) == item.impossible).any(axis=0)), per_sequence))
             else:
                 ids = np.rint(_versions(output))  # where gradients are differentiated, ids are rounded like any number
                 undecided = undecided | (ids != ids[0]).any(axis=(0, *range(2, ids.ndim)))
@@ -317,7 +322,7 @@ class _FloatOutputs:
         ]
 
     def open_sequences(self, seeds: Sequence[Array]) -> Array:
-        """Which sequences are differentiated at minus infinity or at a choice, ``(B,)``; ``(1,)`` stands for all.
+        """Which sequences are differentiated at what is impossible or at a choice, ``(B,)``; ``(1,)`` stands for all.
 
         Where several choices are right, so are the gradients of each.
         """

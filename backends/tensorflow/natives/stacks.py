@@ -55,7 +55,7 @@ def _bidirectional_stack(
     valid, arguments = valid_steps(x.shape[1], lengths, mask), with_input_weights(**arguments)
     finals = []
     for place in range(arguments["R"].shape[0]):
-        own = {name: arguments[name][place] for name in PARAMETERS if name in arguments}
+        own: dict[str, Any] = {name: arguments[name][place] for name in PARAMETERS if name in arguments}
         own |= {name: arguments[name][:, place] for name in ("h0", "c0") if arguments.get(name) is not None}
         (x,), states = _run_both_ways(KINDS[layer], x, {**arguments, **own}, valid, merge)
         finals.append(states)

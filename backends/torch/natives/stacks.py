@@ -67,7 +67,7 @@ def bidirectional_stack(*, merge: str, dropout: float | None, **arguments: Any) 
         states = {name: arguments.pop(name).flatten(1, 2) for name in ("h0", "c0") if name in arguments}
         parts = [direction for both in layers for direction in both]
         y, finals = _run(parts, module={"bidirectional": True, "num_layers": len(layers)}, **arguments, **states)
-        return (y, *(final.unflatten(1, (len(layers), 2)) for final in finals))
+        return (y, *(torch.unflatten(final, 1, (len(layers), 2)) for final in finals))
     x, keep = arguments.pop("x"), arguments.pop("keep", None)
     states = {name: arguments.pop(name) for name in ("h0", "c0") if name in arguments}
     each: list[States] = []
