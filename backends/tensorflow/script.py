@@ -46,6 +46,9 @@ def _beginning(call: Call, device: str, own: Collection[str]) -> list[str]:
         lines.append("tf.config.experimental.enable_tensor_float_32_execution(False)")
     exact = [name for name in call.inputs if name not in call.float_inputs]
     but = f" if k not in {exact}" if exact else ""
+    if len(exact) > 2:  # or the line is too long
+        lines.append(f"exact = {exact}")
+        but = " if k not in exact"
     lines.append(f"t = {{k: tf.cast(v, dtype) for k, v in inputs.items(){but}}}")
     return lines
 

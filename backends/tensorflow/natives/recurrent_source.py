@@ -65,10 +65,15 @@ def layout(kind: Kind, call: Call) -> list[str]:
         f"kernel = lambda W: tf.reshape(tf.transpose({kind.gates(call)}, [2, 0, 1]), [W.shape[2], -1])",
         "bias = lambda b: kernel(b[..., None])[0]",
     ]
-    if call.attributes.get("reset") == "after":
+    if _has_two_biases(call):
         padded = f"tf.pad(b_rn, [[{2 * hidden(call)}, 0]])"
         lines.append(f"biases = lambda b, b_R, b_rn: tf.stack([bias(b), bias(b_R) + {padded}])")
     return lines
+
+
+def _has_two_biases(call: Call) -> bool:
+    """Whether Keras's layer has a bias beside the product with the state: the GRU that resets the product."""
+    return "b_rn" in call.spec.inputs_for(call.attributes)
 
 
 def layer_options(kind: Kind, call: Call) -> list[str]:
@@ -101,7 +106,7 @@ def build(call: Call) -> str:
 def weights(call: Call, W: str, place: str) -> str:
     """Keras's weights for the specification's arrays."""
     b, b_R = (f't["{name}"]{place}' if name in call.inputs else "" for name in ("b", "b_R"))
-    if call.attributes.get("reset") == "after":
+    if _has_two_biases(call):
         b_rn = f't["b_rn"]{place}' if "b_rn" in call.inputs else f"tf.zeros_like({b}[0])"
         bias = f"biases({b}, {b_R or f'tf.zeros_like({b})'}, {b_rn})"
     else:

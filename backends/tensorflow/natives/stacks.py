@@ -118,7 +118,8 @@ def _bidirectional_source(call: Call) -> Lines:
     outputs, count = "y" if merge else "y, z", len(kind.states)
     return Lines(
         [
-            f"weights = [w for i in (0, 1) for w in {weights(call, f'{INPUT_WEIGHTS}[i]', '[i]')}]",
+            f"own = lambda i: {weights(call, f'{INPUT_WEIGHTS}[i]', '[i]')}",
+            "weights = own(0) + own(1)",
             f"before = {before(kind, call, '[:, 0]')} + {before(kind, call, '[:, 1]')}",
             *called(call, f"{outputs}, *after", 't["x"]'),
             f"results = [{outputs}, *(tf.stack(both, 1) for both in zip(after[:{count}], after[{count}:]))]",
@@ -128,6 +129,34 @@ def _bidirectional_source(call: Call) -> Lines:
             *layer_options(kind, call),
             f"layer = keras.layers.Bidirectional({made(kind)}, merge_mode={merge!r}, dtype=dtype)",
             build(call),
+        ),
+    )
+
+
+def _bidirectional_stack_source(call: Call) -> Lines:
+    """Bidirectional layers one on another."""
+    kind, number, count = KINDS[call.attributes["layer"]], len(call.inputs["R"]), len(call.inputs["W_above"])
+    sizes = [call.inputs["x"].shape[2], *[call.inputs["W_above"].shape[-1]] * count]
+    merge, states = call.attributes["merge"], len(kind.states)
+    return Lines(
+        [
+            'x, finals = t["x"], []',
+            'for i, (layer, W) in enumerate(zip(layers, [t["W"], *tf.unstack(t["W_above"])])):',
+            "    weights = []",
+            "    for d in (0, 1):",
+            "        p = {k: t[k][i][d] for k in t if k[0] in 'Rb'}",
+            f"        weights += {weights(call, 'W[d]', '').replace('t[', 'p[')}",
+            f"    before = {before(kind, call, '[:, i, 0]')} + {before(kind, call, '[:, i, 1]')}",
+            *indented(called(call, "x, *after", "x")),
+            f"    finals.append([tf.stack(both, 1) for both in zip(after[:{states}], after[{states}:])])",
+            "results = [x, *(tf.stack(state, 1) for state in zip(*finals))]",
+        ],
+        (
+            *layout(kind, call),
+            *layer_options(kind, call),
+            f"both = lambda: keras.layers.Bidirectional({made(kind)}, merge_mode={merge!r}, dtype=dtype)",
+            f"layers = [both() for _ in range({number})]",
+            f"built = [layer.build((None, None, size)) for layer, size in zip(layers, {sizes})]",
         ),
     )
 
@@ -172,6 +201,7 @@ NATIVES: Final[Mapping[str, Native]] = {
 }
 SCRIPTS: Final[Mapping[str, Script]] = {
     "bidirectional": _bidirectional_source,
+    "bidirectional_stack": _bidirectional_stack_source,
     "stacked": _stack_source,
     "alternating_stack": _stack_source,
 }
