@@ -4,8 +4,7 @@
 
 from typing import Literal
 
-from rnnspec.reference.call import Vjp
-from rnnspec.spec.arrays import Array
+from rnnspec.spec.arrays import Array, Vjp
 
 def dense(
     x: Array, W: Array, b: Array, *, activation: Literal["identity", "tanh", "logistic", "relu", "softmax"] =

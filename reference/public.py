@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from inspect import Parameter, Signature
 from typing import Any
 
-from rnnspec.reference.call import Compute, Vjp, answer
+from rnnspec.reference.call import Compute, answer
 from rnnspec.reference.parts import of_cell
 from rnnspec.reference.registry import COMPUTED
 from rnnspec.spec import operations
-from rnnspec.spec.arrays import Arrays
+from rnnspec.spec.arrays import Arrays, Vjp
 from rnnspec.spec.composition import possible_inputs, possible_outputs, possible_sizes
 from rnnspec.spec.operation import Attribute, Axes, Input, Operation, Output, When
 

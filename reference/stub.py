@@ -24,8 +24,7 @@ _HEAD = '''\
 
 from typing import Literal
 
-from rnnspec.reference.call import Vjp
-from rnnspec.spec.arrays import Array
+from rnnspec.spec.arrays import Array, Vjp
 '''
 _WIDTH = 120
 

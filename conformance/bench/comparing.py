@@ -12,7 +12,8 @@ import numpy as np
 
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.facts import machine_facts
-from rnnspec.conformance.bench.statistics import Estimate, Floats, differs, ratio_of_runs
+from rnnspec.conformance.bench.statistics import Estimate, differs, ratio_of_runs
+from rnnspec.spec.arrays import Floats
 
 Verdict = Literal["regression", "slower", "faster", "no difference shown"]
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rnnspec.conformance.bench.statistics import Floats
+from rnnspec.spec.arrays import Floats
 
 Clock = Callable[[], float]
 Run = Callable[[], object]

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.conformance.faults.crf_loops import Chains, CrfLoops, Vjp
+from rnnspec.conformance.faults.crf_loops import Chains, CrfLoops
 from rnnspec.conformance.faults.fault import plant
-from rnnspec.spec.arrays import Array, NamedArrays
+from rnnspec.spec.arrays import Array, NamedArrays, Vjp
 
 
 @plant("crf_log_partition", "crf_log_likelihood")

@@ -90,7 +90,7 @@ class FinalStatesReshaped(Altered):
 class FinalStatesDirectionFirst(Altered):
     """The final states stand direction by direction, not layer by layer."""
 
-    def shown(self, call: Call, outputs: Outputs) -> Outputs:
+    def shown(self, call: Call, outputs: Arrays) -> Arrays:
         return (outputs[0], *(states.swapaxes(1, 2).reshape(states.shape) for states in outputs[1:]))
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from rnnspec import reference
 from rnnspec.backends import Backend, open_backend
 from rnnspec.conformance.bench.catalogue import at_scale
-from rnnspec.conformance.bench.statistics import Floats
 from rnnspec.conformance.bench.timing import Effort, in_turn
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks.asked import Asked
@@ -21,6 +20,7 @@ from rnnspec.conformance.judge.tolerance import PerturbedRun, expect
 from rnnspec.conformance.performance.rows import Extent, Row, Section, ratio_row
 from rnnspec.conformance.run.profile import Profile
 from rnnspec.conformance.run.runner import run_check
+from rnnspec.spec.arrays import Floats
 
 CASES_A_SECOND = 150.0
 PARTS = ("drawing the case", "running the backend", "computing the tolerance", "comparing")

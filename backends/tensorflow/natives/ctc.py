@@ -11,10 +11,8 @@ from typing import Any, Final
 from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Lines, Script
-from rnnspec.backends.tensorflow.framework import Tensor, tf
+from rnnspec.backends.tensorflow.framework import Outputs, Tensor, tf
 from rnnspec.backends.tensorflow.sequences import mask_source, valid_steps
-
-Outputs = tuple[Tensor, ...]
 
 
 def _refuse(

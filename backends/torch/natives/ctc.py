@@ -17,10 +17,9 @@ from torch.nn import functional
 from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Native, native
 from rnnspec.backends.scripting import Lines, Script
+from rnnspec.backends.torch.arrays import Outputs
 from rnnspec.backends.torch.natives.padding import functional_lines, valid_source, valid_steps
 from rnnspec.backends.torch.sequences import refuse_sequences
-
-Outputs = tuple[Tensor, ...]
 
 
 def _refuse(*, logits: Tensor, mask: Tensor | None = None, **others: Any) -> None:

@@ -19,7 +19,6 @@ from rnnspec.backends.torch.arrays import Outputs
 from rnnspec.backends.torch.natives.recurrent import (
     GateSource,
     Kind,
-
     refusing_layer,
     run_cell,
     run_layer,

@@ -12,11 +12,11 @@ from torch.nn import functional
 from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Native, native
 from rnnspec.backends.scripting import Lines, Script
+from rnnspec.backends.torch.arrays import Outputs
 from rnnspec.backends.torch.natives.gru import GRU
 from rnnspec.backends.torch.natives.lstm import LSTM
 from rnnspec.backends.torch.natives.recurrent import (
     Kind,
-    Outputs,
     parameters,
     refuse_unrolling,
     refusing_layer,
