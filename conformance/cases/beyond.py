@@ -26,6 +26,8 @@ _COUNTED: Final = 8
 """Calls with a number at its greatest that sizes bound."""
 _SEQUENCES: Final = 64
 """Sequences of a call with a number that sizes bound."""
+_LARGE: Final = 3
+"""Calls with large numbers."""
 _ROUNDS: Final = 4
 """Rounds of a call with such a number at its greatest, where rounds bound it."""
 
@@ -48,6 +50,12 @@ def none_valid(factors: Factors, rows: Sequence[Row], array: Sequence[Case]) -> 
             yield replace(case, steps=kinds[place % len(kinds)], regime=regime).with_at_least(B=1, T=1)
 
 
+def large(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
+    """Calls whose numbers no type of two bytes holds: an accumulator of such a type shows."""
+    for number, place in zip(range(_LARGE), spread_order(len(rows)), strict=False):
+        yield maker.with_some_step({**maker.factors.levels(rows[place]), "regime": "large"}, ATTEMPTS * (2000 + number))
+
+
 def counts_beyond_sizes(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     """Calls of many sequences with a number of things that sizes bound, such as the width of a beam."""
     if maker.factors.few_shapes:
@@ -55,7 +63,7 @@ def counts_beyond_sizes(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     levels = [maker.factors.levels(rows[place]) for place in spread_order(len(rows))]
     attributes = maker.factors.op.attributes
     for key, attribute in attributes.items():
-        symbols = _bounding(attribute)
+        symbols = bounding(attribute)
         if attribute.size and symbols:
             rounds = [name for name, other in attributes.items() if other.size in symbols]
             yield from _greatest_counts(maker, levels, key, rounds)
@@ -72,7 +80,7 @@ def _greatest_counts(
     if not _tried(maker.factors.support, {**dict.fromkeys(rounds, "within"), key: "greatest"}):
         return
     attributes = maker.factors.op.attributes
-    bounds = dict.fromkeys(_bounding(attributes[key]), 2)
+    bounds = dict.fromkeys(bounding(attributes[key]), 2)
     few = dict.fromkeys(rounds, _ROUNDS)
     sizes = {**bounds, **{attributes[name].size: count for name, count in few.items()}}
     for number in range(_COUNTED):
@@ -88,7 +96,7 @@ def _usual_counts(maker: Maker, levels: Sequence[Mapping[str, Any]], key: str, r
     if not _tried(maker.factors.support, dict.fromkeys(rounds, "greatest")):
         return
     attributes = maker.factors.op.attributes
-    bounds = dict.fromkeys(_bounding(attributes[key]), SMALL[-1][1])
+    bounds = dict.fromkeys(bounding(attributes[key]), SMALL[-1][1])
     usual = {key: attributes[key].default, **{name: attributes[name].ends(bounds)[1] for name in rounds}}
     differing: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for row in levels:
@@ -117,11 +125,11 @@ def _own_choices(factors: Factors, row: Mapping[str, Any], apart: Collection[str
 def _leaves_out(factors: Factors, row: Mapping[str, Any]) -> bool:
     """Whether a row has None for a number that sizes bound, such as the token that ends a sequence."""
     chosen = {**factors.fixed, **row}
-    bounded = (key for key, attribute in factors.op.attributes.items() if _bounding(attribute))
+    bounded = (key for key, attribute in factors.op.attributes.items() if bounding(attribute))
     return any(chosen[key] != UNUSED and standing_for(chosen[key]) is None for key in bounded)
 
 
-def _bounding(attribute: Attribute) -> tuple[str, ...]:
+def bounding(attribute: Attribute) -> tuple[str, ...]:
     """Symbols of the sizes that bound an attribute's number."""
     ends = (parse_size(end, attribute.name) for end in attribute.range if isinstance(end, str))
     return tuple(dict.fromkeys(symbol for end in ends for symbol in sizes_in(end)))

@@ -27,6 +27,14 @@ _JUDGED_WHOLE: Final = 4096
 _SAMPLE: Final = 24
 _SHOWN_LENGTHS: Final = 8
 _SHOWN_STEPS: Final = 40
+_LOSS_SCALE: Final = 16
+"""The power of two by which a loss is scaled, up or down, in a type with room for it."""
+_DECIDING: Final = (1, 2, 127, 128, 129, 255, 256, 257, 32_767, 32_768)
+"""Ids at which a narrower type ends; beside the first and the last one."""
+_DECIDED: Final = 0.75
+"""Share of ids among many that are deciding ones."""
+_MANY_IDS: Final = 64
+"""Number of ids from which some are chosen from the deciding ones."""
 
 
 _HANDED_OUT: Final = frozenset(("call", "cotangents", "directions"))
@@ -184,10 +192,19 @@ class Case:
                 weights = self._weights("d" + output.name, self.shape_of(output.shape))
                 if REGIMES[self.regime].one_sign:
                     weights = np.abs(weights)
+                if REGIMES[self.regime].own_scales:
+                    weights *= self._loss_scale
                 if self.sampled:  # so that the gradients of parameters are those of the sample
                     weights[np.setdiff1d(np.arange(len(weights)), self.judged)] = 0
                 found.append(weights)
         return tuple(found)
+
+    @property
+    def _loss_scale(self) -> Any:
+        """A power of two, as a scaled loss gives it to all cotangents; the seed says whether it is large or small."""
+        form = format_of(self.dtype)
+        power = _LOSS_SCALE if form.largest > 2.0 ** (4 * _LOSS_SCALE) else _LOSS_SCALE // 4
+        return form.dtype.type(2.0 ** (power if self.seed % 2 else -power))
 
     @cached_property
     def directions(self) -> dict[str, Array]:
@@ -240,6 +257,9 @@ class Case:
         below = self.lengths_of[item.below] if item.below else 3
         apart = REGIMES[self.regime].forbids_padding and item.shape[:2] == ("B", "T") and below > 1
         ids = rng.integers(0, below - apart, shape)
+        if below - apart >= _MANY_IDS:
+            deciding = np.array([*(number for number in _DECIDING if number < below - apart), below - apart - 1])
+            ids = np.where(rng.random(shape) < _DECIDED, rng.choice(deciding, shape), ids)
         if apart:
             ids[~self.valid] = below - 1
         label = self.spec.padding_label

@@ -2,8 +2,9 @@
 
 Its first part is a covering array (`rnnspec.conformance.cases.covering`) over all choices: the level of each attribute,
 the kind of steps, the absent optional inputs, the regime, and small sizes. The second part has calls without a valid
-step. The third part tries single sizes at which kernels break (`rnnspec.conformance.cases.ladder`), and equal sizes
-that could confuse axes. In types of two bytes, generic calls come last. The seed changes only numbers, never choices.
+step. The third part tries single sizes at which kernels break (`rnnspec.conformance.cases.ladder`), equal sizes that
+could confuse axes, and large sizes all together (`rnnspec.conformance.cases.grown`). In types of two bytes, generic
+calls come last. The seed changes only numbers, never choices.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
-from rnnspec.conformance.cases.beyond import counts_beyond_sizes, generic, none_valid
+from rnnspec.conformance.cases.beyond import counts_beyond_sizes, generic, large, none_valid
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.covering import Combination, Coverage, Model, Row, covering_rows, spread_order
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.factors import Factor, Factors
+from rnnspec.conformance.cases.grown import grown
 from rnnspec.conformance.cases.making import Maker
 from rnnspec.conformance.cases.rungs import Climber, DeckError
 
@@ -129,6 +131,8 @@ class Planner:
         cases = [*array, *none_valid(self.choices, rows, array), *climber.cases(rows, array)]
         if self.extent.largest:
             cases += counts_beyond_sizes(self._maker, rows)
+            cases += grown(self._maker)
+            cases += large(self._maker, rows)
         cases += generic(self._maker, rows, self.extent.generic)
         return Deck(self.scope, self.factors, rows, tuple(cases), model, impossible, climber.left_out)
 

@@ -8,8 +8,10 @@ from typing import Final
 
 from rnnspec.spec import Operation
 
-RUNGS: Final = (1, 2, 3, 5, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 300)
-"""Values that each size takes once, while the other sizes are small."""
+RUNGS: Final = (
+    1, 2, 3, 5, 8, 9, 10, 12, 15, 16, 17, 20, 24, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 300,
+)  # fmt: skip
+"""Values that each size takes once, while the other sizes are small; beyond 8, with all remainders of 4, 8 and 16."""
 
 NOT_DIFFERENTIATED: Final = frozenset((127, 128, 255, 256, 257, 300))
 """Sizes at which only outputs are judged: a gradient takes as long again, and neighbouring sizes have one."""
@@ -19,6 +21,12 @@ OF_PARTS_DIFFERENTIATED: Final = frozenset((*(size for size in RUNGS if size < 6
 
 ONCE: Final = {"B": (65_537,), "T": (1_025,), "H": (513,)}
 """Sizes of one symbol each: sequences beyond 16 bits, steps beyond a block of 1,024, units beyond a block of 512."""
+
+WHERE_CHEAP: Final = (513, 1_025)
+"""Sizes beyond blocks of 512 and of 1,024, for any symbol whose call is cheap then."""
+
+OF_ROWS: Final = 65_537
+"""Rows of a table beyond the numbers of 16 bits."""
 
 LARGEST: Final = 65_537
 """The largest size of the usual ladder."""

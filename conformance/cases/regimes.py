@@ -127,7 +127,7 @@ REGIMES: Final[Mapping[str, Regime]] = {
     for regime in (
         Regime("generic", "of order 1, all distinct"),
         Regime("one_sign", "generic, with cotangents of one sign", one_sign=True),
-        Regime("scaled", "each array at a scale of its own, from 0.03 to 5", own_scales=True),
+        Regime("scaled", "each array at a scale of its own, and cotangents at a loss's", own_scales=True),
         Regime("integers", "small whole numbers, exact in every type", whole=True),
         Regime(
             "tiny", "near the smallest numbers of the type",
@@ -154,6 +154,7 @@ REGIMES: Final[Mapping[str, Regime]] = {
             "padding_forbidden", "the padding alone has moves that are forbidden",
             forbids_padding=True, of=has_tagged_moves,
         ),
+        Regime("large", "results beyond the range of two bytes", inputs=2.0**20, of=lambda op: False),
         Regime("ties", "alternatives come in equal pairs", whole=True, twins=True, of=gives_ids),
     )
 }  # fmt: skip

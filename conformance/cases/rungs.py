@@ -12,9 +12,18 @@ import numpy as np
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.covering import Row, spread_order
 from rnnspec.conformance.cases.factors import SMALL, STEPS, Factors
-from rnnspec.conformance.cases.ladder import DEEPEST, LARGEST, depths, equal_sizes, is_differentiated, rungs_of
+from rnnspec.conformance.cases.ladder import (
+    DEEPEST,
+    LARGEST,
+    OF_ROWS,
+    WHERE_CHEAP,
+    depths,
+    equal_sizes,
+    is_differentiated,
+    rungs_of,
+)
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
-from rnnspec.conformance.cases.regimes import functions_of
+from rnnspec.conformance.cases.regimes import choices_of, functions_of
 from rnnspec.spec import resolved
 from rnnspec.spec.language import parse_size, size_of
 
@@ -26,6 +35,12 @@ MEMORY: Final = 8
 
 _BYTES: Final = 8 * 7 * 4
 """Bytes for each number of a call: eight in each of seven versions, times four for intermediate results."""
+_CHEAP: Final = 1e7
+_FEW_ELEMENTS: Final = 1e6
+"""Most operations and numbers of a call beyond the usual ladder."""
+_MANY: Final = 127
+_CHOOSING: Final = {"B": 4, "T": 3}
+"""From so many alternatives on, calls have so many sequences and steps."""
 _STEADY_FROM: Final = 32
 """Size from which the attributes keep numbers within the type."""
 
@@ -75,6 +90,12 @@ class Climber:
                     yield case
                 else:
                     self.left_out.setdefault(symbol, []).append(size)
+            for size in () if depth or self.largest < LARGEST else self._where_cheap(symbol):
+                row = levels[places[spread_order(len(places))[number % len(places)]]]
+                case = self._rung(row, number, {symbol: size})
+                number += 1
+                if flops_of(case) <= _CHEAP and _size_of(case, "elements") <= _FEW_ELEMENTS:
+                    yield case
         if not self.factors.few_shapes:
             steps = {STEPS: self.factors.support.steps[0]} if self.factors.support.steps else {}
             yield self._least({**levels[0], **steps})
@@ -83,6 +104,17 @@ class Climber:
             row = levels[spread_order(len(levels))[number % len(levels)]]
             yield self._rung(row, number, {**apart, **dict.fromkeys(pair, 3)})
             number += 1
+
+    def _beside(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Sequences and steps beside a large number of alternatives: enough to meet those of high numbers."""
+        many = any(sizes.get(symbol, 0) >= _MANY for symbol in choices_of(self.factors.op))
+        return {name: count for name, count in _CHOOSING.items() if name in self.factors.op.sizes} if many else {}
+
+    def _where_cheap(self, symbol: str) -> Iterator[int]:
+        """Sizes of the ladder that a symbol has only where its call is cheap."""
+        yield from (size for size in WHERE_CHEAP if size not in rungs_of(symbol, self.largest))
+        if symbol in choices_of(self.factors.op):
+            yield OF_ROWS
 
     def _least(self, row: Mapping[str, Any]) -> Case:
         """A case whose sizes are all as small as they may be, with ids that agree where there are several arrays."""
@@ -98,12 +130,15 @@ class Climber:
 
     def _rung(self, row: Mapping[str, Any], number: int, sizes: Mapping[str, int]) -> Case:
         """A generic case of these sizes with a row's choices."""
-        case = self.maker.with_some_step({**row, "regime": "generic"}, ATTEMPTS * number, sizes)
+        beside = self._beside(sizes)
+        case = self.maker.with_some_step({**row, "regime": "generic"}, ATTEMPTS * number, {**beside, **sizes})
+        if beside:
+            case = replace(case, steps="all")
         if sizes.get("T", 0) > SMALL[-1][1] and case.spec.has_steps and not case.valid[:, -1].any():
             case = replace(case, steps="all")  # of steps that no sequence reaches, nothing would be seen
         if max(sizes.values()) >= _STEADY_FROM:
             case = self._steady(case)
-        if _flops(case) > DEAREST:  # plainer parts and fewer rounds may be cheaper
+        if flops_of(case) > DEAREST:  # plainer parts and fewer rounds may be cheaper
             case = self._plainest(case)
         if not all(is_differentiated(size, self.of_parts) for size in sizes.values()):
             case = replace(case, differentiated=False)
@@ -134,12 +169,12 @@ class Climber:
         others = (
             plain.with_attributes(**{key: level.only}) for key in choosers for level in self.factors.support.levels[key]
         )
-        return next((one for one in (plain, *others) if _flops(one) <= DEAREST), plain)
+        return next((one for one in (plain, *others) if flops_of(one) <= DEAREST), plain)
 
     def _affordable(self, case: Case, symbol: str, size: int) -> bool:
         """Whether a case costs at most `DEAREST`; beyond `LARGEST`, raise DeckError unless it fits the memory."""
         if self.largest <= LARGEST:
-            return _flops(case) <= DEAREST
+            return flops_of(case) <= DEAREST
         gibibytes = _size_of(case, "elements") * _BYTES / 2**30
         if gibibytes > MEMORY:
             raise DeckError(
@@ -154,7 +189,8 @@ def _ids_agree(case: Case) -> bool:
     return all(np.array_equal(one, other) for one, other in pairwise(ids))
 
 
-def _flops(case: Case) -> float:
+def flops_of(case: Case) -> float:
+    """Return a call's floating-point operations, by the specification's cost model."""
     return _size_of(case, "flops")
 
 

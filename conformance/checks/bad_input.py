@@ -10,8 +10,9 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
-from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.checks.asked import Asked, Violation
 from rnnspec.conformance.checks.check import Check
+from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import CallError, check_call
 from rnnspec.spec.arrays import Array
@@ -35,7 +36,7 @@ class BadInput(Check):
         return replace(case, sizes=few).with_at_least(B=1, T=1)
 
     def examine(self, backend: Backend, example: Case) -> float:
-        """Break the call in every way, one at a time; any exception is right."""
+        """Break the call in every way, one at a time; any exception is right. The call itself stays right."""
         # A backend that refuses the good call (an attribute it lacks, say) would refuse the bad one for the wrong
         # reason.
         backend.run(example.call)
@@ -45,7 +46,12 @@ class BadInput(Check):
             except Exception:  # how an implementation words its error is its own affair
                 continue
             raise Asked(example, call).violation(f"accepted {wrong}: expected an error, got a result")
-        return 0.0
+        again = example.anew()
+        try:
+            return Values().examine(backend, again)
+        except Violation as violation:
+            violation.message = "after calls that ended in errors: " + violation.message
+            raise
 
 
 def breakages(case: Case) -> Iterator[tuple[Call, str]]:

@@ -13,6 +13,7 @@ import numpy as np
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.streams import stream
+from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.checks.asked import Asked, blamed_on
 from rnnspec.conformance.checks.check import Check, usual_case
 from rnnspec.conformance.checks.right import expected_from
@@ -134,9 +135,13 @@ class Layouts(Check):
     calls = 10
 
     def forced(self, scope: Scope) -> Sequence[Any]:
-        """Each layout, all attributes at their defaults."""
+        """Each layout, all attributes at their defaults, with lengths that differ and with a mask."""
         usual = usual_case(scope)
-        return [(usual, name) for name in _fitting(usual)]
+        kinds = (scope.support or everything(scope.operation)).steps if usual.spec.has_steps else ()
+        by_lengths = [kind for kind in ("unsorted",) if kind in kinds] or [usual.steps]
+        by_mask = [kind for kind in ("mask", "right_mask") if kind in kinds][:1]
+        cases = [replace(usual, steps=kind) for kind in (*by_lengths, *by_mask)]
+        return [(case, name) for case in cases for name in _fitting(case)]
 
     def of(self, case: Case, scope: Scope) -> tuple[Case, str]:
         """A case and how its arrays lie; of ordinary numbers, where others come in the place of some."""

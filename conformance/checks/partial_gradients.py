@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
 import numpy as np
 
 from rnnspec.backends import Backend, Cotangents
-from rnnspec.conformance.cases import Case, Deck
+from rnnspec.conformance.cases import Case, Deck, Scope
+from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.checks.asked import Asked
-from rnnspec.conformance.checks.check import Check
+from rnnspec.conformance.checks.check import Check, usual_case
 from rnnspec.spec import Operation
 from rnnspec.spec.arrays import Array
 
@@ -104,6 +105,19 @@ class PartialGradients(Check):
     def applies_to(self, op: Operation) -> bool:
         """Operations that have a gradient."""
         return op.differentiable
+
+    def forced(self, scope: Scope) -> Sequence[tuple[Case, Partial]]:
+        """Each output alone, of sequences that end before the last step: a loss of a padded batch's final states."""
+        usual = usual_case(scope)
+        kinds = (scope.support or everything(scope.operation)).steps if usual.spec.has_steps else ()
+        cases = [
+            replace(usual, steps=kind, seed=seed).with_at_least(B=3, T=4)
+            for kind in ("shorter", "right_mask")
+            if kind in kinds
+            for seed in (1, 2)
+        ]
+        outputs = [name for name, output in usual.results.items() if output.kind == "float"]
+        return [(case, Partial((name,), tuple(case.call.float_inputs))) for case in cases for name in outputs]
 
     def planned(self, deck: Deck, count: int) -> Iterator[tuple[Case, Partial]]:
         """Cases of a deck, each with the next part in turn."""

@@ -1,0 +1,78 @@
+"""Calls whose sizes are all large together: every single choice at sizes beyond the blocks that kernels work in.
+
+The ladder tries one size at a time, so that a wrong result shows which. Faults of two sizes, or of a size with lengths,
+with an attribute or with other values, need large sizes that come together with every other choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from rnnspec.conformance.cases.beyond import bounding
+from rnnspec.conformance.cases.case import Case
+from rnnspec.conformance.cases.covering import Row, covering_rows
+from rnnspec.conformance.cases.ladder import depths
+from rnnspec.conformance.cases.making import ATTEMPTS, Maker
+from rnnspec.conformance.cases.rungs import flops_of
+
+TOGETHER: Final = (34, 40, 36, 48)
+"""Sizes beyond a block of 32, in turn: two and four above one, and multiples of 8 and of 16."""
+_SEQUENCES: Final = (0, 16, 9, 8)
+"""Sequences of the calls, in turn; 0: as many as the other sizes."""
+_SMALLER: Final = (18, 10, 6)
+"""Sizes in place of those that take too long to judge."""
+_LAYERS: Final = 2
+"""Layers or levels, each of which is computed by itself."""
+_LATE: Final = 9
+"""Steps after which a gradient ends: beyond a block of 8, and few enough for what is cut off to count."""
+_DEAREST: Final = 2e7
+"""Most floating-point operations of a call, by the specification's cost model."""
+
+
+def grown(maker: Maker) -> Iterator[Case]:
+    """Calls at large sizes in which every level of every other choice is met."""
+    factors = maker.factors
+    if factors.few_shapes:
+        return
+    others = [place for place, factor in enumerate(factors.all) if not factor.name.startswith("size ")]
+    rows: tuple[Row, ...] = covering_rows(factors.model(1, False, ()))[0] if factors.all else ((),)
+    met: set[tuple[int, int]] = set()
+    number = 0
+    for row in rows:
+        levels = {(place, row[place]) for place in others}
+        if not levels <= met or not number:
+            met |= levels
+            yield _large(maker, factors.levels(row), number)
+            number += 1
+
+
+def _large(maker: Maker, row: Mapping[str, Any], number: int) -> Case:
+    """The case of a row's choices at large sizes, or at the largest ones that are affordable."""
+    cases = (_of_size(maker, row, number, size) for size in (TOGETHER[number % len(TOGETHER)], *_SMALLER))
+    for case in cases:
+        if flops_of(case) <= _DEAREST:
+            break
+    return case
+
+
+def _of_size(maker: Maker, row: Mapping[str, Any], number: int, size: int) -> Case:
+    salt = -ATTEMPTS * (1000 + number)
+    symbols = maker.with_some_step(row, salt)
+    layers = depths(symbols.spec)
+    sizes = {symbol: _LAYERS if symbol in layers else size for symbol in symbols.sizes}
+    if "B" in sizes:
+        sizes["B"] = _SEQUENCES[number % len(_SEQUENCES)] or size
+    return _truncated_late(maker.with_some_step(row, salt, sizes))
+
+
+def _truncated_late(case: Case) -> Case:
+    """The case with numbers of steps, such as those of a truncated gradient, beyond a block and within the sequence."""
+    steps = case.sizes.get("T", 0)
+    attributes = case.spec.attributes
+    late = {
+        key: _LATE
+        for key, value in case.attributes.items()
+        if value is not None and "T" in bounding(attributes[key]) and steps > 2 * _LATE
+    }
+    return case.with_attributes(**late)
