@@ -76,7 +76,7 @@ class Probe:
         for name, bounded in self.right.items():
             there = ~np.isnan(self.came[name].astype(np.float64))
             came, tolerance = self.came[name][there], self.tolerance[name][there]
-            if _is_apart(came, bounded.value[there], CLEAR * tolerance):
+            if is_apart(came, bounded.value[there], CLEAR * tolerance):
                 found.add(name)
         return frozenset(found)
 
@@ -109,7 +109,7 @@ class Probe:
         # Some numbers are left where they are by chance.
         wide = {name: self.tolerance[name] + _MOVED * (a + a.max(initial=0.0) / 4) for name, a in spread.items()}
         return not any(
-            array.shape != self.came[name].shape or _is_apart(self.came[name], array, wide[name])
+            array.shape != self.came[name].shape or is_apart(self.came[name], array, wide[name])
             for name, array in given.items()
         )
 
@@ -135,7 +135,7 @@ class Probe:
             for name, array in found.items()
             if name in self.came
             and array.shape == self.came[name].shape
-            and not _is_apart(self.came[name], array, self.tolerance[name] + _UNITS * self.unit * _largest(array))
+            and not is_apart(self.came[name], array, self.tolerance[name] + _UNITS * self.unit * _largest(array))
         ]
 
     def given_by(self, suspect: Suspect, only: Collection[str] | None = None) -> NamedArrays | None:
@@ -171,7 +171,7 @@ def _largest(array: Array) -> float:
     return float(np.abs(array, where=np.isfinite(array), out=np.zeros(array.shape)).max(initial=0.0))
 
 
-def _is_apart(came: Array, given: Array, tolerance: Array) -> bool:
+def is_apart(came: Array, given: Array, tolerance: Array) -> bool:
     """Whether two arrays differ somewhere by more than a tolerance."""
     with np.errstate(all="ignore"):
         came = came.astype(np.float64)

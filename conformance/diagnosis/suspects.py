@@ -8,22 +8,25 @@ alone gives what comes where an input is 0, or gives some of the results.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import replace
-from itertools import chain
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import chain, count, islice
+from typing import Any, Final
 
-from rnnspec.conformance.cases import Case
+from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
+from rnnspec.conformance.cases.streams import stream
+from rnnspec.conformance.cases.support import values_of
+from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.diagnosis.causes import Cause
 from rnnspec.conformance.diagnosis.misreadings import misreadings, wrong_gradients
-from rnnspec.conformance.diagnosis.oracle import Clock, Oracle, OutOfTimeError
-from rnnspec.conformance.diagnosis.probe import Probe
+from rnnspec.conformance.diagnosis.oracle import LARGEST, Clock, Oracle, OutOfTimeError, size_of
+from rnnspec.conformance.diagnosis.probe import Probe, is_apart
 from rnnspec.conformance.diagnosis.suspect import Suspect
 from rnnspec.conformance.edits.running import Runner
 from rnnspec.conformance.edits.single import Edit, EditedPart, choosing, coarse_edits, gate_edits, single_edits
 from rnnspec.conformance.faults.catalogue import FAULTS
-from rnnspec.spec import Operation, operation
+from rnnspec.spec import CallError, Operation, operation
 from rnnspec.spec.operation import Settings, settings_of
 
 PAIRS: Final = 5.0
@@ -32,8 +35,32 @@ PAIRS: Final = 5.0
 _SEEDS: Final = 3
 """Seeds at which what is suspected where inputs are 0 must give the answers."""
 
+_FURTHER: Final = 60
+"""Further calls that are looked at for those that tell suspects from what is right."""
+
+_CONFIRMING: Final = 2.0
+"""The time, in seconds, for which further calls are asked."""
+
 _TOGETHER: Final = 6
 """How many of the suspects of a part of the results are tried together with another."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """What is known around a fault: calls that show it, others that may not, its cause, and what else is wrong."""
+
+    core: Sequence[Probe]
+    neighbours: Sequence[Probe]
+    case: Case
+    cause: Cause
+    beside: Suspect
+    zero: Sequence[str] = ()
+    """Inputs that are 0 in the calls that are drawn."""
+
+    @property
+    def part(self) -> EditedPart:
+        """What of the answers is wrong."""
+        return self.core[0].part
 
 
 class Searcher:
@@ -43,7 +70,7 @@ class Searcher:
         self.op: Operation = operation(name)
         self.oracle, self.clock = oracle, clock
         self.runner = Runner(self.op)
-        self._edits: dict[Settings, list[Edit]] = {}
+        self._edits: dict[tuple[str, Settings], list[Edit]] = {}
 
     def probe(self, case: Case, part: EditedPart) -> Probe | None:
         """Return a case with what the backend answered; None where that is nothing to compare."""
@@ -87,47 +114,127 @@ class Searcher:
         probes.sort(key=lambda probe: probe is not clear[0])
         neighbours = self._probes(others, part)
 
-        def among(suspects: Iterator[Suspect]) -> list[Suspect]:
-            return [suspect for suspect in suspects if self._fits_all(suspect + beside, probes)]
-
-        single = among(self._single(clear[0]))
-        planted = [] if beside else among(self._planted())
-        found = next(
-            filter(None, (self._fitting(some, neighbours, cause, beside) for some in (single, planted))), []
-        ) or self._mostly_fitting(single, neighbours, cause, beside)
+        around = Around(probes, neighbours, clear[0].case, cause, beside)
+        single = list[Suspect]()
+        found = list[Suspect]()
+        for share, suspects in self._kinds(clear[0], beside):
+            some = self._among(suspects, share, around)
+            found = self._fitting(some, around)
+            if found:
+                break
+            single += [suspect for suspect in some if not suspect.planted]
+        found = found or self._mostly_fitting(single, around)
         if not found:
-            found = self._together(clear[0], [*probes, *neighbours], beside)
+            found = self._together(clear[0], around)
         return sorted(found, key=lambda one: one.simplicity)
 
-    def _fitting(
-        self, suspects: Sequence[Suspect], neighbours: Sequence[Probe], cause: Cause, beside: Suspect
-    ) -> list[Suspect]:
+    def _kinds(self, probe: Probe, beside: Suspect) -> Iterator[tuple[float, Iterator[Suspect]]]:
+        """Yield the kinds of suspects, the likelier first, each with the share of the time left that it may take."""
+        yield 0.6, self._single(probe, coarse=False)
+        if not beside:
+            yield 0.6, self._planted()
+        yield 0.6, self._single(probe, coarse=True)
+
+    def _among(self, suspects: Iterator[Suspect], share: float, around: Around) -> list[Suspect]:
+        """Return those that give the answers to all calls of the fault, as far as time allows."""
+        found = []
+        with self._within(share * self.clock.left):
+            for suspect in suspects:
+                if self._fits_all(suspect + around.beside, around.core):
+                    found.append(suspect)
+        return found
+
+    @contextmanager
+    def _within(self, seconds: float) -> Iterator[None]:
+        """Stop what is done once it took this long."""
+        clock, self.clock = self.clock, Clock(max(0.0, min(seconds, self.clock.left)))
+        with suppress(OutOfTimeError):
+            yield
+        self.clock = clock
+
+    def _fitting(self, suspects: Sequence[Suspect], around: Around) -> list[Suspect]:
         """Return those that give the answers to all neighbours or, if none does, to all if limited to the cause."""
-        for some in (suspects, [suspect.limited(cause) for suspect in suspects]):
-            found = [suspect for suspect in some if self._fits_all(suspect + beside, neighbours)]
+        for some in (suspects, [suspect.limited(around.cause) for suspect in suspects]):
+            found = [suspect for suspect in some if self._fits_all(suspect + around.beside, around.neighbours)]
+            found = self._confirmed(found, around, 0.75)
             if found:
                 return found
         return []
 
-    def _mostly_fitting(
-        self, suspects: Sequence[Suspect], neighbours: Sequence[Probe], cause: Cause, beside: Suspect
-    ) -> list[Suspect]:
+    def _mostly_fitting(self, suspects: Sequence[Suspect], around: Around) -> list[Suspect]:
         """Return those that give all answers that are right, and most that are wrong where the cause holds.
 
         They are one of several faults: others have a part in the rest.
         """
-        right = [probe for probe in neighbours if not probe.wrong]
-        wrong = [probe for probe in neighbours if probe.wrong and cause.holds(probe.case)]
-        for some in (suspects, [suspect.limited(cause) for suspect in suspects]):
+        right = [probe for probe in around.neighbours if not probe.wrong]
+        wrong = [probe for probe in around.neighbours if probe.wrong and around.cause.holds(probe.case)]
+        for some in (suspects, [suspect.limited(around.cause) for suspect in suspects]):
             found = [
                 suspect
                 for suspect in some
-                if self._fits_all(suspect + beside, right)
-                and 2 * sum(probe.fits(suspect + beside) for probe in wrong) >= len(wrong)
+                if self._fits_all(suspect + around.beside, right)
+                and 2 * sum(probe.fits(suspect + around.beside) for probe in wrong) >= len(wrong)
             ]
+            found = self._confirmed(found, around, 0.5)
             if found:
                 return found
         return []
+
+    def _confirmed(self, suspects: Sequence[Suspect], around: Around, share: float) -> list[Suspect]:
+        """Return the suspects that stand up to calls that are drawn to tell them from what is right.
+
+        Each call is one at which some suspect gives other results than the specification. An answer that is right
+        refutes it, as does a share of wrong answers that it does not give, where the cause holds.
+        """
+        hits, asked = [0] * len(suspects), [0] * len(suspects)
+        left = list(range(len(suspects)))
+        with self._within(min(_CONFIRMING, self.clock.left / 2)):
+            for further in islice(self._further(around), _FURTHER) if suspects else ():
+                zero = (name for name in around.zero if name in further.items and name not in further.zero)
+                case = replace(further, zero=(*further.zero, *zero))
+                self.clock.check()
+                telling = [place for place in left if self._differs(suspects[place], case, around)]
+                probe = self.probe(case, around.part) if telling else None
+                if probe is None:
+                    continue
+                wrong = self.oracle.wrong(case, around.part) is not None
+                for place in telling:
+                    whole = suspects[place] + around.beside
+                    gives = probe.fits(whole) or probe.nearly_fits(whole)
+                    if not gives and not wrong:
+                        left.remove(place)
+                    elif wrong and around.cause.holds(case):
+                        hits[place] += gives
+                        asked[place] += 1
+        return [suspects[place] for place in left if hits[place] >= share * asked[place]]
+
+    def _differs(self, suspect: Suspect, case: Case, around: Around) -> bool:
+        """Whether a suspect gives other results than are right."""
+        try:
+            blank = Probe(case, around.part, self.runner, {})
+        except (CallError, OutOfRangeError):
+            return False
+        given = blank.given_by(suspect)
+        return given is not None and any(
+            array.shape != given[name].shape or is_apart(array, given[name], blank.tolerance[name])
+            for name, array in blank.right_results.items()
+            if name in given
+        )
+
+    def _further(self, around: Around) -> Iterator[Case]:
+        """Yield further calls: alternately like the one that fails but for an attribute, and drawn from all."""
+        case = around.case
+        drawn = stream(case.seed, "further calls")
+        choices = RandomChoices(drawn)
+        values = {name: [item.default, *values_of(case, item)] for name, item in case.spec.attributes.items()}
+        for number in count():
+            other = draw_case(choices, Scope(case.operation, case.dtype))
+            if size_of(other) <= LARGEST and all(other.sizes.values()):
+                yield replace(other, regime="generic")
+            name = list(values)[number % len(values)] if values else ""
+            if name:
+                value = values[name][int(drawn.integers(len(values[name])))]
+                yield replace(case.with_attributes(**{name: value}), seed=case.seed + number)
 
     def _fits_all(self, suspect: Suspect, probes: Sequence[Probe]) -> bool:
         self.clock.check()
@@ -143,18 +250,17 @@ class Searcher:
                 self.clock.check()
                 yield Suspect.of(fault)
 
-    def _together(self, first: Probe, others: Sequence[Probe], beside: Suspect) -> list[Suspect]:
+    def _together(self, first: Probe, around: Around) -> list[Suspect]:
         """Return what is wrong beside other faults: what gives all where some inputs are 0, or else two at once."""
-        clock, self.clock = self.clock, Clock(min(PAIRS, self.clock.left))
         found = list[Suspect]()
-        with suppress(OutOfTimeError):
-            peeled, zero = self._peeled(first.case, first.part, beside)
+        with self._within(PAIRS):
+            peeled, zero = self._peeled(first.case, first.part, around.beside)
             # With few inputs at 0, what fits by chance at several calls is next to impossible.
             if 2 * len(zero) <= len(first.call.float_inputs):
-                found = peeled
-            if not found and not beside:
-                found = [*filter(None, [self._pair(first, others, peeled)])]
-        self.clock = clock
+                found = self._confirmed(peeled, replace(around, zero=zero), 0.5)
+            if not found and not around.beside:
+                pair = self._pair(first, [*around.core, *around.neighbours], peeled)
+                found = self._confirmed([*filter(None, [pair])], around, 0.75)
         return found
 
     def _pair(self, first: Probe, others: Sequence[Probe], peeled: Sequence[Suspect]) -> Suspect | None:
@@ -197,24 +303,24 @@ class Searcher:
         cases = [replace(case, zero=(*case.zero, *zero), seed=case.seed + number) for number in range(_SEEDS)]
         return self._probes(cases, part)
 
-    def _single(self, probe: Probe) -> Iterator[Suspect]:
-        """Yield every edit and misreading that may be told at a probe."""
-        if probe.part == "values":
-            yield from (Suspect.of(one) for one in misreadings(probe.call))
-        else:
-            yield from (Suspect.of(one) for one in wrong_gradients(probe.call))
+    def _single(self, probe: Probe, *, coarse: bool | None = None) -> Iterator[Suspect]:
+        """Yield every edit and misreading that may be told at a probe; coarse edits alone, or all but these."""
+        if not coarse:
+            found = misreadings(probe.call) if probe.part == "values" else wrong_gradients(probe.call)
+            yield from map(Suspect.of, found)
         if probe.part == "values" or self.op.gradient:
             yield from (
                 Suspect.of(edit)
-                for edit in self._edits_for(probe)
+                for kind in (single_edits, coarse_edits, gate_edits)
+                if coarse in (None, kind is not single_edits)
+                for edit in self._edits_for(probe, kind)
                 if edit.part == probe.part or (edit.defines and probe.part == "gradients")
             )
 
-    def _edits_for(self, probe: Probe) -> list[Edit]:
-        """The edits of lines that hold under a probe's attributes."""
-        key = settings_of(probe.call.attributes)
+    def _edits_for(self, probe: Probe, kind: Callable[[Operation, Mapping[str, Any]], Iterator[Edit]]) -> list[Edit]:
+        """The edits of a kind of lines that hold under a probe's attributes."""
+        key = kind.__name__, settings_of(probe.call.attributes)
         if key not in self._edits:
-            op = choosing(self.op, probe.call.attributes)
-            kinds = (single_edits, coarse_edits, gate_edits)
-            self._edits[key] = [edit for kind in kinds for edit in kind(op, probe.call.attributes)]
+            attributes = probe.call.attributes
+            self._edits[key] = list(kind(choosing(self.op, attributes), attributes))
         return self._edits[key]

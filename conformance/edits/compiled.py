@@ -7,7 +7,7 @@ Thousands of calls of changed equations want it faster, and get the same numbers
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from rnnspec.spec.arrays import Array
 from rnnspec.spec.errors import SpecError
-from rnnspec.spec.evaluate import Evaluation, LiteralCall
+from rnnspec.spec.evaluate import Evaluation, Key, LiteralCall
 from rnnspec.spec.language import indices_of
 from rnnspec.spec.system import System
 from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
@@ -57,16 +57,38 @@ class CompiledCall(LiteralCall):
     programs: Programs
     """Those of its system that were needed so far; to be kept with the system."""
 
+    known: Sequence[Mapping[Key, Any]] = ()
+    """What is known of each of its sequences beforehand, so that it is not worked out anew."""
+
+    evaluations: Sequence[Evaluation] = ()
+    """Those of its sequences, of which the results came last."""
+
+    def outputs(self) -> list[Array]:
+        """Return the outputs of the call."""
+        self.evaluations = []
+        return super().outputs()
+
+    def gradients(self, cotangents: tuple[Array, ...]) -> dict[str, Array]:
+        """Return the gradients of the call's float inputs."""
+        self.evaluations = []
+        return super().gradients(cotangents)
+
     def with_inputs(self, **changed: Array) -> CompiledCall:
         """Return the call with other float arrays in the place of some, which may be complex."""
         other = copy(self)
         other.inputs = {**self.inputs, **changed}
         other.dtype = np.result_type(self.dtype, *changed.values())
+        other.known = ()
         return other
 
     def evaluation(self, values: Mapping[str, Array], sizes: Mapping[str, int]) -> Evaluation:
         """The translation that computes the quantities of one sequence."""
-        return _Compiled(self.system, values, sizes, self.programs)
+        one = _Compiled(self.system, values, sizes, self.programs)
+        place = len(self.evaluations)
+        if place < len(self.known):
+            one.known.update(self.known[place])
+        self.evaluations = [*self.evaluations, one]
+        return one
 
 
 def by_steps(call: CompiledCall, cotangents: tuple[Array, ...]) -> dict[str, Array]:

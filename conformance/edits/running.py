@@ -17,6 +17,7 @@ from rnnspec.conformance.edits.placing import changed_equations, with_equations
 from rnnspec.conformance.edits.single import Edit, EditedPart
 from rnnspec.spec import Operation
 from rnnspec.spec.arrays import Array
+from rnnspec.spec.evaluate import Key
 from rnnspec.spec.language import Equation
 from rnnspec.spec.operation import Settings, settings_of
 from rnnspec.spec.system import System
@@ -44,7 +45,7 @@ class Runner:
         new = [equation for edit in edits for equation in self._equations(call, edit)]
         if not new:
             return call
-        other = copy(call)
+        other = EditedCall.of(call, frozenset(equation.target for equation in new))
         other.system = with_equations(call.system, new)
         other.programs = Layered(call.programs, (equation.value for equation in new))
         return other
@@ -66,6 +67,8 @@ def results(
 
     The gradients are named as the inputs are.
     """
+    if isinstance(call, EditedCall):
+        call = call.after(part, cotangents)
     if only is not None:
         call = copy(call)
         call.given = tuple(name for name in call.given if name in only)
@@ -74,6 +77,82 @@ def results(
         if part == "values":
             return dict(zip(call.results, call.outputs(), strict=True))
         return call.gradients(cotangents) if call.op.gradient else by_steps(call, cotangents)
+
+
+class EditedCall(CompiledCall):
+    """A call by edited equations, which takes over what does not depend on them from the call by the right ones."""
+
+    right: CompiledCall
+    targets: frozenset[str]
+    """The quantities of which equations are edited."""
+
+    @classmethod
+    def of(cls, right: CompiledCall, targets: frozenset[str]) -> EditedCall:
+        """Return the call, as yet by the right equations."""
+        new = cls.__new__(cls)
+        new.__dict__.update(right.__dict__)
+        new.right, new.targets = right, targets
+        return new
+
+    def after(self, part: EditedPart, cotangents: tuple[Array, ...]) -> EditedCall:
+        """Return the call with what is known of it once the right outputs, or gradients, are worked out."""
+        if part == "gradients" and not self.op.gradient:
+            return self
+        if isinstance(self.right, EditedCall):
+            return self
+        new = copy(self)
+        new.known = kept(self.right, part, cotangents).without(self.targets)
+        return new
+
+
+class Kept:
+    """What the right equations give of a call, by sequence."""
+
+    def __init__(self, call: CompiledCall, part: EditedPart, cotangents: tuple[Array, ...]) -> None:
+        call = copy(call)
+        results(call, cotangents, part)
+        self.system = call.system
+        self.cotangents = cotangents
+        self.known = [one.known for one in call.evaluations]
+        self._left: dict[frozenset[str], list[dict[Key, Any]]] = {}
+
+    def without(self, targets: frozenset[str]) -> list[dict[Key, Any]]:
+        """Return what does not depend on these quantities."""
+        if targets not in self._left:
+            gone = _dependent(self.system, targets)
+            self._left[targets] = [
+                {key: value for key, value in known.items() if key[0] not in gone} for known in self.known
+            ]
+        return self._left[targets]
+
+
+def kept(call: CompiledCall, part: EditedPart, cotangents: tuple[Array, ...]) -> Kept:
+    """Return what the right equations give of a call; it is worked out once."""
+    found: dict[EditedPart, Kept] = call.__dict__.setdefault("kept", {})
+    if part not in found or found[part].cotangents is not cotangents:
+        found[part] = Kept(call, part, cotangents)
+    return found[part]
+
+
+def _dependent(rules: System, targets: frozenset[str]) -> set[str]:
+    """The quantities that these have a part in, and these themselves."""
+    users = _users(rules)
+    found, new = set[str](), set(targets)
+    while new:
+        found |= new
+        new = {user for name in new for user in users.get(name, ())} - found
+    return found
+
+
+def _users(rules: System) -> dict[str, set[str]]:
+    """The quantities whose equations use a name, by that name; they are kept with the system."""
+    users: dict[str, set[str]] | None = rules.__dict__.get("users")
+    if users is None:
+        users = rules.__dict__["users"] = {}
+        for equation in (*rules.forward, *rules.gradient):
+            for name in {inner.id for inner in ast.walk(equation.value) if isinstance(inner, ast.Name)}:
+                users.setdefault(name, set()).add(equation.target)
+    return users
 
 
 class Layered(dict[ast.expr, Any]):
