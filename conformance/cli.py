@@ -156,14 +156,16 @@ def faults(
 
     A fault counts as caught if it is caught with every seed. --exclusive uses only the first seed. --edits makes every
     single edit of the equations a fault; the first seed chooses those of --sample. --diagnose goes on from what the
-    file of --json has.
+    file of --json has; the seed chooses what is diagnosed.
     """
     if diagnose:
         from rnnspec.conformance.commands import faults_diagnose
 
-        if edits or given["operations"] or given["seeds"] != "0" or given["exclusive"] or given["profile"] != "quick":
-            raise CannotRunError("--diagnose goes with --sample, --jobs and --json alone")
-        asked = faults_diagnose.Request(sample, given["jobs"])
+        if edits or given["operations"] or given["exclusive"] or given["profile"] != "quick":
+            raise CannotRunError("--diagnose goes with --sample, --seeds, --jobs and --json alone")
+        if not given["seeds"].isdecimal():
+            raise CannotRunError(f"--diagnose takes one seed, got --seeds {given['seeds']}")
+        asked = faults_diagnose.Request(sample, given["jobs"], int(given["seeds"]))
         context.exit(_run(faults_diagnose.measure_diagnosis, asked, json_file))
     if not edits:
         if sample is not None:

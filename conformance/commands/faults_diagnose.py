@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, get_args
 
@@ -25,30 +25,36 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 @dataclass(frozen=True)
 class Request:
-    """How many wrong implementations of each kind are diagnosed, and in how many processes."""
+    """How many wrong implementations of each kind are diagnosed, drawn with which seed, and in how many processes."""
 
     sample: int | None = None
     jobs: int = 1
+    seed: int = 0
 
 
 def measure_diagnosis(request: Request, json_file: Path | None) -> int:
     """Diagnose wrong implementations and print how often it is right; return the exit status, 1 if a name is wrong.
 
-    Results that the file has already are not measured again.
+    Results that the file has already are kept, and not measured again.
     """
     console = Console()
     found = [] if json_file is None or not json_file.exists() else read(json_file)
-    done = {(one.kind, one.title) for one in found}
-    asked = [(kind, number) for kind in KINDS for number in _numbers(kind, request.sample)]
+    done = {(one.kind, one.number, one.seed) for one in found}
+    asked = [(kind, number, request.seed) for kind in KINDS for number in _numbers(kind, request.sample)]
+    left = [one for one in asked if one not in done]
+    if found:
+        kept = f"{json_file} has {len(found)} diagnoses, which are kept: {len(asked) - len(left)} of the {len(asked)}"
+        console.print(f"{kept} asked for, so that {len(left)} are left", soft_wrap=True, markup=False)
     with bar(console) as progress:
-        task = progress.add_task("", total=len(asked))
-        for one in each(partial(_diagnosed, done=frozenset(done)), asked, request.jobs):
-            progress.update(task, advance=1, description="" if one is None else f"{one.kind} {one.operation}")
-            if one is None:
-                continue
+        task = progress.add_task("", total=len(left))
+        started = time.perf_counter()
+        for place, one in enumerate(each(_diagnosed, left, request.jobs), 1):
             found.append(one)
+            due = (time.perf_counter() - started) / place * (len(left) - place)
+            progress.update(task, advance=1, description=f"{one.kind} {one.operation}, about {_told(due)} left")
             if not console.is_terminal:
-                console.print(f"{one.kind} {one.operation} {one.title}: {_outcome(one)}", soft_wrap=True, markup=False)
+                told = f"{one.kind} {one.operation} {one.title}: {_outcome(one)}; about {_told(due)} left"
+                console.print(told, soft_wrap=True, markup=False)
             if json_file is not None:
                 write_json(json_file, {"profile": PROFILE, "diagnosed": [other.to_json() for other in found]})
     console.print(_table(rates(found)))
@@ -71,10 +77,13 @@ def _numbers(kind: Kind, sample: int | None) -> Sequence[int]:
     return range(0, count, step)[:sample]
 
 
-def _diagnosed(asked: tuple[Kind, int], done: frozenset[tuple[Kind, str]]) -> Diagnosed | None:
-    kind, number = asked
-    wrong = implementation(kind, number)
-    return None if (kind, wrong.title) in done else diagnosed(wrong, PROFILES[PROFILE])
+def _diagnosed(asked: tuple[Kind, int, int]) -> Diagnosed:
+    kind, number, seed = asked
+    return replace(diagnosed(implementation(kind, number, seed), PROFILES[PROFILE]), number=number, seed=seed)
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _outcome(one: Diagnosed) -> str:

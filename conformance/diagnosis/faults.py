@@ -84,6 +84,8 @@ class Fault:
     failure: Failure
     checks: list[str] = field(default_factory=list)
     repro: str = ""
+    known: Suspect = field(default_factory=Suspect)
+    """What is taken to be computed, in all calls; nothing where there is no suspect."""
 
     def count(self, one: Failed) -> None:
         """Count a failed check among those that found it; the repro is that of the check that the fault is told by."""
@@ -224,9 +226,11 @@ class Diagnosis:
         with suppress(OutOfTimeError):
             smallest = numbers_gone(case, shows)
             case, failure = smallest, shows(smallest) or failure
+        fault = Fault(part, [case.dtype], cause, suspects, case, failure, [part])
         if suspects:
-            self.known = self.known + self._widest(suspects[0], part, failing)
-        return Fault(part, [case.dtype], cause, suspects, case, failure, [part])
+            fault.known = self._widest(suspects[0], part, failing)
+            self.known = self.known + fault.known
+        return fault
 
     def _widest(self, suspect: Suspect, part: EditedPart, failing: Sequence[Case]) -> Suspect:
         """The suspect, of the same lines under all attributes where that gives more of the answers."""

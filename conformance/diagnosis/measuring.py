@@ -2,8 +2,9 @@
 
 Each wrong implementation is asked the small planned cases of its operation, and what fails is diagnosed. The suspects
 and causes are then held against the implementation on calls that are drawn anew, none of them of size 0. Suspects are
-right if they give its numbers on all of them. Causes are right if they hold wherever it is wrong, and it is wrong in
-most calls where they hold.
+right if they give its numbers on all of them. Of two faults, one that
+is named alone is right if its suspect gives the numbers of an implementation with that fault alone. Causes are right if
+they hold wherever it is wrong, and it is wrong in most calls where they hold.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.diagnosis.faults import Diagnosis
 from rnnspec.conformance.diagnosis.oracle import LARGEST, Clock, Oracle, size_of
+from rnnspec.conformance.diagnosis.suspect import Suspect
+from rnnspec.conformance.diagnosis.suspects import Searcher
 from rnnspec.conformance.edits.changing import changed
 from rnnspec.conformance.edits.single import Edit, EditedPart, single_edits
 from rnnspec.conformance.faults.catalogue import FAULTS
@@ -43,7 +46,7 @@ DRAWN: Final = 40
 """Calls that are drawn anew for each wrong implementation."""
 
 Kind = Literal["catalogue", "single", "double", "pair"]
-Named = Literal["right", "wrong", "none"]
+Named = Literal["right", "part", "wrong", "none"]
 _CHECKS: Final[tuple[Check, ...]] = (Values(), Gradients())
 
 
@@ -52,8 +55,9 @@ class Diagnosed:
     """What the diagnosis of one wrong implementation gave.
 
     `shows` tells whether planned calls have wrong results, and none ends in an error. `named` tells whether the
-    suspects give its numbers, and `by` what they are; `caused` whether the causes tell its wrong calls from its right
-    ones. `faults` is how many were reported, `seconds` how long it took.
+    suspects give its numbers, or those of one of two faults alone, and `by` what they are; `caused` whether the causes
+    tell its wrong calls from its right ones. `faults` is how many were reported, `seconds` how long it took. `number`
+    and `seed` are what it was drawn by.
     """
 
     kind: Kind
@@ -67,6 +71,8 @@ class Diagnosed:
     suspect: str = ""
     cause: str = ""
     seconds: float = 0.0
+    number: int = -1
+    seed: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -86,6 +92,8 @@ class Wrong:
     title: str
     implementation: type[Backend]
     dtype: str = "float64"
+    alone: tuple[type[Backend], ...] = ()
+    """Of two faults, implementations that have one alone."""
 
 
 def implementation(kind: Kind, number: int, seed: int = 0) -> Wrong:
@@ -93,7 +101,7 @@ def implementation(kind: Kind, number: int, seed: int = 0) -> Wrong:
     drawn = stream(seed, f"{kind} {number}")
     match kind:
         case "catalogue":
-            return planted(FAULTS[number])
+            return planted(FAULTS[(number + seed) % len(FAULTS)])
         case "pair":
             return paired(drawn)
         case _:
@@ -115,8 +123,10 @@ def paired(drawn: np.random.Generator) -> Wrong:
     name = names[int(drawn.integers(len(names)))]
     some = by_operation[name]
     one, other = (some[place] for place in sorted(drawn.choice(len(some), 2, replace=False)))
-    op = changed(operation(name), [*one.blocks, *other.blocks])
-    return Wrong("pair", name, f"{one.fault.name} and {other.fault.name}", backend_of(op))
+    op = operation(name)
+    alone = tuple(backend_of(changed(op, single.blocks)) for single in (one, other))
+    both = backend_of(changed(op, [*one.blocks, *other.blocks]))
+    return Wrong("pair", name, f"{one.fault.name} and {other.fault.name}", both, alone=alone)
 
 
 def edited(kind: Kind, drawn: np.random.Generator) -> Wrong:
@@ -146,15 +156,12 @@ def diagnosed(wrong: Wrong, profile: Profile) -> Diagnosed:
     diagnosis = Diagnosis(backend, wrong.operation, seconds=SECONDS, parts=parts)
     faults = diagnosis.find(failed)
     seconds = time.process_time() - started
-    known, oracle = diagnosis.known, Oracle(backend, (), Clock(3600))
-    diagnosis.searcher.oracle, diagnosis.searcher.clock = oracle, oracle.clock
-    suspected = {fault.part for fault in faults if fault.suspects}
-    right, held, wrong_calls, told = bool(known), 0, 0, True
-    for case in filter(lambda case: all(case.sizes.values()), _drawn(wrong)):
+    held, wrong_calls, told = 0, 0, True
+    oracle = Oracle(backend, (), Clock(3600))
+    drawn = [case for case in _drawn(wrong) if all(case.sizes.values())]
+    for case in drawn:
         for part in parts:
             failure = oracle.wrong(case, part)
-            if part in suspected and oracle.answer(case, part) is not None:
-                right = right and diagnosis.searcher.gives(known, case, part)
             # Where outputs are right by chance, the gradients are those of what is wrong with the outputs.
             holds = any(fault.cause.holds(case) for fault in faults if fault.part in (part, "values"))
             told = told and (holds or failure is None)
@@ -162,14 +169,14 @@ def diagnosed(wrong: Wrong, profile: Profile) -> Diagnosed:
             wrong_calls += holds and failure is not None
             if failure is not None:
                 break
+    known = diagnosis.known
     by = "catalogue" if known.planted else "edit" if known.edits else "misreading" if known else ""
-    named: Named = "none" if not known else "right" if right else "wrong"
     return Diagnosed(
         wrong.kind,
         wrong.operation,
         wrong.title,
         True,
-        named,
+        _named(wrong, diagnosis, drawn, parts),
         by,
         told and 2 * wrong_calls >= held,
         len(faults),
@@ -177,6 +184,43 @@ def diagnosed(wrong: Wrong, profile: Profile) -> Diagnosed:
         "; ".join(str(fault.cause) for fault in faults),
         seconds,
     )
+
+
+def _named(wrong: Wrong, diagnosis: Diagnosis, drawn: Sequence[Case], parts: Sequence[EditedPart]) -> Named:
+    """Whether the suspects give the numbers of an implementation, or each those of one of its faults alone."""
+    named = [fault for fault in diagnosis.faults if fault.suspects]
+    if not named:
+        return "none"
+    suspected = [part for part in parts if any(fault.part == part for fault in named)]
+    if _gives(diagnosis.searcher, wrong.implementation(), diagnosis.known, drawn, parts, suspected):
+        return "right"
+    for fault in named:
+        alone = (one() for one in wrong.alone)
+        if not any(_gives(diagnosis.searcher, one, fault.known, drawn, parts, [fault.part]) for one in alone):
+            return "wrong"
+    return "part" if wrong.alone else "wrong"
+
+
+def _gives(
+    searcher: Searcher,
+    backend: Backend,
+    suspect: Suspect,
+    drawn: Sequence[Case],
+    parts: Sequence[EditedPart],
+    suspected: Sequence[EditedPart],
+) -> bool:
+    """Whether a suspect gives the numbers of a backend in all of these calls."""
+    searcher.oracle = oracle = Oracle(backend, (), Clock(3600))
+    searcher.clock = oracle.clock
+    for case in drawn:
+        for part in parts:
+            failure = oracle.wrong(case, part)
+            asked = part in suspected and oracle.answer(case, part) is not None
+            if asked and not searcher.gives(suspect, case, part):
+                return False
+            if failure is not None:
+                break
+    return True
 
 
 def _failing(backend: Backend, deck: Deck, dtype: str, parts: Sequence[EditedPart]) -> Iterator[Failed]:

@@ -25,16 +25,17 @@ class Rates:
     kind: str
     shown: int
     named: int
+    partly: int
     wrongly: int
     caused: int
     once: int
     seconds: float
 
-    HEADINGS: ClassVar = ("seen", "named rightly", "named wrongly", "cause right", "as many faults as there are", "s")
+    HEADINGS: ClassVar = ("seen", "named rightly", "one of two", "named wrongly", "cause right", "as many faults as there are", "s")
 
     def cells(self) -> list[str]:
         """Return the counts as text, with their shares."""
-        of_all = [self.named, self.wrongly, self.caused, self.once]
+        of_all = [self.named, self.partly, self.wrongly, self.caused, self.once]
         shares = [f"{count} ({count / self.shown:.1%})" if self.shown else "0" for count in of_all]
         return [str(self.shown), *shares, f"{self.seconds:.1f}"]
 
@@ -53,6 +54,7 @@ def _rates(words: str, found: Sequence[Diagnosed]) -> Rates:
         words,
         len(found),
         sum(one.named == "right" for one in found),
+        sum(one.named == "part" for one in found),
         sum(one.named == "wrong" for one in found),
         sum(one.caused for one in found),
         sum(one.faults <= (2 if one.kind in ("double", "pair") else 1) for one in found),
