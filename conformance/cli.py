@@ -390,12 +390,19 @@ def check_command(context: click.Context, folder: Path, results: Path, partial: 
     context.exit(_run(check_vectors, folder, results, json_file, partial))
 
 
+_FLAGS = ("-x", "-v", "-vv", "-q", "-s", "-l", "--lf", "--last-failed", "--exitfirst", "--verbose", "--quiet")
+"""Options of pytest that take no value."""
+
+
 def _split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Split backends, which come first, from pytest's arguments, which begin at the first unknown option."""
-    for index, argument in enumerate(arguments):
-        if argument.startswith("-"):
-            return arguments[:index], arguments[index:]
-    return arguments, ()
+    """Split backends from pytest's arguments: an unknown option, and the word after it, which may be its value."""
+    names, for_pytest = list[str](), list[str]()
+    may_be_value = False
+    for argument in arguments:
+        is_option = argument.startswith("-")
+        (for_pytest if is_option or may_be_value else names).append(argument)
+        may_be_value = is_option and "=" not in argument and argument not in _FLAGS
+    return tuple(names), tuple(for_pytest)
 
 
 def _run(command: Any, *arguments: Any) -> Any:

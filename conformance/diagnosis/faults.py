@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import numpy as np
+
 from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
@@ -31,6 +33,7 @@ from rnnspec.conformance.diagnosis.oracle import (
     simple_first,
     size_of,
 )
+from rnnspec.conformance.diagnosis.overflow import overflow_in
 from rnnspec.conformance.diagnosis.suspect import Suspect
 from rnnspec.conformance.diagnosis.suspects import Searcher
 from rnnspec.conformance.edits.single import EditedPart
@@ -43,7 +46,7 @@ from rnnspec.conformance.run.expected import ExpectedFailure
 from rnnspec.conformance.run.repro import Failure
 from rnnspec.conformance.run.runner import Failed
 
-SECONDS: Final = 15.0
+SECONDS: Final = 18.0
 """The time that the diagnosis of one operation may take."""
 
 _SURVEY: Final = 2.5
@@ -125,7 +128,7 @@ class Diagnosis:
         unsteady = [one for one in failed if isinstance(one.failure, Unsteady)]
         lost = [one for one in failed if isinstance(one.failure, GuestLostError)]
         rest = [one for one in failed if one not in lost]
-        writing = [one for one in rest if one.check.id == Unmodified.id]
+        writing = [one for one in rest if one.check.id == Unmodified.id and isinstance(one.failure, Violation)]
         if writing:  # what comes after is the answer to another call
             self._record(writing[0], _NOT_ASKED)
         elif unsteady:  # other answers would tell nothing
@@ -204,7 +207,7 @@ class Diagnosis:
         if isinstance(failure, BackendCrashError):
             same = any(_same_crash(fault.failure, failure) for fault in self.faults)
             return same or (bool(self.known) and self.searcher.breaks_at(self.known, case, part))
-        if any(not fault.suspects and fault.part == part and fault.cause.holds(case) for fault in self.faults):
+        if any(not fault.known and fault.part == part and fault.cause.holds(case) for fault in self.faults):
             return True
         if part == "gradients" and any(fault.part == "values" and fault.cause.holds(case) for fault in self.faults):
             return True  # the outputs of another function, right by chance, have its gradients
@@ -222,11 +225,15 @@ class Diagnosis:
         with suppress(OutOfTimeError):
             if isinstance(first, Violation):
                 suspects = self._suspects(case, part, cause, shows)
+        told: list[str] = []
+        with suppress(OutOfTimeError):
+            if not suspects and part == "values":
+                told = self._overflowing(case, cause)
         failure = self.oracle.wrong(case, part) or first
         with suppress(OutOfTimeError):
             smallest = numbers_gone(case, shows)
             case, failure = smallest, shows(smallest) or failure
-        fault = Fault(part, [case.dtype], cause, suspects, case, failure, [part])
+        fault = Fault(part, [case.dtype], cause, suspects or told, case, failure, [part])
         if suspects:
             fault.known = self._widest(suspects[0], part, failing)
             self.known = self.known + fault.known
@@ -261,6 +268,21 @@ class Diagnosis:
         others = [one for one in plain[:: max(1, len(plain) // _PROBED)] if str(one) not in core]
         return self.searcher.find(list(core.values()), others, part, cause, self.known)
 
+    def _overflowing(self, case: Case, cause: Cause) -> list[str]:
+        """What overflows in a case, if under its cause it does where no number comes, and nowhere else."""
+        words = overflow_in(case) if self._gives_no_number(case) else ""
+        if not words:
+            return []
+        under = (one for one in self.oracle.answered("values") if one.dtype == case.dtype and cause.holds(one))
+        if any(bool(overflow_in(one)) != self._gives_no_number(one) for one in under):
+            return []
+        return [words]
+
+    def _gives_no_number(self, case: Case) -> bool:
+        """Whether a wrong answer has infinities or NaN."""
+        came = self.oracle.answer(case, "values") if self.oracle.wrong(case, "values") else None
+        return came is not None and any(not np.isfinite(a).all() for a in came.values() if a.dtype.kind not in "biu")
+
     def _remembers(self, case: Case) -> str:
         """What a backend computes that keeps a state from one call to the next; empty where it does not."""
         states = {f"{name[0]}0": name for name in case.results if name.endswith("_n")}
@@ -288,6 +310,10 @@ class Diagnosis:
 
     def _place(self, one: Failed) -> None:
         """Count a failed check to the fault that it shows; of its own, where the plain calls of its cases are right."""
+        crash = one.failure if isinstance(one.failure, BackendCrashError) else None
+        if crash is not None and (same := [f for f in self.faults if _same_crash(f.failure, crash)]):
+            same[0].count(one)
+            return
         if one.check.id == BadInput.id:  # an error is due: no numbers, and no case that is right, tell of it
             if not any(fault.part == BadInput.id for fault in self.faults):
                 self.faults.append(Fault(BadInput.id, [one.dtype], _OF_BAD_INPUT, [], None, one.failure))
@@ -345,6 +371,15 @@ class Diagnosis:
 
     def _record(self, one: Failed, cause: Cause) -> Fault:
         """The fault that a failed check alone tells of, as it was found."""
-        fault = Fault(one.check.id, [one.dtype], cause, [], next(iter(cases_of(one.example)), None), one.failure)
+        fault = Fault(one.check.id, [one.dtype], cause, [], _case_of(one), one.failure)
         self.faults.append(fault)
         return fault
+
+
+def _case_of(one: Failed) -> Case | None:
+    """The case of the call that failed: a check may make more than one, which differ in an attribute."""
+    case = next(iter(cases_of(one.example)), None)
+    call = one.failure.call if isinstance(one.failure, BackendCrashError | GuestLostError) else None
+    if case is None or call is None or call.operation != case.operation or call.attributes == case.attributes:
+        return case
+    return case.with_attributes(**call.attributes)

@@ -192,17 +192,17 @@ def _named(wrong: Wrong, diagnosis: Diagnosis, drawn: Sequence[Case], parts: Seq
     if not named:
         return "none"
     suspected = [part for part in parts if any(fault.part == part for fault in named)]
-    if _gives(diagnosis.searcher, wrong.implementation(), diagnosis.known, drawn, parts, suspected):
+    if _gives(wrong.operation, wrong.implementation(), diagnosis.known, drawn, parts, suspected):
         return "right"
     for fault in named:
         alone = (one() for one in wrong.alone)
-        if not any(_gives(diagnosis.searcher, one, fault.known, drawn, parts, [fault.part]) for one in alone):
+        if not any(_gives(wrong.operation, one, fault.known, drawn, parts, [fault.part]) for one in alone):
             return "wrong"
     return "part" if wrong.alone else "wrong"
 
 
 def _gives(
-    searcher: Searcher,
+    name: str,
     backend: Backend,
     suspect: Suspect,
     drawn: Sequence[Case],
@@ -210,8 +210,8 @@ def _gives(
     suspected: Sequence[EditedPart],
 ) -> bool:
     """Whether a suspect gives the numbers of a backend in all of these calls."""
-    searcher.oracle = oracle = Oracle(backend, (), Clock(3600))
-    searcher.clock = oracle.clock
+    oracle = Oracle(backend, (), Clock(3600))
+    searcher = Searcher(name, oracle, oracle.clock)
     for case in drawn:
         for part in parts:
             failure = oracle.wrong(case, part)

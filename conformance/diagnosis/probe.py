@@ -13,6 +13,7 @@ from rnnspec.backends import Call
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.checks.right import expected_of
+from rnnspec.conformance.diagnosis.misreadings import Misreading
 from rnnspec.conformance.diagnosis.suspect import Suspect
 from rnnspec.conformance.edits.compiled import CompiledCall
 from rnnspec.conformance.edits.running import Runner, results
@@ -50,10 +51,8 @@ class Probe:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that is due came, in its shape."""
-        return set(self.came) == set(self.right) and all(
-            self.came[name].shape == bounded.value.shape for name, bounded in self.right.items()
-        )
+        """Whether all that is due came, whatever its shape."""
+        return set(self.came) == set(self.right)
 
     @cached_property
     def right_results(self) -> NamedArrays:
@@ -61,11 +60,18 @@ class Probe:
         return {name: bounded.value for name, bounded in self.right.items()}
 
     @cached_property
+    def floor(self) -> float:
+        """What a rounding of ordinary numbers leaves: of a gate that is all but closed, some code gives 0."""
+        largest = max(map(_largest, self.call.float_inputs.values()), default=1.0)
+        return 4 * self.unit * min(1.0, largest)
+
+    @cached_property
     def tolerance(self) -> dict[str, Array]:
         """What rounding explains of a result, whatever is computed."""
         return {
             name: np.where(np.isnan(bounded.bound), np.inf, 4 * bounded.bound)
             + _UNITS * self.unit * _largest(bounded.value)
+            + self.floor
             for name, bounded in self.right.items()
         }
 
@@ -74,6 +80,9 @@ class Probe:
         """Names of the results that have clearly wrong numbers; of NaN, which many slips give, nothing is learnt."""
         found = set()
         for name, bounded in self.right.items():
+            if self.came[name].shape != bounded.value.shape:
+                found.add(name)
+                continue
             there = ~np.isnan(self.came[name].astype(np.float64))
             came, tolerance = self.came[name][there], self.tolerance[name][there]
             if is_apart(came, bounded.value[there], CLEAR * tolerance):
@@ -104,6 +113,8 @@ class Probe:
         given, moved = self.given_by(suspect), self.moved.given_by(suspect)
         if given is None or moved is None or given.keys() != self.came.keys():
             return False
+        if any(array.shape != self.right[name].value.shape for name, array in given.items()):
+            return False
         with np.errstate(all="ignore"):
             spread = {name: np.nan_to_num(np.abs(given[name] - a), nan=np.inf) for name, a in moved.items()}
         # Some numbers are left where they are by chance.
@@ -112,6 +123,22 @@ class Probe:
             array.shape != self.came[name].shape or is_apart(self.came[name], array, wide[name])
             for name, array in given.items()
         )
+
+    def share_left(self, suspect: Suspect) -> float:
+        """The share of the error, by its squares in units of the bounds, that a suspect leaves; 1 where it has none."""
+        given = self.given_by(suspect)
+        if given is None or given.keys() != self.came.keys():
+            return 1.0
+        error, rest = 0.0, 0.0
+        for name, bounded in self.right.items():
+            came, judged = self.came[name].astype(np.float64), bounded.bound > 0
+            if came.shape != given[name].shape or came.shape != bounded.value.shape:
+                return 1.0
+            for other, of_right in ((bounded.value, True), (given[name].astype(np.float64), False)):
+                with np.errstate(all="ignore"):
+                    squares = float((((came - other) / bounded.bound)[judged] ** 2).sum())
+                error, rest = (error + squares, rest) if of_right else (error, rest + squares)
+        return rest / error if error > 0 and np.isfinite(rest) else 1.0
 
     @cached_property
     def moved(self) -> Probe:
@@ -123,6 +150,7 @@ class Probe:
         }
         other.call = Call(self.call.operation, {**self.call.inputs, **inputs}, self.call.attributes)
         other.__dict__.pop("compiled", None)
+        other.__dict__.pop("_last", None)
         return other
 
     def fitting(self, suspect: Suspect, only: Collection[str] | None = None) -> list[str]:
@@ -135,8 +163,17 @@ class Probe:
             for name, array in found.items()
             if name in self.came
             and array.shape == self.came[name].shape
-            and not is_apart(self.came[name], array, self.tolerance[name] + _UNITS * self.unit * _largest(array))
+            and not is_apart(self.came[name], array, self._allowed(name, array))
         ]
+
+    def _allowed(self, name: str, given: Array) -> Array:
+        """What rounding explains of a result that a suspect gives, which may have another shape than is due."""
+        tolerance = (
+            self.tolerance[name]
+            if given.shape == self.right[name].value.shape
+            else self.tolerance[name].max(initial=0.0)
+        )
+        return np.asarray(tolerance + _UNITS * self.unit * _largest(given))
 
     def given_by(self, suspect: Suspect, only: Collection[str] | None = None) -> NamedArrays | None:
         """Return what a suspect gives, `only` some of it if it may be; None where it cannot be worked out."""
@@ -144,10 +181,7 @@ class Probe:
             suspect = suspect.at(self.case)
             if suspect.planted:
                 return self._given_by_planted(suspect.planted[-1])
-            call = self.call
-            for one in suspect.misreadings:
-                call = one.alter(call)
-            compiled = self.compiled if call is self.call else self.runner.call(call.inputs, call.attributes)
+            compiled = self._altered(tuple(suspect.misreadings))
             edited = self.runner.edited(compiled, suspect.edits)
             if edited is self.compiled and not suspect.misreadings:
                 return self.right_results
@@ -157,6 +191,22 @@ class Probe:
         except Exception:  # a wrong equation, or a call that is none, gives nothing
             return None
         return {name: array if np.isrealobj(array) else array.real for name, array in found.items()}
+
+    def _altered(self, misreadings: tuple[Misreading, ...]) -> CompiledCall:
+        """The call as it is misread, by the right equations; the last of them is kept."""
+        call = self.call
+        if misreadings and misreadings == self._last[0]:
+            return self._last[1]
+        for one in misreadings:
+            call = one.alter(call)
+        if call is self.call:
+            return self.compiled
+        self._last = misreadings, self.runner.call(call.inputs, call.attributes)
+        return self._last[1]
+
+    @cached_property
+    def _last(self) -> tuple[tuple[Misreading, ...], CompiledCall]:
+        return (), self.compiled
 
     def _given_by_planted(self, fault: Fault) -> NamedArrays:
         backend, call, cotangents = fault.implementation(), self.case.anew().call, self.case.given_cotangents

@@ -31,7 +31,9 @@ class Rates:
     once: int
     seconds: float
 
-    HEADINGS: ClassVar = ("seen", "named rightly", "one of two", "named wrongly", "cause right", "as many faults as there are", "s")
+    HEADINGS: ClassVar = (
+        "seen", "named rightly", "one of two", "named wrongly", "cause right", "as many faults as there are", "s",
+    )  # fmt: skip
 
     def cells(self) -> list[str]:
         """Return the counts as text, with their shares."""

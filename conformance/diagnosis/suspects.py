@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from typing import Any, Final
 
+import numpy as np
+
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import values_of
 from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.diagnosis.causes import Cause
-from rnnspec.conformance.diagnosis.misreadings import misreadings, wrong_gradients
+from rnnspec.conformance.diagnosis.misreadings import gates, misreadings, wrong_gradients
 from rnnspec.conformance.diagnosis.oracle import LARGEST, Clock, Oracle, OutOfTimeError, size_of
 from rnnspec.conformance.diagnosis.probe import Probe, is_apart
 from rnnspec.conformance.diagnosis.suspect import Suspect
@@ -29,7 +31,19 @@ from rnnspec.conformance.faults.catalogue import FAULTS
 from rnnspec.spec import CallError, Operation, operation
 from rnnspec.spec.operation import Settings, settings_of
 
-PAIRS: Final = 5.0
+Editing = Callable[[Operation, Mapping[str, Any]], Iterator[Edit]]
+"""Yields edits of an operation, of lines that hold under attributes."""
+
+_SLIGHT: Final = 0.05
+"""The share of a small error that a suspect may leave."""
+
+_SHARE: Final = 0.6
+"""The share of the time left that one kind of suspects may take."""
+
+_BESIDE_FOUND: Final = 0.15
+"""The share of the time left for what else gives the numbers of what is found already."""
+
+PAIRS: Final = 6.5
 """The time, in seconds, for which what stands together is looked for."""
 
 _SEEDS: Final = 3
@@ -38,7 +52,7 @@ _SEEDS: Final = 3
 _FURTHER: Final = 60
 """Further calls that are looked at for those that tell suspects from what is right."""
 
-_CONFIRMING: Final = 2.0
+_CONFIRMING: Final = 1.2
 """The time, in seconds, for which further calls are asked."""
 
 _TOGETHER: Final = 6
@@ -70,15 +84,17 @@ class Searcher:
         self.op: Operation = operation(name)
         self.oracle, self.clock = oracle, clock
         self.runner = Runner(self.op)
+        self._probed: dict[tuple[str, EditedPart], Probe | None] = {}
         self._edits: dict[tuple[str, Settings], list[Edit]] = {}
 
     def probe(self, case: Case, part: EditedPart) -> Probe | None:
         """Return a case with what the backend answered; None where that is nothing to compare."""
-        came = self.oracle.answer(case, part)
-        if came is None:
-            return None
-        probe = Probe(case, part, self.runner, came)
-        return probe if probe.is_complete else None
+        key = str(case), part
+        if key not in self._probed:
+            came = self.oracle.answer(case, part)
+            probe = None if came is None else Probe(case, part, self.runner, came)
+            self._probed[key] = probe if probe is not None and probe.is_complete else None
+        return self._probed[key]
 
     def gives(self, suspect: Suspect, case: Case, part: EditedPart) -> bool:
         """Whether a suspect gives what the backend answered to a case."""
@@ -110,30 +126,47 @@ class Searcher:
         probes = self._probes(core, part)
         clear = [probe for probe in probes if probe.is_clear]
         if not clear:
-            return []
+            return [] if beside else self._slightly(probes)
         probes.sort(key=lambda probe: probe is not clear[0])
         neighbours = self._probes(others, part)
 
         around = Around(probes, neighbours, clear[0].case, cause, beside)
-        single = list[Suspect]()
-        found = list[Suspect]()
-        for share, suspects in self._kinds(clear[0], beside):
-            some = self._among(suspects, share, around)
-            found = self._fitting(some, around)
-            if found:
-                break
-            single += [suspect for suspect in some if not suspect.planted]
-        found = found or self._mostly_fitting(single, around)
+        found = self._likely(clear[0], around)
+        if not found:
+            kinds = self._edited(clear[0], coarse_edits), self._edited(clear[0], gate_edits)
+            coarse = self._among(chain(*kinds), _SHARE, around)
+            found = self._fitting(coarse, around) or self._mostly_fitting(coarse, around)
         if not found:
             found = self._together(clear[0], around)
         return sorted(found, key=lambda one: one.simplicity)
 
-    def _kinds(self, probe: Probe, beside: Suspect) -> Iterator[tuple[float, Iterator[Suspect]]]:
-        """Yield the kinds of suspects, the likelier first, each with the share of the time left that it may take."""
-        yield 0.6, self._single(probe, coarse=False)
-        if not beside:
-            yield 0.6, self._planted()
-        yield 0.6, self._single(probe, coarse=True)
+    def _slightly(self, probes: Sequence[Probe]) -> list[Suspect]:
+        """Return the fault of the catalogue that leaves next to nothing of small errors, of all but the calls' size.
+
+        They are too small for an edit to be told by them.
+        """
+        left = list[tuple[float, Suspect]]()
+        wrong = [probe for probe in probes if self.oracle.wrong(probe.case, probe.part)]
+        with self._within(_SHARE * self.clock.left):
+            for suspect in self._planted() if wrong else ():
+                left.append((max(probe.share_left(suspect) for probe in wrong), suspect))
+        left.sort(key=lambda one: one[0])
+        if not left or left[0][0] > _SLIGHT or (len(left) > 1 and left[1][0] < 4 * _SLIGHT):
+            return []
+        return [left[0][1]]
+
+    def _likely(self, probe: Probe, around: Around) -> list[Suspect]:
+        """Return the misreadings, single edits and faults of the catalogue that give the answers.
+
+        Beside a misreading, an equation may tell the same.
+        """
+        single = self._among(self._misread(probe), _SHARE, around)
+        found = self._fitting(single, around)
+        edits = self._among(self._edited(probe, single_edits), _BESIDE_FOUND if found else _SHARE, around)
+        found += self._fitting(edits, around)
+        if not found and not around.beside:
+            found = self._fitting(self._among(self._planted(), _SHARE, around), around)
+        return found or self._mostly_fitting([*single, *edits], around)
 
     def _among(self, suspects: Iterator[Suspect], share: float, around: Around) -> list[Suspect]:
         """Return those that give the answers to all calls of the fault, as far as time allows."""
@@ -291,6 +324,8 @@ class Searcher:
                 zero = (*zero, name)
         probes = self._zeroed(case, part, zero)
         found = [one for one in self._single(probes[0]) if self._fits_all(one + beside, probes)] if zero else []
+        if zero and not found:
+            found = self._with_gates(probes, beside)
         for name in zero if found else ():
             fewer = tuple(other for other in zero if other != name)
             probes = self._zeroed(case, part, fewer)
@@ -298,26 +333,48 @@ class Searcher:
             found, zero = (kept, fewer) if kept else (found, zero)
         return found, zero
 
+    def _with_gates(self, probes: Sequence[Probe], beside: Suspect) -> list[Suspect]:
+        """Return edits that give all results together with another order of the gates, which changes every result."""
+        one_step = {"T": 1} if "T" in probes[0].case.sizes and probes[0].case.steps == "all" else {}
+        case = replace(probes[0].case, sizes={**probes[0].case.sizes, **one_step})
+        first, telling = self.probe(case, probes[0].part), dict[bytes, Suspect]()
+        if first is None:
+            return []
+        kinds = (self._edited(first, kind) for kind in (single_edits, coarse_edits))
+        for edit in chain.from_iterable(kinds):
+            self.clock.check()
+            given = first.given_by(edit)
+            if given is not None:
+                telling.setdefault(b"".join(np.float32(array).tobytes() for array in given.values()), edit)
+        for order in map(Suspect.of, gates.misread(first.call)):
+            for edit in telling.values():
+                if self._fits_all(order + edit + beside, [first, *probes]):
+                    return [order + edit]
+        return []
+
     def _zeroed(self, case: Case, part: EditedPart, zero: Sequence[str]) -> list[Probe]:
         """A case with inputs at 0, at several seeds."""
         cases = [replace(case, zero=(*case.zero, *zero), seed=case.seed + number) for number in range(_SEEDS)]
         return self._probes(cases, part)
 
-    def _single(self, probe: Probe, *, coarse: bool | None = None) -> Iterator[Suspect]:
-        """Yield every edit and misreading that may be told at a probe; coarse edits alone, or all but these."""
-        if not coarse:
-            found = misreadings(probe.call) if probe.part == "values" else wrong_gradients(probe.call)
-            yield from map(Suspect.of, found)
-        if probe.part == "values" or self.op.gradient:
-            yield from (
-                Suspect.of(edit)
-                for kind in (single_edits, coarse_edits, gate_edits)
-                if coarse in (None, kind is not single_edits)
-                for edit in self._edits_for(probe, kind)
-                if edit.part == probe.part or (edit.defines and probe.part == "gradients")
-            )
+    def _single(self, probe: Probe) -> Iterator[Suspect]:
+        """Yield every edit and misreading that may be told at a probe."""
+        yield from self._misread(probe)
+        for kind in (single_edits, coarse_edits, gate_edits):
+            yield from self._edited(probe, kind)
 
-    def _edits_for(self, probe: Probe, kind: Callable[[Operation, Mapping[str, Any]], Iterator[Edit]]) -> list[Edit]:
+    def _misread(self, probe: Probe) -> Iterator[Suspect]:
+        """Yield every misreading that may be told at a probe."""
+        return map(Suspect.of, misreadings(probe.call) if probe.part == "values" else wrong_gradients(probe.call))
+
+    def _edited(self, probe: Probe, kind: Editing) -> Iterator[Suspect]:
+        """Yield every edit of a kind that may be told at a probe."""
+        if probe.part == "values" or self.op.gradient:
+            for edit in self._edits_for(probe, kind):
+                if edit.part == probe.part or (edit.defines and probe.part == "gradients"):
+                    yield Suspect.of(edit)
+
+    def _edits_for(self, probe: Probe, kind: Editing) -> list[Edit]:
         """The edits of a kind of lines that hold under a probe's attributes."""
         key = kind.__name__, settings_of(probe.call.attributes)
         if key not in self._edits:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,9 @@ class CompiledCall(LiteralCall):
     known: Sequence[Mapping[Key, Any]] = ()
     """What is known of each of its sequences beforehand, so that it is not worked out anew."""
 
+    functions: Mapping[str, Any] = MappingProxyType({})
+    """What stands in place of the functions that translated equations use, by the names that they have there."""
+
     evaluations: Sequence[Evaluation] = ()
     """Those of its sequences, of which the results came last."""
 
@@ -84,6 +88,7 @@ class CompiledCall(LiteralCall):
     def evaluation(self, values: Mapping[str, Array], sizes: Mapping[str, int]) -> Evaluation:
         """The translation that computes the quantities of one sequence."""
         one = _Compiled(self.system, values, sizes, self.programs)
+        one.functions = self.functions
         place = len(self.evaluations)
         if place < len(self.known):
             one.known.update(self.known[place])
@@ -118,10 +123,13 @@ class _Compiled(Evaluation):
         super().__init__(rules, values, sizes)
         self.programs = programs
 
+    functions: Mapping[str, Any] = MappingProxyType({})
+
     def _expression(self, node: ast.expr, bound: Mapping[str, int]) -> Any:
         program = self.programs.get(node)
         if program is None:
-            program = self.programs[node] = _translated(node, frozenset(bound), frozenset(self.sizes))
+            known = {**_KNOWN, **self.functions} if self.functions else _KNOWN
+            program = self.programs[node] = _translated(node, frozenset(bound), frozenset(self.sizes), known)
         return program(self._value, self.sizes, bound, self._index)
 
     def _index(self, number: Any) -> int:
@@ -131,10 +139,12 @@ class _Compiled(Evaluation):
         return int(number.real)
 
 
-def _translated(node: ast.expr, letters: frozenset[str], sizes: frozenset[str]) -> Program:
+def _translated(
+    node: ast.expr, letters: frozenset[str], sizes: frozenset[str], known: dict[str, Any] = _KNOWN
+) -> Program:
     """Return the function of the quantities, the sizes, the letters' values and what makes a number an index."""
     text = f"lambda q, s, b, w: {_text(node, {letter: f'b[{letter!r}]' for letter in letters}, sizes)}"
-    program: Program = eval(text, _KNOWN)
+    program: Program = eval(text, known)
     return program
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from textwrap import shorten
+from difflib import SequenceMatcher
+from textwrap import wrap
 from typing import Any, Final
 
 from rich.console import Console
@@ -14,42 +15,74 @@ from rnnspec.conformance.diagnosis.result import FaultResult
 LINES: Final = 12
 """Lines that a fault may take."""
 
-_SUSPECTS: Final = 2
 _NUMBERS: Final = 6
 """Numbers of an input that are shown."""
 
 _TRACED: Final = 14
 """Quantities of a trace up to which it is shown."""
 
-_WIDTH: Final = 240
+_ALIKE: Final = 0.7
+"""Two suspects whose words are alike by more than this, of 1, tell a reader the same."""
 
 
 def print_fault(console: Console, number: int, fault: FaultResult) -> None:
-    """Print what a fault depends on, what the code computes, the smallest case, and the checks that found it."""
+    """Print what a fault depends on, what the code computes, the smallest case, and the checks that found it.
+
+    Lines are as wide as the terminal; what does not fit is cut, what matters least first. A repro's path is never cut.
+    """
     heading = f"fault {number}: {fault.operation} in {', '.join(fault.dtypes)}, {fault.cause}"
-    console.print(Text(heading, "bold red"), soft_wrap=True)
-    for line in _lines(fault):
-        console.print(Text(f"  {line}"), soft_wrap=True)
+    parts = [(heading, 0), *_parts(fault)]
+    path = [f"  repro: {fault.repro}"] if fault.repro else []
+    wrapped = [_wrapped(text, console.width) for text, _ in parts]
+    room = LINES - len(parts) - sum(-(-len(line) // max(console.width, 1)) for line in path)
+    shown = [1] * len(parts)
+    for place in sorted(range(len(parts)), key=lambda place: parts[place][1]):
+        more = max(0, min(len(wrapped[place]) - 1, room))
+        shown[place] += more
+        room -= more
+    for place, lines in enumerate(wrapped):
+        style = "" if place else "bold red"
+        cut = len(lines) > shown[place]
+        for at, line in enumerate(lines[: shown[place]]):
+            ends = cut and at == shown[place] - 1
+            console.print(Text(_ended(line, console.width) if ends else line, style), soft_wrap=True)
+    for line in path:
+        console.print(Text(line), soft_wrap=True)
 
 
-def _lines(fault: FaultResult) -> Iterator[str]:
-    for suspect in fault.suspects[:1]:
-        yield f"behaves as if {suspect}"
-    if len(fault.suspects) > 1:
-        others = "; or as if ".join(fault.suspects[1:_SUSPECTS])
-        more = f" (and {len(fault.suspects) - _SUSPECTS} more)" if len(fault.suspects) > _SUSPECTS else ""
-        yield shorten(f"or as if {others}{more}", _WIDTH, placeholder=" …")
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of a part: the heading stands at the margin, and all else and what goes on is moved in."""
+    first = "" if text.startswith("fault ") else "  "
+    inner = max(width - 6, 20)
+    return wrap(text, inner + 4, initial_indent=first, subsequent_indent="    ", break_on_hyphens=False) or [first]
+
+
+def _ended(line: str, width: int) -> str:
+    return f"{line[: max(width - 2, 1)].rstrip()} …"
+
+
+def _parts(fault: FaultResult) -> Iterator[tuple[str, int]]:
+    """What is told below the heading, each with its rank among those that may take more than one line."""
+    if fault.suspects:
+        first, others = fault.suspects[0], fault.suspects[1:]
+        same = f"{len(others)} other{'s' * (len(others) > 1)}"
+        yield f"behaves as if {first}" + (f" ({same} would give the same numbers)" if others else ""), 1
+        if unlike := next((one for one in others if not _is_alike(one, first)), None):
+            yield f"or as if {unlike}", 7
     if fault.call:
-        yield f"in {fault.call}"
+        yield f"in {fault.call}", 3
     if fault.inputs:
-        shown = ", ".join(f"{name} = {_numbers(value)}" for name, value in fault.inputs.items())
-        yield shorten(shown, _WIDTH, placeholder=" …")
-    yield from (shorten(line, _WIDTH, placeholder=" …") for line in fault.message.splitlines()[:3])
+        yield ", ".join(f"{name} = {_numbers(value)}" for name, value in fault.inputs.items()), 4
+    first, *rest = fault.message.splitlines()[:3] or [""]
+    yield first, 2
+    yield from ((line.strip(), 6) for line in rest if line.strip() and line.strip() != f"in {fault.call}")
     if 0 < len(fault.trace) <= _TRACED:
-        yield "equations: " + ", ".join(f"{_quantity(one)} = {_number(one['value'])}" for one in fault.trace)
-    yield f"found by {', '.join(fault.checks)}"
-    if fault.repro:
-        yield f"repro: {fault.repro}"
+        yield "equations: " + ", ".join(f"{_quantity(one)} = {_number(one['value'])}" for one in fault.trace), 5
+    yield f"found by {', '.join(fault.checks)}", 8
+
+
+def _is_alike(one: str, other: str) -> bool:
+    return SequenceMatcher(None, one, other, False).ratio() > _ALIKE
 
 
 def _numbers(value: Any) -> str:

@@ -134,6 +134,8 @@ def _cell(operation: OperationSummary | None) -> Text:
     ratio = operation.worst_error_ratio
     if operation.verdict is Verdict.CONFORMS:
         return Text(ratio_text(ratio), STYLES[operation.verdict])
+    if ratio is not None and ratio <= 1:  # what is wrong has none that is finite: it is not that of other checks
+        ratio = None
     return Text(operation.verdict + ("" if ratio is None else f" {ratio_text(ratio)}"), STYLES[operation.verdict])
 
 

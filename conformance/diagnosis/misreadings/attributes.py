@@ -8,10 +8,13 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
+import numpy as np
+
 from rnnspec.backends import Call
 from rnnspec.conformance.cases import levels_of
-from rnnspec.conformance.diagnosis.misreadings.misreading import Misreading
+from rnnspec.conformance.diagnosis.misreadings.misreading import Altering, Misreading
 from rnnspec.spec import operation
+from rnnspec.spec.arrays import NamedArrays
 from rnnspec.spec.operation import Attribute
 
 
@@ -32,9 +35,9 @@ def _of_value(name: str, attribute: Attribute) -> Iterator[Misreading]:
     values = [level.only for level in levels_of(attribute) if not level.is_drawn]
     for value in dict.fromkeys((attribute.default, *values)):
         taken = "it is taken as" if value == attribute.default else "it is always taken as"
-        yield Misreading(f"{name} is not read: {taken} {told(value)}", partial(_taking, name=name, value=value))
+        yield _read_so(f"{name} is not read: {taken} {told(value)}", partial(_taking, name=name, value=value))
     if not attribute.domain and len(values) == 2:
-        yield Misreading(f"{name} is read the other way round", partial(_taking_other, name=name, values=tuple(values)))
+        yield _read_so(f"{name} is read the other way round", partial(_taking_other, name=name, values=tuple(values)))
 
 
 def _of_entries(name: str, attribute: Attribute) -> Iterator[Misreading]:
@@ -49,8 +52,20 @@ def _of_entries(name: str, attribute: Attribute) -> Iterator[Misreading]:
         yield Misreading(words, partial(_entries_exchanged, name=name, one=one, other=other))
 
 
+def _read_so(text: str, alter: Altering) -> Misreading:
+    """Return the misreading of an attribute under which other inputs may be read: the gradients of the rest are 0."""
+    return Misreading(text, alter, gradients=_with_zeros)
+
+
+def _with_zeros(call: Call, found: NamedArrays) -> NamedArrays:
+    return {name: found.get(name, np.zeros(array.shape)) for name, array in call.float_inputs.items()}
+
+
 def _taking(call: Call, name: str, value: Any) -> Call:
-    return replace(call, attributes={**call.attributes, name: value})
+    """Return the call under another value of an attribute, with the inputs that are read under it."""
+    attributes = {**call.attributes, name: value}
+    read = call.spec.inputs_for(attributes)
+    return replace(call, inputs={k: v for k, v in call.inputs.items() if k in read}, attributes=attributes)
 
 
 def _taking_other(call: Call, name: str, values: tuple[Any, ...]) -> Call:

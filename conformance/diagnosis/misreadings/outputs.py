@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import combinations, permutations
 
+import numpy as np
+
 from rnnspec.backends import Call
 from rnnspec.conformance.diagnosis.misreadings.misreading import (
     Misreading,
@@ -28,6 +30,8 @@ def given_wrongly(call: Call) -> Iterator[Misreading]:
             yield shown_as(f"{name} is 0", name, partial(times, factor=0))
             yield shown_as(f"{name} is doubled", name, partial(times, factor=2))
             yield shown_as(f"{name} has the other sign", name, partial(times, factor=-1))
+        yield shown_as(f"{name} is given flat, with one axis", name, np.ravel)
+        yield shown_as(f"{name} is given without its axes of size 1", name, np.squeeze)
         for axis in range(len(item.shape)):
             yield shown_as(f"{name} is given backwards along axis {axis}", name, partial(flipped, axis=axis))
             if axis + 1 < len(item.shape):
@@ -54,6 +58,8 @@ def gradients_given_wrongly(call: Call) -> Iterator[Misreading]:
         yield gradient_as(f"d{name} is 0", name, partial(times, factor=0))
         yield gradient_as(f"d{name} is doubled", name, partial(times, factor=2))
         yield gradient_as(f"d{name} has the other sign", name, partial(times, factor=-1))
+        yield gradient_as(f"d{name} is given flat, with one axis", name, np.ravel)
+        yield gradient_as(f"d{name} is given without its axes of size 1", name, np.squeeze)
         if array.ndim >= 2 and array.shape[-1] == array.shape[-2]:
             yield gradient_as(f"d{name} is transposed", name, partial(swapped, axis=array.ndim - 2))
     for one, other in combinations(floats, 2):
