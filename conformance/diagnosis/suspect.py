@@ -84,9 +84,9 @@ class Suspect:
         return Suspect(tuple(map(_widened, self.slips)))
 
     @property
-    def simplicity(self) -> tuple[int, int, int]:
-        """What is simpler has less: fewer slips, and less that reads otherwise."""
-        return len(self.slips), sum(map(_difference, self.edits)), len(str(self))
+    def simplicity(self) -> tuple[int, int, int, int]:
+        """What is simpler has less: fewer slips, none of the catalogue, and less that reads otherwise."""
+        return len(self.slips), len(self.planted), sum(map(_difference, self.edits)), len(str(self))
 
 
 def _widened(slip: Slip) -> Slip:

@@ -34,6 +34,9 @@ from rnnspec.spec.operation import Settings, settings_of
 Editing = Callable[[Operation, Mapping[str, Any]], Iterator[Edit]]
 """Yields edits of an operation, of lines that hold under attributes."""
 
+_BESIDE_PLANTED: Final = 0.35
+"""That for an equation that gives the numbers of a fault of the catalogue."""
+
 _SLIGHT: Final = 0.05
 """The share of a small error that a suspect may leave."""
 
@@ -132,10 +135,10 @@ class Searcher:
 
         around = Around(probes, neighbours, clear[0].case, cause, beside)
         found = self._likely(clear[0], around)
-        if not found:
-            kinds = self._edited(clear[0], coarse_edits), self._edited(clear[0], gate_edits)
-            coarse = self._among(chain(*kinds), _SHARE, around)
-            found = self._fitting(coarse, around) or self._mostly_fitting(coarse, around)
+        if all(one.planted for one in found):  # an equation tells more than a name
+            kinds = self._edited(clear[0], gate_edits), self._edited(clear[0], coarse_edits)
+            coarse = self._among(chain(*kinds), _BESIDE_PLANTED if found else _SHARE, around)
+            found = self._fitting(coarse, around) or found or self._mostly_fitting(coarse, around)
         if not found:
             found = self._together(clear[0], around)
         return sorted(found, key=lambda one: one.simplicity)

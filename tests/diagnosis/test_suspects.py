@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnspec.backends import Backend, Call
+from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.diagnosis import Diagnosis, Fault, diagnose
-from rnnspec.conformance.edits.single import single_edits
+from rnnspec.conformance.edits.changing import changed
+from rnnspec.conformance.edits.single import Edit, single_edits
 from rnnspec.conformance.faults.changed import backend_of
 from rnnspec.conformance.faults.variants import VARIANTS, Variant
 from rnnspec.conformance.run.runner import Failed
 from rnnspec.spec import check_call, operation
 from rnnspec.spec.arrays import Array
+from rnnspec.spec.operation import Block
 
 FaultsOf = Callable[..., list[Fault]]
 Make = Callable[..., Backend]
@@ -133,6 +135,61 @@ def test_an_edit_of_the_values_and_one_of_the_gradient_are_two_faults(faults_of:
     assert str(gradients.cause) == "only with update=admits", "where the values are wrong, no gradient is judged"
 
 
+def test_what_is_wrong_with_one_value_of_an_attribute_is_limited_to_it(wrong: Make, faults_of: FaultsOf) -> None:
+    """An attribute that is read at all other values is not said never to be read."""
+
+    def alter(call: Call) -> Call:
+        if call.attributes["activation"] != "relu":
+            return call
+        return replace(call, attributes={**call.attributes, "activation": "tanh"})
+
+    (fault,) = faults_of(wrong(alter, altered_gradients=False), "rnn_cell", "values")
+    assert str(fault.cause).startswith("only with activation=relu")
+    assert fault.known
+    assert all(isinstance(slip.change, Edit) or slip.where is not None for slip in fault.known.slips)
+
+
+def test_an_order_of_gates_beside_an_edit_is_named(faults_of: FaultsOf) -> None:
+    """Both change every result: neither gives any by itself."""
+    op = changed(operation("lstm_cell"), [Block("c = f * c_prev + (1 - f) * g", "here")])
+    right = backend_of(op)()
+
+    class Both(NumpyBackend):
+        """The changed equations, with the gates in another order."""
+
+        name = "both"
+
+        def run(self, call: Call) -> tuple[Array, ...]:
+            if call.attributes["coupled"]:
+                raise Unsupported("not coupled")
+            return right.run(taken("W", "R", "b", order=(1, 0, 3, 2))(call))
+
+        def has_gradients(self, operation: str) -> bool:
+            return False
+
+    found = suspected(faults_of(Both(), "lstm_cell", "values"))
+    assert any("gates are read in the order" in one and "where the specification has" in one for one in found), found
+
+
+def test_exponentials_that_overflow_are_told(failures: Callable[..., list[Failed]]) -> None:
+    class Careless(NumpyBackend):
+        """Takes exponentials as they come."""
+
+        name = "careless"
+
+        def run(self, call: Call) -> tuple[Array, ...]:
+            if call.inputs.keys() != {"x"}:
+                raise Unsupported("no padding")
+            exponentials = np.exp(call.inputs["x"])
+            return (exponentials / exponentials.sum(axis=1, keepdims=True),)
+
+    failed = failures(Careless(), "softmax", ("values",), ("float32",))
+    (fault,) = Diagnosis(Careless(), "softmax", seconds=60, parts=("values",)).find(failed)
+    assert [str(one) for one in fault.suspects] == [
+        "exponentials exceed the type, or all vanish: the largest number is to be subtracted first"
+    ]
+
+
 # Misreadings.
 
 
@@ -157,6 +214,12 @@ def exchanged(one: str, other: str) -> Callable[[Call], Call]:
 def with_attribute(**taken_as: Any) -> Callable[[Call], Call]:
     """A call with other attributes."""
     return lambda call: replace(call, attributes={**call.attributes, **taken_as})
+
+
+def with_reset_before(call: Call) -> Call:
+    """A call of a GRU that knows one place of the reset gate, at which there is no hidden bias."""
+    inputs = {name: array for name, array in call.inputs.items() if name != "b_rn"}
+    return replace(call, inputs=inputs, attributes={**call.attributes, "reset": "before"})
 
 
 def without_steps(call: Call) -> Call:
@@ -191,6 +254,7 @@ def packed(call: Call) -> Call:
         ("gru_cell", with_attribute(update="keeps"), "update is not read: it is taken as keeps"),
         ("rnn_cell", with_attribute(activation="tanh"), "activation is not read: it is taken as tanh"),
         ("rnn", without_steps, "every step counts: padding is not seen"),
+        ("gru", with_reset_before, "reset is not read: it is always taken as before"),
         ("crf_viterbi", without_steps, "every step counts: padding is not seen"),
         ("rnn", with_holes_closed, "every step up to the last valid one counts: holes of the mask are not seen"),
         ("rnn", packed, "the valid steps are taken to stand first"),
