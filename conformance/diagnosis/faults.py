@@ -46,7 +46,7 @@ from rnnspec.conformance.run.expected import ExpectedFailure
 from rnnspec.conformance.run.repro import Failure
 from rnnspec.conformance.run.runner import Failed
 
-SECONDS: Final = 18.0
+SECONDS: Final = 19.0
 """The time that the diagnosis of one operation may take."""
 
 _SURVEY: Final = 2.5

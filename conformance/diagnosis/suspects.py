@@ -46,7 +46,7 @@ _SHARE: Final = 0.6
 _BESIDE_FOUND: Final = 0.15
 """The share of the time left for what else gives the numbers of what is found already."""
 
-PAIRS: Final = 6.5
+PAIRS: Final = 6.0
 """The time, in seconds, for which what stands together is looked for."""
 
 _SEEDS: Final = 3
@@ -57,6 +57,9 @@ _FURTHER: Final = 60
 
 _CONFIRMING: Final = 1.2
 """The time, in seconds, for which further calls are asked."""
+
+_PAIR_SHARE: Final = 0.8
+"""The share of the time left for two at once."""
 
 _TOGETHER: Final = 6
 """How many of the suspects of a part of the results are tried together with another."""
@@ -138,7 +141,12 @@ class Searcher:
         if all(one.planted for one in found):  # an equation tells more than a name
             kinds = self._edited(clear[0], gate_edits), self._edited(clear[0], coarse_edits)
             coarse = self._among(chain(*kinds), _BESIDE_PLANTED if found else _SHARE, around)
-            found = self._fitting(coarse, around) or found or self._mostly_fitting(coarse, around)
+            found = (
+                self._fitting(coarse, around)
+                or found
+                or self._fitting(coarse, around, limited=True)
+                or self._mostly_fitting(coarse, around)
+            )
         if not found:
             found = self._together(clear[0], around)
         return sorted(found, key=lambda one: one.simplicity)
@@ -161,15 +169,22 @@ class Searcher:
     def _likely(self, probe: Probe, around: Around) -> list[Suspect]:
         """Return the misreadings, single edits and faults of the catalogue that give the answers.
 
-        Beside a misreading, an equation may tell the same.
+        What gives all of them is likelier than what does where the cause holds. Beside a misreading, an equation may
+        tell the same.
         """
-        single = self._among(self._misread(probe), _SHARE, around)
-        found = self._fitting(single, around)
+        misread = self._among(self._misread(probe), _SHARE, around)
+        found = self._fitting(misread, around)
         edits = self._among(self._edited(probe, single_edits), _BESIDE_FOUND if found else _SHARE, around)
         found += self._fitting(edits, around)
-        if not found and not around.beside:
-            found = self._fitting(self._among(self._planted(), _SHARE, around), around)
-        return found or self._mostly_fitting([*single, *edits], around)
+        if found:
+            return found
+        planted = [] if around.beside else self._among(self._planted(), _SHARE, around)
+        kinds = misread, edits, planted
+        return (
+            self._fitting(planted, around)
+            or next(filter(None, (self._fitting(some, around, limited=True) for some in kinds)), [])
+            or self._mostly_fitting([*misread, *edits], around)
+        )
 
     def _among(self, suspects: Iterator[Suspect], share: float, around: Around) -> list[Suspect]:
         """Return those that give the answers to all calls of the fault, as far as time allows."""
@@ -188,14 +203,11 @@ class Searcher:
             yield
         self.clock = clock
 
-    def _fitting(self, suspects: Sequence[Suspect], around: Around) -> list[Suspect]:
-        """Return those that give the answers to all neighbours or, if none does, to all if limited to the cause."""
-        for some in (suspects, [suspect.limited(around.cause) for suspect in suspects]):
-            found = [suspect for suspect in some if self._fits_all(suspect + around.beside, around.neighbours)]
-            found = self._confirmed(found, around, 0.75)
-            if found:
-                return found
-        return []
+    def _fitting(self, suspects: Sequence[Suspect], around: Around, *, limited: bool = False) -> list[Suspect]:
+        """Return those that give the answers to all neighbours, limited to the cause where they are to be."""
+        some = [suspect.limited(around.cause) for suspect in suspects] if limited else suspects
+        found = [suspect for suspect in some if self._fits_all(suspect + around.beside, around.neighbours)]
+        return self._confirmed(found, around, 0.75)
 
     def _mostly_fitting(self, suspects: Sequence[Suspect], around: Around) -> list[Suspect]:
         """Return those that give all answers that are right, and most that are wrong where the cause holds.
@@ -291,23 +303,37 @@ class Searcher:
         found = list[Suspect]()
         with self._within(PAIRS):
             peeled, zero = self._peeled(first.case, first.part, around.beside)
+            single = [one for one in peeled if len(one.slips) == 1]
+            pair = None if around.beside else self._pair(first, [*around.core, *around.neighbours], single)
+            if pair is not None and pair[0] in single:  # the other is told by itself, with a cause of its own
+                found = [pair[0]]
+            elif pair is not None:
+                found = self._confirmed([pair[0] + pair[1]], around, 0.75)
             # With few inputs at 0, what fits by chance at several calls is next to impossible.
-            if 2 * len(zero) <= len(first.call.float_inputs):
+            elif 2 * len(zero) <= len(first.call.float_inputs):
                 found = self._confirmed(peeled, replace(around, zero=zero), 0.5)
-            if not found and not around.beside:
-                pair = self._pair(first, [*around.core, *around.neighbours], peeled)
-                found = self._confirmed([*filter(None, [pair])], around, 0.75)
         return found
 
-    def _pair(self, first: Probe, others: Sequence[Probe], peeled: Sequence[Suspect]) -> Suspect | None:
+    def _pair(self, first: Probe, others: Sequence[Probe], peeled: Sequence[Suspect]) -> tuple[Suspect, Suspect] | None:
         """Return two that give all results: one of them is among those that give some, or all where inputs are 0."""
         several = sorted(first.wrong) if len(first.wrong) > 1 else []
-        for group in chain([peeled], (self._partly(first, name) for name in several)):
-            for one in sorted(group, key=lambda suspect: suspect.simplicity)[:_TOGETHER]:
-                for other in self._single(first):
-                    if first.fits(one + other) and self._fits_all(one + other, others):
-                        return one + other
+        with self._within(_PAIR_SHARE * self.clock.left):
+            for group in chain([peeled], (self._partly(first, name) for name in several)):
+                for one in sorted(self._telling(first, group), key=lambda suspect: suspect.simplicity)[:_TOGETHER]:
+                    for other in self._single(first):
+                        self.clock.check()
+                        if first.fits(one + other) and self._fits_all(one + other, others):
+                            return one, other
         return None
+
+    def _telling(self, probe: Probe, suspects: Sequence[Suspect]) -> list[Suspect]:
+        """Those of which no other, that is simpler, gives the same results at a probe."""
+        found = dict[bytes, Suspect]()
+        for suspect in sorted(suspects, key=lambda one: one.simplicity):
+            given = probe.given_by(suspect)
+            if given is not None:
+                found.setdefault(b"".join(np.float32(array).tobytes() for array in given.values()), suspect)
+        return list(found.values())
 
     def _partly(self, first: Probe, name: str) -> list[Suspect]:
         """Return what gives one of the results."""
@@ -340,17 +366,12 @@ class Searcher:
         """Return edits that give all results together with another order of the gates, which changes every result."""
         one_step = {"T": 1} if "T" in probes[0].case.sizes and probes[0].case.steps == "all" else {}
         case = replace(probes[0].case, sizes={**probes[0].case.sizes, **one_step})
-        first, telling = self.probe(case, probes[0].part), dict[bytes, Suspect]()
+        first = self.probe(case, probes[0].part)
         if first is None:
             return []
-        kinds = (self._edited(first, kind) for kind in (single_edits, coarse_edits))
-        for edit in chain.from_iterable(kinds):
-            self.clock.check()
-            given = first.given_by(edit)
-            if given is not None:
-                telling.setdefault(b"".join(np.float32(array).tobytes() for array in given.values()), edit)
+        telling = self._telling(first, [*self._edited(first, single_edits), *self._edited(first, coarse_edits)])
         for order in map(Suspect.of, gates.misread(first.call)):
-            for edit in telling.values():
+            for edit in telling:
                 if self._fits_all(order + edit + beside, [first, *probes]):
                     return [order + edit]
         return []
