@@ -124,7 +124,7 @@ def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Pa
     A repro (--repro-dir) has 40 lines; of a library's call that is longer than the room in it, the repro calls the
     adapter. --case asks a repro's call again.
     """
-    names, for_pytest = _split_arguments(backends)
+    names, for_pytest = split_arguments(backends)
     if given["case"] is None:
         from rnnspec.conformance.commands.validate import validate_backends
 
@@ -394,7 +394,7 @@ _FLAGS = ("-x", "-v", "-vv", "-q", "-s", "-l", "--lf", "--last-failed", "--exitf
 """Options of pytest that take no value."""
 
 
-def _split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Split backends from pytest's arguments: an unknown option, and the word after it, which may be its value."""
     names, for_pytest = list[str](), list[str]()
     may_be_value = False

@@ -19,6 +19,8 @@ from rnnspec.spec.system import System, equations_of
 def changed_equations(op: Operation, edit: Edit, attributes: Mapping[str, Any]) -> list[Equation]:
     """Return the equations of the edited system that read otherwise than those of the right one.
 
+    What one gate has of a line is no equation where the attributes leave that gate out.
+
     Parameters
     ----------
     op
@@ -39,7 +41,12 @@ def changed_equations(op: Operation, edit: Edit, attributes: Mapping[str, Any]) 
         new = [*edited.forward, *edited.gradient]
     else:
         new = _at(op, attributes, edit.path, edit.lines)
-    return [equation for equation in new if not _same(equation.value, right.by_left[equation.left].value)]
+    of_right = right.by_left
+    return [
+        equation
+        for equation in new
+        if equation.left in of_right and not _same(equation.value, of_right[equation.left].value)
+    ]
 
 
 def with_equations(right: System, new: Sequence[Equation]) -> System:

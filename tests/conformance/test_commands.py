@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rnnspec.conformance.checks import CHECKS
-from rnnspec.conformance.cli import main
+from rnnspec.conformance.cli import main, split_arguments
 from rnnspec.spec import operations
 
 FAKES = '''\
@@ -261,3 +261,18 @@ def test_errors_name_what_is_expected_and_what_came() -> None:
     other: set[Any] = {"import fails", "import fails oddly", "no such module", "no such class", "does not open"}
     silent = [name for name, (_, parts) in ERRORS.items() if not any("expected" in p or "unknown" in p for p in parts)]
     assert set(silent) <= other | {"one of two"}
+
+
+@pytest.mark.parametrize(
+    ("given", "names", "for_pytest"),
+    [
+        (("numpy", "-n", "0"), ("numpy",), ("-n", "0")),
+        (("-n", "0", "numpy", "torch"), ("numpy", "torch"), ("-n", "0")),
+        (("-x", "a:B", "--junitxml=f.xml", "numpy"), ("a:B", "numpy"), ("-x", "--junitxml=f.xml")),
+        (("-k", "lstm"), (), ("-k", "lstm")),
+    ],
+)
+def test_backends_stand_before_and_after_options_of_pytest(
+    given: tuple[str, ...], names: tuple[str, ...], for_pytest: tuple[str, ...]
+) -> None:
+    assert split_arguments(given) == (names, for_pytest)
