@@ -12,6 +12,7 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
+from rnnspec.conformance.cases.case import Steps
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.checks.asked import Asked, blamed_on
@@ -138,9 +139,9 @@ class Layouts(Check):
         """Each layout, all attributes at their defaults, with lengths that differ and with a mask."""
         usual = usual_case(scope)
         kinds = (scope.support or everything(scope.operation)).steps if usual.spec.has_steps else ()
-        by_lengths = [kind for kind in ("unsorted",) if kind in kinds] or [usual.steps]
-        by_mask = [kind for kind in ("mask", "right_mask") if kind in kinds][:1]
-        cases = [replace(usual, steps=kind) for kind in (*by_lengths, *by_mask)]
+        wanted: tuple[tuple[Steps, ...], ...] = (("unsorted", usual.steps), ("mask", "right_mask"))
+        found = [[kind for kind in each if kind in kinds] for each in wanted]
+        cases = [replace(usual, steps=each[0]) for each in found if each] or [usual]
         return [(case, name) for case in cases for name in _fitting(case)]
 
     def of(self, case: Case, scope: Scope) -> tuple[Case, str]:

@@ -195,8 +195,8 @@ def _named(wrong: Wrong, diagnosis: Diagnosis, drawn: Sequence[Case], parts: Seq
     if _gives(wrong.operation, wrong.implementation(), diagnosis.known, drawn, parts, suspected):
         return "right"
     for fault in named:
-        alone = (one() for one in wrong.alone)
-        if not any(_gives(wrong.operation, one, fault.known, drawn, parts, [fault.part]) for one in alone):
+        alone, own = (one() for one in wrong.alone), [part for part in parts if fault.part == part]
+        if not any(_gives(wrong.operation, one, fault.known, drawn, parts, own) for one in alone):
             return "wrong"
     return "part" if wrong.alone else "wrong"
 
