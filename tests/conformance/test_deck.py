@@ -15,6 +15,7 @@ import pytest
 from rnnspec.conformance.cases import Case, Deck, Extent, Planner, Scope
 from rnnspec.conformance.cases.case import BY_LENGTHS, BY_MASK, NEEDS
 from rnnspec.conformance.cases.covering import spread_order
+from rnnspec.conformance.cases.factors import NONE_VALID
 from rnnspec.conformance.cases.ladder import DEEPEST, LARGEST, ONCE, RUNGS, depths, equal_sizes, rungs_of
 from rnnspec.conformance.cases.regimes import REGIMES, gives_ids, regimes_for
 from rnnspec.conformance.run import PROFILES
@@ -308,7 +309,9 @@ def test_every_size_has_every_rung_in_the_array_or_while_the_others_are_small(na
             if symbol in case.sizes and all(size <= 4 for other, size in case.sizes.items() if other != symbol)
         ]
         met = {case.sizes[symbol] for case in array_of(deck) if symbol in case.sizes}
-        due = {size for size in (*RUNGS, *ONCE.get(symbol, ())) if symbol not in layers or size <= DEEPEST} - met
+        least = operation(name).at_least.get(symbol, 1)
+        rungs = (size for size in (*RUNGS, *ONCE.get(symbol, ())) if size >= least)
+        due = {size for size in rungs if symbol not in layers or size <= DEEPEST} - met
         assert due - set(small) == set(deck.left_out.get(symbol, ())), symbol
         for size in set(ONCE.get(symbol, ())) & set(small):
             assert small.count(size) == 1
@@ -356,9 +359,35 @@ def test_equal_sizes_are_those_beside_each_other_in_a_shape() -> None:
 
 def test_what_lasts_long_stays_within_its_type() -> None:
     for case in beyond(deck_of("rnn")):
-        if max(case.sizes.values()) >= 32:
+        if sum(size >= 32 for size in case.sizes.values()) == 1:
             assert case.attributes["activation"] != "relu"
             assert not case.attributes["recurrent_dropout"]
+
+
+# Large sizes together.
+
+
+@ALL
+def test_every_choice_is_met_where_all_sizes_are_large(name: str) -> None:
+    deck = deck_of(name)
+    layers = {symbol for case in deck.cases for symbol in depths(case.spec)}
+    together = [
+        case
+        for case in beyond(deck)
+        if all(size >= 6 or symbol in layers for symbol, size in case.sizes.items()) and max(case.sizes.values()) < 63
+    ]
+    kinds_of_steps = planner(name).choices.support.steps
+    for key, attribute in operation(name).attributes.items():
+        if attribute.values and not attribute.is_tuple:
+            assert {case.attributes[key] for case in together} >= set(attribute.values), key
+    kinds = {case.steps for case in together}
+    assert kinds >= set(kinds_of_steps) - set(NONE_VALID) if operation(name).has_steps else kinds == {"all"}
+    assert {case.regime for case in together} >= set(regimes_for(operation(name))) - {"padding_forbidden"}
+
+
+def test_what_is_truncated_at_large_sizes_ends_within_the_sequence() -> None:
+    large = [case for case in deck_of("lstm").cases if min(case.sizes.values()) >= 8]
+    assert {case.attributes["truncate"] for case in large} == {None, 9}
 
 
 # Batches of which a sample is judged.

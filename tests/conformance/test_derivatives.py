@@ -88,7 +88,7 @@ def test_by_hand_an_output_that_is_not_used_has_a_cotangent_of_zeros(make_case: 
 
 def test_what_is_no_float_input_cannot_be_wanted(make_case: Make) -> None:
     case = make_case(steps="lengths")
-    with pytest.raises(ValueError, match=r"expected float inputs of the call \(x, h0, c0, W, R, b\), got lengths"):
+    with pytest.raises(ValueError, match=r"expected float inputs of the call \(x, h0, c0, W, R, b, b_R\), got lengths"):
         NumpyBackend().gradients(case.call, case.cotangents, ["W", "lengths"])
 
 
