@@ -10,13 +10,9 @@ from typing import Any, Final
 import click
 
 from rnnspec.conformance.bench.options import Command, WithDefault, size_options, sizes_from
-from rnnspec.conformance.options import OPTIONS, Options
-
-
-class CannotRunError(click.ClickException):
-    """A command cannot run: one line of error, exit status 2."""
-
-    exit_code = 2
+from rnnspec.conformance.click_types import Number
+from rnnspec.conformance.options import LEAST, MOST_SECONDS, OPTIONS, Options
+from rnnspec.conformance.program import CannotRunError, Program, have_help
 
 
 def _no_dash(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
@@ -25,6 +21,7 @@ def _no_dash(context: click.Context, parameter: click.Parameter, path: Path | No
     return path
 
 
+_SECONDS: Final = Number(LEAST, MOST_SECONDS)
 _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _FILE_THERE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -52,23 +49,32 @@ isolation_options = options("isolate", "time_limit", "memory_limit")
 """Whether a backend runs in a process of its own, and the limits of that process."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="rnnspec")
 def main() -> None:
     """An executable specification and conformance suite for recurrent sequence models.
 
-    Exit status: 0 if all conforms, 1 if something violates the specification, 2 if the command cannot run.
+    Exit status: 0 if all conforms, 1 if something violates the specification, 2 if the command cannot run, 130 if
+    Ctrl-C interrupts it and 143 if SIGTERM does.
     """
 
 
 @main.command("list")
 @click.option("--checks", is_flag=True, help="List the checks of a backend instead.")
+@click.option(
+    "--time-limit",
+    "seconds",
+    default=20.0,
+    show_default=True,
+    type=_SECONDS,
+    help="Seconds to open a backend in a process of its own.",
+)
 @json_option
-def list_command(checks: bool, json_file: Path | None) -> None:
+def list_command(checks: bool, json_file: Path | None, seconds: float) -> None:
     """List the operations of the specification and the installed backends."""
     from rnnspec.conformance.commands.list import list_everything
 
-    _run(list_everything, json_file, checks)
+    _run(list_everything, json_file, checks, seconds)
 
 
 @main.command()
@@ -284,7 +290,7 @@ def bench() -> None:
     "--seconds",
     default=6.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=_SECONDS,
     help="Seconds for each workload.",
 )
 @click.option("--rounds", default=100, show_default=True, type=click.IntRange(2), help="Most rounds of a workload.")
@@ -329,7 +335,7 @@ def bench_run(
     "--threshold",
     default=0.1,
     show_default=True,
-    type=click.FloatRange(0),
+    type=Number(0, 1e6),
     help="Slower by a larger share is a regression.",
 )
 @json_option
@@ -390,6 +396,9 @@ def check_command(context: click.Context, folder: Path, results: Path, partial: 
     context.exit(_run(check_vectors, folder, results, json_file, partial))
 
 
+have_help(main, Path(__file__))
+
+
 _FLAGS = ("-x", "-v", "-vv", "-q", "-s", "-l", "--lf", "--last-failed", "--exitfirst", "--verbose", "--quiet")
 """Options of pytest that take no value."""
 
@@ -403,6 +412,26 @@ def split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[
         (for_pytest if is_option or may_be_value else names).append(argument)
         may_be_value = is_option and "=" not in argument and argument not in _FLAGS
     return tuple(names), tuple(for_pytest)
+
+
+_WRITTEN: Final = ("json_file", "html", "target", "resume")
+_WRITTEN_FOLDERS: Final = ("repro_dir",)
+_MADE_FOLDERS: Final = ("replay_dir",)
+"""Parameters that name what a command writes; every other path is read."""
+
+
+def _try_files(context: click.Context) -> None:
+    """Try every file that the command will write, before any work is done."""
+    from rnnspec.conformance.run.files import must_be_writable, must_be_writable_folder, must_differ
+
+    paths = {name: value for name, value in context.params.items() if isinstance(value, Path)}
+    written = {name: paths.pop(name) for name in (*_WRITTEN, *_WRITTEN_FOLDERS, *_MADE_FOLDERS) if name in paths}
+    must_differ(written.values(), paths.values())
+    for name, path in written.items():
+        if name in _WRITTEN:
+            must_be_writable(path)
+        elif name in _WRITTEN_FOLDERS:
+            must_be_writable_folder(path)
 
 
 def _run(command: Any, *arguments: Any) -> Any:
@@ -420,6 +449,7 @@ def _run(command: Any, *arguments: Any) -> Any:
     )  # fmt: skip
 
     try:
+        _try_files(click.get_current_context())
         return command(*arguments)
     except told as error:
         raise CannotRunError(str(error)) from error

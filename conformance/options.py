@@ -5,6 +5,7 @@ The plugin is loaded wherever rnnspec is installed, so that nothing but the stan
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -58,8 +59,36 @@ def _file(click: Any) -> Mapping[str, Any]:
     return {"type": click.Path(exists=True, dir_okay=False, path_type=Path)}
 
 
-def _positive(click: Any) -> Mapping[str, Any]:
-    return {"type": click.FloatRange(0, min_open=True)}
+MOST_SECONDS: Final = 10.0**7
+"""115 days: clocks and timers of all platforms take it."""
+MOST_GIBIBYTES: Final = 2.0**20
+LEAST: Final = 0.001
+
+
+def number_between(least: float, most: float) -> Callable[[str], float]:
+    """Return a function that reads a number between these, and raises ValueError for any other, NaN included."""
+
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most:
+            raise ValueError(f"expected a number from {least:g} to {most:g}, got {text}")
+        return number
+
+    return read
+
+
+def _number(most: float) -> dict[str, Any]:
+    """What pytest and click are to know of a limit."""
+
+    def told(_click: Any) -> Mapping[str, Any]:
+        from rnnspec.conformance.click_types import Number
+
+        return {"type": Number(LEAST, most)}
+
+    return {"parse": number_between(LEAST, most), "click": told}
 
 
 def isolation(_context: object, _option: object, asked: bool | None) -> str:
@@ -128,8 +157,8 @@ class Options:
         flags="--isolate/--no-isolate",
         click=lambda click: {"default": None, "show_default": False, "callback": isolation},
     )
-    time_limit: float = _option(60.0, "time-limit", "Seconds for a call.", parse=float, click=_positive)
-    memory_limit: float = _option(8.0, "memory-limit", "GiB for a process.", parse=float, click=_positive)
+    time_limit: float = _option(60.0, "time-limit", "Seconds for a call.", **_number(MOST_SECONDS))
+    memory_limit: float = _option(8.0, "memory-limit", "GiB for a process.", **_number(MOST_GIBIBYTES))
 
     @classmethod
     def of(cls, config: pytest.Config) -> Options:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from rnnspec.backends.words import name_of
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.workload import MODES, Stage, Workload, default_modes
 from rnnspec.spec import operation, operations
 
+LARGEST: Final = 2**31 - 1
+"""No array has more numbers along an axis that frameworks take."""
 SCALES = ("small", "medium", "large")
 _OF_A_WORKLOAD = {"about": str, "sizes": dict, "stages": list}
 _OF_A_STAGE = {"operation": str, "sizes": dict, "attributes": dict, "inputs": list, "lengths": bool, "modes": list}
@@ -108,9 +111,11 @@ def _stage(entry: Any, place: str) -> Stage:
 
 
 def must_be_a_size(symbol: str, size: Any, place: str) -> None:
-    """Raise BenchError unless `size` is a whole number, at least 1."""
-    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-        raise BenchError(f"{place}: size {symbol}: expected a whole number, at least 1, got {size!r}")
+    """Raise BenchError unless `size` is a whole number from 1 to `LARGEST`."""
+    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= LARGEST:
+        much = isinstance(size, int) and size > LARGEST
+        expected = f"at most {LARGEST:,}, got a larger one" if much else f"at least 1, got {name_of(repr(size))}"
+        raise BenchError(f"{place}: size {symbol}: expected a whole number, {expected}")
 
 
 def _must_have(entry: Any, kinds: Mapping[str, type], place: str, needed: str) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rnnspec.backends import Backend, Unsupported, available, open_backend
+from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.hosting.isolated import Isolation, Limits
+from rnnspec.conformance.hosting.available import available
+from rnnspec.conformance.hosting.isolated import Isolation, Limits, open_here
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,7 @@ def open_contender(
     isolated = None
     if isolation.isolates(backend):
         isolated = isolation.open(backend, own or device, limits or Limits())  # first: opening may crash too
-    return Contender(name, open_backend(backend, own or device), isolated)
+    return Contender(name, open_here(backend, own or device), isolated)
 
 
 def reason(error: BaseException) -> str:

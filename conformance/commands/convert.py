@@ -9,12 +9,12 @@ from typing import Any
 
 import ml_dtypes
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from rnnspec.backends.layouts.arrays import NumpyShaping
 from rnnspec.backends.layouts.finding import Layout, family_of, layout_of, read_layers, write_layers
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import FileError, write_json
 from rnnspec.conformance.run.storage import read_stored, write_stored
 
@@ -59,7 +59,7 @@ def _notes(layout: Layout, to: Layout, parameters: Mapping[str, Any]) -> list[st
 
 
 def _print(layout: Layout, to: Layout, target: Path, report: list[dict[str, Any]], others: list[str]) -> None:
-    console = Console(file=sys.stdout)
+    console = open_console(sys.stdout)
     table = Table("layer", "family", "note", title=f"{layout} to {to}: {target}", title_justify="left")
     for row in report:
         table.add_row(row["layer"] or "(top)", row["family"], "; ".join(row["notes"]))

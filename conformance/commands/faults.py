@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
-from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
@@ -31,6 +30,7 @@ from rnnspec.conformance.faults.score import (
 from rnnspec.conformance.faults.seeds import at_seeds, seeds_from, seeds_text
 from rnnspec.conformance.faults.variants import VARIANTS
 from rnnspec.conformance.hosting.jobs import each
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
@@ -56,7 +56,7 @@ def score_faults(request: Request, json_file: Path | None) -> int:
         seeds = seeds_from(request.seeds)
     except ValueError as error:
         raise PlanError(f"--seeds: {error}") from error
-    console = Console()
+    console = open_console()
     chosen = faults(request.operations)
     variants = [
         (variant.name, name)

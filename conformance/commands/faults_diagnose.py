@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, get_args
 
-from rich.console import Console
 from rich.table import Table
 
 from rnnspec.conformance.diagnosis.measuring import COUNTS, Diagnosed, Kind, diagnosed, implementation
 from rnnspec.conformance.diagnosis.rates import Rates, rates
 from rnnspec.conformance.hosting.jobs import each
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import FileError, write_json
@@ -37,7 +37,7 @@ def measure_diagnosis(request: Request, json_file: Path | None) -> int:
 
     Results that the file has already are kept, and not measured again.
     """
-    console = Console()
+    console = open_console()
     found = [] if json_file is None or not json_file.exists() else read(json_file)
     done = {(one.kind, one.number, one.seed) for one in found}
     asked = [(kind, number, request.seed) for kind in KINDS for number in _numbers(kind, request.sample)]

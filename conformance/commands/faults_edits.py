@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +18,7 @@ from rnnspec.conformance.edits.single import Edit
 from rnnspec.conformance.faults.edits import Bench, EditScore, Verdict, chosen_edits, over_seeds
 from rnnspec.conformance.faults.seeds import at_seeds, seeds_from
 from rnnspec.conformance.hosting.jobs import each
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
@@ -48,7 +48,7 @@ def score_edits(request: Request, json_file: Path | None) -> int:
     except ValueError as error:
         raise PlanError(f"--seeds: {error}") from error
     names = [operation(name).name for name in dict.fromkeys(request.operations)] or list(operations())
-    console = Console()
+    console = open_console()
     scores = []
     with bar(console) as progress:
         task = progress.add_task("", total=len(names) * len(seeds) * SHARES)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from rnnspec.conformance.commands.tables import titled
 from rnnspec.conformance.hosting.jobs import each
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
@@ -36,7 +36,7 @@ class Request:
 
 def measure_sharpness(request: Request, json_file: Path | None) -> int:
     """Measure, print the tables, and write them to a file; 1 if the suite rejected a right result."""
-    console = Console()
+    console = open_console()
     items = _items(request)
     measured: list[Sharpness] = []
     drifts: list[DriftSharpness] = []

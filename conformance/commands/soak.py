@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rnnspec.conformance.hosting.isolated import Isolation, Limits
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError, plan
 from rnnspec.conformance.soak.engine import work_through
@@ -60,7 +61,7 @@ def soak_backend(request: Request, json_file: Path | None) -> int:
     soak = Soak(request.backend, targets, request.seed, request.device, request.isolation, request.limits)
     of = identity(soak, opened.versions())
     state = State.load(request.resume, of) if request.resume else State()
-    console = Console()
+    console = open_console()
     # The k-th case of every operation in every type, or all up to the last.
     pending = state.pending(request.cases)
     if request.only is not None:

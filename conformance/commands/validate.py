@@ -16,8 +16,10 @@ from typing import Final
 import pytest
 from rich.console import Console
 
-from rnnspec.backends import Backend, available
+from rnnspec.backends import Backend
+from rnnspec.conformance.hosting.available import available
 from rnnspec.conformance.options import Options
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import Collector
 from rnnspec.conformance.report.summary import BackendSummary, summarise
 from rnnspec.conformance.report.tables import print_backend
@@ -50,7 +52,7 @@ def validate_backends(options: Options, for_pytest: tuple[str, ...], json_file: 
     items = [
         item for name, backend in opened.items() for item in plan(name, backend, options.operations, options.dtypes)
     ]
-    console = Console(file=sys.stdout)  # this one, also while pytest replaces it
+    console = open_console(sys.stdout)  # this one, also while pytest replaces it
     with Collector(console, items) as collector:
         status, output = _pytest(options, collector, (*_shared_out(options, for_pytest, len(items)), *for_pytest))
     if status == pytest.ExitCode.USAGE_ERROR:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from rnnspec.conformance.commands.validate import installed
 from rnnspec.conformance.options import Options
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.summary import BackendSummary, summarise
 from rnnspec.conformance.report.tables import STYLES, ratio_text
 from rnnspec.conformance.run import PROFILES, CheckResult, Verdict, run_check
@@ -29,7 +30,7 @@ def validate_case(options: Options, for_pytest: tuple[str, ...], json_file: Path
     if options.operations or options.dtypes:
         raise PlanError("--case says the operation and the type: expected neither --op nor --dtype")
     questions = questions_in(options.case)
-    console = Console()
+    console = open_console()
     summaries = []
     for name in dict.fromkeys(options.backends or installed()):
         summary = _asked(name, questions, options)

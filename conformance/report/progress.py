@@ -19,7 +19,7 @@ from rnnspec.conformance.run.plan import Item
 
 def bar(console: Console) -> Progress:
     """Return a progress bar that shows on a terminal during the work, and nothing elsewhere."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from rnnspec.backends import Backend, BackendError, Unsupported
+from rnnspec.backends.words import words_of
 from rnnspec.conformance.hosting.guard import BackendCrashError
-from rnnspec.conformance.hosting.guest import words_of
 from rnnspec.conformance.hosting.isolated import GuestLostError, reopened
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.run.files import write_arrays, write_bytes
