@@ -31,6 +31,11 @@ json_option = click.option(
 )
 
 
+resume_option = click.option(
+    "--resume", type=_FILE, help="Keep finished work in this file, and go on from what it has."
+)
+
+
 def options(*names: str) -> Callable[[Command], Command]:
     """These options of `Options`, each by its field's name."""
 
@@ -116,7 +121,7 @@ def trace(json_file: Path | None, **options: Any) -> None:
 
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
-@options(*(name for name in OPTIONS if name != "backends"))
+@options(*(name for name, option in OPTIONS.items() if name != "backends" and option.in_commands))
 @json_option
 @click.pass_context
 def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Path | None, **given: Any) -> None:
@@ -153,6 +158,7 @@ def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Pa
 )
 @click.option("--seeds", default="0", show_default=True, help="Seeds of the cases: 0-4, 3 or 0,2,7.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
+@resume_option
 @json_option
 @click.pass_context
 def faults(
@@ -161,17 +167,17 @@ def faults(
     """Score the suite itself: the planted faults that it catches, and the checks that catch them.
 
     A fault counts as caught if it is caught with every seed. --exclusive uses only the first seed. --edits makes every
-    single edit of the equations a fault; the first seed chooses those of --sample. --diagnose goes on from what the
-    file of --json has; the seed chooses what is diagnosed.
+    single edit of the equations a fault; the first seed chooses those of --sample. The seed chooses what --diagnose
+    diagnoses.
     """
     if diagnose:
         from rnnspec.conformance.commands import faults_diagnose
 
         if edits or given["operations"] or given["exclusive"] or given["profile"] != "quick":
-            raise CannotRunError("--diagnose goes with --sample, --seeds, --jobs and --json alone")
+            raise CannotRunError("--diagnose goes with --sample, --seeds, --jobs, --resume and --json alone")
         if not given["seeds"].isdecimal():
             raise CannotRunError(f"--diagnose takes one seed, got --seeds {given['seeds']}")
-        asked = faults_diagnose.Request(sample, given["jobs"], int(given["seeds"]))
+        asked = faults_diagnose.Request(sample, given["jobs"], int(given["seeds"]), given["resume"])
         context.exit(_run(faults_diagnose.measure_diagnosis, asked, json_file))
     if not edits:
         if sample is not None:
@@ -197,6 +203,7 @@ def faults(
 )
 @click.option("--runs", default=20, show_default=True, type=click.IntRange(1), help="Seeds of each measurement.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
+@resume_option
 @json_option
 @click.pass_context
 def sharpness(context: click.Context, /, json_file: Path | None, **given: Any) -> None:
@@ -216,7 +223,7 @@ def sharpness(context: click.Context, /, json_file: Path | None, **given: Any) -
 @options("operations", "dtypes", "device")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the cases.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
-@click.option("--resume", type=_FILE, help="Save finished cases in this file, and go on from those that it has.")
+@resume_option
 @click.option(
     "--case", "only", type=click.IntRange(0), help="Only the case with this number, of each operation and type."
 )
@@ -236,7 +243,7 @@ def soak(
 
     No case rejects a right implementation; the error ratios show its distance from the bounds. The cases depend on the
     seed, not on --jobs. Ctrl-C loses no finished case: with --resume FILE the same command goes on from there, with
-    more --cases too. Exit status 130: interrupted.
+    more --cases too.
     """
     from rnnspec.conformance.bench.threads import VARIABLES
 

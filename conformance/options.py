@@ -33,6 +33,9 @@ class Option:
     in_pytest: bool = True
     """Whether pytest has it too."""
 
+    in_commands: bool = True
+    """Whether the command line has it."""
+
     click: Callable[[Any], Mapping[str, Any]] = lambda click: {}
     """Further arguments for click, made with that module."""
 
@@ -148,6 +151,16 @@ class Options:
         "Fail where a SHOULD is departed from or an expected failure not seen.",
         click=lambda click: {"is_flag": True},
         in_pytest=False,
+    )
+    resume: Path | None = _option(
+        None,
+        "resume",
+        "Keep finished operations in this file, and go on from those that it has.",
+        click=lambda click: {"type": click.Path(dir_okay=False, path_type=Path)},
+        in_pytest=False,
+    )
+    done: tuple[str, ...] = _option(
+        (), "done", "Leave out this BACKEND/OPERATION, which is done (repeatable).", in_commands=False
     )
     isolate: str = _option(
         "auto",

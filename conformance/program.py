@@ -62,8 +62,7 @@ class Program(click.Group):
                 came = self.main(args, *more, standalone_mode=False, **given)
             return came if isinstance(came, int) else 0
         except click.ClickException as error:
-            error.message = visible(error.message)
-            error.show()
+            click.echo(visible(_shown(error)), err=True)
             return CANNOT_RUN
         except (click.Abort, KeyboardInterrupt) as error:
             interrupt = error if isinstance(error, Interrupted) else error.__cause__
@@ -76,6 +75,13 @@ class Program(click.Group):
             click.echo(visible(traceback.format_exc()), err=True)
             click.echo("Error: this is a fault of rnnspec itself: please report it", err=True)
             return CANNOT_RUN
+
+
+def _shown(error: click.ClickException) -> str:
+    """The error as click shows it, with the usage before it where that is wrong."""
+    shown = io.StringIO()
+    error.show(shown)
+    return shown.getvalue().rstrip("\n")
 
 
 def _must_be_somewhere() -> None:

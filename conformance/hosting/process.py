@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
@@ -28,7 +28,6 @@ from rnnspec.conformance.hosting.keeper import KEPT
 FAREWELL_SECONDS: Final = 5.0
 """Time limit of a process to end after its own announcement or a signal."""
 _OURS: Final = (contract.__file__, guest.__file__, keeper.__file__)
-_SAFE_PATH: Final = "PYTHONSAFEPATH"
 
 
 @dataclass
@@ -117,17 +116,31 @@ def alone() -> Iterator[None]:
     A script without a ``__main__`` guard would run anew in each; a file ``types.py`` would take the place of Python's
     own.
     """
-    with _ONE_AT_A_TIME:
-        script, safe = sys.modules["__main__"], os.environ.get(_SAFE_PATH)
+    with _ONE_AT_A_TIME, environment(PYTHONSAFEPATH="1"):
+        script = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
-        os.environ[_SAFE_PATH] = "1"
         try:
             yield
         finally:
             sys.modules["__main__"] = script
-            os.environ.pop(_SAFE_PATH)
-            if safe is not None:
-                os.environ[_SAFE_PATH] = safe
+
+
+@contextmanager
+def environment(**changed: str | None) -> Iterator[None]:
+    """Have these variables of the environment meanwhile; None: have none of that name."""
+    before = {name: os.environ.get(name) for name in changed}
+    _set(changed)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
 
 
 _ONE_AT_A_TIME: Final = threading.RLock()
