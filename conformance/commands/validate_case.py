@@ -68,5 +68,7 @@ def _print(console: Console, name: str, question: Question, check: CheckResult) 
     words = f": {check.message}" if check.message else ratio
     told = Text.assemble("  ", (check.verdict, STYLES[check.verdict]), words.replace("\n", "\n  "))
     console.print(told, soft_wrap=True)
+    if check.no_repro:
+        console.print(Text(f"  no repro could be written: {check.no_repro}"), soft_wrap=True)
     if check.repro:
         console.print(Text(f"  repro: {check.repro}"), soft_wrap=True)
