@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rnnspec.backends import Backend, Unsupported
+from rnnspec.backends.words import kind_of, words_of
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
@@ -90,6 +91,6 @@ def open_contender(
 
 def reason(error: BaseException) -> str:
     """Return the reason of a failed call in one line."""
-    words = str(error).strip().splitlines()
-    first = words[0] if words else type(error).__name__
-    return first if isinstance(error, Unsupported) else f"{type(error).__name__}: {first}"
+    words = words_of(error).strip().splitlines()
+    first = words[0] if words else kind_of(error)
+    return first if isinstance(error, Unsupported) else f"{kind_of(error)}: {first}"

@@ -83,6 +83,8 @@ class Raised:
     exhausted: bool = False
 
 
+FARTHEST: Final = 2**33
+"""Bytes that an array's memory spans at most."""
 REOPEN: Final = "reopen"
 """The request to open the backend anew, which is made with any call."""
 
@@ -107,6 +109,8 @@ class MemoryLayout:
         spans = [(length - 1) * stride for length, stride in zip(array.shape, self.strides, strict=True)]
         first, last = sum(min(0, span) for span in spans), sum(max(0, span) for span in spans)
         laid = array.copy()
+        if last - first > FARTHEST:
+            raise ValueError(f"strides: expected numbers that lie at most {FARTHEST:,} bytes apart, got {self.strides}")
         if array.size:
             memory = np.zeros(last - first + array.itemsize, np.uint8)
             laid = np.ndarray(array.shape, array.dtype, memory, offset=-first, strides=self.strides)

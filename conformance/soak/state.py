@@ -107,7 +107,7 @@ def kept_in(path: Path | None, soak: Soak, versions: Mapping[str, str]) -> Itera
 
 def _bounds(part: Any) -> tuple[int, int]:
     start, stop = part
-    if not (type(start) is type(stop) is int and 0 <= start < stop):
+    if not (type(start) is type(stop) is int and 0 <= start < stop < 2**62):
         raise ValueError(f"expected two whole numbers, the second larger, got {part}")
     return start, stop
 
