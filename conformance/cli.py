@@ -136,6 +136,7 @@ def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Pa
     adapter. --case asks a repro's call again.
     """
     names, for_pytest = split_arguments(backends)
+    _tell_what_is_left_out()
     if given["case"] is None:
         from rnnspec.conformance.commands.validate import validate_backends
 
@@ -252,6 +253,7 @@ def soak(
     from rnnspec.conformance.commands.soak import Request, soak_backend
     from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
+    _tell_what_is_left_out()
     request = Request(**given, isolation=Isolation(isolate), limits=Limits(time_limit, memory_limit))
     context.exit(_run(soak_backend, request, json_file))
 
@@ -329,6 +331,7 @@ def bench_run(
         return bench_backends(Request(sizes=sizes_from(given), isolation=isolation, limits=limits, **given), json_file)
 
     try:
+        _tell_what_is_left_out()
         with pinned(threads):  # before NumPy and the frameworks are imported
             context.exit(_run(run))
     except BenchError as error:
@@ -441,9 +444,18 @@ def _try_files(context: click.Context) -> None:
             must_be_writable_folder(path)
 
 
+def _tell_what_is_left_out() -> None:
+    """Tell which packages' backends are left out, and why."""
+    from rnnspec.backends.discovery import offered
+
+    for note in offered().notes():
+        click.echo(note, err=True)
+
+
 def _run(command: Any, *arguments: Any) -> Any:
     """Run a command; turn errors that a user can mend into one line and exit status 2."""
     from rnnspec.backends import BackendError
+    from rnnspec.backends.interrupts import interruptible
     from rnnspec.backends.layouts.gates import LayoutError
     from rnnspec.conformance.bench.errors import BenchError
     from rnnspec.conformance.run.files import FileError
@@ -456,7 +468,8 @@ def _run(command: Any, *arguments: Any) -> Any:
     )  # fmt: skip
 
     try:
-        _try_files(click.get_current_context())
-        return command(*arguments)
+        with interruptible():
+            _try_files(click.get_current_context())
+            return command(*arguments)
     except told as error:
         raise CannotRunError(str(error)) from error

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rnnspec.conformance.options import number_between
+from rnnspec.conformance.numbers import number_between
 
 
 class Number(click.ParamType):  # type: ignore[type-arg]  # older versions of click have no argument

@@ -5,11 +5,12 @@ The plugin is loaded wherever rnnspec is installed, so that nothing but the stan
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from rnnspec.conformance.numbers import number_between
 
 if TYPE_CHECKING:
     import pytest
@@ -66,21 +67,6 @@ MOST_SECONDS: Final = 10.0**7
 """115 days: clocks and timers of all platforms take it."""
 MOST_GIBIBYTES: Final = 2.0**20
 LEAST: Final = 0.001
-
-
-def number_between(least: float, most: float) -> Callable[[str], float]:
-    """Return a function that reads a number between these, and raises ValueError for any other, NaN included."""
-
-    def read(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not least <= number <= most:
-            raise ValueError(f"expected a number from {least:g} to {most:g}, got {text}")
-        return number
-
-    return read
 
 
 def _number(most: float) -> dict[str, Any]:

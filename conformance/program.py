@@ -21,10 +21,8 @@ from typing import Any, Final, NoReturn, TextIO, cast
 
 import click
 
-from rnnspec.backends.interrupts import Interrupted, interruptible
-from rnnspec.backends.words import visible
-
 CANNOT_RUN: Final = 2
+INTERRUPTED: Final = 130
 
 
 class CannotRunError(click.ClickException):
@@ -33,7 +31,7 @@ class CannotRunError(click.ClickException):
     exit_code = CANNOT_RUN
 
     def __init__(self, message: str) -> None:
-        super().__init__(visible(message))
+        super().__init__(_visible(message))
 
 
 class Program(click.Group):
@@ -44,6 +42,7 @@ class Program(click.Group):
         if not given.pop("standalone_mode", True):
             run: Any = super().main
             return run(args, *more, standalone_mode=False, **given)
+        os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")  # of no part in this, and read whatever is wrong with them
         before = set(threading.enumerate())
         with _usable_streams() as output:
             status = self._status(args, more, given)
@@ -57,24 +56,31 @@ class Program(click.Group):
 
     def _status(self, args: Any, more: Any, given: Any) -> int:
         try:
-            with interruptible():
-                _must_be_somewhere()
-                came = self.main(args, *more, standalone_mode=False, **given)
+            _must_be_somewhere()
+            came = self.main(args, *more, standalone_mode=False, **given)
             return came if isinstance(came, int) else 0
         except click.ClickException as error:
-            click.echo(visible(_shown(error)), err=True)
+            click.echo(_visible(_shown(error)), err=True)
             return CANNOT_RUN
         except (click.Abort, KeyboardInterrupt) as error:
-            interrupt = error if isinstance(error, Interrupted) else error.__cause__
             click.echo("interrupted", err=True)
-            return interrupt.status if isinstance(interrupt, Interrupted) else Interrupted().status
+            return int(getattr(error, "status", getattr(error.__cause__, "status", INTERRUPTED)))
         except MemoryError:
             click.echo("Error: not enough memory for this: ask for smaller sizes", err=True)
             return CANNOT_RUN
         except Exception:  # not 1, which would say that something violates
-            click.echo(visible(traceback.format_exc()), err=True)
+            click.echo(_visible(traceback.format_exc()), err=True)
             click.echo("Error: this is a fault of rnnspec itself: please report it", err=True)
             return CANNOT_RUN
+
+
+def _visible(words: str) -> str:
+    """The words as a terminal may have them. What makes them so imports NumPy, and help comes at once."""
+    if words.replace("\n", "").isprintable():
+        return words
+    from rnnspec.backends.words import visible
+
+    return visible(words)
 
 
 def _shown(error: click.ClickException) -> str:

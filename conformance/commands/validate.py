@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
+from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 from rich.console import Console
 
 from rnnspec.backends import Backend
+from rnnspec.backends.discovery import offered
 from rnnspec.backends.words import name_of
 from rnnspec.conformance import checks, diagnosis, run
 from rnnspec.conformance.diagnosis.result import FaultResult
@@ -156,9 +158,14 @@ def _must_have_run(status: int, output: str, for_pytest: tuple[str, ...], collec
         )
 
 
+def _has_xdist() -> bool:
+    """Return whether several processes can share the work: each reads all packages' entry points."""
+    return find_spec("xdist") is not None and not offered().wrong
+
+
 def _numprocesses(for_pytest: tuple[str, ...]) -> tuple[str, ...]:
     """The user's arguments, of which ``-n 0`` asks for nothing where pytest-xdist is not installed."""
-    if find_spec("xdist") is not None:
+    if _has_xdist():
         return for_pytest
     left, arguments = [], list(for_pytest)
     while arguments:
@@ -171,8 +178,8 @@ def _numprocesses(for_pytest: tuple[str, ...]) -> tuple[str, ...]:
             value = arguments.pop(0)
         if value != "0":
             raise PlanError(
-                f"-n {value}: several processes need pytest-xdist, which is not installed: "
-                "pip install 'rnnspec[parallel]', or ask for one by -n 0"
+                f"-n {value}: several processes need pytest-xdist, which is not installed, and packages whose entry "
+                "points can be read: pip install 'rnnspec[parallel]', or ask for one process by -n 0"
             )
     return tuple(left)
 
@@ -190,7 +197,7 @@ def installed() -> tuple[str, ...]:
 
 def _shared_out(options: Options, for_pytest: tuple[str, ...], checks: int) -> tuple[str, ...]:
     """Options that let several processes share many checks, unless the user says how; a device is not shared."""
-    if find_spec("xdist") is None or any("no:xdist" in option for option in for_pytest):
+    if not _has_xdist() or any("no:xdist" in option for option in for_pytest):
         return ()
     said = any(option.startswith(("-n", "--numprocesses")) or "xdist" in option for option in for_pytest)
     shared = any(option.startswith("--dist") for option in for_pytest)
@@ -205,9 +212,10 @@ def _shared_out(options: Options, for_pytest: tuple[str, ...], checks: int) -> t
 def _pytest(options: Options, collector: Collector, more: tuple[str, ...]) -> tuple[int, str]:
     """Run the suite under its own configuration; return pytest's exit status and what it printed."""
     suite = files("rnnspec.conformance.suite")
-    plugins = ["rnnspec.conformance.plugin"]
-    if find_spec("xdist") is not None and not any("no:xdist" in option for option in more):
-        plugins.append("xdist.plugin")
+    # As objects: by their names, pytest would read every package's entry points, whatever is wrong with them.
+    plugins = [import_module("rnnspec.conformance.plugin")]
+    if _has_xdist() and not any("no:xdist" in option for option in more):
+        plugins.append(import_module("xdist.plugin"))
     if ignored := os.environ.get("PYTEST_ADDOPTS"):
         click.echo(f"PYTEST_ADDOPTS has no part in this: {name_of(ignored)!r}", err=True)
     arguments = [
@@ -215,7 +223,6 @@ def _pytest(options: Options, collector: Collector, more: tuple[str, ...]) -> tu
         str(suite / "pytest.ini"),
         "--rootdir",
         str(Path.cwd()),
-        *(part for plugin in plugins for part in ("-p", plugin)),
         "-p",
         "no:cacheprovider",
         "-q",
@@ -233,13 +240,13 @@ def _pytest(options: Options, collector: Collector, more: tuple[str, ...]) -> tu
         environment(
             PYTEST_ADDOPTS=None,
             PYTEST_PLUGINS=None,
-            PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",  # what else is installed changes no verdict
+            PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",  # what else is installed changes no verdict, nor is it read
             PYTHONSAFEPATH="1",  # nor do files of the current folder
             # Hypothesis would leave a folder of its own where the command is run.
             HYPOTHESIS_STORAGE_DIRECTORY=os.environ.get("HYPOTHESIS_STORAGE_DIRECTORY", folder),
         ),
     ):
-        status = pytest.main(arguments, plugins=[collector])
+        status = pytest.main(arguments, plugins=[collector, *plugins])
     return int(status), output.getvalue()
 
 
@@ -252,7 +259,7 @@ def _report(console: Console, asked: _Run, collector: Collector, json_file: Path
         )
         for name, backend in asked.opened.items()
     ]  # fmt: skip
-    for summary in summaries:
+    for summary in summaries if collector.results else ():
         print_backend(console, summary)
     data: dict[str, Any] = {"backends": [summary.to_json() for summary in summaries]}
     interrupts = Interrupts()

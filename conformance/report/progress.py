@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -74,6 +75,10 @@ class Collector:
             self.unplanned[properties[UNPLANNED]] = None
         elif report.failed and RESULT not in properties:
             self.problems.append(report.longreprtext)
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Have the plugins in parallel workers too, which begin with this environment."""
+        os.environ["PYTEST_PLUGINS"] = "rnnspec.conformance.plugin,xdist.plugin"
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Record what ended the run before its end."""

@@ -85,6 +85,18 @@ def test_entry_points_that_cannot_be_read_cost_their_package_alone(
     assert any("sloppy 1.0 is left out" in note for note in offered().notes())
 
 
+def test_the_program_goes_on_beside_them(
+    package: Install, program: Callable[..., subprocess.CompletedProcess[bytes]]
+) -> None:
+    folders = package("sloppy", "this is none"), package("thief", "numpy = stolen:X", stolen=FINE)
+    arguments = ("validate", "numpy", "--op", "dense", "--dtype", "float16", "-n", "0", "-k", "values")
+    done = program(*arguments, path=folders)
+    assert done.returncode == 0, done.stderr
+    assert b"package sloppy 1.0 is left out" in done.stderr
+    assert b"package thief 1.0 also offers a backend 'numpy'" in done.stderr
+    assert b"numpy: conforms" in done.stdout
+
+
 def test_what_the_project_has_not_itself_is_isolated(package: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(package("guests", "mine = fine:X", fine=FINE))
     assert [name for name in ("numpy", "torch", "mine", "fine:X") if is_own(name)] == ["numpy", "torch"]

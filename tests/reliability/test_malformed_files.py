@@ -304,3 +304,24 @@ def test_weights_that_are_no_layers(name: str, to: Any, tmp_path: Path) -> None:
     with pytest.raises(FileError, match=message):
         convert_weights(tmp_path / "a.npz", tmp_path / "b.npz", to, None)
     assert not (tmp_path / "b.npz").exists()
+
+
+TORCH: dict[str, tuple[str, tuple[int, ...]]] = {
+    "a cube": ("weight_hh_l0", (4, 4, 4)),
+    "a row": ("weight_ih_l0", (16,)),
+    "a number": ("bias_ih_l0", ()),
+    "other units": ("bias_hh_l0", (12,)),
+}
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_shapes_of_no_layer_of_torchs(name: str, tmp_path: Path) -> None:
+    arrays = {
+        "weight_ih_l0": np.ones((16, 3)), "weight_hh_l0": np.ones((16, 4)), "bias_ih_l0": np.ones(16),
+        "bias_hh_l0": np.ones(16),
+    }  # fmt: skip
+    key, shape = TORCH[name]
+    arrays[key] = np.ones(shape)
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(LayoutError, match=r"expected .*, got"):
+        convert_weights(tmp_path / "a.npz", tmp_path / "b.npz", "keras", None)
