@@ -151,7 +151,7 @@ class Options:
     isolate: str = _option(
         "auto",
         "isolate",
-        "In a process of its own; by default if it is package.module:Class.",
+        "In a process of its own; by default if it is not one of rnnspec's.",
         choices=("auto", "always", "never"),
         flags="--isolate/--no-isolate",
         click=lambda click: {"default": None, "show_default": False, "callback": isolation},

@@ -54,7 +54,10 @@ def must_be_writable(path: Path) -> None:
 
 def must_be_writable_folder(path: Path) -> None:
     """Raise FileError if no files can be written into a folder, which is made if it is not there."""
-    must_be_writable(path / "file")
+    try:
+        must_be_writable(path / ".rnnspec")
+    except FileError as error:
+        raise FileError(f"{path}: {str(error).partition(': ')[2]}".replace("another file", "another folder")) from error
 
 
 def must_differ(written: Iterable[Path], read: Iterable[Path]) -> None:
