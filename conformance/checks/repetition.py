@@ -84,11 +84,12 @@ class Repeatability(Check):
 
 
 def _all_results(backend: Backend, case: Case) -> dict[str, Any]:
-    """Outputs and gradients by name, arrays alone: the check ``forms`` reports the others."""
+    """Outputs and gradients by name, arrays of numbers alone: the check ``forms`` reports the others."""
     results = dict(zip(case.results, backend.run(case.call), strict=False))
     if differentiates(backend, case):
         results |= {f"d{name}": gradient for name, gradient in backend.gradients(case.call, case.cotangents).items()}
-    return {name: array for name, array in results.items() if isinstance(array, np.ndarray)}
+    arrays = {name: array for name, array in results.items() if isinstance(array, np.ndarray)}
+    return {name: array for name, array in arrays.items() if not array.dtype.hasobject}
 
 
 def _cotangents(case: Case, cotangents: tuple[Array, ...]) -> dict[str, Array]:

@@ -152,6 +152,8 @@ def _must_have_run(status: int, output: str, for_pytest: tuple[str, ...], collec
     if collector.unplanned:
         raise PlanError("\n".join(collector.unplanned))
     ran = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+    if collector.results:  # they are told; what went wrong is told after them
+        return
     if not collector.interrupted and (collector.problems or status not in ran):
         raise PlanError(
             "\n".join([f"pytest could not run the suite (exit status {int(status)})", *collector.problems, output])
@@ -259,9 +261,14 @@ def _report(console: Console, asked: _Run, collector: Collector, json_file: Path
         )
         for name, backend in asked.opened.items()
     ]  # fmt: skip
+    if not (collector.results or collector.interrupted):
+        click.echo(f"{len(items)} of {len(items)} checks were left out", err=True)
+        raise PlanError("no check was run: expected at least one; loosen -k or the like")
     for summary in summaries if collector.results else ():
         print_backend(console, summary)
     data: dict[str, Any] = {"backends": [summary.to_json() for summary in summaries]}
+    if collector.problems:
+        data["suite_failed"] = len(collector.problems)
     interrupts = Interrupts()
     interrupts.status = collector.interrupted
     if interrupts.status:
@@ -272,8 +279,9 @@ def _report(console: Console, asked: _Run, collector: Collector, json_file: Path
         click.echo(f"{len(items) - len(collector.results)} of {len(items)} checks were left out", err=True)
     if interrupts.status:
         return interrupts.status
-    if not collector.results:
-        raise PlanError("no check was run: expected at least one; loosen -k or the like")
+    if collector.problems:
+        told = "\n".join(collector.problems)
+        raise PlanError(f"the suite itself failed in {len(collector.problems)} checks, which are left out:\n{told}")
     if Verdict.worst(summary.verdict for summary in summaries).bad:
         return 1
     for summary in summaries:

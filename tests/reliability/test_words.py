@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
+import numpy as np
 import pytest
 from rich.table import Table
 
@@ -12,8 +14,11 @@ from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.backends.words import MOST_CHARACTERS, MOST_LINES, name_of, readable, visible, words_of
 from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.report.console import NARROWEST, open_console
+from rnnspec.conformance.run import Profile, Verdict, run_check
+from rnnspec.conformance.run.runner import checks_for
 from rnnspec.spec import operation
 
 EVIL = "\x1b[31mRED\x1b]0;title\x07\x9b2J\u202ertl\udc80\r"
@@ -66,6 +71,20 @@ def test_whatever_a_guest_raises_is_its_crash(error: BaseException) -> None:
     case = Case("dense", "float32", {"B": 1, "D": 1, "H": 1}, operation("dense").defaults())
     with pytest.raises(BackendCrashError, match=f"{type(error).__name__}: now"):
         Guarded(Raising(error)).run(case.call)
+
+
+def test_results_that_are_objects_are_judged() -> None:
+    class OfObjects(NumpyBackend):
+        name = "of objects"
+
+        def to_numpy(self, array: Any) -> Any:
+            return np.asarray(array).astype(object)
+
+    found = {
+        check.id: run_check(check, OfObjects(), "dense", "float32", Profile("few", 4, 4, largest=0)).verdict
+        for check in checks_for("dense", CHECKS)
+    }
+    assert found["values"] is Verdict.VIOLATES
 
 
 def test_the_users_interrupt_is_no_crash() -> None:
