@@ -5,6 +5,6 @@ framework's own, and that one only when its backend is opened.
 """
 
 from rnnspec.backends.contract import Backend, Call, Cotangents, Prepared, Unsupported
-from rnnspec.backends.discovery import BackendError, available, open_backend
+from rnnspec.backends.discovery import BackendError, open_backend
 
-__all__ = ["Backend", "BackendError", "Call", "Cotangents", "Prepared", "Unsupported", "available", "open_backend"]
+__all__ = ["Backend", "BackendError", "Call", "Cotangents", "Prepared", "Unsupported", "open_backend"]

@@ -1,37 +1,106 @@
-"""Find adapters: by the entry-point group ``rnnspec.backends``, or named as ``package.module:Class``."""
+"""Find adapters: by the entry-point group ``rnnspec.backends``, or named as ``package.module:Class``.
+
+Entry points are read without importing anything. What a package says wrongly there costs that package alone.
+"""
 
 from __future__ import annotations
 
 import importlib
 import sys
-from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points, metadata
+from dataclasses import dataclass, field
+from importlib.metadata import Distribution, EntryPoint, distributions, metadata
 from pathlib import Path
+from typing import Final
 
 from rnnspec.backends.contract import Backend
+from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.refusals import must_be_narrow
+from rnnspec.backends.words import kind_of, name_of, words_of
 
-GROUP = "rnnspec.backends"
+GROUP: Final = "rnnspec.backends"
+OWN: Final = "rnnspec"
+"""The package whose names no other can take."""
 
 
 class BackendError(Exception):
     """A backend that cannot be opened; the message says which, why and what to do."""
 
 
-@dataclass(frozen=True)
-class Available:
-    """One line of the list of backends: whether it opens here, and if not, why."""
+@dataclass
+class Offered:
+    """What the installed packages offer: backends by name, each with the packages that have it, and what is wrong."""
 
-    name: str
-    available: bool
-    reason: str
-    operations: tuple[str, ...]
-    by_default: bool = False
+    entries: dict[str, list[tuple[str, EntryPoint]]] = field(default_factory=dict)
+    own: set[str] = field(default_factory=set)
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, package: Distribution) -> None:
+        """Add the backends of a package."""
+        title = name_of(f"{package.metadata['Name']} {package.version}")
+        try:
+            found = [entry for entry in package.entry_points if entry.group == GROUP]
+        except Exception as error:  # as many kinds as there are ways to write the file wrongly
+            self.wrong.append(f"package {title} is left out: its entry points cannot be read: {words_of(error)}")
+            return
+        for entry in found:
+            self.entries.setdefault(entry.name, []).append((title, entry))
+            if _normal(package) == OWN:
+                self.own.add(entry.name)
+
+    def notes(self) -> list[str]:
+        """What is left out, and why."""
+        taken = [
+            f"package {title} also offers a backend {name_of(name)!r}, which is rnnspec's own: it is left out"
+            for name in sorted(self.own)
+            for title, entry in self.entries[name]
+            if not self._is_own(title, entry)
+        ]
+        return self.wrong + taken
+
+    def entry(self, name: str) -> EntryPoint:
+        """Return the entry point of this name; raise BackendError if there is none, or more than one."""
+        found = self.entries.get(name, [])
+        if name in self.own:
+            found = [one for one in found if self._is_own(*one)]
+        if not found:
+            known = ", ".join(map(name_of, sorted(self.entries))) or "an installed backend"
+            raise BackendError(f"unknown backend {name_of(name)!r}: expected {known}, or package.module:Class")
+        if len(found) > 1:
+            packages = " and ".join(title for title, _ in found)
+            raise BackendError(
+                f"backend {name_of(name)!r} is offered by {packages}: expected one of them; uninstall the other, or "
+                f"name the class: {' or '.join(name_of(entry.value) for _, entry in found)}"
+            )
+        return found[0][1]
+
+    @staticmethod
+    def _is_own(title: str, entry: EntryPoint) -> bool:
+        return title.split()[0] == OWN and entry.value.startswith(f"{OWN}.")
+
+
+def offered() -> Offered:
+    """Read what the installed packages offer."""
+    found, seen = Offered(), set()
+    for package in distributions():
+        try:
+            name = _normal(package)
+            if name in seen:  # hidden by the one before it on the path, as its modules are
+                continue
+            seen.add(name)
+        except Exception:  # a folder that only looks like a package's
+            continue
+        found.add(package)
+    return found
 
 
 def names() -> list[str]:
     """Names of the installed backends, in alphabetical order; nothing is imported."""
-    return sorted(_entry_points())
+    return sorted(offered().entries)
+
+
+def is_own(name: str) -> bool:
+    """Return whether the project itself has the backend of this name."""
+    return ":" not in name and name in offered().own
 
 
 def open_backend(name: str, device: str = "cpu") -> Backend:
@@ -40,59 +109,46 @@ def open_backend(name: str, device: str = "cpu") -> Backend:
     try:
         backend = backend_class(device)
     except ValueError as error:  # a device it has not: the message says which it has
-        raise BackendError(str(error)) from error
-    except Exception as error:  # no driver, no licence, whatever it is that it needs
-        raise BackendError(f"backend {name!r} does not open: {type(error).__name__}: {error}") from error
+        raise BackendError(words_of(error)) from error
+    except Interrupted:
+        raise
+    except BaseException as error:  # no driver, no licence, whatever it is that it needs
+        raise BackendError(f"backend {name_of(name)!r} does not open: {kind_of(error)}: {words_of(error)}") from error
     backend.opened_as = name
     return backend
 
 
-def available() -> list[Available]:
-    """Try every installed backend."""
-    found = []
-    for name in names():
-        try:
-            backend = open_backend(name)
-        except BackendError as error:
-            found.append(Available(name, False, str(error), ()))
-        else:
-            found.append(Available(name, True, "", backend.operations(), backend.by_default))
-    return found
-
-
-def _entry_points() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+def _normal(package: Distribution) -> str:
+    return str(package.metadata["Name"]).lower().replace("_", "-")
 
 
 def _load(name: str) -> type[Backend]:
+    shown = name_of(name)
     if ":" in name:
         module, _, attribute = name.partition(":")
         entry = EntryPoint(name, name, GROUP)
         if str(Path.cwd()) not in sys.path:  # an adapter that is being written lies in the current folder
             sys.path.append(str(Path.cwd()))
         if not (module and attribute.isidentifier()):
-            raise BackendError(f"backend {name!r}: expected package.module:Class")
+            raise BackendError(f"backend {shown!r}: expected package.module:Class")
     else:
-        known = _entry_points()
-        if name not in known:
-            raise BackendError(
-                f"unknown backend {name!r}: expected {', '.join(sorted(known)) or 'an installed backend'}, "
-                "or package.module:Class"
-            )
-        entry = known[name]
+        entry = offered().entry(name)
     importlib.invalidate_caches()
     try:
         loaded = entry.load()
-    except Exception as error:  # an adapter's import may fail in any way at all
-        ours = isinstance(error, ImportError) and name in (metadata("rnnspec").get_all("Provides-Extra") or ())
+    except Interrupted:
+        raise
+    except BaseException as error:  # an adapter's import may fail in any way at all
+        ours = isinstance(error, ImportError) and name in (metadata(OWN).get_all("Provides-Extra") or ())
         hint = f"; pip install 'rnnspec[{name}]' installs what it needs" if ours else ""
-        raise BackendError(f"backend {name!r} fails to import: {type(error).__name__}: {error}{hint}") from error
+        raise BackendError(f"backend {shown!r} fails to import: {kind_of(error)}: {words_of(error)}{hint}") from error
     if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
-        raise BackendError(f"backend {name!r}: expected a subclass of rnnspec.backends.Backend, got {loaded!r}")
+        what = "another class" if isinstance(loaded, type) else f"an object of type {name_of(type(loaded).__name__)}"
+        raise BackendError(f"backend {shown!r}: expected a subclass of rnnspec.backends.Backend, got {what}")
     if not isinstance(getattr(loaded, "name", None), str):
-        raise BackendError(f"backend {name!r}: expected {loaded.__name__} to have a name, like name = 'mine'")
+        raise BackendError(f"backend {shown!r}: expected {loaded.__name__} to have a name, like name = 'mine'")
     try:
         must_be_narrow(loaded.refuses_with)
     except ValueError as error:
-        raise BackendError(f"backend {name!r}: refuses_with: {error}") from error
+        raise BackendError(f"backend {shown!r}: refuses_with: {words_of(error)}") from error
     return loaded

@@ -6,6 +6,9 @@ import builtins
 import sys
 from collections.abc import Mapping
 
+from rnnspec.backends.interrupts import Interrupted
+from rnnspec.backends.words import kind_of, readable
+
 Declared = Mapping[type[Exception] | str, str]
 """Types of exceptions, or their names, each with a text that the message contains."""
 
@@ -14,12 +17,14 @@ def declared_refusal(error: BaseException, declared: Declared) -> str | None:
     """Return the first line of an error's message if the error is declared as a refusal; None if it is none."""
     try:
         message = str(error)
-    except Exception:  # an exception whose message cannot be made contains no text
+    except Interrupted:
+        raise
+    except BaseException:  # an exception whose message cannot be made contains no text
         return None
     for kind, text in declared.items():
         found = _named(kind) if isinstance(kind, str) else kind
         if found is not None and isinstance(error, found) and text in message:
-            return (message.strip().splitlines() or [type(error).__name__])[0]
+            return (readable(message).strip().splitlines() or [kind_of(error)])[0]
     return None
 
 

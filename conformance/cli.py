@@ -10,13 +10,9 @@ from typing import Any, Final
 import click
 
 from rnnspec.conformance.bench.options import Command, WithDefault, size_options, sizes_from
-from rnnspec.conformance.options import OPTIONS, Options
-
-
-class CannotRunError(click.ClickException):
-    """A command cannot run: one line of error, exit status 2."""
-
-    exit_code = 2
+from rnnspec.conformance.click_types import Number
+from rnnspec.conformance.options import LEAST, MOST_SECONDS, OPTIONS, Options
+from rnnspec.conformance.program import CannotRunError, Program, have_help
 
 
 def _no_dash(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
@@ -25,12 +21,18 @@ def _no_dash(context: click.Context, parameter: click.Parameter, path: Path | No
     return path
 
 
+_SECONDS: Final = Number(LEAST, MOST_SECONDS)
 _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _FILE_THERE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 json_option = click.option(
     "--json", "json_file", type=_FILE, callback=_no_dash, help="Write the result to this file as JSON."
+)
+
+
+resume_option = click.option(
+    "--resume", type=_FILE, help="Keep finished work in this file, and go on from what it has."
 )
 
 
@@ -52,23 +54,32 @@ isolation_options = options("isolate", "time_limit", "memory_limit")
 """Whether a backend runs in a process of its own, and the limits of that process."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="rnnspec")
 def main() -> None:
     """An executable specification and conformance suite for recurrent sequence models.
 
-    Exit status: 0 if all conforms, 1 if something violates the specification, 2 if the command cannot run.
+    Exit status: 0 if all conforms, 1 if something violates the specification, 2 if the command cannot run, 130 if
+    Ctrl-C interrupts it and 143 if SIGTERM does.
     """
 
 
 @main.command("list")
 @click.option("--checks", is_flag=True, help="List the checks of a backend instead.")
+@click.option(
+    "--time-limit",
+    "seconds",
+    default=20.0,
+    show_default=True,
+    type=_SECONDS,
+    help="Seconds to open a backend in a process of its own.",
+)
 @json_option
-def list_command(checks: bool, json_file: Path | None) -> None:
+def list_command(checks: bool, json_file: Path | None, seconds: float) -> None:
     """List the operations of the specification and the installed backends."""
     from rnnspec.conformance.commands.list import list_everything
 
-    _run(list_everything, json_file, checks)
+    _run(list_everything, json_file, checks, seconds)
 
 
 @main.command()
@@ -110,7 +121,7 @@ def trace(json_file: Path | None, **options: Any) -> None:
 
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
-@options(*(name for name in OPTIONS if name != "backends"))
+@options(*(name for name, option in OPTIONS.items() if name != "backends" and option.in_commands))
 @json_option
 @click.pass_context
 def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Path | None, **given: Any) -> None:
@@ -125,6 +136,7 @@ def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Pa
     adapter. --case asks a repro's call again.
     """
     names, for_pytest = split_arguments(backends)
+    _tell_what_is_left_out()
     if given["case"] is None:
         from rnnspec.conformance.commands.validate import validate_backends
 
@@ -147,6 +159,7 @@ def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Pa
 )
 @click.option("--seeds", default="0", show_default=True, help="Seeds of the cases: 0-4, 3 or 0,2,7.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
+@resume_option
 @json_option
 @click.pass_context
 def faults(
@@ -155,17 +168,17 @@ def faults(
     """Score the suite itself: the planted faults that it catches, and the checks that catch them.
 
     A fault counts as caught if it is caught with every seed. --exclusive uses only the first seed. --edits makes every
-    single edit of the equations a fault; the first seed chooses those of --sample. --diagnose goes on from what the
-    file of --json has; the seed chooses what is diagnosed.
+    single edit of the equations a fault; the first seed chooses those of --sample. The seed chooses what --diagnose
+    diagnoses.
     """
     if diagnose:
         from rnnspec.conformance.commands import faults_diagnose
 
         if edits or given["operations"] or given["exclusive"] or given["profile"] != "quick":
-            raise CannotRunError("--diagnose goes with --sample, --seeds, --jobs and --json alone")
+            raise CannotRunError("--diagnose goes with --sample, --seeds, --jobs, --resume and --json alone")
         if not given["seeds"].isdecimal():
             raise CannotRunError(f"--diagnose takes one seed, got --seeds {given['seeds']}")
-        asked = faults_diagnose.Request(sample, given["jobs"], int(given["seeds"]))
+        asked = faults_diagnose.Request(sample, given["jobs"], int(given["seeds"]), given["resume"])
         context.exit(_run(faults_diagnose.measure_diagnosis, asked, json_file))
     if not edits:
         if sample is not None:
@@ -191,6 +204,7 @@ def faults(
 )
 @click.option("--runs", default=20, show_default=True, type=click.IntRange(1), help="Seeds of each measurement.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
+@resume_option
 @json_option
 @click.pass_context
 def sharpness(context: click.Context, /, json_file: Path | None, **given: Any) -> None:
@@ -210,7 +224,7 @@ def sharpness(context: click.Context, /, json_file: Path | None, **given: Any) -
 @options("operations", "dtypes", "device")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the cases.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
-@click.option("--resume", type=_FILE, help="Save finished cases in this file, and go on from those that it has.")
+@resume_option
 @click.option(
     "--case", "only", type=click.IntRange(0), help="Only the case with this number, of each operation and type."
 )
@@ -230,7 +244,7 @@ def soak(
 
     No case rejects a right implementation; the error ratios show its distance from the bounds. The cases depend on the
     seed, not on --jobs. Ctrl-C loses no finished case: with --resume FILE the same command goes on from there, with
-    more --cases too. Exit status 130: interrupted.
+    more --cases too.
     """
     from rnnspec.conformance.bench.threads import VARIABLES
 
@@ -239,6 +253,7 @@ def soak(
     from rnnspec.conformance.commands.soak import Request, soak_backend
     from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
+    _tell_what_is_left_out()
     request = Request(**given, isolation=Isolation(isolate), limits=Limits(time_limit, memory_limit))
     context.exit(_run(soak_backend, request, json_file))
 
@@ -284,7 +299,7 @@ def bench() -> None:
     "--seconds",
     default=6.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=_SECONDS,
     help="Seconds for each workload.",
 )
 @click.option("--rounds", default=100, show_default=True, type=click.IntRange(2), help="Most rounds of a workload.")
@@ -316,6 +331,7 @@ def bench_run(
         return bench_backends(Request(sizes=sizes_from(given), isolation=isolation, limits=limits, **given), json_file)
 
     try:
+        _tell_what_is_left_out()
         with pinned(threads):  # before NumPy and the frameworks are imported
             context.exit(_run(run))
     except BenchError as error:
@@ -329,7 +345,7 @@ def bench_run(
     "--threshold",
     default=0.1,
     show_default=True,
-    type=click.FloatRange(0),
+    type=Number(0, 1e6),
     help="Slower by a larger share is a regression.",
 )
 @json_option
@@ -390,6 +406,9 @@ def check_command(context: click.Context, folder: Path, results: Path, partial: 
     context.exit(_run(check_vectors, folder, results, json_file, partial))
 
 
+have_help(main, Path(__file__))
+
+
 _FLAGS = ("-x", "-v", "-vv", "-q", "-s", "-l", "--lf", "--last-failed", "--exitfirst", "--verbose", "--quiet")
 """Options of pytest that take no value."""
 
@@ -405,9 +424,38 @@ def split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[
     return tuple(names), tuple(for_pytest)
 
 
+_WRITTEN: Final = ("json_file", "html", "target", "resume")
+_WRITTEN_FOLDERS: Final = ("repro_dir",)
+_MADE_FOLDERS: Final = ("replay_dir",)
+"""Parameters that name what a command writes; every other path is read."""
+
+
+def _try_files(context: click.Context) -> None:
+    """Try every file that the command will write, before any work is done."""
+    from rnnspec.conformance.run.files import must_be_writable, must_be_writable_folder, must_differ
+
+    paths = {name: value for name, value in context.params.items() if isinstance(value, Path)}
+    written = {name: paths.pop(name) for name in (*_WRITTEN, *_WRITTEN_FOLDERS, *_MADE_FOLDERS) if name in paths}
+    must_differ(written.values(), paths.values())
+    for name, path in written.items():
+        if name in _WRITTEN:
+            must_be_writable(path)
+        elif name in _WRITTEN_FOLDERS:
+            must_be_writable_folder(path)
+
+
+def _tell_what_is_left_out() -> None:
+    """Tell which packages' backends are left out, and why."""
+    from rnnspec.backends.discovery import offered
+
+    for note in offered().notes():
+        click.echo(note, err=True)
+
+
 def _run(command: Any, *arguments: Any) -> Any:
     """Run a command; turn errors that a user can mend into one line and exit status 2."""
     from rnnspec.backends import BackendError
+    from rnnspec.backends.interrupts import interruptible
     from rnnspec.backends.layouts.gates import LayoutError
     from rnnspec.conformance.bench.errors import BenchError
     from rnnspec.conformance.run.files import FileError
@@ -420,6 +468,8 @@ def _run(command: Any, *arguments: Any) -> Any:
     )  # fmt: skip
 
     try:
-        return command(*arguments)
+        with interruptible():
+            _try_files(click.get_current_context())
+            return command(*arguments)
     except told as error:
         raise CannotRunError(str(error)) from error

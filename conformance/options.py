@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from rnnspec.conformance.numbers import number_between
+
 if TYPE_CHECKING:
     import pytest
 
@@ -31,6 +33,9 @@ class Option:
 
     in_pytest: bool = True
     """Whether pytest has it too."""
+
+    in_commands: bool = True
+    """Whether the command line has it."""
 
     click: Callable[[Any], Mapping[str, Any]] = lambda click: {}
     """Further arguments for click, made with that module."""
@@ -58,8 +63,21 @@ def _file(click: Any) -> Mapping[str, Any]:
     return {"type": click.Path(exists=True, dir_okay=False, path_type=Path)}
 
 
-def _positive(click: Any) -> Mapping[str, Any]:
-    return {"type": click.FloatRange(0, min_open=True)}
+MOST_SECONDS: Final = 10.0**7
+"""115 days: clocks and timers of all platforms take it."""
+MOST_GIBIBYTES: Final = 2.0**20
+LEAST: Final = 0.001
+
+
+def _number(most: float) -> dict[str, Any]:
+    """What pytest and click are to know of a limit."""
+
+    def told(_click: Any) -> Mapping[str, Any]:
+        from rnnspec.conformance.click_types import Number
+
+        return {"type": Number(LEAST, most)}
+
+    return {"parse": number_between(LEAST, most), "click": told}
 
 
 def isolation(_context: object, _option: object, asked: bool | None) -> str:
@@ -120,16 +138,26 @@ class Options:
         click=lambda click: {"is_flag": True},
         in_pytest=False,
     )
+    resume: Path | None = _option(
+        None,
+        "resume",
+        "Keep finished operations in this file, and go on from those that it has.",
+        click=lambda click: {"type": click.Path(dir_okay=False, path_type=Path)},
+        in_pytest=False,
+    )
+    done: tuple[str, ...] = _option(
+        (), "done", "Leave out this BACKEND/OPERATION, which is done (repeatable).", in_commands=False
+    )
     isolate: str = _option(
         "auto",
         "isolate",
-        "In a process of its own; by default if it is package.module:Class.",
+        "In a process of its own; by default if it is not one of rnnspec's.",
         choices=("auto", "always", "never"),
         flags="--isolate/--no-isolate",
         click=lambda click: {"default": None, "show_default": False, "callback": isolation},
     )
-    time_limit: float = _option(60.0, "time-limit", "Seconds for a call.", parse=float, click=_positive)
-    memory_limit: float = _option(8.0, "memory-limit", "GiB for a process.", parse=float, click=_positive)
+    time_limit: float = _option(60.0, "time-limit", "Seconds for a call.", **_number(MOST_SECONDS))
+    memory_limit: float = _option(8.0, "memory-limit", "GiB for a process.", **_number(MOST_GIBIBYTES))
 
     @classmethod
     def of(cls, config: pytest.Config) -> Options:

@@ -8,6 +8,7 @@ heavy until the suite runs.
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +37,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_to_pytest(parser.getgroup("rnnspec"))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave Ctrl-C to the process that shares out the work: a terminal sends it to all."""
+    if hasattr(config, "workerinput"):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize the suite's test with each check to run."""
     if "rnnspec_item" not in metafunc.fixturenames:
         return
     from rnnspec.backends import BackendError
+    from rnnspec.conformance.run.expected import expected_failures
+    from rnnspec.conformance.run.files import FileError
     from rnnspec.conformance.run.plan import PlanError, plan
     from rnnspec.spec import UnknownOperationError
 
@@ -50,8 +59,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             item
             for name in options.backends
             for item in plan(name, _backend(metafunc.config, name), options.operations, options.dtypes)
+            if item.part not in options.done
         ]
-    except (BackendError, PlanError, UnknownOperationError) as error:
+        for name in options.backends:
+            expected_failures(_backend(metafunc.config, name), options.expected)  # what is wrong in it is told once
+    except (BackendError, FileError, PlanError, UnknownOperationError) as error:
         raise pytest.UsageError(str(error)) from error
     metafunc.parametrize("rnnspec_item", items, ids=[item.id for item in items])
 
@@ -109,7 +121,18 @@ def _faults(config: pytest.Config, item: Item, failed: list[Failed]) -> list[dic
 @pytest.fixture
 def rnnspec_run(request: pytest.FixtureRequest, rnnspec_item: Item) -> Callable[[], None]:
     """Return a function that runs one check, attaches its result to the report, and passes, skips or fails by it."""
-    return lambda: _run(request, rnnspec_item)
+    return lambda: _interruptible_run(request, rnnspec_item)
+
+
+def _interruptible_run(request: pytest.FixtureRequest, item: Item) -> None:
+    """Run one check, with interrupts told apart from a guest's KeyboardInterrupt, as ``rnnspec`` itself does."""
+    from rnnspec.backends.interrupts import interruptible
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        with interruptible():
+            _run(request, item)
+    else:
+        _run(request, item)
 
 
 def _run(request: pytest.FixtureRequest, item: Item) -> None:

@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from rnnspec.spec.errors import SpecError
 from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
@@ -34,6 +34,8 @@ _OF_SIZES: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mult: operators.mul,
     ast.Pow: operators.pow,
 }
+LARGEST: Final = 10**30
+"""Beyond any size, and any number of operations."""
 _COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 
@@ -101,7 +103,10 @@ def parse(text: str, place: str) -> list[Equation]:
 def parse_size(text: str, place: str) -> ast.expr:
     """Parse a size given by other sizes, such as ``2 * H`` or ``D if L == 1 else H``."""
     value = _parse_expression(text, place)
-    _check_size(value, place)
+    try:
+        _check_size(value, place)
+    except RecursionError:
+        raise SpecError(f"{place}: expected an expression that is nested less deeply") from None
     return value
 
 
@@ -113,19 +118,36 @@ def sizes_in(node: ast.expr) -> tuple[str, ...]:
 
 
 def size_of(node: ast.expr, sizes: Mapping[str, int]) -> int:
-    """Value of an expression in sizes, as `parse_size` gives it; KeyError if one is not known."""
+    """Value of an expression in sizes, as `parse_size` gives it; KeyError if one is not known.
+
+    Raises
+    ------
+    SpecError
+        If a part has no whole number as its value, or one beyond `LARGEST`.
+    """
     match node:
         case ast.Constant(value=int(number)):
             return number
         case ast.Name(id=name):
             return sizes[name]
         case ast.BinOp(left=left, op=operator, right=right):
-            return int(_OF_SIZES[type(operator)](size_of(left, sizes), size_of(right, sizes)))
+            return _computed(operator, size_of(left, sizes), size_of(right, sizes))
         case ast.Call(args=arguments):
             return min(size_of(argument, sizes) for argument in arguments)
         case ast.IfExp(test=ast.Compare(left=left, comparators=[right]), body=body, orelse=other):
             return size_of(body if size_of(left, sizes) == size_of(right, sizes) else other, sizes)
     raise AssertionError(f"the parser let through {ast.dump(node)}")
+
+
+def _computed(operator: ast.operator, left: int, right: int) -> int:
+    """A part's value; no power is computed that has more digits than the largest."""
+    bits = right * (abs(left).bit_length() - 1) if isinstance(operator, ast.Pow) else 0
+    if isinstance(operator, ast.Pow) and right < 0:
+        raise SpecError(f"expected a power of 0 or more, got {right}")
+    value = _OF_SIZES[type(operator)](left, right) if bits <= LARGEST.bit_length() else LARGEST + 1
+    if abs(value) > LARGEST:
+        raise SpecError(f"expected sizes and numbers of operations up to {LARGEST:.0e}")
+    return int(value)
 
 
 def _check_size(node: ast.expr, place: str) -> None:
@@ -183,8 +205,8 @@ def _parse_line(source: str, place: str) -> Equation:
 def _parse_expression(source: str, place: str) -> ast.expr:
     try:
         return ast.parse(source.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as error:
-        reason = error.msg if isinstance(error, SyntaxError) else error
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        reason = error.msg if isinstance(error, SyntaxError) else error or "nested too deeply"
         raise SpecError(f"{place}: not an expression: {reason}") from None
 
 

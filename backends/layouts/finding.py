@@ -28,6 +28,10 @@ _GROUPED: Final = re.compile(
     r"(?:(?P<path>.*?)/)?(?:(?P<place>cell|l(?P<number>\d+)(?P<reverse>_reverse)?)/)?(?P<name>[^/]+)"
 )
 _KERAS: Final = ("kernel", "recurrent_kernel", "bias")
+_NUMBERS_OF_AXES: Final = {
+    **dict.fromkeys(("weight_ih", "weight_hh", "weight_hr", "kernel", "recurrent_kernel"), (2,)),
+    "bias": (1, 2),
+}
 _SPEC: Final = ("W", "R", "b", "b_rn", "P", "b_R")
 
 
@@ -132,6 +136,9 @@ def family_of(xp: Shaping, arrays: Mapping[str, Tensor]) -> Family:
 def _to_spec(xp: Shaping, layout: Layout, group: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if layout == "spec":
         return dict(group)
+    for name, array in group.items():
+        if len(shape := xp.shape(array)) not in (due := _NUMBERS_OF_AXES.get(name, (1,))):
+            raise LayoutError(f"{name}: expected {' or '.join(map(str, due))} axes, got shape {shape}")
     recurrent = xp.shape(group["weight_hh" if layout == "torch" else "recurrent_kernel"])
     gated, state = recurrent if layout == "torch" else recurrent[::-1]
     hidden = xp.shape(group["weight_hr"])[1] if "weight_hr" in group else state

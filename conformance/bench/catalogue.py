@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from rnnspec.backends.words import name_of
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.workload import MODES, Stage, Workload, default_modes
+from rnnspec.conformance.run.files import FileError
+from rnnspec.conformance.run.reading import read_toml, shown
 from rnnspec.spec import operation, operations
 
+LARGEST: Final = 2**31 - 1
+"""No array has more numbers along an axis that frameworks take."""
 SCALES = ("small", "medium", "large")
 _OF_A_WORKLOAD = {"about": str, "sizes": dict, "stages": list}
 _OF_A_STAGE = {"operation": str, "sizes": dict, "attributes": dict, "inputs": list, "lengths": bool, "modes": list}
@@ -64,16 +69,20 @@ def _data() -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BenchError(f"{path}: expected TOML: {error}") from error
+        data = read_toml(path)
+    except FileError as error:
+        raise BenchError(str(error)) from error
     if set(data) != {"workloads"} or not isinstance(data["workloads"], dict):
-        raise BenchError(f"{path}: expected [workloads.NAME] tables only, got {', '.join(data) or 'an empty file'}")
+        raise BenchError(
+            f"{path}: expected [workloads.NAME] tables only, got {name_of(', '.join(data)) or 'an empty file'}"
+        )
     return data
 
 
 def _workloads(data: Mapping[str, Any], place: str) -> dict[str, Workload]:
-    return {name: _workload(name, entry, f"{place}: workload {name}") for name, entry in data["workloads"].items()}
+    return {
+        name: _workload(name, entry, f"{place}: workload {name_of(name)}") for name, entry in data["workloads"].items()
+    }
 
 
 def _workload(name: str, entry: Any, place: str) -> Workload:
@@ -90,11 +99,13 @@ def _stage(entry: Any, place: str) -> Stage:
     _must_have(entry, _OF_A_STAGE, place, "operation")
     for symbol, text in entry.get("sizes", {}).items():
         if not isinstance(text, str):
-            raise BenchError(f'{place}: sizes: {symbol}: expected an expression in quotes, like "2 * H", got {text!r}')
+            raise BenchError(
+                f'{place}: sizes: {symbol}: expected an expression in quotes, like "2 * H", got {shown(text)}'
+            )
     modes = tuple(entry.get("modes", default_modes(entry["operation"])))
     for mode in modes:
         if mode not in MODES:
-            raise BenchError(f"{place}: modes: expected some of {', '.join(MODES)}, got {mode!r}")
+            raise BenchError(f"{place}: modes: expected some of {', '.join(MODES)}, got {shown(mode)}")
         if mode == "gradient" and not operation(entry["operation"]).differentiable:
             raise BenchError(f"{place}: modes: {entry['operation']} has no gradient; leave gradient out")
     return Stage(
@@ -108,16 +119,18 @@ def _stage(entry: Any, place: str) -> Stage:
 
 
 def must_be_a_size(symbol: str, size: Any, place: str) -> None:
-    """Raise BenchError unless `size` is a whole number, at least 1."""
-    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-        raise BenchError(f"{place}: size {symbol}: expected a whole number, at least 1, got {size!r}")
+    """Raise BenchError unless `size` is a whole number from 1 to `LARGEST`."""
+    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= LARGEST:
+        much = isinstance(size, int) and size > LARGEST
+        expected = f"at most {LARGEST:,}, got a larger one" if much else f"at least 1, got {name_of(repr(size))}"
+        raise BenchError(f"{place}: size {symbol}: expected a whole number, {expected}")
 
 
 def _must_have(entry: Any, kinds: Mapping[str, type], place: str, needed: str) -> None:
     if not isinstance(entry, dict) or set(entry) - set(kinds):
-        raise BenchError(f"{place}: expected a table of {', '.join(kinds)}, got {entry!r}")
+        raise BenchError(f"{place}: expected a table of {', '.join(kinds)}, got {shown(entry)}")
     if needed not in entry:
         raise BenchError(f"{place}: {needed} is missing")
     for key, value in entry.items():
         if not isinstance(value, kinds[key]):
-            raise BenchError(f"{place}: {key}: expected a {kinds[key].__name__}, got {value!r}")
+            raise BenchError(f"{place}: {key}: expected a {kinds[key].__name__}, got {shown(value)}")

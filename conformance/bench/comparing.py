@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from rnnspec.backends.words import words_of
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.facts import machine_facts
 from rnnspec.conformance.bench.statistics import Estimate, differs, ratio_of_runs
+from rnnspec.conformance.run.files import FileError
+from rnnspec.conformance.run.reading import read_json
 from rnnspec.spec.arrays import Floats
 
 Verdict = Literal["regression", "slower", "faster", "no difference shown"]
@@ -96,9 +98,9 @@ def read_run(path: Path) -> Run:
     """Read a file of pytest-benchmark or `rnnspec bench --json`; raise BenchError if it has another form."""
     wanted = "expected a file that 'rnnspec bench --json' or 'pytest --benchmark-json' writes"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BenchError(f"{path}: {wanted}, got no JSON: {error}") from error
+        data = read_json(path, wanted)
+    except FileError as error:
+        raise BenchError(str(error)) from error
     entries = data.get("benchmarks") if isinstance(data, dict) else None
     if not isinstance(entries, list) or not entries:
         raise BenchError(f"{path}: {wanted}, got JSON without benchmarks")
@@ -116,7 +118,7 @@ def read_run(path: Path) -> Run:
     try:
         return Run(path, times, {item["benchmark"]: item["reason"] for item in refusals}, machine_facts(data))
     except (TypeError, KeyError, AttributeError) as error:
-        raise BenchError(f"{path}: {wanted}, got refusals or a machine of another form: {error!r}") from error
+        raise BenchError(f"{path}: {wanted}, got refusals or a machine of another form: {words_of(error)}") from error
 
 
 def _times(entry: Any) -> tuple[str, Floats | None]:
@@ -124,7 +126,7 @@ def _times(entry: Any) -> tuple[str, Floats | None]:
     try:
         seconds = np.array(entry["stats"]["data"], np.float64)
         name = str(entry["fullname"])
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, OverflowError):
         return "", None
     good = seconds.ndim == 1 and seconds.size and np.all(np.isfinite(seconds)) and np.all(seconds > 0)
     return name, seconds if good else None

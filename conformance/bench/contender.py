@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rnnspec.backends import Backend, Unsupported, available, open_backend
+from rnnspec.backends import Backend, Unsupported
+from rnnspec.backends.words import kind_of, words_of
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.hosting.isolated import Isolation, Limits
+from rnnspec.conformance.hosting.available import available
+from rnnspec.conformance.hosting.isolated import Isolation, Limits, open_here
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +86,11 @@ def open_contender(
     isolated = None
     if isolation.isolates(backend):
         isolated = isolation.open(backend, own or device, limits or Limits())  # first: opening may crash too
-    return Contender(name, open_backend(backend, own or device), isolated)
+    return Contender(name, open_here(backend, own or device), isolated)
 
 
 def reason(error: BaseException) -> str:
     """Return the reason of a failed call in one line."""
-    words = str(error).strip().splitlines()
-    first = words[0] if words else type(error).__name__
-    return first if isinstance(error, Unsupported) else f"{type(error).__name__}: {first}"
+    words = words_of(error).strip().splitlines()
+    first = words[0] if words else kind_of(error)
+    return first if isinstance(error, Unsupported) else f"{kind_of(error)}: {first}"

@@ -12,6 +12,7 @@ STYLE: Final = {
     "svg.hashsalt": "rnnspec",
     "svg.fonttype": "none",
     "font.size": 9,
+    "text.parse_math": False,
     "axes.grid": True,
     "grid.alpha": 0.3,
     "axes.spines.top": False,

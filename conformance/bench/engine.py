@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import io
 import json
@@ -36,6 +37,7 @@ from rnnspec.conformance.bench.timing import (
 )
 from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
+from rnnspec.conformance.hosting.process import environment
 
 FORMAT: Final = 1
 """Format number of the ``rnnspec`` entry that is added to pytest-benchmark's JSON."""
@@ -95,12 +97,14 @@ class Engine:
             file = Path(folder, "benchmarks.json")
             options = [
                 "-c", str(suite / "pytest.ini"), "--rootdir", str(Path.cwd()), "-p", "no:cacheprovider",
-                "-p", "no:xdist", f"--benchmark-json={file}", f"--benchmark-storage={folder}",
+                f"--benchmark-json={file}", f"--benchmark-storage={folder}",
                 "--benchmark-disable-gc", "--benchmark-enable",
             ]  # fmt: skip
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Not saving anything")  # a run without times raises below
-                status = pytest.main([*options, str(suite / "test_benchmarks.py")], plugins=[self])
+                plugins = [self, importlib.import_module("pytest_benchmark.plugin")]
+                with environment(PYTEST_ADDOPTS=None, PYTEST_PLUGINS=None, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"):
+                    status = pytest.main([*options, str(suite / "test_benchmarks.py")], plugins=plugins)
             written = json.loads(file.read_text("utf-8")) if file.exists() and file.stat().st_size else None
         if self.problems or status != pytest.ExitCode.OK:
             lines = [f"pytest could not run the benchmarks (exit status {int(status)})", *self.problems]

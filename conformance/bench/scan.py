@@ -19,13 +19,13 @@ def parse_scan(text: str, workload: Workload) -> tuple[str, tuple[int, ...]]:
     BenchError
         If the workload has no such size, or the sizes are fewer than three or not whole numbers from 1 on.
     """
-    symbol, _, listed = text.partition("=")
+    symbol, equals, listed = text.partition("=")
     place = f"--scan {text}"
     if symbol not in workload.symbols:
         raise BenchError(f"{place}: workload {workload.name}: expected one of its sizes {', '.join(workload.symbols)}")
-    if listed:
+    if equals:
         parts = listed.split(",")
-        if not all(part.strip().isdigit() for part in parts):
+        if not all(part.strip().isdecimal() and len(part) < 20 for part in parts):
             raise BenchError(f"{place}: expected whole numbers, like {symbol}=50,100,200, got {listed!r}")
         sizes = sorted({int(part) for part in parts})
     else:

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Console
-
 from rnnspec.conformance.bench.catalogue import Catalogue, at_scale, load_catalogue, must_be_a_size
 from rnnspec.conformance.bench.contender import open_contenders
 from rnnspec.conformance.bench.engine import Engine, Setting
@@ -22,6 +20,7 @@ from rnnspec.conformance.bench.threads import cores
 from rnnspec.conformance.bench.timing import Effort
 from rnnspec.conformance.bench.workload import MODES, Workload
 from rnnspec.conformance.hosting.isolated import Isolation, Limits
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import write_bytes, write_json
 
 
@@ -66,9 +65,9 @@ def bench_backends(request: Request, json_file: Path | None) -> int:
     chosen = cores()
     setting = Setting(contenders, len(chosen), chosen, effort, peak_memory if request.memory else None)
     engine = Engine(contests, setting)
-    with telling(engine, Console(file=sys.stderr)):
+    with telling(engine, open_console(sys.stderr)):
         report, written = engine.run()
-    print_report(Console(file=sys.stdout), report)
+    print_report(open_console(sys.stdout), report)
     if json_file:
         write_json(json_file, written)
     if request.html:

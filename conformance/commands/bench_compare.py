@@ -12,6 +12,7 @@ from rich.text import Text
 
 from rnnspec.conformance.bench.comparing import Comparison, compare, read_run
 from rnnspec.conformance.bench.table import duration, interval
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import write_json
 
 PREFIX = "rnnspec::"
@@ -21,7 +22,7 @@ STYLES = {"regression": "bold red", "slower": "red", "faster": "green", "no diff
 def compare_files(old: Path, new: Path, threshold: float, json_file: Path | None) -> int:
     """Compare, print and write; 1 if something became slower by more than the threshold, or no longer conforms."""
     comparison = compare(read_run(old), read_run(new), threshold)
-    _print(Console(), comparison, threshold)
+    _print(open_console(), comparison, threshold)
     if json_file:
         write_json(json_file, asdict(comparison) | {"threshold": threshold, "bad": comparison.bad})
     return int(comparison.bad)

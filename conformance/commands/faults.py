@@ -8,13 +8,14 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
+from rnnspec.conformance import checks
+from rnnspec.conformance import faults as faults_code
 from rnnspec.conformance.commands.tables import titled
 from rnnspec.conformance.faults.catalogue import faults
 from rnnspec.conformance.faults.fault import Fault
@@ -30,11 +31,12 @@ from rnnspec.conformance.faults.score import (
 )
 from rnnspec.conformance.faults.seeds import at_seeds, seeds_from, seeds_text
 from rnnspec.conformance.faults.variants import VARIANTS
-from rnnspec.conformance.hosting.jobs import each
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
+from rnnspec.conformance.run.resuming import Form, Interrupts, Kept, ResumeFile, identity
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Request:
     exclusive: bool = False
     jobs: int = 1
     seeds: str = "0"
+    resume: Path | None = None
 
 
 def score_faults(request: Request, json_file: Path | None) -> int:
@@ -56,7 +59,6 @@ def score_faults(request: Request, json_file: Path | None) -> int:
         seeds = seeds_from(request.seeds)
     except ValueError as error:
         raise PlanError(f"--seeds: {error}") from error
-    console = Console()
     chosen = faults(request.operations)
     variants = [
         (variant.name, name)
@@ -64,14 +66,29 @@ def score_faults(request: Request, json_file: Path | None) -> int:
         for name in variant.operations
         if not request.operations or name in request.operations
     ]
+    of = identity("faults", (checks, faults_code), profile=request.profile, exclusive=request.exclusive, first=seeds[0])
+    with ResumeFile(request.resume, of, "score of faults") as file:
+        return _scored(request, seeds, chosen, variants, Kept(file), json_file)
+
+
+def _scored(
+    request: Request,
+    seeds: Sequence[int],
+    chosen: Sequence[Fault],
+    variants: Sequence[tuple[str, str]],
+    kept: Kept,
+    json_file: Path | None,
+) -> int:
+    console = open_console()
     caught: list[FaultScore] = []
     right: list[VariantScore] = []
-    with bar(console) as progress:
+    interrupts = Interrupts()
+    with interrupts, bar(console) as progress:
         task = progress.add_task("", total=(len(chosen) + len(variants)) * len(seeds))
         score_one = partial(_score, profile=request.profile, exclusive=request.exclusive, first=seeds[0])
         groups = _sharing_a_deck(chosen)
         planted = [(fault.name, seed) for group in groups for seed in seeds for fault in group]
-        found = _advancing(each(score_one, planted, request.jobs), progress, task)
+        found = _advancing(kept.each(score_one, planted, request.jobs, _FAULTS, "fault"), progress, task)
         for group in groups:
             of_group = list(islice(found, len(group) * len(seeds)))
             for place in range(len(group)):
@@ -80,12 +97,13 @@ def score_faults(request: Request, json_file: Path | None) -> int:
                     console.print(_line(caught[-1]), soft_wrap=True)
         run_one = partial(_run_variant, cases=PROFILES[request.profile].examples)
         asked = [(name, operation, seed) for name, operation in variants for seed in seeds]
-        for runs in _by(len(seeds), _advancing(each(run_one, asked, request.jobs), progress, task)):
+        ran = kept.each(run_one, asked, request.jobs, _VARIANTS, "variant")
+        for runs in _by(len(seeds), _advancing(ran, progress, task)):
             right.append(variant_over_seeds(runs))
-    checks = by_check(caught)
+    scores = by_check(caught)
     if console.is_terminal:
         console.print(_fault_table(caught, seeds))
-    console.print(_check_table(checks))
+    console.print(_check_table(scores))
     console.print(_variant_table(right))
     for run in right:
         if run.rejected:
@@ -97,13 +115,19 @@ def score_faults(request: Request, json_file: Path | None) -> int:
                 "profile": request.profile,
                 "seeds": list(seeds),
                 "faults": [asdict(score) for score in caught],
-                "checks": [asdict(score) for score in checks],
+                "checks": [asdict(score) for score in scores],
                 "variants": [score.to_json() for score in right],
+                **interrupts.to_json(),
             },
         )
     console.print(_summary(caught, right, seeds), soft_wrap=True)
+    if interrupts.status:
+        return interrupts.told(console, request.resume)
     return int(any(not score.caught for score in caught) or any(score.rejected for score in right))
 
+
+_FAULTS: Final = Form(asdict, lambda data: FaultScore(**{**data, "missed_seeds": tuple(data["missed_seeds"])}))
+_VARIANTS: Final = Form(asdict, lambda data: VariantScore(**data))
 
 Scored = TypeVar("Scored", FaultScore, VariantScore)
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, get_args
 
-from rich.console import Console
 from rich.table import Table
 
+from rnnspec.conformance import checks, diagnosis, edits, faults
 from rnnspec.conformance.diagnosis.measuring import COUNTS, Diagnosed, Kind, diagnosed, implementation
 from rnnspec.conformance.diagnosis.rates import Rates, rates
-from rnnspec.conformance.hosting.jobs import each
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import FileError, write_json
+from rnnspec.conformance.run.reading import read_json
+from rnnspec.conformance.run.resuming import Form, Interrupts, Kept, ResumeFile, identity
 
 PROFILE: Final = "quick"
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -30,42 +30,45 @@ class Request:
     sample: int | None = None
     jobs: int = 1
     seed: int = 0
+    resume: Path | None = None
+
+
+_FORM: Final = Form(asdict, lambda data: Diagnosed(**data))
 
 
 def measure_diagnosis(request: Request, json_file: Path | None) -> int:
-    """Diagnose wrong implementations and print how often it is right; return the exit status, 1 if a name is wrong.
+    """Diagnose wrong implementations and print how often it is right; return the exit status, 1 if a name is wrong."""
+    with ResumeFile(request.resume, identity("diagnosis", (checks, diagnosis, edits, faults)), "diagnosis") as file:
+        return _measured(request, Kept(file), json_file)
 
-    Results that the file has already are kept, and not measured again.
-    """
-    console = Console()
-    found = [] if json_file is None or not json_file.exists() else read(json_file)
-    done = {(one.kind, one.number, one.seed) for one in found}
+
+def _measured(request: Request, kept: Kept, json_file: Path | None) -> int:
+    console = open_console()
+    found: list[Diagnosed] = []
     asked = [(kind, number, request.seed) for kind in KINDS for number in _numbers(kind, request.sample)]
-    left = [one for one in asked if one not in done]
-    if found:
-        kept = f"{json_file} has {len(found)} diagnoses, which are kept: {len(asked) - len(left)} of the {len(asked)}"
-        console.print(f"{kept} asked for, so that {len(left)} are left", soft_wrap=True, markup=False)
-    with bar(console) as progress:
-        task = progress.add_task("", total=len(left))
-        started = time.perf_counter()
-        for place, one in enumerate(each(_diagnosed, left, request.jobs), 1):
+    interrupts = Interrupts()
+    with interrupts, bar(console) as progress:
+        task = progress.add_task("", total=len(asked))
+        for one in kept.each(_diagnosed, asked, request.jobs, _FORM):
+            progress.update(task, advance=1, description=f"{one.kind} {one.operation}")
             found.append(one)
-            due = (time.perf_counter() - started) / place * (len(left) - place)
-            progress.update(task, advance=1, description=f"{one.kind} {one.operation}, about {_told(due)} left")
             if not console.is_terminal:
-                told = f"{one.kind} {one.operation} {one.title}: {_outcome(one)}; about {_told(due)} left"
+                told = f"{len(found)} of {len(asked)}: {one.kind} {one.operation} {one.title}: {_outcome(one)}"
                 console.print(told, soft_wrap=True, markup=False)
-            if json_file is not None:
-                write_json(json_file, {"profile": PROFILE, "diagnosed": [other.to_json() for other in found]})
+    if json_file is not None:
+        diagnosed_all = [other.to_json() for other in found]
+        write_json(json_file, {"profile": PROFILE, "diagnosed": diagnosed_all, **interrupts.to_json()})
     console.print(_table(rates(found)))
+    if interrupts.status:
+        return interrupts.told(console, request.resume)
     return int(any(one.named == "wrong" for one in found))
 
 
 def read(file: Path) -> list[Diagnosed]:
     """Read what was written; raise FileError if the file is something else."""
     try:
-        return [Diagnosed(**one) for one in json.loads(file.read_text(encoding="utf-8"))["diagnosed"]]
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        return [Diagnosed(**one) for one in read_json(file)["diagnosed"]]
+    except (KeyError, TypeError) as error:
         message = f"{file}: expected a file that `rnnspec faults --diagnose --json` wrote, got {error!r}"
         raise FileError(message) from error
 
@@ -80,10 +83,6 @@ def _numbers(kind: Kind, sample: int | None) -> Sequence[int]:
 def _diagnosed(asked: tuple[Kind, int, int]) -> Diagnosed:
     kind, number, seed = asked
     return replace(diagnosed(implementation(kind, number, seed), PROFILES[PROFILE]), number=number, seed=seed)
-
-
-def _told(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _outcome(one: Diagnosed) -> str:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
+from rnnspec.conformance import checks
+from rnnspec.conformance import edits as edits_code
+from rnnspec.conformance import faults as faults_code
 from rnnspec.conformance.commands.tables import titled
 from rnnspec.conformance.edits.single import Edit
 from rnnspec.conformance.faults.edits import Bench, EditScore, Verdict, chosen_edits, over_seeds
 from rnnspec.conformance.faults.seeds import at_seeds, seeds_from
-from rnnspec.conformance.hosting.jobs import each
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
+from rnnspec.conformance.run.resuming import Form, Interrupts, Kept, ResumeFile, identity
 from rnnspec.spec import operation, operations
 
 PROFILE: Final = "quick"
@@ -39,6 +42,13 @@ class Request:
     sample: int | None = None
     seeds: str = "0"
     jobs: int = 1
+    resume: Path | None = None
+
+
+_FORM: Final = Form(
+    lambda judged: [[asdict(verdict) for verdict in judged[0]], judged[1]],
+    lambda data: ([Verdict(**verdict) for verdict in data[0]], int(data[1])),
+)
 
 
 def score_edits(request: Request, json_file: Path | None) -> int:
@@ -48,11 +58,18 @@ def score_edits(request: Request, json_file: Path | None) -> int:
     except ValueError as error:
         raise PlanError(f"--seeds: {error}") from error
     names = [operation(name).name for name in dict.fromkeys(request.operations)] or list(operations())
-    console = Console()
+    of = identity("edits", (checks, edits_code, faults_code), sample=request.sample, first=seeds[0])
+    with ResumeFile(request.resume, of, "score of edits") as file:
+        return _asked(request, seeds, names, Kept(file), json_file)
+
+
+def _asked(request: Request, seeds: Sequence[int], names: Sequence[str], kept: Kept, json_file: Path | None) -> int:
+    console = open_console()
     scores = []
-    with bar(console) as progress:
+    interrupts = Interrupts()
+    with interrupts, bar(console) as progress:
         task = progress.add_task("", total=len(names) * len(seeds) * SHARES)
-        for score in _scored(names, seeds, request, progress, task):
+        for score in _scored(names, seeds, request, kept, progress, task):
             scores.append(score)
             if not console.is_terminal:
                 console.print(_line(score), soft_wrap=True)
@@ -70,18 +87,22 @@ def score_edits(request: Request, json_file: Path | None) -> int:
                 "seeds": list(seeds),
                 "sample": request.sample,
                 "edits": [score.to_json() for score in scores],
+                **interrupts.to_json(),
             },
         )
     console.print(_summary(scores, seeds), soft_wrap=True)
+    if interrupts.status:
+        return interrupts.told(console, request.resume)
     return int(any(score.surviving for score in scores))
 
 
 def _scored(
-    names: Sequence[str], seeds: Sequence[int], request: Request, progress: Progress, task: TaskID
+    names: Sequence[str], seeds: Sequence[int], request: Request, kept: Kept, progress: Progress, task: TaskID
 ) -> Iterator[EditScore]:
     """Yield the operations' scores in their order, and tell how far it is."""
     asked = [(name, seed, share) for name in names for seed in seeds for share in range(SHARES)]
-    shares = each(partial(_judged, sample=request.sample, first=seeds[0]), asked, request.jobs)
+    judged = partial(_judged, sample=request.sample, first=seeds[0])
+    shares = kept.each(judged, asked, request.jobs, _FORM)
     for name in names:
         by_seed: list[list[Verdict]] = []
         for _ in seeds:

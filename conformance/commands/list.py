@@ -5,26 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rnnspec.backends import available
-from rnnspec.backends.discovery import Available
+from rnnspec.backends.discovery import offered
+from rnnspec.backends.words import name_of
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.commands.implications import cost
 from rnnspec.conformance.commands.tables import titled
+from rnnspec.conformance.hosting.available import SECONDS, Available, available
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import write_json
 from rnnspec.spec import Operation, operations, system
 from rnnspec.spec.printing import equation_text
 
 
-def list_everything(json_file: Path | None, checks: bool = False) -> None:
-    """Print the operations and backends, or the checks, and write them all as JSON if asked to."""
-    backends = available()
-    console = Console()
+def list_everything(json_file: Path | None, checks: bool = False, seconds: float = SECONDS) -> None:
+    """Print the operations and backends, or the checks, and write them all as JSON if asked to.
+
+    Each backend is tried for so many seconds.
+    """
+    found = offered()
+    backends = available(seconds, found) if json_file or not checks else []
+    console = open_console()
     for table in (_checks(),) if checks else (_operations(), _backends(backends)):
         console.print(table)
+    if not checks:
+        for note in found.notes():
+            console.print(Text(note, "yellow"), soft_wrap=True)
     if json_file:
         write_json(
             json_file,
@@ -51,7 +59,7 @@ def _backends(backends: list[Available]) -> Table:
     for backend in backends:
         missing = [name for name in operations() if name not in backend.operations]
         has = f"all {len(operations())}" if not missing else ", ".join(backend.operations)
-        table.add_row(backend.name, Text("yes" if backend.available else backend.reason), has)
+        table.add_row(name_of(backend.name), Text("yes" if backend.available else backend.reason), has)
     return table
 
 

@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from rnnspec.conformance import faults as faults_code
+from rnnspec.conformance import sharpness as sharpness_code
 from rnnspec.conformance.commands.tables import titled
-from rnnspec.conformance.hosting.jobs import each
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
+from rnnspec.conformance.run.resuming import Form, Interrupts, Kept, ResumeFile, identity
 from rnnspec.conformance.sharpness.drifting import DRIFT, GOALS, DriftSharpness, measure_drift
 from rnnspec.conformance.sharpness.measuring import PARTS, Sharpness, applies, error_text, measure
 from rnnspec.conformance.sharpness.tolerances import COMPUTED, TOLERANCES
@@ -32,17 +35,28 @@ class Request:
     parts: tuple[str, ...] = ()
     runs: int = 20
     jobs: int = 1
+    resume: Path | None = None
 
 
 def measure_sharpness(request: Request, json_file: Path | None) -> int:
     """Measure, print the tables, and write them to a file; 1 if the suite rejected a right result."""
-    console = Console()
+    console = open_console()
     items = _items(request)
+    of = identity("sharpness", (faults_code, sharpness_code), runs=request.runs, numpy=np.__version__)
+    with ResumeFile(request.resume, of, "measurement of sharpness") as file:
+        return _measured(request, console, items, Kept(file), json_file)
+
+
+def _measured(
+    request: Request, console: Console, items: list[tuple[str, str, str]], kept: Kept, json_file: Path | None
+) -> int:
     measured: list[Sharpness] = []
     drifts: list[DriftSharpness] = []
-    with bar(console) as progress:
+    interrupts = Interrupts()
+    with interrupts, bar(console) as progress:
         task = progress.add_task(" ".join(items[0]), total=len(items))
-        for done, found in enumerate(each(partial(_measure, runs=request.runs), items, request.jobs), 1):
+        results = kept.each(partial(_measure, runs=request.runs), items, request.jobs, _FORM)
+        for done, found in enumerate(results, 1):
             progress.update(task, advance=1, description=" ".join(items[min(done, len(items) - 1)]))
             if isinstance(found, Sharpness):
                 measured.append(found)
@@ -63,11 +77,25 @@ def measure_sharpness(request: Request, json_file: Path | None) -> int:
             told = f"drift {dtype}: an error of {goal:g} is seen in {seen} of {len(of_type)} results, with every seed"
             console.print(told, soft_wrap=True)
     if json_file:
-        write_json(json_file, {**to_json(measured, request.runs), "drift": [one.to_json() for one in drifts]})
+        data = {**to_json(measured, request.runs), "drift": [one.to_json() for one in drifts]}
+        write_json(json_file, data | interrupts.to_json())
     rejected = sum(one.rejected[COMPUTED.name] for one in measured)
     if measured:
         console.print(f"the suite rejected {rejected} of {sum(one.right for one in measured)} right results")
+    if interrupts.status:
+        return interrupts.told(console, request.resume)
     return int(rejected > 0)
+
+
+def _plain(found: Sharpness | list[DriftSharpness]) -> Any:
+    return found.to_json() if isinstance(found, Sharpness) else [one.to_json() for one in found]
+
+
+def _revived(data: Any) -> Sharpness | list[DriftSharpness]:
+    return [DriftSharpness.from_json(one) for one in data] if isinstance(data, list) else Sharpness.from_json(data)
+
+
+_FORM: Final = Form(_plain, _revived)
 
 
 def to_json(measured: Sequence[Sharpness], runs: int) -> dict[str, Any]:

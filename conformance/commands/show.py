@@ -15,6 +15,7 @@ from rich.text import Text
 from rnnspec.conformance.commands.implications import laws, refused
 from rnnspec.conformance.commands.list import operation_json
 from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import write_json
 from rnnspec.spec import FLOAT_TYPES, CallError, Operation, check_attributes, operation, resolved, system
 from rnnspec.spec.language import Equation
@@ -33,7 +34,7 @@ def show_operation(name: str, latex: bool, settings: tuple[str, ...], json_file:
         for block in (forward, gradient):
             print("\\begin{align*}", " \\\\\n".join(map(equation_latex, block)), "\\end{align*}", sep="\n")
     else:
-        _print(Console(), op, attributes, forward, gradient)
+        _print(open_console(), op, attributes, forward, gradient)
     if json_file:
         write_json(json_file, operation_json(op, attributes))
 

@@ -6,24 +6,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
+from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.hosting.isolated import Isolation, Limits
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError, plan
+from rnnspec.conformance.run.resuming import ResumeFile
 from rnnspec.conformance.soak.engine import work_through
 from rnnspec.conformance.soak.examining import Soak, targets_of
 from rnnspec.conformance.soak.progress import SoakProgress
 from rnnspec.conformance.soak.report import BAD, repeat, report_of
-from rnnspec.conformance.soak.state import State, identity
+from rnnspec.conformance.soak.state import State, kept_in
 from rnnspec.conformance.soak.statistics import Statistics
 from rnnspec.conformance.soak.table import MOST_TOLD, failure_text, more_failures, print_report, totals
-
-INTERRUPTED: Final = 130
-"""Exit status of a soak that was stopped before its end, as shells have it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Request:
 def soak_backend(request: Request, json_file: Path | None) -> int:
     """Run the cases that are not done yet, print and write all results; return the exit status.
 
-    0 if all is well, 1 if anything was rejected, crashed or timed out, INTERRUPTED if it did not come to its end.
+    0 if all is well, 1 if anything was rejected, crashed or timed out; as shells have it if a signal stopped it.
     """
     if request.cases < 1:
         raise PlanError(f"expected at least 1 case, got {request.cases}")
@@ -58,31 +57,35 @@ def soak_backend(request: Request, json_file: Path | None) -> int:
     if not targets:
         raise PlanError(f"backend {request.backend} has none of the operations: expected at least one to soak")
     soak = Soak(request.backend, targets, request.seed, request.device, request.isolation, request.limits)
-    of = identity(soak, opened.versions())
-    state = State.load(request.resume, of) if request.resume else State()
-    console = Console()
+    with kept_in(request.resume, soak, opened.versions()) as file:
+        return _soaked(request, soak, file, json_file)
+
+
+def _soaked(request: Request, soak: Soak, file: ResumeFile, json_file: Path | None) -> int:
+    state = State.load(file, request.cases)
+    console = open_console()
     # The k-th case of every operation in every type, or all up to the last.
     pending = state.pending(request.cases)
     if request.only is not None:
-        pending = [range(request.only * len(targets), (request.only + 1) * len(targets))]
-    ended = _run(console, request, soak, of, state, pending)
-    report = report_of(soak, of, state, request.cases)
-    if json_file:
-        write_json(json_file, report)
+        targets = len(soak.targets)
+        pending = [range(request.only * targets, (request.only + 1) * targets)]
+    signal = _run(console, request, soak, file, state, pending)
+    report = report_of(soak, file.of, state, request.cases)
     if state.cases:
         print_report(console, report)
     if more := more_failures(report):
         console.print(more, soft_wrap=True)
-    if not ended:
+    if signal:
         console.print(Text(_interrupted(request, state), "bold"), soft_wrap=True)
-        return INTERRUPTED
+    if json_file:
+        write_json(json_file, report)
+    if signal:
+        return Interrupted(signal).status
     return int(any(totals(report)[ending] for ending in BAD))
 
 
-def _run(
-    console: Console, request: Request, soak: Soak, of: dict[str, object], state: State, pending: list[range]
-) -> bool:
-    """Work through what is pending, keeping what is done; return whether it came to the end."""
+def _run(console: Console, request: Request, soak: Soak, file: ResumeFile, state: State, pending: list[range]) -> int:
+    """Work through what is pending, keeping what is done; return 0, or the number of the signal that stopped it."""
     due = sum(map(len, pending))
     told = 0
     before, started = state.seconds, time.perf_counter()
@@ -91,18 +94,16 @@ def _run(
         nonlocal told
         state.add(numbers, statistics)
         state.seconds = before + time.perf_counter() - started
-        if request.resume:
-            state.save(request.resume, of)
+        state.save(file)
         progress.advance(len(numbers), len(statistics.failures))
         for failure in statistics.failures:
             if told < MOST_TOLD:
                 console.print(failure_text({**failure.to_json(), "repeat": repeat(soak, failure)}), soft_wrap=True)
             told += 1
 
-    if request.resume:
-        state.save(request.resume, of)  # whether it can be written is better known at once
+    state.save(file)  # whether it can be written is better known at once
     if not pending:
-        return True
+        return 0
     with SoakProgress(console, request.backend, state.cases + due, state.cases) as progress:
         return work_through(soak, pending, min(request.jobs, due), keep)
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.commands.show import parse_settings
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import FileError, write_json
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.conformance.run.repro.record import CALL, COTANGENT, INPUT, record_of
@@ -66,7 +67,7 @@ def trace_call(request: Request, json_file: Path | None) -> None:
         found = [one for one in found if one.index[-1:] == (request.step,)]
         if not found:
             raise PlanError(f"--step {request.step}: expected a step of the sequence, which has no such one")
-    _print(Console(), op, inputs, found)
+    _print(open_console(), op, inputs, found)
     if json_file:
         write_json(json_file, to_json(op, attributes, inputs, found))
 

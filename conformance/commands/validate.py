@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
+import click
 import pytest
 from rich.console import Console
 
-from rnnspec.backends import Backend, available
+from rnnspec.backends import Backend
+from rnnspec.backends.discovery import offered
+from rnnspec.backends.words import name_of
+from rnnspec.conformance import checks, diagnosis, run
+from rnnspec.conformance.diagnosis.result import FaultResult
+from rnnspec.conformance.hosting.available import available
+from rnnspec.conformance.hosting.process import environment
 from rnnspec.conformance.options import Options
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import Collector
 from rnnspec.conformance.report.summary import BackendSummary, summarise
 from rnnspec.conformance.report.tables import print_backend
-from rnnspec.conformance.run import PROFILES, Verdict
+from rnnspec.conformance.run import PROFILES, CheckResult, Verdict
 from rnnspec.conformance.run.expected import ExpectedFailure, expected_failures
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import Item, PlanError, plan
 from rnnspec.conformance.run.replay import usual_folder
+from rnnspec.conformance.run.resuming import Interrupts, ResumeFile, identity
 
 _MANY: Final = 500
 """Checks that take longer than to start processes which share them."""
@@ -50,18 +62,128 @@ def validate_backends(options: Options, for_pytest: tuple[str, ...], json_file: 
     items = [
         item for name, backend in opened.items() for item in plan(name, backend, options.operations, options.dtypes)
     ]
-    console = Console(file=sys.stdout)  # this one, also while pytest replaces it
-    with Collector(console, items) as collector:
-        status, output = _pytest(options, collector, (*_shared_out(options, for_pytest, len(items)), *for_pytest))
+    for_pytest = _numprocesses(for_pytest)
+    with ResumeFile(options.resume, _identity(options, opened), "validation") as file:
+        return _validated(_Run(options, opened, known, items), Progress(file), for_pytest, json_file)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What is validated: the backends, what is known of them, and the checks to run."""
+
+    options: Options
+    opened: dict[str, Backend]
+    known: dict[str, tuple[ExpectedFailure, ...]]
+    items: list[Item]
+
+
+class Progress:
+    """What is finished of a run, kept in a file operation by operation."""
+
+    def __init__(self, file: ResumeFile) -> None:
+        self._file = file
+        self._parts: dict[str, Any] = file.load().get("parts", {})
+        try:
+            self.results = [CheckResult.from_json(one) for part in self._parts.values() for one in part["results"]]
+            self.faults = [FaultResult.from_json(one) for part in self._parts.values() for one in part["faults"]]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise file.error("got results of another form") from error
+        self._save()
+
+    @property
+    def done(self) -> tuple[str, ...]:
+        """The operations that are finished, as `Item.part` names them."""
+        return tuple(self._parts)
+
+    def keep(self, part: str, results: Iterable[CheckResult], faults: Iterable[FaultResult]) -> None:
+        """Keep an operation's results."""
+        self._parts[part] = {
+            "results": [one.to_json() for one in results if f"{one.backend}/{one.operation}" == part],
+            "faults": [one.to_json() for one in faults if f"{one.backend}/{one.operation}" == part],
+        }
+        self._save()
+
+    def _save(self) -> None:
+        self._file.save({"parts": self._parts})
+
+
+def _identity(options: Options, opened: dict[str, Backend]) -> dict[str, Any]:
+    """The facts of a run that its results depend on."""
+    expected = options.expected and hashlib.sha256(options.expected.read_bytes()).hexdigest()[:16]
+    return identity(
+        "validate",
+        (checks, run, diagnosis),
+        versions={name: backend.versions() for name, backend in opened.items()},
+        expected=expected,
+        **{name: getattr(options, name) for name in _ASKED},
+    )
+
+
+_ASKED: Final = ("dtypes", "device", "profile", "seed", "largest", "isolate", "time_limit", "memory_limit")
+
+
+def _validated(asked: _Run, progress: Progress, for_pytest: tuple[str, ...], json_file: Path | None) -> int:
+    options = replace(asked.options, done=progress.done)
+    due = [item for item in asked.items if item.part not in options.done]
+    console = open_console(sys.stdout)  # this one, also while pytest replaces it
+
+    def keep(part: str) -> None:
+        progress.keep(part, collector.results, collector.faults)
+
+    collector = Collector(console, due, keep)
+    if due:
+        with collector:
+            status, output = _pytest(options, collector, (*_shared_out(options, for_pytest, len(due)), *for_pytest))
+        _must_have_run(status, output, for_pytest, collector)
+    collector.results[:0] = progress.results
+    collector.faults[:0] = progress.faults
+    return _report(console, asked, collector, json_file)
+
+
+def _must_have_run(status: int, output: str, for_pytest: tuple[str, ...], collector: Collector) -> None:
+    """Raise PlanError if pytest could not run the suite."""
     if status == pytest.ExitCode.USAGE_ERROR:
-        raise PlanError(f"neither rnnspec nor pytest can make sense of {' '.join(for_pytest)!r}")
+        lines = [line.removeprefix("ERROR: ") for line in output.splitlines() if line.strip()]
+        said = next((line for line in lines if "error: " in line), lines[-1] if lines else "")
+        raise PlanError(
+            f"neither rnnspec nor pytest can make sense of {' '.join(for_pytest)!r}: "
+            f"{said.rpartition('error: ')[2]}; plugins of pytest have no part in this unless -p NAME says so"
+        )
     if collector.unplanned:
         raise PlanError("\n".join(collector.unplanned))
-    if collector.problems or status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+    ran = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+    if collector.results:  # they are told; what went wrong is told after them
+        return
+    if not collector.interrupted and (collector.problems or status not in ran):
         raise PlanError(
             "\n".join([f"pytest could not run the suite (exit status {int(status)})", *collector.problems, output])
         )
-    return _report(console, options, opened, collector, json_file, items, known)
+
+
+def _has_xdist() -> bool:
+    """Return whether several processes can share the work: each reads all packages' entry points."""
+    return find_spec("xdist") is not None and not offered().wrong
+
+
+def _numprocesses(for_pytest: tuple[str, ...]) -> tuple[str, ...]:
+    """The user's arguments, of which ``-n 0`` asks for nothing where pytest-xdist is not installed."""
+    if _has_xdist():
+        return for_pytest
+    left, arguments = [], list(for_pytest)
+    while arguments:
+        first = arguments.pop(0)
+        if not first.startswith(("-n", "--numprocesses")) or first.startswith("--no"):
+            left.append(first)
+            continue
+        value = first.removeprefix("--numprocesses").removeprefix("-n").removeprefix("=")
+        if not value and arguments:
+            value = arguments.pop(0)
+        if value != "0":
+            raise PlanError(
+                f"-n {value}: several processes need pytest-xdist, which is not installed, and packages whose entry "
+                "points can be read: pip install 'rnnspec[parallel]', or ask for one process by -n 0"
+            )
+    return tuple(left)
 
 
 def installed() -> tuple[str, ...]:
@@ -77,7 +199,7 @@ def installed() -> tuple[str, ...]:
 
 def _shared_out(options: Options, for_pytest: tuple[str, ...], checks: int) -> tuple[str, ...]:
     """Options that let several processes share many checks, unless the user says how; a device is not shared."""
-    if find_spec("xdist") is None or any("no:xdist" in option for option in for_pytest):
+    if not _has_xdist() or any("no:xdist" in option for option in for_pytest):
         return ()
     said = any(option.startswith(("-n", "--numprocesses")) or "xdist" in option for option in for_pytest)
     shared = any(option.startswith("--dist") for option in for_pytest)
@@ -92,6 +214,12 @@ def _shared_out(options: Options, for_pytest: tuple[str, ...], checks: int) -> t
 def _pytest(options: Options, collector: Collector, more: tuple[str, ...]) -> tuple[int, str]:
     """Run the suite under its own configuration; return pytest's exit status and what it printed."""
     suite = files("rnnspec.conformance.suite")
+    # As objects: by their names, pytest would read every package's entry points, whatever is wrong with them.
+    plugins = [import_module("rnnspec.conformance.plugin")]
+    if _has_xdist() and not any("no:xdist" in option for option in more):
+        plugins.append(import_module("xdist.plugin"))
+    if ignored := os.environ.get("PYTEST_ADDOPTS"):
+        click.echo(f"PYTEST_ADDOPTS has no part in this: {name_of(ignored)!r}", err=True)
     arguments = [
         "-c",
         str(suite / "pytest.ini"),
@@ -99,8 +227,6 @@ def _pytest(options: Options, collector: Collector, more: tuple[str, ...]) -> tu
         str(Path.cwd()),
         "-p",
         "no:cacheprovider",
-        "-p",
-        "no:benchmark",  # it would leave a folder of its own
         "-q",
         "--no-header",
         *options.for_pytest(),
@@ -109,36 +235,53 @@ def _pytest(options: Options, collector: Collector, more: tuple[str, ...]) -> tu
     ]
     # The Collector shows progress and the verdict; pytest's own lines matter only if it cannot run.
     output = io.StringIO()
-    with TemporaryDirectory(prefix="rnnspec-") as folder, redirect_stdout(output), redirect_stderr(output):
-        # Hypothesis would leave a folder of its own where the command is run.
-        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", folder)
-        status = pytest.main(arguments, plugins=[collector])
+    with (
+        TemporaryDirectory(prefix="rnnspec-") as folder,
+        redirect_stdout(output),
+        redirect_stderr(output),
+        environment(
+            PYTEST_ADDOPTS=None,
+            PYTEST_PLUGINS=None,
+            PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",  # what else is installed changes no verdict, nor is it read
+            PYTHONSAFEPATH="1",  # nor do files of the current folder
+            # Hypothesis would leave a folder of its own where the command is run.
+            HYPOTHESIS_STORAGE_DIRECTORY=os.environ.get("HYPOTHESIS_STORAGE_DIRECTORY", folder),
+        ),
+    ):
+        status = pytest.main(arguments, plugins=[collector, *plugins])
     return int(status), output.getvalue()
 
 
-def _report(
-    console: Console,
-    options: Options,
-    opened: dict[str, Backend],
-    collector: Collector,
-    json_file: Path | None,
-    items: list[Item],
-    known: dict[str, tuple[ExpectedFailure, ...]],
-) -> int:
+def _report(console: Console, asked: _Run, collector: Collector, json_file: Path | None) -> int:
+    options, items = asked.options, asked.items
     summaries = [
         summarise(
-            name, backend.versions(), collector.results, known[name], options.profile, options.seed, collector.faults
+            name, backend.versions(), collector.results, asked.known[name], options.profile, options.seed,
+            collector.faults,
         )
-        for name, backend in opened.items()
-    ]
-    for summary in summaries:
-        print_backend(console, summary)
-    if json_file:
-        write_json(json_file, {"backends": [summary.to_json() for summary in summaries]})
-    if len(collector.results) < len(items):
-        print(f"{len(items) - len(collector.results)} of {len(items)} checks were left out", file=sys.stderr)
-    if not collector.results:
+        for name, backend in asked.opened.items()
+    ]  # fmt: skip
+    if not (collector.results or collector.interrupted):
+        click.echo(f"{len(items)} of {len(items)} checks were left out", err=True)
         raise PlanError("no check was run: expected at least one; loosen -k or the like")
+    for summary in summaries if collector.results else ():
+        print_backend(console, summary)
+    data: dict[str, Any] = {"backends": [summary.to_json() for summary in summaries]}
+    if collector.problems:
+        data["suite_failed"] = len(collector.problems)
+    interrupts = Interrupts()
+    interrupts.status = collector.interrupted
+    if interrupts.status:
+        interrupts.told(console, options.resume)
+    if json_file:
+        write_json(json_file, data | interrupts.to_json())
+    if len(collector.results) < len(items):
+        click.echo(f"{len(items) - len(collector.results)} of {len(items)} checks were left out", err=True)
+    if interrupts.status:
+        return interrupts.status
+    if collector.problems:
+        told = "\n".join(collector.problems)
+        raise PlanError(f"the suite itself failed in {len(collector.problems)} checks, which are left out:\n{told}")
     if Verdict.worst(summary.verdict for summary in summaries).bad:
         return 1
     for summary in summaries:

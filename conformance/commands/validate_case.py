@@ -11,6 +11,7 @@ from rich.text import Text
 
 from rnnspec.conformance.commands.validate import installed
 from rnnspec.conformance.options import Options
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.summary import BackendSummary, summarise
 from rnnspec.conformance.report.tables import STYLES, ratio_text
 from rnnspec.conformance.run import PROFILES, CheckResult, Verdict, run_check
@@ -29,7 +30,7 @@ def validate_case(options: Options, for_pytest: tuple[str, ...], json_file: Path
     if options.operations or options.dtypes:
         raise PlanError("--case says the operation and the type: expected neither --op nor --dtype")
     questions = questions_in(options.case)
-    console = Console()
+    console = open_console()
     summaries = []
     for name in dict.fromkeys(options.backends or installed()):
         summary = _asked(name, questions, options)
@@ -67,5 +68,7 @@ def _print(console: Console, name: str, question: Question, check: CheckResult) 
     words = f": {check.message}" if check.message else ratio
     told = Text.assemble("  ", (check.verdict, STYLES[check.verdict]), words.replace("\n", "\n  "))
     console.print(told, soft_wrap=True)
+    if check.no_repro:
+        console.print(Text(f"  no repro could be written: {check.no_repro}"), soft_wrap=True)
     if check.repro:
         console.print(Text(f"  repro: {check.repro}"), soft_wrap=True)

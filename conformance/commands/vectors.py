@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.summary import summarise
 from rnnspec.conformance.report.tables import STYLES, print_backend
@@ -47,7 +48,7 @@ def export_vectors(
         for dtype in FLOAT_TYPES[::-1]
         if not dtypes or dtype in dtypes
     ]
-    console = Console(file=sys.stdout)
+    console = open_console(sys.stdout)
     versions = {"rnnspec": version("rnnspec"), "numpy": np.__version__}
     vectors: list[Vector] = []
     with new_folder(folder) as written, bar(console) as progress:
@@ -78,7 +79,7 @@ def check_vectors(folder: Path, results: Path, json_file: Path | None, partial: 
     if results.resolve() == folder.resolve():
         raise FileError(f"{results}: expected results in a folder of their own, got that of the vectors")
     manifest = Manifest.read(folder)
-    console = Console(file=sys.stdout)
+    console = open_console(sys.stdout)
     findings: list[Findings] = []
     with bar(console) as progress:
         task = progress.add_task("judging", total=len(manifest.vectors))

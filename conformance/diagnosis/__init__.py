@@ -13,7 +13,7 @@ from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.run.expected import ExpectedFailure
-from rnnspec.conformance.run.repro import Witness, write_repro
+from rnnspec.conformance.run.repro import Witness, try_repro
 from rnnspec.conformance.run.runner import Failed
 
 __all__ = ["Diagnosis", "Fault", "FaultResult", "diagnose"]
@@ -62,7 +62,7 @@ def _repro(folder: Path, backend: Backend, operation: str, fault: Fault, number:
     except (Violation, BackendCrashError) as failure:
         found = failure, witness.asks, str(failure), fault.case
         stem = f"fault-{number}"
-        return str(write_repro(folder, backend, check.id, operation, fault.case.dtype, *found, stem=stem))
+        return try_repro(folder, backend, check.id, operation, fault.case.dtype, *found, stem=stem)[0]
     except (Unsupported, OutOfRangeError, GuestLostError):
         pass
     return ""

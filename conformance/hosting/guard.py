@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents, Unsupported
+from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.refusals import declared_refusal
-from rnnspec.conformance.hosting.guest import place_of, words_of
+from rnnspec.backends.words import kind_of, words_of
+from rnnspec.conformance.hosting.guest import place_of
 from rnnspec.spec import operation, operations
 from rnnspec.spec.arrays import Array
 
 Result = TypeVar("Result")
+
+SECONDS: Final = 60.0
+"""Time limit of a call, if nothing else is said."""
 
 
 class BackendCrashError(Exception):
@@ -28,7 +33,39 @@ class BackendCrashError(Exception):
         self.error = error
 
     def __str__(self) -> str:
-        return told(f"{type(self.error).__name__}: {words_of(self.error)}", place_of(self.error), self.call)
+        return told(f"{kind_of(self.error)}: {words_of(self.error)}", place_of(self.error), self.call)
+
+
+class GuestLostError(BaseException):
+    """The process ended or was killed in a call.
+
+    It is no Exception, since it is no right answer to bad input. Hypothesis does not shrink it either, which would take
+    a new process or the time limit for each step. `request` names the method that was asked, `more` holds its arguments
+    after the call.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        reason: str,
+        place: str = "",
+        *,
+        timed_out: bool = False,
+        seconds: float = SECONDS,
+        request: str = "",
+        more: tuple[Any, ...] = (),
+    ) -> None:
+        super().__init__(call, reason, place)
+        self.call = call
+        self.reason = reason
+        self.place = place
+        self.timed_out = timed_out
+        self.seconds = seconds
+        self.request = request
+        self.more = more
+
+    def __str__(self) -> str:
+        return told(self.reason, self.place, self.call)
 
 
 def told(what: str, place: str, call: Call) -> str:
@@ -67,7 +104,7 @@ class Guarded(Backend):
         try:
             return self._guard(call, lambda: self.backend.refuses(call))
         except Unsupported as reason:  # declared as a refusal, and so no answer of the adapter's
-            return str(reason)
+            return words_of(reason)
 
     def refusal(self, call: Call, *, gradient: bool = False) -> str | None:
         """Return the reason if the library itself does not take the call."""
@@ -90,9 +127,11 @@ class Guarded(Backend):
             # The checks judge overflow, so NumPy's warnings would only add noise.
             with np.errstate(all="ignore"):
                 return compute()
-        except (Unsupported, BackendCrashError):  # a crash in another process has its own message
+        except Unsupported as refusal:
+            raise Unsupported(words_of(refusal)) from None
+        except (BackendCrashError, GuestLostError, Interrupted):  # a crash in another process has its own message
             raise
-        except (Exception, SystemExit) as error:  # a library that ends the process has crashed too
+        except BaseException as error:  # a library that ends the process, or the test, has crashed too
             reason = declared_refusal(error, self.backend.refuses_with)
             if reason is not None:
                 raise Unsupported(reason) from error

@@ -10,17 +10,19 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 
 from rnnspec.backends import Backend, BackendError, Call, Unsupported, open_backend
 from rnnspec.backends.refusals import declared_refusal
+from rnnspec.backends.words import kind_of, name_of, visible, words_of
+from rnnspec.conformance.hosting.keeper import KEPT, become_kept
 from rnnspec.spec.arrays import Array
 
 try:
@@ -45,6 +47,7 @@ class About:
     with_second_order: frozenset[str]
     versions: Mapping[str, str]
     expected_failures: Path | None
+    by_default: bool
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class Raised:
     exhausted: bool = False
 
 
+FARTHEST: Final = 2**33
+"""Bytes that an array's memory spans at most."""
 REOPEN: Final = "reopen"
 """The request to open the backend anew, which is made with any call."""
 
@@ -104,6 +109,8 @@ class MemoryLayout:
         spans = [(length - 1) * stride for length, stride in zip(array.shape, self.strides, strict=True)]
         first, last = sum(min(0, span) for span in spans), sum(max(0, span) for span in spans)
         laid = array.copy()
+        if last - first > FARTHEST:
+            raise ValueError(f"strides: expected numbers that lie at most {FARTHEST:,} bytes apart, got {self.strides}")
         if array.size:
             memory = np.zeros(last - first + array.itemsize, np.uint8)
             laid = np.ndarray(array.shape, array.dtype, memory, offset=-first, strides=self.strides)
@@ -112,55 +119,64 @@ class MemoryLayout:
         return laid
 
 
-def words_of(error: BaseException) -> str:
-    """Return the exception's message, or a note if making the message raises."""
-    try:
-        return str(error)
-    except Exception:
-        return "(its message cannot be shown)"
-
-
 def place_of(error: BaseException) -> str:
     """Return file and line of the frame that raised."""
     frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else "a place that is not known"
+    return f"{visible(frames[-1].filename)}, line {frames[-1].lineno}" if frames else "a place that is not known"
 
 
-def serve(connection: Connection, name: str, device: str, trace: str, memory: int, seconds: float) -> None:
+def begin(work: Callable[..., None], connection: Connection, trace: str, *arguments: Any) -> NoReturn:
+    """Do a guest's work, kept apart from the suite, and end the process with all its threads.
+
+    Parameters
+    ----------
+    work
+        `serve` or `describe`.
+    connection
+        Connection for requests and answers.
+    trace
+        File to which the interpreter writes its place in the code if a signal ends it.
+    arguments
+        More arguments of `work`.
+    """
+    _seclude()
+    if KEPT:
+        become_kept(Path(trace))
+    if hasattr(os, "setsid"):
+        os.setsid()  # a group of its own, which is killed with all processes that it starts
+        os.set_inheritable(connection.fileno(), False)  # its children must not keep the connection open
+    faulthandler.enable(os.open(trace, os.O_WRONLY | os.O_APPEND), all_threads=False)
+    status = 0
+    try:
+        work(connection, *arguments)
+    except (EOFError, OSError):  # the suite has ended
+        Path(trace).unlink(missing_ok=True)
+    except BaseException:
+        status = 1
+    os._exit(status)  # an adapter's threads would go on for ever
+
+
+def serve(connection: Connection, name: str, device: str, memory: int, seconds: float) -> None:
     """Open the backend and answer requests until the other side closes the connection.
 
     Parameters
     ----------
     connection
-        Connection for requests and answers. A request has a method's name, the layouts of the call's inputs, the call,
-        and further positional and named arguments.
+        A request has a method's name, the layouts of the call's inputs, the call, and further positional and named
+        arguments.
     name, device
         Arguments of `open_backend`.
-    trace
-        File to which the interpreter writes its place in the code if a signal ends it.
     memory
         Most bytes of data of the process, if the platform can limit them.
     seconds
         Time limit of a call. The suite enforces it; the process enforces it too, in case the suite has ended.
     """
-    _seclude(connection, trace)
-    try:
-        backend = open_backend(name, device)
-        about = _about(backend)
-    except BackendError as error:
-        connection.send(Refused(words_of(error)))
-        return
-    except BaseException as error:  # an adapter that fails even to describe itself
-        connection.send(Refused(f"backend {name!r} does not open: {type(error).__name__}: {words_of(error)}"))
-        return
-    _limit(memory)
-    connection.send(Done(about))
-    while True:
-        try:
-            request, layouts, call, more, options = connection.recv()
-        except (EOFError, OSError):  # the suite has ended, perhaps without removing the file
-            Path(trace).unlink(missing_ok=True)
-            return
+    backend, answer = _opened(name, device)
+    if backend is not None:
+        _limit(memory)
+    connection.send(answer)
+    while backend is not None:
+        request, layouts, call, more, options = connection.recv()
         with _ended_after(seconds + GRACE_SECONDS):
             if request == REOPEN:
                 with suppress(Exception):  # a backend that opened once is kept where it does not open again
@@ -171,17 +187,29 @@ def serve(connection: Connection, name: str, device: str, trace: str, memory: in
         connection.send(answer)
 
 
-def _seclude(connection: Connection, trace: str) -> None:
-    """Leave the terminal, its signals and its output to the suite; write fatal signals to a file."""
+def describe(connection: Connection, names: Sequence[str], device: str) -> None:
+    """Try to open each backend in turn, and answer for each with what is to be known of it."""
+    for name in names:
+        connection.send(_opened(name, device)[1])
+
+
+def _opened(name: str, device: str) -> tuple[Backend | None, Answer]:
+    try:
+        backend = open_backend(name, device)
+        return backend, Done(about(backend))
+    except BackendError as error:
+        return None, Refused(str(error))
+    except BaseException as error:  # an adapter that fails even to describe itself
+        return None, Refused(f"backend {name_of(name)!r} does not open: {kind_of(error)}: {words_of(error)}")
+
+
+def _seclude() -> None:
+    """Leave the terminal, its signals and its output to the suite."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "setsid"):
-        os.setsid()  # a group of its own, which is killed with all processes that it starts
-        os.set_inheritable(connection.fileno(), False)  # its children must not keep the connection open
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
     sys.stdout = sys.stderr = os.fdopen(nowhere, "w", encoding="utf-8")  # the old streams need not be files
-    faulthandler.enable(os.open(trace, os.O_WRONLY | os.O_APPEND), all_threads=False)
     if resource:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
@@ -194,17 +222,23 @@ def _limit(memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
-def _about(backend: Backend) -> About:
+def about(backend: Backend) -> About:
+    """Ask a backend for what needs no call; raise whatever it raises, or ValueError for an answer of a wrong kind."""
     operations = tuple(backend.operations())
+    dtypes = tuple(backend.dtypes())
+    expected = backend.expected_failures()
+    if not all(isinstance(name, str) for name in (*operations, *dtypes)):
+        raise ValueError("expected names of operations and of dtypes")
     return About(
-        name=str(backend.name),
-        device=str(backend.device),
-        dtypes=tuple(backend.dtypes()),
+        name=name_of(str(backend.name)),
+        device=name_of(str(backend.device)),
+        dtypes=dtypes,
         operations=operations,
         with_gradients=frozenset(name for name in operations if backend.has_gradients(name)),
         with_second_order=frozenset(name for name in operations if backend.has_second_order(name)),
-        versions={str(key): str(version) for key, version in backend.versions().items()},
-        expected_failures=backend.expected_failures(),
+        versions={name_of(str(key)): name_of(str(version)) for key, version in backend.versions().items()},
+        expected_failures=None if expected is None else Path(expected),
+        by_default=bool(backend.by_default),
     )
 
 
@@ -240,7 +274,7 @@ def _answer(backend: Backend, memory: int, request: str, call: Call, *more: Any,
         if reason is not None:
             return Refused(reason)
         short = isinstance(error, MemoryError)
-        return Raised(type(error).__name__, words_of(error), place_of(error), short, short and _much_used(memory))
+        return Raised(kind_of(error), words_of(error), place_of(error), short, short and _much_used(memory))
     after = {name: array for name, array in call.inputs.items() if array.tobytes() != before[name].tobytes()}
     return Done(result, after)
 
@@ -251,12 +285,12 @@ def _plain(request: str, result: Any) -> Any:
         return tuple(_portable(output) for output in result)
     if request in ("gradients", "second_order"):
         return {f"{name}": _portable(gradient) for name, gradient in dict(result).items()}
-    return None if result is None else str(result)
+    return None if result is None else str(result).encode(errors="backslashreplace").decode()
 
 
 def _portable(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
-        return Foreign(type(value).__name__)
+        return Foreign(name_of(type(value).__name__))
     if value.dtype.hasobject:
         return np.empty(value.shape, object)
     return np.asarray(value)  # of the base class

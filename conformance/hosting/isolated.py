@@ -7,42 +7,47 @@ process.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import re
-import signal
-import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from itertools import takewhile
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
-from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any, Final
 
-from rnnspec.backends import Backend, BackendError, Call, Cotangents, Unsupported, contract, open_backend
-from rnnspec.conformance.hosting import guest
-from rnnspec.conformance.hosting.guard import BackendCrashError, told
-from rnnspec.conformance.hosting.guest import REOPEN, About, Answer, Done, Foreign, MemoryLayout, Raised, Refused, serve
+from rnnspec.backends import Backend, BackendError, Call, Cotangents, Unsupported, open_backend
+from rnnspec.backends.discovery import is_own
+from rnnspec.backends.interrupts import Interrupted
+from rnnspec.backends.words import kind_of, name_of, words_of
+from rnnspec.conformance.hosting.guard import SECONDS, BackendCrashError, GuestLostError, told
+from rnnspec.conformance.hosting.guest import (
+    REOPEN,
+    About,
+    Done,
+    Foreign,
+    MemoryLayout,
+    Raised,
+    Refused,
+    about,
+    describe,
+    serve,
+)
+from rnnspec.conformance.hosting.process import GuestProcess, LostError
 from rnnspec.spec.arrays import Array
 
 OPENING_SECONDS: Final = 300.0
 """Time limit of opening, since frameworks take long to import, above all on a busy machine."""
-FAREWELL_SECONDS: Final = 5.0
-"""Time limit of a process to end after its own announcement or a signal."""
-_OURS: Final = (contract.__file__, guest.__file__)
 
 
 @dataclass(frozen=True)
 class Limits:
     """Time limit of a call in seconds, and limit of the process's data in GiB."""
 
-    seconds: float = 60.0
+    seconds: float = SECONDS
     gibibytes: float = 8.0
+
+
+__all__ = ["GuestLostError", "Isolated", "Isolation", "Limits", "open_here", "reopened", "tried"]
 
 
 class GuestCrashError(BackendCrashError):
@@ -56,38 +61,6 @@ class GuestCrashError(BackendCrashError):
         return told(f"{self.raised.kind}: {self.raised.words}", self.raised.place, self.call)
 
 
-class GuestLostError(BaseException):
-    """The process ended or was killed in a call.
-
-    It is no Exception, since it is no right answer to bad input. Hypothesis does not shrink it either, which would take
-    a new process or the time limit for each step. `request` names the method that was asked, `more` holds its arguments
-    after the call.
-    """
-
-    def __init__(
-        self,
-        call: Call,
-        reason: str,
-        place: str = "",
-        *,
-        timed_out: bool = False,
-        seconds: float = Limits.seconds,
-        request: str = "",
-        more: tuple[Any, ...] = (),
-    ) -> None:
-        super().__init__(call, reason, place)
-        self.call = call
-        self.reason = reason
-        self.place = place
-        self.timed_out = timed_out
-        self.seconds = seconds
-        self.request = request
-        self.more = more
-
-    def __str__(self) -> str:
-        return told(self.reason, self.place, self.call)
-
-
 class Isolated(Backend):
     """A backend that passes calls on to one in another process; BackendError if that one does not open."""
 
@@ -97,8 +70,8 @@ class Isolated(Backend):
         self.opened_as = name
         self.limits = limits or Limits()
         self._device = device
-        self._child: _Child | None = None
-        self._about = self._start().about
+        self._child: GuestProcess | None = None
+        self._about = self._start()
         self.device = self._about.device
         self.name = self._about.name  # type: ignore[misc]  # each has the name of the backend behind it
 
@@ -162,20 +135,28 @@ class Isolated(Backend):
             self._child.end()
             self._child = None
 
-    def _start(self) -> _Child:
-        self._child = _Child(self.opened_as, self._device, self.limits)
-        return self._child
+    def _start(self) -> About:
+        self._child = GuestProcess(
+            serve, self.opened_as, self._device, int(self.limits.gibibytes * 2**30), self.limits.seconds
+        )
+        try:
+            return _described(self.opened_as, self._child, OPENING_SECONDS)
+        except BaseException:
+            self.close()
+            raise
 
     def _ask(self, request: str, call: Call, *more: Any, **options: Any) -> Any:
         layouts = {name: MemoryLayout.of(array) for name, array in call.inputs.items()}
         asked: dict[str, Any] = {"request": request, "more": more, "seconds": self.limits.seconds}
         try:
-            child = self._child or self._start()
+            if self._child is None:
+                self._start()
         except BackendError as error:
             raise GuestLostError(call, f"a new process could not be started: {error}", **asked) from error
+        assert self._child is not None  # it was started
         try:
-            answer = child.ask((request, layouts, call, more, options))
-        except _LostError as lost:
+            answer = self._child.ask((request, layouts, call, more, options), self.limits.seconds)
+        except LostError as lost:
             self._child = None
             raise GuestLostError(call, lost.reason, lost.place, timed_out=lost.timed_out, **asked) from None
         except BaseException:  # interrupted: the next call would take this call's answer for its own
@@ -197,10 +178,73 @@ class Isolated(Backend):
                 return result
 
 
+def tried(
+    names: Sequence[str], device: str = "cpu", seconds: float = OPENING_SECONDS
+) -> Iterator[About | BackendError]:
+    """Open backends in a process of their own, one after the other; yield what is to be known of each, or why not.
+
+    Each has so many seconds. If one takes the process with it, the next ones have another.
+    """
+    child: GuestProcess | None = None
+    try:
+        for place, name in enumerate(names):
+            child = child or GuestProcess(describe, names[place:], device)
+            try:
+                yield _described(name, child, seconds)
+            except _GoneError as error:
+                child = None
+                yield error
+            except BackendError as error:
+                yield error
+    finally:
+        if child is not None:
+            child.end()
+
+
+class _GoneError(BackendError):
+    """A backend that took its process with it."""
+
+
+def _described(name: str, child: GuestProcess, seconds: float) -> About:
+    """Return the next answer of a process, which is about this backend; raise BackendError if it did not open."""
+    try:
+        answer = child.receive(seconds)
+    except LostError as lost:
+        place = f", at {lost.place}" if lost.place else ""
+        raise _GoneError(f"backend {name_of(name)!r} does not open: {lost.reason}{place}") from None
+    match answer:
+        case Done(result):
+            described: About = result
+            return described
+        case Refused(reason):
+            raise BackendError(reason)
+        case Raised() as raised:
+            raise BackendError(raised.words)
+
+
 @cache
 def _isolated(name: str, device: str, limits: Limits) -> Isolated:
     """Open a backend in a process of its own, once for all users in this process."""
     return Isolated(name, device, limits)
+
+
+def open_here(name: str, device: str = "cpu") -> Backend:
+    """Open a backend in this process; raise BackendError if it does not open, or cannot be asked about itself.
+
+    One that the project has not itself is tried in a process of its own first: it could end this one.
+    """
+    if not is_own(name):
+        for outcome in tried([name], device):
+            if isinstance(outcome, BackendError):
+                raise outcome
+    backend = open_backend(name, device)
+    try:
+        about(backend)
+    except Interrupted:
+        raise
+    except BaseException as error:
+        raise BackendError(f"backend {name_of(name)!r} does not open: {kind_of(error)}: {words_of(error)}") from error
+    return backend
 
 
 def reopened(backend: Backend) -> Backend:
@@ -212,7 +256,7 @@ def reopened(backend: Backend) -> Backend:
 
 
 class Isolation(StrEnum):
-    """Choice of the backends that get a process of their own; AUTO: those named like ``package.module:Class``."""
+    """Choice of the backends that get a process of their own; AUTO: all that the project has not itself."""
 
     AUTO = "auto"
     ALWAYS = "always"
@@ -220,122 +264,13 @@ class Isolation(StrEnum):
 
     def open(self, name: str, device: str, limits: Limits) -> Backend:
         """Open a backend by its name, here or in a process of its own; raise BackendError if it does not open."""
-        return _isolated(name, device, limits) if self.isolates(name) else open_backend(name, device)
+        return _isolated(name, device, limits) if self.isolates(name) else open_here(name, device)
 
     def isolates(self, name: str) -> bool:
         """Return whether the backend of this name gets a process of its own."""
-        return self is Isolation.ALWAYS or (self is Isolation.AUTO and ":" in name)
+        return self is Isolation.ALWAYS or (self is Isolation.AUTO and not is_own(name))
 
 
 def _seen(value: Any) -> Any:
     """The result that the checks see; in place of a foreign one, an object whose type has the same name."""
     return type(value.type_name, (), {})() if isinstance(value, Foreign) else value
-
-
-@dataclass
-class _LostError(Exception):
-    """A process has ended or is of no more use."""
-
-    reason: str
-    place: str
-    timed_out: bool
-
-
-class _Child:
-    """One process, from its start to its end."""
-
-    def __init__(self, name: str, device: str, limits: Limits) -> None:
-        self._limits = limits
-        descriptor, trace = tempfile.mkstemp(prefix="rnnspec-", suffix=".trace")
-        os.close(descriptor)
-        self._trace = Path(trace)
-        self._connection, theirs = multiprocessing.Pipe()
-        self._process = multiprocessing.get_context("spawn").Process(
-            target=serve, args=(theirs, name, device, trace, int(limits.gibibytes * 2**30), limits.seconds)
-        )
-        self._process.start()
-        theirs.close()
-        # The priority runs it before multiprocessing waits for the process, which would not end by itself.
-        self.end = Finalize(self, _end, (self._process, self._connection, self._trace), exitpriority=1)
-        try:
-            answer = self._receive(OPENING_SECONDS)
-        except _LostError as lost:
-            place = f", at {lost.place}" if lost.place else ""
-            raise BackendError(f"backend {name!r} does not open: {lost.reason}{place}") from None
-        if not isinstance(answer, Done):
-            self.end()
-            raise BackendError(answer.reason if isinstance(answer, Refused) else answer.words)
-        self.about: About = answer.result
-
-    def ask(self, request: tuple[Any, ...]) -> Answer:
-        """Send a request and return the answer; raise _LostError if the process is lost, and end it."""
-        try:
-            self._connection.send(request)
-        except OSError:  # it has ended since the last answer
-            raise self._gone() from None
-        return self._receive(self._limits.seconds)
-
-    def _receive(self, seconds: float) -> Answer:
-        ready = wait([self._connection, self._process.sentinel], seconds)
-        if not ready and self._process.exitcode is None:
-            raise self._silent(seconds)
-        try:
-            # The pipe may still hold an answer of a process that has ended.
-            if self._connection in ready or self._connection.poll():
-                answer: Answer = self._connection.recv()
-                return answer
-        except Exception:  # the end of the pipe, or bytes that other code wrote into it
-            pass
-        raise self._gone()
-
-    def _silent(self, seconds: float) -> _LostError:
-        if hasattr(signal, "SIGKILL"):
-            os.kill(self._pid, signal.SIGABRT)  # the interpreter writes its place in the code
-            self._process.join(FAREWELL_SECONDS)
-        return self._lost(f"no answer within {seconds:g} s", timed_out=True)
-
-    def _gone(self) -> _LostError:
-        self._process.join(FAREWELL_SECONDS)
-        return self._lost(_how_it_ended(self._process.exitcode), timed_out=False)
-
-    def _lost(self, reason: str, *, timed_out: bool) -> _LostError:
-        place = self._place()
-        self.end()
-        return _LostError(reason, place, timed_out)
-
-    @property
-    def _pid(self) -> int:
-        assert self._process.pid is not None  # it was started
-        return self._process.pid
-
-    def _place(self) -> str:
-        """The adapter's innermost frames at a fatal signal, as the interpreter wrote them."""
-        try:
-            text = self._trace.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return ""
-        frames = re.findall(r'^  File "(.*)", line (\d+) in ', text, re.MULTILINE)
-        theirs = takewhile(lambda frame: frame[0] not in _OURS, frames)
-        return ", called from ".join(f"{file}, line {line}" for file, line in list(theirs)[:2])
-
-
-def _how_it_ended(status: int | None) -> str:
-    if status is None:
-        return "the process broke off the connection"
-    if status >= 0:
-        return f"the process ended itself, with status {status}"
-    name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
-    words = signal.strsignal(-status)
-    hint = "; perhaps the machine is out of memory" if name == "SIGKILL" else ""
-    return f"the process ended by {name}{f' ({words})' if words else ''}{hint}"
-
-
-def _end(process: SpawnProcess, connection: Connection, trace: Path) -> None:
-    """Kill a process with its children, and remove its trace file."""
-    connection.close()
-    if process.pid is not None and hasattr(os, "killpg"):
-        with suppress(OSError):  # no such group: the process has ended, or has not made one yet
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.join(FAREWELL_SECONDS)
-    trace.unlink(missing_ok=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Future, ProcessPoolExecutor
 from typing import TypeVar
+
+from rnnspec.conformance.hosting.process import alone
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,9 +25,29 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> It
         yield from map(work, items)
         return
     # Spawned, since a fork of a process with threads may hang.
-    with ProcessPoolExecutor(min(jobs, len(items) or 1), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(jobs, len(items) or 1), multiprocessing.get_context("spawn"), begin_worker) as pool:
         try:
-            yield from pool.map(work, items)
-        except BaseException:  # interrupted, or closed by the caller: start no further work
+            with alone():  # a process starts with the work that it is needed for
+                futures: list[Future[Result]] = [pool.submit(work, item) for item in items]
+            for future in futures:
+                yield future.result()
+        except BaseException:  # interrupted, or closed by the caller: start no further work, and wait for none
+            workers = list((pool._processes or {}).values())
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.terminate()
             raise
+
+
+def begin_worker() -> None:
+    """Make this process one that obeys its parent alone: it ignores Ctrl-C, and ends with the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process with its parent: without work from it, the process would wait forever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # it was started as a child
+    parent.join()
+    os._exit(1)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.plugin import FAULTS, RESULT, UNPLANNED
 from rnnspec.conformance.report.summary import OperationSummary
@@ -19,17 +21,20 @@ from rnnspec.conformance.run.plan import Item
 
 def bar(console: Console) -> Progress:
     """Return a progress bar that shows on a terminal during the work, and nothing elsewhere."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 class Collector:
     """A pytest plugin that collects the results and shows the run's progress.
 
-    It runs in the process that starts pytest, and so receives the results of parallel workers too.
+    It runs in the process that starts pytest, and so receives the results of parallel workers too. `on_part` receives
+    each operation of a backend, as `Item.part` names it, once all its checks are done.
     """
 
-    def __init__(self, console: Console, items: Sequence[Item]) -> None:
+    def __init__(
+        self, console: Console, items: Sequence[Item], on_part: Callable[[str], None] = lambda part: None
+    ) -> None:
         self.results: list[CheckResult] = []
         self.faults: list[FaultResult] = []
         self._console = console
@@ -40,6 +45,13 @@ class Collector:
         self._progress = bar(console)
         self._task = self._progress.add_task("starting", total=len(items))
         self.problems: list[str] = []
+        self.interrupted = 0
+        """The exit status of an interrupt; 0 if there was none."""
+
+        self._parts: dict[str, int] = {}
+        for item in items:
+            self._parts[item.part] = self._parts.get(item.part, 0) + 1
+        self._on_part = on_part
         self.unplanned: dict[str, None] = {}
 
     def __enter__(self) -> Collector:
@@ -55,10 +67,24 @@ class Collector:
         if report.when == "teardown" and RESULT in properties:
             self._add(CheckResult.from_json(properties[RESULT]))
             self.faults += map(FaultResult.from_json, properties.get(FAULTS, ()))
+            part = f"{self.results[-1].backend}/{self.results[-1].operation}"
+            self._parts[part] -= 1
+            if self._parts[part] == 0:
+                self._on_part(part)
         elif UNPLANNED in properties:
             self.unplanned[properties[UNPLANNED]] = None
         elif report.failed and RESULT not in properties:
             self.problems.append(report.longreprtext)
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Have the plugins in parallel workers too, which begin with this environment."""
+        os.environ["PYTEST_PLUGINS"] = "rnnspec.conformance.plugin,xdist.plugin"
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Record what ended the run before its end."""
+        error = excinfo.value
+        if isinstance(error, KeyboardInterrupt):
+            self.interrupted = (error if isinstance(error, Interrupted) else Interrupted()).status
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Record the report of a failed collection."""

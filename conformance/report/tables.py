@@ -60,6 +60,9 @@ def print_backend(console: Console, summary: BackendSummary) -> None:
     for operation in summary.operations:
         told = {check for fault in summary.faults_of(operation) for check in fault.checks}
         _print_violations(console, operation, told)
+    reasons = dict.fromkeys(check.no_repro for operation in summary.operations for check in operation.checks)
+    for reason in filter(None, reasons):
+        console.print(Text(f"no repro could be written: {reason}", STYLES[Verdict.REFUSED]), soft_wrap=True)
     _print_refusals(console, summary)
     _print_asked(console, summary)
     for title in summary.not_seen:

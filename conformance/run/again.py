@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from rnnspec.backends import Backend
+from rnnspec.backends.words import kind_of, words_of
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.checks import CHECKS, Check
 from rnnspec.conformance.checks.asked import Asked
@@ -16,9 +17,12 @@ from rnnspec.conformance.checks.check import parts_of
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.run.files import FileError
+from rnnspec.conformance.run.reading import read_json, shown
 from rnnspec.conformance.run.repro import Record, read_record
-from rnnspec.spec import FLOAT_TYPES, check_attributes, operation
+from rnnspec.spec import FLOAT_TYPES, CallError, SpecError, check_attributes, operation
 
+MOST_NUMBERS: Final = 2**26
+"""Numbers in a call of a file; the largest planned calls have fewer."""
 _BY_ID: Final = {check.id: check for check in CHECKS}
 _UNKNOWN: Final = ("values", "gradients")
 """The checks of a case of which it is not known which check failed."""
@@ -68,20 +72,17 @@ def questions_in(path: Path) -> list[Question]:
         return [_of_record(path, read_record(path))]
     if path.suffix != ".json":
         raise FileError(f"{path}: expected a repro's .npz or a .json with a case")
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FileError(f"{path}: expected JSON: {error}") from error
+    data = read_json(path)
     if not isinstance(data, dict) or not isinstance(data.get("case"), dict):
         raise FileError(f"{path}: expected an object with a 'case', like those in the JSON of rnnspec validate")
     try:
         case = Case.from_json(data["case"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise FileError(f"{path}: 'case' is none: {type(error).__name__}: {error}") from error
+        raise FileError(f"{path}: 'case' is none: {kind_of(error)}: {words_of(error)}") from error
     _must_be_possible(path, case)
     known = data.get("check")
-    if known is not None and known not in _BY_ID:
-        raise FileError(f"{path}: check: expected one of {', '.join(_BY_ID)}, got {known!r}")
+    if known is not None and not (isinstance(known, str) and known in _BY_ID):
+        raise FileError(f"{path}: check: expected one of {', '.join(_BY_ID)}, got {shown(known)}")
     questions = list(_of_case(case, _UNKNOWN if known is None else (known,)))
     if not questions:
         raise FileError(f"{path}: check {known} asks nothing of {case}")
@@ -117,14 +118,36 @@ def _of_record(path: Path, record: Record) -> Question:
     return Question(given, (case, record), record.operation, record.dtype, about)
 
 
+def must_make_sense(case: Case) -> None:
+    """Raise an exception for a case that no call can have; no call is made.
+
+    Raises
+    ------
+    ValueError, TypeError, AttributeError, LookupError, CallError, SpecError
+        If its type, sizes or attributes are none of its operation, or it has more than `MOST_NUMBERS`.
+    """
+    if not isinstance(case.operation, str):
+        raise ValueError(f"operation: expected a name, got {shown(case.operation)}")
+    if case.dtype not in FLOAT_TYPES:
+        raise ValueError(f"dtype: expected one of {', '.join(FLOAT_TYPES)}, got {shown(case.dtype)}")
+    if not all(type(size) is int and 0 <= size < MOST_NUMBERS for size in case.sizes.values()):
+        raise ValueError(f"sizes: expected numbers from 0 to {MOST_NUMBERS:,}, got {shown(dict(case.sizes))}")
+    if type(case.seed) is not int or case.seed < 0:
+        raise ValueError(f"seed: expected a whole number from 0 on, got {shown(case.seed)}")
+    check_attributes(operation(case.operation), case.attributes)
+    shapes = [item.shape for item in case.items.values()] + [item.shape for item in case.results.values()]
+    numbers = sum(math.prod(case.shape_of(shape)) for shape in shapes)
+    if numbers > MOST_NUMBERS:
+        raise ValueError(f"sizes: expected at most {MOST_NUMBERS:,} numbers in all arrays, got {numbers:,}")
+    str(case)  # which reads what is left
+
+
 def _must_be_possible(path: Path, case: Case) -> None:
     """Raise FileError for a case of which no call can be made."""
     try:
-        if case.dtype not in FLOAT_TYPES:
-            raise ValueError(f"dtype: expected one of {', '.join(FLOAT_TYPES)}, got {case.dtype!r}")
-        if not all(isinstance(size, int) and size >= 0 for size in case.sizes.values()):
-            raise ValueError(f"sizes: expected numbers from 0 on, got {dict(case.sizes)}")
-        check_attributes(operation(case.operation), case.attributes)
+        must_make_sense(case)
         _ = case.given, case.given_cotangents
     except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
-        raise FileError(f"{path}: 'case' is no possible call: {type(error).__name__}: {error}") from error
+        raise FileError(f"{path}: 'case' is no possible call: {kind_of(error)}: {words_of(error)}") from error
+    except (CallError, SpecError) as error:
+        raise FileError(f"{path}: 'case' is no possible call: {words_of(error)}") from error

@@ -19,7 +19,6 @@ fails, and is reported.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,10 +27,12 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from rnnspec.backends import Backend
+from rnnspec.backends.words import name_of, words_of
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.checks.check import cases_of
 from rnnspec.conformance.run.files import FileError
+from rnnspec.conformance.run.reading import read_toml, shown
 from rnnspec.spec import Operation, operation, operations
 
 _NAMES = ("operation", "check", "when", "versions", "reason", "link")
@@ -78,10 +79,7 @@ class ExpectedFailure:
 
 def load_expected(path: Path, versions: Mapping[str, str]) -> tuple[ExpectedFailure, ...]:
     """Read the entries of a file that are about these versions; raise FileError for what is none."""
-    try:
-        data = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
-        raise FileError(f"{path}: expected TOML: {error}") from error
+    data = read_toml(path)
     if set(data) - {"failure"} or not isinstance(data.get("failure", []), list):
         raise FileError(f"{path}: expected [[failure]] entries only, got {', '.join(data)}")
     entries = [_entry(f"{path}: failure {number}", entry) for number, entry in enumerate(data.get("failure", []), 1)]
@@ -90,7 +88,7 @@ def load_expected(path: Path, versions: Mapping[str, str]) -> tuple[ExpectedFail
 
 def expected_failures(backend: Backend, own_file: str | Path | None = None) -> tuple[ExpectedFailure, ...]:
     """The known faults of a backend in the installed versions: its own file's entries, and the user's."""
-    paths = [path for path in (backend.expected_failures(), own_file and Path(own_file)) if path]
+    paths = [Path(path) for path in (backend.expected_failures(), own_file) if path]
     return tuple(entry for path in paths for entry in load_expected(path, backend.versions()))
 
 
@@ -128,21 +126,32 @@ def not_seen(entries: Iterable[ExpectedFailure], seen: Iterable[str], ran: Itera
 
 def _entry(where: str, entry: Any) -> ExpectedFailure:
     if not isinstance(entry, dict) or set(entry) - set(_NAMES):
-        raise FileError(f"{where}: expected a table of {', '.join(_NAMES)}, got {entry!r}")
+        raise FileError(f"{where}: expected a table of {', '.join(_NAMES)}, got {shown(entry)}")
     for name in ("operation", "check", "reason", "link"):
         if not entry.get(name):
             raise FileError(f"{where}: {name} is missing")
+    for name in ("reason", "link"):
+        if not isinstance(entry[name], str):
+            raise FileError(f"{where}: {name}: expected a text, got {shown(entry[name])}")
+    for name in ("when", "versions"):
+        if not isinstance(entry.get(name, {}), dict):
+            raise FileError(f"{where}: {name}: expected a table, got {shown(entry[name])}")
     names = _names(where, "operation", entry["operation"], tuple(operations()))
     checks = _CHECKS if entry["check"] == "any" else _names(where, "check", entry["check"], _CHECKS)
     when = {key: tuple(value) if isinstance(value, list) else (value,) for key, value in entry.get("when", {}).items()}
-    for key in when:
+    for key, values in when.items():
+        if not values or any(isinstance(value, dict | list) for value in values):
+            raise FileError(f"{where}: when: {name_of(key)}: expected a value or a list, got {shown(values)}")
         for op in map(operation, names):
             if key not in _known(op):
-                raise FileError(f"{where}: when: expected {', '.join(_known(op))} for {op.name}, got {key}")
+                raise FileError(f"{where}: when: expected {', '.join(_known(op))} for {op.name}, got {name_of(key)}")
+    for name, text in entry.get("versions", {}).items():
+        if not isinstance(text, str):
+            raise FileError(f"{where}: versions: {name_of(name)}: expected a text like '>=2.20', got {shown(text)}")
     try:
         versions = {name: SpecifierSet(text) for name, text in entry.get("versions", {}).items()}
     except InvalidSpecifier as error:
-        raise FileError(f"{where}: versions: expected something like '>=2.20,<2.22': {error}") from error
+        raise FileError(f"{where}: versions: expected something like '>=2.20,<2.22': {words_of(error)}") from error
     return ExpectedFailure(names, checks, entry["reason"], entry["link"], when, versions)
 
 
@@ -151,8 +160,10 @@ def _known(op: Operation) -> tuple[str, ...]:
 
 
 def _names(where: str, key: str, given: str | Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:
+    if not isinstance(given, str | list):
+        raise FileError(f"{where}: {key}: expected a name or a list of names, got {shown(given)}")
     names = (given,) if isinstance(given, str) else tuple(given)
     for name in names:
-        if name not in known:
-            raise FileError(f"{where}: {key}: expected one of {', '.join(known)}, got {name!r}")
+        if not isinstance(name, str) or name not in known:
+            raise FileError(f"{where}: {key}: expected one of {', '.join(known)}, got {shown(name)}")
     return names

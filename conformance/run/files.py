@@ -1,11 +1,15 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all, and what they are is kept: a link, a device, its permissions."""
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,8 +23,7 @@ class FileError(ValueError):
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file through a temporary one beside it, so that no one ever finds half of it."""
-    with _replacing(path) as file:
-        file.write(content)
+    _write(path, lambda file: file.write(content))
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -30,18 +33,105 @@ def write_json(path: Path, data: Any) -> None:
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays as an ``.npz`` that NumPy reads without pickle."""
-    with _replacing(path) as file:
-        np.savez(file, allow_pickle=False, **dict(arrays))
+    _write(path, lambda file: np.savez(file, allow_pickle=False, **dict(arrays)))
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+def must_be_writable(path: Path) -> None:
+    """Raise FileError if a file cannot be written; it is left as it is, and none is made."""
     try:
-        with temporary.open("xb") as file:
-            yield file
-        temporary.replace(path)
+        file = _target(path)
+        if _is_replaceable(file):
+            opened, temporary = _temporary(file)
+            opened.close()
+            temporary.unlink()
+        elif not os.access(file, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        elif file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except (OSError, ValueError) as error:
+        raise FileError(f"{path}: cannot be written: {_why(error)}; name another file") from error
+
+
+def must_be_writable_folder(path: Path) -> None:
+    """Raise FileError if no files can be written into a folder, which is made if it is not there."""
+    try:
+        must_be_writable(path / ".rnnspec")
+    except FileError as error:
+        raise FileError(f"{path}: {str(error).partition(': ')[2]}".replace("another file", "another folder")) from error
+
+
+def must_differ(written: Iterable[Path], read: Iterable[Path]) -> None:
+    """Raise FileError if a file that is written is one that is read, lies in a folder that is read, or is named twice.
+
+    Devices and pipes may be named more than once.
+    """
+    outputs, inputs = list(written), list(read)
+    for place, path in enumerate(outputs):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            continue
+        for other in inputs:
+            if _same(path, other) or (path.is_file() and other.is_dir() and _target(other) in _target(path).parents):
+                raise FileError(f"{path}: this command reads {other}, and would overwrite it: name another file")
+        for other in outputs[:place]:
+            if _same(path, other):
+                raise FileError(f"{path}: is named for two things to be written: name another file for one of them")
+
+
+def _same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        return _target(path) == _target(other)
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _target(path: Path) -> Path:
+    """Where a link leads."""
+    return Path(os.path.realpath(path))
+
+
+def _is_replaceable(file: Path) -> bool:
+    """Whether another file can take the place of this one, and no one sees a difference but its content."""
+    try:
+        now = file.lstat()
+    except FileNotFoundError:
+        return True
+    return (
+        stat.S_ISREG(now.st_mode)
+        and now.st_nlink == 1
+        and os.access(file, os.W_OK)
+        and os.access(file.parent, os.W_OK | os.X_OK)
+        and (not hasattr(os, "geteuid") or now.st_uid == os.geteuid())
+    )
+
+
+def _temporary(file: Path) -> tuple[BinaryIO, Path]:
+    """Open a new file in the folder of another, which is made if it is not there."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    name = file.parent / f".rnnspec-{secrets.token_hex(8)}"
+    return name.open("xb"), name
+
+
+def _write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
+    file = _target(path)
+    if not _is_replaceable(file):
+        # A device, a pipe, a file of other names or in a folder that is closed: what it is matters more. The content is
+        # made first, so that an error in it leaves the file as it was.
+        content = io.BytesIO()
+        fill(content)
+        with file.open("wb") as there:
+            there.write(content.getvalue())
+        return
+    opened, temporary = _temporary(file)
+    try:
+        with opened:
+            fill(opened)
+        with suppress(FileNotFoundError):
+            temporary.chmod(stat.S_IMODE(file.stat().st_mode))
+        temporary.replace(file)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

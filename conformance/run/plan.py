@@ -30,6 +30,11 @@ class Item:
         return f"{self.group}-{self.check}"
 
     @property
+    def part(self) -> str:
+        """What is finished at once: the operation, in all types."""
+        return f"{self.backend}/{self.operation}"
+
+    @property
     def group(self) -> str:
         """The common properties of checks that share a deck."""
         return f"{self.backend}-{self.operation}-{self.dtype}"

@@ -77,7 +77,8 @@ class CheckResult:
     `examples` counts the calls that were judged, `refused` those that the backend refused, for `reasons`;
     `worst_error_ratio` is the largest error / bound among the judged, None where nothing was measured. `expected` has
     the titles of the expected failures that were seen. `out_of_range` counts the calls that the type cannot hold, which
-    are not judged; `coverage` is that of a check that asks the whole deck.
+    are not judged; `coverage` is that of a check that asks the whole deck. `no_repro` tells why no repro was written
+    where one was asked for.
     """
 
     backend: str
@@ -97,6 +98,7 @@ class CheckResult:
     expected: tuple[str, ...] = ()
     out_of_range: int = 0
     coverage: Coverage | None = None
+    no_repro: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, which goes between processes too."""

@@ -28,7 +28,7 @@ from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.run.expected import ExpectedFailure, concerning
 from rnnspec.conformance.run.profile import Profile
 from rnnspec.conformance.run.replay import failures_of, has_failures
-from rnnspec.conformance.run.repro import Ask, Failure, Witness, write_repro
+from rnnspec.conformance.run.repro import Ask, Failure, Witness, try_repro
 from rnnspec.conformance.run.result import CheckResult, Coverage, Verdict
 from rnnspec.conformance.run.session import Session, main_type, session_of
 from rnnspec.conformance.run.unsteady import anew, told_if_unsteady
@@ -153,7 +153,7 @@ def run_check(
     """
     tally = _Tally(known=expected, watched=repro_dir is not None)
     started = time.perf_counter()
-    verdict, message, repro = Verdict.CONFORMS, "", ""
+    verdict, message, repro, no_repro = Verdict.CONFORMS, "", "", ""
     session = None
     if operation not in backend.operations():
         verdict = Verdict.NOT_IMPLEMENTED
@@ -186,7 +186,7 @@ def run_check(
             message = f"{lost}{_case_line(tally.example, lost.call)}"
     if tally.failure is not None and repro_dir is not None:
         found = tally.failure, tally.asks, message, tally.example
-        repro = str(write_repro(repro_dir, backend, check.id, operation, dtype, *found))
+        repro, no_repro = try_repro(repro_dir, backend, check.id, operation, dtype, *found)
     if tally.failure is not None and failed is not None and session is not None:
         failed.append(Failed(check, dtype, tally.example, tally.failure, session.deck, repro))
     return CheckResult(
@@ -203,6 +203,7 @@ def run_check(
         worst_error_ratio=None if tally.worst is None or not math.isfinite(tally.worst) else tally.worst,
         message=message,
         repro=repro,
+        no_repro=no_repro,
         seconds=time.perf_counter() - started,
         expected=tuple(entry.title for entry in tally.expected),
         out_of_range=tally.out_of_range,

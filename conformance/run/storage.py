@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
-from zipfile import BadZipFile, is_zipfile
+from zipfile import ZipFile, ZipInfo, is_zipfile
 
 import ml_dtypes
 import numpy as np
 
+from rnnspec.backends.words import kind_of, name_of, words_of
 from rnnspec.conformance.run.files import FileError, write_arrays, write_bytes
 from rnnspec.spec.arrays import Array, NamedArrays
 
 Storage = Literal["npz", "safetensors"]
+
+MOST_BYTES: Final = 2**32
+"""Bytes of the arrays of a file."""
+_TOO_MUCH: Final = f"expected at most {MOST_BYTES / 2**30:.0f} GiB in a file"
 
 STORAGES: Final[tuple[Storage, ...]] = get_args(Storage)
 
@@ -62,11 +68,18 @@ def write_stored(path: Path, arrays: Mapping[str, Array]) -> None:
 
 
 def read_stored(path: Path) -> NamedArrays:
-    """Read arrays as they are stored; raise FileError if the file holds anything else."""
+    """Read arrays as they are stored; raise FileError if the file holds anything else, or more than `MOST_BYTES`."""
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(_TOO_MUCH)
         arrays = _read_npz(path) if path.suffix == ".npz" else _read_safe(path)
-    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
-        raise FileError(f"{path}: expected a {path.suffix} of plain arrays: {error}") from error
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror or words_of(error)}") from error
+    except Exception as error:  # a damaged archive raises as many kinds of errors as it has parts
+        what = "" if isinstance(error, ValueError) else f"{kind_of(error)}: "
+        raise FileError(f"{path}: expected a {path.suffix} of plain arrays: {what}{words_of(error)}") from error
     return {name: array.astype(array.dtype.newbyteorder("="), copy=False) for name, array in arrays.items()}
 
 
@@ -78,11 +91,35 @@ def in_type(array: Array, dtype: str) -> Array:
 def _read_npz(path: Path) -> NamedArrays:
     if not is_zipfile(path):
         raise ValueError("got a file that is no such archive")
-    data = np.load(path, allow_pickle=False)
-    if not isinstance(data, np.lib.npyio.NpzFile):
-        raise ValueError("it is a single array")
-    with data:
-        return {name: data[name] for name in data.files}
+    with ZipFile(path) as archive:
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > MOST_BYTES:
+            raise ValueError(_TOO_MUCH)
+        return {member.filename.removesuffix(".npy"): _member(archive, member) for member in members}
+
+
+def _member(archive: ZipFile, member: ZipInfo) -> Array:
+    """Read one array, after its header says no other size than the archive does."""
+    name = name_of(member.filename)
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        if version not in _HEADERS:
+            raise ValueError(f"{name}: expected version 1 or 2 of NumPy's format, got {version}")
+        shape, _, dtype = _HEADERS[version](file)
+        if dtype.hasobject:
+            raise ValueError(f"{name}: expected plain numbers, got objects")
+        due = math.prod(shape) * dtype.itemsize
+        if due != member.file_size - file.tell():
+            raise ValueError(f"{name}: the header says {due} bytes, and {member.file_size - file.tell()} are there")
+    with archive.open(member) as file:
+        array: Array = np.lib.format.read_array(file, allow_pickle=False)
+    return array
+
+
+_HEADERS: Final[Mapping[tuple[int, int], Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def _read_safe(path: Path) -> NamedArrays:
@@ -91,6 +128,9 @@ def _read_safe(path: Path) -> NamedArrays:
         entries = library.deserialize(path.read_bytes())
     except library.SafetensorError as error:
         raise ValueError(error) from error
+    unknown = {entry["dtype"] for _, entry in entries} - set(_SAFE_TYPES)
+    if unknown:
+        raise ValueError(f"expected types in {', '.join(_SAFE_TYPES)}, got {', '.join(sorted(unknown))}")
     return {
         name: np.frombuffer(bytearray(entry["data"]), _SAFE_TYPES[entry["dtype"]]).reshape(entry["shape"])
         for name, entry in entries

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final, Protocol
 
+from rnnspec.backends.interrupts import Interrupted
+from rnnspec.conformance.hosting.jobs import begin_worker
+from rnnspec.conformance.hosting.process import alone
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.conformance.soak.examining import Examiner, Soak
 from rnnspec.conformance.soak.statistics import Statistics
@@ -31,6 +34,14 @@ class Stop(Protocol):
         """Request the stop."""
 
 
+@dataclass
+class _Stopped:
+    """The request to stop, and the number of the signal that made it; 0 if none did."""
+
+    stop: Stop
+    number: int = 0
+
+
 OnDone = Callable[[range, Statistics], None]
 """A function that receives finished cases and their statistics."""
 
@@ -45,8 +56,8 @@ def blocks(numbers: Iterable[range]) -> Iterator[range]:
             start = stop
 
 
-def work_through(soak: Soak, pending: Sequence[range], jobs: int, report: OnDone) -> bool:
-    """Examine all pending cases; return whether all were examined.
+def work_through(soak: Soak, pending: Sequence[range], jobs: int, report: OnDone) -> int:
+    """Examine all pending cases; return 0 if all were examined, else the number of the signal that stopped it.
 
     An interrupt (Ctrl-C or SIGTERM) stops the work after the current cases, and all finished cases are reported. A
     second interrupt stops it at once, with KeyboardInterrupt.
@@ -57,11 +68,12 @@ def work_through(soak: Soak, pending: Sequence[range], jobs: int, report: OnDone
         If a process was lost. Only a backend in a process of its own may end its process.
     """
     if jobs == 1:
-        with _interruptible(threading.Event()) as stop:
-            _here(soak, pending, stop, report)
-            return not stop.is_set()
+        with _interruptible(threading.Event()) as stopped:
+            _here(soak, pending, stopped.stop, report)
+            return stopped.number
     context = multiprocessing.get_context("spawn")
-    with _interruptible(context.Event()) as stop:
+    with _interruptible(context.Event()) as stopped:
+        stop = stopped.stop
         try:
             with ProcessPoolExecutor(jobs, context, _begin, (soak, stop)) as executor:
                 _there(executor, pending, jobs, stop, report)
@@ -70,7 +82,7 @@ def work_through(soak: Soak, pending: Sequence[range], jobs: int, report: OnDone
                 f"a process in which backend {soak.backend} ran was lost: expected it to survive every call; "
                 "with --isolate such a case is counted and reported, and the soak goes on"
             ) from error
-        return not stop.is_set()
+        return stopped.number
 
 
 def _here(soak: Soak, pending: Sequence[range], stop: Stop, report: OnDone) -> None:
@@ -95,7 +107,7 @@ def _there(executor: ProcessPoolExecutor, pending: Sequence[range], jobs: int, s
         for part in blocks(pending):
             if stop.is_set():
                 break
-            with _interrupts_held():  # a process that this starts must not receive them
+            with _interrupts_held(), alone():  # a process that this starts must not receive them
                 waiting.add(executor.submit(_work, part))
             collect(2 * jobs)
         collect(0)
@@ -120,8 +132,7 @@ _worker: dict[str, Any] = {}
 
 
 def _begin(soak: Soak, stop: Stop) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes; this one obeys `stop`
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin_worker()
     _worker.update(examiner=Examiner(soak), stop=stop)
 
 
@@ -129,31 +140,26 @@ def _work(part: range) -> tuple[range, Statistics]:
     return _examined(_worker["examiner"], part, _worker["stop"])
 
 
-def _end_with_parent() -> None:
-    """End this process with its parent: without work from it, the process would wait forever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # it was started as a child
-    parent.join()
-    os._exit(1)
-
-
 @contextmanager
-def _interruptible(stop: Stop) -> Iterator[Stop]:
+def _interruptible(stop: Stop) -> Iterator[_Stopped]:
     """Set `stop` at the first interrupt; at the second, kill the child processes and raise KeyboardInterrupt."""
 
+    stopped = _Stopped(stop)
+
     def interrupted(number: int, frame: FrameType | None) -> None:
+        stopped.number = number
         if stop.is_set():
             for child in multiprocessing.active_children():
                 child.kill()
-            raise KeyboardInterrupt
+            raise Interrupted(number)
         stop.set()
 
     if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
-        yield stop
+        yield stopped
         return
     before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield stopped
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

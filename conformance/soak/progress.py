@@ -36,8 +36,8 @@ class SoakProgress:
         self._asked, self._first, self._done, self._rejected = asked, done, done, 0
         self._started = self._told = clock()
         columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-            TextColumn("{task.fields[rejected]} rejected"), TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[rejected]} rejected"), TimeRemainingColumn(),
         )  # fmt: skip
         self._bar = Progress(
             *columns, console=console, transient=True, disable=not console.is_terminal, speed_estimate_period=600

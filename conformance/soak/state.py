@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from rnnspec import reference, spec
-from rnnspec.conformance import cases, judge
-from rnnspec.conformance.run.files import FileError, write_bytes
+from rnnspec.conformance.run.files import FileError
+from rnnspec.conformance.run.resuming import ResumeFile
+from rnnspec.conformance.run.resuming import identity as identity_of_work
 from rnnspec.conformance.soak import examining
 from rnnspec.conformance.soak.examining import Soak
 from rnnspec.conformance.soak.statistics import Statistics
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 def identity(soak: Soak, versions: Mapping[str, str]) -> dict[str, Any]:
     """Return the facts that must be equal if the results of two runs are added up."""
-    return {
-        "format": FORMAT,
-        "rnnspec": version("rnnspec"),
-        "judge": fingerprint(),
-        "backend": soak.backend,
-        "device": soak.device,
-        "versions": dict(versions),
-        "seed": soak.seed,
-        "operations": list(dict.fromkeys(operation for operation, _ in soak.targets)),
-        "dtypes": list(dict.fromkeys(dtype for _, dtype in soak.targets)),
-    }
-
-
-def fingerprint() -> str:
-    """Return a digest of the code that draws the cases and computes their expected results."""
-    digest = hashlib.sha256()
-    for package in (spec, reference, cases, judge):
-        assert package.__file__ is not None  # each is a folder with an __init__
-        for path in sorted(Path(package.__file__).parent.rglob("*")):
-            if path.suffix in (".py", ".toml"):
-                digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    digest.update(Path(examining.__file__).read_bytes())
-    return digest.hexdigest()[:16]
+    return identity_of_work(
+        "soak",
+        (examining,),
+        format=FORMAT,
+        backend=soak.backend,
+        device=soak.device,
+        versions=dict(versions),
+        seed=soak.seed,
+        operations=list(dict.fromkeys(operation for operation, _ in soak.targets)),
+        dtypes=list(dict.fromkeys(dtype for _, dtype in soak.targets)),
+    )
 
 
 @dataclass
@@ -72,47 +59,57 @@ class State:
         stops = [*(min(part.start, cases) for part in self.done), cases]
         return [range(start, stop) for start, stop in zip(starts, stops, strict=True) if start < stop]
 
-    def save(self, path: Path, of: Mapping[str, Any]) -> None:
+    def save(self, file: ResumeFile) -> None:
         """Write the state to a file, whole or not at all."""
-        data = {
-            "of": of,
-            "done": [[part.start, part.stop] for part in self.done],
-            "seconds": self.seconds,
-            "statistics": self.statistics.to_json(),
-        }
-        write_bytes(path, json.dumps(data, allow_nan=False).encode())
+        file.save(
+            {
+                "done": [[part.start, part.stop] for part in self.done],
+                "seconds": self.seconds,
+                "statistics": self.statistics.to_json(),
+            }
+        )
 
     @classmethod
-    def load(cls, path: Path, of: Mapping[str, Any]) -> State:
-        """Read the state from a file; empty if there is none. Raise FileError if the file is of another soak."""
-        try:
-            text = path.read_bytes()
-        except FileNotFoundError:
+    def load(cls, file: ResumeFile, asked: int) -> State:
+        """Read the state from a file; empty if there is none.
+
+        Raises
+        ------
+        FileError
+            If the file is of another soak, contradicts itself, or has cases beyond the `asked` ones.
+        """
+        data = file.load()
+        if not data:
             return cls()
         try:
-            data = json.loads(text)
-            found = data["of"]
-            state = cls(
-                [range(start, stop) for start, stop in data["done"]],
-                Statistics.from_json(data["statistics"]),
-                data["seconds"],
-            )
+            done = joined([range(*_bounds(part)) for part in data["done"]])
+            state = cls(done, Statistics.from_json(data["statistics"]), float(data["seconds"]))
+            if not (math.isfinite(state.seconds) and state.seconds >= 0):
+                raise ValueError(f"expected seconds from 0 on, got {state.seconds}")
+            if state.statistics.whole().cases != state.cases:
+                raise ValueError(f"{state.cases} cases are done, and {state.statistics.whole().cases} counted")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise file.error(f"got something else: {error}") from error
+        if state.done and state.done[-1].stop > asked:
             raise FileError(
-                f"{path}: expected the file of an earlier soak, got something else; name another file, or a new one"
-            ) from error
-        different = [
-            f"{key}: expected {_short(of.get(key))}, got {_short(found.get(key))}"
-            for key in {**of, **found}
-            if of.get(key) != found.get(key)
-        ]
-        if different:
-            told = "\n  ".join(different)
-            raise FileError(
-                f"{path} is of another soak, whose results cannot be added to this one's:\n  {told}\n"
-                "go on with the same command as before, or name a new file"
+                f"{file.path}: has cases up to {state.done[-1].stop:,}, and {asked:,} are asked: expected --cases "
+                f"{state.done[-1].stop} or more, or a new file"
             )
         return state
+
+
+@contextmanager
+def kept_in(path: Path | None, soak: Soak, versions: Mapping[str, str]) -> Iterator[ResumeFile]:
+    """Have the file of a soak, which no other process has meanwhile."""
+    with ResumeFile(path, identity(soak, versions), "soak") as file:
+        yield file
+
+
+def _bounds(part: Any) -> tuple[int, int]:
+    start, stop = part
+    if not (type(start) is type(stop) is int and 0 <= start < stop < 2**62):
+        raise ValueError(f"expected two whole numbers, the second larger, got {part}")
+    return start, stop
 
 
 def joined(parts: list[range]) -> list[range]:
@@ -126,8 +123,3 @@ def joined(parts: list[range]) -> list[range]:
         else:
             result.append(part)
     return result
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value) if value is not None else "none"
-    return text if len(text) <= 200 else f"{text[:200]}…"

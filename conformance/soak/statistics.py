@@ -140,7 +140,18 @@ class Histogram:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Histogram:
         """Make it from plain data."""
-        return cls({int(number): count for number, count in data["counts"].items()}, data["largest"], data["place"])
+        counts = {int(number): _count(count) for number, count in data["counts"].items()}
+        largest = float(data["largest"])
+        if not 0 <= largest < math.inf:
+            raise ValueError(f"expected a largest ratio from 0 on, got {largest}")
+        return cls(counts, largest, str(data["place"]))
+
+
+def _count(number: Any) -> int:
+    """Return a number of things; raise ValueError for anything else."""
+    if type(number) is not int or number < 0:
+        raise ValueError(f"expected a number of things, got {number!r}")
+    return number
 
 
 def bin_of(ratio: float) -> int:
@@ -194,7 +205,8 @@ class Tally:
     def from_json(cls, data: Mapping[str, Any]) -> Tally:
         """Make it from plain data."""
         ratios = Histogram.from_json(data["ratios"])
-        return cls(Counter(data["endings"]), ratios, Share(*data["numbers"]), Share(*data["ids"]))
+        endings = Counter({Ending(ending).value: _count(count) for ending, count in data["endings"].items()})
+        return cls(endings, ratios, Share(*map(_count, data["numbers"])), Share(*map(_count, data["ids"])))
 
 
 @dataclass
@@ -226,7 +238,7 @@ class Group:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Group:
         """Make it from plain data."""
-        return cls(data["cases"], Tally.from_json(data["values"]), Tally.from_json(data["gradients"]))
+        return cls(_count(data["cases"]), Tally.from_json(data["values"]), Tally.from_json(data["gradients"]))
 
 
 Sum = TypeVar("Sum", Tally, Group)

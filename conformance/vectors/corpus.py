@@ -96,7 +96,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
         raise FileError(f"{folder}: expected a folder, got a file")
     if folder.is_dir() and any(folder.iterdir()):
         raise FileError(f"{folder}: expected a new or an empty folder: name another, or delete its contents")
-    temporary = folder.with_name(f".{folder.name}.{uuid4().hex}")
+    # Within a folder that is there: nothing beside it need be writable, and it may be a file system of its own.
+    temporary = folder / f".{uuid4().hex}" if folder.is_dir() else folder.with_name(f".{folder.name}.{uuid4().hex}")
     temporary.mkdir(parents=True)
     try:
         yield temporary

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from rnnspec.backends import Call
+from rnnspec.backends.words import kind_of, words_of
 from rnnspec.conformance.checks import Violation
 from rnnspec.conformance.checks.asked import Asked, Came, shapes_of
 from rnnspec.conformance.judge.tolerance import Bounded
@@ -93,7 +94,13 @@ def judge_results(folder: Path, manifest: Manifest, results: Path) -> Iterator[l
     findings: dict[tuple[str, str, Question], Findings] = {}
     for vector in manifest.vectors:
         started = time.perf_counter()
-        outcomes = _judge_case(folder, vector, results)
+        try:
+            outcomes = _judge_case(folder, vector, results)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            if isinstance(error, FileError):
+                raise
+            told = f"the manifest's case does not fit the arrays: {kind_of(error)}: {words_of(error)}"
+            raise FileError(f"{folder / vector.file}: {told}; export the vectors anew") from error
         seconds = (time.perf_counter() - started) / len(outcomes)
         for question, outcome in outcomes.items():
             key = (vector.case.operation, vector.case.dtype, question)

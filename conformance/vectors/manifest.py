@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from rnnspec.backends.words import kind_of, words_of
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.run.again import must_make_sense
 from rnnspec.conformance.run.files import FileError, write_bytes
+from rnnspec.conformance.run.reading import read_json, shown
 from rnnspec.conformance.run.storage import STORAGES, STORED_AS, Storage
-from rnnspec.spec import FLOAT_TYPES
+from rnnspec.spec import FLOAT_TYPES, CallError, SpecError
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = "rnnspec vectors"
@@ -42,7 +45,13 @@ class Entry:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Entry:
         """Make it from plain data."""
-        return cls(**{**data, "shape": tuple(data["shape"])})
+        entry = cls(**{**data, "shape": tuple(data["shape"])})
+        for name in ("name", "array", "dtype", "bound"):
+            if not isinstance(getattr(entry, name), str):
+                raise TypeError(f"{name}: expected a text, got {shown(data[name])}")
+        if not all(type(size) is int and size >= 0 for size in entry.shape):
+            raise ValueError(f"shape: expected numbers from 0 on, got {shown(data['shape'])}")
+        return entry
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,15 @@ class Vector:
     def from_json(cls, data: Mapping[str, Any]) -> Vector:
         """Make it from plain data."""
         arrays = {name: tuple(map(Entry.from_json, data[name])) for name in _ARRAYS}
-        return cls(data["id"], data["file"], data["sha256"], Case.from_json(data), **arrays)
+        for name in ("id", "file", "sha256"):
+            if not isinstance(data[name], str):
+                raise TypeError(f"{name}: expected a text, got {shown(data[name])}")
+        file = PurePosixPath(data["file"])
+        if file.is_absolute() or ".." in file.parts or "\0" in data["file"]:
+            raise ValueError(f"file: expected one within the folder, got {shown(data['file'])}")
+        case = Case.from_json(data)
+        must_make_sense(case)
+        return cls(data["id"], data["file"], data["sha256"], case, **arrays)
 
 
 _ARRAYS: Final = ("inputs", "outputs", "cotangents", "gradients")
@@ -100,10 +117,7 @@ class Manifest:
         path = folder / MANIFEST
         if not path.is_file():
             raise FileError(f"{path}: there is no such file: expected a folder that 'rnnspec vectors export' wrote")
-        try:
-            data = json.loads(path.read_text())
-        except ValueError as error:
-            raise FileError(f"{path}: expected JSON: {error}") from error
+        data = read_json(path)
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise FileError(f"{path}: expected a manifest of golden vectors, one with the format {FORMAT!r}")
         if data.get("schema") != SCHEMA:
@@ -111,13 +125,19 @@ class Manifest:
                 f"{path}: expected schema {SCHEMA}, got {data.get('schema')!r}: export the vectors anew, "
                 "or check them with the rnnspec that wrote them"
             )
+        if data.get("storage") not in STORAGES:
+            raise FileError(f"{path}: expected a storage in {', '.join(STORAGES)}, got {shown(data.get('storage'))}")
+        place = "versions"
         try:
-            manifest = cls(data["versions"], data["storage"], tuple(map(Vector.from_json, data["cases"])))
-        except (KeyError, TypeError, AttributeError) as error:
-            raise FileError(f"{path}: expected schema {SCHEMA}'s entries: {type(error).__name__}: {error}") from error
-        if manifest.storage not in STORAGES:
-            raise FileError(f"{path}: expected a storage in {', '.join(STORAGES)}, got {manifest.storage!r}")
-        return manifest
+            versions = {str(name): str(version) for name, version in data["versions"].items()}
+            vectors = []
+            for number, one in enumerate(data["cases"], 1):
+                place = f"case {number}"
+                vectors.append(Vector.from_json(one))
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, CallError, SpecError) as error:
+            told = f"expected schema {SCHEMA}'s entries: {kind_of(error)}: {words_of(error)}"
+            raise FileError(f"{path}: {place}: {told}; export the vectors anew") from error
+        return cls(versions, data["storage"], tuple(vectors))
 
 
 def _types(storage: Storage) -> dict[str, dict[str, Any]]:

@@ -216,7 +216,7 @@ def case_with(**changed: Any) -> dict[str, Any]:
     [
         ("a.txt", "", "expected a repro's .npz or a .json with a case"),
         ("a.npz", "no archive", "expected a .npz of plain arrays"),
-        ("a.json", "{", "expected JSON: "),
+        ("a.json", "{", "expected JSON, got no JSON: "),
         ("a.json", "[]", "expected an object with a 'case'"),
         ("a.json", {"backends": []}, "expected an object with a 'case'"),
         ("a.json", {"case": {}}, "'case' is none: KeyError: 'operation'"),

@@ -97,10 +97,10 @@ def test_list_as_json(tmp_path: Path) -> None:
 
 
 def test_a_backend_that_does_not_open_is_listed_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rnnspec.backends.discovery import Available
+    from rnnspec.conformance.hosting.available import Available
 
     closed = [Available("mine", False, "needs a licence", ())]
-    monkeypatch.setattr("rnnspec.conformance.commands.list.available", lambda: closed)
+    monkeypatch.setattr("rnnspec.conformance.commands.list.available", lambda *_: closed)
     printed = succeed("list")
     assert "mine" in printed
     assert "needs a licence" in printed

@@ -515,7 +515,7 @@ def test_an_interruption_leaves_no_answer_to_an_earlier_call(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("rnnspec.conformance.hosting.isolated.wait", interrupted)
+        patch.setattr("rnnspec.conformance.hosting.process.wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             backend.run(make_case("rnn_cell").call)
     assert len(backend.run(make_case("lstm").call)) == 3

@@ -102,7 +102,7 @@ def test_a_repro_says_what_it_is_of(as_argument: bool, tmp_path: Path) -> None:
     [
         ([], "expected an OPERATION or a repro's file .npz, got neither"),
         (["other.npz"], "other.npz: expected a repro's file, which has a 'call'; got y"),
-        (["missing.npz"], "missing.npz: expected a .npz of plain arrays"),
+        (["missing.npz"], "missing.npz: cannot be read"),
         (["other.npz", "--arrays", "other.npz"], "expected one file of arrays, got other.npz and other.npz"),
         (["broken.npz"], "broken.npz: 'call' is none of a repro: "),
         (["lsmt"], "unknown operation 'lsmt'"),

@@ -401,7 +401,8 @@ def test_paths_lead_to_the_same_place_wherever_pytest_runs() -> None:
 def test_a_fault_of_the_suite_is_no_verdict(rnnspec: Callable[..., Run]) -> None:
     run = rnnspec("fakes_suite:NumpyBackend", *ONE, "--no-isolate")  # in a process of its own it breaks nothing
     assert run.status == 2
-    assert run.json is None
+    assert run.json is not None
+    assert run.json["suite_failed"] > 0  # the other checks are told
     assert "a fault of the suite" in run.stderr
     assert "violates" not in run.stdout + run.stderr
 

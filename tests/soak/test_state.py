@@ -10,29 +10,35 @@ from typing import Any
 import pytest
 
 from rnnspec.conformance.run.files import FileError
-from rnnspec.conformance.soak import state as module
+from rnnspec.conformance.run.resuming import ResumeFile
 from rnnspec.conformance.soak.examining import Soak
-from rnnspec.conformance.soak.state import State, fingerprint, identity, joined
+from rnnspec.conformance.soak.state import State, identity, joined
 from rnnspec.conformance.soak.statistics import CasePlace, Ending, SoakOutcome, Statistics
 
 SOAK = Soak("numpy", (("rnn", "float32"), ("gru", "float32")))
 OF = identity(SOAK, {"numpy": "2.0"})
 
 
+def file(folder: Path, of: dict[str, Any] = OF) -> ResumeFile:
+    return ResumeFile(folder / "state", of, "soak")
+
+
 def some_state() -> State:
-    statistics = Statistics()
-    statistics.add(CasePlace("rnn", "float32", 0), "tiny", {"values": SoakOutcome(Ending.REJECTED, 2.0, "wrong")})
     state = State()
-    state.add(range(10), statistics)
-    state.add(range(20, 30), Statistics())
+    for part in (range(10), range(20, 30)):
+        statistics = Statistics()
+        for number in part:
+            outcome = SoakOutcome(Ending.REJECTED, 2.0, "wrong") if number == 0 else SoakOutcome(Ending.JUDGED, 0.5)
+            statistics.add(CasePlace("rnn", "float32", number), "tiny", {"values": outcome})
+        state.add(part, statistics)
     state.seconds = 1.5
     return state
 
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     state = some_state()
-    state.save(tmp_path / "state", OF)
-    back = State.load(tmp_path / "state", OF)
+    state.save(file(tmp_path))
+    back = State.load(file(tmp_path), 30)
     assert (back.done, back.seconds, back.cases) == ([range(10), range(20, 30)], 1.5, 20)
     assert back.statistics.to_json() == state.statistics.to_json()
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
@@ -59,7 +65,7 @@ def test_nothing_done_changes_nothing() -> None:
 
 
 def test_no_file_is_an_empty_state(tmp_path: Path) -> None:
-    assert State.load(tmp_path / "none", OF).cases == 0
+    assert State.load(file(tmp_path), 30).cases == 0
 
 
 OTHERS: dict[str, dict[str, Any]] = {
@@ -77,9 +83,9 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("what", OTHERS)
 def test_the_state_of_another_soak_is_refused(what: str, tmp_path: Path) -> None:
-    some_state().save(tmp_path / "state", OTHERS[what])
+    some_state().save(file(tmp_path, OTHERS[what]))
     with pytest.raises(FileError, match="another soak") as error:
-        State.load(tmp_path / "state", OF)
+        State.load(file(tmp_path), 30)
     assert [line.partition(":")[0].strip() for line in str(error.value).splitlines()[1:-1]] == [what]
 
 
@@ -87,23 +93,42 @@ def test_the_state_of_another_soak_is_refused(what: str, tmp_path: Path) -> None
 def test_what_is_no_state_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "state").write_text(text)
     with pytest.raises(FileError, match="expected the file of an earlier soak"):
-        State.load(tmp_path / "state", OF)
+        State.load(file(tmp_path), 30)
 
 
 def test_half_a_state_is_refused(tmp_path: Path) -> None:
-    some_state().save(tmp_path / "state", OF)
+    some_state().save(file(tmp_path))
     data = json.loads((tmp_path / "state").read_text())
     del data["statistics"]["by_regime"]
     (tmp_path / "state").write_text(json.dumps(data))
     with pytest.raises(FileError, match="expected the file of an earlier soak"):
-        State.load(tmp_path / "state", OF)
+        State.load(file(tmp_path), 30)
 
 
-def test_the_fingerprint_tells_whether_the_judge_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fingerprint() == fingerprint() == OF["judge"]
-    package = type("Package", (), {"__file__": str(tmp_path / "__init__.py")})
-    monkeypatch.setattr(module, "judge", package)
-    (tmp_path / "rounding.py").write_text("u = 1")
-    before = fingerprint()
-    (tmp_path / "rounding.py").write_text("u = 2")
-    assert fingerprint() != before
+WRONG: dict[str, Any] = {
+    "overlap": {"done": [[0, 10], [5, 15]]},
+    "negative": {"done": [[-5, 15]]},
+    "backward": {"done": [[20, 0]]},
+    "no numbers": {"done": [["0", "20"]]},
+    "true": {"done": [[False, True]]},
+    "more than counted": {"done": [[0, 10], [20, 31]]},
+    "seconds in words": {"seconds": "1.5 s"},
+    "seconds below 0": {"seconds": -1},
+    "endless seconds": {"seconds": float("inf")},
+    "a list": {"statistics": []},
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_state_that_contradicts_itself_is_refused(name: str, tmp_path: Path) -> None:
+    some_state().save(file(tmp_path))
+    data = json.loads((tmp_path / "state").read_text())
+    (tmp_path / "state").write_text(json.dumps(data | WRONG[name]))
+    with pytest.raises(FileError, match="expected the file of an earlier soak"):
+        State.load(file(tmp_path), 100)
+
+
+def test_cases_beyond_those_that_are_asked_are_refused(tmp_path: Path) -> None:
+    some_state().save(file(tmp_path))
+    with pytest.raises(FileError, match="has cases up to 30, and 29 are asked: expected --cases 30 or more"):
+        State.load(file(tmp_path), 29)

@@ -5,17 +5,19 @@ The script calls the library alone or, where the adapter does not write such a s
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from rnnspec.backends import Backend, BackendError, Unsupported
+from rnnspec.backends.interrupts import Interrupted
+from rnnspec.backends.words import kind_of, name_of, visible, words_of
 from rnnspec.conformance.hosting.guard import BackendCrashError
-from rnnspec.conformance.hosting.guest import words_of
 from rnnspec.conformance.hosting.isolated import GuestLostError, reopened
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.run.files import write_arrays, write_bytes
@@ -25,7 +27,9 @@ from rnnspec.conformance.run.repro.source import Adapter, Heading, Written, by_a
 from rnnspec.conformance.run.repro.witness import Ask, Witness
 from rnnspec.spec.arrays import NamedArrays
 
-__all__ = ["Ask", "Failure", "Record", "Witness", "read_record", "write_repro"]
+__all__ = ["Ask", "Failure", "Record", "Witness", "read_record", "try_repro", "write_repro"]
+
+_LONGEST_NAME: Final = 60
 
 
 def write_repro(
@@ -69,8 +73,7 @@ def write_repro(
         message or str(failure),
         " and ".join(backend.versions()),
     )
-    name = re.sub(r"\W+", "-", f"{backend.name}-{operation}-{dtype}-{stem or check}")
-    path = folder / f"{name}.py"
+    path = folder / f"{_file_name(backend.name)}-{operation}-{dtype}-{_file_name(stem or check)}.py"
     ask = ask_of(evidence) or (asks[-1] if asks else None)
     arrays = _portable(_numbers(evidence) | arrays_of(ask, operation, dtype, check, example))
     write_arrays(path.with_suffix(".npz"), arrays)
@@ -81,8 +84,28 @@ def write_repro(
         if adapter is not None and isinstance(evidence, Numbers) and not _comes_again(backend, evidence, path, arrays):
             evidence = replace(evidence, ask=None)
         source = by_adapter(evidence, heading, dtype, written, adapter)
-    write_bytes(path, source.encode())
+    write_bytes(path, visible(source).encode())
     return path
+
+
+def try_repro(*given: Any, **named: Any) -> tuple[str, str]:
+    """Write a repro, as `write_repro` does, at no verdict's cost: return the script's path, or why there is none."""
+    try:
+        return str(write_repro(*given, **named)), ""
+    except Interrupted:
+        raise
+    except BaseException as error:  # a full disk, an adapter's script that is none, or whatever the adapter raises
+        reason = error.strerror or words_of(error) if isinstance(error, OSError) else words_of(error)
+        return "", f"{kind_of(error)}: {reason}"
+
+
+def _file_name(words: str) -> str:
+    """What a name adds to a file's name: letters of ASCII and digits, and a digest where the name is long."""
+    plain = re.sub(r"\W+", "-", words, flags=re.ASCII)
+    if len(plain) <= _LONGEST_NAME:
+        return plain
+    digest = hashlib.sha256(words.encode(errors="backslashreplace")).hexdigest()[:8]
+    return f"{plain[:_LONGEST_NAME]}-{digest}"
 
 
 def _comes_again(backend: Backend, evidence: Numbers, path: Path, arrays: NamedArrays) -> bool:
@@ -108,10 +131,15 @@ def _written(backend: Backend, evidence: Evidence) -> Written:
     if ask is None:
         return Written()
     try:
-        return Written(backend.script(ask.call, ask.wanted, tuple(ask.directions)))
-    except Exception as error:  # an adapter need not know how to write down what it should have refused
+        script: object = backend.script(ask.call, ask.wanted, tuple(ask.directions))
+        if script is not None and not isinstance(script, str):
+            raise TypeError(f"expected the script's text, got {name_of(type(script).__name__)}")
+        return Written(script)
+    except Interrupted:
+        raise
+    except BaseException as error:  # an adapter need not know how to write down what it should have refused
         words = (words_of(error).splitlines() or [""])[0]
-        return Written(failed=f"{type(error).__name__}: {words}".rstrip(": "))
+        return Written(failed=f"{kind_of(error)}: {words}".rstrip(": "))
 
 
 def _numbers(evidence: Evidence) -> NamedArrays:

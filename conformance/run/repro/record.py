@@ -12,6 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents
+from rnnspec.backends.words import kind_of, words_of
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks.check import parts_of
 from rnnspec.conformance.hosting.guest import MemoryLayout
@@ -110,8 +111,8 @@ def record_of(path: Path, arrays: Mapping[str, Array]) -> Record:
         raise FileError(f"{path}: expected a repro's file, which has a {CALL!r}; got {', '.join(arrays) or 'nothing'}")
     try:
         return _record(json.loads(str(arrays[CALL])), arrays)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FileError(f"{path}: {CALL!r} is none of a repro: {type(error).__name__}: {error}") from error
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
+        raise FileError(f"{path}: {CALL!r} is none of a repro: {kind_of(error)}: {words_of(error)}") from error
 
 
 def _record(data: Mapping[str, Any], arrays: Mapping[str, Array]) -> Record:

@@ -1,0 +1,25 @@
+"""Kinds of values that options have, beyond those of click."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rnnspec.conformance.numbers import number_between
+
+
+class Number(click.ParamType):  # type: ignore[type-arg]  # older versions of click have no argument
+    """A number between two others; NaN is none."""
+
+    name = "float"
+
+    def __init__(self, least: float, most: float) -> None:
+        self._read = number_between(least, most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the number, or fail in one line."""
+        try:
+            return self._read(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)

@@ -1,0 +1,138 @@
+"""The program around the commands: its streams, its exit status, and the folder that it runs in."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from rnnspec.backends.interrupts import Interrupted, interruptible
+from rnnspec.conformance.cli import main
+from rnnspec.conformance.program import Program
+
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+WRONG = """
+from rnnspec.backends.numpy import NumpyBackend
+
+class Wrong(NumpyBackend):
+    name = "wrong"
+    def dense(self, *args, **more):
+        return tuple(2 * output for output in super().dense(*args, **more))
+"""
+posix = pytest.mark.skipif(sys.platform == "win32", reason="the devices and signals are those of POSIX")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_every_character_is_printed_in_any_encoding(encoding: str, program: Run) -> None:
+    done = program("show", "lstm", env={"PYTHONIOENCODING": encoding})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"c[t] = f[t] * c_prev[t] + i[t] * g[t]" in done.stdout
+
+
+@posix
+def test_a_full_output_is_told_and_stops_nothing(program: Run, tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = program("list", "--checks", "--json", str(tmp_path / "list.json"), capture_output=False, stdout=full,
+                       stderr=subprocess.PIPE)  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == b"Error: standard output cannot be written: No space left on device\n"
+    assert (tmp_path / "list.json").exists()
+
+
+@posix
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_verdict_with_a_closed_stream(closed: int, program: Run, tmp_path: Path) -> None:
+    (tmp_path / "wrong_guest.py").write_text(WRONG)
+    done = program(
+        "validate", "wrong_guest:Wrong", "--op", "dense", "--dtype", "float32", "-n", "0", "-k", "values",
+        path=(tmp_path,), preexec_fn=lambda: os.close(closed),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert (b"Wrong: violates" in done.stdout) == (closed == 2)
+    assert b"Error" not in done.stderr
+
+
+@posix
+def test_who_reads_no_further_is_told_nothing(program: Run) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = program("list", "--checks", capture_output=False, stdout=writes, stderr=subprocess.PIPE)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@posix
+def test_a_folder_that_is_gone_is_one_line(program: Run, tmp_path: Path) -> None:
+    def go() -> None:
+        (tmp_path / "gone").mkdir()
+        os.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+
+    done = program("list", preexec_fn=go)
+    assert done.returncode == 2
+    assert b"the current folder is not there any more" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_help_without_docstrings(program: Run) -> None:
+    for arguments in ((), ("validate",), ("bench",), ("vectors", "check")):
+        with_them, without = (program(*arguments, "--help", flags=flags) for flags in ((), ("-OO",)))
+        assert without.stdout == with_them.stdout
+        assert without.returncode == 0
+
+
+def program_of(does: Callable[[], object]) -> Program:
+    group = Program("test")
+    group.add_command(click.Command("do", callback=does))
+    return group
+
+
+def failing(error: BaseException) -> Callable[[], object]:
+    def does() -> object:
+        raise error
+
+    return does
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (RuntimeError("a bug"), 2, "this is a fault of rnnspec itself"),
+        (MemoryError(), 2, "not enough memory"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (Interrupted(signal.SIGINT), 130, "interrupted"),
+        (Interrupted(signal.SIGTERM), 143, "interrupted"),
+        (click.ClickException("bell \x07"), 2, r"bell \x07"),
+    ],
+)
+def test_the_exit_status(error: BaseException, status: int, told: str) -> None:
+    result = CliRunner().invoke(program_of(failing(error)), ["do"])
+    assert result.exit_code == status
+    assert told in result.stderr
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_command(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    result = CliRunner().invoke(program_of(lambda: _interrupted_by(number)), ["do"])
+    assert result.exit_code == 128 + number
+    assert signal.getsignal(number) is before
+
+
+def test_an_unknown_option_is_one_line() -> None:
+    result = CliRunner().invoke(main, ["list", "--nothing\x1b[2J"])
+    assert result.exit_code == 2
+    assert "\x1b" not in result.stderr
+
+
+def _interrupted_by(number: signal.Signals) -> None:
+    with interruptible():
+        os.kill(os.getpid(), number)
