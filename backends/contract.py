@@ -8,16 +8,18 @@ An adapter subclasses `Backend` and has one method per operation that it offers,
 
 Inputs come as keywords in the implementation's own arrays (as `to_native` made them). An optional input that is absent
 is left out. Every attribute comes as a keyword, defaults filled in. The outputs go back as a tuple in the
-specification's order. An operation that the implementation lacks has no method. A call that it cannot do (an attribute,
-a size, a mask with holes) raises `Unsupported` with the reason: a loud refusal is honest, a wrong number is not. Where
-the library itself raises an error for such a call, `Backend.refuses_with` says which.
+specification's order. An optional input that the method does not name is refused for it. An operation that the
+implementation lacks has no method. A call that it cannot do (an attribute, a size, a mask with holes) raises
+`Unsupported` with the reason: a loud refusal is honest, a wrong number is not. Where the library itself raises an error
+for such a call, `Backend.refuses_with` says which.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +28,7 @@ import numpy as np
 from rnnspec import spec
 from rnnspec.backends.refusals import Declared
 from rnnspec.spec.arrays import Array
+from rnnspec.spec.composition import possible_inputs
 
 Cotangents = tuple[Array | None, ...]
 """One for each float output, in the specification's order; None for an output that is not used."""
@@ -233,7 +236,7 @@ class Backend:
 
     def run(self, call: Call) -> tuple[Array, ...]:
         """Outputs of the call, in the specification's order."""
-        self.accept(call)
+        self._admit(call)
         native = self.inputs_to_native(call.inputs)
         return tuple(self.to_numpy(output) for output in self._method(call.operation)(**native, **call.attributes))
 
@@ -280,10 +283,22 @@ class Backend:
         """Put the call's arrays on the device and return the work to time; with cotangents, forward and backward."""
         if cotangents is not None:
             return Prepared(self._gradient(call, cotangents), self.synchronise)
-        self.accept(call)
+        self._admit(call)
         method = self._method(call.operation)
         native = self.inputs_to_native(call.inputs)
         return Prepared(lambda: method(**native, **call.attributes), self.synchronise)
+
+    def _admit(self, call: Call) -> None:
+        """Raise what `accept` raises; Unsupported for an optional input that the operation's method does not name.
+
+        A method that names no input of the specification takes all of them.
+        """
+        self.accept(call)
+        named = _named_by(getattr(type(self), call.operation, None), call.operation)
+        kinds = call.spec.inputs_for(call.attributes)
+        for name in call.inputs if named else ():
+            if name not in named and name in kinds and kinds[name].optional:
+                raise Unsupported(f"the adapter's {call.operation} takes no {name}")
 
     def _method(self, operation: str) -> Callable[..., tuple[Any, ...]]:
         method: Callable[..., tuple[Any, ...]] | None = getattr(self, operation, None)
@@ -299,7 +314,7 @@ class Backend:
         self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None
     ) -> Callable[[], dict[str, Any]]:
         """Put everything on the device and return the function that computes the gradients there."""
-        self.accept(call)
+        self._admit(call)
         with_vjp = getattr(self, call.operation + "_vjp", None)
         if with_vjp is not None:
             return self._by_hand(call, with_vjp, cotangents, wanted)
@@ -311,7 +326,7 @@ class Backend:
         self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]
     ) -> Callable[[], dict[str, Any]]:
         """Put everything on the device and return the function that computes the second-order gradients there."""
-        self.accept(call)
+        self._admit(call)
         function, floats = self._function(call, None)
         native_cotangents = self._native_cotangents(cotangents)
         native_directions = {name: self.to_native(array) for name, array in directions.items()}
@@ -360,6 +375,17 @@ class Backend:
     def _zeros(self, output: Any) -> Any:
         """Zeros in the shape and type of an output."""
         return self.to_native(np.zeros_like(self.to_numpy(output)))
+
+
+@lru_cache(maxsize=1024)
+def _named_by(method: Callable[..., Any] | None, operation: str) -> frozenset[str]:
+    """Inputs that a method for an operation has as parameters; none where it takes them all."""
+    try:
+        parameters = inspect.signature(method).parameters if method is not None else {}
+    except (TypeError, ValueError):  # it tells nothing of them
+        return frozenset()
+    possible = possible_inputs(spec.operation(operation))
+    return frozenset(name for name in parameters if name in possible)
 
 
 def wanted_of(call: Call, wanted: Collection[str] | None) -> frozenset[str]:

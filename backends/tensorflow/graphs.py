@@ -91,7 +91,7 @@ class TensorFlowFunctionBackend(TensorFlowBackend):
         self, call: Call, cotangents: Cotangents, wanted: Collection[str], directions: Mapping[str, Array]
     ) -> Callable[[], dict[str, Any]]:
         """Put all on the device; return the function that differentiates there, twice if there are directions."""
-        self.accept(call)
+        self._admit(call)
         tensors = {name: self.to_native(array) for name, array in call.inputs.items()}
         arguments = {
             "floats": {name: tensor for name, tensor in tensors.items() if name in wanted},

@@ -39,5 +39,6 @@ class OnestepBackend(Backend):
         order = [1, 0, 2]  # the specification has r, z, n; the kernel z, r, n
         kernel = np.concatenate([W[order].reshape(3 * units, -1), R[order].reshape(3 * units, -1)], axis=1).T
         state = np.zeros((batch, units), x.dtype) if h0 is None else h0
-        y, h_n = gru_forward(x.transpose(1, 0, 2), state, kernel, b[order].ravel(), b_rn, lengths)
+        candidate = np.zeros(units, x.dtype) if b_rn is None else b_rn
+        y, h_n = gru_forward(x.transpose(1, 0, 2), state, kernel, b[order].ravel(), candidate, lengths)
         return y.transpose(1, 0, 2), h_n
