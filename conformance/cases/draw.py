@@ -76,7 +76,8 @@ def draw_case(choices: Choices, scope: Scope) -> Case:
     chosen = resolved(op, {**op.defaults(), **standing})
     sizes = _draw_sizes(choices, chosen, {**op.defaults(), **standing}, scope.largest if big else 0)
     optional = [key for key, item in chosen.inputs.items() if item.optional and item.kind == "float"]
-    absent = tuple(optional) if optional and choices.pick((False, False, False, True)) else ()
+    without = bool(optional) and choices.pick((False, False, False, True))
+    absent = tuple(name for name in optional if without or name in support.absent)
     regime = choices.pick(regimes_for(op))
     steps: Steps = "all"
     if op.has_steps:

@@ -12,7 +12,7 @@ from rnnspec.conformance.cases.covering import Combination, Model, Row
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.levels import Level, between, standing_for
 from rnnspec.conformance.cases.regimes import REGIMES, gives_ids, regimes_for
-from rnnspec.conformance.cases.support import Support, everything
+from rnnspec.conformance.cases.support import Support, everything, optional_inputs
 from rnnspec.spec import Operation, operation
 from rnnspec.spec.operation import Attribute, holds
 
@@ -81,7 +81,7 @@ class Factors:
             kinds = tuple(kind for kind in self.support.steps if kind not in NONE_VALID)
             yield Factor(STEPS, kinds or ("all",), runs=True)
         for name in self.optional:
-            yield Factor(f"absent {name}", (False, True), runs=True)
+            yield Factor(f"absent {name}", (True,) if name in self.support.absent else (False, True), runs=True)
         regimes = regimes_for(self.op)
         padded = self.op.has_steps and any(kind != "all" for kind in self.support.steps)
         yield Factor("regime", tuple(name for name in regimes if padded or not REGIMES[name].forbids_padding))
@@ -112,7 +112,7 @@ class Factors:
     @cached_property
     def optional(self) -> tuple[str, ...]:
         """Float inputs that may be absent."""
-        return tuple(key for key, item in self.op.inputs.items() if item.optional and item.kind == "float")
+        return optional_inputs(self.op)
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:

@@ -65,7 +65,9 @@ class Maker:
             attributes=settled(op, levels, found, seed),
             regime=chosen.get("regime", "generic"),
             steps=steps,
-            absent=tuple(name for name in self.factors.optional if chosen.get(f"absent {name}")),
+            absent=tuple(
+                name for name in self.factors.optional if chosen.get(f"absent {name}") and name in resolved_op.inputs
+            ),
             seed=seed,
         )
 

@@ -12,6 +12,7 @@ from rnnspec.conformance.cases.case import NEEDS, Case, Steps
 from rnnspec.conformance.cases.levels import Level, Levels, entry_levels, levels_of
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.spec import Operation, operation
+from rnnspec.spec.composition import possible_inputs
 from rnnspec.spec.operation import Attribute
 
 PROBE_SIZES: Final = {"B": 2, "T": 3, "D": 2, "H": 4, "S": 3}
@@ -38,8 +39,8 @@ class Own:
 class Support:
     """Levels of each attribute to draw from, kinds of steps, and reasons of the refusals.
 
-    Each level is tried with the other attributes as in `base`; pairs that fail only together are still drawn. `own` is
-    None if the implementation itself supports all of it, or none.
+    Each level is tried with the other attributes as in `base`; pairs that fail only together are still drawn. `absent`
+    are the optional inputs that are refused. `own` is None if the implementation itself supports all of it, or none.
     """
 
     operation: str
@@ -48,9 +49,10 @@ class Support:
     base: Mapping[str, Any]
     reasons: tuple[str, ...] = ()
     own: Own | None = None
+    absent: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
-        return hash((self.operation, tuple(self.levels.items())))
+        return hash((self.operation, tuple(self.levels.items()), self.absent))
 
     def defaults(self) -> dict[str, Any]:
         """Return a supported base: the defaults, except attributes whose default is refused."""
@@ -87,17 +89,31 @@ def supported_by(backend: Backend, name: str, dtype: str) -> Support:
     plain = Case(name, dtype, PROBE_SIZES, op.defaults())
     base = _base(plain, answered)
     if base is None:
-        return replace(everything(name), reasons=tuple(reasons))
+        base = _base(replace(plain, absent=optional_inputs(op)), answered)
+        if base is None:
+            return replace(everything(name), reasons=tuple(reasons))
+        base = plain = replace(base, absent=_refused_inputs(base, answered))
     levels, kinds = _levels_where(base, answered), _steps_where(base, answered)
     own = None
     own_base = _base(plain, its_own)
     if own_base is not None:
         done = Own(_levels_where(own_base, its_own), _steps_where(own_base, its_own))
         own = None if done == Own(levels, kinds) else done
-    return Support(name, levels, kinds, base.attributes, tuple(reasons), own)
+    return Support(name, levels, kinds, base.attributes, tuple(reasons), own, base.absent)
 
 
 Good = Callable[[Case], bool]
+
+
+def optional_inputs(op: Operation) -> tuple[str, ...]:
+    """Return the float inputs that may be absent, those of the parts included."""
+    return tuple(name for name, item in possible_inputs(op).items() if item.optional and item.kind == "float")
+
+
+def _refused_inputs(base: Case, good: Good) -> tuple[str, ...]:
+    """The absent inputs of a good case that are refused where they are present, each beside no other of them."""
+    alone = ((name, tuple(other for other in base.absent if other != name)) for name in base.absent)
+    return tuple(name for name, others in alone if name in base.items and not good(replace(base, absent=others)))
 
 
 def _base(plain: Case, good: Good) -> Case | None:

@@ -117,7 +117,7 @@ def usual_case(scope: Scope) -> Case:
     op = operation(scope.operation)
     support = scope.support or everything(scope.operation)
     steps: Steps = "lengths" if op.has_steps and "lengths" in support.steps else "all"
-    return Case(scope.operation, scope.dtype, PROBE_SIZES, support.defaults(), steps=steps)
+    return Case(scope.operation, scope.dtype, PROBE_SIZES, support.defaults(), steps=steps, absent=support.absent)
 
 
 @runtime_checkable
