@@ -295,9 +295,9 @@ class Backend:
         """
         self.accept(call)
         named = _named_by(getattr(type(self), call.operation, None), call.operation)
-        kinds = call.spec.inputs_for(call.attributes)
-        for name in call.inputs if named else ():
-            if name not in named and name in kinds and kinds[name].optional:
+        possible = possible_inputs(spec.operation(call.operation)) if named else {}
+        for name in call.inputs:
+            if name not in named and name in possible and possible[name].optional:
                 raise Unsupported(f"the adapter's {call.operation} takes no {name}")
 
     def _method(self, operation: str) -> Callable[..., tuple[Any, ...]]:

@@ -131,7 +131,7 @@ class Planner:
         cases = [*array, *none_valid(self.choices, rows, array), *climber.cases(rows, array)]
         if self.extent.largest:
             cases += counts_beyond_sizes(self._maker, rows)
-            cases += grown(self._maker)
+            cases += grown(self._maker, self.refused)
             cases += large(self._maker, rows)
         cases += generic(self._maker, rows, self.extent.generic)
         return Deck(self.scope, self.factors, rows, tuple(cases), model, impossible, climber.left_out)

@@ -6,12 +6,12 @@ with an attribute or with other values, need large sizes that come together with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from rnnspec.conformance.cases.beyond import bounding
 from rnnspec.conformance.cases.case import Case
-from rnnspec.conformance.cases.covering import Row, covering_rows
+from rnnspec.conformance.cases.covering import Combination, Row, covering_rows
 from rnnspec.conformance.cases.ladder import depths
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
 from rnnspec.conformance.cases.rungs import flops_of
@@ -30,13 +30,13 @@ _DEAREST: Final = 2e7
 """Most floating-point operations of a call, by the specification's cost model."""
 
 
-def grown(maker: Maker) -> Iterator[Case]:
-    """Calls at large sizes in which every level of every other choice is met."""
+def grown(maker: Maker, refused: Collection[Combination]) -> Iterator[Case]:
+    """Calls at large sizes in which every level of every other choice is met, without combinations that are refused."""
     factors = maker.factors
     if factors.few_shapes:
         return
     others = [place for place, factor in enumerate(factors.all) if not factor.name.startswith("size ")]
-    rows: tuple[Row, ...] = covering_rows(factors.model(1, False, ()))[0] if factors.all else ((),)
+    rows: tuple[Row, ...] = covering_rows(factors.model(1, False, refused))[0] if factors.all else ((),)
     met: set[tuple[int, int]] = set()
     number = 0
     for row in rows:

@@ -160,6 +160,10 @@ REGIMES: Final[Mapping[str, Regime]] = {
 }  # fmt: skip
 
 
+OF_THEIR_OWN: Final = ("large",)
+"""Regimes that no pair of choices is met with: a few calls of their own have them."""
+
+
 def regimes_for(op: Operation) -> tuple[str, ...]:
     """Return the names of the regimes that are of use for an operation and differ from the generic one, which is first.
 

@@ -163,6 +163,23 @@ class Diagnosis:
                     break
                 self.faults.append(fault)
                 self._look_in_other_types(fault, part, dtypes)
+            self._name_the_others(part)
+
+    def _name_the_others(self, part: EditedPart) -> None:
+        """Look once more for suspects of the faults that have none, beside those of the faults found after them."""
+        for fault in [one for one in self.faults if one.part == part and not one.suspects and self.known]:
+            if not isinstance(fault.failure, Violation) or fault.case is None:
+                continue
+            self.faults.remove(fault)  # or it would explain its own calls
+            shows, found = self._shows(part, fault.failure), list[Suspect]()
+            with suppress(OutOfTimeError):
+                if shows(fault.case) is not None:
+                    found = self._suspects(fault.case, part, fault.cause, shows)
+            if found:
+                fault.suspects = [*found]
+                fault.known = self._widest(found[0], part, [fault.case])
+                self.known = self.known + fault.known
+            self.faults.append(fault)
 
     def _look_in_other_types(self, fault: Fault, part: EditedPart, dtypes: Sequence[str]) -> None:
         """Count the types in which the fault's case fails too."""

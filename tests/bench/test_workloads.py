@@ -138,7 +138,7 @@ def test_what_is_wrong_with_a_workload_is_told() -> None:
         mine(sizes={"B": 1, "T": 0, "D": 1, "H": 1}).cases("forward", "float32")
     with pytest.raises(BenchError, match="unknown dtype 'float8'"):
         mine().cases("forward", "float8")
-    with pytest.raises(BenchError, match=r"expected optional ones .h0, c0., got 'h1'"):
+    with pytest.raises(BenchError, match=r"expected optional ones .h0, c0, b_R., got 'h1'"):
         mine(inputs=("h1",)).cases("forward", "float32")
     with pytest.raises(BenchError, match="unknown size 'K'"):
         mine().with_sizes(K=3)

@@ -386,7 +386,7 @@ def test_every_choice_is_met_where_all_sizes_are_large(name: str) -> None:
 
 
 def test_what_is_truncated_at_large_sizes_ends_within_the_sequence() -> None:
-    large = [case for case in deck_of("lstm").cases if min(case.sizes.values()) >= 8]
+    large = [case for case in deck_of("lstm").cases if min(case.sizes.values()) >= 8 and case.sizes["T"] > 18]
     assert {case.attributes["truncate"] for case in large} == {None, 9}
 
 

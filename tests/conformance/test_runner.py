@@ -160,7 +160,7 @@ def test_a_crash_is_told_with_its_attributes_and_its_case(few: Profile, numpy_wi
     result = run_check(VALUES, numpy_with(lstm=crash), "lstm", "float32", few)
     what, where, case = result.message.splitlines()
     assert what == "OSError: cannot go back"
-    assert where.endswith(", R (4, 1, 1), b (4, 1), direction=reverse)")
+    assert where.endswith(", R (4, 1, 1), b (4, 1), b_R (4, 1), direction=reverse)")
     assert case.startswith("  in lstm float32 B=1 D=1 H=1 T=1 direction=reverse ")
 
 

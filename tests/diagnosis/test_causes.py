@@ -162,7 +162,7 @@ def test_the_smallest_case_has_no_more_than_the_fault_needs(wrong: Make, faults_
     assert case.sizes == {"B": 1, "D": 1, "H": 2}
     assert {name for name, value in case.attributes.items() if value != case.spec.defaults()[name]} == {"reset"}
     assert "x" not in case.zero
-    assert {"h_prev", "W", "R", "b"} == set(case.zero)
+    assert {"h_prev", "W", "R", "b", "b_R"} == set(case.zero)
 
 
 @pytest.mark.parametrize("where", [is_padded, lambda call: "lengths" in call.inputs and is_padded(call)])

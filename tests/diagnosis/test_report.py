@@ -34,7 +34,7 @@ FIELDS = {
     "backend", "operation", "dtypes", "device", "cause", "suspects", "checks", "message", "call", "case", "inputs",
     "trace", "repro",
 }  # fmt: skip
-EDITED = "a = W_h @ x - R_h @ h_prev + b_h"
+EDITED = "a = W_h @ x - R_h @ h_prev + b_h + b_R_h"
 
 
 def printed(fault: FaultResult, number: int = 1, width: int = 200) -> list[str]:
@@ -77,7 +77,7 @@ def test_what_is_printed_of_a_fault(of_an_edit: FaultResult) -> None:
 
 
 def test_the_code_is_told_by_its_equation_too(of_an_edit: FaultResult) -> None:
-    assert f"`{EDITED}`, where the specification has `a = W_h @ x + R_h @ h_prev + b_h`" in of_an_edit.suspects
+    assert f"`{EDITED}`, where the specification has `a = W_h @ x + R_h @ h_prev + b_h + b_R_h`" in of_an_edit.suspects
 
 
 def test_a_fault_survives_json(of_an_edit: FaultResult) -> None:

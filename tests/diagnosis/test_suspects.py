@@ -45,8 +45,8 @@ def suspected(faults: Sequence[Fault]) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "part", "text", "right"),
     [
-        ("rnn_cell", "values", "a = W_h @ x + R_h @ h_prev", "a = W_h @ x + R_h @ h_prev + b_h"),
-        ("rnn_cell", "values", "a = W_h @ x - R_h @ h_prev + b_h", "a = W_h @ x + R_h @ h_prev + b_h"),
+        ("rnn_cell", "values", "a = W_h @ x + R_h @ h_prev + b_R_h", "a = W_h @ x + R_h @ h_prev + b_h + b_R_h"),
+        ("rnn_cell", "values", "a = W_h @ x - R_h @ h_prev + b_h + b_R_h", "a = W_h @ x + R_h @ h_prev + b_h + b_R_h"),
         ("rnn_cell", "gradients", "da = dh + f_prime(a)", "da = dh * f_prime(a)"),
         ("rnn_cell", "gradients", "dh_prev = R_h @ da", "dh_prev = R_h.T @ da"),
         ("gru_cell", "values", "s = r", "s = r * h_prev"),
@@ -69,9 +69,9 @@ def test_an_edit_is_named(name: str, part: str, text: str | None, right: str, fa
 
 
 def test_an_edit_of_a_part_is_named_with_its_part(faults_of: FaultsOf) -> None:
-    text = "a = W_h @ x - R_h @ h_prev + b_h"
+    text = "a = W_h @ x - R_h @ h_prev + b_h + b_R_h"
     op = next(edit.operation for edit in single_edits(operation("rnn")) if edit.text == text)
-    named = f"`{text}` (of rnn_cell), where the specification has `a = W_h @ x + R_h @ h_prev + b_h`"
+    named = f"`{text}` (of rnn_cell), where the specification has `a = W_h @ x + R_h @ h_prev + b_h + b_R_h`"
     assert named in suspected(faults_of(backend_of(op)(), "rnn", "values"))
 
 
@@ -90,17 +90,17 @@ def test_an_edit_of_a_best_path_is_named(of: str, wrong_line: str, faults_of: Fa
 
 
 def test_what_gives_the_same_by_other_words_is_listed_too(faults_of: FaultsOf) -> None:
-    faults = faults_of(backend_with("rnn_cell", "a = W_h @ x + R_h @ h_prev - b_h"), "rnn_cell", "values")
+    faults = faults_of(backend_with("rnn_cell", "a = W_h @ x + R_h @ h_prev - b_h + b_R_h"), "rnn_cell", "values")
     found = suspected(faults)
     assert "b has the other sign" in found
-    assert any("- b_h`" in one for one in found)
+    assert any("- b_h + b_R_h`" in one for one in found)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_an_edit_is_named_whatever_the_type(dtype: str, faults_of: FaultsOf) -> None:
-    text = "a = W_h @ x - R_h @ h_prev + b_h"
+    text = "a = W_h @ x - R_h @ h_prev + b_h + b_R_h"
     found = suspected(faults_of(backend_with("rnn_cell", text), "rnn_cell", "values", dtypes=(dtype,)))
-    assert f"`{text}`, where the specification has `a = W_h @ x + R_h @ h_prev + b_h`" in found
+    assert f"`{text}`, where the specification has `a = W_h @ x + R_h @ h_prev + b_h + b_R_h`" in found
 
 
 # Two edits.
@@ -114,7 +114,9 @@ def test_two_edits_of_the_values_are_both_named(faults_of: FaultsOf) -> None:
 
 def test_an_edit_and_a_misreading_are_both_named(faults_of: FaultsOf) -> None:
     found = suspected(
-        faults_of(backend_with("rnn_cell", "a = W_h @ x - R_h @ h_prev + b_h", "h = f(a) + 1"), "rnn_cell", "values")
+        faults_of(
+            backend_with("rnn_cell", "a = W_h @ x - R_h @ h_prev + b_h + b_R_h", "h = f(a) + 1"), "rnn_cell", "values"
+        )
     )
     assert any("h_prev" in text for text in found), found
     assert any("`h = f(a) + 1`" in text for text in found), found
@@ -162,7 +164,7 @@ def test_an_order_of_gates_beside_an_edit_is_named(faults_of: FaultsOf) -> None:
         def run(self, call: Call) -> tuple[Array, ...]:
             if call.attributes["coupled"]:
                 raise Unsupported("not coupled")
-            return right.run(taken("W", "R", "b", order=(1, 0, 3, 2))(call))
+            return right.run(taken("W", "R", "b", "b_R", order=(1, 0, 3, 2))(call))
 
         def has_gradients(self, operation: str) -> bool:
             return False
@@ -310,7 +312,7 @@ def test_a_result_that_is_given_wrongly_is_named(
 def averaged(call: Call, results: Outputs) -> Outputs:
     """Parameters' gradients divided by the number of sequences."""
     count = max(1, len(call.inputs["x"]))
-    return {name: d / d.dtype.type(count) if name in ("W", "R", "b") else d for name, d in results.items()}
+    return {name: d / d.dtype.type(count) if name in ("W", "R", "b", "b_R") else d for name, d in results.items()}
 
 
 def without_b(call: Call, results: Outputs) -> Outputs:
@@ -326,7 +328,7 @@ def swapped(call: Call, results: Outputs) -> Outputs:
 @pytest.mark.parametrize(
     ("show", "words"),
     [
-        (averaged, "the gradient of W, R, b is the mean over the sequences, where it is their sum"),
+        (averaged, "the gradient of W, R, b, b_R is the mean over the sequences, where it is their sum"),
         (without_b, "db is 0"),
         (swapped, "dR is transposed"),
     ],

@@ -76,7 +76,7 @@ MUTANTS = (
     Mutant(TOLERANCE, "exact = (got == self.value) &", "exact = (got is self.value) &"),
     # What is judged.
     Mutant(FORMATS, "largest / 16", "largest / 8"),
-    Mutant(TOLERANCE, "| np.isneginf(item.value)", "| np.isinf(item.value)"),
+    Mutant(TOLERANCE, "| (item.value == item.impossible)", "| np.isinf(item.value)"),
     Mutant(TOLERANCE, "| np.isposinf(item.bound)", "| False"),
     Mutant(TOLERANCE, "*self.gradients.values()]", "]"),
     Mutant(TOLERANCE, "        if self.overflowed:", "        if False:", "test_tolerance.py"),
