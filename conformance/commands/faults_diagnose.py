@@ -15,8 +15,7 @@ from rnnspec.conformance.diagnosis.rates import Rates, rates
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
-from rnnspec.conformance.run.files import FileError, write_json
-from rnnspec.conformance.run.reading import read_json
+from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.resuming import Form, Interrupts, Kept, ResumeFile, identity
 
 PROFILE: Final = "quick"
@@ -62,15 +61,6 @@ def _measured(request: Request, kept: Kept, json_file: Path | None) -> int:
     if interrupts.status:
         return interrupts.told(console, request.resume)
     return int(any(one.named == "wrong" for one in found))
-
-
-def read(file: Path) -> list[Diagnosed]:
-    """Read what was written; raise FileError if the file is something else."""
-    try:
-        return [Diagnosed(**one) for one in read_json(file)["diagnosed"]]
-    except (KeyError, TypeError) as error:
-        message = f"{file}: expected a file that `rnnspec faults --diagnose --json` wrote, got {error!r}"
-        raise FileError(message) from error
 
 
 def _numbers(kind: Kind, sample: int | None) -> Sequence[int]:

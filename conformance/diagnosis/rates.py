@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Final
 
 import numpy as np
 
 from rnnspec.conformance.diagnosis.measuring import Diagnosed, Kind
+from rnnspec.conformance.run.files import FileError
+from rnnspec.conformance.run.reading import read_json
 
 WORDS: Final[dict[Kind, str]] = {
     "catalogue": "faults of the catalogue",
@@ -62,3 +65,12 @@ def _rates(words: str, found: Sequence[Diagnosed]) -> Rates:
         sum(one.faults <= (2 if one.kind in ("double", "pair") else 1) for one in found),
         float(np.median([one.seconds for one in found])) if found else 0.0,
     )
+
+
+def read(file: Path) -> list[Diagnosed]:
+    """Read what was written; raise FileError if the file is something else."""
+    try:
+        return [Diagnosed(**one) for one in read_json(file)["diagnosed"]]
+    except (KeyError, TypeError) as error:
+        message = f"{file}: expected a file that `rnnspec faults --diagnose --json` wrote, got {error!r}"
+        raise FileError(message) from error

@@ -78,7 +78,7 @@ def faults(page: Path, file: Path | None, edits: tuple[Path, ...]) -> None:
 @click.argument("file", type=_FILE)
 def diagnosis(page: Path, file: Path) -> None:
     """docs/diagnosis.md: how often the suite names what is wrong, from a FILE of ``rnnspec faults --diagnose``."""
-    from rnnspec.conformance.commands.faults_diagnose import read
+    from rnnspec.conformance.diagnosis.rates import read
     from rnnspec.conformance.pages.diagnosis import sections
     from rnnspec.conformance.pages.markdown import fill_in
     from rnnspec.conformance.run.files import FileError
