@@ -131,6 +131,21 @@ class OtherNumbers(Habit):
             return max(worst, _judged(backend, case)[0])
 
 
+@dataclass(frozen=True)
+class RefilledArrays(Habit):
+    """A call of arrays that an earlier call had, filled with other numbers since, as optimizers and loaders do it."""
+
+    def examine(self, backend: Backend, case: Case) -> float:
+        """Run and differentiate both."""
+        other = replace(case, seed=case.seed ^ 1)
+        worst, _ = _judged(backend, other)
+        arrays = other.call.inputs
+        for name, array in case.given.inputs.items():
+            arrays[name][...] = array
+        with prefixed_by("with arrays of a call before, filled with other numbers: "):
+            return max(worst, Asked(case, replace(other.call, inputs=arrays), case.cotangents).compare_all(backend))
+
+
 def without_states(case: Case) -> Case:
     """The case without the inputs of each sequence that may be left out: a layer then begins anew."""
     items = case.items.items()
@@ -204,6 +219,7 @@ def usual_habits(case: Case) -> Iterator[tuple[Case, Habit]]:
         yield case, ConstantCotangents()
     yield case, AnotherThread()
     yield without_states(case), OtherNumbers()
+    yield case, RefilledArrays()
     sizes = free_sizes(case)
     for symbol in [symbol for symbol in ("B", "T", "H") if symbol in sizes] or sizes[:1]:
         yield case, OtherSize(symbol)

@@ -22,6 +22,7 @@ from rnnspec.conformance.checks.habits import (
     OneArray,
     OtherNumbers,
     OtherSize,
+    RefilledArrays,
     alike,
 )
 from rnnspec.conformance.checks.layouts import LAYOUTS, REPEATED, Layouts
@@ -144,7 +145,8 @@ def habits_of(name: str) -> list[Habit]:
 
 def test_every_habit_is_forced() -> None:
     assert [type(habit) for habit in habits_of("lstm")] == [
-        OneArray, ConstantCotangents, AnotherThread, OtherNumbers, OtherSize, OtherSize, OtherSize,
+        OneArray, ConstantCotangents, AnotherThread, OtherNumbers, RefilledArrays,
+        OtherSize, OtherSize, OtherSize,
     ]  # fmt: skip
     assert habits_of("clip_by_value")[-1] == OtherSize("N")
     assert AnotherThread() in habits_of("token_accuracy")
@@ -172,6 +174,28 @@ def test_a_state_that_is_kept_where_none_is_given_is_caught() -> None:
         OtherNumbers().examine(Guarded(Keeping()), case)
     forced = {type(habit): case for case, habit in Callers().forced(Scope("gru", "float32"))}
     assert forced[OtherNumbers].absent == ("h0",)
+
+
+class PackingOnce(NumpyBackend):
+    """Packs the recurrent weights of an array once, and looks them up by the array."""
+
+    name = "packing"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.packed: dict[int, tuple[Any, Any]] = {}
+
+    def run(self, call: Call) -> tuple[Any, ...]:
+        R = call.inputs["R"]
+        _, packed = self.packed.setdefault(id(R), (R, R.copy()))
+        return super().run(Call(call.operation, {**call.inputs, "R": packed}, call.attributes))
+
+
+def test_weights_that_are_packed_once_for_an_array_are_caught() -> None:
+    case = Case("gru", "float32", {"B": 2, "T": 3, "D": 2, "H": 2}, NO_ATTRIBUTES)
+    assert RefilledArrays().examine(Guarded(NumpyBackend()), case) <= 1
+    with pytest.raises(Violation, match="with arrays of a call before, filled with other numbers: y"):
+        RefilledArrays().examine(Guarded(PackingOnce()), case)
 
 
 def test_every_habit_is_drawn() -> None:
