@@ -95,7 +95,8 @@ class Climber:
                 case = self._rung(row, number, {symbol: size})
                 number += 1
                 if flops_of(case) <= _CHEAP and _size_of(case, "elements") <= _FEW_ELEMENTS:
-                    yield case
+                    # Of a sum of so many equal numbers, each addition may be rounded to the same side.
+                    yield replace(case, differentiated=False)
         if not self.factors.few_shapes:
             steps = {STEPS: self.factors.support.steps[0]} if self.factors.support.steps else {}
             yield self._least({**levels[0], **steps})

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Case, Deck
+from rnnspec.conformance.cases.regimes import OF_THEIR_OWN
 from rnnspec.conformance.checks.asked import Asked, Violation, shapes_of
 from rnnspec.conformance.checks.check import Check, differentiates
 from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
@@ -34,6 +35,8 @@ class Drift(Check):
         found: dict[str, drift.Drift] = {}
         unjudged: Exception | None = None
         for case in example.cases:
+            if case.regime in OF_THEIR_OWN:  # a few large numbers would stand for all others
+                continue
             try:
                 for quantity, bounded, got in results_of(backend, case):
                     if bounded.perturbed is not None and _is_within(case, bounded, got):
