@@ -291,7 +291,7 @@ class Backend:
     def _admit(self, call: Call) -> None:
         """Raise what `accept` raises; Unsupported for an optional input that the operation's method does not name.
 
-        A method that names no input of the specification takes all of them.
+        A method that names no optional input, and takes any keyword, takes all of them.
         """
         self.accept(call)
         named = _named_by(getattr(type(self), call.operation, None), call.operation)
@@ -379,13 +379,16 @@ class Backend:
 
 @lru_cache(maxsize=1024)
 def _named_by(method: Callable[..., Any] | None, operation: str) -> frozenset[str]:
-    """Inputs that a method for an operation has as parameters; none where it takes them all."""
+    """Inputs that a method for an operation has as parameters; none where it takes all."""
     try:
         parameters = inspect.signature(method).parameters if method is not None else {}
     except (TypeError, ValueError):  # it tells nothing of them
         return frozenset()
     possible = possible_inputs(spec.operation(operation))
-    return frozenset(name for name in parameters if name in possible)
+    named = frozenset(name for name in parameters if name in possible)
+    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    names_optional = any(possible[name].optional and possible[name].kind == "float" for name in named)
+    return frozenset() if takes_any and not names_optional else named
 
 
 def wanted_of(call: Call, wanted: Collection[str] | None) -> frozenset[str]:
