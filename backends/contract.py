@@ -294,10 +294,9 @@ class Backend:
         A method that names no optional input, and takes any keyword, takes all of them.
         """
         self.accept(call)
-        named = _named_by(getattr(type(self), call.operation, None), call.operation)
-        possible = possible_inputs(spec.operation(call.operation)) if named else {}
+        untaken = _untaken_by(getattr(type(self), call.operation, None), call.operation)
         for name in call.inputs:
-            if name not in named and name in possible and possible[name].optional:
+            if name in untaken:
                 raise Unsupported(f"the adapter's {call.operation} takes no {name}")
 
     def _method(self, operation: str) -> Callable[..., tuple[Any, ...]]:
@@ -378,17 +377,17 @@ class Backend:
 
 
 @lru_cache(maxsize=1024)
-def _named_by(method: Callable[..., Any] | None, operation: str) -> frozenset[str]:
-    """Inputs that a method for an operation has as parameters; none where it takes all."""
+def _untaken_by(method: Callable[..., Any] | None, operation: str) -> frozenset[str]:
+    """Optional inputs of an operation that a method has no parameter for; none where it takes all."""
     try:
         parameters = inspect.signature(method).parameters if method is not None else {}
     except (TypeError, ValueError):  # it tells nothing of them
         return frozenset()
-    possible = possible_inputs(spec.operation(operation))
-    named = frozenset(name for name in parameters if name in possible)
+    optional = {name: item for name, item in possible_inputs(spec.operation(operation)).items() if item.optional}
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
-    names_optional = any(possible[name].optional and possible[name].kind == "float" for name in named)
-    return frozenset() if takes_any and not names_optional else named
+    if takes_any and not any(item.kind == "float" and name in parameters for name, item in optional.items()):
+        return frozenset()
+    return frozenset(optional) - set(parameters) if parameters else frozenset()
 
 
 def wanted_of(call: Call, wanted: Collection[str] | None) -> frozenset[str]:

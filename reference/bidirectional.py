@@ -1,4 +1,4 @@
-"""A layer read in both directions, and stacks of such layers."""
+"""A layer read in both directions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from rnnspec.reference.call import Admitted, Computed, batch_first, dropout_scale, steps_first
+from rnnspec.reference.call import Admitted, Computed, batch_first, steps_first
 from rnnspec.reference.parts import InnerLayer, state_names
 from rnnspec.reference.registry import computes
 from rnnspec.reference.unroll import Reading
@@ -21,7 +21,7 @@ def _bidirectional(call: Admitted) -> Computed:
     states = state_names(call.attributes["layer"])
     parameters = {name: p for name, p in call.floats.items() if name not in ("x", *states)}
     begin = {name: call.floats[name] for name in states if name in call.floats}
-    merged, final, back = _both_ways(call, steps_first(call.without_holes("x")), parameters, begin)
+    merged, final, back = both_ways(call, steps_first(call.without_holes("x")), parameters, begin)
 
     def vjp(*cotangents: Array) -> dict[str, Array]:
         dy, dfinal = cotangents[: len(merged)], cotangents[len(merged) :]
@@ -31,40 +31,7 @@ def _bidirectional(call: Admitted) -> Computed:
     return (*(batch_first(y) for y in merged), *final), vjp
 
 
-@computes("bidirectional_stack")
-def _bidirectional_stack(call: Admitted) -> Computed:
-    floats, states = call.floats, state_names(call.attributes["layer"])
-    each = [name for name in floats if name not in ("x", "W", "W_above", *states)]
-    keep, p = call.inputs.get("keep"), call.attributes["dropout"]
-    scales = [] if keep is None else [dropout_scale(floats["x"], steps_first(k), p) for k in keep.swapaxes(0, 1)]
-    below, finals, backs = steps_first(call.without_holes("x")), [], []
-    for layer in range(1 + floats["W_above"].shape[0]):
-        if layer and scales:
-            below = below * scales[layer - 1]
-        W = floats["W_above"][layer - 1] if layer else floats["W"]
-        parameters = {"W": W, **{name: floats[name][layer] for name in each}}
-        begin = {name: floats[name][:, layer] for name in states if name in floats}
-        (below,), final, back = _both_ways(call, below, parameters, begin)
-        finals.append(final)
-        backs.append(back)
-
-    def vjp(dy: Array, *dfinal: Array) -> dict[str, Array]:
-        dbelow = steps_first(dy)
-        by_layer: list[dict[str, Array]] = []
-        for layer in reversed(range(len(backs))):
-            gradients = backs[layer]((dbelow,), tuple(d[:, layer] for d in dfinal))
-            by_layer.insert(0, gradients)
-            dbelow = gradients["x"] * scales[layer - 1] if layer and scales else gradients["x"]
-        above = [gradients["W"] for gradients in by_layer[1:]]
-        joined = {name: np.stack([gradients[name] for gradients in by_layer]) for name in each}
-        joined |= {name: np.stack([gradients[name] for gradients in by_layer], axis=1) for name in states}
-        W_above = np.stack(above) if above else np.zeros_like(floats["W_above"])
-        return joined | {"x": batch_first(dbelow), "W": by_layer[0]["W"], "W_above": W_above}
-
-    return (batch_first(below), *(np.stack(each, axis=1) for each in zip(*finals, strict=True))), vjp
-
-
-def _both_ways(
+def both_ways(
     call: Admitted, x: Array, parameters: Mapping[str, Array], begin: Mapping[str, Array]
 ) -> tuple[Arrays, Arrays, Callable[[Arrays, Arrays], dict[str, Array]]]:
     """Read ``x (T, D, B)`` in both directions, with parameters ``(2, …)`` and initial states ``(B, 2, …)``.

@@ -1,7 +1,7 @@
 """Stacks of layers, each on the outputs of the one below.
 
-`stacked` reads every layer forward, and `alternating_stack` every other one in reverse. In `gate_once_stack`, only the
-top layer has an output gate.
+`stacked` reads every layer forward, `alternating_stack` every other one in reverse, and `bidirectional_stack` each both
+ways. In `gate_once_stack`, only the top layer has an output gate.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from rnnspec.reference.activations import logistic, tanh
+from rnnspec.reference.bidirectional import both_ways
 from rnnspec.reference.call import Admitted, Computed, batch_first, dropout_scale, steps_first
 from rnnspec.reference.gates import Gated, rows
 from rnnspec.reference.parts import InnerLayer, PartBack, build_part, state_names
@@ -59,10 +60,34 @@ def _stack(call: Admitted) -> Computed:
     for k, W in enumerate(_input_weights(call)):
         parameters = {"W": W, **{key: call.floats[key][k] for key in each}}
         parts.append(InnerLayer.of(layer, parameters, call.attributes, call.sizes))
-    keep, p = call.inputs.get("keep"), call.attributes["dropout"]
-    scales = [] if keep is None else [dropout_scale(call.floats["x"], steps_first(k), p) for k in keep.swapaxes(0, 1)]
-    outputs, back = _run_parts(call, parts, call.operation == "alternating_stack", scales)
+    outputs, back = _run_parts(call, parts, call.operation == "alternating_stack", _scales(call))
     return outputs, lambda dy, *dfinal: _collected(call, back(dy, dfinal), each)
+
+
+@computes("bidirectional_stack")
+def _bidirectional_stack(call: Admitted) -> Computed:
+    states = state_names(call.attributes["layer"])
+    each = [name for name in call.floats if name not in ("x", "W", "W_above", *states)]
+    scales, finals, backs = _scales(call), [], []
+    x = steps_first(call.without_holes("x"))
+    for k, W in enumerate(_input_weights(call)):
+        parameters = {"W": W, **{name: call.floats[name][k] for name in each}}
+        begin = {name: call.floats[name][:, k] for name in states if name in call.floats}
+        below = x if k == 0 or not scales else x * scales[k - 1]
+        (x,), final, back = both_ways(call, below, parameters, begin)
+        finals.append(final)
+        backs.append(back)
+
+    def vjp(dy: Array, *dfinal: Array) -> dict[str, Array]:
+        dx = steps_first(dy)
+        by_layer: list[dict[str, Array]] = []
+        for k in reversed(range(len(backs))):
+            gradients = backs[k]((dx,), tuple(d[:, k] for d in dfinal))
+            by_layer.insert(0, gradients)
+            dx = gradients["x"] * scales[k - 1] if k and scales else gradients["x"]
+        return _collected(call, by_layer, each)
+
+    return (batch_first(x), *(np.stack(final, axis=1) for final in zip(*finals, strict=True))), vjp
 
 
 @computes("gate_once_stack")
@@ -87,6 +112,12 @@ def _gate_once_stack(call: Admitted) -> Computed:
         return _collected(call, by_layer, ("R", "b")) | output_gate
 
     return outputs, vjp
+
+
+def _scales(call: Admitted) -> list[Array]:
+    """Scale of the outputs of each layer but the last, in columns; none without dropout."""
+    keep, p = call.inputs.get("keep"), call.attributes["dropout"]
+    return [] if keep is None else [dropout_scale(call.floats["x"], steps_first(k), p) for k in keep.swapaxes(0, 1)]
 
 
 def _input_weights(call: Admitted) -> Iterator[Array]:

@@ -30,7 +30,7 @@ _SHOWN_STEPS: Final = 40
 _LOSS_SCALE: Final = 16
 """The power of two by which a loss is scaled, up or down, in a type with room for it."""
 _DECIDING: Final = (1, 2, 127, 128, 129, 255, 256, 257, 32_767, 32_768)
-"""Ids at which a narrower type ends; beside the first and the last one."""
+"""Ids at which a narrower type ends; the last one is another."""
 _DECIDED: Final = 0.75
 """Share of ids among many that are deciding ones."""
 _MANY_IDS: Final = 64

@@ -63,11 +63,16 @@ class Scope:
     largest: int = 0
     support: Support | None = None
 
+    @property
+    def supported(self) -> Support:
+        """The backend's support of the operation; all that the specification allows where none is given."""
+        return self.support or everything(self.operation)
+
 
 def draw_case(choices: Choices, scope: Scope) -> Case:
     """Draw a case within the scope."""
     op = operation(scope.operation)
-    support = scope.support or everything(scope.operation)
+    support = scope.supported
     # Half of the cases are within the library's own support, since people run these without an adapter.
     own = support.own if support.own is not None and choices.pick((True, False)) else None
     big = scope.largest > 0 and choices.pick((False, False, False, True))

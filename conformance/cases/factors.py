@@ -12,7 +12,7 @@ from rnnspec.conformance.cases.covering import Combination, Model, Row
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.levels import Level, between, standing_for
 from rnnspec.conformance.cases.regimes import REGIMES, gives_ids, regimes_for
-from rnnspec.conformance.cases.support import Support, everything, optional_inputs
+from rnnspec.conformance.cases.support import Support, optional_inputs
 from rnnspec.spec import Operation, operation
 from rnnspec.spec.operation import Attribute, holds
 
@@ -58,7 +58,7 @@ class Factors:
     @cached_property
     def support(self) -> Support:
         """The backend's support of the operation."""
-        return self.scope.support or everything(self.scope.operation)
+        return self.scope.supported
 
     @cached_property
     def all(self) -> tuple[Factor, ...]:

@@ -10,7 +10,6 @@ import numpy as np
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.streams import stream
-from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.checks.asked import Asked, Violation
 from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.checks.right import expected_of
@@ -77,7 +76,7 @@ def _gradients(backend: Backend, case: Case) -> float:
 
 def _choices(scope: Scope) -> Mapping[str, tuple[Any, ...]]:
     """Attributes with several levels that the backend supports: others were refused loudly when support was probed."""
-    support = scope.support or everything(scope.operation)
+    support = scope.supported
     kinds = operation(scope.operation).attributes
     return {
         name: levels

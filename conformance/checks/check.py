@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case, Deck, Scope, cases, simpler_cases
 from rnnspec.conformance.cases.case import Steps
-from rnnspec.conformance.cases.support import PROBE_SIZES, everything
+from rnnspec.conformance.cases.support import PROBE_SIZES
 from rnnspec.spec import Operation, operation, operations
 from rnnspec.spec.arrays import Array
 
@@ -115,7 +115,7 @@ def cases_of(example: Any) -> list[Case]:
 def usual_case(scope: Scope) -> Case:
     """A small case: all attributes at their defaults, or as the backend has them, and lengths where it takes them."""
     op = operation(scope.operation)
-    support = scope.support or everything(scope.operation)
+    support = scope.supported
     steps: Steps = "lengths" if op.has_steps and "lengths" in support.steps else "all"
     return Case(scope.operation, scope.dtype, PROBE_SIZES, support.defaults(), steps=steps, absent=support.absent)
 

@@ -10,7 +10,6 @@ from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.case import Steps
 from rnnspec.conformance.cases.streams import stream
-from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.checks.check import Check, usual_case
 from rnnspec.conformance.checks.right import expected_from
@@ -44,7 +43,7 @@ class Edges(Check):
     @staticmethod
     def _edges(scope: Scope) -> list[Edge]:
         """The edges that the backend takes."""
-        kinds = (scope.support or everything(scope.operation)).steps
+        kinds = scope.supported.steps
         return [edge for edge in edges_of(operation(scope.operation)) if edge.steps is None or edge.steps in kinds]
 
     def examine(self, backend: Backend, example: Case) -> float:

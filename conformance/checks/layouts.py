@@ -14,7 +14,6 @@ from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.case import Steps
 from rnnspec.conformance.cases.streams import stream
-from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.checks.asked import Asked, blamed_on
 from rnnspec.conformance.checks.check import Check, usual_case
 from rnnspec.conformance.checks.right import expected_from
@@ -138,10 +137,9 @@ class Layouts(Check):
     def forced(self, scope: Scope) -> Sequence[Any]:
         """Each layout, all attributes at their defaults, with lengths that differ and with a mask."""
         usual = usual_case(scope)
-        kinds = (scope.support or everything(scope.operation)).steps if usual.spec.has_steps else ()
         wanted: tuple[tuple[Steps, ...], ...] = (("unsorted", usual.steps), ("mask", "right_mask"))
-        found = [[kind for kind in each if kind in kinds] for each in wanted]
-        cases = [replace(usual, steps=each[0]) for each in found if each] or [usual]
+        found = [[kind for kind in each if kind in scope.supported.steps] for each in wanted]
+        cases = [replace(usual, steps=each[0]) for each in found if each]
         return [(case, name) for case in cases for name in _fitting(case)]
 
     def of(self, case: Case, scope: Scope) -> tuple[Case, str]:

@@ -11,7 +11,6 @@ import numpy as np
 
 from rnnspec.backends import Backend, Cotangents
 from rnnspec.conformance.cases import Case, Deck, Scope
-from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.checks.check import Check, usual_case
 from rnnspec.spec import Operation
@@ -109,11 +108,10 @@ class PartialGradients(Check):
     def forced(self, scope: Scope) -> Sequence[tuple[Case, Partial]]:
         """Each output alone, of sequences that end before the last step: a loss of a padded batch's final states."""
         usual = usual_case(scope)
-        kinds = (scope.support or everything(scope.operation)).steps if usual.spec.has_steps else ()
         cases = [
             replace(usual, steps=kind, seed=seed).with_at_least(B=3, T=4)
             for kind in ("shorter", "right_mask")
-            if kind in kinds
+            if kind in scope.supported.steps
             for seed in (1, 2)
         ]
         outputs = [name for name, output in usual.results.items() if output.kind == "float"]
