@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from rnnspec.conformance.checks.asked import Unsteady
 from rnnspec.conformance.checks.bad_input import BadInput
 from rnnspec.conformance.checks.check import cases_of
 from rnnspec.conformance.checks.repetition import Unmodified
-from rnnspec.conformance.diagnosis.causes import Cause, cause_of, enlarged, numbers_gone, simplest
+from rnnspec.conformance.diagnosis.causes import Cause, Condition, cause_of, enlarged, numbers_gone, simplest
 from rnnspec.conformance.diagnosis.oracle import (
     LARGEST,
     Clock,
@@ -218,7 +219,14 @@ class Diagnosis:
                 return None
             return None if self._is_explained(case, part, failure) else failure
 
-        return Shows(shows, lambda case: self.oracle.answer(case, part) is not None)
+        def answers(case: Case) -> bool:
+            # A call that another fault makes wrong says nothing of this one.
+            if self.oracle.answer(case, part) is None:
+                return False
+            wrong = self.oracle.wrong(case, part) if part == "values" else None
+            return wrong is None or not self._is_explained(case, part, wrong)
+
+        return Shows(shows, answers)
 
     def _is_explained(self, case: Case, part: EditedPart, failure: Shown) -> bool:
         if isinstance(failure, BackendCrashError):
@@ -281,6 +289,11 @@ class Diagnosis:
         # Other numbers may move what a suspect gives by more than what is right.
         plain = [one for one in self.oracle.answered(part) if one.regime in ("generic", case.regime)]
         plain = [one for one in plain if one.dtype == case.dtype and size_of(one) <= LARGEST]
+        # Where a fault without a suspect shows too, no suspect of this one gives the answers by itself.
+        unnamed = [fault.cause for fault in self.faults if fault.part == part and not fault.known]
+        plain = [one for one in plain if not any(other.holds(one) for other in unnamed)]
+        beside = (Condition("apart from another fault", partial(_outside, cause=other)) for other in unnamed)
+        cause = replace(cause, conditions=(*cause.conditions, *beside))
         core = {str(one): one for one in (small, rich, *more, case)}
         others = [one for one in plain[:: max(1, len(plain) // _PROBED)] if str(one) not in core]
         return self.searcher.find(list(core.values()), others, part, cause, self.known)
@@ -400,3 +413,8 @@ def _case_of(one: Failed) -> Case | None:
     if case is None or call is None or call.operation != case.operation or call.attributes == case.attributes:
         return case
     return case.with_attributes(**call.attributes)
+
+
+def _outside(case: Case, cause: Cause) -> bool:
+    """Whether a cause does not hold at a case."""
+    return not cause.holds(case)
