@@ -181,8 +181,10 @@ class TorchArrays:
     def singular_values(self, array: Tensor) -> Tensor:
         if array.dtype in _HALF:  # LAPACK has no 16-bit types
             return self.singular_values(array.float()).to(array.dtype)
-        values: Tensor = torch.linalg.svdvals(array)
-        return values
+        # LAPACK ends in an error where a number is not finite.
+        finite = array.isfinite().all(-1).all(-1)[..., None]
+        values: Tensor = torch.linalg.svdvals(array.where(finite[..., None], 0))
+        return values.where(finite, torch.nan)
 
     # Differentiation and recurrence
 

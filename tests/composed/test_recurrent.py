@@ -12,11 +12,12 @@ torch = pytest.importorskip("torch")
 
 from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 
-from rnnspec import spec  # noqa: E402
+from rnnspec import reference, spec  # noqa: E402
 from rnnspec.backends.composed.arrays import Many, Step  # noqa: E402
 from rnnspec.backends.composed.cells import CELLS  # noqa: E402
 from rnnspec.backends.composed.operations import OPERATIONS  # noqa: E402
 from rnnspec.backends.torch.arrays import TorchArrays  # noqa: E402
+from rnnspec.conformance.cases import Case  # noqa: E402
 
 LAYERS = [cell.removesuffix("_cell") for cell in CELLS]
 OF_LAYERS = ["one_to_many", "bidirectional", "stacked", "alternating_stack", "gate_once_stack", "state_jacobian"]
@@ -113,6 +114,23 @@ def test_no_value_is_looked_at(name: str) -> None:
     given = on_meta(arguments(name) if name == "one_to_many" else arguments(name, mask=HOLES))
     for output in OPERATIONS[name](TorchArrays("meta"), **given):
         assert output.device.type == "meta"
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        *(("bahdanau_decoder", {"cell": f"{kind}_cell"}) for kind in ("rnn", "lstm")),
+        ("bahdanau_decoder", {"cell": "gru_cell", "reset": "before"}),
+        *(("luong_decoder", {"cell": f"{kind}_cell", "input_feeding": True}) for kind in ("rnn", "lstm", "gru")),
+        *(("seq2seq", {"layer": kind, "context_use": "every_step"}) for kind in ("rnn", "lstm", "gru")),
+    ],
+)
+def test_biases_count_once_where_the_input_has_two_parts(name: str, given: dict[str, Any]) -> None:
+    attributes = {**spec.operation(name).defaults(), **given}
+    call = Case(name, "float64", {}, attributes, seed=1).call
+    found = OPERATIONS[name](TorchArrays("cpu"), **{k: torch.tensor(v) for k, v in call.inputs.items()}, **attributes)
+    for got, right in zip(found, getattr(reference, name)(**call.inputs, **attributes), strict=True):
+        torch.testing.assert_close(got, torch.tensor(right), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
