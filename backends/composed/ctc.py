@@ -7,6 +7,7 @@ from math import inf
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.crf_recursion import log_sum_exp
 from rnnspec.backends.composed.steps import valid_steps, zeroed
+from rnnspec.backends.layouts.blank import with_blank
 
 
 def ctc_loss(
@@ -24,11 +25,11 @@ def ctc_loss(
     valid = valid_steps(xp, steps, lengths, mask)
     log_p = xp.log_softmax(xp.widened(zeroed(xp, logits, valid)))
     states = 2 * xp.shape(labels)[1] + 1
-    empty, shift = (0, 1) if blank == "first" else (symbols - 1, 0)
+    target, empty = with_blank(labels, blank, symbols)
     place = xp.arange(states)
     is_label = place % 2 == 1
-    padded = xp.concat([labels, labels[:, :1] * 0], 1)
-    symbol = xp.where(is_label, xp.take(padded, place // 2, 1) + shift, empty)
+    padded = xp.concat([target, labels[:, :1] * 0], 1)
+    symbol = xp.where(is_label, xp.take(padded, place // 2, 1), empty)
     before = xp.concat([xp.broadcast_to(symbol[:, :1], (batch, min(2, states))), symbol[:, :-2]], 1)
     passes = xp.logical_and(xp.logical_and(is_label, place > 2), symbol != before)
     inside = place <= 2 * label_lengths[:, None]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rnnspec.backends.contract import Call, Unsupported
+from rnnspec.backends.layouts.blank import with_blank
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Lines, Script
 from rnnspec.backends.tensorflow.framework import Outputs, Tensor, tf
@@ -53,7 +54,7 @@ def _ctc_loss(
     valid = valid_steps(steps, lengths, mask)
     count = tf.fill([batch], steps) if valid is None else tf.reduce_sum(tf.cast(valid, tf.int32), 1)
     there = logits if valid is None else tf.where(valid[:, :, None], logits, tf.zeros((), logits.dtype))
-    target, empty = (labels + 1, 0) if blank == "first" else (labels, symbols - 1)
+    target, empty = with_blank(labels, blank, symbols)
     loss = tf.nn.ctc_loss(
         tf.cast(target, tf.int32),
         tf.cast(there, tf.float32),

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rnnspec.backends.contract import Call, Unsupported
+from rnnspec.backends.layouts.blank import with_blank
 from rnnspec.backends.native import Native, native
 from rnnspec.backends.scripting import Lines, Script
 from rnnspec.backends.torch.arrays import Outputs
@@ -44,7 +45,7 @@ def ctc_loss(
     count = logits.new_full((batch,), steps, dtype=torch.int64) if valid is None else valid.sum(1)
     there = logits if valid is None else logits.where(valid[:, :, None], 0)
     log_p = functional.log_softmax(there.to(torch.promote_types(logits.dtype, torch.float32)), -1).transpose(0, 1)
-    target, empty = (labels + 1, 0) if blank == "first" else (labels, symbols - 1)
+    target, empty = with_blank(labels, blank, symbols)
     loss = functional.ctc_loss(log_p.detach(), target, count, label_lengths, empty, reduction="none")
     if log_p.requires_grad:
         finite = functional.ctc_loss(log_p, target, count, label_lengths, empty, reduction="none", zero_infinity=True)
