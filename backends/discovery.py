@@ -1,6 +1,6 @@
 """Find adapters: by the entry-point group ``rnnspec.backends``, or named as ``package.module:Class``.
 
-Entry points are read without importing anything. What a package says wrongly there costs that package alone.
+Entry points are read without importing anything. A package's wrong entry costs that package alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class BackendError(Exception):
 
 @dataclass
 class Offered:
-    """What the installed packages offer: backends by name, each with the packages that have it, and what is wrong."""
+    """The backends of the installed packages, by name, each with the packages that have it and with their errors."""
 
     entries: dict[str, list[tuple[str, EntryPoint]]] = field(default_factory=dict)
     own: set[str] = field(default_factory=set)
@@ -48,7 +48,7 @@ class Offered:
                 self.own.add(entry.name)
 
     def notes(self) -> list[str]:
-        """What is left out, and why."""
+        """The entries that are left out, and why."""
         taken = [
             f"package {title} also offers a backend {name_of(name)!r}, which is rnnspec's own: it is left out"
             for name in sorted(self.own)

@@ -70,7 +70,7 @@ LEAST: Final = 0.001
 
 
 def _number(most: float) -> dict[str, Any]:
-    """What pytest and click are to know of a limit."""
+    """The description of a limit for pytest and click."""
 
     def told(_click: Any) -> Mapping[str, Any]:
         from rnnspec.conformance.click_types import Number

@@ -69,7 +69,7 @@ def validate_backends(options: Options, for_pytest: tuple[str, ...], json_file: 
 
 @dataclass(frozen=True)
 class _Run:
-    """What is validated: the backends, what is known of them, and the checks to run."""
+    """The work of a validation: the backends, the known facts about them, and the checks to run."""
 
     options: Options
     opened: dict[str, Backend]
@@ -78,7 +78,7 @@ class _Run:
 
 
 class Progress:
-    """What is finished of a run, kept in a file operation by operation."""
+    """The finished part of a run, kept in a file operation by operation."""
 
     def __init__(self, file: ResumeFile) -> None:
         self._file = file

@@ -62,7 +62,7 @@ def _ended(line: str, width: int) -> str:
 
 
 def _parts(fault: FaultResult) -> Iterator[tuple[str, int]]:
-    """What is told below the heading, each with its rank among those that may take more than one line."""
+    """The paragraphs below the heading, each with its rank among those that may take more than one line."""
     if fault.suspects:
         first, others = fault.suspects[0], fault.suspects[1:]
         same = f"{len(others)} other{'s' * (len(others) > 1)}"

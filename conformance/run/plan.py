@@ -31,7 +31,7 @@ class Item:
 
     @property
     def part(self) -> str:
-        """What is finished at once: the operation, in all types."""
+        """The unit that is finished at once: the operation, in all types."""
         return f"{self.backend}/{self.operation}"
 
     @property

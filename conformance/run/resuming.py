@@ -122,7 +122,7 @@ class Interrupts:
         return True
 
     def to_json(self) -> dict[str, Any]:
-        """What a result says of it, in plain data; nothing if there was no interrupt."""
+        """The words of a result about it, as plain data; nothing if there was no interrupt."""
         return {"interrupted": True} if self.status else {}
 
     def told(self, console: Console, kept: Path | None) -> int:

@@ -95,7 +95,7 @@ def test_each_fault_is_caught_by_its_check(name: str, check: Any) -> None:
     assert result.message.startswith(("with ", "called "))
 
 
-# What is asked.
+# The calls that are made.
 
 
 @pytest.mark.parametrize("name", operations())

@@ -553,7 +553,7 @@ def test_ties_are_exact_and_in_every_choice(make_case: Make) -> None:
     assert any((array != 0).any() for array in weights)
 
 
-# What a backend supports.
+# Support by a backend.
 
 
 class Picky(NumpyBackend):

@@ -51,7 +51,7 @@ Choice = tuple[str, Any]
 
 
 def labels_of(attribute: Attribute, value: Any, sizes: Mapping[str, int]) -> set[Any]:
-    """What a value of an attribute stands for: itself; of a number, its default, an end, or what lies between."""
+    """The levels of an attribute's value: itself; of a number, its default, an end, or a value between them."""
     if not attribute.domain:
         return {value}
     low, high = attribute.ends(sizes) if value is not None else (None, None)
@@ -68,7 +68,7 @@ def size_label(op: Operation, symbol: str, size: int) -> Any:
 
 
 def choices_of(case: Case) -> list[set[Choice]]:
-    """What was chosen for a case, read from the case: for each choice, all that it stands for."""
+    """The choices that a case meets, read from the case itself."""
     op = operation(case.operation)
     found: list[set[Choice]] = []
     for key, attribute in op.attributes.items():
@@ -211,7 +211,7 @@ def test_pairs_are_impossible_only_where_attributes_depend_on_others(name: str) 
     )
 
 
-# What the cases are.
+# The cases.
 
 
 def shape_of(case: Case) -> tuple[Any, ...]:

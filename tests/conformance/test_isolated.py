@@ -289,7 +289,7 @@ def call(make_case: Callable[..., Case]) -> Call:
     return make_case("rnn_cell").call
 
 
-# What it answers.
+# Its answers.
 
 
 def test_it_is_the_backend_that_it_stands_for(isolated: Open, call: Call) -> None:
@@ -323,7 +323,7 @@ def test_a_refusal_is_no_crash(isolated: Open, call: Call) -> None:
     assert checked(backend).verdict is Verdict.REFUSED
 
 
-# What it survives.
+# Disturbances that it survives.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the checks of an operation in a type share: each planned call is made once, and refusals cost no coverage."""
+"""The checks of an operation in a type share their calls: each is made once, and refusals cost no coverage."""
 
 from __future__ import annotations
 

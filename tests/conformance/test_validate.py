@@ -103,7 +103,7 @@ CHECKS = [check.id for check in checks_for("rnn_cell", conformance.checks.CHECKS
 
 @dataclass
 class Run:
-    """What a run of the command line left."""
+    """The output, status and files of a run of the command line."""
 
     status: int
     stdout: str
@@ -354,7 +354,7 @@ def test_many_checks_are_shared_by_processes_unless_the_user_says_how(
     options = _shared_out(Options(), given, checks)
     assert ("-n" in options) == shared
     assert "-n" not in _shared_out(Options(device="cuda:0"), given, 5000)
-    # Who shares them out keeps those together that share a deck, where there is anything to share them out.
+    # Tests that share a deck go to one worker, where there are workers.
     assert ("--dist=loadgroup" in options) == ("no:xdist" not in given)
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
     assert "-n" not in _shared_out(Options(), given, checks)

@@ -1,4 +1,4 @@
-"""What a soak keeps: which cases are done, and of which soak."""
+"""A soak keeps the numbers of the cases that are done, and its own identity."""
 
 from __future__ import annotations
 

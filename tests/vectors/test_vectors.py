@@ -51,7 +51,7 @@ def save(path: Path, arrays: Arrays) -> None:
 
 
 def answer(case: dict[str, Any], arrays: Arrays) -> Arrays:
-    """What an implementation writes for a case; it computes in float64 and rounds."""
+    """The results that an implementation writes for a case; it computes in float64 and rounds."""
 
     def read(entry: dict[str, Any]) -> np.ndarray[Any, Any]:
         array = arrays[entry["array"]]
