@@ -67,13 +67,11 @@ def wide(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     choices = {**own[0], "regime": "generic"}
     salt = -ATTEMPTS * 3000
     symbols = maker.with_some_step(choices, salt)
-    few = {*depths(symbols.spec), "T", "U"}
-    features = [symbol for symbol in symbols.sizes if symbol not in few and symbol != "B"]
-    candidates = (
-        {symbol: _WIDE + 2 * place for place, symbol in enumerate(("B", *features[place:]))}
-        for place in range(len(features))
-    )
-    for large in candidates:
+    axes = {axis for item in symbols.items.values() for axis in item.shape} - {"B", "T", "U", *depths(symbols.spec)}
+    features = [symbol for symbol in symbols.sizes if symbol in axes]
+    fewer = [features[place:] for place in range(len(features))]
+    for some in (features, [symbol for symbol in features if symbol == "H"], *fewer):
+        large = {symbol: _WIDE + 2 * place for place, symbol in enumerate(("B", *some))}
         case = maker.with_some_step(choices, salt, {**dict.fromkeys(symbols.sizes, 2), **large})
         if flops_of(case) <= _DEAREST:
             yield case

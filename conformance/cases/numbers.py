@@ -23,6 +23,8 @@ _LARGE: Final = 3
 """Calls with large numbers."""
 _UNITS: Final = 4
 """Units of a matrix of a certain structure, and steps beside it: enough for its powers to tell."""
+_MANY_STEPS: Final = {"B": 4, "T": 4}
+"""Least sizes of a call in which some of what had probability 0 came true."""
 
 
 def special_numbers(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
@@ -51,13 +53,19 @@ def small(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
 
 def contradicting(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     """Calls in which what had probability 0 came true: the result is infinite, and no gradient is asked for."""
-    results = maker.factors.op.outputs.values()
-    if not any(output.impossible == math.inf for output in results):
+    factors = maker.factors
+    if not any(output.impossible == math.inf for output in factors.op.outputs.values()):
         return
-    for number, levels in enumerate(maker.factors.meeting_own_choices(rows)):
-        case = maker.with_some_step({**levels, "regime": "contradicting"}, ATTEMPTS * (4000 + number))
-        if sum(item.domain == "probability" for item in case.items.values()) > 1:
-            yield replace(case, differentiated=False)
+    of_two = [row for row in rows if _probabilities_of(maker.case(factors.levels(row), 0)) > 1]
+    for number, levels in enumerate(factors.meeting_own_choices(of_two)):
+        for regime in ("contradicting", "unforeseen"):
+            case = maker.with_some_step({**levels, "regime": regime}, ATTEMPTS * (4000 + number))
+            yield replace(case, differentiated=False).with_at_least(**_MANY_STEPS)
+
+
+def _probabilities_of(case: Case) -> int:
+    """Number of inputs that are probabilities."""
+    return sum(item.domain == "probability" for item in case.items.values())
 
 
 def structured(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
@@ -74,7 +82,7 @@ def structured(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     for number, name in enumerate(STRUCTURES):
         salt = ATTEMPTS * (5000 + number)
         made = (maker.with_some_step({**row, "regime": name}, salt, sizes) for row in levels)
-        case = next((case for case in made if case.lengths_of.get("G", 1) == 1), None)
+        case = next((case for case in made if case.lengths_of.get("G", 0) <= 1), None)
         if case is not None:
             others = {key: value for key, value in usual.items() if key not in choosers}
             yield replace(case.with_attributes(**others), steps="all")

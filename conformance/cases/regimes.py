@@ -157,7 +157,7 @@ class Regime:
     """Whether all numbers but those of matrices are very small, at one scale."""
 
     contradicts: bool = False
-    """Whether probabilities are 0 and 1 whatever came true."""
+    """Whether probabilities are 0 (and 1, if `whole`) whatever came true."""
 
     matrix: Callable[[Floats], Floats] | None = None
     """The square matrices that the regime makes of generic ones, ``(..., H, H)``."""
@@ -218,7 +218,8 @@ REGIMES: Final[Mapping[str, Regime]] = {
         ),
         Regime("large", "results beyond the range of two bytes", inputs=2.0**20, of=never),
         Regime("small", "all but matrices at one scale of 1e-11 to 1e-9", small=True, of=never),
-        Regime("contradicting", "probabilities of 0 and 1 against what came true", contradicts=True, of=never),
+        Regime("contradicting", "probabilities of 0 and 1 whatever came true", whole=True, contradicts=True, of=never),
+        Regime("unforeseen", "half of all probabilities 0 whatever came true", contradicts=True, of=never),
         *(
             Regime(name, about, inputs=0.0, states=0.0, biases=0.0, matrix=matrix, of=never)
             for name, (about, matrix) in STRUCTURES.items()
@@ -378,10 +379,11 @@ def _in_pairs(numbers: Floats, op: Operation, item: Input, rng: np.random.Genera
 
 def _probabilities(regime: Regime, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
     """Probabilities at the legal ends, where naive logarithms break, or near them, where clamped logarithms err."""
+    if regime.contradicts:  # 1 less a probability of 1 is 0 for everyone where all numbers are whole
+        numbers = rng.random(shape)
+        return np.rint(numbers) if regime.whole else np.where(rng.random(shape) < 0.5, 0.0, numbers)
     if regime.whole:
         return _certain(shape)
-    if regime.contradicts:
-        return np.where(rng.random(shape) < 0.5, rng.integers(0, 2, shape), rng.random(shape))
     if not regime.nearly_certain:
         numbers = rng.random(shape)
         if regime.empties:  # a probability that equals its target, where the loss has no slope

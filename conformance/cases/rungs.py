@@ -82,7 +82,8 @@ class Climber:
         levels = [self.factors.levels(row) for row in rows]
         own = [self.factors.is_own(row) for row in levels]
         number = 0
-        own_choices = list(self.factors.meeting_own_choices([row for row, o in zip(rows, own, strict=True) if o] or rows))
+        own_rows = [row for row, is_own in zip(rows, own, strict=True) if is_own]
+        own_choices = list(self.factors.meeting_own_choices(own_rows or rows))
         for symbol in (
             () if self.factors.few_shapes else dict.fromkeys(symbol for case in array for symbol in case.sizes)
         ):
@@ -166,9 +167,8 @@ class Climber:
             return
         for symbol in counts_of(self.factors.op):
             for number, size in enumerate(size for size in LABELS if size <= self.largest):
-                kinds = dict.fromkeys(choices_of(self.factors.op) & set(self.factors.symbols), _KINDS_OF_LABELS)
                 # Of so many kinds, few labels come twice in a row, and need a step between.
-                sizes = {**kinds, symbol: size, "T": size + size // 8 + 2, "B": 2 if size < _MANY else 1}
+                sizes = {"B": 2 if size < _MANY else 1, "T": size + size // 8 + 2, "K": _KINDS_OF_LABELS, symbol: size}
                 row = {**self.factors.levels(rows[number % len(rows)]), "regime": "generic", STEPS: "all"}
                 case = self.maker.with_some_step(row, -ATTEMPTS * (6000 + number), sizes)
                 yield replace(case, differentiated=size <= max(OF_PARTS_DIFFERENTIATED))

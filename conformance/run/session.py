@@ -164,6 +164,7 @@ def _first_call(answers: Answers, operation: str, dtype: str, seed: int) -> tupl
     The answers remember what came of it, and it is judged with the rest of the deck.
     """
     case = replace(usual_case(Scope(operation, dtype)), seed=seed)
+    case = replace(case, sizes={symbol: size for symbol, size in case.sizes.items() if symbol in case.spec.sizes})
     answers.plan(case)
     try:
         answers.run(case.call)
