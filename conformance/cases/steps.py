@@ -34,12 +34,17 @@ NEEDS: Final[Mapping[Steps, Mapping[str, int]]] = {
     "held_mask": {"B": 1, "T": 3},
     "no_lengths": {"B": 0, "T": 0},
     "no_mask": {"B": 0, "T": 0},
-    "holed_right": {"B": 1, "T": 6},
-    "holed_left": {"B": 1, "T": 6},
 }
-"""The least sizes at which steps can be of their kind."""
+"""The least sizes at which steps can be of their kind, for every kind that any call may have."""
 HOLED: Final[Mapping[Steps, Steps]] = {"holed_right": "held_mask", "holed_left": "mask"}
-"""Kinds that a few calls of their own have, each with the kind that a backend with it has."""
+"""Kinds that a few calls of their own have, each with a kind that tells whether a backend takes it."""
+_LEAST_HOLED: Final = 6
+"""The least number of steps of these."""
+
+
+def needs_of(kind: Steps) -> Mapping[str, int]:
+    """Return the least sizes at which steps can be of a kind."""
+    return {"B": 1, "T": _LEAST_HOLED} if kind in HOLED else NEEDS[kind]
 
 
 def valid_steps(kind: Steps, batch: int, steps: int, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -102,7 +107,7 @@ def _with_holes(batch: int, steps: int, rng: np.random.Generator, *, held: bool)
 
 def _padded_with_hole(batch: int, steps: int, rng: np.random.Generator, *, left: bool) -> NDArray[np.bool_]:
     """A mask with steps taken out at the end (or the beginning, if `left`), and one hole between valid steps."""
-    if steps < NEEDS["holed_left"]["T"]:
+    if steps < _LEAST_HOLED:
         return np.ones((batch, steps), np.bool_)
     out = rng.integers(2, max(steps // 3, 2) + 1, (batch, 1))
     hole = rng.integers(2, steps - out - 1)

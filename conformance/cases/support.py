@@ -10,7 +10,6 @@ from typing import Any, Final
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases.case import NEEDS, Case, Steps
 from rnnspec.conformance.cases.levels import Level, Levels, entry_levels, levels_of
-from rnnspec.conformance.cases.steps import HOLED
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.spec import Operation, operation
 from rnnspec.spec.composition import possible_inputs
@@ -24,7 +23,7 @@ PROBES: Final = 3
 
 AttributeLevels = Mapping[str, tuple[Any, ...]]
 """Levels of each attribute to draw from; a tuple attribute has a tuple of levels for each entry."""
-KINDS_OF_STEPS: Final[tuple[Steps, ...]] = tuple(kind for kind in NEEDS if kind not in HOLED)
+KINDS_OF_STEPS: Final[tuple[Steps, ...]] = tuple(NEEDS)
 _MOST_TRIES: Final = 256
 
 

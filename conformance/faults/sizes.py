@@ -162,11 +162,11 @@ class LabelsAfter1024LeftOut(Altered):
 
 @plant("context_vector")
 class LastOf64Steps(Altered):
-    """Of a sequence that ends early, the last step is looked for among the first 64."""
+    """Where there are lengths, the last step of each sequence is looked for among the first 64."""
 
     def altered(self, call: Call) -> Call:
         valid = valid_of(call)
-        if call.attributes["source"] == "last" and not valid.all():
+        if call.attributes["source"] == "last" and "lengths" in call.inputs:
             valid[:, 64:] = False
         return with_steps(call, valid)
 
