@@ -20,7 +20,7 @@ NOT_DIFFERENTIATED: Final = frozenset((127, 128, 255, 256, 257, 300))
 OF_PARTS_DIFFERENTIATED: Final = frozenset((*(size for size in RUNGS if size < 63), 129))
 """Sizes at which gradients of operations with chosen parts are judged; each part has a ladder of its own."""
 
-ONCE: Final = {"B": (65_537,), "T": (1_040,), "H": (513,)}
+ONCE: Final = {"B": (65_537,), "T": (1_100,), "H": (513,)}
 """Sizes of one symbol each: sequences beyond 16 bits, steps beyond a block of 1,024, units beyond a block of 512."""
 
 WHERE_CHEAP: Final = (513, 1_100)
