@@ -99,7 +99,7 @@ class Options:
     largest: int | None = _option(
         None,
         "largest",
-        "Largest size on the ladder; by default 300, and once 513 units, 1,025 steps and 65,537 sequences.",
+        "Largest size on the ladder; by default 300, and larger ones where calls are cheap (docs/checks.md).",
         parse=int,
         click=lambda click: {"type": click.IntRange(1)},
     )

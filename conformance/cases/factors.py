@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from rnnspec.conformance.cases.case import NEEDS, Steps
-from rnnspec.conformance.cases.covering import Combination, Model, Row
+from rnnspec.conformance.cases.covering import Combination, Model, Row, spread_order
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.levels import Level, between, standing_for
 from rnnspec.conformance.cases.regimes import REGIMES, gives_ids, regimes_for
@@ -210,6 +210,25 @@ class Factors:
             entries = self._entries(key, own.levels[key]) if attribute.is_tuple else [(key, own.levels[key])]
             allowed.update(entries)
         return allowed
+
+    def meeting_own_choices(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+        """Levels of few of the rows that together have every listed value of the operation's own attributes.
+
+        Those are the attributes that neither choose a part nor belong to one; without any, it is the first row.
+        """
+        parts = {part.operation for part in self.op.parts}
+        attributes = self.op.attributes.items()
+        own = {key for key, one in attributes if not one.when and not one.domain and key not in parts}
+        met: set[tuple[int, int]] = set()
+        for number, place in enumerate(spread_order(len(rows))):
+            row = rows[place]
+            chosen = {(factor, level) for factor, level in enumerate(row) if self._attribute_of(factor) in own}
+            if not number or not chosen <= met:
+                met |= chosen
+                yield self.levels(row)
+
+    def _attribute_of(self, factor: int) -> str:
+        return self.all[factor].name.partition("[")[0]
 
     def others(self, row: Row, factor: int, refused: Collection[Combination]) -> list[Row]:
         """Return rows with another level of a factor, the plainest first, without those known to be refused.

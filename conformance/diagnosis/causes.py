@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from rnnspec.conformance.cases import Case, entry_levels, regimes_for
 from rnnspec.conformance.cases.regimes import OF_THEIR_OWN
-from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, NEEDS, Steps
+from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, HOLED, NEEDS, Steps, needs_of
 from rnnspec.conformance.cases.support import everything, values_of
 from rnnspec.conformance.diagnosis.misreadings.attributes import told
 from rnnspec.conformance.diagnosis.oracle import Shows
@@ -43,7 +43,7 @@ _PLAIN: Final[tuple[Steps, ...]] = (
 """Kinds of steps, the plainest first: a sequence that is shorter before one that is empty."""
 
 _EMPTY: Final[tuple[Steps, ...]] = ("one_empty", "no_lengths", "no_mask")
-_HELD: Final[tuple[Steps, ...]] = ("mask", "held_mask")
+_HELD: Final[tuple[Steps, ...]] = ("mask", "held_mask", *HOLED)
 
 
 @dataclass(frozen=True)
@@ -313,7 +313,7 @@ def _on_numbers(case: Case, shows: Shows) -> Iterator[Condition]:
 def _on_sizes(case: Case, rich: Case, shows: Shows) -> Iterator[Condition]:
     """The conditions on sizes: those below which the fault does not show beside other sizes either."""
     for symbol, size in case.sizes.items():
-        least = max(1, case.spec.at_least.get(symbol, 0), NEEDS[case.steps].get(symbol, 0))
+        least = max(1, case.spec.at_least.get(symbol, 0), needs_of(case.steps).get(symbol, 0))
         if symbol == "T" and case.steps != "all":
             least = max(least, 2)
         if symbol not in case.spec.sizes:
