@@ -5,12 +5,10 @@ One command has the file at a time. It is of the command that wrote it: of the s
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -22,7 +20,9 @@ from rich.text import Text
 from rnnspec import reference, spec
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance import cases, judge
-from rnnspec.conformance.hosting.jobs import each
+from rnnspec.conformance.hosting.facts import digest_of
+from rnnspec.conformance.hosting.jobs import Results, Workers, in_order
+from rnnspec.conformance.hosting.work import FormError, Work
 from rnnspec.conformance.run.files import FileError, must_be_writable, write_bytes
 from rnnspec.conformance.run.reading import read_json
 
@@ -31,7 +31,6 @@ try:
 except ImportError:  # Windows has no locks of this kind
     fcntl = None  # type: ignore[assignment]  # asked for before each use
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 EVERY_SECONDS: Final = 1.0
@@ -135,14 +134,6 @@ class Interrupts:
         return self.status
 
 
-@dataclass(frozen=True)
-class Form:
-    """How results are kept: as plain data, and from it; what is no such data makes `read` raise an error."""
-
-    write: Callable[[Any], Any]
-    read: Callable[[Any], Any]
-
-
 class Kept:
     """Results that are kept one by one in a resume file, by the name of the work that gave them."""
 
@@ -156,47 +147,48 @@ class Kept:
         file.save({"results": self._results})
 
     def each(
-        self, work: Callable[[Item], Result], items: Sequence[Item], jobs: int, form: Form, kind: str = ""
-    ) -> Iterator[Result]:
+        self, work: Work[Result], items: Sequence[Any], workers: Workers, kind: str = ""
+    ) -> Generator[Result, None, None]:
         """Yield ``work(item)`` for each item in order, and keep it; what is kept already is not done again."""
         names = [json.dumps([kind, item]) for item in items]
-        done = {name: self._read(name, form) for name in names if name in self._results}
-        fresh = each(work, [item for name, item in zip(names, items, strict=True) if name not in done], jobs)
+        done = {place: self._read(name, work) for place, name in enumerate(names) if name in self._results}
+        due = [place for place in range(len(items)) if place not in done]
+        fresh = in_order(self._kept(work, workers.results(work, [items[place] for place in due]), due, names))
         try:
-            for name in names:
-                if name in done:
-                    yield done[name]
-                    continue
-                result = next(fresh)
-                self._results[name] = form.write(result)
+            for place in range(len(items)):
+                yield done[place] if place in done else next(fresh)
+        finally:
+            fresh.close()
+            self.save()
+
+    def _kept(
+        self, work: Work[Result], results: Results[Result], due: Sequence[int], names: Sequence[str]
+    ) -> Results[Result]:
+        """Pass the results on in the order in which they come, each kept at once."""
+        try:
+            for number, result in results:
+                self._results[names[due[number]]] = work.write(result)
                 if self._clock() - self._saved >= EVERY_SECONDS:
                     self.save()
-                yield result
+                yield number, result
         finally:
-            self.save()
+            results.close()
 
     def save(self) -> None:
         """Write all results."""
         self._file.save({"results": self._results})
         self._saved = self._clock()
 
-    def _read(self, name: str, form: Form) -> Any:
+    def _read(self, name: str, work: Work[Result]) -> Result:
         try:
-            return form.read(self._results[name])
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            return work.revived(self._results[name])
+        except FormError as error:
             raise self._file.error(f"got a result of another form for {name}") from error
 
 
 def code_of(*packages: ModuleType) -> str:
     """Return a digest of the code that draws the cases and works out what is right, and of more packages."""
-    digest = hashlib.sha256()
-    for package in (spec, reference, cases, judge, *packages):
-        assert package.__file__ is not None  # each is a file, or a folder with an __init__
-        file = Path(package.__file__)
-        for path in sorted(file.parent.rglob("*")) if file.name == "__init__.py" else [file]:
-            if path.suffix in (".py", ".toml"):
-                digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+    return digest_of(spec, reference, cases, judge, *packages)
 
 
 def identity(what: str, packages: Sequence[ModuleType], **asked: Any) -> dict[str, Any]:
