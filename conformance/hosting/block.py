@@ -68,7 +68,10 @@ def asked(request: str) -> str:
     guest: Guest | None = getattr(_guests, "guest", None)
     if guest is None or not guest.runs:
         guest = _guests.guest = Guest()
-    return guest.ask(request)
+    answer = guest.ask(request)
+    if answer.startswith('{"unfit"'):
+        guest.end()  # what is installed may change before the next request
+    return answer
 
 
 # The program.
