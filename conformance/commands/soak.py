@@ -104,18 +104,21 @@ def _run(
         nonlocal told
         state.add(numbers, statistics)
         state.seconds = before + time.perf_counter() - started
-        state.save(file)
+        file.save_now_and_then(state.to_json)
         progress.advance(len(numbers), len(statistics.failures))
         for failure in statistics.failures:
             if told < MOST_TOLD:
                 console.print(failure_text({**failure.to_json(), "repeat": repeat(soak, failure)}), soft_wrap=True)
             told += 1
 
-    state.save(file)  # whether it can be written is better known at once
+    file.save(state.to_json())  # whether it can be written is better known at once
     if not pending:
         return 0
     with SoakProgress(console, request.backend, state.cases + due, state.cases) as progress:
-        return work_through(soak, pending, sharing, keep)
+        try:
+            return work_through(soak, pending, sharing, keep)
+        finally:
+            file.save(state.to_json())
 
 
 def _interrupted(request: Request, state: State) -> str:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from queue import SimpleQueue
 from typing import Any, Final
 
@@ -98,13 +99,13 @@ def _read(requests: SimpleQueue[str]) -> None:
 def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
     from rnnspec.backends import BackendError
     from rnnspec.backends.words import kind_of, words_of
-    from rnnspec.conformance.hosting.facts import differences, facts_of
+    from rnnspec.conformance.hosting.facts import differences
     from rnnspec.conformance.hosting.work import named
 
     try:
         work = named(request["work"]).having(**request["settings"])
         try:
-            different = differences(request["facts"], facts_of(work))
+            different = differences(request["facts"], _facts(request["work"], json.dumps(request["settings"])))
         except BackendError as error:
             return {"unfit": words_of(error)}
         if different:
@@ -112,6 +113,15 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"result": work.write(work(request["item"]))}
     except BaseException as error:
         return {"failed": f"{kind_of(error)}: {words_of(error)}"}
+
+
+@lru_cache(maxsize=1)
+def _facts(work: str, settings: str) -> dict[str, str]:
+    """The facts of this process for a piece of work; they are of the libraries that it has imported."""
+    from rnnspec.conformance.hosting.facts import facts_of
+    from rnnspec.conformance.hosting.work import named
+
+    return facts_of(named(work).having(**json.loads(settings)))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ pickled objects. A piece whose worker is lost is done again. A worker whose vers
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import Any, Final, TypeVar
@@ -46,6 +47,7 @@ class Cluster(Several):
         super().__init__()
         if find_spec("distributed") is None:
             raise ClusterError("--scheduler needs Dask's distributed: pip install 'rnnspec[cluster]'")
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it writes of each loss that is mended here
         self.address, self._tell = address, tell
         self._unfit: dict[str, str] = {}
         self._facts: dict[str, str] = {}
@@ -87,8 +89,7 @@ class Cluster(Several):
                 case {"failed": str(reason)}:
                     raise ClusterError(f"{worker} could not do its work: {readable(reason)}")
         except (FutureCancelledError, OSError, TimeoutError) as error:
-            self._reconnect()
-            raise Again from error
+            raise Again from error  # the scheduler is lost, or the worker was, between its work and the answer
         except KilledWorker as error:
             raise Again("its workers were lost, one after the other") from error
         except (FormError, TypeError, ValueError, RecursionError) as error:
@@ -101,11 +102,14 @@ class Cluster(Several):
         if left and self._client.status == "running":
             self._client.cancel(left, force=True)
 
-    def refresh(self) -> bool:
+    def renewed(self) -> bool:
         """Come back to a scheduler that is lost; return whether it was, so that it knows nothing of the pieces."""
         if self._client.status == "running":
             return False
-        self._reconnect()
+        self._tell(f"the scheduler at {self.address} is lost; waiting up to {RETURN_SECONDS:g} s for it to come back")
+        self.close()
+        self._client = self._connected(RETURN_SECONDS)
+        self._tell("it is back")
         return True
 
     def kill(self) -> None:
@@ -118,7 +122,13 @@ class Cluster(Several):
 
     def _connected(self, seconds: float) -> Any:
         from distributed import Client
+        from distributed.comm.addressing import parse_host_port, resolve_address
 
+        try:
+            parse_host_port(self.address.rpartition("://")[2])
+            resolve_address(self.address)
+        except (OSError, ValueError) as error:
+            raise ClusterError(f"expected a scheduler's address like tcp://HOST:8786, got {self.address!r}") from error
         try:
             connect: Any = Client
             return connect(self.address, timeout=seconds, set_as_default=False, deserializers=_PLAIN)
@@ -127,15 +137,6 @@ class Cluster(Several):
                 f"nobody answers at {self.address} within {seconds:g} s: expected a scheduler, which "
                 "`dask scheduler` starts; finished work is kept with --resume"
             ) from error
-
-    def _reconnect(self) -> None:
-        """Come back to the scheduler, unless that has happened already."""
-        if self._client.status == "running":
-            return
-        self._tell(f"the scheduler at {self.address} is lost; waiting up to {RETURN_SECONDS:g} s for it to come back")
-        self.close()
-        self._client = self._connected(RETURN_SECONDS)
-        self._tell("it is back")
 
     def _threads(self) -> dict[str, int]:
         """The threads of each worker, by its address."""

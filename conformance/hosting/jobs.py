@@ -131,8 +131,8 @@ class Several(Workers):
     def drop(self, futures: Iterable[Any]) -> None:
         """Have no more interest in these futures."""
 
-    def refresh(self) -> bool:
-        """Find out now and then whether futures were lost without a word; return whether all are to be given anew."""
+    def renewed(self) -> bool:
+        """Return whether all futures were lost since the last question, so that their pieces are to be given anew."""
         return False
 
     def results(self, work: Work[Result], items: Iterable[Any]) -> Results[Result]:
@@ -153,15 +153,12 @@ class Several(Workers):
                     future.add_done_callback(finished.put)
                 if not waiting:
                     return
-                try:
-                    future = finished.get(timeout=_SECONDS)
-                except Empty:
-                    if self.refresh():
-                        again += waiting.values()
-                        waiting.clear()
-                    continue
+                future = _next_of(finished)
+                if self.renewed():
+                    again += waiting.values()
+                    waiting.clear()
                 if future not in waiting:
-                    continue  # it was given anew meanwhile
+                    continue  # none came in time, or its piece is given anew
                 piece = waiting.pop(future)
                 try:
                     yield piece[0], self.outcome(work, future)
@@ -176,6 +173,14 @@ class Several(Workers):
     def stop(self) -> None:
         """Give out no more pieces."""
         self._asked_to_stop = True
+
+
+def _next_of(finished: SimpleQueue[Any]) -> Any:
+    """The next finished future; None if none comes for a while."""
+    try:
+        return finished.get(timeout=_SECONDS)
+    except Empty:
+        return None
 
 
 MOST_LOSSES: Final = 3

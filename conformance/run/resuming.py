@@ -6,6 +6,7 @@ One command has the file at a time. It is of the command that wrote it: of the s
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -53,6 +54,7 @@ class ResumeFile:
     def __init__(self, path: Path | None, of: Mapping[str, Any], what: str) -> None:
         self.path, self.of, self.what = path, json.loads(json.dumps(of)), what
         self._lock: int | None = None
+        self._saved = -math.inf
 
     def __enter__(self) -> Self:
         if self.path is not None:
@@ -97,6 +99,12 @@ class ResumeFile:
         """Write what is to be kept, whole or not at all."""
         if self.path is not None:
             write_bytes(self.path, json.dumps({"of": self.of, **content}).encode())
+        self._saved = time.monotonic()
+
+    def save_now_and_then(self, content: Callable[[], Mapping[str, Any]]) -> None:
+        """Write what is to be kept, unless that was done within the last `EVERY_SECONDS`."""
+        if time.monotonic() - self._saved >= EVERY_SECONDS:
+            self.save(content())
 
     def error(self, got: str) -> FileError:
         """The error of a file whose content is wrong."""
@@ -137,14 +145,13 @@ class Interrupts:
 class Kept:
     """Results that are kept one by one in a resume file, by the name of the work that gave them."""
 
-    def __init__(self, file: ResumeFile, clock: Callable[[], float] = time.monotonic) -> None:
-        self._file, self._clock = file, clock
+    def __init__(self, file: ResumeFile) -> None:
+        self._file = file
         found = file.load().get("results", {})
         if not isinstance(found, dict):
             raise file.error("got results of another form")
         self._results: dict[str, Any] = found
-        self._saved = clock()
-        file.save({"results": self._results})
+        file.save(self._content())
 
     def each(
         self, work: Work[Result], items: Sequence[Any], workers: Workers, kind: str = ""
@@ -159,7 +166,7 @@ class Kept:
                 yield done[place] if place in done else next(fresh)
         finally:
             fresh.close()
-            self.save()
+            self._file.save(self._content())
 
     def _kept(
         self, work: Work[Result], results: Results[Result], due: Sequence[int], names: Sequence[str]
@@ -168,16 +175,13 @@ class Kept:
         try:
             for number, result in results:
                 self._results[names[due[number]]] = work.write(result)
-                if self._clock() - self._saved >= EVERY_SECONDS:
-                    self.save()
+                self._file.save_now_and_then(self._content)
                 yield number, result
         finally:
             results.close()
 
-    def save(self) -> None:
-        """Write all results."""
-        self._file.save({"results": self._results})
-        self._saved = self._clock()
+    def _content(self) -> dict[str, Any]:
+        return {"results": self._results}
 
     def _read(self, name: str, work: Work[Result]) -> Result:
         try:
