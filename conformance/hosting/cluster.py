@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import Any, Final, TypeVar
@@ -51,6 +52,8 @@ class Cluster(Several):
         self.address, self._tell = address, tell
         self._unfit: dict[str, str] = {}
         self._facts: dict[str, str] = {}
+        self._known: dict[str, int] = {}
+        self._asked_again_at = 0.0
         self._client = self._connected(CONNECT_SECONDS)
         try:
             self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
@@ -139,9 +142,12 @@ class Cluster(Several):
             ) from error
 
     def _threads(self) -> dict[str, int]:
-        """The threads of each worker, by its address."""
-        found = self._client.scheduler_info(n_workers=-1)["workers"]
-        return {address: int(worker["nthreads"]) for address, worker in found.items()}
+        """The threads of each worker, by its address, as they were at most a second ago."""
+        if time.monotonic() >= self._asked_again_at:
+            found = self._client.scheduler_info(n_workers=-1)["workers"]
+            self._known = {address: int(worker["nthreads"]) for address, worker in found.items()}
+            self._asked_again_at = time.monotonic() + 1.0
+        return self._known
 
     def _fit(self) -> list[str] | None:
         """The workers that are not known to be unfit; None for all."""

@@ -146,6 +146,7 @@ def timeless(data: Any) -> Any:
 
 
 SOAK = ("soak", "cluster_guests:Slow", "--no-isolate", "--op", "rnn_cell", "--op", "dense", "--cases", 800)
+FATAL = ("soak", "cluster_guests:Fatal", "--no-isolate", "--op", "rnn_cell", "--cases", 200)
 COMMANDS = {
     "soak": SOAK,
     "validate": ("validate", "numpy", "--op", "dense", "--op", "embedding", "--dtype", "float16"),
@@ -255,7 +256,7 @@ def test_a_scheduler_that_comes_back_finds_the_work_where_it_was(
 def test_a_piece_that_ends_its_process_each_time_is_one_line(
     cluster: LocalCluster, rnnspec: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    done = rnnspec("soak", "cluster_guests:Fatal", "--no-isolate", "--op", "rnn_cell", "--scheduler", cluster.address)
+    done = rnnspec(*FATAL, "--scheduler", cluster.address)
     assert done.returncode == 2
     assert "a process in which backend cluster_guests:Fatal ran was lost" in done.stderr
     assert "Traceback" not in done.stderr
@@ -264,9 +265,9 @@ def test_a_piece_that_ends_its_process_each_time_is_one_line(
 def test_an_interrupt_keeps_what_came(cluster: LocalCluster, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     words = [*map(str, SOAK[:-1]), "100000", "--scheduler", cluster.address, "--resume", str(kept)]
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(cluster.folder), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "rnnspec.conformance", *words], cwd=tmp_path, text=True,
+        [sys.executable, "-P", "-m", "rnnspec.conformance", *words], cwd=cluster.folder, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
     end = time.monotonic() + 90
