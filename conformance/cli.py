@@ -31,6 +31,14 @@ json_option = click.option(
 )
 
 
+jobs_option = click.option(
+    "--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work."
+)
+
+scheduler_option = click.option(
+    "--scheduler", default="", metavar="ADDRESS", help="Share the work among the workers of this Dask scheduler."
+)
+
 resume_option = click.option(
     "--resume", type=_FILE, help="Keep finished work in this file, and go on from what it has."
 )
@@ -158,7 +166,8 @@ def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Pa
     help="With --edits: so many edits of each operation, at random. With --diagnose: so many of each kind.",
 )
 @click.option("--seeds", default="0", show_default=True, help="Seeds of the cases: 0-4, 3 or 0,2,7.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
+@jobs_option
+@scheduler_option
 @resume_option
 @json_option
 @click.pass_context
@@ -175,10 +184,12 @@ def faults(
         from rnnspec.conformance.commands import faults_diagnose
 
         if edits or given["operations"] or given["exclusive"] or given["profile"] != "quick":
-            raise CannotRunError("--diagnose goes with --sample, --seeds, --jobs, --resume and --json alone")
+            raise CannotRunError(
+                "--diagnose goes with --sample, --seeds, --jobs, --scheduler, --resume and --json alone"
+            )
         if not given["seeds"].isdecimal():
             raise CannotRunError(f"--diagnose takes one seed, got --seeds {given['seeds']}")
-        asked = faults_diagnose.Request(sample, given["jobs"], int(given["seeds"]), given["resume"])
+        asked = faults_diagnose.Request(sample, int(given["seeds"]), given["jobs"], given["scheduler"], given["resume"])
         context.exit(_run(faults_diagnose.measure_diagnosis, asked, json_file))
     if not edits:
         if sample is not None:
@@ -203,7 +214,8 @@ def faults(
     help="Only this part (repeatable).",
 )
 @click.option("--runs", default=20, show_default=True, type=click.IntRange(1), help="Seeds of each measurement.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
+@jobs_option
+@scheduler_option
 @resume_option
 @json_option
 @click.pass_context
@@ -223,7 +235,8 @@ def sharpness(context: click.Context, /, json_file: Path | None, **given: Any) -
 @click.option("--cases", default=20_000, show_default=True, help="Random cases to run.")
 @options("operations", "dtypes", "device")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the cases.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
+@jobs_option
+@scheduler_option
 @resume_option
 @click.option(
     "--case", "only", type=click.IntRange(0), help="Only the case with this number, of each operation and type."
@@ -458,13 +471,14 @@ def _run(command: Any, *arguments: Any) -> Any:
     from rnnspec.backends.interrupts import interruptible
     from rnnspec.backends.layouts.gates import LayoutError
     from rnnspec.conformance.bench.errors import BenchError
+    from rnnspec.conformance.hosting.errors import ClusterError, WorkerLostError
     from rnnspec.conformance.run.files import FileError
     from rnnspec.conformance.run.plan import PlanError
     from rnnspec.spec import CallError, SpecError, UnknownOperationError
 
     told = (
-        BackendError, BenchError, CallError, FileError, LayoutError, PlanError, SpecError, UnknownOperationError,
-        OSError,
+        BackendError, BenchError, CallError, ClusterError, FileError, LayoutError, PlanError, SpecError,
+        UnknownOperationError, WorkerLostError, OSError,
     )  # fmt: skip
 
     try:

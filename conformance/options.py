@@ -145,6 +145,13 @@ class Options:
         click=lambda click: {"type": click.Path(dir_okay=False, path_type=Path)},
         in_pytest=False,
     )
+    scheduler: str = _option(
+        "",
+        "scheduler",
+        "Share the operations among the workers of the Dask scheduler at this address.",
+        click=lambda click: {"metavar": "ADDRESS", "show_default": False},
+        in_pytest=False,
+    )
     done: tuple[str, ...] = _option(
         (), "done", "Leave out this BACKEND/OPERATION, which is done (repeatable).", in_commands=False
     )

@@ -17,7 +17,7 @@ import pytest
 
 from rnnspec import conformance
 from rnnspec.conformance.cases import Planner, Scope
-from rnnspec.conformance.commands.validate import _shared_out
+from rnnspec.conformance.commands.validate_pytest import shared_out
 from rnnspec.conformance.options import Options, add_to_pytest
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.runner import checks_for
@@ -351,17 +351,17 @@ def test_many_checks_are_shared_by_processes_unless_the_user_says_how(
 ) -> None:
     pytest.importorskip("xdist")
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
-    options = _shared_out(Options(), given, checks)
+    options = shared_out(Options(), given, checks)
     assert ("-n" in options) == shared
-    assert "-n" not in _shared_out(Options(device="cuda:0"), given, 5000)
+    assert "-n" not in shared_out(Options(device="cuda:0"), given, 5000)
     # Tests that share a deck go to one worker, where there are workers.
     assert ("--dist=loadgroup" in options) == ("no:xdist" not in given)
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
-    assert "-n" not in _shared_out(Options(), given, checks)
+    assert "-n" not in shared_out(Options(), given, checks)
 
 
 def test_who_says_how_checks_are_shared_is_heard() -> None:
-    assert _shared_out(Options(), ("--dist=each", "-n2"), 5000) == ()
+    assert shared_out(Options(), ("--dist=each", "-n2"), 5000) == ()
 
 
 class Parser(ArgumentParser):
