@@ -20,6 +20,7 @@ from rnnspec.spec.errors import SpecError
 from rnnspec.spec.language import before, initial, parse, parse_size, sizes_in
 from rnnspec.spec.operation import (
     DOMAINS,
+    RANGED,
     WHOLE,
     Attribute,
     Block,
@@ -437,7 +438,7 @@ class _Reader:
             entries.get("when", {}),
             self.shapes(entries, where),
             entries.get("below", ""),
-            self.among(("", "probability", "forbidding"), entries.get("domain", ""), where),
+            self.among(("", *RANGED, "forbidding"), entries.get("domain", ""), where),
             self.words(entries.get("rows", ()), where),
         )
 
