@@ -15,7 +15,17 @@ from rnnspec.spec.composition import resolved
 from rnnspec.spec.errors import CallError
 from rnnspec.spec.language import parse_size, size_of
 from rnnspec.spec.loading import operation
-from rnnspec.spec.operation import RANGED, Attribute, Input, Operation, Settings, attributes_of, holds, lies_in, settings_of
+from rnnspec.spec.operation import (
+    RANGED,
+    Attribute,
+    Input,
+    Operation,
+    Settings,
+    attributes_of,
+    holds,
+    lies_in,
+    settings_of,
+)
 
 FLOAT_TYPES = ("float16", "bfloat16", "float32", "float64")
 """The number types of the specification. complex64 and complex128 pass too, since complex steps check derivatives."""
