@@ -33,7 +33,7 @@ def _rmsprop_step(call: Admitted) -> Computed:
     theta, g, v = (call.floats[name] for name in ("theta", "g", "v"))
     rate, decay, epsilon = (call.attributes[name] for name in ("learning_rate", "decay", "epsilon"))
     v_next = decay * v + (1 - decay) * g * g
-    spread, means = v_next, ()
+    spread, means = _squares(v_next), ()
     if call.attributes["centred"]:
         m_next = decay * call.floats["m"] + (1 - decay) * g
         spread, means = v_next - m_next * m_next, (m_next,)
@@ -60,12 +60,17 @@ def _adam(call: Admitted, theta: Array) -> tuple[Array, Array, Array]:
     seen1, seen2 = (_seen(of, name) for name in ("beta1", "beta2"))
     match of["epsilon_at"]:
         case "outside":
-            divisor = np.sqrt(v_next / seen2) + of["epsilon"]
+            divisor = np.sqrt(_squares(v_next) / seen2) + of["epsilon"]
         case "inside":
-            divisor = np.sqrt(v_next / seen2 + of["epsilon"])
+            divisor = np.sqrt(_squares(v_next) / seen2 + of["epsilon"])
         case _:
-            divisor = (np.sqrt(v_next) + of["epsilon"]) / math.sqrt(seen2)
+            divisor = (np.sqrt(_squares(v_next)) + of["epsilon"]) / math.sqrt(seen2)
     return theta - of["learning_rate"] * (m_next / seen1) / divisor, m_next, v_next
+
+
+def _squares(v: Array) -> Array:
+    """A mean of squares. It is not negative; no version of it is either, that rounding has moved from 0."""
+    return np.maximum(v, 0)
 
 
 def _seen(attributes: dict[str, Any], beta: str) -> float:
