@@ -94,14 +94,13 @@ class BackendEngine:
     def recorded(
         self, op: Operation, inputs: Mapping[str, Any], attributes: Mapping[str, Any]
     ) -> tuple[dict[str, Any], Back]:
-        """Return the outputs of a call, and the way back: the backend computes the call again for its gradients."""
-        call = Call(op.name, inputs, attributes)
+        """Return the outputs of a call, and the way back from their cotangents."""
+        outputs, go_back = self.backend.recorded(Call(op.name, inputs, attributes))
 
         def back(cotangents: Mapping[str, Any], wanted: Collection[str]) -> Mapping[str, Any]:
-            given = tuple(cotangents.get(name) for name in _floats(op, attributes))
-            return self.backend.gradients(call, given, wanted)
+            return go_back(tuple(cotangents.get(name) for name in _floats(op, attributes)), wanted)
 
-        return _named(op, attributes, self.backend.run(call)), back
+        return _named(op, attributes, outputs), back
 
 
 def _named(op: Operation, attributes: Mapping[str, Any], outputs: tuple[Any, ...]) -> dict[str, Any]:
