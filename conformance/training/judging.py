@@ -22,9 +22,6 @@ from rnnspec.conformance.training.trainer import Record, Trainer
 from rnnspec.spec.arrays import NamedArrays
 from rnnspec.spec.models import Model
 
-Make = Callable[[Model, Engine, NamedArrays, Mapping[str, int]], Trainer]
-"""A trainer of a model by an engine, from these parameters, at these sizes."""
-
 
 @dataclass(frozen=True)
 class Request:
@@ -36,6 +33,15 @@ class Request:
     batches: Batches
     dtype: str = "float32"
     seed: int = 0
+
+
+Make = Callable[[Request, Engine, NamedArrays], Trainer]
+"""From what is trained, an engine and first parameters to a trainer."""
+
+
+def right_trainer(request: Request, engine: Engine, parameters: NamedArrays) -> Trainer:
+    """Return a trainer without a fault."""
+    return Trainer(request.model, engine, parameters, request.sizes)
 
 
 @dataclass(frozen=True)
@@ -96,13 +102,14 @@ class Judged:
 
 
 _GRADIENT: Final = "gradient of {}"
+_CLIPPED: Final = "clipped gradient of {}"
 _UPDATE: Final = "update of {}"
 
 
 def judge(
     request: Request,
     backends: Mapping[str, Backend],
-    make: Make = Trainer,
+    make: Make = right_trainer,
     advanced: Callable[[int], None] = lambda step: None,
 ) -> Judged:
     """Train a model on backends, and hold every step against the reference.
@@ -121,10 +128,10 @@ def judge(
     form = format_of(request.dtype)
     parameters = first_parameters(request.model, request.sizes, request.seed)
     noise = noise_of(form, request.seed, whole=False)
-    right = Trainer(request.model, ReferenceEngine(form, noise), parameters, request.sizes)
+    right = right_trainer(request, ReferenceEngine(form, noise), parameters)
     outcomes = {name: Outcome(name, backend.versions()) for name, backend in backends.items()}
     trainers = {
-        name: make(request.model, BackendEngine(backend, request.dtype, form), parameters, request.sizes)
+        name: make(request, BackendEngine(backend, request.dtype, form), parameters)
         for name, backend in backends.items()
     }
     due: list[Due] = []
@@ -168,8 +175,12 @@ def quantities(record: Record) -> Iterator[tuple[str, Any]]:
     for name, gradient in record.gradients.items():
         yield _GRADIENT.format(name), gradient
     yield "norm of all gradients", record.norm
+    for name, gradient in record.clipped.items():
+        yield _CLIPPED.format(name), gradient
     for name, parameter in record.parameters.items():
         yield _UPDATE.format(name), parameter
+    if record.answer is not None:
+        yield "answer without dropout", record.answer
 
 
 def _bounds(record: Record, loudest: float, form: Format) -> Iterator[tuple[str, Bounded]]:

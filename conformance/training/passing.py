@@ -66,7 +66,7 @@ class Pass:
         reads = {k: r for k, r in stage.reads.items() if any(source not in data for source in r.sources)}
         back = self.backs.get(stage.name)
         if back is None:  # the stage passed on what it read
-            gradients: Mapping[str, Any] = {name: d for name, d in zip(reads, cotangents.values(), strict=True)}
+            gradients: Mapping[str, Any] = dict(zip(reads, cotangents.values(), strict=True))
         else:
             gradients = back(cotangents, [*reads, *stage.parameters])
         for name, read in reads.items():

@@ -16,12 +16,17 @@ from rnnspec.spec.models import Model
 
 @dataclass(frozen=True)
 class Record:
-    """What a step did: the loss, the gradients and their common norm, and the parameters after it."""
+    """Results of a step: the loss, the gradients and their common norm, and the parameters after it."""
 
     loss: Any
     norm: Any
     gradients: Mapping[str, Any]
     parameters: Mapping[str, Any]
+    clipped: Mapping[str, Any]
+    """The gradients that parameters moved by, of a model that clips them; else none."""
+
+    answer: Any = None
+    """What the model then answers to the same batch, of a model with dropout, which has no effect here."""
 
 
 class Trainer:
@@ -52,8 +57,16 @@ class Trainer:
         done = self.go_through({name: self.engine.array(array) for name, array in batch.items()})
         gradients = self.gradients(done)
         self.carried = self.carry(done)
-        self.update(self.clipped(gradients))
-        return Record(done.loss(), global_norm(gradients), gradients, dict(self.parameters))
+        clipped = self.clipped(gradients)
+        self.update(clipped)
+        answer = self.predicted(batch) if self.has_dropout and self.model.predicts else None
+        shown = clipped if self.model.clipping is not None else {}
+        return Record(done.loss(), global_norm(gradients), gradients, dict(self.parameters), shown, answer)
+
+    @property
+    def has_dropout(self) -> bool:
+        """Whether anything is dropped in training."""
+        return any(item.kind == "bits" for item in self.model.data.values())
 
     def predicted(self, batch: Mapping[str, Array]) -> Any:
         """Return the model's answer, without dropout."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 from rnnspec.spec.call import check_attributes
 from rnnspec.spec.composition import resolved
 from rnnspec.spec.errors import CallError, SpecError
-from rnnspec.spec.loading import UnknownOperationError, operation
+from rnnspec.spec.loading import UnknownOperationError, operation, operations
 from rnnspec.spec.models.model import KINDS, Data, Loss, Model, Read, Schedule, Stage, Step
 from rnnspec.spec.models.shapes import shapes
 from rnnspec.spec.operation import Operation
@@ -40,8 +40,8 @@ def model(name: str) -> Model:
 
 def load_models(folder: Traversable) -> dict[str, Model]:
     """Read every ``*.toml`` of a folder: a model each, by the name of its file; raise SpecError if one is malformed."""
-    found = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
-    return {file.name.removesuffix(".toml"): _read(file) for file in found}
+    found = {file.name.removesuffix(".toml"): file for file in folder.iterdir() if file.name.endswith(".toml")}
+    return {name: _read(found[name]) for name in sorted(found)}
 
 
 def _read(file: Traversable) -> Model:
@@ -236,9 +236,7 @@ class _ModelReader(TableReader):
 
     @staticmethod
     def optimizers() -> tuple[str, ...]:
-        """Names of the operations that are an optimizer's step."""
-        from rnnspec.spec.loading import operations
-
+        """Return the names of the operations that are an optimizer's step."""
         return tuple(name for name, op in operations().items() if op.family == "optimizers")
 
     @staticmethod
