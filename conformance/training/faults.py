@@ -92,7 +92,7 @@ class EachGradientClippedAlone(FaultyTrainer, shows_in="char-rnn", step=1, quant
         return {name: d * min(1.0, most / float(np.sqrt((d * d).sum()))) for name, d in gradients.items()}
 
 
-class DecayInTheGradient(FaultyTrainer, shows_in="image-rows", step=1, quantity="update of rows.V"):
+class DecayInTheGradient(FaultyTrainer, shows_in="image-rows", step=1, quantity="optimizer's m of head.W"):
     """A share of each parameter is added to its gradient, which the model does not ask for."""
 
     def clipped(self, gradients: Arrays) -> Arrays:
@@ -279,7 +279,7 @@ class RateOneStepLate(FaultyTrainer, shows_in="char-rnn", step=6, quantity="upda
             self.step += 1
 
 
-class StateForgotten(FaultyTrainer, shows_in="air-quality", step=2, quantity="update of recurrent.W"):
+class StateForgotten(FaultyTrainer, shows_in="air-quality", step=2, quantity="optimizer's m of head.W"):
     """The optimizer is made anew for every step, and its running means begin at 0."""
 
     def update(self, gradients: Arrays) -> None:
@@ -287,15 +287,15 @@ class StateForgotten(FaultyTrainer, shows_in="air-quality", step=2, quantity="up
         super().update(gradients)
 
 
-class StateSharedBySize(FaultyTrainer, shows_in="bidirectional-relu", step=1, quantity="update of forward.W"):
+class StateSharedBySize(FaultyTrainer, shows_in="bidirectional-relu", step=1, quantity="optimizer's v of forward.W"):
     """Parameters of one size share the optimizer's state."""
 
     def moved(self, name: str, gradient: Any) -> Any:
+        self.shared: dict[tuple[int, str], Any] = getattr(self, "shared", {})
         size = gradient.size
-        mine = {key: array for key, array in self.states.items() if key[0] == f"size {size}"}
-        self.states |= {(name, key): array for (_, key), array in mine.items()}
+        self.states |= {(name, key): array for (other, key), array in self.shared.items() if other == size}
         after = super().moved(name, gradient)
-        self.states |= {(f"size {size}", key): array for (owner, key), array in self.states.items() if owner == name}
+        self.shared |= {(size, key): array for (owner, key), array in self.states.items() if owner == name}
         return after
 
 

@@ -103,6 +103,7 @@ class Judged:
 
 _GRADIENT: Final = "gradient of {}"
 _CLIPPED: Final = "clipped gradient of {}"
+_STATE: Final = "optimizer's {} of {}"
 _UPDATE: Final = "update of {}"
 
 
@@ -136,7 +137,9 @@ def judge(
     }
     due: list[Due] = []
     for step, batch in enumerate(islice(request.batches, request.steps), start=1):
-        due.append(Due(step, dict(_bounds(right.do(batch), _loudest(parameters, batch), form))))
+        with np.errstate(all="ignore"):
+            record = right.do(batch)
+        due.append(Due(step, dict(_bounds(record, _loudest(parameters, batch), form))))
         if not due[-1].told:
             break
         for name, trainer in trainers.items():
@@ -177,6 +180,8 @@ def quantities(record: Record) -> Iterator[tuple[str, Any]]:
     yield "norm of all gradients", record.norm
     for name, gradient in record.clipped.items():
         yield _CLIPPED.format(name), gradient
+    for (name, key), state in record.states.items():
+        yield _STATE.format(key, name), state
     for name, parameter in record.parameters.items():
         yield _UPDATE.format(name), parameter
     if record.answer is not None:

@@ -25,6 +25,9 @@ class Record:
     clipped: Mapping[str, Any]
     """The gradients that parameters moved by, of a model that clips them; else none."""
 
+    states: Mapping[tuple[str, str], Any]
+    """What the optimizer remembers, by the parameter's name and its own."""
+
     answer: Any = None
     """What the model then answers to the same batch, of a model with dropout, which has no effect here."""
 
@@ -61,7 +64,9 @@ class Trainer:
         self.update(clipped)
         answer = self.predicted(batch) if self.has_dropout and self.model.predicts else None
         shown = clipped if self.model.clipping is not None else {}
-        return Record(done.loss(), global_norm(gradients), gradients, dict(self.parameters), shown, answer)
+        return Record(
+            done.loss(), global_norm(gradients), gradients, dict(self.parameters), shown, dict(self.states), answer
+        )
 
     @property
     def has_dropout(self) -> bool:
@@ -137,4 +142,5 @@ class Trainer:
 def global_norm(gradients: Mapping[str, Any]) -> Any:
     """Return the norm of all gradients together."""
     squares = [(d * d).sum() for d in gradients.values()]
-    return np.sqrt(sum(squares[1:], start=squares[0]))
+    # A sum of squares is not negative, nor is any version of it that rounding has moved from 0.
+    return np.sqrt(np.maximum(sum(squares[1:], start=squares[0]), 0))

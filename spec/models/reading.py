@@ -128,7 +128,7 @@ class _ModelReader(TableReader):
             if stage.name in waiting or stage.name in data:
                 raise self.fail(f"stages.{stage.name}", "a new name", stage.name)
             waiting[stage.name] = stage
-        known = {*data, *(f"{stage.name}.{name}" for stage in waiting.values() for name in self.outputs_of(stage))}
+        known = [*data, *(f"{stage.name}.{name}" for stage in waiting.values() for name in self.outputs_of(stage))]
         for stage in waiting.values():
             for name, read in stage.reads.items():
                 for source in read.sources:

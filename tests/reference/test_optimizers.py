@@ -39,7 +39,11 @@ def test_without_momentum_there_is_no_velocity() -> None:
 
 @pytest.mark.parametrize(
     ("epsilon_at", "divisor"),
-    [("outside", 2 + 0.5), ("inside", math.sqrt(4 + 0.5)), ("uncorrected", (2 * math.sqrt(0.1) + 0.5) / math.sqrt(0.1))],
+    [
+        ("outside", 2 + 0.5),
+        ("inside", math.sqrt(4 + 0.5)),
+        ("uncorrected", (2 * math.sqrt(0.1) + 0.5) / math.sqrt(0.1)),
+    ],
 )
 def test_the_first_step_of_adam_is_the_gradient_over_its_magnitude(epsilon_at: str, divisor: float) -> None:
     theta, m, v = reference.adam_step(
