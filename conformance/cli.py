@@ -129,6 +129,23 @@ def train(context: click.Context, /, json_file: Path | None, **given: Any) -> No
 
 
 @main.command()
+@click.argument("backend", default="numpy", metavar="[BACKEND]")
+@click.option("--model", "name", required=True, metavar="NAME", help="The model that learns.")
+@click.option("--file", "files", multiple=True, type=_FILE_THERE, help="A file of its data (repeatable).")
+@click.option("--epochs", type=click.IntRange(1), help="Times that it sees all examples; else as many as it needs.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of parameters and order.")
+@json_option
+def learn(json_file: Path | None, **given: Any) -> None:
+    """Train a model on BACKEND until it has learned, and measure it on data that it has not seen.
+
+    The data is made by a program, of a package ('rnnspec[data]'), or in files of the original format.
+    """
+    from rnnspec.conformance.commands.learn import learn_model
+
+    _run(learn_model, given["backend"], given["name"], given["files"], given["epochs"], given["seed"], json_file)
+
+
+@main.command()
 @click.argument("operation", default="", metavar="[OPERATION|FILE]")
 @click.option(
     "--arrays",
@@ -494,11 +511,12 @@ def _run(command: Any, *arguments: Any) -> Any:
     from rnnspec.conformance.bench.errors import BenchError
     from rnnspec.conformance.run.files import FileError
     from rnnspec.conformance.run.plan import PlanError
+    from rnnspec.conformance.training.data.errors import DataError
     from rnnspec.spec import CallError, SpecError, UnknownOperationError
     from rnnspec.spec.models import UnknownModelError
 
     told = (
-        BackendError, BenchError, CallError, FileError, LayoutError, PlanError, SpecError, UnknownModelError,
+        BackendError, BenchError, CallError, DataError, FileError, LayoutError, PlanError, SpecError, UnknownModelError,
         UnknownOperationError, OSError,
     )  # fmt: skip
 

@@ -45,10 +45,14 @@ class Trainer:
         First values of all parameters, in float64.
     sizes
         Sizes in place of the model's own.
+    answers
+        Whether each step of a model with dropout also has the model's answer without it.
     """
 
-    def __init__(self, model: Model, engine: Engine, parameters: NamedArrays, sizes: Mapping[str, int]) -> None:
-        self.model, self.engine, self.sizes = model, engine, sizes
+    def __init__(
+        self, model: Model, engine: Engine, parameters: NamedArrays, sizes: Mapping[str, int], *, answers: bool = True
+    ) -> None:
+        self.model, self.engine, self.sizes, self.answers = model, engine, sizes, answers
         self.parameters: Arrays = {name: engine.array(array) for name, array in parameters.items()}
         self.states: dict[tuple[str, str], Any] = {}
         self.carried: Arrays = {}
@@ -62,7 +66,7 @@ class Trainer:
         self.carried = self.carry(done)
         clipped = self.clipped(gradients)
         self.update(clipped)
-        answer = self.predicted(batch) if self.has_dropout and self.model.predicts else None
+        answer = self.predicted(batch) if self.answers and self.has_dropout and self.model.predicts else None
         shown = clipped if self.model.clipping is not None else {}
         return Record(
             done.loss(), global_norm(gradients), gradients, dict(self.parameters), shown, dict(self.states), answer
