@@ -33,7 +33,8 @@ def _rmsprop_step(call: Admitted) -> Computed:
     theta, g, v = (call.floats[name] for name in ("theta", "g", "v"))
     rate, decay, epsilon = (call.attributes[name] for name in ("learning_rate", "decay", "epsilon"))
     v_next = decay * v + (1 - decay) * g * g
-    spread, means = _squares(v_next), ()
+    spread = _squares(v_next)
+    means: tuple[Array, ...] = ()
     if call.attributes["centred"]:
         m_next = decay * call.floats["m"] + (1 - decay) * g
         spread, means = v_next - m_next * m_next, (m_next,)

@@ -19,8 +19,8 @@ def prose() -> str:
     """Return the summaries of all operations and models, and what their inputs and attributes are, as one text."""
     parts: list[str] = []
     for op in operations().values():
-        items = [*op.inputs.values(), *op.outputs.values(), *op.attributes.values()]
-        parts += [f"{op.title}. {op.summary}", *(f"{item.about}." for item in items if item.about)]
+        abouts = [item.about for items in (op.inputs, op.outputs, op.attributes) for item in items.values()]
+        parts += [f"{op.title}. {op.summary}", *(f"{about}." for about in abouts if about)]
     for found in models().values():
         parts += [f"{found.title}. {found.summary}", *(f"{item.about}." for item in found.data.values())]
     return "\n".join(dict.fromkeys(parts)) + "\n"
