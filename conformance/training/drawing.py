@@ -57,7 +57,17 @@ def drawn_examples(model: Model, sizes: Mapping[str, int], seed: int, batches: f
         if item.kind != "bits" and name not in model.carries:
             rng = np.random.default_rng((seed, 2, number))
             found[name] = _drawn(item, (count, *whole[name][1:]), known, rng)
-    return found
+    return padded(model, found, known)
+
+
+def padded(model: Model, examples: NamedArrays, sizes: Mapping[str, int]) -> NamedArrays:
+    """Return examples whose padding is marked by a label, where the model has it so."""
+    marked = [item for item in model.data.values() if item.padding and item.name in examples]
+    lengths = [examples[item.name] for item in model.data.values() if item.kind == "lengths" and item.name in examples]
+    for item in marked:
+        valid = np.arange(examples[item.name].shape[1]) < lengths[0][:, np.newaxis]
+        examples = {**examples, item.name: np.where(valid, examples[item.name], sizes[item.padding])}
+    return examples
 
 
 def _drawn(item: Data, shape: tuple[int, ...], sizes: Mapping[str, int], rng: np.random.Generator) -> Array:

@@ -30,6 +30,9 @@ class Data:
     probability: bool = False
     """Of floats: whether each is 0 or 1."""
 
+    padding: str = ""
+    """Of ids: the size that marks padding, one more than all others, at steps beyond the lengths of the batch."""
+
 
 @dataclass(frozen=True)
 class Read:

@@ -101,12 +101,15 @@ class _ModelReader(TableReader):
     def data(self, name: str, item: Any) -> Data:
         where = f"data.{name}"
         entries = self.take(
-            item, where, shape=str, kind=str, about=str, below=str, drops=(int, float), probability=bool
+            item, where, shape=str, kind=str, about=str, below=str, drops=(int, float), probability=bool,
+            padding=str,
         )  # fmt: skip
         self.need(entries, where, "shape", "about")
         kind = self.among(KINDS, entries.get("kind", "float"), f"{where}.kind")
         if kind in ("ids", "lengths"):
             self.need(entries, where, "below")
+        if "padding" in entries:
+            self.among([entries.get("below", "")], entries["padding"], f"{where}.padding")
         drops = entries.get("drops", 0.0)
         if not 0 <= drops < 1:
             raise self.fail(f"{where}.drops", "a probability, 0 to below 1", drops)
@@ -118,6 +121,7 @@ class _ModelReader(TableReader):
             entries.get("below", ""),
             float(drops),
             entries.get("probability", False),
+            entries.get("padding", ""),
         )
 
     def stages(self, items: list[Any], data: Mapping[str, Data]) -> tuple[Stage, ...]:

@@ -97,3 +97,11 @@ def test_batches_are_the_same_for_all_and_the_last_of_an_epoch_is_shorter() -> N
         assert all(np.array_equal(a[key], b[key]) for key in a)
     assert not np.array_equal(one[0]["words"], one[3]["words"])
     assert not np.array_equal(one[0]["keep_after"], one[1]["keep_after"])
+
+
+def test_a_label_of_padding_and_lengths_are_one_training() -> None:
+    by_label, by_lengths = (judge(asked(name, 3), {"numpy": NumpyBackend()}) for name in ("tagging-label", "tagging"))
+    losses = [[float(due.loss.value) for due in judged.due] for judged in (by_label, by_lengths)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+    tags = by_label.request.batches.examples["tags"]
+    assert (tags == by_label.request.sizes.get("K", 4)).any()
