@@ -114,9 +114,10 @@ def show(
 @click.option("--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float64"]), help="Type.")
 @click.option("--device", default="cpu", show_default=True, help="Device of the backends.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of parameters and batches.")
+@click.option("--html", type=_FILE, help="Write a page with plots to this file.")
 @json_option
 @click.pass_context
-def train(context: click.Context, /, json_file: Path | None, **given: Any) -> None:
+def train(context: click.Context, /, json_file: Path | None, html: Path | None, **given: Any) -> None:
     """Train a model on each BACKEND, and hold every step against the reference.
 
     All start from equal parameters and see the same batches and masks. Loss, gradients and parameters of every step are
@@ -125,7 +126,7 @@ def train(context: click.Context, /, json_file: Path | None, **given: Any) -> No
     """
     from rnnspec.conformance.commands.train import Asked, train_backends
 
-    context.exit(_run(train_backends, Asked(**given), json_file))
+    context.exit(_run(train_backends, Asked(**given), json_file, html))
 
 
 @main.command()

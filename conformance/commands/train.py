@@ -13,10 +13,11 @@ from rich.text import Text
 
 from rnnspec.backends.discovery import BackendError, open_backend
 from rnnspec.backends.words import name_of
+from rnnspec.conformance.bench.page import must_be_drawable
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.tables import ratio_text
-from rnnspec.conformance.run.files import write_json
+from rnnspec.conformance.run.files import write_bytes, write_json
 from rnnspec.conformance.training.drawing import Batches, drawn_examples
 from rnnspec.conformance.training.judging import Judged, Outcome, Request, judge
 from rnnspec.spec import SpecError
@@ -37,8 +38,10 @@ class Asked:
     seed: int
 
 
-def train_backends(asked: Asked, json_file: Path | None) -> int:
+def train_backends(asked: Asked, json_file: Path | None, html: Path | None) -> int:
     """Train a model on each backend, print what became of it, and return the exit status."""
+    if html:
+        must_be_drawable()
     found = model(asked.model)
     sizes = {**(found.small if asked.small else {}), **sizes_of(asked.sizes)}
     shapes(found, sizes)  # refuses sizes that do not fit before any work
@@ -56,6 +59,10 @@ def train_backends(asked: Asked, json_file: Path | None) -> int:
     _print(console, judged)
     if json_file:
         write_json(json_file, as_json(judged))
+    if html:
+        from rnnspec.conformance.training.page import page  # imported here, so that only the page needs matplotlib
+
+        write_bytes(html, page(judged, [sentence(outcome, judged) for outcome in judged.outcomes]).encode())
     verdicts = {outcome.verdict for outcome in judged.outcomes}
     return 1 if "violates" in verdicts else 2 if verdicts == {"refused"} else 0
 

@@ -26,6 +26,20 @@ def test_train_tells_each_verdict_and_writes_it(tmp_path: Path) -> None:
     assert 0 < report["reference"][0]["loss_bound"] < 1e-4
 
 
+def test_the_page_has_plots_and_verdicts(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    file = tmp_path / "t.html"
+    result = CliRunner().invoke(
+        main, ["train", "numpy", "--model", "air-quality", "--small", "--steps", "2", "--html", str(file)]
+    )
+    assert result.exit_code == 0, result.output
+    text = file.read_text()
+    assert text.count("<svg") == 2
+    assert "numpy: conforms for 2 steps" in text
+    assert "n_recurrent[&#34;recurrent: lstm&#34;]" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
