@@ -261,6 +261,26 @@ class Backend:
         """
         return {name: self.to_numpy(array) for name, array in self._gradient(call, cotangents, wanted)().items()}
 
+    def recorded(
+        self, call: Call
+    ) -> tuple[tuple[Array, ...], Callable[[Cotangents, Collection[str]], dict[str, Array]]]:
+        """Outputs of the call, and the function from cotangents to the gradients of inputs that are named: `gradients`.
+
+        Where the gradient is by hand, the outputs are computed once for both; else the call is made again.
+        """
+        with_vjp = getattr(self, call.operation + "_vjp", None)
+        is_own = type(self).run is Backend.run and type(self).gradients is Backend.gradients
+        if with_vjp is None or not is_own:
+            return self.run(call), lambda cotangents, wanted: self.gradients(call, cotangents, wanted)
+        self._admit(call)
+        outputs, vjp = with_vjp(**self.inputs_to_native(call.inputs), **call.attributes)
+
+        def back(cotangents: Cotangents, wanted: Collection[str]) -> dict[str, Array]:
+            found = vjp(*self._seeds(call, outputs, self._native_cotangents(cotangents)))
+            return {name: self.to_numpy(found[name]) for name in wanted}
+
+        return tuple(self.to_numpy(output) for output in outputs), back
+
     def second_order(self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]) -> dict[str, Array]:
         """Gradient, of every float input, of the sum of `directions` times what `gradients` gives: a Hessian's product.
 
@@ -339,19 +359,21 @@ class Backend:
         unwanted = set(call.float_inputs) - wanted_of(call, wanted)
         native = self.inputs_to_native(call.inputs)
         given = self._native_cotangents(cotangents)
-        kinds = call.spec.outputs_for(call.attributes).values()
 
         def gradient() -> dict[str, Any]:
             outputs, vjp = with_vjp(**native, **call.attributes)
-            if any(cotangent is None for cotangent in cotangents):
-                floats = [output for output, item in zip(outputs, kinds, strict=True) if item.kind == "float"]
-                seeds = [self._zeros(y) if dy is None else dy for y, dy in zip(floats, given, strict=True)]
-            else:
-                seeds = list(given)
-            gradients: dict[str, Any] = vjp(*seeds)
+            gradients: dict[str, Any] = vjp(*self._seeds(call, outputs, given))
             return {name: d for name, d in gradients.items() if name not in unwanted}
 
         return gradient
+
+    def _seeds(self, call: Call, outputs: tuple[Any, ...], given: tuple[Any, ...]) -> list[Any]:
+        """The cotangents of a call's float outputs, with zeros for those that are not used."""
+        if all(cotangent is not None for cotangent in given):
+            return list(given)
+        kinds = call.spec.outputs_for(call.attributes).values()
+        floats = [output for output, item in zip(outputs, kinds, strict=True) if item.kind == "float"]
+        return [self._zeros(y) if dy is None else dy for y, dy in zip(floats, given, strict=True)]
 
     def _function(
         self, call: Call, wanted: Collection[str] | None

@@ -91,15 +91,67 @@ def list_command(checks: bool, json_file: Path | None, seconds: float) -> None:
 
 
 @main.command()
-@click.argument("operation")
+@click.argument("operation", required=False, metavar="OPERATION")
+@click.option("--model", metavar="NAME", help="Show this model instead.")
 @click.option("--latex", is_flag=True, help="Print the equations as LaTeX.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An attribute's value (repeatable).")
 @json_option
-def show(operation: str, latex: bool, settings: tuple[str, ...], json_file: Path | None) -> None:
-    """Show an operation: shapes, equations, gradient and sources."""
+def show(
+    operation: str | None, model: str | None, latex: bool, settings: tuple[str, ...], json_file: Path | None
+) -> None:
+    """Show an operation: shapes, equations, gradient and sources; or a model: stages, parameters and a diagram."""
     from rnnspec.conformance.commands.show import show_operation
+    from rnnspec.conformance.commands.show_model import show_model
 
-    _run(show_operation, operation, latex, settings, json_file)
+    if (operation is None) == (model is None):
+        raise CannotRunError("expected an OPERATION or --model NAME, and not both")
+    if model is None:
+        _run(show_operation, operation, latex, settings, json_file)
+    elif latex or settings:
+        raise CannotRunError("--latex and --set go with an OPERATION, not with --model")
+    else:
+        _run(show_model, model, json_file)
+
+
+@main.command()
+@click.argument("backends", nargs=-1, required=True, metavar="BACKEND...")
+@click.option("--model", required=True, metavar="NAME", help="The model to train; 'rnnspec list' has their names.")
+@click.option("--steps", default=20, show_default=True, type=click.IntRange(1), help="Steps of training.")
+@click.option("--small", is_flag=True, help="The model's small sizes, in place of those of its program.")
+@click.option("--size", "sizes", multiple=True, metavar="SYMBOL=NUMBER", help="Another size (repeatable).")
+@click.option("--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float64"]), help="Type.")
+@click.option("--device", default="cpu", show_default=True, help="Device of the backends.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of parameters and batches.")
+@click.option("--html", type=_FILE, help="Write a page with plots to this file.")
+@json_option
+@click.pass_context
+def train(context: click.Context, /, json_file: Path | None, html: Path | None, **given: Any) -> None:
+    """Train a model on each BACKEND, and hold every step against the reference.
+
+    All start from equal parameters and see the same batches and masks. Loss, gradients and parameters of every step are
+    held to bounds from versions of the reference that are trained with rounding. A backend that leaves a bound is told
+    with the first step and the first quantity.
+    """
+    from rnnspec.conformance.commands.train import Asked, train_backends
+
+    context.exit(_run(train_backends, Asked(**given), json_file, html))
+
+
+@main.command()
+@click.argument("backend", default="numpy", metavar="[BACKEND]")
+@click.option("--model", "name", required=True, metavar="NAME", help="The model that learns.")
+@click.option("--file", "files", multiple=True, type=_FILE_THERE, help="A file of its data (repeatable).")
+@click.option("--epochs", type=click.IntRange(1), help="Times that it sees all examples; else as many as it needs.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of parameters and order.")
+@json_option
+def learn(json_file: Path | None, **given: Any) -> None:
+    """Train a model on BACKEND until it has learned, and measure it on data that it has not seen.
+
+    The data is made by a program, of a package ('rnnspec[data]'), or in files of the original format.
+    """
+    from rnnspec.conformance.commands.learn import learn_model
+
+    _run(learn_model, given["backend"], given["name"], given["files"], given["epochs"], given["seed"], json_file)
 
 
 @main.command()
@@ -474,11 +526,13 @@ def _run(command: Any, *arguments: Any) -> Any:
     from rnnspec.conformance.hosting.errors import ClusterError, WorkerLostError
     from rnnspec.conformance.run.files import FileError
     from rnnspec.conformance.run.plan import PlanError
+    from rnnspec.conformance.training.data.errors import DataError
     from rnnspec.spec import CallError, SpecError, UnknownOperationError
+    from rnnspec.spec.models import UnknownModelError
 
     told = (
-        BackendError, BenchError, CallError, ClusterError, FileError, LayoutError, PlanError, SpecError,
-        UnknownOperationError, WorkerLostError, OSError,
+        BackendError, BenchError, CallError, ClusterError, DataError, FileError, LayoutError, PlanError, SpecError,
+        UnknownModelError, UnknownOperationError, WorkerLostError, OSError,
     )  # fmt: skip
 
     try:

@@ -25,6 +25,7 @@ from rnnspec.reference import (
     lstm_1997,
     mgu,
     nested_lstm,
+    optimizers,
     peephole_lstm,
     projections,
     rnn,

@@ -427,6 +427,24 @@ def state_jacobian(
     "relu", "logistic"] = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
     "keeps", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, Array]: ...
+def sgd_step(
+    theta: Array, g: Array, u: Array | None = None, *, learning_rate: float = 0.01, momentum: float | None = None,
+    nesterov: bool = False, velocity: Literal["gradients", "updates"] = "gradients",
+) -> tuple[Array, ...]: ...
+def rmsprop_step(
+    theta: Array, g: Array, v: Array, m: Array | None = None, *, learning_rate: float = 0.001, decay: float = 0.9,
+    epsilon: float = 1e-08, epsilon_at: Literal["outside", "inside"] = "outside", centred: bool = False,
+) -> tuple[Array, ...]: ...
+def adam_step(
+    theta: Array, g: Array, m: Array, v: Array, *, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float =
+    0.999, epsilon: float = 1e-08, epsilon_at: Literal["outside", "inside", "uncorrected"] = "outside", correction: bool
+    = True, step: int = 1,
+) -> tuple[Array, Array, Array]: ...
+def adamw_step(
+    theta: Array, g: Array, m: Array, v: Array, *, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float =
+    0.999, epsilon: float = 1e-08, epsilon_at: Literal["outside", "inside", "uncorrected"] = "outside", correction: bool
+    = True, step: int = 1, decay: float = 0.01,
+) -> tuple[Array, Array, Array]: ...
 def crf_score(
     emissions: Array, transitions: Array, tags: Array, start: Array | None = None, end: Array | None = None, *, lengths:
     Array | None = None, mask: Array | None = None, padding: Literal["lengths", "label"] = "lengths",

@@ -15,7 +15,17 @@ from rnnspec.spec.composition import resolved
 from rnnspec.spec.errors import CallError
 from rnnspec.spec.language import parse_size, size_of
 from rnnspec.spec.loading import operation
-from rnnspec.spec.operation import Attribute, Input, Operation, Settings, attributes_of, holds, lies_in, settings_of
+from rnnspec.spec.operation import (
+    RANGED,
+    Attribute,
+    Input,
+    Operation,
+    Settings,
+    attributes_of,
+    holds,
+    lies_in,
+    settings_of,
+)
 
 FLOAT_TYPES = ("float16", "bfloat16", "float32", "float64")
 """The number types of the specification. complex64 and complex128 pass too, since complex steps check derivatives."""
@@ -244,10 +254,10 @@ def _check_numbers(
     sizes: Mapping[str, int],
     valid: NDArray[np.bool_] | None,
 ) -> None:
-    """Refuse ids and probabilities outside their range at the valid steps."""
+    """Refuse ids, probabilities and squares outside their range at the valid steps."""
     label = op.padding_label
     for key, item in expected.items():
-        if item.kind != "ids" and item.domain != "probability":
+        if item.kind != "ids" and item.domain not in ("probability", "square"):
             continue
         if label is not None and label[0] == key and holds(label[2], attributes):
             continue  # `_labelled_steps` has checked these ids, padding labels included
@@ -260,9 +270,9 @@ def _check_numbers(
             allowed = f"0 .. {above - 1} ({item.below} = {above})" if item.below else "at least 0"
             wrong = read[(read < 0) | (read >= above)]
         else:
-            allowed = "a probability, 0 .. 1"
+            allowed = RANGED[item.domain]
             real = np.real(read).astype(np.float64)
-            wrong = read[~((real >= 0) & (real <= 1))]
+            wrong = read[real < 0 if item.domain == "square" else ~((real >= 0) & (real <= 1))]
         if wrong.size:
             raise CallError(f"{op.name}: {key}: expected {allowed}, got {wrong.flat[0]}")
 

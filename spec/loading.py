@@ -7,7 +7,6 @@ read when it is first needed. A fault raises SpecError with its file, table and 
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -20,6 +19,7 @@ from rnnspec.spec.errors import SpecError
 from rnnspec.spec.language import before, initial, parse, parse_size, sizes_in
 from rnnspec.spec.operation import (
     DOMAINS,
+    RANGED,
     WHOLE,
     Attribute,
     Block,
@@ -30,6 +30,7 @@ from rnnspec.spec.operation import (
     When,
     lies_in,
 )
+from rnnspec.spec.table import TableReader, document
 from rnnspec.spec.unrolling import Unrolling, unrolled
 
 _FAMILIES = "families.toml"
@@ -67,7 +68,7 @@ class UnknownOperationError(LookupError):
 
 def load(folder: Traversable) -> dict[str, Operation]:
     """Read every ``*.toml`` of a folder: a family each, in the order of its ``families.toml``, if there is one."""
-    documents = {file.name: _document(file) for file in folder.iterdir() if file.name.endswith(".toml")}
+    documents = {file.name: document(file) for file in folder.iterdir() if file.name.endswith(".toml")}
     families, layers = _families(documents.pop(_FAMILIES, {}))
     documents.pop(_UNROLLING, None)
     tables: dict[str, tuple[str, dict[str, Any]]] = {}
@@ -85,13 +86,6 @@ def load(folder: Traversable) -> dict[str, Operation]:
     return {name: loading.get(name) for name in tables}
 
 
-def _document(file: Traversable) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"{file.name}: not TOML: {error}") from error
-
-
 def _families(document: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the order of the families and the kinds of layers."""
     reader = _Reader(_FAMILIES, "")
@@ -103,7 +97,7 @@ def _families(document: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...
 def _unrolling() -> Unrolling:
     reader = _Reader(_UNROLLING, "unrolling")
     entries = reader.take(
-        _document(files("rnnspec.spec") / _UNROLLING)["unrolling"], "",
+        document(files("rnnspec.spec") / _UNROLLING)["unrolling"], "",
         sizes=dict, attributes=dict, equations=list, gradient=list,
     )  # fmt: skip
     return Unrolling(
@@ -265,51 +259,10 @@ def _including(op: Operation, other: Operation, sizes: Mapping[str, str]) -> Ope
 
 
 @dataclass(frozen=True)
-class _Reader:
-    """Reader of one operation's table; its errors name the place of the fault."""
+class _Reader(TableReader):
+    """Reader of one operation's table."""
 
-    file: str
-    name: str
     layers: tuple[str, ...] = ()
-
-    def fail(self, where: str, expected: str, got: Any) -> SpecError:
-        place = f"{self.file}: [{'.'.join(part for part in (self.name, where) if part)}]"
-        return SpecError(f"{place}: expected {expected}, got {got!r}")
-
-    def table(self, value: Any, where: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise self.fail(where, "a table", value)
-        return value
-
-    def take(self, table: Any, where: str, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
-        """Return the entries of a table, each of its type; refuse unknown ones."""
-        for key, value in self.table(table, where).items():
-            if key not in kinds:
-                raise self.fail(where, f"only the keys {', '.join(kinds)}", key)
-            if not isinstance(value, kinds[key]):
-                raise self.fail(f"{where}.{key}".lstrip("."), f"a {_name(kinds[key])}", value)
-        return dict(table)
-
-    def need(self, entries: Mapping[str, Any], where: str, *keys: str) -> None:
-        """Refuse a table without these keys."""
-        for key in keys:
-            if key not in entries:
-                raise self.fail(where, f"the key {key}", list(entries))
-
-    def words(self, items: Iterable[Any], where: str) -> tuple[str, ...]:
-        """Return words; refuse entries that are not text."""
-        words = tuple(items)
-        for word in words:
-            if not isinstance(word, str):
-                raise self.fail(where, "only strings", word)
-        return words
-
-    def among(self, allowed: Iterable[str], value: str, where: str) -> str:
-        """Return a word; refuse one that is not allowed."""
-        known = tuple(allowed)
-        if value not in known:
-            raise self.fail(where, f"one of {', '.join(known)}", value)
-        return value
 
     def check_names(self, op: Operation) -> None:
         """Refuse undefined sizes and attributes, and defaults that are not allowed."""
@@ -437,7 +390,7 @@ class _Reader:
             entries.get("when", {}),
             self.shapes(entries, where),
             entries.get("below", ""),
-            self.among(("", "probability", "forbidding"), entries.get("domain", ""), where),
+            self.among(("", *RANGED, "forbidding"), entries.get("domain", ""), where),
             self.words(entries.get("rows", ()), where),
         )
 
@@ -550,7 +503,3 @@ class _Reader:
             entries = self.take(item, f"{where}.{number}", text=str, when=dict, each=str)
             self.need(entries, f"{where}.{number}", "text")
             yield Block(entries["text"], place, entries.get("when", {}), entries.get("each", ""))
-
-
-def _name(kind: type | tuple[type, ...]) -> str:
-    return " or ".join(k.__name__ for k in kind) if isinstance(kind, tuple) else kind.__name__

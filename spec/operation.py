@@ -29,6 +29,13 @@ DOMAINS = {
     "index": "a whole number, at least 0",
 }
 """Domains of numeric attributes, in words."""
+RANGED = {
+    "probability": "a probability, 0 .. 1",
+    "square": "a number that is not negative",
+    "mean": "a mean, whose square is at most that of the squares",
+}
+"""Domains of float inputs in which not every number is legal, in words."""
+
 WHOLE = ("count", "index")
 """The domains of whole numbers."""
 
@@ -66,7 +73,7 @@ class Input:
     """Size that bounds ids from above, exclusively."""
 
     domain: str = ""
-    """Domain of floats: ``probability`` for 0 to 1, ``forbidding`` if minus infinity is legal."""
+    """Domain of floats: one of `RANGED`, or ``forbidding`` if minus infinity is legal."""
 
     rows: tuple[str, ...] = ()
     """Names of the entries of an axis, like those of gates: ``P_i`` is the row ``i`` of P."""

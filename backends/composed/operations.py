@@ -35,6 +35,7 @@ from rnnspec.backends.composed.losses import (
     mean_squared_error,
     perplexity,
 )
+from rnnspec.backends.composed.optimizers import adam_step, adamw_step, rmsprop_step, sgd_step
 from rnnspec.backends.composed.projections import output_projection
 from rnnspec.backends.composed.seq2seq import seq2seq
 from rnnspec.backends.composed.softmax import log_softmax, softmax
@@ -72,6 +73,10 @@ OPERATIONS: Final[Mapping[str, Callable[..., tuple[Any, ...]]]] = {
     "clip_by_value": clip_by_value,
     "clip_by_norm": clip_by_norm,
     "clip_by_global_norm": clip_by_global_norm,
+    "sgd_step": sgd_step,
+    "rmsprop_step": rmsprop_step,
+    "adam_step": adam_step,
+    "adamw_step": adamw_step,
     "state_jacobian": state_jacobian,
     "recurrent_power_spectrum": recurrent_power_spectrum,
     "crf_score": crf_score,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
@@ -286,6 +286,9 @@ def fill(
     regime = REGIMES[name]
     if item.domain == "probability":
         return _probabilities(regime, shape, rng)
+    if item.domain in ("square", "mean"):
+        plain = fill(name, op, replace(item, domain=""), shape, attributes, rng, form)
+        return _running_means(plain, op, item, attributes)
     if regime.whole:
         numbers = rng.integers(-2, 3, shape).astype(np.float64)
         return _in_pairs(numbers, op, item, rng) if regime.twins else numbers
@@ -392,6 +395,14 @@ def _probabilities(regime: Regime, shape: tuple[int, ...], rng: np.random.Genera
     rare = np.exp(-rng.uniform(0, rng.uniform(7, 40), shape))
     # A type other than float64 would round numbers closer to 1 to 1, and the loss would be infinite.
     return np.where(rng.random(shape) < 0.5, rare, 1 - np.maximum(rare, np.exp(-7)))
+
+
+def _running_means(numbers: Floats, op: Operation, item: Input, attributes: Mapping[str, Any]) -> Floats:
+    """Means of squares, and the means themselves if there are any: no square of one is above its mean of squares."""
+    if item.domain == "mean":
+        return np.clip(numbers, -0.5, 0.5)
+    centred = any(other.domain == "mean" for other in op.inputs_for(attributes).values())
+    return np.abs(numbers) + (1.0 if centred else 0.0)
 
 
 def _certain(shape: tuple[int, ...]) -> Floats:

@@ -117,8 +117,8 @@ def _without_any(case: Case) -> Iterator[tuple[dict[str, Array], dict[str, Any],
 
 def _wrong_numbers(array: Array, item: Input) -> Iterator[tuple[Array, str]]:
     """The array with one number outside its range, at each place: numbers in the padding may be anything."""
-    no_probability = (-0.5, 1.5, np.nan, np.inf)
-    outside = {"ids": (-1, 1 << 40), "float": no_probability if item.domain == "probability" else ()}
+    floats = {"probability": (-0.5, 1.5, np.nan, np.inf), "square": (-0.5, -np.inf)}
+    outside = {"ids": (-1, 1 << 40), "float": floats.get(item.domain, ())}
     for number in outside.get(item.kind, ()):
         for place in list(np.ndindex(array.shape))[:4]:
             changed = array.copy()

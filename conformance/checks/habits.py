@@ -16,6 +16,7 @@ from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks.asked import Asked, blamed_on, prefixed_by
 from rnnspec.conformance.checks.right import OutOfRangeError, expected_from
 from rnnspec.spec.arrays import Array
+from rnnspec.spec.operation import RANGED
 
 _ALIKE_UP_TO: Final = 24
 """The largest size that the others are made equal to; the work grows with all of them."""
@@ -45,7 +46,7 @@ class OneArray(Habit):
             raise OutOfRangeError(str(case))
         inputs = dict(case.call.inputs)
         for group in groups:
-            least = [name for name in group if case.items[name].domain == "probability"]
+            least = [name for name in group if case.items[name].domain in RANGED]
             inputs |= dict.fromkeys(group, inputs[(*least, *group)[0]])
         call = replace(case.call, inputs=inputs)
         told = ", ".join(f"{', '.join(group[:-1])} and {group[-1]} one array" for group in groups)
@@ -85,7 +86,8 @@ def pairs_of(case: Case) -> list[tuple[str, ...]]:
 def _form(case: Case, name: str) -> tuple[Any, ...]:
     """The properties that two inputs must share to be one array."""
     item = case.items[name]
-    return item.kind, case.lengths_of.get(item.below), case.call.inputs[name].shape
+    # A mean is bounded by a mean of squares, which it cannot be itself.
+    return item.kind, item.domain == "mean", case.lengths_of.get(item.below), case.call.inputs[name].shape
 
 
 # Constant cotangents.

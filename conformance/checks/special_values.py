@@ -28,6 +28,7 @@ from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, expect
 from rnnspec.spec import Operation, operation, operations
 from rnnspec.spec.arrays import Array
+from rnnspec.spec.operation import RANGED
 
 _LARGE: Final = ("inf", "-inf", "largest", "-largest")
 _SMALL: Final = ("-0", "smallest", "-smallest")
@@ -200,7 +201,7 @@ _ITERATING: Final = frozenset({"recurrent_power_spectrum", "state_jacobian"})
 
 def _legal(op: Operation) -> list[str]:
     """Float inputs in which any number is legal."""
-    return [name for name, item in op.inputs.items() if item.kind == "float" and item.domain != "probability"]
+    return [name for name, item in op.inputs.items() if item.kind == "float" and item.domain not in RANGED]
 
 
 def _specials(op: Operation) -> tuple[str, ...]:
@@ -211,7 +212,7 @@ def _specials(op: Operation) -> tuple[str, ...]:
 
 def _open(case: Case) -> list[str]:
     """Float inputs of a call in which any number is legal."""
-    return [name for name in case.call.float_inputs if case.items[name].domain != "probability"]
+    return [name for name in case.call.float_inputs if case.items[name].domain not in RANGED]
 
 
 def place_of(case: Case, special: str, wanted: str) -> tuple[str, tuple[int, ...]]:

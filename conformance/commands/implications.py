@@ -42,6 +42,8 @@ def refused(op: Operation, attributes: Mapping[str, Any]) -> Iterator[str]:
             yield f"an entry of {name} below 0{above}" + (f" ({item.below} itself marks padding)" if label else "")
         if item.domain == "probability":
             yield f"an entry of {name} below 0 or above 1, or NaN"
+        if item.domain == "square":
+            yield f"an entry of {name} below 0"
     if op.has_steps:
         yield "a length below 0 or above T; lengths and mask both"
     if op.attributes:

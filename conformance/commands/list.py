@@ -12,11 +12,13 @@ from rnnspec.backends.discovery import offered
 from rnnspec.backends.words import name_of
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.commands.implications import cost
+from rnnspec.conformance.commands.show_model import model_json
 from rnnspec.conformance.commands.tables import titled
 from rnnspec.conformance.hosting.available import SECONDS, Available, available
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import write_json
 from rnnspec.spec import Operation, operations, system
+from rnnspec.spec.models import models
 from rnnspec.spec.printing import equation_text
 
 
@@ -28,7 +30,7 @@ def list_everything(json_file: Path | None, checks: bool = False, seconds: float
     found = offered()
     backends = available(seconds, found) if json_file or not checks else []
     console = open_console()
-    for table in (_checks(),) if checks else (_operations(), _backends(backends)):
+    for table in (_checks(),) if checks else (_operations(), _models(), _backends(backends)):
         console.print(table)
     if not checks:
         for note in found.notes():
@@ -38,6 +40,7 @@ def list_everything(json_file: Path | None, checks: bool = False, seconds: float
             json_file,
             {
                 "operations": [operation_json(op) for op in operations().values()],
+                "models": [model_json(found) for found in models().values()],
                 "backends": [_fields(one, "name", "available", "reason", "operations") for one in backends],
                 "checks": [
                     {**_fields(check, "id", "level", "about", "why"), "operations": check.operations()}
@@ -51,6 +54,13 @@ def _operations() -> Table:
     table = titled("Operations", ["operation", "family", "what it is", "attributes"])
     for op in operations().values():
         table.add_row(op.name, op.family, op.title, ", ".join(op.attributes))
+    return table
+
+
+def _models() -> Table:
+    table = titled("Models", ["model", "what it is", "stages"])
+    for found in models().values():
+        table.add_row(found.name, found.title, ", ".join(stage.operation.name for stage in found.stages))
     return table
 
 

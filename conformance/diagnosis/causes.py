@@ -21,7 +21,7 @@ from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, HOLED, NEEDS, S
 from rnnspec.conformance.cases.support import everything, values_of
 from rnnspec.conformance.diagnosis.misreadings.attributes import told
 from rnnspec.conformance.diagnosis.oracle import Shows
-from rnnspec.spec.operation import WHOLE, Attribute, holds
+from rnnspec.spec.operation import RANGED, WHOLE, Attribute, holds
 
 SEEDS: Final = 3
 """Seeds at which a changed case is asked before the fault counts as gone."""
@@ -354,7 +354,7 @@ def _zeroable(case: Case) -> list[str]:
     return [
         name
         for name, item in case.items.items()
-        if item.kind == "float" and name in case.given.inputs and item.domain != "probability" and name not in case.zero
+        if item.kind == "float" and name in case.given.inputs and item.domain not in RANGED and name not in case.zero
     ]
 
 

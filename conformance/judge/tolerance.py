@@ -333,6 +333,21 @@ class _FloatOutputs:
         return open_
 
 
+def bounded(result: Rounded, form: Format, loudest: float) -> Bounded:
+    """Return a result of a longer computation, as version 0 has it, and its bound.
+
+    Parameters
+    ----------
+    result
+        The result in all versions.
+    form
+        The type whose rounding they show.
+    loudest
+        The largest magnitude of the numbers that it was computed from.
+    """
+    return _bounded(result, form, loudest, per_sequence=False)
+
+
 def noise_of(form: Format, seed: int, whole: bool) -> Noise:
     """Where rounding to a type comes from, for numbers that are whole or not."""
     return Noise(form.unit_roundoff, form.smallest_normal, seed, whole, form.largest)

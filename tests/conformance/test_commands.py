@@ -74,7 +74,7 @@ def test_list_as_json(tmp_path: Path) -> None:
     file = tmp_path / "list.json"
     succeed("list", "--json", str(file))
     data = json.loads(file.read_text(encoding="utf-8"))
-    assert set(data) == {"operations", "backends", "checks"}
+    assert set(data) == {"operations", "models", "backends", "checks"}
     assert {check["id"]: check["level"] for check in data["checks"]} == {check.id: check.level for check in CHECKS}
     assert all(check["about"] and check["operations"] for check in data["checks"])
     assert [op["name"] for op in data["operations"]] == list(operations())

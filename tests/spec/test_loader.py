@@ -514,7 +514,7 @@ def test_a_stack_worked_by_hand(tmp_path: Path) -> None:
         (
             'about = "weights"',
             'domain = "odd"',
-            "[sum_cell.inputs.W]: expected one of , probability, forbidding, got 'o",
+            "[sum_cell.inputs.W]: expected one of , probability, square, mean, forbidding, got 'o",
         ),
         ('about = "total after"', 'kind = "bits"', "[sum_cell.outputs.s]: expected one of float, ids, got 'bits'"),
         ('parameters = "own"', 'parameters = "mine"', "[tower.parts.parameters]: expected one of shared, own, got 'mi"),

@@ -7,9 +7,9 @@ from typing import Final
 
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Script
-from rnnspec.backends.torch.natives import attention, blocks, clipping, ctc, gru, losses, lstm, rnn, stacks
+from rnnspec.backends.torch.natives import attention, blocks, clipping, ctc, gru, losses, lstm, optimizers, rnn, stacks
 
-_FAMILIES: Final = (blocks, losses, rnn, lstm, gru, stacks, clipping, ctc, attention)
+_FAMILIES: Final = (blocks, losses, rnn, lstm, gru, stacks, clipping, optimizers, ctc, attention)
 
 NATIVES: Final[Mapping[str, Native]] = {name: one for family in _FAMILIES for name, one in family.NATIVES.items()}
 SCRIPTS: Final[Mapping[str, Script]] = {name: one for family in _FAMILIES for name, one in family.SCRIPTS.items()}

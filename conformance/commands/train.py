@@ -1,0 +1,157 @@
+"""``rnnspec train``: a model trained on backends, each step held against the reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from rnnspec.backends.discovery import BackendError, open_backend
+from rnnspec.backends.words import name_of
+from rnnspec.conformance.bench.page import must_be_drawable
+from rnnspec.conformance.report.console import open_console
+from rnnspec.conformance.report.progress import bar
+from rnnspec.conformance.report.tables import ratio_text
+from rnnspec.conformance.run.files import write_bytes, write_json
+from rnnspec.conformance.training.drawing import Batches, drawn_examples
+from rnnspec.conformance.training.judging import Judged, Outcome, Request, judge
+from rnnspec.spec import SpecError
+from rnnspec.spec.models import model, shapes
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for."""
+
+    backends: tuple[str, ...]
+    model: str
+    steps: int
+    small: bool
+    sizes: tuple[str, ...]
+    dtype: str
+    device: str
+    seed: int
+
+
+def train_backends(asked: Asked, json_file: Path | None, html: Path | None) -> int:
+    """Train a model on each backend, print what became of it, and return the exit status."""
+    if html:
+        must_be_drawable()
+    found = model(asked.model)
+    sizes = {**(found.small if asked.small else {}), **sizes_of(asked.sizes)}
+    shapes(found, sizes)  # refuses sizes that do not fit before any work
+    backends = {name: open_backend(name, asked.device) for name in dict.fromkeys(asked.backends)}
+    for name, backend in backends.items():
+        if asked.dtype not in backend.dtypes():
+            has = ", ".join(backend.dtypes())
+            raise BackendError(f"backend {name_of(name)!r}: expected a type in {has}, got {asked.dtype!r}")
+    batches = Batches(found, sizes, drawn_examples(found, sizes, asked.seed), asked.seed)
+    request = Request(found, sizes, asked.steps, batches, asked.dtype, asked.seed)
+    console = open_console()
+    with bar(console) as progress:
+        task = progress.add_task(f"training {found.name}", total=asked.steps)
+        judged = judge(request, backends, advanced=lambda step: progress.update(task, completed=step))
+    _print(console, judged)
+    if json_file:
+        write_json(json_file, as_json(judged))
+    if html:
+        from rnnspec.conformance.training.page import page  # imported here, so that only the page needs matplotlib
+
+        write_bytes(html, page(judged, [sentence(outcome, judged) for outcome in judged.outcomes]).encode())
+    verdicts = {outcome.verdict for outcome in judged.outcomes}
+    return 1 if "violates" in verdicts else 2 if verdicts == {"refused"} else 0
+
+
+def sizes_of(texts: tuple[str, ...]) -> dict[str, int]:
+    """Return the sizes that SYMBOL=NUMBER pairs give."""
+    found = {}
+    for text in texts:
+        symbol, _, number = text.partition("=")
+        if not number.isdecimal():
+            raise SpecError(f"--size: expected SYMBOL=NUMBER, such as B=8, got {text!r}")
+        found[symbol] = int(number)
+    return found
+
+
+def _print(console: Console, judged: Judged) -> None:
+    request, first, last = judged.request, judged.due[0], judged.due[-1]
+    sizes = ", ".join(f"{name} {size}" for name, size in request.model.at(request.sizes).items())
+    console.print(Text(f"{request.model.name}: {request.model.title}; {request.dtype}, {sizes}"), soft_wrap=True)
+    per_epoch = request.batches.per_epoch
+    console.print(
+        f"reference: loss {first.loss.value:.6g} at step 1, {last.loss.value:.6g} at step {last.step}; its bound "
+        f"{_share(first.loss)} of it at first, {_share(last.loss)} at last; {per_epoch} batches an epoch",
+        soft_wrap=True,
+    )
+    if judged.silent_from:
+        console.print(
+            f"nothing can be told from step {judged.silent_from} on: there rounding alone changes everything",
+            soft_wrap=True,
+        )
+    for outcome in judged.outcomes:
+        console.print(Text(sentence(outcome, judged)), soft_wrap=True)
+
+
+def sentence(outcome: Outcome, judged: Judged) -> str:
+    """Return what became of a backend, in one sentence."""
+    name = name_of(outcome.name)
+    match outcome.verdict:
+        case "conforms":
+            judged_steps = len(outcome.losses)
+            return f"{name}: conforms for {judged_steps} steps, worst error ratio {ratio_text(outcome.worst)}"
+        case "violates":
+            ratio = ratio_text(outcome.ratio)
+            return f"{name}: violates at step {outcome.step}: {outcome.quantity}, error ratio {ratio}"
+    return f"{name}: refused at step {outcome.step}: {outcome.reason}"
+
+
+def _share(loss: Any) -> str:
+    return f"{float(loss.bound / abs(loss.value)):.1e}" if loss.value else f"{float(loss.bound):.1e}"
+
+
+def as_json(judged: Judged) -> Mapping[str, Any]:
+    """Return the whole as plain data; numbers that are none are null."""
+    request = judged.request
+    return {
+        "model": request.model.name,
+        "sizes": request.model.at(request.sizes),
+        "dtype": request.dtype,
+        "seed": request.seed,
+        "steps": request.steps,
+        "silent_from": judged.silent_from or None,
+        "reference": [
+            {
+                "step": due.step,
+                "loss": _number(float(due.loss.value)),
+                "loss_bound": _number(float(due.loss.bound)),
+                "quantities": len(due.quantities),
+                "quantities_told": due.told,
+            }
+            for due in judged.due
+        ],
+        "backends": [
+            {
+                "name": outcome.name,
+                "versions": dict(outcome.versions),
+                "verdict": outcome.verdict,
+                "reason": outcome.reason or None,
+                "step": outcome.step or None,
+                "quantity": outcome.quantity or None,
+                "error_ratio": _number(outcome.ratio) if outcome.quantity else None,
+                "worst_error_ratio": _number(outcome.worst),
+                "losses": [_number(loss) for loss in outcome.losses],
+                "gradient_norms": [_number(norm) for norm in outcome.norms],
+                "error_ratios": [_number(ratio) for ratio in outcome.ratios],
+            }
+            for outcome in judged.outcomes
+        ],
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,214 @@
+"""Training of a backend beside the reference in all its perturbed versions: which quantity leaves its bound, and when.
+
+The perturbed versions are trained too. Where training amplifies rounding, they part, and the bound grows with them. A
+quantity tells something as long as its bound is below its own size; once none does, nothing more is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+import numpy as np
+
+from rnnspec.backends import Backend, Unsupported
+from rnnspec.conformance.judge.formats import Format, format_of
+from rnnspec.conformance.judge.tolerance import Bounded, bounded, noise_of
+from rnnspec.conformance.training.drawing import Batches, first_parameters
+from rnnspec.conformance.training.engine import BackendEngine, Engine, ReferenceEngine
+from rnnspec.conformance.training.trainer import Record, Trainer
+from rnnspec.spec.arrays import NamedArrays
+from rnnspec.spec.models import Model
+
+
+@dataclass(frozen=True)
+class Request:
+    """The training of a model: its sizes, how many steps, from which seed, in which type."""
+
+    model: Model
+    sizes: Mapping[str, int]
+    steps: int
+    batches: Batches
+    dtype: str = "float32"
+    seed: int = 0
+
+
+Make = Callable[[Request, Engine, NamedArrays], Trainer]
+"""From what is trained, an engine and first parameters to a trainer."""
+
+
+def right_trainer(request: Request, engine: Engine, parameters: NamedArrays) -> Trainer:
+    """Return a trainer without a fault."""
+    return Trainer(request.model, engine, parameters, request.sizes)
+
+
+@dataclass(frozen=True)
+class Due:
+    """What a step must give: each quantity with its bound, in the order in which a step computes them."""
+
+    step: int
+    quantities: Mapping[str, Bounded]
+
+    @property
+    def loss(self) -> Bounded:
+        """The loss and its bound."""
+        return self.quantities["loss"]
+
+    @property
+    def told(self) -> int:
+        """Number of quantities that tell something: their bounds are below their own size."""
+        return sum(_tells(quantity) for quantity in self.quantities.values())
+
+
+@dataclass
+class Outcome:
+    """What became of one backend's training."""
+
+    name: str
+    versions: Mapping[str, str]
+    verdict: str = "conforms"
+    reason: str = ""
+    step: int = 0
+    """First step at which a quantity left its bound; 0 if none did."""
+
+    quantity: str = ""
+    """The first such quantity of that step."""
+
+    ratio: float = 0.0
+    """Its error over its bound."""
+
+    worst: float = 0.0
+    """Largest error over bound of the steps before."""
+
+    losses: list[float] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The whole: what the reference gave at each step, and each backend's outcome."""
+
+    request: Request
+    due: tuple[Due, ...]
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def silent_from(self) -> int:
+        """First step at which nothing could be told any more; 0 if there was none."""
+        return self.due[-1].step if self.due and not self.due[-1].told else 0
+
+
+_GRADIENT: Final = "gradient of {}"
+_CLIPPED: Final = "clipped gradient of {}"
+_STATE: Final = "optimizer's {} of {}"
+_UPDATE: Final = "update of {}"
+
+
+def judge(
+    request: Request,
+    backends: Mapping[str, Backend],
+    make: Make = right_trainer,
+    advanced: Callable[[int], None] = lambda step: None,
+) -> Judged:
+    """Train a model on backends, and hold every step against the reference.
+
+    Parameters
+    ----------
+    request
+        What is trained, and for how long.
+    backends
+        Backends by the names that they are told by.
+    make
+        Makes the backends' trainers; a planted fault makes others.
+    advanced
+        Is told each step that is done.
+    """
+    form = format_of(request.dtype)
+    parameters = first_parameters(request.model, request.sizes, request.seed)
+    noise = noise_of(form, request.seed, whole=False)
+    right = right_trainer(request, ReferenceEngine(form, noise), parameters)
+    outcomes = {name: Outcome(name, backend.versions()) for name, backend in backends.items()}
+    trainers = {
+        name: make(request, BackendEngine(backend, request.dtype, form), parameters)
+        for name, backend in backends.items()
+    }
+    due: list[Due] = []
+    for step, batch in enumerate(islice(request.batches, request.steps), start=1):
+        with np.errstate(all="ignore"):
+            record = right.do(batch)
+        due.append(Due(step, dict(_bounds(record, _loudest(parameters, batch), form))))
+        if not due[-1].told:
+            break
+        for name, trainer in trainers.items():
+            if outcomes[name].verdict == "conforms":
+                _judge_step(outcomes[name], trainer, batch, due[-1], form)
+        advanced(step)
+        if all(outcome.verdict != "conforms" for outcome in outcomes.values()):
+            break
+    return Judged(request, tuple(due), tuple(outcomes.values()))
+
+
+def _judge_step(outcome: Outcome, trainer: Trainer, batch: NamedArrays, due: Due, form: Format) -> None:
+    """Make a backend's step, and note the first quantity that leaves its bound."""
+    try:
+        with np.errstate(all="ignore"):
+            got = trainer.do(batch)
+    except Unsupported as error:
+        outcome.verdict, outcome.reason, outcome.step = "refused", str(error), due.step
+        return
+    worst = 0.0
+    for name, value in quantities(got):
+        ratio = _ratio(due.quantities[name], np.asarray(value), form)
+        if ratio > 1 and not outcome.step:
+            outcome.verdict, outcome.step, outcome.quantity, outcome.ratio = "violates", due.step, name, ratio
+        worst = max(worst, ratio)
+    outcome.losses.append(float(got.loss))
+    outcome.norms.append(float(got.norm))
+    outcome.ratios.append(worst)
+    if outcome.verdict == "conforms":
+        outcome.worst = max(outcome.worst, worst)
+
+
+def quantities(record: Record) -> Iterator[tuple[str, Any]]:
+    """Yield what a step gives, by name, in the order of its computation: what is wrong first, makes the rest wrong."""
+    yield "loss", record.loss
+    for name, gradient in record.gradients.items():
+        yield _GRADIENT.format(name), gradient
+    yield "norm of all gradients", record.norm
+    for name, gradient in record.clipped.items():
+        yield _CLIPPED.format(name), gradient
+    for (name, key), state in record.states.items():
+        yield _STATE.format(key, name), state
+    for name, parameter in record.parameters.items():
+        yield _UPDATE.format(name), parameter
+    if record.answer is not None:
+        yield "answer without dropout", record.answer
+
+
+def _bounds(record: Record, loudest: float, form: Format) -> Iterator[tuple[str, Bounded]]:
+    for name, value in quantities(record):
+        yield name, bounded(value, form, loudest)
+
+
+def _ratio(due: Bounded, got: Any, form: Format) -> float:
+    """Largest error over bound; what is beyond the type's range is not judged."""
+    if got.shape != due.value.shape:
+        return np.inf
+    judged = ~np.isnan(due.bound)
+    ratios = due.error_ratios(got, form.largest)
+    return float(ratios[judged].max(initial=0.0))
+
+
+def _tells(quantity: Bounded) -> bool:
+    """Whether the bound is below the quantity's own size."""
+    bound = np.where(np.isfinite(quantity.bound), quantity.bound, np.inf)
+    return bool(bound.max(initial=0.0) < np.abs(quantity.value).max(initial=0.0))
+
+
+def _loudest(*groups: NamedArrays) -> float:
+    """The largest magnitude among numbers that a step starts from."""
+    floats = [array for group in groups for array in group.values() if array.dtype.kind == "f"]
+    return max((float(np.abs(array).max(initial=0.0)) for array in floats), default=0.0)

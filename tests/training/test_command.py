@@ -1,0 +1,82 @@
+"""What `rnnspec train`, `show --model` and `list` tell of models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rnnspec.conformance.cli import main
+from rnnspec.spec.models import models
+
+
+def test_train_tells_each_verdict_and_writes_it(tmp_path: Path) -> None:
+    file = tmp_path / "t.json"
+    options = ["--model", "char-rnn", "--small", "--steps", "3", "--json", str(file)]
+    result = CliRunner().invoke(main, ["train", "numpy", *options])
+    assert result.exit_code == 0, result.output
+    assert "numpy: conforms for 3 steps" in result.output
+    report = json.loads(file.read_text())
+    assert (report["model"], report["steps"], report["silent_from"]) == ("char-rnn", 3, None)
+    (backend,) = report["backends"]
+    assert (backend["verdict"], backend["step"], len(backend["losses"])) == ("conforms", None, 3)
+    assert backend["losses"][0] == pytest.approx(report["reference"][0]["loss"], rel=1e-5)
+    assert 0 < report["reference"][0]["loss_bound"] < 1e-4
+
+
+def test_the_page_has_plots_and_verdicts(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    file = tmp_path / "t.html"
+    result = CliRunner().invoke(
+        main, ["train", "numpy", "--model", "air-quality", "--small", "--steps", "2", "--html", str(file)]
+    )
+    assert result.exit_code == 0, result.output
+    text = file.read_text()
+    assert text.count("<svg") == 2
+    assert "numpy: conforms for 2 steps" in text
+    assert "n_recurrent[&#34;recurrent: lstm&#34;]" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "numpy", "--model", "none"], "unknown model 'none': expected one of air-quality, "),
+        (["train", "nobody", "--model", "air-quality"], "nobody"),
+        (["train", "numpy", "--model", "air-quality", "--size", "Q=2"], "unknown size 'Q': expected one of B, T, D, H"),
+        (["train", "numpy", "--model", "air-quality", "--size", "B=0"], "size B: expected at least 1, got 0"),
+        (["train", "numpy", "--model", "air-quality", "--size", "B"], "expected SYMBOL=NUMBER"),
+        (["train", "numpy", "--model", "air-quality", "--steps", "0"], "--steps"),
+        (["show", "--model", "none"], "unknown model 'none'"),
+        (["show"], "expected an OPERATION or --model NAME"),
+        (["show", "lstm", "--model", "tagging"], "expected an OPERATION or --model NAME"),
+        (["show", "--model", "tagging", "--latex"], "go with an OPERATION"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_show_tells_stages_shapes_and_a_diagram(tmp_path: Path) -> None:
+    file = tmp_path / "m.json"
+    result = CliRunner().invoke(main, ["show", "--model", "semantic-roles", "--json", str(file)])
+    assert result.exit_code == 0, result.output
+    assert 'n_recurrent["recurrent: alternating_stack"]' in result.output
+    assert 'n_word -.->|"shares word.E as E"| n_around' in result.output
+    report = json.loads(file.read_text())
+    (around,) = (stage for stage in report["stages"] if stage["name"] == "around")
+    assert around["parameters"] == {"E": "word.E"}
+    assert report["diagram"].startswith("flowchart TD")
+    assert {"name": "recurrent.R", "shape": [4, 4, 128, 128]} in report["parameters"]
+
+
+def test_list_has_every_model(tmp_path: Path) -> None:
+    file = tmp_path / "l.json"
+    result = CliRunner().invoke(main, ["list", "--json", str(file)])
+    assert result.exit_code == 0, result.output
+    assert [found["name"] for found in json.loads(file.read_text())["models"]] == [*models()]
