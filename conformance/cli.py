@@ -31,6 +31,19 @@ json_option = click.option(
 )
 
 
+html_option = click.option(
+    "--html", type=_FILE, callback=_no_dash, help="Write a page to look at, which needs no other file."
+)
+badge_option = click.option(
+    "--badge", type=_FILE, callback=_no_dash, help="Write a badge: .svg, an image; .json, for a shields endpoint."
+)
+
+
+def written_options(command: Command) -> Command:
+    """Add the options of the files that a report is written to."""
+    return html_option(badge_option(json_option(command)))
+
+
 resume_option = click.option(
     "--resume", type=_FILE, help="Keep finished work in this file, and go on from what it has."
 )
@@ -122,9 +135,17 @@ def trace(json_file: Path | None, **options: Any) -> None:
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
 @options(*(name for name, option in OPTIONS.items() if name != "backends" and option.in_commands))
-@json_option
+@written_options
 @click.pass_context
-def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Path | None, **given: Any) -> None:
+def validate(
+    context: click.Context,
+    /,
+    backends: tuple[str, ...],
+    json_file: Path | None,
+    html: Path | None,
+    badge: Path | None,
+    **given: Any,
+) -> None:
     """Check that backends conform to the specification.
 
     A BACKEND is the name of an installed one or package.module:Class; by default, every installed framework.
@@ -137,13 +158,35 @@ def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Pa
     """
     names, for_pytest = split_arguments(backends)
     _tell_what_is_left_out()
+    from rnnspec.conformance.report.writing import Written
+
+    written = Written(json_file, html, badge)
     if given["case"] is None:
         from rnnspec.conformance.commands.validate import validate_backends
 
-        context.exit(_run(validate_backends, Options(names, **given), for_pytest, json_file))
+        context.exit(_run(validate_backends, Options(names, **given), for_pytest, written))
     from rnnspec.conformance.commands.validate_case import validate_case
 
-    context.exit(_run(validate_case, Options(names, **given), for_pytest, json_file))
+    context.exit(_run(validate_case, Options(names, **given), for_pytest, written))
+
+
+@main.command()
+@click.argument("results", nargs=-1, required=True, type=_FILE_THERE, metavar="RESULT...")
+@written_options
+@click.pass_context
+def report(
+    context: click.Context, results: tuple[Path, ...], json_file: Path | None, html: Path | None, badge: Path | None
+) -> None:
+    """Make one report of the RESULTs of runs, files that validate --json wrote.
+
+    \b
+    Example:
+      rnnspec report torch.json mine.json --html report.html
+    """
+    from rnnspec.conformance.commands.report import report_on
+    from rnnspec.conformance.report.writing import Written
+
+    context.exit(_run(report_on, results, Written(json_file, html, badge)))
 
 
 @main.command()
@@ -424,7 +467,7 @@ def split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[
     return tuple(names), tuple(for_pytest)
 
 
-_WRITTEN: Final = ("json_file", "html", "target", "resume")
+_WRITTEN: Final = ("json_file", "html", "badge", "target", "resume")
 _WRITTEN_FOLDERS: Final = ("repro_dir",)
 _MADE_FOLDERS: Final = ("replay_dir",)
 """Parameters that name what a command writes; every other path is read."""

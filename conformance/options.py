@@ -1,6 +1,6 @@
 """The options of ``rnnspec validate``, and of the pytest plugin that it drives.
 
-The plugin is loaded wherever rnnspec is installed, so that nothing but the standard library is imported here.
+The command line's help has them, so that nothing but the standard library is imported here.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from rnnspec.backends.discovery import installs
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.facts import machine_facts
 from rnnspec.conformance.bench.outcome import Report
@@ -18,7 +19,7 @@ def must_be_drawable() -> None:
     """Raise BenchError unless jinja2 and matplotlib are installed."""
     for name in ("jinja2", "matplotlib"):
         if importlib.util.find_spec(name) is None:
-            raise BenchError(f"the page needs {name}: expected it installed; use pip install 'rnnspec[bench]'")
+            raise BenchError(f"the page needs {name}: expected it installed; use {installs('bench')}")
 
 
 def page(report: Report, written: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from rich.text import Text
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.summary import summarise
-from rnnspec.conformance.report.tables import STYLES, print_backend
+from rnnspec.conformance.report.tables import STYLES, print_backends
 from rnnspec.conformance.run import Verdict
 from rnnspec.conformance.run.files import FileError, write_json
 from rnnspec.conformance.run.plan import PlanError
@@ -90,7 +90,7 @@ def check_vectors(folder: Path, results: Path, json_file: Path | None, partial: 
         raise FileError(f"{results}: there are no results: expected files that are named as in {folder}{example}")
     versions = {f"vectors of {name}": number for name, number in manifest.versions.items()}
     summary = summarise(str(results), versions, [found.result(str(results), folder) for found in findings])
-    print_backend(console, summary)
+    print_backends(console, [summary])
     _print_missing(console, findings)
     lacking = sum(len(found.missing) for found in findings if found.judged)
     if lacking:

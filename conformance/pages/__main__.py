@@ -8,6 +8,8 @@ from typing import Final
 
 import click
 
+from rnnspec.backends.discovery import installs
+
 _HELP: Final = {"help_option_names": ["-h", "--help"]}
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _PAGE: Final = click.argument("page", type=_FILE)
@@ -183,7 +185,7 @@ def performance(
 def _must_draw() -> None:
     """Raise ClickException unless matplotlib is installed, before any work is done."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise click.ClickException("drawing needs matplotlib: expected it installed; use pip install 'rnnspec[plots]'")
+        raise click.ClickException(f"drawing needs matplotlib: expected it installed; use {installs('plots')}")
 
 
 if __name__ == "__main__":

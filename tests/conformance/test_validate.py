@@ -434,7 +434,8 @@ def test_the_plugin_by_hand(tmp_path: Path) -> None:
     """The suite runs under plain pytest too, with its usual report."""
     done = subprocess.run(
         [
-            sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "--pyargs", "rnnspec.conformance.suite",
+            sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "rnnspec.conformance.plugin", "-rA", "--pyargs",
+            "rnnspec.conformance.suite",
             "--import-mode=importlib", "-o", "consider_namespace_packages=true",
             "--rnnspec-backend", "numpy", "--rnnspec-op", "rnn_cell", "--rnnspec-dtype", "float32",
         ],
