@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from rnnspec.conformance.bench.options import Command, WithDefault, size_options, sizes_from
+from rnnspec.conformance.bench.options import Command, WithDefault, names_in, size_options, sizes_from
 from rnnspec.conformance.click_types import Number
 from rnnspec.conformance.options import LEAST, MOST_SECONDS, OPTIONS, Options
 from rnnspec.conformance.program import CannotRunError, Program, have_help
@@ -336,6 +336,8 @@ def bench() -> None:
 @click.option("--scan", metavar="SIZE[=N,N,...]", help="Time against this size, with the fitted exponent.")
 @click.option("--mode", "modes", multiple=True, help="forward, gradient or decode (repeatable).")
 @click.option("--dtype", "dtypes", multiple=True, help="Type, float32 by default (repeatable).")
+@click.option("--lengths", is_flag=True, help="Give the sequences' lengths, which differ.")
+@click.option("--inputs", default="", callback=names_in, metavar="NAME,...", help="Optional inputs to give, like b_R.")
 @click.option("--device", default="cpu", show_default=True, help="Device of backends that name none.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of each; all cores by default.")
 @click.option(

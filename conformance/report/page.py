@@ -54,7 +54,7 @@ def page(report: Report) -> str:
     style, script = ((folder / name).read_text("utf-8") for name in ("page.css", "page.js"))
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.DictLoader(sources),
-        trim_blocks=True, lstrip_blocks=True, finalize=lambda one: visible(one) if isinstance(one, str) else one,
+        trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     rendered: str = environment.get_template("page.html.jinja").render(
         report=report,
@@ -66,7 +66,7 @@ def page(report: Report) -> str:
         script=script,
         digest=b64encode(sha256(script.encode()).digest()).decode(),
     )
-    return rendered
+    return visible(rendered)
 
 
 def framed(report: Report) -> str:
