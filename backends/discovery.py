@@ -104,7 +104,9 @@ def installs(extra: str) -> str:
     """Return the command that installs what an extra of rnnspec needs, wherever rnnspec itself was installed from."""
     every = map(Requirement, metadata(OWN).get_all("Requires-Dist") or ())
     needed = [one for one in every if one.marker and not one.marker.evaluate({"extra": ""})]
-    of_extra = [f"'{one.name}{one.specifier}'" for one in needed if one.marker and one.marker.evaluate({"extra": extra})]
+    of_extra = [
+        f"'{one.name}{one.specifier}'" for one in needed if one.marker and one.marker.evaluate({"extra": extra})
+    ]
     return f"pip install {' '.join(of_extra)}"
 
 

@@ -481,7 +481,8 @@ def _try_files(context: click.Context) -> None:
 
     paths = {name: value for name, value in context.params.items() if isinstance(value, Path)}
     written = {name: paths.pop(name) for name in (*_WRITTEN, *_WRITTEN_FOLDERS, *_MADE_FOLDERS) if name in paths}
-    must_differ(written.values(), paths.values())
+    several = [path for value in context.params.values() if isinstance(value, tuple) for path in value]
+    must_differ(written.values(), (*paths.values(), *(path for path in several if isinstance(path, Path))))
     for name, path in written.items():
         if name in _WRITTEN:
             must_be_writable(path)

@@ -90,9 +90,7 @@ class Engine:
             If pytest-benchmark is not installed, or no contender conforms on any workload.
         """
         if importlib.util.find_spec("pytest_benchmark") is None:
-            raise BenchError(
-                f"timing needs pytest-benchmark: expected it installed; use {installs('bench')}"
-            )
+            raise BenchError(f"timing needs pytest-benchmark: expected it installed; use {installs('bench')}")
         suite, output = files("rnnspec.conformance.bench.suite"), io.StringIO()
         with TemporaryDirectory(prefix="rnnspec-") as folder, redirect_stdout(output), redirect_stderr(output):
             file = Path(folder, "benchmarks.json")

@@ -22,7 +22,7 @@ def own_errors() -> Iterator[Console]:
     except (OSError, ValueError):  # an object in its place, as in a notebook
         yield open_console(sys.stderr)
         return
-    with open(descriptor, "w", encoding="utf-8", errors="backslashreplace", buffering=1) as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", buffering=1) as file:
         yield open_console(file)
 
 

@@ -125,7 +125,9 @@ def _variants(workload: Workload, request: Request) -> Iterator[Workload]:
     for wanted in (*request.inputs, *("lengths",) * request.lengths):
         if not any(wanted in _optional(stage) for stage in workload.stages):
             known = ", ".join(dict.fromkeys(name for stage in workload.stages for name in _optional(stage)))
-            raise BenchError(f"workload {workload.name}: expected an optional input ({known or 'none'}), got {wanted!r}")
+            raise BenchError(
+                f"workload {workload.name}: expected an optional input ({known or 'none'}), got {wanted!r}"
+            )
     more = " lengths" * request.lengths + "".join(f" {name}" for name in request.inputs)
     for combination in product(*request.sizes.values()):
         sizes = dict(zip(request.sizes, combination, strict=True))

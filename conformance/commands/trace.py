@@ -166,7 +166,7 @@ def print_trace(console: Console, op: Operation, inputs: NamedArrays, found: Seq
     names, values = [str(one) for one in found], [value_text(one.value) for one in found]
     wide, long = (min(max(map(len, texts), default=0), _WIDE) for texts in (names, values))
     for one, name, value in zip(found, names, values, strict=True):
-        console.print(Text(f"{name:{wide}} = {value:{long}}  {equationvalue_text(one.equation)}"), soft_wrap=True)
+        console.print(Text(f"{name:{wide}} = {value:{long}}  {equation_text(one.equation)}"), soft_wrap=True)
 
 
 def value_text(value: Any) -> str:

@@ -28,8 +28,8 @@ from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.hosting.available import available
 from rnnspec.conformance.hosting.process import environment
 from rnnspec.conformance.options import Options
-from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.conditions import conditions
+from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import Collector
 from rnnspec.conformance.report.report import Report
 from rnnspec.conformance.report.summary import BackendSummary, summarise, without_paths

@@ -29,6 +29,7 @@ from rnnspec.conformance.run.asking import ask, profile_of
 from rnnspec.conformance.run.expected import expected_failures
 from rnnspec.conformance.run.plan import PlanError, plan
 from rnnspec.conformance.run.runner import Failed
+from rnnspec.conformance.run.session import forget
 
 Judged = str | type[Backend] | Backend
 """A backend's name, an adapter's class, or an adapter."""
@@ -103,6 +104,7 @@ def validate(
         if options.repro_dir is None:
             folder = stack.enter_context(TemporaryDirectory(prefix="rnnspec-"))
             options = replace(options, repro_dir=Path(folder))
+        forget()  # an adapter may have changed since it was asked
         opened: dict[str, Backend] = {}
         for one in several:
             name, adapter = _opened(one, options, stack)

@@ -95,7 +95,7 @@ def bench(
     device
         Device of backends that name none.
     threads
-        Threads of each backend; by default as many as there are cores. A framework that was imported before has its own.
+        Threads of each backend; by default one for each core. A framework imported before has its own.
     seconds, rounds
         The time for each workload, and the most rounds of it.
     memory

@@ -86,6 +86,7 @@ def _is_alike(one: str, other: str) -> bool:
 
 
 def numbers_text(value: Any) -> str:
+    """Format the first numbers of an input in one line."""
     flat = list(_flat(value))
     if not isinstance(value, list):
         return number_text(value)
@@ -102,10 +103,12 @@ def _flat(value: Any) -> Iterator[Any]:
 
 
 def number_text(value: Any) -> str:
+    """Format a number of a result; a list as `numbers_text` does."""
     if isinstance(value, list):
         return numbers_text(value)
     return f"{value:.6g}" if isinstance(value, float) else str(value).lower()
 
 
 def quantity_text(one: Any) -> str:
+    """Format the name of a trace's quantity with its index."""
     return f"{one['name']}[{', '.join(map(str, one['index']))}]" if one["index"] else str(one["name"])

@@ -1,4 +1,4 @@
-"""The report as one page that needs no other file: no script but its own runs on it, whatever is in names and messages."""
+"""The report as one page that needs no other file: no script but its own runs on it."""
 
 from __future__ import annotations
 
@@ -241,5 +241,3 @@ def _decoded(content: str) -> bytes:
         return b64decode(content, validate=True)
     except ValueError as error:
         raise FileError(f"the files of a fault are not in base64: {error}") from error
-
-

@@ -40,12 +40,14 @@ def sentence(summary: BackendSummary) -> str:
         return f"{summary.name} was not judged: {verdict} of {names}."
     cases = sum(operation.examples for operation in summary.operations)
     judged = [operation for operation in summary.operations if operation.verdict.judged]
-    names = {operation.name for operation in judged}
+    every = {operation.name for operation in judged}
     bad = [operation for operation in judged if operation.verdict.bad]
     if not bad:
         known = [operation for operation in judged if operation.verdict is Verdict.EXPECTED]
         but = f", but for known faults of {_listed(known)}" if known else ""
-        return f"{summary.name} conforms to the specification{but}: {_counted(len(names), 'operation')}, {cases:,} cases."
+        return (
+            f"{summary.name} conforms to the specification{but}: {_counted(len(every), 'operation')}, {cases:,} cases."
+        )
     wrong = {operation.name for operation in bad}
     words = {
         Verdict.VIOLATES: "violates the specification",
@@ -53,7 +55,7 @@ def sentence(summary: BackendSummary) -> str:
         Verdict.CRASHED: "crashes",
     }[verdict]
     found = f" {_counted(len(summary.faults), 'fault')} found;" if summary.faults else ""
-    right = len(names - wrong)
+    right = len(every - wrong)
     rest = f" {_counted(right, 'other operation')} {'conforms' if right == 1 else 'conform'}." if right else ""
     return f"{summary.name} {words} in {_listed(bad)}:{found} {cases:,} cases judged.{rest}"
 
@@ -86,7 +88,9 @@ def asked(summary: BackendSummary) -> Iterator[str]:
         found = summary.asked(dtype)
         made = max(found.judged + found.refused + found.out_of_range, 1)
         parts = [f"{found.judged:,} cases judged"]
-        parts += [f"{met:,} of {total:,} {_TUPLES.get(kind, 'choices')} met" for kind, (met, total) in found.met.items()]
+        parts += [
+            f"{met:,} of {total:,} {_TUPLES.get(kind, 'choices')} met" for kind, (met, total) in found.met.items()
+        ]
         if found.refused:
             parts.append(f"{found.refused / made:.1%} refused")
         if found.out_of_range:

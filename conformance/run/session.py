@@ -155,6 +155,12 @@ def session_of(backend: Backend, operation: str, dtype: str, profile: Profile, s
     )
 
 
+def forget() -> None:
+    """Forget what backends answered and what they support."""
+    session_of.cache_clear()
+    support_of.cache_clear()
+
+
 def _refused(planner: Planner, deck: Deck, answers: Answers, reasons: dict[str, None]) -> set[Combination]:
     """Combinations of levels that are refused together, of which no part is refused alone."""
     found: set[Combination] = set()
