@@ -53,7 +53,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, text: str | None)
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and len(part) < 20 for part in parts):
+    if not all(part.removeprefix("-").isdecimal() and len(part) < 20 for part in parts):
         raise click.BadParameter(f"expected whole numbers, like 100 or 100,200, got {text!r}")
     return tuple(dict.fromkeys(map(int, parts)))
 

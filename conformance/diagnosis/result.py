@@ -96,8 +96,10 @@ def _inputs(case: Case) -> dict[str, Any]:
 
 def _files(repro: str) -> dict[str, str]:
     """The script and its arrays; those that are too large to hand on are left out."""
+    if not repro:
+        return {}
     script = Path(repro)
-    paths = [path for path in (script, script.with_suffix(".npz")) if repro and path.is_file()]
+    paths = [path for path in (script, script.with_suffix(".npz")) if path.is_file()]
     small = [path for path in paths if path.stat().st_size <= _MOST_BYTES]
     return {path.name: b64encode(path.read_bytes()).decode() for path in small}
 

@@ -440,7 +440,8 @@ def test_the_plugin_by_hand(tmp_path: Path) -> None:
             "--import-mode=importlib", "-o", "consider_namespace_packages=true",
             "--rnnspec-backend", "numpy", "--rnnspec-op", "rnn_cell", "--rnnspec-dtype", "float32",
         ],
-        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        cwd=tmp_path, env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, capture_output=True, text=True,
+        timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PASSED" in done.stdout

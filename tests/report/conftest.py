@@ -30,7 +30,8 @@ LAYOUT = """
   const boxes = shown.map((one) => [one, one.getBoundingClientRect()]);
   const name = (one) => one.tagName + " " + one.textContent.trim().slice(0, 40);
   const cut = boxes.filter(([one, box]) => box.left < 0 || box.right > width + 0.5
-    || (one.tagName !== "SELECT" && one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline"));
+    || (one.tagName !== "SELECT" && one.scrollWidth > one.clientWidth + 1
+      && getComputedStyle(one).display !== "inline"));
   const overlapping = [];
   boxes.forEach(([one, a], place) => boxes.slice(place + 1).forEach(([other, b]) => {
     if (one.contains(other) || other.contains(one)) return;
