@@ -19,8 +19,9 @@ from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import write_json
 from rnnspec.spec import FLOAT_TYPES, CallError, Operation, check_attributes, operation, resolved, system
 from rnnspec.spec.language import Equation
+from rnnspec.spec.latex import typesetter
 from rnnspec.spec.operation import Attribute, When
-from rnnspec.spec.printing import equation_latex, equation_text, needed, notation, reading_order
+from rnnspec.spec.printing import equation_text, needed, notation, reading_order
 from rnnspec.spec.system import System
 
 
@@ -31,8 +32,7 @@ def show_operation(name: str, latex: bool, settings: tuple[str, ...], json_file:
     forward, gradient = _equations_of(op, system(op, attributes))
     if latex:
         # Printed as it stands, to be pasted: no wrapping and no markup.
-        for block in (forward, gradient):
-            print("\\begin{align*}", " \\\\\n".join(map(equation_latex, block)), "\\end{align*}", sep="\n")
+        print("\n".join(_typeset(op, attributes, block) for block in (forward, gradient) if block))
     else:
         _print(open_console(), op, attributes, forward, gradient)
     if json_file:
@@ -66,7 +66,12 @@ def _equations_of(op: Operation, chosen: System) -> tuple[tuple[Equation, ...], 
     if not op.differentiable:
         every = needed((*chosen.forward, *gradient), op.outputs)
         gradient = tuple(equation for equation in gradient if equation in every)
-    return reading_order(chosen.forward, gradient), reading_order(gradient, chosen.forward)
+    return reading_order(chosen.forward, gradient, chosen.sizes), reading_order(gradient, chosen.forward, chosen.sizes)
+
+
+def _typeset(op: Operation, attributes: Mapping[str, Any], equations: tuple[Equation, ...]) -> str:
+    line = typesetter(resolved(op, attributes), attributes, system(op, attributes)).equation
+    return "\n".join(("\\begin{align*}", " \\\\\n".join(map(line, equations)), "\\end{align*}"))
 
 
 def _print(
