@@ -18,6 +18,7 @@ from rnnspec.backends.contract import Backend
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.refusals import must_be_narrow
 from rnnspec.backends.words import kind_of, name_of, words_of
+from rnnspec.spec.errors import one_of
 
 GROUP: Final = "rnnspec.backends"
 OWN: Final = "rnnspec"
@@ -65,8 +66,8 @@ class Offered:
         if name in self.own:
             found = [one for one in found if self._is_own(*one)]
         if not found:
-            known = ", ".join(map(name_of, sorted(self.entries))) or "an installed backend"
-            raise BackendError(f"unknown backend {name_of(name)!r}: expected {known}, or package.module:Class")
+            known = one_of(name, list(map(name_of, sorted(self.entries))))
+            raise BackendError(f"unknown backend {name_of(name)!r}: {known}, or package.module:Class")
         if len(found) > 1:
             packages = " and ".join(title for title, _ in found)
             raise BackendError(

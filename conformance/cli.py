@@ -11,7 +11,8 @@ import click
 
 from rnnspec.conformance.bench.options import Command, WithDefault, names_in, size_options, sizes_from
 from rnnspec.conformance.click_types import Number
-from rnnspec.conformance.options import LEAST, MOST_SECONDS, OPTIONS, Options
+from rnnspec.conformance.examples import show_examples
+from rnnspec.conformance.options import LEAST, MOST_SECONDS, OPTIONS, Options, operations_like
 from rnnspec.conformance.program import CannotRunError, Program, have_help
 
 
@@ -79,6 +80,7 @@ def main() -> None:
 
 @main.command("list")
 @click.option("--checks", is_flag=True, help="List the checks of a backend instead.")
+@click.option("--regimes", is_flag=True, help="List the regimes instead, the kinds of numbers in a call.")
 @click.option(
     "--time-limit",
     "seconds",
@@ -88,15 +90,15 @@ def main() -> None:
     help="Seconds to open a backend in a process of its own.",
 )
 @json_option
-def list_command(checks: bool, json_file: Path | None, seconds: float) -> None:
+def list_command(checks: bool, regimes: bool, json_file: Path | None, seconds: float) -> None:
     """List the operations of the specification and the installed backends."""
     from rnnspec.conformance.commands.list import list_everything
 
-    _run(list_everything, json_file, checks, seconds)
+    _run(list_everything, json_file, checks, seconds, regimes)
 
 
 @main.command()
-@click.argument("operation")
+@click.argument("operation", shell_complete=operations_like)
 @click.option("--latex", is_flag=True, help="Print the equations as LaTeX.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An attribute's value (repeatable).")
 @json_option
@@ -108,7 +110,7 @@ def show(operation: str, latex: bool, settings: tuple[str, ...], json_file: Path
 
 
 @main.command()
-@click.argument("operation", default="", metavar="[OPERATION|FILE]")
+@click.argument("operation", default="", metavar="[OPERATION|FILE]", shell_complete=operations_like)
 @click.option(
     "--arrays",
     type=_FILE_THERE,
@@ -179,9 +181,7 @@ def report(
 ) -> None:
     """Make one report of the RESULTs of runs, files that validate --json wrote.
 
-    \b
-    Example:
-      rnnspec report torch.json mine.json --html report.html
+    Exit status 1 if any of them has something that violates the specification.
     """
     from rnnspec.conformance.commands.report import report_on
     from rnnspec.conformance.report.writing import Written
@@ -452,6 +452,7 @@ def check_command(context: click.Context, folder: Path, results: Path, partial: 
 
 
 have_help(main, Path(__file__))
+show_examples(main)
 
 
 _FLAGS = ("-x", "-v", "-vv", "-q", "-s", "-l", "--lf", "--last-failed", "--exitfirst", "--verbose", "--quiet")

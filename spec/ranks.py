@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from rnnspec.spec.language import Equation, gradient_of, indices_of
-from rnnspec.spec.operation import Operation
+from rnnspec.spec.operation import Input, Operation, Output
 from rnnspec.spec.system import System
 from rnnspec.spec.vocabulary import REDUCERS
 
@@ -34,7 +34,8 @@ def ranks_of(op: Operation, attributes: Mapping[str, Any], rules: System) -> dic
         Its equations under these attributes.
     """
     known: dict[str, int] = {}
-    for name, item in {**op.inputs_for(attributes), **op.outputs_for(attributes)}.items():
+    items: dict[str, Input | Output] = {**op.inputs_for(attributes), **op.outputs_for(attributes)}
+    for name, item in items.items():
         axes = len(item.shape) - (item.shape[:1] == ("B",) and not op.over_batch)
         rows = (*getattr(item, "rows", ()), *(rules.gates if "G" in item.shape else ()))
         known[name] = known[gradient_of(name)] = axes

@@ -25,6 +25,7 @@ from rnnspec.conformance.hosting.isolated import Isolation, Limits
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import write_bytes, write_json
 from rnnspec.spec import operation, resolved
+from rnnspec.spec.errors import one_of
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _contests(request: Request) -> list[Contest]:
     catalogue = load_catalogue(request.file)
     for mode in request.modes:
         if mode not in MODES:
-            raise BenchError(f"unknown mode {mode!r}: expected one of {', '.join(MODES)}")
+            raise BenchError(f"unknown mode {mode!r}: {one_of(mode, MODES)}")
     for symbol, several in request.sizes.items():
         for size in several:
             must_be_a_size(symbol, size, f"-{symbol}")

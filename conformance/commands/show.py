@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +46,14 @@ def parse_settings(op: Operation, settings: Iterable[str]) -> dict[str, Any]:
         name, equals, text = setting.partition("=")
         if not equals:
             raise CallError(f"{op.name}: expected NAME=VALUE, got {setting!r}")
-        parsed[name] = tuple(map(_value, text.split(","))) if "," in text else _value(text)
+        words = op.attributes[name].values if name in op.attributes else ()
+        parsed[name] = tuple(_value(one, words) for one in text.split(",")) if "," in text else _value(text, words)
     return parsed
 
 
-def _value(text: str) -> Any:
+def _value(text: str, known: Collection[Any]) -> Any:
+    if text in known:  # a word of the attribute's own, such as the merge "none"
+        return text
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]

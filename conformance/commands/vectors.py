@@ -27,6 +27,7 @@ from rnnspec.conformance.vectors.corpus import corpus, new_folder, write_vector
 from rnnspec.conformance.vectors.judging import Findings, judge_results
 from rnnspec.conformance.vectors.manifest import SCHEMA, Manifest, Vector
 from rnnspec.spec import FLOAT_TYPES, operation, operations
+from rnnspec.spec.errors import one_of
 
 SHOWN = 3
 """Cases without results that a line names; ``--json`` has all."""
@@ -40,7 +41,7 @@ def export_vectors(
         operation(wanted)
     for wanted in dtypes:
         if wanted not in FLOAT_TYPES:
-            raise PlanError(f"unknown dtype {wanted!r}: expected one of {', '.join(FLOAT_TYPES)}")
+            raise PlanError(f"unknown dtype {wanted!r}: {one_of(wanted, FLOAT_TYPES)}")
     targets = [
         (name, dtype)
         for name in operations()

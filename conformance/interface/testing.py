@@ -13,6 +13,7 @@ from rnnspec.conformance.interface.judging import Judged, validate
 from rnnspec.conformance.run import Verdict
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.spec import FLOAT_TYPES, operation
+from rnnspec.spec.errors import one_of
 
 _PARAMETER = "rnnspec_dtype"
 
@@ -54,7 +55,7 @@ def conforms(
         operation(name)
     for dtype in dtypes:
         if dtype not in FLOAT_TYPES:
-            raise PlanError(f"unknown dtype {dtype!r}: expected one of {', '.join(FLOAT_TYPES)}")
+            raise PlanError(f"unknown dtype {dtype!r}: {one_of(dtype, FLOAT_TYPES)}")
     cases = [(name, dtype) for name in operations for dtype in dtypes or FLOAT_TYPES[::-1]]
 
     def decorate(function: Callable[..., Judged]) -> Callable[..., None]:

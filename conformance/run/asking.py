@@ -10,12 +10,13 @@ from rnnspec.conformance.run.plan import Item, PlanError
 from rnnspec.conformance.run.profile import PROFILES, Profile
 from rnnspec.conformance.run.result import CheckResult
 from rnnspec.conformance.run.runner import Failed, run_check
+from rnnspec.spec.errors import one_of
 
 
 def profile_of(options: Options) -> Profile:
     """Return the profile that is asked for; raise PlanError if there is none of that name."""
     if options.profile not in PROFILES:
-        raise PlanError(f"unknown profile {options.profile!r}: expected {', '.join(PROFILES)}")
+        raise PlanError(f"unknown profile {options.profile!r}: {one_of(options.profile, PROFILES)}")
     return PROFILES[options.profile].up_to(options.largest).of_types(options.dtypes)
 
 
