@@ -49,9 +49,9 @@ def ranks_of(op: Operation, attributes: Mapping[str, Any], rules: System) -> dic
     for _ in range(_ROUNDS):
         before = dict(found)
         for equation in equations:
-            axes = _of(equation.value, {**found, **_letters(equation)})
-            if axes is not None:
-                found[equation.target] = max(axes + len(equation.indices), found.get(equation.target, 0))
+            of_value = _of(equation.value, {**found, **_letters(equation)})
+            if of_value is not None:
+                found[equation.target] = max(of_value + len(equation.indices), found.get(equation.target, 0))
         if found == before:
             break
     return found

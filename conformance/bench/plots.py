@@ -86,7 +86,8 @@ def _rows(
     axis.set_xscale("log")
     if line:
         axis.axvline(line, color="black", linewidth=0.5)
-    ticks = _ticks(*axis.get_xlim(), base, line)
+    low, high = axis.get_xlim()
+    ticks = _ticks(low, high, base, line)
     axis.set_xlim(ticks[0] / base**0.1, ticks[-1] * base**0.1)
     axis.minorticks_off()
     axis.set_xticks(ticks, [told(tick) for tick in ticks])
