@@ -24,6 +24,8 @@ def main() -> int:
     options += [f"--op={name}" for name in os.environ.get("RNNSPEC_OPERATIONS", "").split()]
     options += [f"--dtype={name}" for name in os.environ.get("RNNSPEC_DTYPES", "").split()]
     options += [f"--profile={os.environ.get('RNNSPEC_PROFILE') or 'quick'}", f"--repro-dir={folder / 'repros'}"]
+    if largest := os.environ.get("RNNSPEC_LARGEST"):
+        options.append(f"--largest={largest}")
     status = _rnnspec("validate", *backends, *options)
     if (folder / "report.json").is_file():
         _rnnspec("report", str(folder / "report.json"), f"--badge={folder / 'badge.json'}", quiet=True)

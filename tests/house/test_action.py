@@ -15,10 +15,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def validated(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    given = {"RNNSPEC_FOLDER": str(folder / "report"), "GITHUB_OUTPUT": str(folder / "output")}
+    given = {"RNNSPEC_FOLDER": str(folder / "report"), "RNNSPEC_LARGEST": "8"}
+    given |= {"GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "summary")}
     return subprocess.run(
         [sys.executable, str(ROOT / "action" / "validate.py")], cwd=folder, capture_output=True, text=True, timeout=300,
-        env={**os.environ, **given, "GITHUB_STEP_SUMMARY": str(folder / "summary"), **variables},
+        env={**os.environ, **given, **variables},
     )  # fmt: skip
 
 
