@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import click
 
-from rnnspec.conformance.bench.options import Command, WithDefault, size_options, sizes_from
+from rnnspec.conformance.bench.options import Command, WithDefault, names_in, size_options, sizes_from
 from rnnspec.conformance.click_types import Number
-from rnnspec.conformance.options import LEAST, MOST_SECONDS, OPTIONS, Options
+from rnnspec.conformance.examples import show_examples
+from rnnspec.conformance.options import LEAST, MOST_SECONDS, OPTIONS, Options, operations_like
 from rnnspec.conformance.program import CannotRunError, Program, have_help
 
 
@@ -38,6 +39,19 @@ jobs_option = click.option(
 scheduler_option = click.option(
     "--scheduler", default="", metavar="ADDRESS", help="Share the work among the workers of this Dask scheduler."
 )
+
+html_option = click.option(
+    "--html", type=_FILE, callback=_no_dash, help="Write a page to look at, which needs no other file."
+)
+badge_option = click.option(
+    "--badge", type=_FILE, callback=_no_dash, help="Write a badge: .svg, an image; .json, for a shields endpoint."
+)
+
+
+def written_options(command: Command) -> Command:
+    """Add the options of the files that a report is written to."""
+    return html_option(badge_option(json_option(command)))
+
 
 resume_option = click.option(
     "--resume", type=_FILE, help="Keep finished work in this file, and go on from what it has."
@@ -74,6 +88,7 @@ def main() -> None:
 
 @main.command("list")
 @click.option("--checks", is_flag=True, help="List the checks of a backend instead.")
+@click.option("--regimes", is_flag=True, help="List the regimes instead, the kinds of numbers in a call.")
 @click.option(
     "--time-limit",
     "seconds",
@@ -83,15 +98,15 @@ def main() -> None:
     help="Seconds to open a backend in a process of its own.",
 )
 @json_option
-def list_command(checks: bool, json_file: Path | None, seconds: float) -> None:
+def list_command(checks: bool, regimes: bool, json_file: Path | None, seconds: float) -> None:
     """List the operations of the specification and the installed backends."""
     from rnnspec.conformance.commands.list import list_everything
 
-    _run(list_everything, json_file, checks, seconds)
+    _run(list_everything, json_file, checks, seconds, regimes)
 
 
 @main.command()
-@click.argument("operation", required=False, metavar="OPERATION")
+@click.argument("operation", required=False, metavar="OPERATION", shell_complete=operations_like)
 @click.option("--model", metavar="NAME", help="Show this model instead.")
 @click.option("--latex", is_flag=True, help="Print the equations as LaTeX.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An attribute's value (repeatable).")
@@ -155,7 +170,7 @@ def learn(json_file: Path | None, **given: Any) -> None:
 
 
 @main.command()
-@click.argument("operation", default="", metavar="[OPERATION|FILE]")
+@click.argument("operation", default="", metavar="[OPERATION|FILE]", shell_complete=operations_like)
 @click.option(
     "--arrays",
     type=_FILE_THERE,
@@ -182,9 +197,17 @@ def trace(json_file: Path | None, **options: Any) -> None:
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
 @options(*(name for name, option in OPTIONS.items() if name != "backends" and option.in_commands))
-@json_option
+@written_options
 @click.pass_context
-def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Path | None, **given: Any) -> None:
+def validate(
+    context: click.Context,
+    /,
+    backends: tuple[str, ...],
+    json_file: Path | None,
+    html: Path | None,
+    badge: Path | None,
+    **given: Any,
+) -> None:
     """Check that backends conform to the specification.
 
     A BACKEND is the name of an installed one or package.module:Class; by default, every installed framework.
@@ -197,13 +220,33 @@ def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Pa
     """
     names, for_pytest = split_arguments(backends)
     _tell_what_is_left_out()
+    from rnnspec.conformance.report.writing import Written
+
+    written = Written(json_file, html, badge)
     if given["case"] is None:
         from rnnspec.conformance.commands.validate import validate_backends
 
-        context.exit(_run(validate_backends, Options(names, **given), for_pytest, json_file))
+        context.exit(_run(validate_backends, Options(names, **given), for_pytest, written))
     from rnnspec.conformance.commands.validate_case import validate_case
 
-    context.exit(_run(validate_case, Options(names, **given), for_pytest, json_file))
+    context.exit(_run(validate_case, Options(names, **given), for_pytest, written))
+
+
+@main.command()
+@click.argument("results", nargs=-1, required=True, type=_FILE_THERE, metavar="RESULT...")
+@written_options
+@click.pass_context
+def report(
+    context: click.Context, results: tuple[Path, ...], json_file: Path | None, html: Path | None, badge: Path | None
+) -> None:
+    """Make one report of the RESULTs of runs, files that validate --json wrote.
+
+    Exit status 1 if any of them has something that violates the specification.
+    """
+    from rnnspec.conformance.commands.report import report_on
+    from rnnspec.conformance.report.writing import Written
+
+    context.exit(_run(report_on, results, Written(json_file, html, badge)))
 
 
 @main.command()
@@ -358,6 +401,8 @@ def bench() -> None:
 @click.option("--scan", metavar="SIZE[=N,N,...]", help="Time against this size, with the fitted exponent.")
 @click.option("--mode", "modes", multiple=True, help="forward, gradient or decode (repeatable).")
 @click.option("--dtype", "dtypes", multiple=True, help="Type, float32 by default (repeatable).")
+@click.option("--lengths", is_flag=True, help="Give the sequences' lengths, which differ.")
+@click.option("--inputs", default="", callback=names_in, metavar="NAME,...", help="Optional inputs to give, like b_R.")
 @click.option("--device", default="cpu", show_default=True, help="Device of backends that name none.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of each; all cores by default.")
 @click.option(
@@ -472,6 +517,7 @@ def check_command(context: click.Context, folder: Path, results: Path, partial: 
 
 
 have_help(main, Path(__file__))
+show_examples(main)
 
 
 _FLAGS = ("-x", "-v", "-vv", "-q", "-s", "-l", "--lf", "--last-failed", "--exitfirst", "--verbose", "--quiet")
@@ -489,7 +535,7 @@ def split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[
     return tuple(names), tuple(for_pytest)
 
 
-_WRITTEN: Final = ("json_file", "html", "target", "resume")
+_WRITTEN: Final = ("json_file", "html", "badge", "target", "resume")
 _WRITTEN_FOLDERS: Final = ("repro_dir",)
 _MADE_FOLDERS: Final = ("replay_dir",)
 """Parameters that name what a command writes; every other path is read."""
@@ -501,7 +547,8 @@ def _try_files(context: click.Context) -> None:
 
     paths = {name: value for name, value in context.params.items() if isinstance(value, Path)}
     written = {name: paths.pop(name) for name in (*_WRITTEN, *_WRITTEN_FOLDERS, *_MADE_FOLDERS) if name in paths}
-    must_differ(written.values(), paths.values())
+    several = [path for value in context.params.values() if isinstance(value, tuple) for path in value]
+    must_differ(written.values(), (*paths.values(), *(path for path in several if isinstance(path, Path))))
     for name, path in written.items():
         if name in _WRITTEN:
             must_be_writable(path)

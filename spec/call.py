@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.spec.composition import resolved
-from rnnspec.spec.errors import CallError
+from rnnspec.spec.errors import CallError, one_of
 from rnnspec.spec.language import parse_size, size_of
 from rnnspec.spec.loading import operation
 from rnnspec.spec.operation import (
@@ -111,9 +111,7 @@ def _complete(op: Operation, settings: Settings) -> dict[str, Any]:
 def _completed(op: Operation, attributes: Mapping[str, Any]) -> dict[str, Any]:
     for key in attributes:
         if key not in op.attributes:
-            raise CallError(
-                f"{op.name}: unknown attribute {key!r}: expected {', '.join(op.attributes) or 'none'}; leave it out"
-            )
+            raise CallError(f"{op.name}: unknown attribute {key!r}: {one_of(key, op.attributes)}; leave it out")
     complete = {
         key: _check_value(op.name, item, attributes.get(key, item.default)) for key, item in op.attributes.items()
     }

@@ -38,6 +38,7 @@ from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
+from rnnspec.spec.errors import one_of
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Request:
 def score_faults(request: Request, json_file: Path | None) -> int:
     """Run the checks on every planted fault and every right variant; return the exit status."""
     if request.profile not in PROFILES:
-        raise PlanError(f"unknown profile {request.profile!r}: expected one of {', '.join(PROFILES)}")
+        raise PlanError(f"unknown profile {request.profile!r}: {one_of(request.profile, PROFILES)}")
     try:
         seeds = seeds_from(request.seeds)
     except ValueError as error:

@@ -25,6 +25,7 @@ from rnnspec.conformance.sharpness.drifting import DRIFT, GOALS, DriftSharpness,
 from rnnspec.conformance.sharpness.measuring import PARTS, Sharpness, applies, error_text, measure
 from rnnspec.conformance.sharpness.tolerances import COMPUTED, TOLERANCES
 from rnnspec.spec import FLOAT_TYPES, operation, operations
+from rnnspec.spec.errors import one_of
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _items(request: Request) -> list[tuple[str, str, str]]:
         operation(name)
     for dtype in request.dtypes:
         if dtype not in FLOAT_TYPES:
-            raise PlanError(f"unknown dtype {dtype!r}: expected one of {', '.join(FLOAT_TYPES)}")
+            raise PlanError(f"unknown dtype {dtype!r}: {one_of(dtype, FLOAT_TYPES)}")
     items = [
         (name, dtype, part)
         for part in request.parts or (*PARTS, DRIFT)

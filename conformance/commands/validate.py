@@ -8,32 +8,38 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import click
 from rich.console import Console
 
 from rnnspec.backends import Backend
+from rnnspec.backends.discovery import installs
 from rnnspec.conformance import checks, diagnosis, run
 from rnnspec.conformance.commands.validate_cluster import validate_on_cluster
 from rnnspec.conformance.commands.validate_pytest import must_have_run, processes_asked, run_pytest, shared_out
 from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.hosting.available import available
 from rnnspec.conformance.options import Options
+from rnnspec.conformance.report.conditions import conditions
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import Collector
-from rnnspec.conformance.report.summary import BackendSummary, summarise
-from rnnspec.conformance.report.tables import print_backend
-from rnnspec.conformance.run import PROFILES, CheckResult, Verdict
+from rnnspec.conformance.report.report import Report
+from rnnspec.conformance.report.summary import BackendSummary, summarise, without_paths
+from rnnspec.conformance.report.tables import print_backends
+from rnnspec.conformance.report.writing import Written
+from rnnspec.conformance.run import CheckResult, Verdict
+from rnnspec.conformance.run.asking import profile_of
 from rnnspec.conformance.run.expected import ExpectedFailure, expected_failures
-from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import Item, PlanError, plan
 from rnnspec.conformance.run.replay import usual_folder
 from rnnspec.conformance.run.resuming import Interrupts, ResumeFile, identity
 
 
-def validate_backends(options: Options, for_pytest: tuple[str, ...], json_file: Path | None) -> int:
+def validate_backends(options: Options, for_pytest: tuple[str, ...], written: Written) -> int:
     """Validate, print and write the verdict; return the exit status. Arguments `for_pytest` are the user's own."""
+    written.must_be_possible()
     # The cases are small: a framework's thread pool would only wait for itself (measured: ten times slower). Whoever
     # wants threads sets the variable.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -42,8 +48,7 @@ def validate_backends(options: Options, for_pytest: tuple[str, ...], json_file: 
         backends=tuple(dict.fromkeys(options.backends)) or installed(),
         replay_dir=(options.replay_dir or usual_folder()) if options.replay else None,
     )
-    if options.profile not in PROFILES:
-        raise PlanError(f"unknown profile {options.profile!r}: expected {', '.join(PROFILES)}")
+    profile_of(options)  # one that there is
     opened = {name: options.open(name) for name in options.backends}
     known = {name: expected_failures(backend, options.expected) for name, backend in opened.items()}
     items = [
@@ -51,7 +56,12 @@ def validate_backends(options: Options, for_pytest: tuple[str, ...], json_file: 
     ]
     for_pytest = processes_asked(for_pytest)
     with ResumeFile(options.resume, _identity(options, opened), "validation") as file:
-        return _validated(_Run(options, opened, known, items), Progress(file), for_pytest, json_file)
+        asked = _Run(options, opened, known, items, written)
+        if not written.html or options.repro_dir:
+            return _validated(asked, Progress(file), for_pytest)
+        with TemporaryDirectory(prefix="rnnspec-") as folder:  # the page has the repros' contents
+            asked = replace(asked, options=replace(options, repro_dir=Path(folder)), passing=True)
+            return _validated(asked, Progress(file), for_pytest)
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,9 @@ class _Run:
     opened: dict[str, Backend]
     known: dict[str, tuple[ExpectedFailure, ...]]
     items: list[Item]
+    written: Written
+    passing: bool = False
+    """Whether the repros' folder is there for the run alone."""
 
 
 class Progress:
@@ -109,12 +122,14 @@ def _identity(options: Options, opened: dict[str, Backend]) -> dict[str, Any]:
 _ASKED: Final = ("dtypes", "device", "profile", "seed", "largest", "isolate", "time_limit", "memory_limit")
 
 
-def _validated(asked: _Run, progress: Progress, for_pytest: tuple[str, ...], json_file: Path | None) -> int:
+def _validated(asked: _Run, progress: Progress, for_pytest: tuple[str, ...]) -> int:
     options = replace(asked.options, done=progress.done)
     due = [item for item in asked.items if item.part not in options.done]
     console = open_console(sys.stdout)  # this one, also while pytest replaces it
 
     def keep(part: str) -> None:
+        if asked.passing:
+            collector.results, collector.faults = without_paths(collector.results, collector.faults)
         progress.keep(part, collector.results, collector.faults)
 
     collector = Collector(console, due, keep)
@@ -129,7 +144,7 @@ def _validated(asked: _Run, progress: Progress, for_pytest: tuple[str, ...], jso
         must_have_run(status, output, for_pytest, collector)
     collector.results[:0] = progress.results
     collector.faults[:0] = progress.faults
-    return _report(console, asked, collector, json_file)
+    return _report(console, asked, collector)
 
 
 def installed() -> tuple[str, ...]:
@@ -137,13 +152,13 @@ def installed() -> tuple[str, ...]:
     found = tuple(backend.name for backend in available() if backend.available and backend.by_default)
     if not found:
         raise PlanError(
-            "no framework is installed: expected one, like pip install 'rnnspec[torch]', or a backend's name; "
+            f"no framework is installed: expected one, like {installs('torch')}, or a backend's name; "
             "'rnnspec list' shows them"
         )
     return found
 
 
-def _report(console: Console, asked: _Run, collector: Collector, json_file: Path | None) -> int:
+def _report(console: Console, asked: _Run, collector: Collector) -> int:
     options, items = asked.options, asked.items
     summaries = [
         summarise(
@@ -155,17 +170,15 @@ def _report(console: Console, asked: _Run, collector: Collector, json_file: Path
     if not (collector.results or collector.interrupted):
         click.echo(f"{len(items)} of {len(items)} checks were left out", err=True)
         raise PlanError("no check was run: expected at least one; loosen -k or the like")
-    for summary in summaries if collector.results else ():
-        print_backend(console, summary)
-    data: dict[str, Any] = {"backends": [summary.to_json() for summary in summaries]}
-    if collector.problems:
-        data["suite_failed"] = len(collector.problems)
+    if collector.results:
+        print_backends(console, summaries)
     interrupts = Interrupts()
     interrupts.status = collector.interrupted
     if interrupts.status:
         interrupts.told(console, options.resume)
-    if json_file:
-        write_json(json_file, data | interrupts.to_json())
+    complete = not (collector.problems or interrupts.status)
+    failed = {"suite_failed": len(collector.problems)} if collector.problems else {}
+    asked.written.write(Report(tuple(summaries), conditions(), complete), **failed, **interrupts.to_json())
     if len(collector.results) < len(items):
         click.echo(f"{len(items) - len(collector.results)} of {len(items)} checks were left out", err=True)
     if interrupts.status:

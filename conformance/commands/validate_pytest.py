@@ -15,7 +15,7 @@ from typing import Final
 import click
 import pytest
 
-from rnnspec.backends.discovery import offered
+from rnnspec.backends.discovery import installs, offered
 from rnnspec.backends.words import name_of
 from rnnspec.conformance.hosting.process import environment
 from rnnspec.conformance.options import Options
@@ -69,7 +69,7 @@ def processes_asked(for_pytest: tuple[str, ...]) -> tuple[str, ...]:
         if value != "0":
             raise PlanError(
                 f"-n {value}: several processes need pytest-xdist, which is not installed, and packages whose entry "
-                "points can be read: pip install 'rnnspec[parallel]', or ask for one process by -n 0"
+                f"points can be read: {installs('parallel')}, or ask for one process by -n 0"
             )
     return tuple(left)
 

@@ -18,7 +18,7 @@ from rich.text import Text
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.summary import summarise
-from rnnspec.conformance.report.tables import STYLES, print_backend
+from rnnspec.conformance.report.tables import STYLES, print_backends
 from rnnspec.conformance.run import Verdict
 from rnnspec.conformance.run.files import FileError, write_json
 from rnnspec.conformance.run.plan import PlanError
@@ -27,6 +27,7 @@ from rnnspec.conformance.vectors.corpus import corpus, new_folder, write_vector
 from rnnspec.conformance.vectors.judging import Findings, judge_results
 from rnnspec.conformance.vectors.manifest import SCHEMA, Manifest, Vector
 from rnnspec.spec import FLOAT_TYPES, operation, operations
+from rnnspec.spec.errors import one_of
 
 SHOWN = 3
 """Cases without results that a line names; ``--json`` has all."""
@@ -40,7 +41,7 @@ def export_vectors(
         operation(wanted)
     for wanted in dtypes:
         if wanted not in FLOAT_TYPES:
-            raise PlanError(f"unknown dtype {wanted!r}: expected one of {', '.join(FLOAT_TYPES)}")
+            raise PlanError(f"unknown dtype {wanted!r}: {one_of(wanted, FLOAT_TYPES)}")
     targets = [
         (name, dtype)
         for name in operations()
@@ -90,7 +91,7 @@ def check_vectors(folder: Path, results: Path, json_file: Path | None, partial: 
         raise FileError(f"{results}: there are no results: expected files that are named as in {folder}{example}")
     versions = {f"vectors of {name}": number for name, number in manifest.versions.items()}
     summary = summarise(str(results), versions, [found.result(str(results), folder) for found in findings])
-    print_backend(console, summary)
+    print_backends(console, [summary])
     _print_missing(console, findings)
     lacking = sum(len(found.missing) for found in findings if found.judged)
     if lacking:

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from rnnspec.backends.discovery import installs
 from rnnspec.backends.words import readable
 from rnnspec.conformance.hosting.block import asked
 from rnnspec.conformance.hosting.errors import ClusterError
@@ -47,7 +48,7 @@ class Cluster(Several):
     def __init__(self, address: str, tell: Callable[[str], None] = lambda line: click.echo(line, err=True)) -> None:
         super().__init__()
         if find_spec("distributed") is None:
-            raise ClusterError("--scheduler needs Dask's distributed: pip install 'rnnspec[cluster]'")
+            raise ClusterError(f"--scheduler needs Dask's distributed: {installs('cluster')}")
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it writes of each loss that is mended here
         self.address, self._tell = address, tell
         self._unfit: dict[str, str] = {}

@@ -8,6 +8,8 @@ from typing import Final
 
 import click
 
+from rnnspec.backends.discovery import installs
+
 _HELP: Final = {"help_option_names": ["-h", "--help"]}
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _PAGE: Final = click.argument("page", type=_FILE)
@@ -180,10 +182,23 @@ def performance(
     click.echo(f"wrote {page}")
 
 
+@main.command()
+@click.argument("docs", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--katex", type=click.Path(exists=True, file_okay=False, path_type=Path), help="KaTeX's folder dist.")
+def site(docs: Path, folder: Path, katex: Path | None) -> None:
+    """The sources of the documentation site in a new FOLDER, from the folder DOCS: `tox -e docs` builds it."""
+    from rnnspec.conformance.pages.site import write_site
+
+    if folder.exists() and any(folder.iterdir()):
+        raise click.ClickException(f"{folder}: expected a new or empty folder")
+    click.echo(f"wrote {len(write_site(docs, folder, katex))} pages into {folder}")
+
+
 def _must_draw() -> None:
     """Raise ClickException unless matplotlib is installed, before any work is done."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise click.ClickException("drawing needs matplotlib: expected it installed; use pip install 'rnnspec[plots]'")
+        raise click.ClickException(f"drawing needs matplotlib: expected it installed; use {installs('plots')}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.plugin import FAULTS, RESULT, UNPLANNED
 from rnnspec.conformance.report.summary import OperationSummary
-from rnnspec.conformance.report.tables import ratio_text
+from rnnspec.conformance.report.words import ratio_text
 from rnnspec.conformance.run import CheckResult, Verdict
 from rnnspec.conformance.run.plan import Item
 

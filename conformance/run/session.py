@@ -180,6 +180,12 @@ def _first_call(answers: Answers, operation: str, dtype: str, seed: int) -> tupl
     return (case,)
 
 
+def forget() -> None:
+    """Forget what backends answered and what they support."""
+    session_of.cache_clear()
+    support_of.cache_clear()
+
+
 def _refused(planner: Planner, deck: Deck, answers: Answers, reasons: dict[str, None]) -> set[Combination]:
     """Combinations of levels that are refused together, of which no part is refused alone."""
     found: set[Combination] = set()

@@ -156,7 +156,8 @@ def by_name(run: Run) -> dict[str, Any]:
 
 def test_the_json_has_the_documented_structure(every_verdict: tuple[Run, Path]) -> None:
     run, _ = every_verdict
-    assert set(run.json) == {"backends"}
+    assert set(run.json) == {"backends", "conditions"}
+    assert {"rnnspec", "Python", "NumPy", "system", "date"} <= set(run.json["conditions"])
     assert len(run.json["backends"]) == 6
     for backend in run.json["backends"]:
         assert set(backend) == {
@@ -434,11 +435,13 @@ def test_the_plugin_by_hand(tmp_path: Path) -> None:
     """The suite runs under plain pytest too, with its usual report."""
     done = subprocess.run(
         [
-            sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "--pyargs", "rnnspec.conformance.suite",
+            sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "rnnspec.conformance.plugin", "-rA",
+            "--pyargs", "rnnspec.conformance.suite",
             "--import-mode=importlib", "-o", "consider_namespace_packages=true",
             "--rnnspec-backend", "numpy", "--rnnspec-op", "rnn_cell", "--rnnspec-dtype", "float32",
         ],
-        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        cwd=tmp_path, env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, capture_output=True, text=True,
+        timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PASSED" in done.stdout

@@ -32,7 +32,7 @@ Failures = Callable[..., list[Failed]]
 Outputs = dict[str, Array]
 FIELDS = {
     "backend", "operation", "dtypes", "device", "cause", "suspects", "checks", "message", "call", "case", "inputs",
-    "trace", "repro",
+    "trace", "repro", "files",
 }  # fmt: skip
 EDITED = "a = W_h @ x - R_h @ h_prev + b_h + b_R_h"
 

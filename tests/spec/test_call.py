@@ -128,8 +128,8 @@ def gru_inputs(**changed: Any) -> Arrays:
         (
             lstm_inputs(),
             {"forget_bias": 1},
-            "unknown attribute 'forget_bias': expected activations, clip, coupled, projection, gradient, direction, "
-            "truncate, recurrent_dropout; leave it out",
+            "unknown attribute 'forget_bias': expected one of activations, clip, coupled, projection, gradient, "
+            "direction, truncate, recurrent_dropout; leave it out",
         ),
         (lstm_inputs(), {"direction": "back"}, "direction: expected one of 'forward', 'reverse', got 'back'"),
         (lstm_inputs(), {"coupled": 1}, "coupled: expected one of False, True, got 1"),
@@ -204,7 +204,9 @@ def test_a_cell_takes_no_lengths() -> None:
 
 
 def test_an_unknown_operation_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnknownOperationError, match=r"unknown operation 'lstn': expected one of .*lstm"):
+    with pytest.raises(
+        UnknownOperationError, match=r"unknown operation 'lstn': did you mean lstm\? expected one of .*lstm"
+    ):
         check_call("lstn", {})
 
 

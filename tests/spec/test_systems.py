@@ -22,8 +22,9 @@ from rnnspec.spec import (
     system,
 )
 from rnnspec.spec.language import parse
+from rnnspec.spec.latex import equation_latex
 from rnnspec.spec.operation import Attribute, holds
-from rnnspec.spec.printing import equation_latex, equation_text
+from rnnspec.spec.printing import equation_text
 from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
 
 OPERATIONS = list(operations())
