@@ -275,6 +275,13 @@ class Backend:
         self.accept(call)
         return self._taken(call.operation).admit(call, self.name)
 
+    def _admit_differentiable(self, call: Call) -> Call:
+        """As `_admit`, of a call whose gradient is wanted."""
+        admitted = self._admit(call)
+        if not self._declares_gradients(call.operation):
+            raise Unsupported(f"{self.name}'s {call.operation} has no gradient")
+        return admitted
+
     def _taken(self, operation: str) -> Taken:
         return taken_by(getattr(type(self), operation, None), operation)
 
@@ -296,12 +303,10 @@ class Backend:
         self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None
     ) -> Callable[[], dict[str, Any]]:
         """Put everything on the device and return the function that computes the gradients there."""
-        admitted = self._admit(call)
         with_vjp = getattr(self, call.operation + "_vjp", None)
         if with_vjp is not None:
-            return self._by_hand(call, admitted, with_vjp, cotangents, wanted)
-        if not self._declares_gradients(call.operation):
-            raise Unsupported(f"{self.name}'s {call.operation} has no gradient")
+            return self._by_hand(call, self._admit(call), with_vjp, cotangents, wanted)
+        admitted = self._admit_differentiable(call)
         function, floats = self._function(call, admitted, wanted)
         native_cotangents = self._native_cotangents(cotangents)
         return lambda: self.differentiate(function, floats, native_cotangents)
@@ -310,9 +315,7 @@ class Backend:
         self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]
     ) -> Callable[[], dict[str, Any]]:
         """Put everything on the device and return the function that computes the second-order gradients there."""
-        admitted = self._admit(call)
-        if not self._declares_gradients(call.operation):
-            raise Unsupported(f"{self.name}'s {call.operation} has no gradient")
+        admitted = self._admit_differentiable(call)
         function, floats = self._function(call, admitted, None)
         native_cotangents = self._native_cotangents(cotangents)
         native_directions = {name: self.to_native(array) for name, array in directions.items()}

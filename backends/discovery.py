@@ -20,6 +20,8 @@ from rnnspec.backends.words import kind_of, name_of, words_of
 GROUP: Final = "rnnspec.backends"
 OWN: Final = "rnnspec"
 """The package whose names no other can take."""
+LIBRARIES: Final = "rnnspec.backends.libraries."
+"""The modules of the project's adapters of other people's libraries, which may crash as any code does."""
 
 
 class BackendError(Exception):
@@ -99,8 +101,11 @@ def names() -> list[str]:
 
 
 def is_own(name: str) -> bool:
-    """Return whether the project itself has the backend of this name."""
-    return ":" not in name and name in offered().own
+    """Return whether the project itself has the backend of this name; a library's code is not its own."""
+    if ":" in name:
+        return False
+    found = offered()
+    return name in found.own and not found.entry(name).value.startswith(LIBRARIES)
 
 
 def open_backend(name: str, device: str = "cpu") -> Backend:

@@ -46,15 +46,20 @@ class _Only:
     """What `only` was given."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
+    holes: bool = True
     nan_padding: bool = True
     differentiable: bool = True
 
 
-def only(*, nan_padding: bool = True, differentiable: bool = True, **values: Any) -> Callable[[Method], Method]:
+def only(
+    *, holes: bool = True, nan_padding: bool = True, differentiable: bool = True, **values: Any
+) -> Callable[[Method], Method]:
     """Decorate an adapter's method with the calls that it takes; all others are refused, with the reason in words.
 
     Parameters
     ----------
+    holes
+        False: the valid steps of a mask come first.
     nan_padding
         False: padding must be finite, since the implementation multiplies what it skips by 0.
     differentiable
@@ -69,7 +74,7 @@ def only(*, nan_padding: bool = True, differentiable: bool = True, **values: Any
     """
 
     def decorate(method: Method) -> Method:
-        setattr(method, _DECLARED, _Only(values, nan_padding, differentiable))
+        setattr(method, _DECLARED, _Only(values, holes, nan_padding, differentiable))
         return method
 
     return decorate
@@ -100,11 +105,12 @@ class Taken:
         sizes = {name: value for name, value in self.declared.values.items() if name not in self.operation.attributes}
         absent = self.required - inputs.keys()
         other = {"lengths", "mask"} & inputs.keys() - {self.steps_as} if self.steps_as else set()
-        if absent or other or sizes or not self.declared.nan_padding:
+        padding = not (self.declared.nan_padding and self.declared.holes)
+        if absent or other or sizes or padding:
             checked = spec.check_call(call.operation, call.inputs, call.attributes)
             self._refuse_sizes(call, checked, sizes, who)
-            if not self.declared.nan_padding and checked.valid is not None:
-                self._refuse_nan_padding(call, checked.valid, who)
+            if padding and checked.valid is not None:
+                self._refuse_padding(call, checked.valid, who)
             if other and checked.valid is not None:
                 del inputs[other.pop()]
                 inputs[str(self.steps_as)] = self._steps(call, checked.valid, who)
@@ -145,10 +151,9 @@ class Taken:
         """The valid steps in the one way in which the method takes them."""
         if self.steps_as == "mask":
             return np.array(valid)
-        lengths = valid.sum(1)
-        if (valid != (np.arange(valid.shape[1]) < lengths[:, None])).any():
+        if not _first(valid):
             raise Unsupported(f"{who}'s {call.operation} takes lengths: valid steps come first, without holes")
-        return lengths.astype(np.int64)
+        return valid.sum(1).astype(np.int64)
 
     def _filled_in(self, call: Call, checked: spec.Checked, names: Iterable[str]) -> dict[str, Any]:
         """The inputs that the method always wants, and the call leaves out: every step, and zeros."""
@@ -162,13 +167,15 @@ class Taken:
                 filled[name] = np.zeros([checked.sizes[axis] for axis in items[name].shape], dtype)
         return filled
 
-    def _refuse_nan_padding(self, call: Call, valid: Any, who: str) -> None:
-        padding = ~valid
+    def _refuse_padding(self, call: Call, valid: Any, who: str) -> None:
+        if not self.declared.holes and not _first(valid):
+            raise Unsupported(f"{who}'s {call.operation}: valid steps come first, without holes")
+        if self.declared.nan_padding:
+            return
         for name, item in call.spec.inputs_for(call.attributes).items():
-            if name in call.inputs and item.kind == "float" and item.shape[:2] == ("B", "T"):
-                skipped = call.inputs[name][padding]
-                if not np.isfinite(skipped.astype(np.float64)).all():
-                    raise Unsupported(f"{who}'s {call.operation} computes with padding: it must be finite")
+            padded = name in call.inputs and item.kind == "float" and item.shape[:2] == ("B", "T")
+            if padded and not np.isfinite(call.inputs[name][~valid].astype(np.float64)).all():
+                raise Unsupported(f"{who}'s {call.operation} computes with padding: it must be finite")
 
 
 @lru_cache(maxsize=1024)
@@ -204,6 +211,11 @@ def taken_by(method: Callable[..., Any] | None, operation: str) -> Taken:
         None if takes_any else frozenset(op.attributes) & parameters.keys(),
         next(iter(one)) if len(one) == 1 else None,
     )
+
+
+def _first(valid: Any) -> bool:
+    """Whether each sequence's valid steps come first."""
+    return bool((valid == (np.arange(valid.shape[1]) < valid.sum(1)[:, None])).all())
 
 
 def _among(value: Any, allowed: Any) -> bool:

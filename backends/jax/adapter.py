@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, partial
 from typing import Any, ClassVar
 
 import jax
@@ -19,6 +18,8 @@ class JaxBackend(JaxLibrary, FrameworkBackend):
     """JAX, eager: one function after another. JAX has no recurrent layer of its own; its libraries are backends."""
 
     name: ClassVar[str] = "jax"
+    compiles: ClassVar[int] = 4
+    jit: ClassVar[bool] = False
     natives: ClassVar[Mapping[str, Native]] = {}
 
     def __init__(self, device: str = "cpu") -> None:
@@ -43,23 +44,9 @@ class JaxJitBackend(JaxBackend):
     name: ClassVar[str] = "jax-jit"
     by_default: ClassVar[bool] = False
     compiles: ClassVar[int] = 20
+    jit: ClassVar[bool] = True
 
     def __init__(self, device: str = "cpu") -> None:
         """Open JAX on `device`."""
         super().__init__(device)
         self.arrays = JaxArrays(traced=True)
-
-    def compiled(self, function: Function) -> Function:
-        """Return the function as `jax.jit` compiles it, anew for every set of attributes."""
-
-        @cache
-        def with_attributes(*attributes: tuple[str, type, Any]) -> Function:
-            compiled: Function = jax.jit(partial(function, **{name: value for name, _, value in attributes}))
-            return compiled
-
-        def method(**arguments: Any) -> tuple[Any, ...]:
-            arrays = {name: value for name, value in arguments.items() if isinstance(value, jax.Array)}
-            attributes = ((n, type(v), v) for n, v in sorted(arguments.items()) if n not in arrays)  # 1 is not True
-            return with_attributes(*attributes)(**arrays)
-
-        return method

@@ -12,14 +12,15 @@ An adapter has a method for each operation, on JAX's arrays, and writes no gradi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnspec.backends.contract import Backend
+from rnnspec.backends.contract import Backend, Call, Cotangents, wanted_of
 from rnnspec.spec.arrays import Array
 
 jax.config.update("jax_enable_x64", True)  # without it, float64 and int64 quietly become float32 and int32
@@ -29,7 +30,15 @@ class JaxLibrary(Backend):
     """What is written in JAX: JAX's arrays in and out, and reverse mode for the gradients."""
 
     libraries: ClassVar[tuple[str, ...]] = ("jax", "jaxlib")
-    compiles: ClassVar[int] = 4
+    compiles: ClassVar[int] = 20
+    jit: ClassVar[bool] = True
+    """Whether the methods run under `jax.jit`, compiled once for each set of shapes and attributes, as users run them.
+    False: a method looks at values."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        """Open JAX on `device`: cpu, gpu:0 and so on."""
+        super().__init__(device)
+        self._jitted: dict[Hashable, Callable[..., Any]] = {}
 
     def devices(self) -> tuple[str, ...]:
         """The CPU, and every accelerator that JAX sees."""
@@ -83,11 +92,84 @@ class JaxLibrary(Backend):
         jax.effects_barrier()
         jax.device_put(0, self._place).block_until_ready()
 
+    def _method(self, operation: str) -> Callable[..., tuple[Any, ...]]:
+        method = super()._method(operation)
+        if not self.jit:
+            return method
+        if operation not in self._jitted:
+            self._jitted[operation] = jitted(method)
+        return self._jitted[operation]
+
+    def _differentiable(self, operation: str) -> Callable[..., tuple[Any, ...]]:
+        return super()._method(operation)  # the whole gradient is compiled, not its parts
+
+    def _gradient(
+        self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None
+    ) -> Callable[[], dict[str, Any]]:
+        if not self.jit or callable(getattr(self, call.operation + "_vjp", None)):
+            return super()._gradient(call, cotangents, wanted)
+        return self._compiled(call, cotangents, wanted, None)
+
+    def _second_order(
+        self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]
+    ) -> Callable[[], dict[str, Any]]:
+        if not self.jit:
+            return super()._second_order(call, cotangents, directions)
+        return self._compiled(call, cotangents, None, directions)
+
+    def _compiled(
+        self,
+        call: Call,
+        cotangents: Cotangents,
+        wanted: Collection[str] | None,
+        directions: Mapping[str, Array] | None,
+    ) -> Callable[[], dict[str, Any]]:
+        """Put everything on the device and return the gradient as one compiled function, twice with `directions`.
+
+        What is compiled depends on the call's attributes, on which inputs there are and on which outputs are used. JAX
+        compiles it for each set of shapes.
+        """
+        admitted = self._admit_differentiable(call)
+        names = wanted_of(call, wanted)
+        native = self.inputs_to_native(admitted.inputs)
+        floats = {name: array for name, array in native.items() if name in names}
+        others = {name: array for name, array in native.items() if name not in names}
+        method, attributes = self._differentiable(call.operation), dict(admitted.attributes)
+
+        def gradient(floats: Any, others: Any, seeds: Any, along: Any) -> Any:
+            def function(**inputs: Any) -> tuple[Any, ...]:
+                return method(**inputs, **others, **attributes)
+
+            if along is None:
+                return self.differentiate(function, floats, seeds)
+            return self.differentiate_twice(function, floats, seeds, along)
+
+        key = (call.operation, tuple((n, type(v), v) for n, v in sorted(attributes.items())))  # 1 is not True
+        compiled = self._jitted.setdefault(key, jax.jit(gradient))
+        seeds = self._native_cotangents(cotangents)
+        along = None if directions is None else {name: self.to_native(array) for name, array in directions.items()}
+        return lambda: dict(compiled(floats, others, seeds, along))
+
     @property
     def _place(self) -> jax.Device:
         """The device, as JAX's own object."""
         platform, _, number = self.device.partition(":")
         return next(device for device in jax.devices(platform) if not number or device.id == int(number))
+
+
+def jitted(function: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+    """Return the function as `jax.jit` compiles it; its arguments that are no arrays are compiled in."""
+
+    @cache
+    def with_attributes(*attributes: tuple[str, type, Any]) -> Callable[..., tuple[Any, ...]]:
+        return jax.jit(partial(function, **{name: value for name, _, value in attributes}))
+
+    def method(**arguments: Any) -> tuple[Any, ...]:
+        arrays = {name: value for name, value in arguments.items() if isinstance(value, jax.Array)}
+        attributes = ((n, type(v), v) for n, v in sorted(arguments.items()) if n not in arrays)  # 1 is not True
+        return with_attributes(*attributes)(**arrays)
+
+    return method
 
 
 def _floats(outputs: Sequence[jax.Array]) -> list[jax.Array]:

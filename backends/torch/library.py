@@ -20,7 +20,7 @@ import ml_dtypes
 import numpy as np
 import torch
 from numpy.lib.stride_tricks import as_strided
-from torch import Tensor
+from torch import Tensor, nn
 
 from rnnspec.backends.contract import Backend, Unsupported
 from rnnspec.backends.torch.precision import full_precision
@@ -135,6 +135,19 @@ class TorchLibrary(Backend):
 
     def _precision(self) -> AbstractContextManager[None]:
         return nullcontext() if self.device == "cpu" else full_precision()
+
+
+def holding(module: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Put tensors in the place of a module's parameters, by their names in its state dict, and return the module.
+
+    Gradients flow to the tensors. torch.func.functional_call does the same for one call of ``forward``.
+    """
+    for name, tensor in tensors.items():
+        path, _, own = name.rpartition(".")
+        owner = module.get_submodule(path)
+        delattr(owner, own)
+        setattr(owner, own, tensor)
+    return module
 
 
 def _floats(outputs: Sequence[Tensor]) -> list[Tensor]:

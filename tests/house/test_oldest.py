@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-OF_FRAMEWORKS = {"torch", "tensorflow", "keras"}
+OF_FRAMEWORKS = {"torch", "tensorflow", "keras", "jax"}
 
 
 def test_the_oldest_versions_are_the_declared_ones() -> None:
