@@ -9,17 +9,22 @@ import torch
 from torch import Tensor
 from torchcrf import CRF
 
+from rnnspec.backends.composed.operations import OPERATIONS
 from rnnspec.backends.taking import at_least, only
 from rnnspec.backends.torch import TorchLibrary, holding
+from rnnspec.backends.torch.arrays import TorchArrays
 
 
 class PytorchCrfBackend(TorchLibrary):
-    """pytorch-crf: a mask without holes, and no empty sequence."""
+    """pytorch-crf: a mask without holes.
+
+    It refuses batches with an empty sequence. The adapter gives it such a sequence as one of a step, and leaves out the
+    result, so that the batch's others are judged.
+    """
 
     name: ClassVar[str] = "pytorch-crf"
     libraries: ClassVar[tuple[str, ...]] = ("pytorch-crf", "torch")
     by_default: ClassVar[bool] = False
-    refuses_with: ClassVar[Any] = {ValueError: "first timestep"}
 
     @classmethod
     def expected_failures(cls) -> Path | None:
@@ -31,21 +36,33 @@ class PytorchCrfBackend(TorchLibrary):
         self, emissions: Tensor, transitions: Tensor, tags: Tensor, start: Tensor, end: Tensor, mask: Tensor
     ) -> tuple[Tensor, ...]:
         """Return the log-likelihood."""
-        return (_crf(transitions, start, end)(emissions, tags, mask, reduction="none"),)
+        found = _crf(transitions, start, end)(emissions, tags, _begun(mask), reduction="none")
+        return (torch.where(mask[:, 0], found, 0),)
 
     @only(T=at_least(1), holes=False, nan_padding=False, differentiable=False)
     def crf_viterbi(
         self, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor
     ) -> tuple[Tensor, ...]:
         """Return the path that it decodes, and that path's score, which it does not give."""
-        crf = _crf(transitions, start, end)
-        path = filled(crf.decode(emissions, mask), mask)
-        return crf._compute_score(emissions.swapaxes(0, 1), path.T, mask.T), path
+        path = filled(_crf(transitions, start, end).decode(emissions, _begun(mask)), mask)
+        return score_of(path, emissions, transitions, start, end, mask), torch.where(mask, path, 0)
 
 
 def _crf(transitions: Tensor, start: Tensor, end: Tensor) -> Any:
     scores = {"transitions": transitions, "start_transitions": start, "end_transitions": end}
     return holding(CRF(len(start), batch_first=True), scores)
+
+
+def score_of(path: Tensor, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
+    """The score of a path that a library decodes without a score: what is judged is whether the path is a best one."""
+    given = {"emissions": emissions, "transitions": transitions, "start": start, "end": end, "mask": mask}
+    (score,) = OPERATIONS["crf_score"](TorchArrays("cpu"), tags=path, padding="lengths", **given)
+    return score
+
+
+def _begun(mask: Tensor) -> Tensor:
+    """The mask with the first step of every sequence valid."""
+    return torch.cat([torch.ones_like(mask[:, :1]), mask[:, 1:]], 1)
 
 
 def filled(paths: list[list[int]], mask: Tensor) -> Tensor:

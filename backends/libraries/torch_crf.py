@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 from TorchCRF import CRF
 
-from rnnspec.backends.libraries.pytorch_crf import filled
+from rnnspec.backends.libraries.pytorch_crf import filled, score_of
 from rnnspec.backends.taking import at_least, only
 from rnnspec.backends.torch import TorchLibrary, holding
 
@@ -37,9 +37,8 @@ class TorchCrfBackend(TorchLibrary):
         self, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor
     ) -> tuple[Tensor, ...]:
         """Return the path that it decodes, and that path's score, which it does not give."""
-        crf = _crf(transitions, start, end)
-        path = filled(crf.viterbi_decode(emissions, mask), mask)
-        return crf._compute_numerator_log_likelihood(emissions, path, mask), path
+        path = filled(_crf(transitions, start, end).viterbi_decode(emissions, mask), mask)
+        return score_of(path, emissions, transitions, start, end, mask), path
 
 
 def _crf(transitions: Tensor, start: Tensor, end: Tensor) -> Any:
