@@ -75,6 +75,21 @@ def faults(page: Path, file: Path | None, edits: tuple[Path, ...]) -> None:
 
 @main.command()
 @_PAGE
+@click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE...")
+def conformance(page: Path, files: tuple[Path, ...]) -> None:
+    """docs/conformance.md: operations by implementations, from each FILE of ``rnnspec validate --json``."""
+    from rnnspec.conformance.pages.conformance import read, sections
+    from rnnspec.conformance.pages.markdown import fill_in
+
+    try:
+        fill_in(page, sections(read(files)))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"wrote {page}")
+
+
+@main.command()
+@_PAGE
 @click.argument("file", type=_FILE)
 def diagnosis(page: Path, file: Path) -> None:
     """docs/diagnosis.md: how often the suite names what is wrong, from a FILE of ``rnnspec faults --diagnose``."""
