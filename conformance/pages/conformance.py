@@ -18,7 +18,7 @@ VERDICTS, CONVENTIONS = "verdicts", "conventions"
 
 
 def read(files: Iterable[Path]) -> list[Backend]:
-    """Return the backends of some files, in alphabetical order; raise ValueError for what is no file of a validation."""
+    """Return the backends of some files, in alphabetical order; ValueError for what is no file of a validation."""
     found: dict[str, Backend] = {}
     for path in files:
         try:

@@ -18,7 +18,9 @@ NEEDS = {
     "onnx_sequence_lens.py": ("onnx",),
     "onnxruntime_clip.py": ("onnx", "onnxruntime"),
     "onnxruntime_empty_batch.py": ("onnx", "onnxruntime"),
+    "onnxruntime_nan.py": ("onnx", "onnxruntime"),
     "onnxruntime_tanh.py": ("onnx", "onnxruntime"),
+    "torch_struct_floor.py": ("torch_struct",),
     "torchcrf_empty.py": ("TorchCRF",),
 }
 
