@@ -73,10 +73,10 @@ class JaxArrays:
         return jnp.stack(tuple(arrays), axis)
 
     def unstack(self, array: Tensor, axis: int = 0) -> Sequence[Tensor]:
-        return jnp.unstack(array, axis=axis)
+        return tuple(jnp.unstack(array, axis=axis))
 
     def split(self, array: Tensor, sizes: Sequence[int], axis: int = -1) -> Sequence[Tensor]:
-        return lax.split(array, tuple(sizes), axis % array.ndim)
+        return tuple(lax.split(array, tuple(sizes), axis % array.ndim))
 
     def flip(self, array: Tensor, axis: int) -> Tensor:
         return jnp.flip(array, axis)
@@ -92,7 +92,6 @@ class JaxArrays:
     log_logistic = staticmethod(jax.nn.log_sigmoid)
     maximum = staticmethod(jnp.maximum)
     minimum = staticmethod(jnp.minimum)
-    where = staticmethod(jnp.where)
     isfinite = staticmethod(jnp.isfinite)
     logical_not = staticmethod(jnp.logical_not)
     logical_and = staticmethod(jnp.logical_and)
@@ -100,6 +99,9 @@ class JaxArrays:
 
     def abs(self, array: Tensor) -> Tensor:
         return array * lax.stop_gradient(jnp.sign(array))  # the slope of jnp.abs at 0 is 1
+
+    def where(self, condition: Tensor, yes: Tensor | float, no: Tensor | float) -> Tensor:
+        return jnp.where(condition, yes, no)
 
     def lerp(self, a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
         return a + weight * (b - a)

@@ -162,7 +162,9 @@ def jitted(function: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any,
 
     @cache
     def with_attributes(*attributes: tuple[str, type, Any]) -> Callable[..., tuple[Any, ...]]:
-        return jax.jit(partial(function, **{name: value for name, _, value in attributes}))
+        compiled: Callable[..., tuple[Any, ...]]
+        compiled = jax.jit(partial(function, **{name: value for name, _, value in attributes}))
+        return compiled
 
     def method(**arguments: Any) -> tuple[Any, ...]:
         arrays = {name: value for name, value in arguments.items() if isinstance(value, jax.Array)}

@@ -34,7 +34,8 @@ class FlaxNnxBackend(JaxLibrary):
 
     def rnn_cell(self, x: Array, h_prev: Array, W: Array, R: Array, b: Array, *, activation: str) -> Many:
         """Return h."""
-        return _cell(nnx.SimpleCell, W, R, b, activation_fn=_ACTIVATIONS[activation])(h_prev, x)[1:]
+        _, h = _cell(nnx.SimpleCell, W, R, b, activation_fn=_ACTIVATIONS[activation])(h_prev, x)
+        return (h,)
 
     def lstm_cell(self, x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array) -> Many:
         """Return h and c."""
@@ -44,7 +45,8 @@ class FlaxNnxBackend(JaxLibrary):
     @only(reset="after", update="keeps")
     def gru_cell(self, x: Array, h_prev: Array, W: Array, R: Array, b: Array) -> Many:
         """Return h."""
-        return _cell(nnx.GRUCell, W, R, b)(h_prev, x)[1:]
+        _, h = _cell(nnx.GRUCell, W, R, b)(h_prev, x)
+        return (h,)
 
     @only(direction=_WAYS, T=at_least(1), nan_padding=False)
     def rnn(
@@ -79,7 +81,7 @@ def _cell(kind: Any, W: Array, R: Array, b: Array, **options: Any) -> Any:
     return cell
 
 
-def _unrolled(cell: Any, x: Array, carry: Any, lengths: Array, direction: str) -> Any:
+def _unrolled(cell: Any, x: Array, carry: Any, lengths: Array, direction: str) -> tuple[Array, Any]:
     """Outputs, 0 at padding, and the last carry."""
     layer = nnx.RNN(cell, return_carry=True, reverse=direction == "reverse", keep_order=True)
     last, y = layer(x, initial_carry=carry, seq_lengths=lengths)

@@ -56,6 +56,7 @@ def _crf(transitions: Tensor, start: Tensor, end: Tensor) -> Any:
 def score_of(path: Tensor, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
     """The score of a path that a library decodes without a score: what is judged is whether the path is a best one."""
     given = {"emissions": emissions, "transitions": transitions, "start": start, "end": end, "mask": mask}
+    score: Tensor
     (score,) = OPERATIONS["crf_score"](TorchArrays("cpu"), tags=path, padding="lengths", **given)
     return score
 
