@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rnnspec.conformance.pages.markdown import table, written_by
 from rnnspec.conformance.report.tables import ratio_text
@@ -15,6 +15,7 @@ Backend = Mapping[str, Any]
 Operation = Mapping[str, Any]
 
 VERDICTS, CONVENTIONS = "verdicts", "conventions"
+_OF_CHECKS: Final = ("id", "level", "verdict", "worst_error_ratio", "reasons")
 
 
 def read(files: Iterable[Path]) -> list[Backend]:
@@ -33,6 +34,20 @@ def read(files: Iterable[Path]) -> list[Backend]:
 def sections(backends: Sequence[Backend]) -> dict[str, str]:
     """Return the page's tables by name."""
     return {VERDICTS: _verdicts(backends), CONVENTIONS: _conventions(backends)}
+
+
+def stored(backend: Backend) -> Backend:
+    """Return what the page reads of a backend: a validation's file has messages too, with paths of its machine."""
+    return {
+        **{key: backend[key] for key in ("name", "versions", "verdict", "profile", "seed") if key in backend},
+        "operations": [
+            {
+                **{key: one[key] for key in ("name", "dtype", "verdict") if key in one},
+                "checks": [{key: check[key] for key in _OF_CHECKS} for check in one["checks"]],
+            }
+            for one in backend["operations"]
+        ],
+    }
 
 
 def _merge(found: dict[str, Backend], backend: Backend) -> None:

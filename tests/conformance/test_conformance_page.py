@@ -67,6 +67,21 @@ def test_a_file_of_something_else_is_told(tmp_path: Path) -> None:
     assert "a: expected one version of each library" in output
 
 
+def test_what_is_stored_makes_the_same_page(tmp_path: Path) -> None:
+    found = report("a", gru=[check("values", "conforms", 0.25, "a's gru: reset = after only")])
+    found["backends"][0]["operations"][0]["checks"][0]["message"] = "at /home/me"
+    _, _, before = page_of(tmp_path, found)
+    folder = tmp_path / "stored"
+    folder.mkdir()
+    page = str(tmp_path / "page.md")
+    done = CliRunner().invoke(main, ["conformance", page, str(tmp_path / "0.json"), "--store", str(folder)])
+    assert done.exit_code == 0, done.output
+    (file,) = folder.iterdir()
+    assert "/home/me" not in file.read_text()
+    assert CliRunner().invoke(main, ["conformance", page, str(file)]).exit_code == 0
+    assert (tmp_path / "page.md").read_text() == before
+
+
 def test_the_page_is_that_of_the_stored_files(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text((ROOT / "docs/conformance.md").read_text())
