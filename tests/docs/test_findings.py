@@ -20,6 +20,7 @@ NEEDS = {
     "onnxruntime_empty_batch.py": ("onnx", "onnxruntime"),
     "onnxruntime_nan.py": ("onnx", "onnxruntime"),
     "onnxruntime_tanh.py": ("onnx", "onnxruntime"),
+    "torch_struct_forbidden.py": ("torch_struct",),
     "torch_struct_floor.py": ("torch_struct",),
     "torchcrf_empty.py": ("TorchCRF",),
 }
