@@ -23,6 +23,8 @@ from rnnspec.spec.errors import one_of
 GROUP: Final = "rnnspec.backends"
 OWN: Final = "rnnspec"
 """The package whose names no other can take."""
+LIBRARIES: Final = "rnnspec.backends.libraries."
+"""The modules of the project's adapters of other people's libraries, which may crash as any code does."""
 
 
 class BackendError(Exception):
@@ -112,8 +114,11 @@ def installs(extra: str) -> str:
 
 
 def is_own(name: str) -> bool:
-    """Return whether the project itself has the backend of this name."""
-    return ":" not in name and name in offered().own
+    """Return whether the project itself has the backend of this name; a library's code is not its own."""
+    if ":" in name:
+        return False
+    found = offered()
+    return name in found.own and not found.entry(name).value.startswith(LIBRARIES)
 
 
 def open_backend(name: str, device: str = "cpu") -> Backend:

@@ -382,6 +382,29 @@ def convert(source: Path, target: Path, to: str, json_file: Path | None) -> None
     _run(convert_weights, source, target, to, json_file)
 
 
+@main.command("new-backend")
+@click.argument("name")
+@click.option("--op", "operations", multiple=True, required=True, help="An operation that it is to have (repeatable).")
+@click.option(
+    "--base",
+    default="numpy",
+    show_default=True,
+    type=click.Choice(["numpy", "torch", "jax", "tensorflow"]),
+    help="The kind of its arrays.",
+)
+@click.option(
+    "--in", "parent", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder."
+)
+def new_backend_command(name: str, operations: tuple[str, ...], base: str, parent: Path) -> None:
+    """Write the project of an adapter, rnnspec-NAME, with its refusals, a test, a workflow and a README.
+
+    The project installs, and its test passes, as it stands: it refuses every call until its methods are written.
+    """
+    from rnnspec.conformance.commands.new_backend import new_backend
+
+    _run(new_backend, name, operations, base, parent)
+
+
 @main.group(cls=WithDefault)
 def bench() -> None:
     """Time backends against each other: ratios of times with confidence intervals, and shares of the machine's peak.

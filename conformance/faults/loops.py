@@ -25,6 +25,7 @@ class Loops(Backend):
     """The code that families share: both ends of a call, products and sums, and the unrolling over time."""
 
     name = "loops"
+    checks_calls = False  # `admit` does, and a fault may change it
     states: ClassVar[tuple[str, ...]] = ("h",)
     """The states that a step hands on to the next."""
 

@@ -77,6 +77,32 @@ def faults(page: Path, file: Path | None, edits: tuple[Path, ...]) -> None:
 
 @main.command()
 @_PAGE
+@click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE...")
+@click.option(
+    "--store",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Write what the page needs of each backend to NAME.json in this folder.",
+)
+def conformance(page: Path, files: tuple[Path, ...], store: Path | None) -> None:
+    """docs/conformance.md: operations by implementations, from each FILE of ``rnnspec validate --json``."""
+    from rnnspec.conformance.pages.conformance import read, sections, stored
+    from rnnspec.conformance.pages.markdown import fill_in
+    from rnnspec.conformance.run.files import write_json
+
+    try:
+        backends = read(files)
+        found = sections(backends)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    fill_in(page, found)
+    if store is not None:
+        for backend in backends:
+            write_json(store / f"{backend['name']}.json", {"backends": [stored(backend)]})
+    click.echo(f"wrote {page}")
+
+
+@main.command()
+@_PAGE
 @click.argument("file", type=_FILE)
 def diagnosis(page: Path, file: Path) -> None:
     """docs/diagnosis.md: how often the suite names what is wrong, from a FILE of ``rnnspec faults --diagnose``."""
