@@ -102,8 +102,10 @@ def sentence(outcome: Outcome, judged: Judged) -> str:
     name = name_of(outcome.name)
     match outcome.verdict:
         case "conforms":
-            judged_steps = len(outcome.losses)
-            return f"{name}: conforms for {judged_steps} steps, worst error ratio {ratio_text(outcome.worst)}"
+            steps = len(outcome.losses)
+            return (
+                f"{name}: conforms for {steps} step{'s' * (steps != 1)}, worst error ratio {ratio_text(outcome.worst)}"
+            )
         case "violates":
             ratio = ratio_text(outcome.ratio)
             return f"{name}: violates at step {outcome.step}: {outcome.quantity}, error ratio {ratio}"
