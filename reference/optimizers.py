@@ -61,9 +61,9 @@ def _adam(call: Admitted, theta: Array) -> tuple[Array, Array, Array]:
     seen1, seen2 = (_seen(of, name) for name in ("beta1", "beta2"))
     match of["epsilon_at"]:
         case "outside":
-            divisor = np.sqrt(_squares(v_next) / seen2) + of["epsilon"]
+            divisor = np.sqrt(_squares(v_next / seen2)) + of["epsilon"]
         case "inside":
-            divisor = np.sqrt(_squares(v_next) / seen2 + of["epsilon"])
+            divisor = np.sqrt(_squares(v_next / seen2) + of["epsilon"])
         case _:
             divisor = (np.sqrt(_squares(v_next)) + of["epsilon"]) / math.sqrt(seen2)
     return theta - of["learning_rate"] * (m_next / seen1) / divisor, m_next, v_next

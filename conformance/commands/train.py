@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
 from rnnspec.backends.discovery import BackendError, open_backend
 from rnnspec.backends.words import name_of
 from rnnspec.conformance.bench.page import must_be_drawable
+from rnnspec.conformance.bench.table import duration
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.words import ratio_text
@@ -85,7 +87,8 @@ def _print(console: Console, judged: Judged) -> None:
     per_epoch = request.batches.per_epoch
     console.print(
         f"reference: loss {first.loss.value:.6g} at step 1, {last.loss.value:.6g} at step {last.step}; its bound "
-        f"{_share(first.loss)} of it at first, {_share(last.loss)} at last; {per_epoch} batches an epoch",
+        f"{_share(first.loss)} of it at first, {_share(last.loss)} at last; {per_epoch} batches an epoch; "
+        f"{_pace([due.seconds for due in judged.due])} a step in all versions",
         soft_wrap=True,
     )
     if judged.silent_from:
@@ -102,12 +105,18 @@ def sentence(outcome: Outcome, judged: Judged) -> str:
     name = name_of(outcome.name)
     match outcome.verdict:
         case "conforms":
-            judged_steps = len(outcome.losses)
-            return f"{name}: conforms for {judged_steps} steps, worst error ratio {ratio_text(outcome.worst)}"
+            steps = len(outcome.losses)
+            told = f"conforms for {steps} step{'s' * (steps != 1)}, worst error ratio {ratio_text(outcome.worst)}"
+            return f"{name}: {told}; {_pace(outcome.seconds)} a step"
         case "violates":
             ratio = ratio_text(outcome.ratio)
             return f"{name}: violates at step {outcome.step}: {outcome.quantity}, error ratio {ratio}"
     return f"{name}: refused at step {outcome.step}: {outcome.reason}"
+
+
+def _pace(seconds: Sequence[float]) -> str:
+    """The median time, without that of the first step, where there are others."""
+    return duration(float(np.median(seconds[1:] or seconds)))
 
 
 def _share(loss: Any) -> str:
@@ -131,6 +140,7 @@ def as_json(judged: Judged) -> Mapping[str, Any]:
                 "loss_bound": _number(float(due.loss.bound)),
                 "quantities": len(due.quantities),
                 "quantities_told": due.told,
+                "seconds": due.seconds,
             }
             for due in judged.due
         ],
@@ -146,6 +156,7 @@ def as_json(judged: Judged) -> Mapping[str, Any]:
                 "worst_error_ratio": _number(outcome.worst),
                 "losses": [_number(loss) for loss in outcome.losses],
                 "gradient_norms": [_number(norm) for norm in outcome.norms],
+                "seconds": outcome.seconds,
                 "error_ratios": [_number(ratio) for ratio in outcome.ratios],
             }
             for outcome in judged.outcomes

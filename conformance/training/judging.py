@@ -6,6 +6,7 @@ quantity tells something as long as its bound is below its own size; once none d
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -50,6 +51,8 @@ class Due:
 
     step: int
     quantities: Mapping[str, Bounded]
+    seconds: float
+    """How long the reference took for it in all its versions."""
 
     @property
     def loss(self) -> Bounded:
@@ -85,6 +88,8 @@ class Outcome:
     losses: list[float] = field(default_factory=list)
     norms: list[float] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    """How long each step took, without its judgement."""
 
 
 @dataclass(frozen=True)
@@ -137,9 +142,11 @@ def judge(
     }
     due: list[Due] = []
     for step, batch in enumerate(islice(request.batches, request.steps), start=1):
+        began = time.perf_counter()
         with np.errstate(all="ignore"):
             record = right.do(batch)
-        due.append(Due(step, dict(_bounds(record, _loudest(parameters, batch), form))))
+        bounds = dict(_bounds(record, _loudest(parameters, batch), form))
+        due.append(Due(step, bounds, time.perf_counter() - began))
         if not due[-1].told:
             break
         for name, trainer in trainers.items():
@@ -153,9 +160,11 @@ def judge(
 
 def _judge_step(outcome: Outcome, trainer: Trainer, batch: NamedArrays, due: Due, form: Format) -> None:
     """Make a backend's step, and note the first quantity that leaves its bound."""
+    began = time.perf_counter()
     try:
         with np.errstate(all="ignore"):
             got = trainer.do(batch)
+        outcome.seconds.append(time.perf_counter() - began)
     except Unsupported as error:
         outcome.verdict, outcome.reason, outcome.step = "refused", str(error), due.step
         return

@@ -89,6 +89,15 @@ def test_where_training_amplifies_rounding_the_bound_grows_until_nothing_is_told
     assert judged.outcomes[0].verdict == "conforms"
 
 
+def test_what_no_example_has_is_told_of_all_the_same() -> None:
+    found = model("char-rnn")
+    sizes = {**found.small, "K": 40}  # most letters are in no text, and their vectors' gradients are 0
+    batches = Batches(found, sizes, drawn_examples(found, sizes, 0))
+    judged = judge(Request(found, sizes, 4, batches), {"numpy": NumpyBackend()})
+    assert [due.told for due in judged.due] == [len(due.quantities) for due in judged.due]
+    assert np.isfinite(judged.due[-1].quantities["update of letter.E"].bound).all()
+
+
 def test_batches_are_the_same_for_all_and_the_last_of_an_epoch_is_shorter() -> None:
     request = asked("text-lstm", 1)
     one, other = (list(islice(request.batches, 6)) for _ in range(2))
