@@ -27,7 +27,7 @@ import numpy as np
 from rnnspec import spec
 from rnnspec.backends.call import Call, Cotangents, Unsupported
 from rnnspec.backends.refusals import Declared
-from rnnspec.backends.taking import Taken, taken_by
+from rnnspec.backends.taking import Taken, must_be_declared_rightly, taken_by
 from rnnspec.spec.arrays import Array
 
 __all__ = ["Backend", "Call", "Cotangents", "Prepared", "Unsupported", "wanted_of"]
@@ -79,10 +79,14 @@ class Backend:
     """The name that it was opened by, as the user gave it; empty for an adapter that was not opened by name."""
 
     def __init__(self, device: str = "cpu") -> None:
-        """Open the implementation on `device`; raise ValueError naming the devices there are if it has not that one."""
+        """Open the implementation on `device`; raise ValueError naming the devices there are if it has not that one.
+
+        A method that declares what its operation has not is a ValueError too.
+        """
         if device not in self.devices():
             raise ValueError(f"backend {self.name}: expected a device in {', '.join(self.devices())}, got {device!r}")
         self.device = device
+        must_be_declared_rightly(type(self))
 
     # The part that an adapter writes.
 

@@ -70,7 +70,7 @@ def only(
     Raises
     ------
     ValueError
-        When the class is used, if a name is neither an attribute nor a size of the operation.
+        When the backend is opened, if a name is neither an attribute nor a size of the operation.
     """
 
     def decorate(method: Method) -> Method:
@@ -176,6 +176,16 @@ class Taken:
             padded = name in call.inputs and item.kind == "float" and item.shape[:2] == ("B", "T")
             if padded and not np.isfinite(call.inputs[name][~valid].astype(np.float64)).all():
                 raise Unsupported(f"{who}'s {call.operation} computes with padding: it must be finite")
+
+
+def must_be_declared_rightly(adapter: type) -> None:
+    """Raise ValueError if a method of the class declares by `only` what its operation has not, or is no operation."""
+    for name in dir(adapter):
+        method = getattr(adapter, name, None)
+        if isinstance(getattr(method, _DECLARED, None), _Only):
+            if name not in spec.operations():
+                raise ValueError(f"only(…) of {name}: expected a method with the name of an operation")
+            taken_by(method, name)
 
 
 @lru_cache(maxsize=1024)

@@ -7,9 +7,7 @@ import torch
 from torch_struct import LinearChain, LinearChainCRF
 
 warnings.filterwarnings("ignore")
-moves = torch.tensor(
-    [[[[0.0, -torch.inf], [0.0, 0.0]]]]
-)  # one move, (after, before): from tag 1 to tag 0 there is none
+moves = torch.tensor([[[[0.0, -torch.inf], [0.0, 0.0]]]])  # (after, before): none from 1 to 0
 chain = LinearChainCRF(moves)
 got = float(chain.log_prob(LinearChain.to_parts(torch.tensor([[0, 1]]), 2)).detach())
 print(f"torch-struct {version('torch-struct')}")

@@ -190,7 +190,17 @@ def test_a_declaration_of_what_there_is_not_is_an_error() -> None:
             return self._keep(locals())
 
     with pytest.raises(ValueError, match=r"only\(directions=…\) of gru: expected one of B, D, G, H, T, direction"):
-        Wrong().run(call_of())
+        Wrong()
+
+
+def test_a_declaration_of_what_is_no_operation_is_an_error() -> None:
+    class Wrong(Keeping):
+        @only(direction="forward")
+        def gruu(self, x, W, R, b):  # type: ignore[no-untyped-def]
+            return self._keep(locals())
+
+    with pytest.raises(ValueError, match="gruu: expected a method with the name of an operation"):
+        Wrong()
 
 
 def test_true_is_not_one() -> None:

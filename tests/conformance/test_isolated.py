@@ -60,6 +60,11 @@ def Right(**call):
     pass
 
 
+class Compiling(NumpyBackend):
+    name = "compiling"
+    compiles = 20
+
+
 @guest
 def Segfaulting(**call):
     ctypes.string_at(0)
@@ -307,6 +312,11 @@ def test_it_is_the_backend_that_it_stands_for(isolated: Open, call: Call) -> Non
     assert gradients == {}
     assert there.refusal(call, gradient=True) is None
     assert there.script(call) == here.script(call)
+
+
+def test_what_compiles_says_so_from_its_process(isolated: Open) -> None:
+    assert isolated("Compiling").compiles == 20
+    assert isolated("Right").compiles == 1
 
 
 @pytest.mark.parametrize("check", ["values", "gradients", "bad_input"])
