@@ -57,7 +57,7 @@ def export_vectors(
         for dtype in FLOAT_TYPES[::-1]
         if not dtypes or dtype in dtypes
     ]
-    wanted = _wanted(list(dict.fromkeys(name for name, _ in targets)), settings, padding, plain)
+    kinds = _wanted(list(dict.fromkeys(name for name, _ in targets)), settings, padding, plain)
     console = open_console(sys.stdout)
     versions = {"rnnspec": version("rnnspec"), "numpy": np.__version__}
     vectors: list[Vector] = []
@@ -65,7 +65,7 @@ def export_vectors(
         task = progress.add_task("exporting", total=len(targets) * count)
         for name, dtype in targets:
             progress.update(task, description=f"{name} {dtype}")
-            for number, (case, expected) in enumerate(corpus(name, dtype, count, wanted)):
+            for number, (case, expected) in enumerate(corpus(name, dtype, count, kinds)):
                 vectors.append(write_vector(written, storage, number, case, expected))
                 progress.advance(task)
         Manifest(versions, storage, tuple(vectors)).write(written)
