@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rnnspec.conformance.commands.show import parse_settings
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.summary import summarise
@@ -26,7 +27,7 @@ from rnnspec.conformance.run.storage import Storage
 from rnnspec.conformance.vectors.corpus import Wanted, corpus, new_folder, write_vector
 from rnnspec.conformance.vectors.judging import Findings, judge_results
 from rnnspec.conformance.vectors.manifest import SCHEMA, Manifest, Vector
-from rnnspec.spec import FLOAT_TYPES, operation, operations
+from rnnspec.spec import FLOAT_TYPES, Operation, check_attributes, operation, operations
 from rnnspec.spec.errors import one_of
 
 SHOWN = 3
@@ -89,10 +90,14 @@ def _wanted(names: Sequence[str], settings: Sequence[str], padding: bool, plain:
         if key not in known:
             raise PlanError(f"--set {setting}: unknown attribute {key!r}: {one_of(key, known)}")
         given[key] = text
-    wanted = Wanted(given, padding, plain)
-    for name in names:
-        wanted.attributes(name)
-    return wanted
+    return Wanted({name: _set(operation(name), given) for name in names}, padding, plain)
+
+
+def _set(op: Operation, given: Mapping[str, str]) -> dict[str, Any]:
+    """The values of those attributes that an operation has."""
+    parsed = parse_settings(op, [f"{key}={text}" for key, text in given.items() if key in op.attributes])
+    complete = check_attributes(op, parsed)
+    return {key: complete[key] for key in parsed}
 
 
 def check_vectors(folder: Path, results: Path, json_file: Path | None, partial: bool = False) -> int:

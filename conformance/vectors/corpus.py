@@ -17,7 +17,6 @@ import numpy as np
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
-from rnnspec.conformance.commands.show import parse_settings
 from rnnspec.conformance.judge.tolerance import Bounded, Expected
 from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.storage import Storage, write_stored
@@ -37,25 +36,18 @@ ATTEMPTS: Final = 20
 
 @dataclass(frozen=True)
 class Wanted:
-    """The cases that a corpus is to have: under these settings of attributes, perhaps plain ones alone or unpadded.
+    """The cases that a corpus is to have: perhaps plain ones alone, or none that are padded.
 
-    A setting of an attribute that an operation has not is of no concern to it.
+    `attributes` has the values that attributes of an operation are set to, by its name.
     """
 
-    settings: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     padding: bool = True
     plain: bool = False
 
-    def attributes(self, name: str) -> dict[str, Any]:
-        """The attributes of an operation that are set; raise CallError for a value that there is not."""
-        op = operation(name)
-        given = parse_settings(op, [f"{key}={text}" for key, text in self.settings.items() if key in op.attributes])
-        complete = check_attributes(op, given)
-        return {key: complete[key] for key in given}
-
     def admits(self, case: Case) -> bool:
         """Return whether the corpus may have the case."""
-        wanted = self.attributes(case.operation)
+        wanted = self.attributes.get(case.operation, {})
         return (self.padding or case.steps == "all") and all(case.attributes[key] == one for key, one in wanted.items())
 
 
@@ -102,7 +94,7 @@ def _drawn(choices: RandomChoices, scope: Scope, wanted: Wanted) -> Case:
         case = draw_case(choices, scope)
         if wanted.admits(case):
             return case
-    set_to = ", ".join(f"{key}={text}" for key, text in wanted.settings.items())
+    set_to = ", ".join(f"{key}={value}" for key, value in wanted.attributes.get(scope.operation, {}).items())
     raise FileError(f"{scope.operation}: none of {DRAWS:,} drawn cases has {set_to or 'no padding'}: ask for less")
 
 
@@ -110,7 +102,7 @@ def plain_cases(name: str, dtype: str, seed: int, wanted: Wanted) -> list[Case]:
     """Return an operation's plain cases: as few inputs as it takes, then all of them, then several lengths."""
     op = operation(name)
     sizes = dict(zip((one for one in op.sizes if one not in ("G", "n")), _SIZES, strict=False))
-    attributes = check_attributes(op, wanted.attributes(name))
+    attributes = check_attributes(op, wanted.attributes.get(name, {}))
     whole = Case(name, dtype, sizes, attributes, seed=seed)
     whole = whole.with_at_least(**whole.spec.at_least)
     optional = tuple(key for key, item in whole.items.items() if item.optional and item.kind == "float")
