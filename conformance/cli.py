@@ -509,17 +509,29 @@ def vectors() -> None:
     type=click.Choice(["npz", "safetensors"]),
     help="File format.",
 )
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Only cases of this attribute's value.")
+@click.option("--plain", is_flag=True, help="Only plain cases: attributes at their defaults or as --set has them.")
+@click.option("--no-padding", "padding", flag_value=False, default=True, help="Only cases without lengths or masks.")
 @json_option
 def export_command(
-    folder: Path, operations: tuple[str, ...], dtypes: tuple[str, ...], cases: int, storage: str, json_file: Path | None
+    folder: Path,
+    operations: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    cases: int,
+    storage: str,
+    json_file: Path | None,
+    settings: tuple[str, ...],
+    padding: bool,
+    plain: bool,
 ) -> None:
     """Write a corpus of cases to DIR: inputs, right outputs and gradients, and the bounds on their errors.
 
-    DIR must be new or empty. The same versions write the same bytes.
+    DIR must be new or empty. The same versions write the same bytes. The first cases of an operation are plain:
+    default attributes, ordinary numbers and no padding.
     """
     from rnnspec.conformance.commands.vectors import export_vectors
 
-    _run(export_vectors, folder, operations, dtypes, cases, storage, json_file)
+    _run(export_vectors, folder, operations, dtypes, cases, storage, json_file, settings, padding, plain)
 
 
 @vectors.command("check")

@@ -33,7 +33,10 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "bench compare": ("bench compare old.json new.json --threshold 0.05",),
     "vectors": ("vectors export corpus --op lstm", "vectors check corpus results"),
-    "vectors export": ("vectors export corpus --op lstm --dtype float32 --cases 40 --format safetensors",),
+    "vectors export": (
+        "vectors export corpus --op lstm --dtype float32 --cases 40 --format safetensors",
+        "vectors export plain --op gru --plain --set reset=after --no-padding",
+    ),
     "vectors check": ("vectors check corpus results --partial --json report.json",),
 }
 """Each command's, without the program's name; the empty name is the program's own."""

@@ -12,8 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-import rnnspec
 from rnnspec.backends import Backend
+from rnnspec.conformance import interface
 from rnnspec.conformance.commands.implications import laws, refused
 from rnnspec.conformance.commands.show import (
     BATCHES,
@@ -162,9 +162,8 @@ def _known_faults(name: str) -> Iterator[str]:
 def api_page() -> str:
     """Return the page of the Python interface: each name with its signature and documentation."""
     parts = ["# Python API", "[python.md](python.md) is the guide. Each name is imported from `rnnspec`."]
-    for name in rnnspec.__all__:
-        if not name.startswith("_"):
-            parts += _documented(name, getattr(rnnspec, name))
+    for name in interface.__all__:
+        parts += _documented(name, getattr(interface, name))
     return "\n\n".join([*parts, *_documented("rnnspec.backends.Backend", Backend)]) + "\n"
 
 
