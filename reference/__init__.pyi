@@ -86,13 +86,13 @@ def rnn(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, b_R: Array | None = None, recurrent_keep: Array |
     None = None, *, lengths: Array | None = None, mask: Array | None = None, activation: Literal["tanh", "relu",
     "logistic"] = "tanh", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None,
-    recurrent_dropout: float | None = None,
+    recurrent_dropout: float | None = None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[Array, Array]: ...
 def rnn_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, b_R: Array | None = None, recurrent_keep: Array |
     None = None, *, lengths: Array | None = None, mask: Array | None = None, activation: Literal["tanh", "relu",
     "logistic"] = "tanh", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None,
-    recurrent_dropout: float | None = None,
+    recurrent_dropout: float | None = None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array], Vjp]: ...
 def lstm_cell(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, b_R: Array | None = None, P: Array | None =
@@ -112,7 +112,8 @@ def lstm(
     None, activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
     Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
     False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", direction: Literal["forward",
-    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None,
+    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None, output:
+    Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[Array, Array, Array]: ...
 def lstm_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, b_R: Array | None = None,
@@ -120,7 +121,8 @@ def lstm_vjp(
     None, activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
     Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
     False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", direction: Literal["forward",
-    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None,
+    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None, output:
+    Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def layer_norm_lstm_cell(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, gain: Array, gain_c: Array, b_c: Array, *,
@@ -137,14 +139,14 @@ def layer_norm_lstm(
     None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None,
     epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw", gradient: Literal["full", "cell_only"] =
     "full", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float
-    | None = None,
+    | None = None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[Array, Array, Array]: ...
 def layer_norm_lstm_vjp(
     x: Array, W: Array, R: Array, b: Array, gain: Array, gain_c: Array, b_c: Array, h0: Array | None = None, c0: Array |
     None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None,
     epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw", gradient: Literal["full", "cell_only"] =
     "full", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float
-    | None = None,
+    | None = None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def lstm_1997_cell(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, *, gradient: Literal["full", "cell_only"] =
@@ -158,13 +160,13 @@ def lstm_1997(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, recurrent_keep: Array |
     None = None, *, lengths: Array | None = None, mask: Array | None = None, gradient: Literal["full", "cell_only"] =
     "full", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float
-    | None = None,
+    | None = None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[Array, Array, Array]: ...
 def lstm_1997_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, recurrent_keep: Array |
     None = None, *, lengths: Array | None = None, mask: Array | None = None, gradient: Literal["full", "cell_only"] =
     "full", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float
-    | None = None,
+    | None = None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def forget_only_lstm_cell(
     x: Array, h_prev: Array, W: Array, R: Array, b: Array, *, gradient: Literal["full", "cell_only"] = "full",
@@ -176,11 +178,13 @@ def forget_only_lstm(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, recurrent_keep: Array | None = None, *, lengths:
     Array | None = None, mask: Array | None = None, gradient: Literal["full", "cell_only"] = "full", direction:
     Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None,
+    output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[Array, Array]: ...
 def forget_only_lstm_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, recurrent_keep: Array | None = None, *, lengths:
     Array | None = None, mask: Array | None = None, gradient: Literal["full", "cell_only"] = "full", direction:
     Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None,
+    output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array], Vjp]: ...
 def peephole_lstm_cell(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, P: Array, *, gradient: Literal["full",
@@ -194,13 +198,13 @@ def peephole_lstm(
     x: Array, W: Array, R: Array, b: Array, P: Array, h0: Array | None = None, c0: Array | None = None, recurrent_keep:
     Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, gradient: Literal["full",
     "cell_only"] = "full", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None,
-    recurrent_dropout: float | None = None,
+    recurrent_dropout: float | None = None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[Array, Array, Array]: ...
 def peephole_lstm_vjp(
     x: Array, W: Array, R: Array, b: Array, P: Array, h0: Array | None = None, c0: Array | None = None, recurrent_keep:
     Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, gradient: Literal["full",
     "cell_only"] = "full", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None,
-    recurrent_dropout: float | None = None,
+    recurrent_dropout: float | None = None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def gru_cell(
     x: Array, h_prev: Array, W: Array, R: Array, b: Array, b_rn: Array | None = None, b_R: Array | None = None, *,
@@ -214,13 +218,15 @@ def gru(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, b_rn: Array | None = None, b_R: Array | None =
     None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, reset:
     Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", direction: Literal["forward",
-    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None,
+    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None, output:
+    Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[Array, Array]: ...
 def gru_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, b_rn: Array | None = None, b_R: Array | None =
     None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, reset:
     Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", direction: Literal["forward",
-    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None,
+    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None, output:
+    Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array], Vjp]: ...
 def mgu_cell(
     x: Array, h_prev: Array, W: Array, R: Array, b: Array, b_rn: Array | None = None, *, reset: Literal["before",
@@ -234,13 +240,15 @@ def mgu(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, b_rn: Array | None = None, recurrent_keep: Array |
     None = None, *, lengths: Array | None = None, mask: Array | None = None, reset: Literal["before", "after"] =
     "after", update: Literal["keeps", "admits"] = "keeps", direction: Literal["forward", "reverse"] = "forward",
-    truncate: int | None = None, recurrent_dropout: float | None = None,
+    truncate: int | None = None, recurrent_dropout: float | None = None, output: Literal["sequence", "held", "last"] =
+    "sequence",
 ) -> tuple[Array, Array]: ...
 def mgu_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, b_rn: Array | None = None, recurrent_keep: Array |
     None = None, *, lengths: Array | None = None, mask: Array | None = None, reset: Literal["before", "after"] =
     "after", update: Literal["keeps", "admits"] = "keeps", direction: Literal["forward", "reverse"] = "forward",
-    truncate: int | None = None, recurrent_dropout: float | None = None,
+    truncate: int | None = None, recurrent_dropout: float | None = None, output: Literal["sequence", "held", "last"] =
+    "sequence",
 ) -> tuple[tuple[Array, Array], Vjp]: ...
 def nested_lstm_cell(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, W_inner: Array, R_inner: Array, b_inner:
@@ -254,13 +262,15 @@ def nested_lstm(
     x: Array, W: Array, R: Array, b: Array, W_inner: Array, R_inner: Array, b_inner: Array, h0: Array | None = None, c0:
     Array | None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None =
     None, gradient: Literal["full", "cell_only"] = "full", direction: Literal["forward", "reverse"] = "forward",
-    truncate: int | None = None, recurrent_dropout: float | None = None,
+    truncate: int | None = None, recurrent_dropout: float | None = None, output: Literal["sequence", "held", "last"] =
+    "sequence",
 ) -> tuple[Array, Array, Array]: ...
 def nested_lstm_vjp(
     x: Array, W: Array, R: Array, b: Array, W_inner: Array, R_inner: Array, b_inner: Array, h0: Array | None = None, c0:
     Array | None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None =
     None, gradient: Literal["full", "cell_only"] = "full", direction: Literal["forward", "reverse"] = "forward",
-    truncate: int | None = None, recurrent_dropout: float | None = None,
+    truncate: int | None = None, recurrent_dropout: float | None = None, output: Literal["sequence", "held", "last"] =
+    "sequence",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def output_projection(
     h: Array, V: Array, c: Array, *, lengths: Array | None = None, mask: Array | None = None, at: Literal["every",

@@ -181,9 +181,8 @@ def _sizes(op: Operation, settings: Settings, shapes: tuple[tuple[str, tuple[int
                     f"{op.name}: {key}: expected shape {_symbols(item)} = {wanted}, got {shape}; {set_by[symbol]}"
                 )
     _derive_sizes(op, same, sizes, set_by)
-    derived = set(same)
     for symbol, length in sizes.items():
-        least = op.at_least.get(symbol, 0 if symbol in ("B", "T", "n") or symbol in derived - set(aliases) else 1)
+        least = op.at_least.get(symbol, 0 if symbol in ("B", "T", "n") or symbol in same else 1)
         if not symbol.isdigit() and length < least:
             about = op.sizes[symbol]
             raise CallError(f"{op.name}: {symbol} ({about}): expected at least {least}, got {set_by[symbol]}")

@@ -104,11 +104,13 @@ def _unrolling() -> Unrolling:
     reader = _Reader(_UNROLLING, "unrolling")
     entries = reader.take(
         _document(files("rnnspec.spec") / _UNROLLING)["unrolling"], "",
-        sizes=dict, attributes=dict, equations=list, gradient=list,
+        sizes=dict, attributes=dict, alone=list, same_size=list, equations=list, gradient=list,
     )  # fmt: skip
     return Unrolling(
         entries["sizes"],
         {name: reader.attribute(name, item) for name, item in entries["attributes"].items()},
+        reader.words(entries["alone"], "alone"),
+        reader.same_size(entries["same_size"]),
         tuple(reader.blocks(entries["equations"], "equations")),
         tuple(reader.blocks(entries["gradient"], "gradient")),
     )
@@ -163,6 +165,7 @@ class _Loading:
             choices = {name: self._other(reader, "parts.operation", name) for name in names}
             if chooser is not None:
                 choices = {name: self._layer_of(choice, part) for name, choice in choices.items()}
+                part = replace(part, fixed={**_of_layers_alone(choices.values()), **part.fixed})
                 for name, choice in choices.items():
                     for key, attribute in choice.attributes.items():
                         if key not in part.fixed:
@@ -179,6 +182,12 @@ class _Loading:
         if part.index or not choice.name.endswith("_cell"):
             return choice
         return self.get(choice.name.removesuffix("_cell"))
+
+
+def _of_layers_alone(choices: Iterable[Operation]) -> dict[str, Any]:
+    """Return the attributes, at their defaults, that layers have by themselves alone; none of cells."""
+    layers = [choice for choice in choices if choice.unrolls]
+    return {name: layer.attributes[name].default for layer in layers for name in _unrolling().alone}
 
 
 def _take_over(
@@ -368,7 +377,6 @@ class _Reader:
         variants = [self.take(v, "gates.variants", when=dict, order=list) for v in gates.get("variants", [])]
         for variant in variants:
             self.need(variant, "gates.variants", "when", "order")
-        same_size = [self.table(item, "same_size") for item in entries.get("same_size", [])]
         cost = self.take(entries["cost"], "cost", flops=str, elements=str)
         self.need(cost, "cost", "flops", "elements")
         self.words(entries.get("sizes", {}).values(), "sizes")
@@ -395,9 +403,7 @@ class _Reader:
                 (variant["when"], self.words(variant["order"], "gates.variants.order")) for variant in variants
             ),
             memory_gate=gates.get("memory", ""),
-            same_size=tuple(
-                (item.get("when", {}), {k: v for k, v in item.items() if k != "when"}) for item in same_size
-            ),
+            same_size=self.same_size(entries.get("same_size", [])),
             at_least=entries.get("at_least", {}),
             laws=self.words(entries.get("laws", ()), "laws"),
             cost=cost,
@@ -407,6 +413,10 @@ class _Reader:
             unrolls=unrolls["cell"],
             parts=tuple(self.part(item) for item in entries.get("parts", [])),
         )
+
+    def same_size(self, items: Iterable[Any]) -> tuple[tuple[When, dict[str, str]], ...]:
+        tables = [self.table(item, "same_size") for item in items]
+        return tuple((item.get("when", {}), {k: v for k, v in item.items() if k != "when"}) for item in tables)
 
     def part(self, item: Any) -> Part:
         entries = self.take(

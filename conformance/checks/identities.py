@@ -240,11 +240,12 @@ def _of_layers() -> Iterator[Identity]:
         if "gradient" in layer.attributes:
             about = "where R = 0, gradient = cell_only has the full gradient"
             yield Identity(name, about, _without_recurrence)
-        forward = {"direction": "forward", "recurrent_dropout": None}
+        alone = {"recurrent_dropout": None, "output": "sequence"}
+        forward = {"direction": "forward", **alone}
         for stack in ("stacked", "alternating_stack"):
             yield Identity(name, f"as the only layer of {stack} it is the same", _stack_of_one(stack), forward)
         about = "in its direction, as one of the two layers of bidirectional, it is the same"
-        yield Identity(name, about, _one_of_two, {"recurrent_dropout": None})
+        yield Identity(name, about, _one_of_two, alone)
 
 
 _STATES = only("x", "h0", "c0")
@@ -264,7 +265,14 @@ IDENTITIES: tuple[Identity, ...] = (
         "lstm",
         "an lstm is gate_once_stack of one layer",
         _gate_once,
-        {**_PLAIN, "gradient": "full", "direction": "forward", "truncate": None, "recurrent_dropout": None},
+        {
+            **_PLAIN,
+            "gradient": "full",
+            "direction": "forward",
+            "truncate": None,
+            "recurrent_dropout": None,
+            "output": "sequence",
+        },
         ("b_R",),
     ),
     Identity(

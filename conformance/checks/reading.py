@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.backends import Backend, Call
-from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Check
+from rnnspec.conformance.cases import Case, Scope
+from rnnspec.conformance.checks.check import Check, with_all_outputs
 from rnnspec.conformance.checks.pairs import Bounds, Pair, hold, moved
 from rnnspec.spec.arrays import Array
 from rnnspec.spec.operation import Input, Output
@@ -27,6 +27,10 @@ class Reverse(Check):
     why = "outputs left in the order of reading, or padding that is read first, look right by themselves"
     law = "reverse"
     calls = 5
+
+    def of(self, case: Case, scope: Scope) -> Case:
+        """The case, with 0 at steps taken out: outputs that are held do not move with the steps."""
+        return with_all_outputs(case) if case.attributes["output"] == "held" else case
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Turn the direction and the valid steps round; then the outputs and the gradient of the input are so too."""

@@ -24,6 +24,7 @@ from rnnspec.conformance.faults import (  # noqa: F401  (each module plants its 
     nan,
     near_the_bound,
     one_array_twice,
+    outputs,
     padding,
     precision,
     ranges,
