@@ -126,9 +126,9 @@ def _check_value(name: str, attribute: Attribute, value: Any) -> Any:
         good = good or lies_in(attribute.domain, value)
     elif attribute.is_tuple:
         fits = isinstance(value, tuple) and len(value) == len(attribute.functions)
-        good = fits and all(entry in attribute.values for entry in value)
+        good = fits and all(map(attribute.allows, value))
     else:
-        good = any(type(value) is type(allowed) and value == allowed for allowed in attribute.values)
+        good = attribute.allows(value)
     if not good:
         raise CallError(f"{name}: {attribute.name}: expected {attribute.expected()}, got {value!r}")
     return value

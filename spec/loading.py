@@ -491,9 +491,8 @@ class _Reader:
         where = f"attributes.{name}"
         entries = self.take(
             item, where,
-            about=str, values=list, kinds=str, default=(str, bool, int, float, list), functions=list, domain=str,
-            range=list,
-            usual=list, size=str, when=dict,
+            about=str, values=list, kinds=str, default=(str, bool, int, float, list), functions=list, others=bool,
+            domain=str, range=list, usual=list, size=str, when=dict,
         )  # fmt: skip
         self.need(entries, where, "default")
         if "domain" in entries:
@@ -518,6 +517,7 @@ class _Reader:
             None if default == "none" and "none" not in entries.get("values", ()) else default,
             values,
             tuple(entries.get("functions", ())),
+            entries.get("others", False),
             entries.get("domain", ""),
             tuple(entries.get("range", ())),
             tuple(entries.get("usual", ())),

@@ -142,7 +142,8 @@ def _reset_gate_open(case: Case) -> Call:
 def _no_peepholes(case: Case) -> Call:
     """With peepholes that are closed."""
     inputs = dict(case.call.inputs)
-    inputs["P"] = np.zeros((3, inputs["W"].shape[1]), inputs["W"].dtype)
+    G, H = inputs["W"].shape[:2]
+    inputs["P"] = np.zeros((G - 1, H), inputs["W"].dtype)
     return Call("peephole_lstm", inputs, _attributes("peephole_lstm", case))
 
 
@@ -259,7 +260,11 @@ IDENTITIES: tuple[Identity, ...] = (
         {**_LOGISTIC, "coupled": True},
     ),
     Identity(
-        "lstm", "an lstm is peephole_lstm with P = 0", _equal(_no_peepholes, gradients=unchanged), _PLAIN, ("b_R",)
+        "lstm",
+        "an lstm is peephole_lstm with P = 0",
+        _equal(_no_peepholes, gradients=unchanged),
+        {"projection": False},
+        ("b_R",),
     ),
     Identity(
         "lstm",

@@ -14,7 +14,7 @@ import numpy as np
 
 from rnnspec import spec
 from rnnspec.backends import Backend, Call, Cotangents
-from rnnspec.conformance.faults.functions import FUNCTIONS, Function
+from rnnspec.conformance.faults.functions import Function, named
 from rnnspec.spec import check_call
 from rnnspec.spec.arrays import Array, NamedArrays, Vjp
 
@@ -75,6 +75,25 @@ class Loops(Backend):
         """A result in the type of the inputs."""
         return array.astype(dtype)
 
+    # The clip of every activation's argument, where there is one.
+
+    def clipped(self, argument: Array, a: Attributes) -> Array:
+        """An activation's argument within the clip."""
+        if a["clip"] is None:
+            return argument
+        limit = argument.dtype.type(a["clip"])
+        return np.asarray(np.clip(argument, -limit, limit))
+
+    def within(self, argument: Array, a: Attributes) -> Array:
+        """The slope of the clip."""
+        if a["clip"] is None:
+            return np.ones_like(argument)
+        return np.asarray((np.abs(argument) <= argument.dtype.type(a["clip"])).astype(argument.dtype))
+
+    def slope(self, function: str, argument: Array, value: Array, a: Attributes) -> Array:
+        """The derivative of an activation of a clipped argument."""
+        return self.function(function).slope(self.clipped(argument, a), value) * self.within(argument, a)
+
     # Elementary pieces.
 
     def product(self, x: Array, M: Array) -> Array:
@@ -91,7 +110,7 @@ class Loops(Backend):
 
     def function(self, name: str) -> Function:
         """The activation function of that name."""
-        return FUNCTIONS[name]
+        return named(name)
 
     def input_product(self, x: Array, W: Array) -> Array:
         """The input's term in a gate's argument."""

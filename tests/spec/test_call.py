@@ -171,7 +171,9 @@ def gru_inputs(**changed: Any) -> Arrays:
                 lstm_inputs(),
                 {"activations": value},
                 "activations: expected a tuple of 3, for gate, candidate, output, each one of "
-                f"'logistic', 'tanh', 'relu', got {value!r}",
+                "'logistic', 'tanh', 'relu', 'identity', 'hard_sigmoid', 'leaky_relu', 'thresholded_relu', "
+                "'scaled_tanh', 'affine', 'elu', 'selu', 'softsign', 'softplus', 'relu6', with numbers as in "
+                f"'leaky_relu:0.2', got {value!r}",
             )
             for value in ("tanh", ("tanh", "tanh"), ("logistic", "tanh", "sin"))
         ),

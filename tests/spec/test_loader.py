@@ -590,7 +590,7 @@ def test_two_files_cannot_define_one_operation(tmp_path: Path) -> None:
             "= f(arg(s_prev",
             "= f(sine(s_prev",
             "[[sum_cell.equations]] 3, line 1: 's = f(sine(s_prev + sum(W_k * x for k in gates)))': "
-            "unknown function 'sine': expected one of abs, clipped, concat, constant, exp,",
+            "unknown function 'sine': expected one of abs, affine, affine_prime, clipped, concat,",
         ),
         (
             "= f(arg(s_prev +",

@@ -43,7 +43,7 @@ class OnnxLayers(Library):
             attributes=("direction", "activation", "reset", "update"),
             inputs=("h0", "c0", "lengths", "b_rn", "b_R"),
         )
-        if attributes.get("activation", "tanh") not in ("tanh", "relu"):
+        if attributes.get("activation", "tanh") not in (("tanh", "relu") if call.operation == "rnn" else ("tanh",)):
             raise Unsupported(f"activation = {attributes['activation']!r} is not mapped to the library")
         parameters = "W", "R", "b", "b_rn", "b_R"
         weights: dict[str, Any] = {name: call.inputs[name] for name in parameters if name in call.inputs}
