@@ -515,6 +515,18 @@ def attention_context(
 def attention_context_vjp(
     weights: Array, values: Array, *, lengths: Array | None = None, mask: Array | None = None,
 ) -> tuple[tuple[Array], Vjp]: ...
+def attention(
+    q: Array, k: Array, values: Array, query_mask: Array | None = None, W_a: Array | None = None, W_q: Array | None =
+    None, W_k: Array | None = None, b_a: Array | None = None, v_a: Array | None = None, *, lengths: Array | None = None,
+    mask: Array | None = None, score: Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "dot",
+    scale: float | None = None, causal: bool = False, masked_queries: bool = False,
+) -> tuple[Array, Array]: ...
+def attention_vjp(
+    q: Array, k: Array, values: Array, query_mask: Array | None = None, W_a: Array | None = None, W_q: Array | None =
+    None, W_k: Array | None = None, b_a: Array | None = None, v_a: Array | None = None, *, lengths: Array | None = None,
+    mask: Array | None = None, score: Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "dot",
+    scale: float | None = None, causal: bool = False, masked_queries: bool = False,
+) -> tuple[tuple[Array, Array], Vjp]: ...
 def feature_attention(x: Array, W: Array, b: Array) -> tuple[Array]: ...
 def feature_attention_vjp(x: Array, W: Array, b: Array) -> tuple[tuple[Array], Vjp]: ...
 def bahdanau_decoder(

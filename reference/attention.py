@@ -46,6 +46,34 @@ def _attention_context(call: Admitted) -> Computed:
     return (weights @ values,), lambda d: {"weights": d @ _across(values), "values": _across(weights) @ d}
 
 
+@computes("attention")
+def _attention(call: Admitted) -> Computed:
+    score, scale = call.attributes["score"], call.attributes["scale"]
+    parameters = {name: call.floats[name] for name in score_parameters(score)}
+    function = scorer(score, call.without_holes("k"), parameters)
+    seen, values = _seen(call), call.without_holes("values")
+    scores, known = function.scores(call.floats["q"])
+    weights = softmax_over(scores if scale is None else scores * scale, seen)
+
+    def vjp(dcontext: Array, dweights: Array) -> dict[str, Array]:
+        dall = np.where(seen, dweights, 0) + dcontext @ _across(values)
+        dscores = softmax_back(dall, weights)
+        dq, noted = function.back(known, dscores if scale is None else dscores * scale)
+        return {"q": dq, "values": _across(weights) @ dcontext, **function.gradients(*noted)}
+
+    return (weights @ values, weights), vjp
+
+
+def _seen(call: Admitted) -> Mask:
+    """Which query sees which key, ``(B, U, T)``."""
+    seen: Mask = np.broadcast_to(call.steps[:, np.newaxis], (call.sizes["B"], call.sizes["U"], call.sizes["T"]))
+    if call.attributes["masked_queries"]:
+        seen = seen & call.inputs["query_mask"][:, :, np.newaxis]
+    if call.attributes["causal"]:
+        seen = seen & np.tri(*seen.shape[1:], dtype=np.bool_)
+    return seen
+
+
 @computes("feature_attention")
 def _feature_attention(call: Admitted) -> Computed:
     x, W, b = (call.floats[name] for name in ("x", "W", "b"))
@@ -264,14 +292,19 @@ class Attention:
 
 def softmax(scores: Array, valid: Mask | None) -> Array:
     """Return weights ``(B, U, T)``: the softmax of each row over the valid keys ``(B, T)``; zeros without any."""
+    return softmax_over(scores, None if valid is None else valid[:, np.newaxis])
+
+
+def softmax_over(scores: Array, seen: Mask | None) -> Array:
+    """Return the softmax of each row over the keys that are seen, ``(B, U, T)`` or broadcast; zeros without any."""
     if scores.shape[2] == 0:
         return np.zeros_like(scores)
-    candidates = scores if valid is None else np.where(valid[:, np.newaxis], scores, float("-inf"))
+    candidates = scores if seen is None else np.where(seen, scores, float("-inf"))
     top = np.max(candidates, axis=-1, keepdims=True)
-    shifted = kept(scores - np.where(np.isfinite(top), top, 0), valid)
-    exponentials = kept(np.exp(shifted), valid)
+    shifted = _where_seen(scores - np.where(np.isfinite(top), top, 0), seen)
+    exponentials = _where_seen(np.exp(shifted), seen)
     # The sum is at least 1, or 0 without a valid key.
-    return kept(exponentials / np.maximum(exponentials.sum(axis=-1, keepdims=True), 0.5), valid)
+    return _where_seen(exponentials / np.maximum(exponentials.sum(axis=-1, keepdims=True), 0.5), seen)
 
 
 def softmax_back(dweights: Array, weights: Array) -> Array:
@@ -282,7 +315,11 @@ def softmax_back(dweights: Array, weights: Array) -> Array:
 
 def kept(array: Array, valid: Mask | None) -> Array:
     """Return an array ``(B, U, T)`` with zeros at invalid keys."""
-    return array if valid is None else np.where(valid[:, np.newaxis], array, 0)
+    return _where_seen(array, None if valid is None else valid[:, np.newaxis])
+
+
+def _where_seen(array: Array, seen: Mask | None) -> Array:
+    return array if seen is None else np.where(seen, array, 0)
 
 
 def _across(array: Array) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.attention_keys import prepared
 from rnnspec.backends.composed.cell import affine
@@ -43,6 +45,45 @@ def attention_context(
     if valid is not None:
         weights = xp.where(valid[:, None, :], weights, 0.0)
     return (xp.matmul(weights, zeroed(xp, values, valid)),)
+
+
+def attention(
+    xp: ArrayNamespace,
+    *,
+    q: Tensor,
+    k: Tensor,
+    values: Tensor,
+    query_mask: Tensor | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+    scale: float | None,
+    causal: bool,
+    masked_queries: bool,
+    **scoring: Any,
+) -> Many:
+    """Contexts and weights of all queries; scores and weights in float32 where the arrays have 16 bits."""
+    (batch, queries), keys = xp.shape(q)[:2], xp.shape(k)[1]
+    valid = valid_steps(xp, keys, lengths, mask)
+    seen = None if valid is None else valid[:, None, :]
+    if causal:
+        before = xp.arange(keys)[None] <= xp.arange(queries)[:, None]
+        seen = before[None] if seen is None else xp.logical_and(seen, before[None])
+    if masked_queries:
+        assert query_mask is not None
+        there = query_mask[:, :, None]
+        seen = there if seen is None else xp.logical_and(seen, there)
+    if seen is not None:
+        seen = xp.broadcast_to(seen, (batch, queries, keys))
+    scores, *_ = attention_scores(
+        xp, q=xp.widened(q), k=xp.widened(zeroed(xp, k, valid)), **{n: _widened(xp, a) for n, a in scoring.items()}
+    )
+    weights = softmax_over(xp, scores if scale is None else scores * scale, seen)
+    context = xp.matmul(weights, xp.widened(zeroed(xp, values, valid)))
+    return xp.astype(context, q.dtype), xp.astype(weights, q.dtype)
+
+
+def _widened(xp: ArrayNamespace, argument: Any) -> Any:
+    return argument if isinstance(argument, str) else xp.widened(argument)
 
 
 def feature_attention(xp: ArrayNamespace, *, x: Tensor, W: Tensor, b: Tensor) -> Many:

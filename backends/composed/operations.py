@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from rnnspec.backends.composed.attention import (
+    attention,
     attention_context,
     attention_scores,
     attention_weights,
@@ -85,6 +86,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., tuple[Any, ...]]]] = {
     "attention_scores": attention_scores,
     "attention_weights": attention_weights,
     "attention_context": attention_context,
+    "attention": attention,
     "feature_attention": feature_attention,
     "bahdanau_decoder": bahdanau_decoder,
     "luong_decoder": luong_decoder,
