@@ -527,6 +527,16 @@ def attention_vjp(
     mask: Array | None = None, score: Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "dot",
     scale: float | None = None, causal: bool = False, masked_queries: bool = False,
 ) -> tuple[tuple[Array, Array], Vjp]: ...
+def multi_head_attention(
+    q: Array, k: Array, values: Array, W_q: Array, W_k: Array, W_v: Array, W_o: Array, b_q: Array | None = None, b_k:
+    Array | None = None, b_v: Array | None = None, b_o: Array | None = None, *, lengths: Array | None = None, mask:
+    Array | None = None, divided: bool = True, causal: bool = False, averaged: bool = True,
+) -> tuple[Array, Array]: ...
+def multi_head_attention_vjp(
+    q: Array, k: Array, values: Array, W_q: Array, W_k: Array, W_v: Array, W_o: Array, b_q: Array | None = None, b_k:
+    Array | None = None, b_v: Array | None = None, b_o: Array | None = None, *, lengths: Array | None = None, mask:
+    Array | None = None, divided: bool = True, causal: bool = False, averaged: bool = True,
+) -> tuple[tuple[Array, Array], Vjp]: ...
 def feature_attention(x: Array, W: Array, b: Array) -> tuple[Array]: ...
 def feature_attention_vjp(x: Array, W: Array, b: Array) -> tuple[tuple[Array], Vjp]: ...
 def bahdanau_decoder(

@@ -64,10 +64,59 @@ def _attention(call: Admitted) -> Computed:
     return (weights @ values, weights), vjp
 
 
+@computes("multi_head_attention")
+def _multi_head_attention(call: Admitted) -> Computed:
+    floats, seen, scale = call.floats, _seen(call), float(call.sizes["H"]) ** -0.5
+    q, k, values = floats["q"], call.without_holes("k"), call.without_holes("values")
+    heads = range(call.sizes["N"])
+
+    def projected(x: Array, name: str, head: int) -> Array:
+        product: Array = x @ floats[f"W_{name}"][head].T
+        return product + floats[f"b_{name}"][head] if f"b_{name}" in floats else product
+
+    queries, keys, own_values = (
+        [projected(x, name, head) for head in heads] for x, name in ((q, "q"), (k, "k"), (values, "v"))
+    )
+    each = [softmax_over((queries[j] @ _across(keys[j])) * scale, seen) for j in heads]
+    read = [each[j] @ own_values[j] for j in heads]
+    y = read[0] @ floats["W_o"][0].T
+    for j in heads[1:]:
+        y = y + read[j] @ floats["W_o"][j].T
+    if "b_o" in floats:
+        y = y + floats["b_o"]
+
+    def vjp(dy: Array, dweights: Array) -> dict[str, Array]:
+        found: dict[str, list[Array]] = {name: [] for name in ("W_q", "W_k", "W_v", "W_o", "b_q", "b_k", "b_v")}
+        dq, dk, dvalues = np.zeros_like(q), np.zeros_like(k), np.zeros_like(values)
+        for j in heads:
+            dshown = dweights * (1 / len(heads)) if call.attributes["averaged"] else dweights[:, j]
+            dread = dy @ floats["W_o"][j]
+            dscores = softmax_back(np.where(seen, dshown, 0) + dread @ _across(own_values[j]), each[j]) * scale
+            own = {"q": dscores @ keys[j], "k": _across(dscores) @ queries[j], "v": _across(each[j]) @ dread}
+            for name, x in (("q", q), ("k", k), ("v", values)):
+                found[f"W_{name}"].append(_outer(own[name], x))
+                found[f"b_{name}"].append(own[name].sum(axis=(0, 1)))
+            found["W_o"].append(_outer(dy, read[j]))
+            dq = dq + own["q"] @ floats["W_q"][j]
+            dk = dk + own["k"] @ floats["W_k"][j]
+            dvalues = dvalues + own["v"] @ floats["W_v"][j]
+        if call.holes is not None:  # the bias of a key that is taken out is read by nobody
+            dk, dvalues = (np.where(call.steps[:, :, np.newaxis], d, 0) for d in (dk, dvalues))
+        gradients = {name: np.stack(arrays) for name, arrays in found.items()}
+        return {"q": dq, "k": dk, "values": dvalues, "b_o": dy.sum(axis=(0, 1)), **gradients}
+
+    if call.attributes["averaged"]:
+        total = each[0]
+        for j in heads[1:]:
+            total = total + each[j]
+        return (y, total * (1 / len(heads))), vjp
+    return (y, np.stack(each, axis=1)), vjp
+
+
 def _seen(call: Admitted) -> Mask:
     """Which query sees which key, ``(B, U, T)``."""
     seen: Mask = np.broadcast_to(call.steps[:, np.newaxis], (call.sizes["B"], call.sizes["U"], call.sizes["T"]))
-    if call.attributes["masked_queries"]:
+    if call.attributes.get("masked_queries"):
         seen = seen & call.inputs["query_mask"][:, :, np.newaxis]
     if call.attributes["causal"]:
         seen = seen & np.tri(*seen.shape[1:], dtype=np.bool_)

@@ -11,6 +11,7 @@ from rnnspec.backends.composed.attention import (
     attention_scores,
     attention_weights,
     feature_attention,
+    multi_head_attention,
 )
 from rnnspec.backends.composed.attention_decoders import bahdanau_decoder, luong_decoder
 from rnnspec.backends.composed.blocks import dense, dropout, embedding
@@ -87,6 +88,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., tuple[Any, ...]]]] = {
     "attention_weights": attention_weights,
     "attention_context": attention_context,
     "attention": attention,
+    "multi_head_attention": multi_head_attention,
     "feature_attention": feature_attention,
     "bahdanau_decoder": bahdanau_decoder,
     "luong_decoder": luong_decoder,

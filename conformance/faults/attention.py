@@ -73,6 +73,19 @@ class UnseenKeysSpoilTheSum(Altered):
         return ((weights @ call.inputs["values"]).astype(context.dtype), weights)
 
 
+@plant("multi_head_attention")
+class HeadsInterleaved(Altered):
+    """The heads' features are read one of each head in turn, not head by head."""
+
+    def altered(self, call: Call) -> Call:
+        def turned(name: str) -> Array:
+            array = call.inputs[name]
+            return np.ascontiguousarray(array.swapaxes(0, 1)).reshape(array.shape)
+
+        names = [name for name in ("W_q", "W_k", "b_q", "b_k") if name in call.inputs]
+        return with_inputs(call, **{name: turned(name) for name in names})
+
+
 class Unshifted(Altered):
     """A softmax of numbers from which the greatest is not taken off first."""
 

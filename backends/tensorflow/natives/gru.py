@@ -17,8 +17,10 @@ from rnnspec.backends.tensorflow.natives.recurrent import Kind, cell_native, lay
 from rnnspec.backends.tensorflow.natives.recurrent_source import cell_source, layer_source
 
 
-def _refuse(*, activation: str, recurrent_activation: str, clip: float | None, **others: Any) -> None:
+def _refuse(*, update: str, activation: str, recurrent_activation: str, clip: float | None, **others: Any) -> None:
     refuse_functions(activation, recurrent_activation)
+    if update == "admits" and recurrent_activation != "logistic":
+        raise Unsupported("Keras's update gate keeps the state; with weights negated it admits it, if it is logistic")
     if clip is not None:
         raise Unsupported("Keras's GRU does not clip")
 
