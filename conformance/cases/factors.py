@@ -197,7 +197,7 @@ class Factors:
     def is_own(self, levels: Mapping[str, Any]) -> bool:
         """Whether the judged library itself has these levels."""
         own = self._own_levels
-        return all(level == UNUSED or level in own[name] for name, level in levels.items() if name in own)
+        return all(level == UNUSED or _named(level) in own[name] for name, level in levels.items() if name in own)
 
     @cached_property
     def _own_levels(self) -> Mapping[str, tuple[Any, ...]]:
@@ -208,7 +208,7 @@ class Factors:
         allowed: dict[str, tuple[Any, ...]] = {STEPS: own.steps}
         for key, attribute in self.op.attributes.items():
             entries = self._entries(key, own.levels[key]) if attribute.is_tuple else [(key, own.levels[key])]
-            allowed.update(entries)
+            allowed.update((name, tuple(map(_named, entry))) for name, entry in entries)
         return allowed
 
     def meeting_own_choices(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
@@ -259,6 +259,11 @@ class Factors:
     def levels(self, row: Row) -> dict[str, Any]:
         """The levels of a row, by the names of their factors."""
         return {factor.name: factor.levels[level] for factor, level in zip(self.all, row, strict=True)}
+
+
+def _named(level: Any) -> Any:
+    """A level of an attribute by its name: of one of which a value is drawn, a library may have some values alone."""
+    return level.name if isinstance(level, Level) else level
 
 
 def _holds_any(combinations: Iterable[Combination], row: Row) -> bool:

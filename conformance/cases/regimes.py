@@ -16,6 +16,7 @@ import numpy as np
 
 from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.spec import Operation, operation, resolved
+from rnnspec.spec.activations import ACTIVATIONS, Activation, chosen, is_activation
 from rnnspec.spec.arrays import Floats
 from rnnspec.spec.operation import Input
 
@@ -336,8 +337,8 @@ def _scale(regime: Regime, op: Operation, item: Input, shape: tuple[int, ...], a
         if regime.name == "overflowing" and "b" not in op.inputs:
             return regime.biases
         return regime.inputs if "T" in item.shape or item.name == "x" else regime.states
-    # relu does not squash, so that an amplifying recurrence would leave every type's range within a few steps.
-    unbounded = "relu" in functions_of(op, attributes)
+    # relu and its like do not squash: an amplifying recurrence would leave every type's range within a few steps.
+    unbounded = not all(one.bounded for one in activations_of(op, attributes))
     if len(axes) >= 2:
         recurrent = axes[1] != "D"
         gain = regime.recurrent if recurrent else regime.matrices
@@ -416,13 +417,18 @@ def _certain(shape: tuple[int, ...]) -> Floats:
 
 
 def functions_of(op: Operation, attributes: Mapping[str, Any]) -> set[str]:
-    """Return the names of the functions that the attributes choose, such as activations."""
-    chosen: set[str] = set()
+    """Return the functions that the attributes choose, such as activations, as the attributes name them."""
+    found: set[str] = set()
     for name, attribute in op.attributes.items():
         if attribute.functions:
             value = attributes[name]
-            chosen.update(value if attribute.is_tuple else (value,))
-    return chosen
+            found.update(value if attribute.is_tuple else (value,))
+    return found
+
+
+def activations_of(op: Operation, attributes: Mapping[str, Any]) -> list[Activation]:
+    """Return what is known of the activations that the attributes choose."""
+    return [ACTIVATIONS[chosen(text)[0]] for text in functions_of(op, attributes) if is_activation(text)]
 
 
 def _reach(bias: Floats, clip: float, rng: np.random.Generator) -> None:

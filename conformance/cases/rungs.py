@@ -28,7 +28,7 @@ from rnnspec.conformance.cases.ladder import (
     rungs_of,
 )
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
-from rnnspec.conformance.cases.regimes import choices_of, functions_of
+from rnnspec.conformance.cases.regimes import activations_of, choices_of
 from rnnspec.spec import Operation, resolved
 from rnnspec.spec.language import parse_size, size_of, sizes_in
 
@@ -223,7 +223,7 @@ class Climber:
     def _steady(self, case: Case) -> Case:
         """The case with attributes under which numbers stay within the type over any number of steps."""
         usual = self.factors.support.defaults()
-        if "relu" in functions_of(case.spec, case.attributes):
+        if not all(one.bounded for one in activations_of(case.spec, case.attributes)):
             return replace(case, attributes=usual)
         rates = [key for key in case.attributes if self.factors.op.attributes[key].domain == "probability"]
         return replace(case, attributes={**case.attributes, **{key: usual[key] for key in rates}})

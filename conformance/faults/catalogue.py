@@ -26,6 +26,7 @@ from rnnspec.conformance.faults import (  # noqa: F401  (each module plants its 
     near_the_bound,
     one_array_twice,
     optimizers,
+    outputs,
     padding,
     precision,
     ranges,

@@ -592,6 +592,7 @@ def test_support_leaves_out_what_is_refused() -> None:
         "direction": ("forward", "reverse"),
         "truncate": ("None", "2", "3", "least", "within", "greatest"),
         "recurrent_dropout": NUMBER,
+        "output": ("sequence", "held", "last"),
     }
     assert set(support.reasons) == {"no clip", "no such gate", "no such output"}
     assert support.defaults() == operation("lstm").defaults()

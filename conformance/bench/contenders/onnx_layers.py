@@ -37,7 +37,7 @@ class OnnxLayers(Library):
             attributes=("direction", "activation", "reset", "update"),
             inputs=("h0", "c0", "lengths", "b_rn", "b_R"),
         )
-        if attributes.get("activation", "tanh") not in ("tanh", "relu"):
+        if attributes.get("activation", "tanh") not in (("tanh", "relu") if call.operation == "rnn" else ("tanh",)):
             raise Unsupported(f"activation = {attributes['activation']!r} is not mapped to the library")
         made = exported(FAMILIES[call.operation], call.inputs, call.attributes)
         run = self.load(made.model)
