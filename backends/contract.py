@@ -2,66 +2,35 @@
 
 An adapter subclasses `Backend` and has one method per operation that it offers, named as in the specification::
 
-    def gru(self, x, W, R, b, b_rn=None, h0=None, *, lengths=None, mask=None, recurrent_keep=None, **attributes):
+    @only(reset="after", direction={"forward", "reverse"}, T=at_least(1))
+    def gru(self, x, W, R, b, b_rn, h0=None, *, lengths=None, direction):
         ...
         return y, h_n
 
-Inputs come as keywords in the implementation's own arrays (as `to_native` made them). An optional input that is absent
-is left out. Every attribute comes as a keyword, defaults filled in. The outputs go back as a tuple in the
-specification's order. An optional input that the method does not name is refused for it. An operation that the
-implementation lacks has no method. A call that it cannot do (an attribute, a size, a mask with holes) raises
-`Unsupported` with the reason: a loud refusal is honest, a wrong number is not. Where the library itself raises an error
-for such a call, `Backend.refuses_with` says which.
+Inputs come as keywords in the implementation's own arrays (as `to_native` made them), and so do the attributes that the
+method names, defaults filled in. The outputs go back as a tuple in the specification's order. An operation that the
+implementation lacks has no method. `taking` says what a method takes and what is refused for it. A call that it cannot
+do for another reason raises `Unsupported`: a loud refusal is honest, a wrong number is not. Where the library itself
+raises an error for such a call, `Backend.refuses_with` says which.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from rnnspec import spec
+from rnnspec.backends.call import Call, Cotangents, Unsupported
 from rnnspec.backends.refusals import Declared
+from rnnspec.backends.taking import Taken, must_be_declared_rightly, taken_by
 from rnnspec.spec.arrays import Array
-from rnnspec.spec.composition import possible_inputs
 
-Cotangents = tuple[Array | None, ...]
-"""One for each float output, in the specification's order; None for an output that is not used."""
-
-
-class Unsupported(Exception):
-    """The implementation cannot do this call, and says so."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of an operation: NumPy inputs by name (those present) and every attribute of the operation."""
-
-    operation: str
-    inputs: Mapping[str, Array]
-    attributes: Mapping[str, Any]
-
-    @cached_property
-    def spec(self) -> spec.Operation:
-        """The operation's specification, with the parts that the attributes choose."""
-        return spec.resolved(spec.operation(self.operation), self.attributes)
-
-    @cached_property
-    def _others(self) -> frozenset[str]:
-        """Names of the inputs that are no floats."""
-        kinds = self.spec.inputs_for(self.attributes)
-        return frozenset(name for name, item in kinds.items() if item.kind != "float")
-
-    @property
-    def float_inputs(self) -> dict[str, Array]:
-        """The inputs that have gradients: all but lengths, masks and ids."""
-        mine = (item for item in self.inputs.items() if item[0] not in self._others)
-        return {name: array for name, array in mine if array.dtype != np.bool_}
+__all__ = ["Backend", "Call", "Cotangents", "Prepared", "Unsupported", "wanted_of"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +59,15 @@ class Backend:
     """About how many times longer a call takes in shapes that come for the first time, as they mostly do in a
     validation: the backend is asked so many times fewer examples. 1 for what does not compile."""
 
+    libraries: ClassVar[tuple[str, ...]] = ("numpy",)
+    """Names of the installed packages whose versions the report is to have."""
+
+    contiguous: ClassVar[bool] = False
+    """Whether NumPy's arrays come in C's order, one after the other in memory, as a kernel in C reads them."""
+
+    checks_calls: ClassVar[bool] = True
+    """Whether bad input is refused by the specification, before the method sees it. False: the library is asked."""
+
     refuses_with: ClassVar[Declared] = {}
     """The library's own errors that are refusals: types of exceptions, each with a text that the message contains.
 
@@ -101,10 +79,14 @@ class Backend:
     """The name that it was opened by, as the user gave it; empty for an adapter that was not opened by name."""
 
     def __init__(self, device: str = "cpu") -> None:
-        """Open the implementation on `device`; raise ValueError naming the devices there are if it has not that one."""
+        """Open the implementation on `device`; raise ValueError naming the devices there are if it has not that one.
+
+        A method that declares what its operation has not is a ValueError too.
+        """
         if device not in self.devices():
             raise ValueError(f"backend {self.name}: expected a device in {', '.join(self.devices())}, got {device!r}")
         self.device = device
+        must_be_declared_rightly(type(self))
 
     # The part that an adapter writes.
 
@@ -117,12 +99,12 @@ class Backend:
         return ("float32", "float64")
 
     def versions(self) -> dict[str, str]:
-        """Versions of what it runs on, for the report."""
-        return {"numpy": np.__version__}
+        """Versions of what it runs on, for the report: by default those of `libraries`."""
+        return {name: version(name) for name in self.libraries}
 
     def to_native(self, array: Array) -> Any:
         """Copy a NumPy array (bfloat16 as ``ml_dtypes.bfloat16``) into the implementation's own, on the device."""
-        return np.array(array)
+        return np.array(array, order="C" if self.contiguous else "K")
 
     def inputs_to_native(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
         """Copy a call's inputs, each for itself.
@@ -199,7 +181,10 @@ class Backend:
         return None
 
     def refuses(self, call: Call) -> str | None:
-        """The reason why the adapter refuses a call; None if it does not. By default the call is made to find out."""
+        """The reason why the adapter refuses a call; None if it does not.
+
+        What the method declares is enough to refuse a call. Any other call is made to find out.
+        """
         try:
             self.run(call)
         except Unsupported as reason:
@@ -214,7 +199,9 @@ class Backend:
         return None
 
     def accept(self, call: Call) -> None:
-        """Raise an error for bad input, before anything is converted; by default the methods are left to do so."""
+        """Raise an error for bad input, before anything is converted: by default, what the specification says of it."""
+        if self.checks_calls:
+            spec.check_call(call.operation, call.inputs, call.attributes)
 
     # The part that the suite calls: NumPy in, NumPy out.
 
@@ -226,19 +213,19 @@ class Backend:
     def has_gradients(self, operation: str) -> bool:
         """Whether there are gradients of this operation at all, by hand or by differentiation."""
         by_hand = callable(getattr(self, operation + "_vjp", None))
-        differentiated = type(self).differentiate is not Backend.differentiate
+        differentiated = type(self).differentiate is not Backend.differentiate and self._declares_gradients(operation)
         return spec.operation(operation).differentiable and (by_hand or differentiated)
 
     def has_second_order(self, operation: str) -> bool:
         """Whether there are gradients of this operation's gradients."""
         differentiated = type(self).differentiate_twice is not Backend.differentiate_twice
-        return spec.operation(operation).differentiable and differentiated
+        return spec.operation(operation).differentiable and differentiated and self._declares_gradients(operation)
 
     def run(self, call: Call) -> tuple[Array, ...]:
         """Outputs of the call, in the specification's order."""
-        self._admit(call)
-        native = self.inputs_to_native(call.inputs)
-        return tuple(self.to_numpy(output) for output in self._method(call.operation)(**native, **call.attributes))
+        method, admitted = self._method(call.operation), self._admit(call)
+        native = self.inputs_to_native(admitted.inputs)
+        return tuple(self.to_numpy(output) for output in method(**native, **admitted.attributes))
 
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
         """Gradients of the call.
@@ -303,21 +290,28 @@ class Backend:
         """Put the call's arrays on the device and return the work to time; with cotangents, forward and backward."""
         if cotangents is not None:
             return Prepared(self._gradient(call, cotangents), self.synchronise)
-        self._admit(call)
-        method = self._method(call.operation)
-        native = self.inputs_to_native(call.inputs)
-        return Prepared(lambda: method(**native, **call.attributes), self.synchronise)
+        method, admitted = self._method(call.operation), self._admit(call)
+        native = self.inputs_to_native(admitted.inputs)
+        return Prepared(lambda: method(**native, **admitted.attributes), self.synchronise)
 
-    def _admit(self, call: Call) -> None:
-        """Raise what `accept` raises; Unsupported for an optional input that the operation's method does not name.
-
-        A method that names no optional input, and takes any keyword, takes all of them.
-        """
+    def _admit(self, call: Call) -> Call:
+        """Return a call with what the operation's method takes; raise what `accept` raises, or Unsupported."""
         self.accept(call)
-        untaken = _untaken_by(getattr(type(self), call.operation, None), call.operation)
-        for name in call.inputs:
-            if name in untaken:
-                raise Unsupported(f"the adapter's {call.operation} takes no {name}")
+        return self._taken(call.operation).admit(call, self.name)
+
+    def _admit_differentiable(self, call: Call) -> Call:
+        """As `_admit`, of a call whose gradient is wanted."""
+        admitted = self._admit(call)
+        if not self._declares_gradients(call.operation):
+            raise Unsupported(f"{self.name}'s {call.operation} has no gradient")
+        return admitted
+
+    def _taken(self, operation: str) -> Taken:
+        return taken_by(getattr(type(self), operation, None), operation)
+
+    def _declares_gradients(self, operation: str) -> bool:
+        """Whether the operation's method is not declared to have none."""
+        return self._taken(operation).declared.differentiable
 
     def _method(self, operation: str) -> Callable[..., tuple[Any, ...]]:
         method: Callable[..., tuple[Any, ...]] | None = getattr(self, operation, None)
@@ -333,11 +327,11 @@ class Backend:
         self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None
     ) -> Callable[[], dict[str, Any]]:
         """Put everything on the device and return the function that computes the gradients there."""
-        self._admit(call)
         with_vjp = getattr(self, call.operation + "_vjp", None)
         if with_vjp is not None:
-            return self._by_hand(call, with_vjp, cotangents, wanted)
-        function, floats = self._function(call, wanted)
+            return self._by_hand(call, self._admit(call), with_vjp, cotangents, wanted)
+        admitted = self._admit_differentiable(call)
+        function, floats = self._function(call, admitted, wanted)
         native_cotangents = self._native_cotangents(cotangents)
         return lambda: self.differentiate(function, floats, native_cotangents)
 
@@ -345,23 +339,29 @@ class Backend:
         self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]
     ) -> Callable[[], dict[str, Any]]:
         """Put everything on the device and return the function that computes the second-order gradients there."""
-        self._admit(call)
-        function, floats = self._function(call, None)
+        admitted = self._admit_differentiable(call)
+        function, floats = self._function(call, admitted, None)
         native_cotangents = self._native_cotangents(cotangents)
         native_directions = {name: self.to_native(array) for name, array in directions.items()}
         return lambda: self.differentiate_twice(function, floats, native_cotangents, native_directions)
 
     def _by_hand(
-        self, call: Call, with_vjp: Callable[..., Any], cotangents: Cotangents, wanted: Collection[str] | None
+        self,
+        call: Call,
+        admitted: Call,
+        with_vjp: Callable[..., Any],
+        cotangents: Cotangents,
+        wanted: Collection[str] | None,
     ) -> Callable[[], dict[str, Any]]:
         """By a method that knows neither unused outputs nor constants: it gets zeros, and unwanted gradients are
         dropped."""
-        unwanted = set(call.float_inputs) - wanted_of(call, wanted)
-        native = self.inputs_to_native(call.inputs)
+        filled_in = admitted.inputs.keys() - call.inputs.keys()
+        unwanted = (call.float_inputs.keys() | filled_in) - wanted_of(call, wanted)
+        native = self.inputs_to_native(admitted.inputs)
         given = self._native_cotangents(cotangents)
 
         def gradient() -> dict[str, Any]:
-            outputs, vjp = with_vjp(**native, **call.attributes)
+            outputs, vjp = with_vjp(**native, **admitted.attributes)
             gradients: dict[str, Any] = vjp(*self._seeds(call, outputs, given))
             return {name: d for name, d in gradients.items() if name not in unwanted}
 
@@ -376,17 +376,17 @@ class Backend:
         return [self._zeros(y) if dy is None else dy for y, dy in zip(floats, given, strict=True)]
 
     def _function(
-        self, call: Call, wanted: Collection[str] | None
+        self, call: Call, admitted: Call, wanted: Collection[str] | None
     ) -> tuple[Callable[..., tuple[Any, ...]], dict[str, Any]]:
         """The call as a function of the inputs that are wanted, and these."""
         method = self._differentiable(call.operation)
         names = wanted_of(call, wanted)
-        native = self.inputs_to_native(call.inputs)
+        native = self.inputs_to_native(admitted.inputs)
         floats = {name: array for name, array in native.items() if name in names}
         others = {name: array for name, array in native.items() if name not in names}
 
         def function(**inputs: Any) -> tuple[Any, ...]:
-            return method(**inputs, **others, **call.attributes)
+            return method(**inputs, **others, **admitted.attributes)
 
         return function, floats
 
@@ -396,20 +396,6 @@ class Backend:
     def _zeros(self, output: Any) -> Any:
         """Zeros in the shape and type of an output."""
         return self.to_native(np.zeros_like(self.to_numpy(output)))
-
-
-@lru_cache(maxsize=1024)
-def _untaken_by(method: Callable[..., Any] | None, operation: str) -> frozenset[str]:
-    """Optional inputs of an operation that a method has no parameter for; none where it takes all."""
-    try:
-        parameters = inspect.signature(method).parameters if method is not None else {}
-    except (TypeError, ValueError):  # it tells nothing of them
-        return frozenset()
-    optional = {name: item for name, item in possible_inputs(spec.operation(operation)).items() if item.optional}
-    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
-    if takes_any and not any(item.kind == "float" and name in parameters for name, item in optional.items()):
-        return frozenset()
-    return frozenset(optional) - set(parameters) if parameters else frozenset()
 
 
 def wanted_of(call: Call, wanted: Collection[str] | None) -> frozenset[str]:

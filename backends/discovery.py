@@ -1,6 +1,6 @@
 """Find adapters: by the entry-point group ``rnnspec.backends``, or named as ``package.module:Class``.
 
-Entry points are read without importing anything. What a package says wrongly there costs that package alone.
+Entry points are read without importing anything. A package's wrong entry costs that package alone.
 """
 
 from __future__ import annotations
@@ -12,14 +12,19 @@ from importlib.metadata import Distribution, EntryPoint, distributions, metadata
 from pathlib import Path
 from typing import Final
 
+from packaging.requirements import Requirement
+
 from rnnspec.backends.contract import Backend
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.refusals import must_be_narrow
 from rnnspec.backends.words import kind_of, name_of, words_of
+from rnnspec.spec.errors import one_of
 
 GROUP: Final = "rnnspec.backends"
 OWN: Final = "rnnspec"
 """The package whose names no other can take."""
+LIBRARIES: Final = "rnnspec.backends.libraries."
+"""The modules of the project's adapters of other people's libraries, which may crash as any code does."""
 
 
 class BackendError(Exception):
@@ -28,7 +33,7 @@ class BackendError(Exception):
 
 @dataclass
 class Offered:
-    """What the installed packages offer: backends by name, each with the packages that have it, and what is wrong."""
+    """The backends of the installed packages, by name, each with the packages that have it and with their errors."""
 
     entries: dict[str, list[tuple[str, EntryPoint]]] = field(default_factory=dict)
     own: set[str] = field(default_factory=set)
@@ -48,7 +53,7 @@ class Offered:
                 self.own.add(entry.name)
 
     def notes(self) -> list[str]:
-        """What is left out, and why."""
+        """The entries that are left out, and why."""
         taken = [
             f"package {title} also offers a backend {name_of(name)!r}, which is rnnspec's own: it is left out"
             for name in sorted(self.own)
@@ -63,8 +68,8 @@ class Offered:
         if name in self.own:
             found = [one for one in found if self._is_own(*one)]
         if not found:
-            known = ", ".join(map(name_of, sorted(self.entries))) or "an installed backend"
-            raise BackendError(f"unknown backend {name_of(name)!r}: expected {known}, or package.module:Class")
+            known = one_of(name, list(map(name_of, sorted(self.entries))))
+            raise BackendError(f"unknown backend {name_of(name)!r}: {known}, or package.module:Class")
         if len(found) > 1:
             packages = " and ".join(title for title, _ in found)
             raise BackendError(
@@ -98,14 +103,35 @@ def names() -> list[str]:
     return sorted(offered().entries)
 
 
+def installs(extra: str) -> str:
+    """Return the command that installs what an extra of rnnspec needs, wherever rnnspec itself was installed from."""
+    every = map(Requirement, metadata(OWN).get_all("Requires-Dist") or ())
+    needed = [one for one in every if one.marker and not one.marker.evaluate({"extra": ""})]
+    of_extra = [
+        f"'{one.name}{one.specifier}'" for one in needed if one.marker and one.marker.evaluate({"extra": extra})
+    ]
+    return f"pip install {' '.join(of_extra)}"
+
+
 def is_own(name: str) -> bool:
-    """Return whether the project itself has the backend of this name."""
-    return ":" not in name and name in offered().own
+    """Return whether the project itself has the backend of this name; a library's code is not its own."""
+    if ":" in name:
+        return False
+    found = offered()
+    return name in found.own and not found.entry(name).value.startswith(LIBRARIES)
 
 
 def open_backend(name: str, device: str = "cpu") -> Backend:
     """Open a backend by its entry point's name or as ``package.module:Class``."""
-    backend_class = _load(name)
+    backend = open_class(_load(name), device, name)
+    backend.opened_as = name
+    return backend
+
+
+def open_class(adapter: object, device: str = "cpu", name: str = "") -> Backend:
+    """Open an adapter's class on a device; `name` is the one to tell of it by, by default its own."""
+    name = name or getattr(adapter, "__qualname__", repr(adapter))
+    backend_class = _must_be_adapter(adapter, name_of(name))
     try:
         backend = backend_class(device)
     except ValueError as error:  # a device it has not: the message says which it has
@@ -114,7 +140,6 @@ def open_backend(name: str, device: str = "cpu") -> Backend:
         raise
     except BaseException as error:  # no driver, no licence, whatever it is that it needs
         raise BackendError(f"backend {name_of(name)!r} does not open: {kind_of(error)}: {words_of(error)}") from error
-    backend.opened_as = name
     return backend
 
 
@@ -122,7 +147,7 @@ def _normal(package: Distribution) -> str:
     return str(package.metadata["Name"]).lower().replace("_", "-")
 
 
-def _load(name: str) -> type[Backend]:
+def _load(name: str) -> object:
     shown = name_of(name)
     if ":" in name:
         module, _, attribute = name.partition(":")
@@ -135,13 +160,17 @@ def _load(name: str) -> type[Backend]:
         entry = offered().entry(name)
     importlib.invalidate_caches()
     try:
-        loaded = entry.load()
+        loaded: object = entry.load()
     except Interrupted:
         raise
     except BaseException as error:  # an adapter's import may fail in any way at all
         ours = isinstance(error, ImportError) and name in (metadata(OWN).get_all("Provides-Extra") or ())
-        hint = f"; pip install 'rnnspec[{name}]' installs what it needs" if ours else ""
+        hint = f"; {installs(name)} installs what it needs" if ours else ""
         raise BackendError(f"backend {shown!r} fails to import: {kind_of(error)}: {words_of(error)}{hint}") from error
+    return loaded
+
+
+def _must_be_adapter(loaded: object, shown: str) -> type[Backend]:
     if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
         what = "another class" if isinstance(loaded, type) else f"an object of type {name_of(type(loaded).__name__)}"
         raise BackendError(f"backend {shown!r}: expected a subclass of rnnspec.backends.Backend, got {what}")

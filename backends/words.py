@@ -1,4 +1,4 @@
-"""What guests say, cut to what can be read, and with nothing in it that a terminal would obey.
+"""Messages of guests, cut to a readable length, and without anything that a terminal would obey.
 
 A guest is code or a file that the project did not write: an adapter, its library, its packages' entry points.
 """

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import click
 
-from rnnspec.conformance.bench.options import Command, WithDefault, size_options, sizes_from
+from rnnspec.conformance.bench.options import Command, WithDefault, names_in, size_options, sizes_from
 from rnnspec.conformance.click_types import Number
-from rnnspec.conformance.options import LEAST, MOST_SECONDS, OPTIONS, Options
+from rnnspec.conformance.examples import show_examples
+from rnnspec.conformance.options import LEAST, MOST_SECONDS, OPTIONS, Options, operations_like
 from rnnspec.conformance.program import CannotRunError, Program, have_help
 
 
@@ -29,6 +30,27 @@ _FILE_THERE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 json_option = click.option(
     "--json", "json_file", type=_FILE, callback=_no_dash, help="Write the result to this file as JSON."
 )
+
+
+jobs_option = click.option(
+    "--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work."
+)
+
+scheduler_option = click.option(
+    "--scheduler", default="", metavar="ADDRESS", help="Share the work among the workers of this Dask scheduler."
+)
+
+html_option = click.option(
+    "--html", type=_FILE, callback=_no_dash, help="Write a page to look at, which needs no other file."
+)
+badge_option = click.option(
+    "--badge", type=_FILE, callback=_no_dash, help="Write a badge: .svg, an image; .json, for a shields endpoint."
+)
+
+
+def written_options(command: Command) -> Command:
+    """Add the options of the files that a report is written to."""
+    return html_option(badge_option(json_option(command)))
 
 
 resume_option = click.option(
@@ -66,6 +88,7 @@ def main() -> None:
 
 @main.command("list")
 @click.option("--checks", is_flag=True, help="List the checks of a backend instead.")
+@click.option("--regimes", is_flag=True, help="List the regimes instead, the kinds of numbers in a call.")
 @click.option(
     "--time-limit",
     "seconds",
@@ -75,15 +98,15 @@ def main() -> None:
     help="Seconds to open a backend in a process of its own.",
 )
 @json_option
-def list_command(checks: bool, json_file: Path | None, seconds: float) -> None:
+def list_command(checks: bool, regimes: bool, json_file: Path | None, seconds: float) -> None:
     """List the operations of the specification and the installed backends."""
     from rnnspec.conformance.commands.list import list_everything
 
-    _run(list_everything, json_file, checks, seconds)
+    _run(list_everything, json_file, checks, seconds, regimes)
 
 
 @main.command()
-@click.argument("operation", required=False, metavar="OPERATION")
+@click.argument("operation", required=False, metavar="OPERATION", shell_complete=operations_like)
 @click.option("--model", metavar="NAME", help="Show this model instead.")
 @click.option("--latex", is_flag=True, help="Print the equations as LaTeX.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An attribute's value (repeatable).")
@@ -147,7 +170,7 @@ def learn(json_file: Path | None, **given: Any) -> None:
 
 
 @main.command()
-@click.argument("operation", default="", metavar="[OPERATION|FILE]")
+@click.argument("operation", default="", metavar="[OPERATION|FILE]", shell_complete=operations_like)
 @click.option(
     "--arrays",
     type=_FILE_THERE,
@@ -174,9 +197,17 @@ def trace(json_file: Path | None, **options: Any) -> None:
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
 @options(*(name for name, option in OPTIONS.items() if name != "backends" and option.in_commands))
-@json_option
+@written_options
 @click.pass_context
-def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Path | None, **given: Any) -> None:
+def validate(
+    context: click.Context,
+    /,
+    backends: tuple[str, ...],
+    json_file: Path | None,
+    html: Path | None,
+    badge: Path | None,
+    **given: Any,
+) -> None:
     """Check that backends conform to the specification.
 
     A BACKEND is the name of an installed one or package.module:Class; by default, every installed framework.
@@ -189,13 +220,33 @@ def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Pa
     """
     names, for_pytest = split_arguments(backends)
     _tell_what_is_left_out()
+    from rnnspec.conformance.report.writing import Written
+
+    written = Written(json_file, html, badge)
     if given["case"] is None:
         from rnnspec.conformance.commands.validate import validate_backends
 
-        context.exit(_run(validate_backends, Options(names, **given), for_pytest, json_file))
+        context.exit(_run(validate_backends, Options(names, **given), for_pytest, written))
     from rnnspec.conformance.commands.validate_case import validate_case
 
-    context.exit(_run(validate_case, Options(names, **given), for_pytest, json_file))
+    context.exit(_run(validate_case, Options(names, **given), for_pytest, written))
+
+
+@main.command()
+@click.argument("results", nargs=-1, required=True, type=_FILE_THERE, metavar="RESULT...")
+@written_options
+@click.pass_context
+def report(
+    context: click.Context, results: tuple[Path, ...], json_file: Path | None, html: Path | None, badge: Path | None
+) -> None:
+    """Make one report of the RESULTs of runs, files that validate --json wrote.
+
+    Exit status 1 if any of them has something that violates the specification.
+    """
+    from rnnspec.conformance.commands.report import report_on
+    from rnnspec.conformance.report.writing import Written
+
+    context.exit(_run(report_on, results, Written(json_file, html, badge)))
 
 
 @main.command()
@@ -210,7 +261,8 @@ def validate(context: click.Context, /, backends: tuple[str, ...], json_file: Pa
     help="With --edits: so many edits of each operation, at random. With --diagnose: so many of each kind.",
 )
 @click.option("--seeds", default="0", show_default=True, help="Seeds of the cases: 0-4, 3 or 0,2,7.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
+@jobs_option
+@scheduler_option
 @resume_option
 @json_option
 @click.pass_context
@@ -227,10 +279,12 @@ def faults(
         from rnnspec.conformance.commands import faults_diagnose
 
         if edits or given["operations"] or given["exclusive"] or given["profile"] != "quick":
-            raise CannotRunError("--diagnose goes with --sample, --seeds, --jobs, --resume and --json alone")
+            raise CannotRunError(
+                "--diagnose goes with --sample, --seeds, --jobs, --scheduler, --resume and --json alone"
+            )
         if not given["seeds"].isdecimal():
             raise CannotRunError(f"--diagnose takes one seed, got --seeds {given['seeds']}")
-        asked = faults_diagnose.Request(sample, given["jobs"], int(given["seeds"]), given["resume"])
+        asked = faults_diagnose.Request(sample, int(given["seeds"]), given["jobs"], given["scheduler"], given["resume"])
         context.exit(_run(faults_diagnose.measure_diagnosis, asked, json_file))
     if not edits:
         if sample is not None:
@@ -255,7 +309,8 @@ def faults(
     help="Only this part (repeatable).",
 )
 @click.option("--runs", default=20, show_default=True, type=click.IntRange(1), help="Seeds of each measurement.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
+@jobs_option
+@scheduler_option
 @resume_option
 @json_option
 @click.pass_context
@@ -275,7 +330,8 @@ def sharpness(context: click.Context, /, json_file: Path | None, **given: Any) -
 @click.option("--cases", default=20_000, show_default=True, help="Random cases to run.")
 @options("operations", "dtypes", "device")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the cases.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work.")
+@jobs_option
+@scheduler_option
 @resume_option
 @click.option(
     "--case", "only", type=click.IntRange(0), help="Only the case with this number, of each operation and type."
@@ -326,6 +382,29 @@ def convert(source: Path, target: Path, to: str, json_file: Path | None) -> None
     _run(convert_weights, source, target, to, json_file)
 
 
+@main.command("new-backend")
+@click.argument("name")
+@click.option("--op", "operations", multiple=True, required=True, help="An operation that it is to have (repeatable).")
+@click.option(
+    "--base",
+    default="numpy",
+    show_default=True,
+    type=click.Choice(["numpy", "torch", "jax", "tensorflow"]),
+    help="The kind of its arrays.",
+)
+@click.option(
+    "--in", "parent", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder."
+)
+def new_backend_command(name: str, operations: tuple[str, ...], base: str, parent: Path) -> None:
+    """Write the project of an adapter, rnnspec-NAME, with its refusals, a test, a workflow and a README.
+
+    The project installs, and its test passes, as it stands: it refuses every call until its methods are written.
+    """
+    from rnnspec.conformance.commands.new_backend import new_backend
+
+    _run(new_backend, name, operations, base, parent)
+
+
 @main.group(cls=WithDefault)
 def bench() -> None:
     """Time backends against each other: ratios of times with confidence intervals, and shares of the machine's peak.
@@ -345,6 +424,8 @@ def bench() -> None:
 @click.option("--scan", metavar="SIZE[=N,N,...]", help="Time against this size, with the fitted exponent.")
 @click.option("--mode", "modes", multiple=True, help="forward, gradient or decode (repeatable).")
 @click.option("--dtype", "dtypes", multiple=True, help="Type, float32 by default (repeatable).")
+@click.option("--lengths", is_flag=True, help="Give the sequences' lengths, which differ.")
+@click.option("--inputs", default="", callback=names_in, metavar="NAME,...", help="Optional inputs to give, like b_R.")
 @click.option("--device", default="cpu", show_default=True, help="Device of backends that name none.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of each; all cores by default.")
 @click.option(
@@ -428,17 +509,29 @@ def vectors() -> None:
     type=click.Choice(["npz", "safetensors"]),
     help="File format.",
 )
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Only cases of this attribute's value.")
+@click.option("--plain", is_flag=True, help="Only plain cases: attributes at their defaults or as --set has them.")
+@click.option("--no-padding", "padding", flag_value=False, default=True, help="Only cases without lengths or masks.")
 @json_option
 def export_command(
-    folder: Path, operations: tuple[str, ...], dtypes: tuple[str, ...], cases: int, storage: str, json_file: Path | None
+    folder: Path,
+    operations: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    cases: int,
+    storage: str,
+    json_file: Path | None,
+    settings: tuple[str, ...],
+    padding: bool,
+    plain: bool,
 ) -> None:
     """Write a corpus of cases to DIR: inputs, right outputs and gradients, and the bounds on their errors.
 
-    DIR must be new or empty. The same versions write the same bytes.
+    DIR must be new or empty. The same versions write the same bytes. The first cases of an operation are plain:
+    default attributes, ordinary numbers and no padding.
     """
     from rnnspec.conformance.commands.vectors import export_vectors
 
-    _run(export_vectors, folder, operations, dtypes, cases, storage, json_file)
+    _run(export_vectors, folder, operations, dtypes, cases, storage, json_file, settings, padding, plain)
 
 
 @vectors.command("check")
@@ -459,6 +552,7 @@ def check_command(context: click.Context, folder: Path, results: Path, partial: 
 
 
 have_help(main, Path(__file__))
+show_examples(main)
 
 
 _FLAGS = ("-x", "-v", "-vv", "-q", "-s", "-l", "--lf", "--last-failed", "--exitfirst", "--verbose", "--quiet")
@@ -476,7 +570,7 @@ def split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[
     return tuple(names), tuple(for_pytest)
 
 
-_WRITTEN: Final = ("json_file", "html", "target", "resume")
+_WRITTEN: Final = ("json_file", "html", "badge", "target", "resume")
 _WRITTEN_FOLDERS: Final = ("repro_dir",)
 _MADE_FOLDERS: Final = ("replay_dir",)
 """Parameters that name what a command writes; every other path is read."""
@@ -488,7 +582,8 @@ def _try_files(context: click.Context) -> None:
 
     paths = {name: value for name, value in context.params.items() if isinstance(value, Path)}
     written = {name: paths.pop(name) for name in (*_WRITTEN, *_WRITTEN_FOLDERS, *_MADE_FOLDERS) if name in paths}
-    must_differ(written.values(), paths.values())
+    several = [path for value in context.params.values() if isinstance(value, tuple) for path in value]
+    must_differ(written.values(), (*paths.values(), *(path for path in several if isinstance(path, Path))))
     for name, path in written.items():
         if name in _WRITTEN:
             must_be_writable(path)
@@ -510,6 +605,7 @@ def _run(command: Any, *arguments: Any) -> Any:
     from rnnspec.backends.interrupts import interruptible
     from rnnspec.backends.layouts.gates import LayoutError
     from rnnspec.conformance.bench.errors import BenchError
+    from rnnspec.conformance.hosting.errors import ClusterError, WorkerLostError
     from rnnspec.conformance.run.files import FileError
     from rnnspec.conformance.run.plan import PlanError
     from rnnspec.conformance.training.data.errors import DataError
@@ -517,8 +613,8 @@ def _run(command: Any, *arguments: Any) -> Any:
     from rnnspec.spec.models import UnknownModelError
 
     told = (
-        BackendError, BenchError, CallError, DataError, FileError, LayoutError, PlanError, SpecError, UnknownModelError,
-        UnknownOperationError, OSError,
+        BackendError, BenchError, CallError, ClusterError, DataError, FileError, LayoutError, PlanError, SpecError,
+        UnknownModelError, UnknownOperationError, WorkerLostError, OSError,
     )  # fmt: skip
 
     try:

@@ -1,6 +1,6 @@
 """The options of ``rnnspec validate``, and of the pytest plugin that it drives.
 
-The plugin is loaded wherever rnnspec is installed, so that nothing but the standard library is imported here.
+The command line's help has them, so that nothing but the standard library is imported here.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ LEAST: Final = 0.001
 
 
 def _number(most: float) -> dict[str, Any]:
-    """What pytest and click are to know of a limit."""
+    """The description of a limit for pytest and click."""
 
     def told(_click: Any) -> Mapping[str, Any]:
         from rnnspec.conformance.click_types import Number
@@ -78,6 +78,13 @@ def _number(most: float) -> dict[str, Any]:
         return {"type": Number(LEAST, most)}
 
     return {"parse": number_between(LEAST, most), "click": told}
+
+
+def operations_like(_context: object, _parameter: object, incomplete: str) -> list[str]:
+    """The operations whose names begin as a word does, for a shell that completes it."""
+    from rnnspec.spec import operations
+
+    return [name for name in operations() if name.startswith(incomplete)]
 
 
 def isolation(_context: object, _option: object, asked: bool | None) -> str:
@@ -91,7 +98,9 @@ class Options:
     """The request to the suite: a field for each option, in the order of the command line's help."""
 
     backends: tuple[str, ...] = _option((), "backend", "Backend to validate (repeatable).")
-    operations: tuple[str, ...] = _option((), "op", "Only this operation (repeatable).")
+    operations: tuple[str, ...] = _option(
+        (), "op", "Only this operation (repeatable).", click=lambda click: {"shell_complete": operations_like}
+    )
     dtypes: tuple[str, ...] = _option((), "dtype", "Only this type (repeatable).")
     device: str = _option("cpu", "device", "Device to run on.")
     profile: str = _option("quick", "profile", "quick, standard or thorough.")
@@ -99,7 +108,7 @@ class Options:
     largest: int | None = _option(
         None,
         "largest",
-        "Largest size on the ladder; by default 300, and once 513 units, 1,025 steps and 65,537 sequences.",
+        "Largest size on the ladder; by default 300, and larger ones where calls are cheap (docs/checks.md).",
         parse=int,
         click=lambda click: {"type": click.IntRange(1)},
     )
@@ -143,6 +152,13 @@ class Options:
         "resume",
         "Keep finished operations in this file, and go on from those that it has.",
         click=lambda click: {"type": click.Path(dir_okay=False, path_type=Path)},
+        in_pytest=False,
+    )
+    scheduler: str = _option(
+        "",
+        "scheduler",
+        "Share the operations among the workers of the Dask scheduler at this address.",
+        click=lambda click: {"metavar": "ADDRESS", "show_default": False},
         in_pytest=False,
     )
     done: tuple[str, ...] = _option(

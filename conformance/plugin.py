@@ -1,8 +1,8 @@
 """The pytest plugin: options, the conformance tests' parameters, and their results in test reports.
 
-``pytest --pyargs rnnspec.conformance.suite --rnnspec-backend torch`` runs the suite by hand; ``rnnspec validate`` does
-the same and shows the verdict. Every pytest run with rnnspec installed loads the plugin, so that it imports nothing
-heavy until the suite runs.
+``pytest -p rnnspec.conformance.plugin --pyargs rnnspec.conformance.suite --rnnspec-backend torch`` runs the suite by
+hand; ``rnnspec validate`` does the same and shows the verdict. No other run of pytest loads the plugin: tests of one's
+own are made by `rnnspec.conforms`, which needs none. It imports nothing heavy until the suite runs.
 """
 
 from __future__ import annotations
@@ -155,23 +155,10 @@ def _run(request: pytest.FixtureRequest, item: Item) -> None:
 
 
 def _result(config: pytest.Config, item: Item) -> CheckResult:
-    from rnnspec.conformance.checks import CHECKS
-    from rnnspec.conformance.run import PROFILES, run_check
-    from rnnspec.conformance.run.expected import expected_failures
+    from rnnspec.conformance.run.asking import ask
 
-    options, backend = Options.of(config), _backend(config, item.backend)
-    return run_check(
-        next(check for check in CHECKS if check.id == item.check),
-        backend,
-        item.operation,
-        item.dtype,
-        PROFILES[options.profile].up_to(options.largest).of_types(options.dtypes),
-        seed_number=options.seed,
-        repro_dir=options.repro_dir,
-        replay_dir=options.replay_dir,
-        expected=expected_failures(backend, options.expected),
-        failed=config.stash.setdefault(_FAILED, []),
-    )
+    failed: list[Failed] = config.stash.setdefault(_FAILED, [])
+    return ask(item, _backend(config, item.backend), Options.of(config), failed)
 
 
 _FAILED = pytest.StashKey["list[Failed]"]()

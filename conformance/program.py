@@ -75,7 +75,7 @@ class Program(click.Group):
 
 
 def _visible(words: str) -> str:
-    """The words as a terminal may have them. What makes them so imports NumPy, and help comes at once."""
+    """The words as a terminal may have them. The module behind it imports NumPy: it is imported late."""
     if words.replace("\n", "").isprintable():
         return words
     from rnnspec.backends.words import visible

@@ -75,52 +75,50 @@ def perplexity_vjp(
     "sum", "mean"] = "mean",
 ) -> tuple[tuple[Array], Vjp]: ...
 def rnn_cell(
-    x: Array, h_prev: Array, W: Array, R: Array, b: Array, b_R: Array | None = None, *, activation: Literal["tanh",
-    "relu", "logistic"] = "tanh",
+    x: Array, h_prev: Array, W: Array, R: Array, b: Array, b_R: Array | None = None, *, activation: str = "tanh", clip:
+    float | None = None,
 ) -> tuple[Array]: ...
 def rnn_cell_vjp(
-    x: Array, h_prev: Array, W: Array, R: Array, b: Array, b_R: Array | None = None, *, activation: Literal["tanh",
-    "relu", "logistic"] = "tanh",
+    x: Array, h_prev: Array, W: Array, R: Array, b: Array, b_R: Array | None = None, *, activation: str = "tanh", clip:
+    float | None = None,
 ) -> tuple[tuple[Array], Vjp]: ...
 def rnn(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, b_R: Array | None = None, recurrent_keep: Array |
-    None = None, *, lengths: Array | None = None, mask: Array | None = None, activation: Literal["tanh", "relu",
-    "logistic"] = "tanh", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None,
-    recurrent_dropout: float | None = None,
+    None = None, *, lengths: Array | None = None, mask: Array | None = None, activation: str = "tanh", clip: float |
+    None = None, direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout:
+    float | None = None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[Array, Array]: ...
 def rnn_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, b_R: Array | None = None, recurrent_keep: Array |
-    None = None, *, lengths: Array | None = None, mask: Array | None = None, activation: Literal["tanh", "relu",
-    "logistic"] = "tanh", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None,
-    recurrent_dropout: float | None = None,
+    None = None, *, lengths: Array | None = None, mask: Array | None = None, activation: str = "tanh", clip: float |
+    None = None, direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout:
+    float | None = None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array], Vjp]: ...
 def lstm_cell(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, b_R: Array | None = None, P: Array | None =
-    None, *, activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    None, *, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool
+    = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
 ) -> tuple[Array, Array]: ...
 def lstm_cell_vjp(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, b_R: Array | None = None, P: Array | None =
-    None, *, activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    None, *, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool
+    = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
 ) -> tuple[tuple[Array, Array], Vjp]: ...
 def lstm(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, b_R: Array | None = None,
     P: Array | None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None =
-    None, activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
+    None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
     False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", direction: Literal["forward",
-    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None,
+    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None, output:
+    Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[Array, Array, Array]: ...
 def lstm_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, b_R: Array | None = None,
     P: Array | None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None =
-    None, activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
+    None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
     False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", direction: Literal["forward",
-    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None,
+    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None, output:
+    Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def layer_norm_lstm_cell(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, gain: Array, gain_c: Array, b_c: Array, *,
@@ -137,14 +135,14 @@ def layer_norm_lstm(
     None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None,
     epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw", gradient: Literal["full", "cell_only"] =
     "full", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float
-    | None = None,
+    | None = None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[Array, Array, Array]: ...
 def layer_norm_lstm_vjp(
     x: Array, W: Array, R: Array, b: Array, gain: Array, gain_c: Array, b_c: Array, h0: Array | None = None, c0: Array |
     None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None,
     epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw", gradient: Literal["full", "cell_only"] =
     "full", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float
-    | None = None,
+    | None = None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def lstm_1997_cell(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, *, gradient: Literal["full", "cell_only"] =
@@ -158,13 +156,13 @@ def lstm_1997(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, recurrent_keep: Array |
     None = None, *, lengths: Array | None = None, mask: Array | None = None, gradient: Literal["full", "cell_only"] =
     "full", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float
-    | None = None,
+    | None = None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[Array, Array, Array]: ...
 def lstm_1997_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, recurrent_keep: Array |
     None = None, *, lengths: Array | None = None, mask: Array | None = None, gradient: Literal["full", "cell_only"] =
     "full", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float
-    | None = None,
+    | None = None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def forget_only_lstm_cell(
     x: Array, h_prev: Array, W: Array, R: Array, b: Array, *, gradient: Literal["full", "cell_only"] = "full",
@@ -176,51 +174,65 @@ def forget_only_lstm(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, recurrent_keep: Array | None = None, *, lengths:
     Array | None = None, mask: Array | None = None, gradient: Literal["full", "cell_only"] = "full", direction:
     Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None,
+    output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[Array, Array]: ...
 def forget_only_lstm_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, recurrent_keep: Array | None = None, *, lengths:
     Array | None = None, mask: Array | None = None, gradient: Literal["full", "cell_only"] = "full", direction:
     Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None,
+    output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array], Vjp]: ...
 def peephole_lstm_cell(
-    x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, P: Array, *, gradient: Literal["full",
-    "cell_only"] = "full",
+    x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, P: Array, W_p: Array | None = None, *,
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
+    projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
 ) -> tuple[Array, Array]: ...
 def peephole_lstm_cell_vjp(
-    x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, P: Array, *, gradient: Literal["full",
-    "cell_only"] = "full",
+    x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, P: Array, W_p: Array | None = None, *,
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
+    projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
 ) -> tuple[tuple[Array, Array], Vjp]: ...
 def peephole_lstm(
-    x: Array, W: Array, R: Array, b: Array, P: Array, h0: Array | None = None, c0: Array | None = None, recurrent_keep:
-    Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, gradient: Literal["full",
-    "cell_only"] = "full", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None,
-    recurrent_dropout: float | None = None,
+    x: Array, W: Array, R: Array, b: Array, P: Array, h0: Array | None = None, c0: Array | None = None, W_p: Array |
+    None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None,
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
+    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", direction: Literal["forward", "reverse"]
+    = "forward", truncate: int | None = None, recurrent_dropout: float | None = None, output: Literal["sequence",
+    "held", "last"] = "sequence",
 ) -> tuple[Array, Array, Array]: ...
 def peephole_lstm_vjp(
-    x: Array, W: Array, R: Array, b: Array, P: Array, h0: Array | None = None, c0: Array | None = None, recurrent_keep:
-    Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, gradient: Literal["full",
-    "cell_only"] = "full", direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None,
-    recurrent_dropout: float | None = None,
+    x: Array, W: Array, R: Array, b: Array, P: Array, h0: Array | None = None, c0: Array | None = None, W_p: Array |
+    None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None,
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
+    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", direction: Literal["forward", "reverse"]
+    = "forward", truncate: int | None = None, recurrent_dropout: float | None = None, output: Literal["sequence",
+    "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def gru_cell(
     x: Array, h_prev: Array, W: Array, R: Array, b: Array, b_rn: Array | None = None, b_R: Array | None = None, *,
-    reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", activation: str = "tanh",
+    recurrent_activation: str = "logistic", clip: float | None = None,
 ) -> tuple[Array]: ...
 def gru_cell_vjp(
     x: Array, h_prev: Array, W: Array, R: Array, b: Array, b_rn: Array | None = None, b_R: Array | None = None, *,
-    reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", activation: str = "tanh",
+    recurrent_activation: str = "logistic", clip: float | None = None,
 ) -> tuple[tuple[Array], Vjp]: ...
 def gru(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, b_rn: Array | None = None, b_R: Array | None =
     None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", direction: Literal["forward",
-    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None,
+    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", activation: str = "tanh",
+    recurrent_activation: str = "logistic", clip: float | None = None, direction: Literal["forward", "reverse"] =
+    "forward", truncate: int | None = None, recurrent_dropout: float | None = None, output: Literal["sequence", "held",
+    "last"] = "sequence",
 ) -> tuple[Array, Array]: ...
 def gru_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, b_rn: Array | None = None, b_R: Array | None =
     None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", direction: Literal["forward",
-    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None,
+    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", activation: str = "tanh",
+    recurrent_activation: str = "logistic", clip: float | None = None, direction: Literal["forward", "reverse"] =
+    "forward", truncate: int | None = None, recurrent_dropout: float | None = None, output: Literal["sequence", "held",
+    "last"] = "sequence",
 ) -> tuple[tuple[Array, Array], Vjp]: ...
 def mgu_cell(
     x: Array, h_prev: Array, W: Array, R: Array, b: Array, b_rn: Array | None = None, *, reset: Literal["before",
@@ -234,13 +246,15 @@ def mgu(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, b_rn: Array | None = None, recurrent_keep: Array |
     None = None, *, lengths: Array | None = None, mask: Array | None = None, reset: Literal["before", "after"] =
     "after", update: Literal["keeps", "admits"] = "keeps", direction: Literal["forward", "reverse"] = "forward",
-    truncate: int | None = None, recurrent_dropout: float | None = None,
+    truncate: int | None = None, recurrent_dropout: float | None = None, output: Literal["sequence", "held", "last"] =
+    "sequence",
 ) -> tuple[Array, Array]: ...
 def mgu_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, b_rn: Array | None = None, recurrent_keep: Array |
     None = None, *, lengths: Array | None = None, mask: Array | None = None, reset: Literal["before", "after"] =
     "after", update: Literal["keeps", "admits"] = "keeps", direction: Literal["forward", "reverse"] = "forward",
-    truncate: int | None = None, recurrent_dropout: float | None = None,
+    truncate: int | None = None, recurrent_dropout: float | None = None, output: Literal["sequence", "held", "last"] =
+    "sequence",
 ) -> tuple[tuple[Array, Array], Vjp]: ...
 def nested_lstm_cell(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, W_inner: Array, R_inner: Array, b_inner:
@@ -254,13 +268,15 @@ def nested_lstm(
     x: Array, W: Array, R: Array, b: Array, W_inner: Array, R_inner: Array, b_inner: Array, h0: Array | None = None, c0:
     Array | None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None =
     None, gradient: Literal["full", "cell_only"] = "full", direction: Literal["forward", "reverse"] = "forward",
-    truncate: int | None = None, recurrent_dropout: float | None = None,
+    truncate: int | None = None, recurrent_dropout: float | None = None, output: Literal["sequence", "held", "last"] =
+    "sequence",
 ) -> tuple[Array, Array, Array]: ...
 def nested_lstm_vjp(
     x: Array, W: Array, R: Array, b: Array, W_inner: Array, R_inner: Array, b_inner: Array, h0: Array | None = None, c0:
     Array | None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None =
     None, gradient: Literal["full", "cell_only"] = "full", direction: Literal["forward", "reverse"] = "forward",
-    truncate: int | None = None, recurrent_dropout: float | None = None,
+    truncate: int | None = None, recurrent_dropout: float | None = None, output: Literal["sequence", "held", "last"] =
+    "sequence",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def output_projection(
     h: Array, V: Array, c: Array, *, lengths: Array | None = None, mask: Array | None = None, at: Literal["every",
@@ -272,129 +288,123 @@ def output_projection_vjp(
 ) -> tuple[tuple[Array], Vjp]: ...
 def one_to_many(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, b_R: Array | None = None,
-    P: Array | None = None, b_rn: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c:
-    Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *,
-    layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm",
-    "nested_lstm"] = "lstm", feed: Literal["first", "every"] = "first", steps: int = 3, activations:
-    tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]]
-    = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False,
-    gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: Literal["tanh", "relu",
-    "logistic"] = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
-    epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    P: Array | None = None, b_rn: Array | None = None, W_p: Array | None = None, gain: Array | None = None, gain_c:
+    Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner:
+    Array | None = None, *, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm",
+    "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", feed: Literal["first", "every"] = "first", steps: int =
+    3, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
+    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None,
+    activation: str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def one_to_many_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, b_R: Array | None = None,
-    P: Array | None = None, b_rn: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c:
-    Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *,
-    layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm",
-    "nested_lstm"] = "lstm", feed: Literal["first", "every"] = "first", steps: int = 3, activations:
-    tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]]
-    = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False,
-    gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: Literal["tanh", "relu",
-    "logistic"] = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
-    epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    P: Array | None = None, b_rn: Array | None = None, W_p: Array | None = None, gain: Array | None = None, gain_c:
+    Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner:
+    Array | None = None, *, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm",
+    "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", feed: Literal["first", "every"] = "first", steps: int =
+    3, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
+    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None,
+    activation: str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def bidirectional(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, b_R: Array | None = None,
-    P: Array | None = None, b_rn: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c:
-    Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *,
-    lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997",
-    "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", merge: Literal["concat", "sum",
-    "mul", "ave", "none"] = "concat", activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic",
-    "tanh", "relu"], Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None,
-    coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int |
-    None = None, activation: Literal["tanh", "relu", "logistic"] = "tanh", reset: Literal["before", "after"] = "after",
-    update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    P: Array | None = None, b_rn: Array | None = None, W_p: Array | None = None, gain: Array | None = None, gain_c:
+    Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner:
+    Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn",
+    "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", merge:
+    Literal["concat", "sum", "mul", "ave", "none"] = "concat", activations: tuple[str, str, str] = ("logistic", "tanh",
+    "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full",
+    "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh", reset: Literal["before", "after"] =
+    "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str = "logistic", epsilon: float =
+    1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def bidirectional_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, b_R: Array | None = None,
-    P: Array | None = None, b_rn: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c:
-    Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *,
-    lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997",
-    "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", merge: Literal["concat", "sum",
-    "mul", "ave", "none"] = "concat", activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic",
-    "tanh", "relu"], Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None,
-    coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int |
-    None = None, activation: Literal["tanh", "relu", "logistic"] = "tanh", reset: Literal["before", "after"] = "after",
-    update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    P: Array | None = None, b_rn: Array | None = None, W_p: Array | None = None, gain: Array | None = None, gain_c:
+    Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner:
+    Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn",
+    "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", merge:
+    Literal["concat", "sum", "mul", "ave", "none"] = "concat", activations: tuple[str, str, str] = ("logistic", "tanh",
+    "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full",
+    "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh", reset: Literal["before", "after"] =
+    "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str = "logistic", epsilon: float =
+    1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def stacked(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
-    Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None
-    = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None =
-    None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer:
-    Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm",
-    "nested_lstm"] = "lstm", dropout: float | None = None, activations: tuple[Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip:
-    float | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] =
-    "full", truncate: int | None = None, activation: Literal["tanh", "relu", "logistic"] = "tanh", reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory:
-    Literal["raw", "normalised"] = "raw",
+    Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, W_p: Array | None
+    = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None =
+    None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array |
+    None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
+    "layer_norm_lstm", "nested_lstm"] = "lstm", dropout: float | None = None, activations: tuple[str, str, str] =
+    ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False, gradient:
+    Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh", reset:
+    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str =
+    "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def stacked_vjp(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
-    Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None
-    = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None =
-    None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer:
-    Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm",
-    "nested_lstm"] = "lstm", dropout: float | None = None, activations: tuple[Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip:
-    float | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] =
-    "full", truncate: int | None = None, activation: Literal["tanh", "relu", "logistic"] = "tanh", reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory:
-    Literal["raw", "normalised"] = "raw",
+    Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, W_p: Array | None
+    = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None =
+    None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array |
+    None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
+    "layer_norm_lstm", "nested_lstm"] = "lstm", dropout: float | None = None, activations: tuple[str, str, str] =
+    ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False, gradient:
+    Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh", reset:
+    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str =
+    "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def bidirectional_stack(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
-    Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None
-    = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None =
-    None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer:
-    Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm",
-    "nested_lstm"] = "lstm", merge: Literal["concat", "sum", "mul", "ave"] = "concat", dropout: float | None = None,
-    activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic",
-    "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool
-    = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: Literal["tanh",
-    "relu", "logistic"] = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
-    "keeps", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, W_p: Array | None
+    = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None =
+    None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array |
+    None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
+    "layer_norm_lstm", "nested_lstm"] = "lstm", merge: Literal["concat", "sum", "mul", "ave"] = "concat", dropout: float
+    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled:
+    bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None =
+    None, activation: str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
+    "keeps", recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
+    "raw",
 ) -> tuple[Array, ...]: ...
 def bidirectional_stack_vjp(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
-    Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None
-    = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None =
-    None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer:
-    Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm",
-    "nested_lstm"] = "lstm", merge: Literal["concat", "sum", "mul", "ave"] = "concat", dropout: float | None = None,
-    activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic",
-    "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool
-    = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: Literal["tanh",
-    "relu", "logistic"] = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
-    "keeps", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, W_p: Array | None
+    = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None =
+    None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array |
+    None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
+    "layer_norm_lstm", "nested_lstm"] = "lstm", merge: Literal["concat", "sum", "mul", "ave"] = "concat", dropout: float
+    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled:
+    bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None =
+    None, activation: str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
+    "keeps", recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
+    "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def alternating_stack(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
-    Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None
-    = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None =
-    None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer:
-    Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm",
-    "nested_lstm"] = "lstm", dropout: float | None = None, activations: tuple[Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip:
-    float | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] =
-    "full", truncate: int | None = None, activation: Literal["tanh", "relu", "logistic"] = "tanh", reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory:
-    Literal["raw", "normalised"] = "raw",
+    Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, W_p: Array | None
+    = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None =
+    None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array |
+    None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
+    "layer_norm_lstm", "nested_lstm"] = "lstm", dropout: float | None = None, activations: tuple[str, str, str] =
+    ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False, gradient:
+    Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh", reset:
+    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str =
+    "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def alternating_stack_vjp(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
-    Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, gain: Array | None
-    = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None =
-    None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer:
-    Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm",
-    "nested_lstm"] = "lstm", dropout: float | None = None, activations: tuple[Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip:
-    float | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] =
-    "full", truncate: int | None = None, activation: Literal["tanh", "relu", "logistic"] = "tanh", reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory:
-    Literal["raw", "normalised"] = "raw",
+    Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None = None, W_p: Array | None
+    = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None =
+    None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array |
+    None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
+    "layer_norm_lstm", "nested_lstm"] = "lstm", dropout: float | None = None, activations: tuple[str, str, str] =
+    ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False, gradient:
+    Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh", reset:
+    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str =
+    "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def gate_once_stack(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, W_o: Array, R_o: Array, b_o: Array, h0: Array | None = None,
@@ -417,15 +427,14 @@ def clip_by_global_norm_vjp(
 def recurrent_power_spectrum(R: Array, *, powers: int = 8) -> tuple[Array, Array]: ...
 def state_jacobian(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, b_R: Array | None = None,
-    P: Array | None = None, b_rn: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c:
-    Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *,
-    lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997",
-    "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", since: int = 0, truncate: int |
-    None = None, activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh",
-    "relu", "logistic"] = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
-    "keeps", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    P: Array | None = None, b_rn: Array | None = None, W_p: Array | None = None, gain: Array | None = None, gain_c:
+    Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner:
+    Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn",
+    "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", since:
+    int = 0, truncate: int | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float
+    | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    activation: str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, Array]: ...
 def sgd_step(
     theta: Array, g: Array, u: Array | None = None, *, learning_rate: float = 0.01, momentum: float | None = None,
@@ -524,65 +533,85 @@ def attention_context(
 def attention_context_vjp(
     weights: Array, values: Array, *, lengths: Array | None = None, mask: Array | None = None,
 ) -> tuple[tuple[Array], Vjp]: ...
+def attention(
+    q: Array, k: Array, values: Array, query_mask: Array | None = None, W_a: Array | None = None, W_q: Array | None =
+    None, W_k: Array | None = None, b_a: Array | None = None, v_a: Array | None = None, *, lengths: Array | None = None,
+    mask: Array | None = None, score: Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "dot",
+    scale: float | None = None, causal: bool = False, masked_queries: bool = False,
+) -> tuple[Array, Array]: ...
+def attention_vjp(
+    q: Array, k: Array, values: Array, query_mask: Array | None = None, W_a: Array | None = None, W_q: Array | None =
+    None, W_k: Array | None = None, b_a: Array | None = None, v_a: Array | None = None, *, lengths: Array | None = None,
+    mask: Array | None = None, score: Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "dot",
+    scale: float | None = None, causal: bool = False, masked_queries: bool = False,
+) -> tuple[tuple[Array, Array], Vjp]: ...
+def multi_head_attention(
+    q: Array, k: Array, values: Array, W_q: Array, W_k: Array, W_v: Array, W_o: Array, b_q: Array | None = None, b_k:
+    Array | None = None, b_v: Array | None = None, b_o: Array | None = None, *, lengths: Array | None = None, mask:
+    Array | None = None, divided: bool = True, causal: bool = False, averaged: bool = True,
+) -> tuple[Array, Array]: ...
+def multi_head_attention_vjp(
+    q: Array, k: Array, values: Array, W_q: Array, W_k: Array, W_v: Array, W_o: Array, b_q: Array | None = None, b_k:
+    Array | None = None, b_v: Array | None = None, b_o: Array | None = None, *, lengths: Array | None = None, mask:
+    Array | None = None, divided: bool = True, causal: bool = False, averaged: bool = True,
+) -> tuple[tuple[Array, Array], Vjp]: ...
 def feature_attention(x: Array, W: Array, b: Array) -> tuple[Array]: ...
 def feature_attention_vjp(x: Array, W: Array, b: Array) -> tuple[tuple[Array], Vjp]: ...
 def bahdanau_decoder(
     x: Array, annotations: Array, W: Array, R: Array, b: Array, W_a: Array | None = None, W_q: Array | None = None, W_k:
     Array | None = None, b_a: Array | None = None, v_a: Array | None = None, h0: Array | None = None, b_rn: Array | None
-    = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, gain: Array | None = None,
-    gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None,
-    b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, score: Literal["dot",
-    "scaled_dot", "general", "additive", "concat", "cosine"] = "additive", cell: Literal["gru_cell", "lstm_cell",
-    "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
-    "nested_lstm_cell"] = "gru_cell", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
-    "keeps", activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh",
-    "relu", "logistic"] = "tanh", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, W_p: Array | None = None, gain:
+    Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner:
+    Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None,
+    score: Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "additive", cell:
+    Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell",
+    "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", reset: Literal["before", "after"] =
+    "after", update: Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str =
+    "logistic", clip: float | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled:
+    bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05,
+    memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def bahdanau_decoder_vjp(
     x: Array, annotations: Array, W: Array, R: Array, b: Array, W_a: Array | None = None, W_q: Array | None = None, W_k:
     Array | None = None, b_a: Array | None = None, v_a: Array | None = None, h0: Array | None = None, b_rn: Array | None
-    = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, gain: Array | None = None,
-    gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None,
-    b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, score: Literal["dot",
-    "scaled_dot", "general", "additive", "concat", "cosine"] = "additive", cell: Literal["gru_cell", "lstm_cell",
-    "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
-    "nested_lstm_cell"] = "gru_cell", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
-    "keeps", activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh",
-    "relu", "logistic"] = "tanh", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, W_p: Array | None = None, gain:
+    Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner:
+    Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None,
+    score: Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "additive", cell:
+    Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell",
+    "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", reset: Literal["before", "after"] =
+    "after", update: Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str =
+    "logistic", clip: float | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled:
+    bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05,
+    memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def luong_decoder(
     x: Array, annotations: Array, W_c: Array, W: Array, R: Array, b: Array, y0: Array | None = None, W_a: Array | None =
     None, W_q: Array | None = None, W_k: Array | None = None, b_a: Array | None = None, v_a: Array | None = None, h0:
     Array | None = None, c0: Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None =
-    None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None =
-    None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array |
-    None = None, score: Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "general", cell:
-    Literal["lstm_cell", "rnn_cell", "gru_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell",
+    None, W_p: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None,
+    W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None =
+    None, mask: Array | None = None, score: Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] =
+    "general", cell: Literal["lstm_cell", "rnn_cell", "gru_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell",
     "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "lstm_cell", input_feeding: bool = False,
-    activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic",
-    "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool
-    = False, gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh", "relu", "logistic"] = "tanh",
-    reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05,
-    memory: Literal["raw", "normalised"] = "raw",
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
+    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", activation: str = "tanh", reset:
+    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str =
+    "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def luong_decoder_vjp(
     x: Array, annotations: Array, W_c: Array, W: Array, R: Array, b: Array, y0: Array | None = None, W_a: Array | None =
     None, W_q: Array | None = None, W_k: Array | None = None, b_a: Array | None = None, v_a: Array | None = None, h0:
     Array | None = None, c0: Array | None = None, b_R: Array | None = None, P: Array | None = None, b_rn: Array | None =
-    None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None =
-    None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array |
-    None = None, score: Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] = "general", cell:
-    Literal["lstm_cell", "rnn_cell", "gru_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell",
+    None, W_p: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None,
+    W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None =
+    None, mask: Array | None = None, score: Literal["dot", "scaled_dot", "general", "additive", "concat", "cosine"] =
+    "general", cell: Literal["lstm_cell", "rnn_cell", "gru_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell",
     "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "lstm_cell", input_feeding: bool = False,
-    activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"], Literal["logistic",
-    "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool
-    = False, gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh", "relu", "logistic"] = "tanh",
-    reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05,
-    memory: Literal["raw", "normalised"] = "raw",
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
+    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", activation: str = "tanh", reset:
+    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str =
+    "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def context_vector(
     h: Array, W: Array | None = None, b: Array | None = None, *, lengths: Array | None = None, mask: Array | None =
@@ -595,84 +624,84 @@ def context_vector_vjp(
 def seq2seq(
     x: Array, z: Array, encoder_W: Array, encoder_R: Array, encoder_b: Array, decoder_W: Array, decoder_R: Array,
     decoder_b: Array, encoder_b_R: Array | None = None, encoder_P: Array | None = None, encoder_b_rn: Array | None =
-    None, encoder_gain: Array | None = None, encoder_gain_c: Array | None = None, encoder_b_c: Array | None = None,
-    encoder_W_inner: Array | None = None, encoder_R_inner: Array | None = None, encoder_b_inner: Array | None = None,
-    decoder_b_R: Array | None = None, decoder_P: Array | None = None, decoder_b_rn: Array | None = None, decoder_gain:
-    Array | None = None, decoder_gain_c: Array | None = None, decoder_b_c: Array | None = None, decoder_W_inner: Array |
-    None = None, decoder_R_inner: Array | None = None, decoder_b_inner: Array | None = None, *, lengths: Array | None =
-    None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm",
-    "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", context_use: Literal["initial_state", "every_step"] =
-    "initial_state", activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None,
-    activation: Literal["tanh", "relu", "logistic"] = "tanh", reset: Literal["before", "after"] = "after", update:
-    Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    None, encoder_W_p: Array | None = None, encoder_gain: Array | None = None, encoder_gain_c: Array | None = None,
+    encoder_b_c: Array | None = None, encoder_W_inner: Array | None = None, encoder_R_inner: Array | None = None,
+    encoder_b_inner: Array | None = None, decoder_b_R: Array | None = None, decoder_P: Array | None = None,
+    decoder_b_rn: Array | None = None, decoder_W_p: Array | None = None, decoder_gain: Array | None = None,
+    decoder_gain_c: Array | None = None, decoder_b_c: Array | None = None, decoder_W_inner: Array | None = None,
+    decoder_R_inner: Array | None = None, decoder_b_inner: Array | None = None, *, lengths: Array | None = None, mask:
+    Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
+    "layer_norm_lstm", "nested_lstm"] = "lstm", context_use: Literal["initial_state", "every_step"] = "initial_state",
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
+    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation:
+    str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def seq2seq_vjp(
     x: Array, z: Array, encoder_W: Array, encoder_R: Array, encoder_b: Array, decoder_W: Array, decoder_R: Array,
     decoder_b: Array, encoder_b_R: Array | None = None, encoder_P: Array | None = None, encoder_b_rn: Array | None =
-    None, encoder_gain: Array | None = None, encoder_gain_c: Array | None = None, encoder_b_c: Array | None = None,
-    encoder_W_inner: Array | None = None, encoder_R_inner: Array | None = None, encoder_b_inner: Array | None = None,
-    decoder_b_R: Array | None = None, decoder_P: Array | None = None, decoder_b_rn: Array | None = None, decoder_gain:
-    Array | None = None, decoder_gain_c: Array | None = None, decoder_b_c: Array | None = None, decoder_W_inner: Array |
-    None = None, decoder_R_inner: Array | None = None, decoder_b_inner: Array | None = None, *, lengths: Array | None =
-    None, mask: Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm",
-    "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", context_use: Literal["initial_state", "every_step"] =
-    "initial_state", activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None,
-    activation: Literal["tanh", "relu", "logistic"] = "tanh", reset: Literal["before", "after"] = "after", update:
-    Literal["keeps", "admits"] = "keeps", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    None, encoder_W_p: Array | None = None, encoder_gain: Array | None = None, encoder_gain_c: Array | None = None,
+    encoder_b_c: Array | None = None, encoder_W_inner: Array | None = None, encoder_R_inner: Array | None = None,
+    encoder_b_inner: Array | None = None, decoder_b_R: Array | None = None, decoder_P: Array | None = None,
+    decoder_b_rn: Array | None = None, decoder_W_p: Array | None = None, decoder_gain: Array | None = None,
+    decoder_gain_c: Array | None = None, decoder_b_c: Array | None = None, decoder_W_inner: Array | None = None,
+    decoder_R_inner: Array | None = None, decoder_b_inner: Array | None = None, *, lengths: Array | None = None, mask:
+    Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
+    "layer_norm_lstm", "nested_lstm"] = "lstm", context_use: Literal["initial_state", "every_step"] = "initial_state",
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
+    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation:
+    str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def greedy_decode(
     start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
-    b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, gain: Array |
-    None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array |
-    None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell",
-    "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] =
-    "gru_cell", feedback: Literal["token", "vector"] = "token", embedding: Literal["table", "one_hot"] = "table", end:
-    int | None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
-    "keeps", activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh",
-    "relu", "logistic"] = "tanh", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, W_p: Array |
+    None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None
+    = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell",
+    "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
+    "nested_lstm_cell"] = "gru_cell", feedback: Literal["token", "vector"] = "token", embedding: Literal["table",
+    "one_hot"] = "table", end: int | None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update:
+    Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float
+    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection:
+    bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw",
+    "normalised"] = "raw",
 ) -> tuple[Array, Array, Array]: ...
 def greedy_decode_vjp(
     start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
-    b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, gain: Array |
-    None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array |
-    None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell",
-    "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] =
-    "gru_cell", feedback: Literal["token", "vector"] = "token", embedding: Literal["table", "one_hot"] = "table", end:
-    int | None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
-    "keeps", activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh",
-    "relu", "logistic"] = "tanh", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, W_p: Array |
+    None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None
+    = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell",
+    "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
+    "nested_lstm_cell"] = "gru_cell", feedback: Literal["token", "vector"] = "token", embedding: Literal["table",
+    "one_hot"] = "table", end: int | None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update:
+    Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float
+    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection:
+    bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw",
+    "normalised"] = "raw",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def beam_search(
     start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
-    b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, gain: Array |
-    None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array |
-    None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell",
-    "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] =
-    "gru_cell", width: int = 2, normalise: bool = True, embedding: Literal["table", "one_hot"] = "table", end: int |
-    None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
-    "keeps", activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh",
-    "relu", "logistic"] = "tanh", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, W_p: Array |
+    None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None
+    = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell",
+    "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
+    "nested_lstm_cell"] = "gru_cell", width: int = 2, normalise: bool = True, embedding: Literal["table", "one_hot"] =
+    "table", end: int | None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update:
+    Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float
+    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection:
+    bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw",
+    "normalised"] = "raw",
 ) -> tuple[Array, Array, Array]: ...
 def beam_search_vjp(
     start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
-    b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, gain: Array |
-    None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array |
-    None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell",
-    "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] =
-    "gru_cell", width: int = 2, normalise: bool = True, embedding: Literal["table", "one_hot"] = "table", end: int |
-    None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
-    "keeps", activations: tuple[Literal["logistic", "tanh", "relu"], Literal["logistic", "tanh", "relu"],
-    Literal["logistic", "tanh", "relu"]] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", activation: Literal["tanh",
-    "relu", "logistic"] = "tanh", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, W_p: Array |
+    None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None
+    = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell",
+    "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
+    "nested_lstm_cell"] = "gru_cell", width: int = 2, normalise: bool = True, embedding: Literal["table", "one_hot"] =
+    "table", end: int | None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update:
+    Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float
+    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection:
+    bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw",
+    "normalised"] = "raw",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...

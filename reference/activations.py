@@ -1,7 +1,7 @@
 """Activation functions, each with its backward pass from the gradient of the value to the argument's.
 
-The backward passes of logistic and tanh read the value. Those of relu and of a clip read the argument, since the exact
-argument, and not the rounded value, decides on which side of the kink it lies.
+The backward passes of logistic and tanh read the value. Those of functions with a kink, and of a clip, read the
+argument, since the exact argument, and not the rounded value, decides on which side of the kink it lies.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnnspec.spec.activations import chosen
 from rnnspec.spec.arrays import Array
+from rnnspec.spec.vocabulary import SELU
 
 
 @dataclass(frozen=True)
@@ -82,15 +84,116 @@ def _identity_back(dv: Array, a: Array, v: Array) -> Array:
     return dv
 
 
+def _hard_sigmoid(alpha: float, beta: float) -> Activation:
+    def value(a: Array, out: Array | None) -> Array:
+        return _into(out, np.minimum(np.maximum(alpha * a + beta, 0), 1))
+
+    def back(dv: Array, a: Array, v: Array) -> Array:
+        line = alpha * a + beta
+        return np.where(line > 0, np.where(line < 1, dv * alpha, 0), 0)
+
+    return Activation(value, back, reads_argument=True)
+
+
+def _leaky_relu(alpha: float) -> Activation:
+    return Activation(
+        lambda a, out: _into(out, np.where(a > 0, a, a * alpha)),
+        lambda dv, a, v: np.where(a > 0, dv, dv * alpha),
+        reads_argument=True,
+    )
+
+
+def _thresholded_relu(alpha: float) -> Activation:
+    return Activation(
+        lambda a, out: _into(out, np.where(a > alpha, a, 0)),
+        lambda dv, a, v: np.where(a > alpha, dv, 0),
+        reads_argument=True,
+    )
+
+
+def _scaled_tanh(alpha: float, beta: float) -> Activation:
+    def back(dv: Array, a: Array, v: Array) -> Array:
+        return _tanh_back(dv * (alpha * beta), a, np.tanh(a * beta))
+
+    return Activation(lambda a, out: _into(out, np.tanh(a * beta) * alpha), back, reads_argument=True)
+
+
+def _affine(alpha: float, beta: float) -> Activation:
+    return Activation(lambda a, out: _into(out, a * alpha + beta), lambda dv, a, v: dv * alpha, reads_argument=False)
+
+
+def _elu(alpha: float, scale: float = 1.0) -> Activation:
+    def value(a: Array, out: Array | None) -> Array:
+        return _into(out, np.where(a > 0, a, np.expm1(np.minimum(a, 0)) * alpha) * scale)
+
+    def back(dv: Array, a: Array, v: Array) -> Array:
+        return np.where(a > 0, dv, dv * (np.exp(np.minimum(a, 0)) * alpha)) * scale
+
+    return Activation(value, back, reads_argument=True)
+
+
+def _softsign(a: Array, out: Array | None) -> Array:
+    return _into(out, a / (np.abs(a) + 1))
+
+
+def _softsign_back(dv: Array, a: Array, v: Array) -> Array:
+    root = np.abs(a) + 1
+    da: Array = dv / (root * root)
+    return da
+
+
+def _softplus(a: Array, out: Array | None) -> Array:
+    """``log(1 + exp(a))``, of an exponential that cannot overflow."""
+    return _into(out, np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a))))
+
+
+def _softplus_back(dv: Array, a: Array, v: Array) -> Array:
+    da: Array = dv * _logistic(a, None)
+    return da
+
+
+def _relu6(a: Array, out: Array | None) -> Array:
+    return _into(out, np.minimum(np.maximum(a, 0), 6))
+
+
+def _relu6_back(dv: Array, a: Array, v: Array) -> Array:
+    return np.where(a > 0, np.where(a < 6, dv, 0), 0)
+
+
+def _into(out: Array | None, v: Array) -> Array:
+    """Return a value, written to `out` if that is given."""
+    if out is None:
+        return v
+    out[...] = v
+    return out
+
+
 logistic = Activation(_logistic, _logistic_back, reads_argument=False)
 tanh = Activation(_tanh, _tanh_back, reads_argument=False)
 relu = Activation(_relu, _relu_back, reads_argument=True)
 identity = Activation(_identity, _identity_back, reads_argument=False)
 
-ACTIVATIONS = {"logistic": logistic, "tanh": tanh, "relu": relu, "identity": identity}
+ACTIVATIONS: dict[str, Callable[..., Activation]] = {
+    "logistic": lambda: logistic,
+    "tanh": lambda: tanh,
+    "relu": lambda: relu,
+    "identity": lambda: identity,
+    "hard_sigmoid": _hard_sigmoid,
+    "leaky_relu": _leaky_relu,
+    "thresholded_relu": _thresholded_relu,
+    "scaled_tanh": _scaled_tanh,
+    "affine": _affine,
+    "elu": _elu,
+    "selu": lambda: _elu(SELU[1], SELU[0]),
+    "softsign": lambda: Activation(_softsign, _softsign_back, reads_argument=True),
+    "softplus": lambda: Activation(_softplus, _softplus_back, reads_argument=True),
+    "relu6": lambda: Activation(_relu6, _relu6_back, reads_argument=True),
+}
+"""By name, functions from an activation's numbers to the activation."""
 
 
-def activation(name: str, clip: float | None = None) -> Activation:
-    """Return the activation of that name; with `clip`, of a clipped argument."""
-    function = ACTIVATIONS[name]
+def activation(text: str, clip: float | None = None) -> Activation:
+    """Return the activation that an attribute's value names; with `clip`, of a clipped argument."""
+    name, numbers = chosen(text)
+    function = ACTIVATIONS[name](*numbers)
     return function if clip is None else function.clipped(clip)

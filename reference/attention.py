@@ -46,6 +46,83 @@ def _attention_context(call: Admitted) -> Computed:
     return (weights @ values,), lambda d: {"weights": d @ _across(values), "values": _across(weights) @ d}
 
 
+@computes("attention")
+def _attention(call: Admitted) -> Computed:
+    score, scale = call.attributes["score"], call.attributes["scale"]
+    parameters = {name: call.floats[name] for name in score_parameters(score)}
+    function = scorer(score, call.without_holes("k"), parameters)
+    seen, values = _seen(call), call.without_holes("values")
+    scores, known = function.scores(call.floats["q"])
+    weights = softmax_over(scores if scale is None else scores * scale, seen)
+
+    def vjp(dcontext: Array, dweights: Array) -> dict[str, Array]:
+        dall = np.where(seen, dweights, 0) + dcontext @ _across(values)
+        dscores = softmax_back(dall, weights)
+        dq, noted = function.back(known, dscores if scale is None else dscores * scale)
+        return {"q": dq, "values": _across(weights) @ dcontext, **function.gradients(*noted)}
+
+    return (weights @ values, weights), vjp
+
+
+@computes("multi_head_attention")
+def _multi_head_attention(call: Admitted) -> Computed:
+    floats, seen, scale = call.floats, _seen(call), float(call.sizes["H"]) ** -0.5
+    q, k, values = floats["q"], call.without_holes("k"), call.without_holes("values")
+    heads = range(call.sizes["N"])
+
+    def projected(x: Array, name: str, head: int) -> Array:
+        product: Array = x @ floats[f"W_{name}"][head].T
+        return product + floats[f"b_{name}"][head] if f"b_{name}" in floats else product
+
+    queries, keys, own_values = (
+        [projected(x, name, head) for head in heads] for x, name in ((q, "q"), (k, "k"), (values, "v"))
+    )
+    each = [softmax_over((queries[j] @ _across(keys[j])) * scale, seen) for j in heads]
+    read = [each[j] @ own_values[j] for j in heads]
+    y = read[0] @ floats["W_o"][0].T
+    for j in heads[1:]:
+        y = y + read[j] @ floats["W_o"][j].T
+    if "b_o" in floats:
+        y = y + floats["b_o"]
+
+    def vjp(dy: Array, dweights: Array) -> dict[str, Array]:
+        found: dict[str, list[Array]] = {name: [] for name in ("W_q", "W_k", "W_v", "W_o", "b_q", "b_k", "b_v")}
+        dq, dk, dvalues = np.zeros_like(q), np.zeros_like(k), np.zeros_like(values)
+        for j in heads:
+            dshown = dweights * (1 / len(heads)) if call.attributes["averaged"] else dweights[:, j]
+            dread = dy @ floats["W_o"][j]
+            dscores = softmax_back(np.where(seen, dshown, 0) + dread @ _across(own_values[j]), each[j]) * scale
+            own = {"q": dscores @ keys[j], "k": _across(dscores) @ queries[j], "v": _across(each[j]) @ dread}
+            for name, x in (("q", q), ("k", k), ("v", values)):
+                found[f"W_{name}"].append(_outer(own[name], x))
+                found[f"b_{name}"].append(own[name].sum(axis=(0, 1)))
+            found["W_o"].append(_outer(dy, read[j]))
+            dq = dq + own["q"] @ floats["W_q"][j]
+            dk = dk + own["k"] @ floats["W_k"][j]
+            dvalues = dvalues + own["v"] @ floats["W_v"][j]
+        if call.holes is not None:  # the bias of a key that is taken out is read by nobody
+            dk, dvalues = (np.where(call.steps[:, :, np.newaxis], d, 0) for d in (dk, dvalues))
+        gradients = {name: np.stack(arrays) for name, arrays in found.items()}
+        return {"q": dq, "k": dk, "values": dvalues, "b_o": dy.sum(axis=(0, 1)), **gradients}
+
+    if call.attributes["averaged"]:
+        total = each[0]
+        for j in heads[1:]:
+            total = total + each[j]
+        return (y, total * (1 / len(heads))), vjp
+    return (y, np.stack(each, axis=1)), vjp
+
+
+def _seen(call: Admitted) -> Mask:
+    """Which query sees which key, ``(B, U, T)``."""
+    seen: Mask = np.broadcast_to(call.steps[:, np.newaxis], (call.sizes["B"], call.sizes["U"], call.sizes["T"]))
+    if call.attributes.get("masked_queries"):
+        seen = seen & call.inputs["query_mask"][:, :, np.newaxis]
+    if call.attributes["causal"]:
+        seen = seen & np.tri(*seen.shape[1:], dtype=np.bool_)
+    return seen
+
+
 @computes("feature_attention")
 def _feature_attention(call: Admitted) -> Computed:
     x, W, b = (call.floats[name] for name in ("x", "W", "b"))
@@ -264,14 +341,19 @@ class Attention:
 
 def softmax(scores: Array, valid: Mask | None) -> Array:
     """Return weights ``(B, U, T)``: the softmax of each row over the valid keys ``(B, T)``; zeros without any."""
+    return softmax_over(scores, None if valid is None else valid[:, np.newaxis])
+
+
+def softmax_over(scores: Array, seen: Mask | None) -> Array:
+    """Return the softmax of each row over the keys that are seen, ``(B, U, T)`` or broadcast; zeros without any."""
     if scores.shape[2] == 0:
         return np.zeros_like(scores)
-    candidates = scores if valid is None else np.where(valid[:, np.newaxis], scores, float("-inf"))
+    candidates = scores if seen is None else np.where(seen, scores, float("-inf"))
     top = np.max(candidates, axis=-1, keepdims=True)
-    shifted = kept(scores - np.where(np.isfinite(top), top, 0), valid)
-    exponentials = kept(np.exp(shifted), valid)
+    shifted = _where_seen(scores - np.where(np.isfinite(top), top, 0), seen)
+    exponentials = _where_seen(np.exp(shifted), seen)
     # The sum is at least 1, or 0 without a valid key.
-    return kept(exponentials / np.maximum(exponentials.sum(axis=-1, keepdims=True), 0.5), valid)
+    return _where_seen(exponentials / np.maximum(exponentials.sum(axis=-1, keepdims=True), 0.5), seen)
 
 
 def softmax_back(dweights: Array, weights: Array) -> Array:
@@ -282,7 +364,11 @@ def softmax_back(dweights: Array, weights: Array) -> Array:
 
 def kept(array: Array, valid: Mask | None) -> Array:
     """Return an array ``(B, U, T)`` with zeros at invalid keys."""
-    return array if valid is None else np.where(valid[:, np.newaxis], array, 0)
+    return _where_seen(array, None if valid is None else valid[:, np.newaxis])
+
+
+def _where_seen(array: Array, seen: Mask | None) -> Array:
+    return array if seen is None else np.where(seen, array, 0)
 
 
 def _across(array: Array) -> Array:

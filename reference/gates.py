@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnspec.reference.activations import logistic, tanh
+from rnnspec.reference.activations import activation as named
 from rnnspec.spec.arrays import Array, Arrays
 
 
@@ -86,8 +86,13 @@ class Resetting(Gated):
         *,
         reset: str,
         update: str,
+        activation: str = "tanh",
+        recurrent_activation: str = "logistic",
+        clip: float | None = None,
     ) -> None:
         super().__init__(W, R, b, b_R)
+        self.candidate, self.gate = named(activation, clip), named(recurrent_activation, clip)
+        self.keeps_arguments = self.candidate.reads_argument or self.gate.reads_argument
         self.after = reset == "after"
         self.b_rn = None if b_rn is None else b_rn.reshape(self.units, 1)
         self.keeps = update == "keeps"
@@ -99,25 +104,26 @@ class Resetting(Gated):
         """Return the state after the step, and the arrays that `back` needs."""
         a = self.W @ x
         a += self.b
+        v = np.empty_like(a) if self.keeps_arguments else a
         a_gates, a_n = a[self.gates], a[self.n]
         if self.after:  # r resets the product
             p = self.R @ h_prev
             if self.b_R is not None:
                 p += self.b_R
             a_gates += p[self.gates]
-            logistic(a_gates, out=a_gates)
+            self.gate(a_gates, out=v[self.gates])
             reset = p[self.n] if self.b_rn is None else p[self.n] + self.b_rn
-            a_n += a[self.r] * reset
+            a_n += v[self.r] * reset
         else:  # r resets the state
             a_gates += self.R_gates @ h_prev
             if self.b_R is not None:
                 a_gates += self.b_R[self.gates]
                 a_n += self.b_R[self.n]
-            logistic(a_gates, out=a_gates)
-            reset = a[self.r] * h_prev
+            self.gate(a_gates, out=v[self.gates])
+            reset = v[self.r] * h_prev
             a_n += self.R_n @ reset
-        n = tanh(a_n, out=a_n)
-        return (self.mixed(a[self.z], n, h_prev),), (a, h_prev, reset)
+        n = self.candidate(a_n, out=v[self.n])
+        return (self.mixed(v[self.z], n, h_prev),), (a, v, h_prev, reset)
 
     def mixed(self, z: Array, n: Array, h_prev: Array) -> Array:
         """Return the state after the step."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnspec.reference.activations import logistic, tanh
 from rnnspec.reference.gates import Resetting
 from rnnspec.reference.registry import cell
 from rnnspec.spec.arrays import Array, Arrays
@@ -18,18 +17,18 @@ class MGU(Resetting):
 
     def back(self, known: Arrays, dh: Array) -> tuple[Arrays, Arrays]:
         """Return the gradient of the state before, and the arrays that `gradients` needs."""
-        v, h_prev, reset = known
+        a, v, h_prev, reset = known
         f, n = v[self.z], v[self.n]
         df, dn, dh_kept = self.mixed_back(dh, f, n, h_prev)
         da = np.empty_like(v)
-        da[self.n] = da_n = tanh.back(dn, n, n)
+        da[self.n] = da_n = self.candidate.back(dn, a[self.n], n)
         if not self.after:
             ds = self.R_n.T @ da_n
             df += ds * h_prev
-            da[self.z] = da_f = logistic.back(df, f, f)
+            da[self.z] = da_f = self.gate.back(df, a[self.z], f)
             return (dh_kept + self.R_gates.T @ da_f + ds * f,), (da, h_prev, reset)
         df += da_n * reset
-        da[self.z] = logistic.back(df, f, f)
+        da[self.z] = self.gate.back(df, a[self.z], f)
         dp = da.copy()
         dp[self.n] = da_n * f
         return (dh_kept + self.R.T @ dp,), (da, h_prev, dp)

@@ -20,6 +20,7 @@ from rnnspec.reference.call import (
     no_way_back,
     steps_first,
 )
+from rnnspec.reference.outputs import shown
 from rnnspec.reference.registry import CELLS, Build
 from rnnspec.reference.unroll import Cell, Reading, unroll, unroll_with_back
 from rnnspec.spec import operation
@@ -178,12 +179,13 @@ def whole_layer(build: Build) -> Compute:
             truncate=attributes["truncate"],
         )
         y, final, back = part.run(steps_first(x), initial, reading, call.record)
+        output, output_back = shown(attributes["output"], y, reading)
 
-        def vjp(dy: Array, *dfinal: Array) -> dict[str, Array]:
-            gradients = back(steps_first(dy), dfinal)
+        def vjp(doutput: Array, *dfinal: Array) -> dict[str, Array]:
+            gradients = back(output_back(doutput), dfinal)
             return gradients | {"x": batch_first(gradients["x"])}
 
-        return (batch_first(y), *final), vjp
+        return (output, *final), vjp
 
     return compute
 

@@ -12,9 +12,11 @@ from rnnspec.spec.arrays import Array, Arrays
 class RNN(Gated):
     """The cell on columns: ``h = f(W @ x + R @ h_prev + b + b_R)``."""
 
-    def __init__(self, W: Array, R: Array, b: Array, b_R: Array | None = None, *, activation: str) -> None:
+    def __init__(
+        self, W: Array, R: Array, b: Array, b_R: Array | None = None, *, activation: str, clip: float | None
+    ) -> None:
         super().__init__(W, R, b, b_R)
-        self.f = named(activation)
+        self.f = named(activation, clip)
 
     def step(self, x: Array, h_prev: Array) -> tuple[Arrays, Arrays]:
         """Return the state after the step, and the arrays that `back` needs."""

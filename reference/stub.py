@@ -71,7 +71,7 @@ def _type(attribute: Attribute) -> str:
         return f"{number} | None" if attribute.default is None else number
     if all(isinstance(value, bool) for value in attribute.values):
         return "bool"
-    one = f"Literal[{', '.join(map(repr, attribute.values))}]"
+    one = "str" if attribute.others else f"Literal[{', '.join(map(repr, attribute.values))}]"
     return f"tuple[{', '.join([one] * len(attribute.functions))}]" if attribute.is_tuple else one
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.spec.composition import resolved
-from rnnspec.spec.errors import CallError
+from rnnspec.spec.errors import CallError, one_of
 from rnnspec.spec.language import parse_size, size_of
 from rnnspec.spec.loading import operation
 from rnnspec.spec.operation import (
@@ -111,9 +111,7 @@ def _complete(op: Operation, settings: Settings) -> dict[str, Any]:
 def _completed(op: Operation, attributes: Mapping[str, Any]) -> dict[str, Any]:
     for key in attributes:
         if key not in op.attributes:
-            raise CallError(
-                f"{op.name}: unknown attribute {key!r}: expected {', '.join(op.attributes) or 'none'}; leave it out"
-            )
+            raise CallError(f"{op.name}: unknown attribute {key!r}: {one_of(key, op.attributes)}; leave it out")
     complete = {
         key: _check_value(op.name, item, attributes.get(key, item.default)) for key, item in op.attributes.items()
     }
@@ -136,9 +134,9 @@ def _check_value(name: str, attribute: Attribute, value: Any) -> Any:
         good = good or lies_in(attribute.domain, value)
     elif attribute.is_tuple:
         fits = isinstance(value, tuple) and len(value) == len(attribute.functions)
-        good = fits and all(entry in attribute.values for entry in value)
+        good = fits and all(map(attribute.allows, value))
     else:
-        good = any(type(value) is type(allowed) and value == allowed for allowed in attribute.values)
+        good = attribute.allows(value)
     if not good:
         raise CallError(f"{name}: {attribute.name}: expected {attribute.expected()}, got {value!r}")
     return value
@@ -191,9 +189,8 @@ def _sizes(op: Operation, settings: Settings, shapes: tuple[tuple[str, tuple[int
                     f"{op.name}: {key}: expected shape {_symbols(item)} = {wanted}, got {shape}; {set_by[symbol]}"
                 )
     _derive_sizes(op, same, sizes, set_by)
-    derived = set(same)
     for symbol, length in sizes.items():
-        least = op.at_least.get(symbol, 0 if symbol in ("B", "T", "n") or symbol in derived - set(aliases) else 1)
+        least = op.at_least.get(symbol, 0 if symbol in ("B", "T", "n") or symbol in same else 1)
         if not symbol.isdigit() and length < least:
             about = op.sizes[symbol]
             raise CallError(f"{op.name}: {symbol} ({about}): expected at least {least}, got {set_by[symbol]}")

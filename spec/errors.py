@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
+
 
 class SpecError(ValueError):
     """The specification itself is malformed; the message names the file, the place and the reason."""
@@ -9,3 +12,10 @@ class SpecError(ValueError):
 
 class CallError(ValueError):
     """A call breaks the specification; the message has the expected form, the given one and the remedy."""
+
+
+def one_of(name: str, known: Collection[str]) -> str:
+    """Return what was expected in place of a name that there is not: the name that is like it, and all there are."""
+    like = get_close_matches(name, known, 1)
+    expected = f"expected one of {', '.join(known)}" if known else "expected none"
+    return f"did you mean {like[0]}? {expected}" if like else expected

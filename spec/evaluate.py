@@ -189,8 +189,8 @@ class LiteralCall:
             elif "G" in item.shape:
                 axis = _row_axis(item)
                 values.update({f"{key}_{g}": array.take(i, axis=axis) for i, g in enumerate(self.system.gates)})
-        if self.op.over_batch and self.checked.valid is not None:
-            values["valid"] = self.checked.valid
+        if self.checked.valid is not None:
+            values["valid"] = self.checked.valid if self.op.over_batch else self.checked.valid[b]
         return values
 
     def _gather(self, evaluation: Evaluation, name: str, shape: tuple[str, ...], array: Array, b: int) -> None:

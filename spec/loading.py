@@ -15,7 +15,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from rnnspec.spec.composition import renamed_axes, renamed_same_size, renamed_words
-from rnnspec.spec.errors import SpecError
+from rnnspec.spec.errors import SpecError, one_of
 from rnnspec.spec.language import before, initial, parse, parse_size, sizes_in
 from rnnspec.spec.operation import (
     DOMAINS,
@@ -58,7 +58,7 @@ def operation(name: str) -> Operation:
     """Return the operation of this name; raise UnknownOperationError if there is none."""
     known = operations()
     if name not in known:
-        raise UnknownOperationError(f"unknown operation {name!r}: expected one of {', '.join(known)}")
+        raise UnknownOperationError(f"unknown operation {name!r}: {one_of(name, known)}")
     return known[name]
 
 
@@ -98,11 +98,13 @@ def _unrolling() -> Unrolling:
     reader = _Reader(_UNROLLING, "unrolling")
     entries = reader.take(
         document(files("rnnspec.spec") / _UNROLLING)["unrolling"], "",
-        sizes=dict, attributes=dict, equations=list, gradient=list,
+        sizes=dict, attributes=dict, alone=list, same_size=list, equations=list, gradient=list,
     )  # fmt: skip
     return Unrolling(
         entries["sizes"],
         {name: reader.attribute(name, item) for name, item in entries["attributes"].items()},
+        reader.words(entries["alone"], "alone"),
+        reader.same_size(entries["same_size"]),
         tuple(reader.blocks(entries["equations"], "equations")),
         tuple(reader.blocks(entries["gradient"], "gradient")),
     )
@@ -157,6 +159,7 @@ class _Loading:
             choices = {name: self._other(reader, "parts.operation", name) for name in names}
             if chooser is not None:
                 choices = {name: self._layer_of(choice, part) for name, choice in choices.items()}
+                part = replace(part, fixed={**_of_layers_alone(choices.values()), **part.fixed})
                 for name, choice in choices.items():
                     for key, attribute in choice.attributes.items():
                         if key not in part.fixed:
@@ -173,6 +176,12 @@ class _Loading:
         if part.index or not choice.name.endswith("_cell"):
             return choice
         return self.get(choice.name.removesuffix("_cell"))
+
+
+def _of_layers_alone(choices: Iterable[Operation]) -> dict[str, Any]:
+    """Return the attributes, at their defaults, that layers have by themselves alone; none of cells."""
+    layers = [choice for choice in choices if choice.unrolls]
+    return {name: layer.attributes[name].default for layer in layers for name in _unrolling().alone}
 
 
 def _take_over(
@@ -321,7 +330,6 @@ class _Reader(TableReader):
         variants = [self.take(v, "gates.variants", when=dict, order=list) for v in gates.get("variants", [])]
         for variant in variants:
             self.need(variant, "gates.variants", "when", "order")
-        same_size = [self.table(item, "same_size") for item in entries.get("same_size", [])]
         cost = self.take(entries["cost"], "cost", flops=str, elements=str)
         self.need(cost, "cost", "flops", "elements")
         self.words(entries.get("sizes", {}).values(), "sizes")
@@ -348,9 +356,7 @@ class _Reader(TableReader):
                 (variant["when"], self.words(variant["order"], "gates.variants.order")) for variant in variants
             ),
             memory_gate=gates.get("memory", ""),
-            same_size=tuple(
-                (item.get("when", {}), {k: v for k, v in item.items() if k != "when"}) for item in same_size
-            ),
+            same_size=self.same_size(entries.get("same_size", [])),
             at_least=entries.get("at_least", {}),
             laws=self.words(entries.get("laws", ()), "laws"),
             cost=cost,
@@ -360,6 +366,10 @@ class _Reader(TableReader):
             unrolls=unrolls["cell"],
             parts=tuple(self.part(item) for item in entries.get("parts", [])),
         )
+
+    def same_size(self, items: Iterable[Any]) -> tuple[tuple[When, dict[str, str]], ...]:
+        tables = [self.table(item, "same_size") for item in items]
+        return tuple((item.get("when", {}), {k: v for k, v in item.items() if k != "when"}) for item in tables)
 
     def part(self, item: Any) -> Part:
         entries = self.take(
@@ -434,9 +444,8 @@ class _Reader(TableReader):
         where = f"attributes.{name}"
         entries = self.take(
             item, where,
-            about=str, values=list, kinds=str, default=(str, bool, int, float, list), functions=list, domain=str,
-            range=list,
-            usual=list, size=str, when=dict,
+            about=str, values=list, kinds=str, default=(str, bool, int, float, list), functions=list, others=bool,
+            domain=str, range=list, usual=list, size=str, when=dict,
         )  # fmt: skip
         self.need(entries, where, "default")
         if "domain" in entries:
@@ -461,6 +470,7 @@ class _Reader(TableReader):
             None if default == "none" and "none" not in entries.get("values", ()) else default,
             values,
             tuple(entries.get("functions", ())),
+            entries.get("others", False),
             entries.get("domain", ""),
             tuple(entries.get("range", ())),
             tuple(entries.get("usual", ())),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
+from rnnspec.spec.activations import ACTIVATIONS, is_activation
 from rnnspec.spec.language import before, parse_size, size_of
 
 When = Mapping[str, Any]
@@ -76,7 +77,8 @@ class Input:
     """Domain of floats: one of `RANGED`, or ``forbidding`` if minus infinity is legal."""
 
     rows: tuple[str, ...] = ()
-    """Names of the entries of an axis, like those of gates: ``P_i`` is the row ``i`` of P."""
+    """Names of the entries of an axis, like those of gates: ``P_i`` is the row ``i`` of P. A gate that a call has not
+    has no row either."""
 
     @property
     def per_sequence(self) -> bool:
@@ -111,11 +113,19 @@ class Attribute:
     default: Any
     values: tuple[Any, ...] = ()
     functions: tuple[str, ...] = ()
+    others: bool = False
+    """Whether a function may be any of `rnnspec.spec.activations`, beside `values`, the usual ones."""
+
     domain: str = ""
     range: tuple[End, ...] = ()
     usual: tuple[int | float, ...] = ()
     size: str = ""
     when: When = field(default_factory=dict)
+
+    def allows(self, value: Any) -> bool:
+        """Return whether a value of an attribute without a domain, or an entry of a tuple, is allowed."""
+        listed = any(type(value) is type(allowed) and value == allowed for allowed in self.values)
+        return listed or (self.others and is_activation(value))
 
     @property
     def is_tuple(self) -> bool:
@@ -139,6 +149,9 @@ class Attribute:
         if self.domain:
             return DOMAINS[self.domain] + (" or None" if self.default is None else "")
         allowed = ", ".join(repr(value) for value in self.values)
+        if self.others:
+            names = ", ".join(repr(name) for name in ACTIVATIONS if name not in self.values)
+            allowed += f", {names}, with numbers as in 'leaky_relu:0.2'"
         if self.is_tuple:
             return f"a tuple of {len(self.functions)}, for {', '.join(self.functions)}, each one of {allowed}"
         return f"one of {allowed}"
@@ -287,7 +300,10 @@ def attributes_of(settings: Settings) -> dict[str, Any]:
 
 @lru_cache(maxsize=4096)
 def _inputs_for(op: Operation, settings: Settings) -> dict[str, Input]:
-    return _there(op.inputs, attributes_of(settings))
+    attributes = attributes_of(settings)
+    absent = set(op.gates) - set(op.gates_for(attributes))
+    there = _there(op.inputs, attributes)
+    return {k: replace(item, rows=tuple(row for row in item.rows if row not in absent)) for k, item in there.items()}
 
 
 @lru_cache(maxsize=4096)

@@ -1,30 +1,13 @@
-"""Printing of equations as text for a terminal and as LaTeX, both from the tree that is evaluated."""
+"""Printing of equations as text for a terminal, from the tree that is evaluated; `rnnspec.spec.latex` typesets them."""
 
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from rnnspec.spec.language import Equation, indexed, indices_of
-from rnnspec.spec.loading import operations
+from rnnspec.spec.language import Equation, indices_of
 from rnnspec.spec.tree import transform
 from rnnspec.spec.vocabulary import REDUCERS
-
-_GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "lambda", "mu", "sigma", "tau", "theta"}
-_PRECEDENCE = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.Div: 2, ast.MatMult: 3, ast.Pow: 5, ast.Mod: 2, ast.FloorDiv: 2}
-_COMPARISON, _AND, _OR = 0, -1, -2
-_UNARY, _ATOM = 4, 9
-_SIGNS = {
-    ast.Add: " + ",
-    ast.Sub: " - ",
-    ast.Mult: " \\odot ",
-    ast.MatMult: " ",
-    ast.Mod: " \\bmod ",
-    ast.FloorDiv: " \\mathbin{/\\!/} ",
-}
-_RELATIONS = {ast.Eq: "=", ast.NotEq: "\\neq", ast.Lt: "<", ast.LtE: "\\leq", ast.Gt: ">", ast.GtE: "\\geq"}
 
 
 def to_text(node: ast.expr) -> str:
@@ -52,22 +35,45 @@ def equation_text(equation: Equation) -> str:
     return f"{equation.left} = {to_text(equation.value)}"
 
 
-def reading_order(equations: Sequence[Equation], others: Iterable[Equation] = ()) -> tuple[Equation, ...]:
+def reading_order(
+    equations: Sequence[Equation], others: Iterable[Equation] = (), sizes: Collection[str] = ("n",)
+) -> tuple[Equation, ...]:
     """Return the equations, each after those that it uses and results last, otherwise in the given order.
 
-    A result is a quantity that no equation uses, neither these nor the `others`. Uses at a neighbouring step do not
-    count, since the recurrence closes there.
+    A result is a quantity that no equation uses, neither these nor the `others`. A use at a neighbouring step counts
+    where the other equation holds at one place alone, as ``h[-1] = h0``: the recurrence begins there. The recurrence
+    closes at the others. An equation that holds everywhere follows those of the same quantity at one place. `sizes`
+    are the names that are no letters of an index.
     """
-    above = {id(equation): set(_used_here(equation)) for equation in equations}
     used = {name for equation in (*equations, *others) for name in _used(equation)}
-    left, ordered = sorted(equations, key=lambda equation: equation.target not in used), []
+    begins = {id(equation): None in equation.letters(sizes) for equation in equations}
+    left = sorted(equations, key=lambda equation: equation.target not in used)
+    above = {id(equation): _above(equation, left, begins, sizes) for equation in equations}
+    ordered: list[Equation] = []
     while left:
-        open_ = {equation.target for equation in left}
-        free = (one for one in left if not (above[id(one)] & open_) - {one.target})
+        waiting = {id(equation) for equation in left}
+        free = (one for one in left if not above[id(one)] & waiting)
         chosen = next(free, left[0])
         left.remove(chosen)
         ordered.append(chosen)
     return tuple(ordered)
+
+
+def _above(
+    equation: Equation, every: Iterable[Equation], begins: Mapping[int, bool], sizes: Collection[str]
+) -> set[int]:
+    """The equations that are to stand above this one, each by its identity."""
+    here, used = set(_used_here(equation, sizes)), set(_used(equation))
+    return {
+        id(other)
+        for other in every
+        if other is not equation
+        and (
+            (other.target in here and other.target != equation.target)
+            or (other.target in used and begins[id(other)] and other.target != equation.target)
+            or (other.target == equation.target and begins[id(other)] and not begins[id(equation)])
+        )
+    }
 
 
 def needed(equations: Iterable[Equation], outputs: Iterable[str]) -> tuple[Equation, ...]:
@@ -102,9 +108,9 @@ def _used(equation: Equation) -> Iterator[str]:
     return (name for name, _ in _references(equation))
 
 
-def _used_here(equation: Equation) -> Iterator[str]:
+def _used_here(equation: Equation, sizes: Collection[str]) -> Iterator[str]:
     """Quantities that an equation uses at the same step, and not only at a neighbouring one."""
-    letters = {index.id for index in equation.indices if isinstance(index, ast.Name)}
+    letters = set(equation.letters(sizes))
 
     def elsewhere(index: ast.expr) -> bool:
         match index:
@@ -158,6 +164,26 @@ MEANINGS = {
     "tanh_prime": ("tanh_prime(a)", "its derivative, 1 - tanh(a) ** 2"),
     "relu": ("relu(a)", "a where positive, else 0"),
     "relu_prime": ("relu_prime(a)", "its derivative: 1 where a is positive, else 0"),
+    "hard_sigmoid": ("hard_sigmoid(a, α, β)", "α a + β, or the nearer of 0 and 1 where it lies beyond"),
+    "hard_sigmoid_prime": ("hard_sigmoid_prime(a, α, β)", "its derivative: α where α a + β is between 0 and 1, else 0"),
+    "leaky_relu": ("leaky_relu(a, α)", "a where positive, else α a"),
+    "leaky_relu_prime": ("leaky_relu_prime(a, α)", "its derivative: 1 where a is positive, else α"),
+    "thresholded_relu": ("thresholded_relu(a, α)", "a where above α, else 0"),
+    "thresholded_relu_prime": ("thresholded_relu_prime(a, α)", "its derivative: 1 where a is above α, else 0"),
+    "scaled_tanh": ("scaled_tanh(a, α, β)", "α tanh(β a)"),
+    "scaled_tanh_prime": ("scaled_tanh_prime(a, α, β)", "its derivative, α β (1 - tanh(β a) ** 2)"),
+    "affine": ("affine(a, α, β)", "α a + β"),
+    "affine_prime": ("affine_prime(a, α, β)", "its derivative, α"),
+    "elu": ("elu(a, α)", "a where positive, else α (exp(a) - 1)"),
+    "elu_prime": ("elu_prime(a, α)", "its derivative: 1 where a is positive, else α exp(a)"),
+    "selu": ("selu(a)", "1.0507009873554805 elu(a, 1.6732632423543772)"),
+    "selu_prime": ("selu_prime(a)", "its derivative"),
+    "softsign": ("softsign(a)", "a / (1 + abs(a))"),
+    "softsign_prime": ("softsign_prime(a)", "its derivative, 1 / (1 + abs(a)) ** 2"),
+    "softplus": ("softplus(a)", "log(1 + exp(a))"),
+    "softplus_prime": ("softplus_prime(a)", "its derivative, logistic(a)"),
+    "relu6": ("relu6(a)", "a, or the nearer of 0 and 6 where it lies beyond"),
+    "relu6_prime": ("relu6_prime(a)", "its derivative: 1 where a is between 0 and 6, else 0"),
     "identity": ("identity(a)", "a itself"),
     "identity_prime": ("identity_prime(a)", "its derivative, 1"),
     "softmax": ("softmax(a)", "exp(a) / total(exp(a)): positive shares that add up to 1"),
@@ -182,99 +208,3 @@ MEANINGS = {
     "identity_matrix": ("identity_matrix(n)", "the n by n matrix with 1 on its diagonal and 0 elsewhere"),
 }  # fmt: skip
 """Form and meaning of each function (with … for one over a range) and operator of equations."""
-
-
-def equation_latex(equation: Equation) -> str:
-    """Print an equation as one line of a LaTeX ``align`` environment."""
-    return f"{to_latex(indexed(equation.target, equation.indices))} &= {to_latex(equation.value)}"
-
-
-def to_latex(node: ast.expr) -> str:
-    """Print an expression as LaTeX: ``@`` as juxtaposition, ``*`` as the elementwise product, ``.T`` as a transpose."""
-    return _latex(node)[0]
-
-
-def _latex(node: ast.expr) -> tuple[str, int]:
-    """Return the LaTeX of a node and its precedence."""
-    match node:
-        case ast.Constant(value=number):
-            return str(number), _ATOM
-        case ast.Name(id=name):
-            return _name(name, ""), _ATOM
-        case ast.Subscript(value=ast.Name(id=name), slice=index):
-            return _name(name, ",".join(to_text(one).replace(" ", "") for one in indices_of(index))), _ATOM
-        case ast.Attribute(value=value):
-            return f"{_wrap(value, _ATOM)}^\\top", _PRECEDENCE[ast.Pow]
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return f"\\lnot {_wrap(operand, _UNARY)}", _UNARY
-        case ast.UnaryOp(operand=operand):
-            return f"-{_wrap(operand, _UNARY)}", _UNARY
-        case ast.BinOp(left=left, op=ast.Div(), right=right):
-            return f"\\frac{{{to_latex(left)}}}{{{to_latex(right)}}}", _UNARY
-        case ast.BinOp(left=left, op=ast.Pow(), right=right):
-            return f"{_wrap(left, _ATOM)}^{{{to_latex(right)}}}", _PRECEDENCE[ast.Pow]
-        case ast.BinOp(left=left, op=operator, right=right):
-            binds = _PRECEDENCE[type(operator)]
-            sign = _SIGNS[type(operator)]
-            # A number times something is scaling: no sign for the elementwise product.
-            if isinstance(operator, ast.Mult) and (isinstance(left, ast.Constant) or isinstance(right, ast.Constant)):
-                sign = " \\, "
-            return f"{_wrap(left, binds)}{sign}{_wrap(right, binds + 1)}", binds
-        case ast.Call(func=ast.Name(id=name), args=[*leading, ast.GeneratorExp(elt=element, generators=[loop])]) if (
-            name in REDUCERS
-        ):
-            assert isinstance(loop.iter, ast.Call)
-            first, last = ([ast.Constant(0), *loop.iter.args])[-2:]
-            below, above = f"{to_latex(loop.target)}={to_latex(first)}", f"{to_latex(last)}-1"
-            if name == "sum":
-                term = _wrap(element, _PRECEDENCE[ast.Mult])
-                return f"\\sum_{{{below}}}^{{{above}}} {term}", _PRECEDENCE[ast.Add]
-            word = name.replace("_", "\\,") + "".join(f"_{{{to_latex(one)}}}" for one in leading)
-            return f"\\operatorname*{{{word}}}_{{{below}..{above}}}\\left({to_latex(element)}\\right)", _ATOM
-        case ast.IfExp(test=test, body=body, orelse=other):
-            cases = f"{to_latex(body)} & {to_latex(test)} \\\\ {to_latex(other)} & \\text{{else}}"
-            return f"\\begin{{cases}}{cases}\\end{{cases}}", _ATOM
-        case ast.Compare(left=left, ops=[operator], comparators=[right]):
-            sum_binds = _PRECEDENCE[ast.Add]
-            return f"{_wrap(left, sum_binds)} {_RELATIONS[type(operator)]} {_wrap(right, sum_binds)}", _COMPARISON
-        case ast.BoolOp(op=junction, values=values):
-            word, binds = (" \\land ", _AND) if isinstance(junction, ast.And) else (" \\lor ", _OR)
-            return word.join(_wrap(value, binds + 1) for value in values), binds
-        case ast.Call(func=ast.Name(id="outer"), args=[left, right]):
-            return f"{_wrap(left, _PRECEDENCE[ast.MatMult])} \\, {_wrap(right, _ATOM)}^\\top", _PRECEDENCE[ast.MatMult]
-        case ast.Call(func=ast.Name(id=name), args=arguments):
-            inner = ", ".join(to_latex(argument) for argument in arguments)
-            return f"{_function(name)}\\left({inner}\\right)", _ATOM
-    raise AssertionError(f"the parser let through {ast.dump(node)}")
-
-
-def _wrap(node: ast.expr, at_least: int) -> str:
-    text, binds = _latex(node)
-    return text if binds >= at_least else f"\\left({text}\\right)"
-
-
-def _function(name: str) -> str:
-    stem = name.removesuffix("_prime")
-    known = {"logistic": "\\sigma", "tanh": "\\tanh", "exp": "\\exp", "log": "\\log"}
-    return known.get(stem, f"\\operatorname{{{stem}}}") + ("'" if name != stem else "")
-
-
-@cache
-def _prefixes() -> tuple[str, ...]:
-    """Return what the names of parts' quantities begin with, such as ``decoder_``, which is no differential."""
-    return tuple({part.prefix for op in operations().values() for part in op.parts if part.prefix})
-
-
-def _name(name: str, index: str) -> str:
-    """Typeset a name: a leading d as a differential, labels as upright subscripts, the index as an italic one."""
-    match = re.fullmatch(r"(d?)([A-Za-z]+?)(\d*)((?:_[A-Za-z0-9]+)*)", name)
-    if match is None:
-        return f"\\mathit{{{name}}}"
-    differential, stem, digits, suffix = match.groups()
-    if differential + stem in _GREEK or name.startswith(_prefixes()):
-        differential, stem = "", differential + stem
-    letter = f"\\{stem}" if stem in _GREEK else stem if len(stem) == 1 else f"\\mathrm{{{stem}}}"
-    words = [f"\\mathrm{{{word}}}" for word in [digits, *suffix.split("_")] if word]
-    subscript = ",".join([*words, *([index] if index else [])])
-    body = f"{letter}_{{{subscript}}}" if subscript else letter
-    return f"\\mathrm{{d}}{body}" if differential else body

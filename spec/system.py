@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
+from rnnspec.spec.activations import chosen as choice_of
+from rnnspec.spec.activations import is_activation
 from rnnspec.spec.composition import Lift, for_state, resolved, states_of
 from rnnspec.spec.errors import SpecError
 from rnnspec.spec.language import Equation, parse
@@ -103,14 +105,16 @@ class _Specialiser:
         self.attributes = attributes
         self.gates = gates
         self.functions: dict[str, str] = {}
+        self.numbers_of: dict[str, tuple[float, ...]] = {}
         self.numbers: dict[str, float] = {}
         for name, attribute in op.attributes.items():
             value = attributes[name]
             if attribute.functions:
                 chosen = value if attribute.is_tuple else (value,)
                 for function, choice in zip(attribute.functions, chosen, strict=True):
-                    self.functions[function] = choice
-                    self.functions[f"{function}_prime"] = f"{choice}_prime"
+                    name, numbers = choice_of(choice) if is_activation(choice) else (choice, ())
+                    self.functions |= {function: name, f"{function}_prime": f"{name}_prime"}
+                    self.numbers_of |= {function: numbers, f"{function}_prime": numbers}
             elif isinstance(value, int | float) and not isinstance(value, bool):
                 self.numbers[name] = value
         # A cell's functions hold in its gradient as well, so definitions come from both lists of blocks. A change may
@@ -171,6 +175,7 @@ class _Specialiser:
                     return node
                 case ast.Call(func=ast.Name(id=name), args=arguments):
                     chosen = self.functions.get(name, name)
+                    arguments = [*arguments, *map(ast.Constant, self.numbers_of.get(name, ()))]
                     anew = not VOCABULARY.keys() & within  # inside such a definition, names mean the vocabulary's
                     if chosen in self.definitions and (anew or chosen not in VOCABULARY):
                         name = chosen

@@ -14,6 +14,7 @@ from rnnspec.spec.evaluate import Evaluation, LiteralCall
 from rnnspec.spec.language import Equation
 from rnnspec.spec.loading import operation
 from rnnspec.spec.printing import equation_text, reading_order
+from rnnspec.spec.system import System
 
 
 def plain(value: Any) -> Any:
@@ -104,11 +105,18 @@ class _Call(LiteralCall):
     def quantities(self, sequence: int, count: int) -> list[Quantity]:
         """All that was worked out of one sequence of so many, for the outputs and then for the gradients."""
         evaluations, rules = self._kept[sequence::count], self.system
-        forward, gradient = reading_order(rules.forward, rules.gradient), reading_order(rules.gradient, rules.forward)
+        forward, gradient = _in_order(rules)
         places = {id(equation): place for place, equation in enumerate((*forward, *gradient))}
         known = {key: (value, one) for one in evaluations for key, value in one.known.items()}
         found = [Quantity(*key, value, evaluation.rule_of(*key)) for key, (value, evaluation) in known.items()]
         return sorted(found, key=lambda one: _place(places[id(one.equation)], one.index, back=len(forward)))
+
+
+def _in_order(rules: System) -> tuple[tuple[Equation, ...], tuple[Equation, ...]]:
+    return (
+        reading_order(rules.forward, rules.gradient, rules.sizes),
+        reading_order(rules.gradient, rules.forward, rules.sizes),
+    )
 
 
 def _place(place: int, index: tuple[int, ...], back: int) -> tuple[Any, ...]:

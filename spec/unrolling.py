@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from rnnspec.spec.language import before, initial
-from rnnspec.spec.operation import Attribute, Block, Input, Operation, Output, Part
+from rnnspec.spec.operation import Attribute, Block, Input, Operation, Output, Part, When
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,10 @@ class Unrolling:
 
     sizes: Mapping[str, str]
     attributes: Mapping[str, Attribute]
+    alone: tuple[str, ...]
+    """Attributes that a layer has by itself alone: as a part of another operation it has their defaults."""
+
+    same_size: tuple[tuple[When, Mapping[str, str]], ...]
     equations: tuple[Block, ...]
     gradient: tuple[Block, ...]
 
@@ -37,7 +41,14 @@ def unrolled(layer: Operation, cell: Operation, unrolling: Unrolling) -> Operati
         "bits",
         when={"recurrent_dropout": "number"},
     )
-    outputs = {"y": Output("y", ("B", "T", *first[1:]), "state after each step; 0 at steps taken out")}
+    outputs = {
+        "y": Output(
+            "y",
+            ("B", "T", *first[1:]),
+            "state after each step; 0 at steps taken out",
+            shapes=(({"output": "held"}, ("B", "T_all", *first[1:])), ({"output": "last"}, first)),
+        )
+    }
     for state in states:
         about = cell.outputs[state].about.replace(" after", "").strip()
         outputs[f"{state}_n"] = Output(f"{state}_n", cell.outputs[state].shape, f"{about} after the last step read")
@@ -57,7 +68,7 @@ def unrolled(layer: Operation, cell: Operation, unrolling: Unrolling) -> Operati
         gates=cell.gates,
         gate_variants=cell.gate_variants,
         memory_gate=cell.memory_gate,
-        same_size=cell.same_size,
+        same_size=(*cell.same_size, *unrolling.same_size),
         at_least=cell.at_least,
         carries={initial(state): f"{state}_n" for state in states},
         parts=(

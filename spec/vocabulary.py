@@ -1,8 +1,9 @@
 """The functions that equations may use, each by its definition, for real and for complex arguments.
 
 ``name_prime`` is the derivative of ``name``. Functions with a kink or a choice (relu, clipped, max, argmax, sign)
-decide by the real part, so that a complex step differentiates the chosen branch. At the kink, relu's derivative is 0
-and clipped's is 1.
+decide by the real part, so that a complex step differentiates the chosen branch. At a kink, the derivative of a
+function that is constant on one side is 0, and that of leaky_relu, elu and selu the one on the negative side; clipped's
+is 1.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+from rnnspec.spec.activations import ACTIVATIONS
 
 
 def identity(a: Any) -> Any:
@@ -47,6 +50,114 @@ def relu(a: Any) -> Any:
 def relu_prime(a: Any) -> Any:
     """1 where ``a`` is positive, else 0."""
     return np.where(np.real(a) > 0, 1.0, 0.0)
+
+
+def hard_sigmoid(a: Any, alpha: Any, beta: Any) -> Any:
+    """``alpha a + beta``, or the nearer of 0 and 1 where it lies beyond."""
+    v = alpha * a + beta
+    return np.where(np.real(v) > 0, np.where(np.real(v) < 1, v, 1), 0)
+
+
+def hard_sigmoid_prime(a: Any, alpha: Any, beta: Any) -> Any:
+    """``alpha`` where ``alpha a + beta`` lies between 0 and 1, else 0."""
+    v = np.real(alpha * a + beta)
+    return np.where((v > 0) & (v < 1), alpha, 0.0)
+
+
+def leaky_relu(a: Any, alpha: Any) -> Any:
+    """``a`` where positive, else ``alpha a``."""
+    return np.where(np.real(a) > 0, a, alpha * a)
+
+
+def leaky_relu_prime(a: Any, alpha: Any) -> Any:
+    """1 where ``a`` is positive, else ``alpha``."""
+    return np.where(np.real(a) > 0, 1.0, alpha)
+
+
+def thresholded_relu(a: Any, alpha: Any) -> Any:
+    """``a`` where it is above ``alpha``, else 0."""
+    return np.where(np.real(a) > alpha, a, 0)
+
+
+def thresholded_relu_prime(a: Any, alpha: Any) -> Any:
+    """1 where ``a`` is above ``alpha``, else 0."""
+    return np.where(np.real(a) > alpha, 1.0, 0.0)
+
+
+def scaled_tanh(a: Any, alpha: Any, beta: Any) -> Any:
+    """``alpha tanh(beta a)``."""
+    return alpha * np.tanh(beta * a)
+
+
+def scaled_tanh_prime(a: Any, alpha: Any, beta: Any) -> Any:
+    """``alpha beta (1 - tanh(beta a)²)``."""
+    return alpha * beta * (1 - np.tanh(beta * a) ** 2)
+
+
+def affine(a: Any, alpha: Any, beta: Any) -> Any:
+    """``alpha a + beta``."""
+    return alpha * a + beta
+
+
+def affine_prime(a: Any, alpha: Any, beta: Any) -> Any:
+    """``alpha``."""
+    return alpha * np.ones_like(a)
+
+
+def elu(a: Any, alpha: Any) -> Any:
+    """``a`` where positive, else ``alpha (exp(a) - 1)``."""
+    return np.where(np.real(a) > 0, a, alpha * np.expm1(np.where(np.real(a) > 0, 0, a)))
+
+
+def elu_prime(a: Any, alpha: Any) -> Any:
+    """1 where ``a`` is positive, else ``alpha exp(a)``."""
+    return np.where(np.real(a) > 0, 1.0, alpha * np.exp(np.where(np.real(a) > 0, 0, a)))
+
+
+SELU = 1.0507009873554805, 1.6732632423543772
+"""The scale of selu and its elu's alpha."""
+
+
+def selu(a: Any) -> Any:
+    """``elu(a, 1.6732632423543772)`` times 1.0507009873554805."""
+    scale, alpha = SELU
+    return scale * elu(a, alpha)
+
+
+def selu_prime(a: Any) -> Any:
+    """The derivative of elu, times the scale."""
+    scale, alpha = SELU
+    return scale * elu_prime(a, alpha)
+
+
+def softsign(a: Any) -> Any:
+    """``a / (1 + |a|)``."""
+    return a / (1 + absolute(a))
+
+
+def softsign_prime(a: Any) -> Any:
+    """``1 / (1 + |a|)²``."""
+    return 1 / (1 + absolute(a)) ** 2
+
+
+def softplus(a: Any) -> Any:
+    """``log(1 + exp(a))``."""
+    return np.where(np.real(a) > 0, a, 0) + np.log1p(np.exp(-absolute(a)))
+
+
+def softplus_prime(a: Any) -> Any:
+    """``logistic(a)``."""
+    return logistic(a)
+
+
+def relu6(a: Any) -> Any:
+    """``a``, or the nearer of 0 and 6 where it lies beyond."""
+    return np.where(np.real(a) > 0, np.where(np.real(a) < 6, a, 6), 0)
+
+
+def relu6_prime(a: Any) -> Any:
+    """1 where ``a`` lies between 0 and 6, else 0."""
+    return np.where((np.real(a) > 0) & (np.real(a) < 6), 1.0, 0.0)
 
 
 def clipped(a: Any, limit: Any) -> Any:
@@ -156,15 +267,23 @@ def power(a: Any, k: Any) -> Any:
 
 VOCABULARY: dict[str, Callable[..., Any]] = {
     "abs": absolute,
+    "affine": affine,
+    "affine_prime": affine_prime,
     "clipped": clipped,
     "concat": concat,
     "constant": constant,
+    "elu": elu,
+    "elu_prime": elu_prime,
     "exp": np.exp,
     "floor": np.floor,
+    "hard_sigmoid": hard_sigmoid,
+    "hard_sigmoid_prime": hard_sigmoid_prime,
     "identity": identity,
     "identity_matrix": lambda length: np.eye(int(length)),
     "identity_prime": identity_prime,
     "inside": inside,
+    "leaky_relu": leaky_relu,
+    "leaky_relu_prime": leaky_relu_prime,
     "log": log,
     "log_sum_exp": log_sum_exp,
     "logistic": logistic,
@@ -177,20 +296,33 @@ VOCABULARY: dict[str, Callable[..., Any]] = {
     "outer": np.outer,
     "power": power,
     "relu": relu,
+    "relu6": relu6,
+    "relu6_prime": relu6_prime,
     "relu_prime": relu_prime,
+    "scaled_tanh": scaled_tanh,
+    "scaled_tanh_prime": scaled_tanh_prime,
+    "selu": selu,
+    "selu_prime": selu_prime,
     "sign": sign,
     "singular_values": singular_values,
     "softmax": softmax,
+    "softplus": softplus,
+    "softplus_prime": softplus_prime,
+    "softsign": softsign,
+    "softsign_prime": softsign_prime,
     "spectral_norm": spectral_norm,
     "sqrt": np.sqrt,
     "tanh": np.tanh,
     "tanh_prime": tanh_prime,
+    "thresholded_relu": thresholded_relu,
+    "thresholded_relu_prime": thresholded_relu_prime,
     "total": total,
     "zeros": zeros,
 }
 
 _OF_TWO = ("clipped", "concat", "inside", "maximum", "one_hot", "outer", "power")
-ARGUMENTS = {name: 2 if name in _OF_TWO else 1 for name in VOCABULARY}
+_NUMBERS = {f"{name}{end}": len(one.numbers) for name, one in ACTIVATIONS.items() for end in ("", "_prime")}
+ARGUMENTS = {name: 2 if name in _OF_TWO else 1 + _NUMBERS.get(name, 0) for name in VOCABULARY}
 """Number of arguments of each function."""
 
 

@@ -34,10 +34,6 @@ class FrameworkBackend(Backend):
         """Every operation that is native or composed."""
         return tuple(name for name in spec.operations() if name in cls.natives or name in OPERATIONS)
 
-    def accept(self, call: Call) -> None:
-        """Check the call by the specification: frameworks compute with much that they should refuse."""
-        spec.check_call(call.operation, call.inputs, call.attributes)
-
     def compiled(self, function: Function) -> Function:
         """Return what runs a native or composed operation; a mode that compiles overrides this, to compile it once."""
         return function
@@ -55,6 +51,11 @@ class FrameworkBackend(Backend):
             return f"{native.calls} gives no gradient"
         arrays = {name: self.to_native(array) for name, array in call.inputs.items()}
         return native.refusal(**arrays, **call.attributes)
+
+    def _admit(self, call: Call) -> Call:
+        """Natives and composed operations take every attribute, and refuse for themselves."""
+        self.accept(call)
+        return call
 
     def _method(self, operation: str) -> Function:
         return self._dispatching(operation, gradient=False)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import ClassVar, Protocol
 
+from rnnspec.backends.composed.activations import named
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 
 
@@ -112,8 +113,8 @@ def affine(xp: ArrayNamespace, x: Tensor, weights: Tensor, bias: Tensor) -> Tens
 
 
 def function(xp: ArrayNamespace, name: str, clip: float | None = None) -> Callable[[Tensor], Tensor]:
-    """Return the activation of that name: logistic, tanh or relu, of its argument clipped to -clip .. clip."""
-    activation: Callable[[Tensor], Tensor] = getattr(xp, name)
+    """Return the function that an attribute's value names, of its argument clipped to -clip .. clip."""
+    activation = named(xp, name)
     if clip is None:
         return activation
     return lambda a: activation(xp.minimum(xp.maximum(a, -clip), clip))

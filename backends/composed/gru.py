@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
-from rnnspec.backends.composed.cell import GatedCell
+from rnnspec.backends.composed.cell import GatedCell, function
 
 
 class GRU(GatedCell):
@@ -23,8 +23,12 @@ class GRU(GatedCell):
         b_R: Tensor | None = None,
         reset: str,
         update: str,
+        activation: str = "tanh",
+        recurrent_activation: str = "logistic",
+        clip: float | None = None,
         **parameters: Tensor,
     ) -> None:
+        self.candidate, self.gate = function(xp, activation, clip), function(xp, recurrent_activation, clip)
         before = reset == "before"
         super().__init__(xp, b_R=b_R if before else None, **parameters)
         self.keeps = update == "keeps"
@@ -45,13 +49,13 @@ class GRU(GatedCell):
         """One step."""
         xp, (x_gates, x_n), (h,) = self.xp, entered, carry
         if self.before:
-            r, z = self._apart(xp.logistic(xp.add_matmul(x_gates, h, self.R_gates)))
+            r, z = self._apart(self.gate(xp.add_matmul(x_gates, h, self.R_gates)))
             a_n = xp.add_matmul(x_n, r * h, self.R_n)
         else:
             h_gates, q = self.split(xp.add_matmul(self.b_r, h, self.R), self.count, 1)
-            r, z = self._apart(xp.logistic(x_gates + h_gates))
+            r, z = self._apart(self.gate(x_gates + h_gates))
             a_n = x_n + r * q
-        n = xp.tanh(a_n)
+        n = self.candidate(a_n)
         return (xp.lerp(n, h, z) if self.keeps else xp.lerp(h, n, z),)
 
     def _apart(self, gates: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from rnnspec.backends.composed.steps import valid_steps, zeroed
 
 
 class Ran(NamedTuple):
-    """A layer: the state h after each step (B, T, S), 0 at steps taken out, and the carry after the last."""
+    """A layer: the state h after each step (B, T, S), or what else of the outputs is asked for, and the last carry."""
 
     y: Tensor
     carry: Many
@@ -28,6 +28,7 @@ def run_layer(
     reverse: bool = False,
     truncate: int | None = None,
     keep: Tensor | None = None,
+    output: str = "sequence",
 ) -> Ran:
     """Run a cell over the steps of x (B, T, D).
 
@@ -45,10 +46,13 @@ def run_layer(
         If a number k, no gradient flows from step t + 1 to step t where (t + 1) % k == 0, valid steps counted.
     keep
         What the state h is multiplied by before every step sees it, (B, S).
+    output
+        The layer's attribute: whether y is the sequence with 0 at steps taken out, held there, or the last (B, S).
     """
     batch, steps = xp.shape(x)[:2]
     if steps == 0:
-        return Ran(xp.zeros((batch, 0, *xp.shape(carry[0])[1:]), x.dtype), carry)
+        none = () if output == "last" else (0,)
+        return Ran(xp.zeros((batch, *none, *xp.shape(carry[0])[1:]), x.dtype), carry)
     x = xp.permute_dims(zeroed(xp, x, valid), (1, 0, 2))
     there = None if valid is None else xp.permute_dims(valid, (1, 0))[..., None]
     if reverse:
@@ -73,7 +77,22 @@ def run_layer(
 
     carry, (y,) = xp.scan(step, carry, entering, steps)
     y = xp.permute_dims(xp.flip(y, 0) if reverse else y, (1, 0, 2))
-    return Ran(zeroed(xp, y, valid), carry)
+    return Ran(_shown(xp, output, y, carry[0], valid, reverse), carry)
+
+
+def _shown(xp: ArrayNamespace, output: str, y: Tensor, last: Tensor, valid: Tensor | None, reverse: bool) -> Tensor:
+    """What `output` says of the states after each step, y (B, T, S), and after the last, which a step taken out keeps.
+
+    Before any step is read, the state is the initial one, and the output 0.
+    """
+    if valid is None:
+        return last if output == "last" else y
+    if output == "last":
+        return xp.where(xp.any(valid, 1, keepdims=True), last, 0.0)
+    if output == "sequence":
+        return zeroed(xp, y, valid)
+    read = xp.cumulative_sum(xp.astype(xp.flip(valid, 1) if reverse else valid, xp.int64), 1)
+    return zeroed(xp, y, (xp.flip(read, 1) if reverse else read) > 0)
 
 
 def cuts(xp: ArrayNamespace, steps: int, there: Tensor | None, truncate: int) -> Tensor:
@@ -97,6 +116,7 @@ def layer_operation(name: str) -> Callable[..., Many]:
         recurrent_dropout: float | None,
         direction: str,
         truncate: int | None,
+        output: str,
         **arguments: Any,
     ) -> Many:
         cell = make_cell(xp, name, arguments)
@@ -113,6 +133,7 @@ def layer_operation(name: str) -> Callable[..., Many]:
             reverse=direction == "reverse",
             truncate=truncate,
             keep=keep,
+            output=output,
         )
         return y, *cell.states(carry)
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from rnnspec.backends.composed.attention import (
+    attention,
     attention_context,
     attention_scores,
     attention_weights,
     feature_attention,
+    multi_head_attention,
 )
 from rnnspec.backends.composed.attention_decoders import bahdanau_decoder, luong_decoder
 from rnnspec.backends.composed.blocks import dense, dropout, embedding
@@ -90,6 +92,8 @@ OPERATIONS: Final[Mapping[str, Callable[..., tuple[Any, ...]]]] = {
     "attention_scores": attention_scores,
     "attention_weights": attention_weights,
     "attention_context": attention_context,
+    "attention": attention,
+    "multi_head_attention": multi_head_attention,
     "feature_attention": feature_attention,
     "bahdanau_decoder": bahdanau_decoder,
     "luong_decoder": luong_decoder,

@@ -5,23 +5,42 @@ from __future__ import annotations
 from typing import Any
 
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
-from rnnspec.backends.composed.cell import GatedCell
+from rnnspec.backends.composed.cell import GatedCell, function
 
 
 class PeepholeLSTM(GatedCell):
     """Gates i and f see the memory before the step, o that after it, each through weights P."""
 
-    gates = layout = "ifgo"
-
-    def __init__(self, xp: ArrayNamespace, *, P: Tensor, **arguments: Any) -> None:
+    def __init__(
+        self,
+        xp: ArrayNamespace,
+        *,
+        P: Tensor,
+        W_p: Tensor | None = None,
+        activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"),
+        clip: float | None = None,
+        coupled: bool = False,
+        projection: bool = False,
+        **arguments: Any,
+    ) -> None:
+        self.gates = self.layout = "igo" if coupled else "ifgo"
         super().__init__(xp, **arguments)
-        self.P_i, self.P_f, self.P_o = xp.unstack(P)
+        self.coupled = coupled
+        self.P_i, *P_f, self.P_o = xp.unstack(P)
+        self.P_f = P_f[0] if P_f else None
+        self.W_p = xp.permute_dims(W_p, (1, 0)) if projection else None
+        self.gate, self.candidate, self.output = (function(xp, name, clip) for name in activations)
 
     def step(self, entered: Many, carry: Many) -> Many:
         """One step."""
         xp, (h, c) = self.xp, carry
-        a_i, a_f, a_g, a_o = self.split(self.arguments(entered[0], h), 1, 1, 1, 1)
-        i, f = xp.logistic(a_i + self.P_i * c), xp.logistic(a_f + self.P_f * c)
-        c = f * c + i * xp.tanh(a_g)
-        o = xp.logistic(a_o + self.P_o * c)
-        return o * xp.tanh(c), c
+        a = self.arguments(entered[0], h)
+        if self.coupled:
+            a_i, a_g, a_o = self.split(a, 1, 1, 1)
+            c = xp.lerp(c, self.candidate(a_g), self.gate(a_i + self.P_i * c))
+        else:
+            a_i, a_f, a_g, a_o = self.split(a, 1, 1, 1, 1)
+            i, f = self.gate(a_i + self.P_i * c), self.gate(a_f + self.P_f * c)
+            c = f * c + i * self.candidate(a_g)
+        m = self.gate(a_o + self.P_o * c) * self.output(c)
+        return m if self.W_p is None else xp.matmul(m, self.W_p), c

@@ -12,9 +12,11 @@ class RNN(GatedCell):
     gates = layout = "h"
     memory = False
 
-    def __init__(self, xp: ArrayNamespace, *, activation: str, **parameters: Tensor) -> None:
+    def __init__(
+        self, xp: ArrayNamespace, *, activation: str = "tanh", clip: float | None = None, **parameters: Tensor
+    ) -> None:
         super().__init__(xp, **parameters)
-        self.f = function(xp, activation)
+        self.f = function(xp, activation, clip)
 
     def step(self, entered: Many, carry: Many) -> Many:
         """One step."""

@@ -2,10 +2,11 @@
 
 from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
 from rnnspec.backends.tensorflow.graphs import TensorFlowFunctionBackend, TensorFlowXlaBackend
+from rnnspec.backends.tensorflow.library import TensorFlowLibrary
 from rnnspec.backends.tensorflow.unrolled_cells import TensorFlowCellsBackend
 from rnnspec.backends.tensorflow.weights import from_spec, to_spec
 
 __all__ = [
-    "TensorFlowBackend", "TensorFlowCellsBackend", "TensorFlowFunctionBackend", "TensorFlowXlaBackend", "from_spec",
-    "to_spec",
+    "TensorFlowBackend", "TensorFlowCellsBackend", "TensorFlowFunctionBackend", "TensorFlowLibrary",
+    "TensorFlowXlaBackend", "from_spec", "to_spec",
 ]  # fmt: skip

@@ -12,16 +12,27 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Final
 
+from rnnspec.backends.contract import Unsupported
 from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
+from rnnspec.spec.activations import written
 
 FUNCTIONS: Final = {
     "identity": "linear",
     "logistic": "sigmoid",
-    "relu": "relu",
     "softmax": "softmax",
-    "tanh": "tanh",
+    **{name: name for name in ("elu", "relu", "relu6", "selu", "softplus", "softsign", "tanh")},
+    written("hard_sigmoid", (1 / 6, 0.5)): "hard_sigmoid",
+    written("leaky_relu", (0.2,)): "leaky_relu",
 }
-"""Keras's names of the activations."""
+"""Keras's names of the activations, by values of attributes."""
+
+
+def refuse_functions(*names: str) -> None:
+    """Refuse activations that Keras has not."""
+    for name in names:
+        if name not in FUNCTIONS:
+            raise Unsupported(f"Keras has no activation {name}")
+
 
 _cudnn: ContextVar[bool] = ContextVar("cudnn", default=False)
 

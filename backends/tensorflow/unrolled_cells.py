@@ -14,14 +14,22 @@ from rnnspec.backends.native import Native
 from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
 from rnnspec.backends.tensorflow.framework import Outputs, Tensor, keras, tf
 from rnnspec.backends.tensorflow.keras_layers import call
-from rnnspec.backends.tensorflow.natives.recurrent import Kind, layer_native
+from rnnspec.backends.tensorflow.natives.recurrent import Kind, layer_native, outputs_of
 from rnnspec.backends.tensorflow.natives.stacks import KINDS, refuse_stack, with_input_weights
 from rnnspec.backends.tensorflow.sequences import valid_steps
 
 
 @lru_cache(maxsize=256)
 def _unrolled(
-    keras_name: str, layers: int, features: int, units: int, dtype: str, reverse: bool, **options: Any
+    keras_name: str,
+    layers: int,
+    features: int,
+    units: int,
+    dtype: str,
+    *,
+    reverse: bool = False,
+    output: str = "sequence",
+    **options: Any,
 ) -> Any:
     """Return a layer that unrolls so many cells, one on another, built."""
     kind = getattr(keras.layers, f"{keras_name}Cell")
@@ -29,10 +37,8 @@ def _unrolled(
         cells = [kind(units, dtype=dtype, **options) for _ in range(layers)]
         layer = keras.layers.RNN(
             cells[0] if layers == 1 else keras.layers.StackedRNNCells(cells, dtype=dtype),
-            return_sequences=True,
-            return_state=True,
-            zero_output_for_mask=True,
             go_backwards=reverse,
+            **outputs_of({"output": output}),
             dtype=dtype,
         )
         layer.build((None, None, features))
@@ -43,14 +49,15 @@ def _of_one_cell(
     kind: Kind, x: Tensor, units: int, mask: Tensor | None, attributes: Mapping[str, Any], *, reverse: bool
 ) -> Any:
     """Return a layer that unrolls a cell, built."""
-    return _unrolled(kind.keras, 1, x.shape[2], units, x.dtype.name, reverse, **kind.options(attributes))
+    own = {"reverse": reverse, "output": attributes["output"]}
+    return _unrolled(kind.keras, 1, x.shape[2], units, x.dtype.name, **own, **kind.options(attributes))
 
 
 def _stacked(
     *, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None, layer: str, **arguments: Any
 ) -> Outputs:
     kind, units, layers = KINDS[layer], arguments["W"].shape[1], arguments["R"].shape[0]
-    stack = _unrolled(kind.keras, layers, x.shape[2], units, x.dtype.name, False, **kind.options(arguments))
+    stack = _unrolled(kind.keras, layers, x.shape[2], units, x.dtype.name, **kind.options(arguments))
     each = list(kind.each(x, with_input_weights(**arguments), layers))
     weights = [weight for own, _ in each for weight in kind.weights(own)]
     states: list[Any] = [before for _, before in each]

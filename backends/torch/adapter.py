@@ -1,38 +1,27 @@
-"""PyTorch, eager: conversion and differentiation. `natives` has torch's own operations; all others are composed."""
+"""PyTorch, eager: `natives` has torch's own operations; all others are composed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
-import ml_dtypes
-import numpy as np
 import torch
-from numpy.lib.stride_tricks import as_strided
-from torch import Tensor
 
 from rnnspec.backends.composed.backend import FrameworkBackend
-from rnnspec.backends.contract import Call, Unsupported
+from rnnspec.backends.contract import Call
 from rnnspec.backends.native import Function, Native
 from rnnspec.backends.torch.arrays import TorchArrays
+from rnnspec.backends.torch.library import TorchLibrary
 from rnnspec.backends.torch.natives import NATIVES
-from rnnspec.backends.torch.precision import full_precision
 from rnnspec.backends.torch.script import script
-from rnnspec.spec.arrays import Array
-
-_NOT_TWICE: Final = ("is not implemented", "double backward")
-"""Words of torch's errors where a backward pass has no derivative: in kernels of cuDNN and oneDNN, and compiled."""
 
 
-class TorchBackend(FrameworkBackend):
+class TorchBackend(TorchLibrary, FrameworkBackend):
     """PyTorch, eager: torch's own modules and functions where it has them, autograd for the gradients."""
 
     name: ClassVar[str] = "torch"
     natives: ClassVar[Mapping[str, Native]] = NATIVES
-    keeps_layouts: ClassVar[bool] = True
-    """Whether torch is given arrays as they lie in memory, and one array as one tensor."""
 
     def __init__(self, device: str = "cpu") -> None:
         """Open torch on `device`; see `devices`."""
@@ -43,102 +32,6 @@ class TorchBackend(FrameworkBackend):
     def expected_failures(cls) -> Path | None:
         """The file of torch's known faults."""
         return Path(__file__).with_name("expected_failures.toml")
-
-    def devices(self) -> tuple[str, ...]:
-        """The CPU, and every CUDA device; ``cuda`` is the current one."""
-        if not torch.cuda.is_available():
-            return ("cpu",)
-        return ("cpu", "cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))
-
-    def dtypes(self) -> tuple[str, ...]:
-        """All four: torch computes and differentiates every operation in each, on the CPU too."""
-        return ("float16", "bfloat16", "float32", "float64")
-
-    def versions(self) -> dict[str, str]:
-        """Torch and, on a CUDA device, CUDA, cuDNN and the precision that calls are held to."""
-        versions = {"torch": str(torch.__version__)}
-        if self.device != "cpu":
-            versions["cuda"] = str(torch.version.cuda)
-            versions["cudnn"] = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]  # torch has no type for it
-            versions["tf32"] = versions["16-bit accumulation"] = "off"
-        return versions
-
-    def to_native(self, array: Array) -> Tensor:
-        """Copy onto the device, strides kept; bfloat16, which torch does not read from NumPy, goes as its bits.
-
-        Torch has no strides that are negative or no multiple of the element's size: such an array is copied in order.
-        """
-        flags, step = array.flags, array.itemsize
-        plain = flags.c_contiguous or not self.keeps_layouts or any(s < 0 or s % step for s in array.strides)
-        if plain or not flags.aligned:
-            return self._copied(np.array(array, order="C"))
-        # All memory between the first element and the last is the array's own, or that of the one it is a view of.
-        count = 1 + sum((size - 1) * stride for size, stride in zip(array.shape, array.strides, strict=True)) // step
-        memory = np.array(as_strided(array, (count,), (step,)))
-        return self._copied(memory).as_strided(array.shape, tuple(stride // step for stride in array.strides))
-
-    def inputs_to_native(self, inputs: Mapping[str, Array]) -> dict[str, Tensor]:
-        """Copy onto the device; one array for several inputs becomes one tensor, as torch's own callers pass it."""
-        if not self.keeps_layouts:
-            return super().inputs_to_native(inputs)
-        copies: dict[int, Tensor] = {}
-        for array in inputs.values():
-            if id(array) not in copies:
-                copies[id(array)] = self.to_native(array)
-        return {name: copies[id(array)] for name, array in inputs.items()}
-
-    def _copied(self, copy: Array) -> Tensor:
-        """Into torch's own memory, which is aligned: kernels are faster there."""
-        if copy.dtype == ml_dtypes.bfloat16:
-            tensor = torch.from_numpy(copy.view(np.int16)).view(torch.bfloat16)
-        else:
-            tensor = torch.from_numpy(copy)
-        return tensor.to(self.device, copy=True)
-
-    def to_numpy(self, array: Tensor) -> Array:
-        """Copy back from the device."""
-        tensor = array.detach().cpu().contiguous()
-        if tensor._is_zerotensor():  # a gradient that is known to be 0 may have no memory
-            tensor = torch.zeros_like(tensor)
-        if tensor.dtype == torch.bfloat16:
-            return np.array(tensor.view(torch.int16).numpy()).view(ml_dtypes.bfloat16)
-        return np.array(tensor.numpy())
-
-    def differentiate(
-        self, function: Callable[..., tuple[Any, ...]], inputs: dict[str, Any], cotangents: tuple[Any, ...]
-    ) -> dict[str, Any]:
-        """Autograd; an input that no output depends on has gradient 0."""
-        leaves = {name: tensor.detach().requires_grad_() for name, tensor in inputs.items()}
-        with self._precision():
-            return _gradients(_floats(function(**leaves)), cotangents, leaves)
-
-    def differentiate_twice(
-        self,
-        function: Callable[..., tuple[Any, ...]],
-        inputs: dict[str, Any],
-        cotangents: tuple[Any, ...],
-        directions: dict[str, Any],
-    ) -> dict[str, Any]:
-        """Autograd of autograd; Unsupported, in torch's own words, where a kernel's backward pass has no derivative."""
-        leaves = {name: tensor.detach().requires_grad_() for name, tensor in inputs.items()}
-        towards = {name: leaves[name] for name in directions}
-        with self._precision():
-            try:
-                first = _gradients(_floats(function(**leaves)), cotangents, towards, create_graph=True)
-                return _gradients(list(first.values()), tuple(directions.values()), leaves)
-            except RuntimeError as error:  # NotImplementedError is one
-                if any(words in str(error) for words in _NOT_TWICE):
-                    raise Unsupported(str(error)) from error
-                raise
-
-    def synchronise(self) -> None:
-        """Wait for the CUDA device; the CPU is never behind."""
-        if self.device != "cpu":
-            torch.cuda.synchronize(self.device)
-
-    def peak_device_memory(self) -> int | None:
-        """The most bytes that torch's allocator gave out."""
-        return None if self.device == "cpu" else int(torch.cuda.max_memory_allocated(self.device))
 
     def script(self, call: Call, wanted: Collection[str] = (), directions: Collection[str] = ()) -> str | None:
         """Python source that makes the call on torch alone; None where the call, or its gradient, is composed."""
@@ -157,32 +50,3 @@ class TorchBackend(FrameworkBackend):
                 return dispatched(**arguments)
 
         return method
-
-    def _precision(self) -> AbstractContextManager[None]:
-        return nullcontext() if self.device == "cpu" else full_precision()
-
-
-def _floats(outputs: Sequence[Tensor]) -> list[Tensor]:
-    return [output for output in outputs if output.is_floating_point()]
-
-
-def _gradients(
-    outputs: Sequence[Tensor],
-    cotangents: Sequence[Tensor | None],
-    leaves: Mapping[str, Tensor],
-    *,
-    create_graph: bool = False,
-) -> dict[str, Tensor]:
-    """Gradients of the leaves; 0 for a leaf that no output depends on. An output without a cotangent is not used."""
-    seeded = [(y, dy) for y, dy in zip(outputs, cotangents, strict=True) if dy is not None and y.requires_grad]
-    if not seeded or not leaves:
-        return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
-    gradients = torch.autograd.grad(
-        [y for y, _ in seeded],
-        list(leaves.values()),
-        [dy for _, dy in seeded],
-        create_graph=create_graph,
-        allow_unused=True,
-        materialize_grads=True,
-    )
-    return dict(zip(leaves, gradients, strict=True))

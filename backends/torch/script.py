@@ -11,6 +11,7 @@ from collections.abc import Collection
 import ml_dtypes
 
 from rnnspec.backends.contract import Call
+from rnnspec.backends.scripting import WIDEST
 from rnnspec.backends.torch.natives import SCRIPTS
 
 
@@ -54,7 +55,11 @@ def _beginning(call: Call, device: str, others: Collection[str], wanted: Collect
     if others:
         lines.append(f"t |= {{k: torch.tensor(inputs[k]{where}) for k in {others}}}")
     if wanted:
-        lines.append(f"leaves = {{k: t[k].requires_grad_() for k in {list(wanted)}}}")
+        names = str(list(wanted))
+        if len(names) > WIDEST // 2:
+            lines.append(f"names = {names}")
+            names = "names"
+        lines.append(f"leaves = {{k: t[k].requires_grad_() for k in {names}}}")
     return lines
 
 

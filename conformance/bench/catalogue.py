@@ -16,6 +16,7 @@ from rnnspec.conformance.bench.workload import MODES, Stage, Workload, default_m
 from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.reading import read_toml, shown
 from rnnspec.spec import operation, operations
+from rnnspec.spec.errors import one_of
 
 LARGEST: Final = 2**31 - 1
 """No array has more numbers along an axis that frameworks take."""
@@ -40,7 +41,7 @@ class Catalogue:
         if dash and scale in SCALES and op in operations():
             return at_scale(op, scale)
         raise BenchError(
-            f"unknown workload {name!r}: expected one of {', '.join(self.named)}, or an operation and a scale, like "
+            f"unknown workload {name!r}: {one_of(name, self.named)}, or an operation and a scale, like "
             f"lstm-{'|'.join(SCALES)}; to add your own, use --workloads FILE"
         )
 
@@ -54,7 +55,7 @@ def load_catalogue(own: Path | None = None) -> Catalogue:
 def at_scale(name: str, scale: str) -> Workload:
     """Return one operation under its default attributes, at one of `SCALES`."""
     if scale not in SCALES:
-        raise BenchError(f"unknown scale {scale!r}: expected one of {', '.join(SCALES)}")
+        raise BenchError(f"unknown scale {scale!r}: {one_of(scale, SCALES)}")
     op, data = operation(name), _data()
     sizes = {**data["scales"][scale], **data["operations"].get(name, {}).get(scale, {})}
     stage = Stage(name, default_modes(name))

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import pytest
 
+from rnnspec.backends.discovery import installs
 from rnnspec.conformance.bench.conformity import NotConformingError, Standard, must_conform, standard_of
 from rnnspec.conformance.bench.contender import Contender, reason
 from rnnspec.conformance.bench.cost import Peak, cost_of
@@ -89,9 +90,7 @@ class Engine:
             If pytest-benchmark is not installed, or no contender conforms on any workload.
         """
         if importlib.util.find_spec("pytest_benchmark") is None:
-            raise BenchError(
-                "timing needs pytest-benchmark: expected it installed; use pip install 'rnnspec[bench]'"
-            )  # fmt: skip
+            raise BenchError(f"timing needs pytest-benchmark: expected it installed; use {installs('bench')}")
         suite, output = files("rnnspec.conformance.bench.suite"), io.StringIO()
         with TemporaryDirectory(prefix="rnnspec-") as folder, redirect_stdout(output), redirect_stderr(output):
             file = Path(folder, "benchmarks.json")

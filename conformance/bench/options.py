@@ -39,16 +39,31 @@ def size_options(command: Command) -> Command:
         command = click.option(
             f"-{letter}",
             f"size_{letter.lower()}",
-            type=int,
-            metavar="SIZE",
+            callback=_sizes,
+            metavar="SIZE[,SIZE...]",
             hidden=letter not in COMMON,
             help="Every capital letter is a size; 'rnnspec show OPERATION' lists its sizes." * (letter == "K")
-            or f"Size {letter}.",
+            or f"Size {letter}; several are timed one after the other.",
         )(command)
     return command
 
 
-def sizes_from(options: dict[str, Any]) -> dict[str, int]:
+def _sizes(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
+    """Read a size, or several with commas between them."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.removeprefix("-").isdecimal() and len(part) < 20 for part in parts):
+        raise click.BadParameter(f"expected whole numbers, like 100 or 100,200, got {text!r}")
+    return tuple(dict.fromkeys(map(int, parts)))
+
+
+def names_in(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    """Read names with commas between them."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def sizes_from(options: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     """Remove the sizes from a command's options, and return those that were given."""
     given = {letter: options.pop(f"size_{letter.lower()}") for letter in string.ascii_uppercase}
     return {letter: size for letter, size in given.items() if size is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from rnnspec.conformance.bench.drawing import figures, svg_of
 from rnnspec.conformance.bench.outcome import Outcome, Report
+from rnnspec.conformance.bench.table import duration
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,13 @@ def draw(report: Report) -> list[Plot]:
 
 def _all(report: Report, timed: list[Outcome], pyplot: Any) -> Iterator[tuple[str, str, Any]]:
     about = "Seconds of a call: median, and the middle half of the rounds."
-    yield "Time", about, _rows(report, timed, pyplot, _time, "seconds")
+    yield "Time", about, _rows(report, timed, pyplot, _time, duration)
     if any(len(outcome.results) > 1 for outcome in timed):
         about = "Time as a multiple of the first backend's, with the 95 % interval; left of the line is faster."
-        yield "Ratio", about, _rows(report, timed, pyplot, _ratio, "× first", line=True)
+        yield "Ratio", about, _rows(report, timed, pyplot, _ratio, lambda value: f"{value:g}×", base=2, line=True)
     if any(outcome.efficiency(name) is not None for outcome in timed for name in outcome.results):
-        about = "The least time that the machine's peaks allow, as a share of the time taken: 1 is the roofline."
-        yield "Efficiency", about, _rows(report, timed, pyplot, _efficiency, "share", line=True)
+        about = "The least time that the machine's peaks allow, as a share of the time taken: 100 % is the roofline."
+        yield "Efficiency", about, _rows(report, timed, pyplot, _efficiency, lambda value: f"{value:.3g} %", line=100)
     for title in report.growths():
         yield f"Growth: {title}", "Median time against size, and the fitted power.", _growth(report, title, pyplot)
 
@@ -48,23 +50,64 @@ def _all(report: Report, timed: list[Outcome], pyplot: Any) -> Iterator[tuple[st
 Row = Callable[[Any, Outcome, str, float, str], None]
 
 
-def _rows(report: Report, timed: list[Outcome], pyplot: Any, row: Row, label: str, *, line: bool = False) -> Any:
-    """A row for each contest, with a point for each contender; `line` adds a vertical line at 1."""
+_WIDTH = 5.0
+"""Inches of a plot: its words stay readable where a phone shows it at three quarters of that."""
+
+
+def _rows(
+    report: Report,
+    timed: list[Outcome],
+    pyplot: Any,
+    row: Row,
+    told: Callable[[float], str],
+    *,
+    base: int = 10,
+    line: float = 0,
+) -> Any:
+    """A row for each contest below its name, with a point for each contender; `line` adds a vertical line there.
+
+    Ticks are powers of the base, in the words that `told` has for them.
+    """
     names = report.contenders
-    figure, axis = pyplot.subplots(figsize=(9, 1.2 + 0.2 * len(timed) * (1 + len(names))))
+    height = 0.35 + 0.17 * len(names)
+    figure, axis = pyplot.subplots(figsize=(_WIDTH, 1.0 + 0.22 * len(names) + height * len(timed)))
     for place, outcome in enumerate(timed):
         for number, name in enumerate(names):
             if name in outcome.results:
-                row(axis, outcome, name, place + 0.8 * ((number + 0.5) / len(names) - 0.5), f"C{number}")
+                row(axis, outcome, name, place + 0.6 * (number + 0.5) / len(names), f"C{number}")
+        axis.text(
+            0.01, place - 0.05, outcome.contest.name,
+            transform=axis.get_yaxis_transform(), va="bottom", fontsize=8, clip_on=False,
+        )  # fmt: skip
     for number, name in enumerate(names):
         axis.plot([], [], "o", color=f"C{number}", label=name)
-    axis.set_yticks(range(len(timed)), [outcome.contest.name for outcome in timed])
-    axis.invert_yaxis()
-    axis.set(xscale="log", xlabel=label)
+    axis.set_yticks([])
+    axis.set_ylim(len(timed) - 0.25, -0.6)
+    axis.set_xscale("log")
     if line:
-        axis.axvline(1, color="black", linewidth=0.5)
-    axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+        axis.axvline(line, color="black", linewidth=0.5)
+    low, high = axis.get_xlim()
+    ticks = _ticks(low, high, base, line)
+    axis.set_xlim(ticks[0] / base**0.1, ticks[-1] * base**0.1)
+    axis.minorticks_off()
+    axis.set_xticks(ticks, [told(tick) for tick in ticks])
+    axis.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=1, borderaxespad=0.2)
     return figure
+
+
+_MOST_TICKS = 8
+"""Ticks that have room below a plot."""
+
+
+def _ticks(low: float, high: float, base: int, line: float) -> list[float]:
+    """Powers of the base around what is shown, the line among them; of 10 where the base has too many."""
+    if line:
+        low, high = min(low, line), max(high, line)
+    first, last = math.floor(math.log(low, base) + 1e-9), math.ceil(math.log(high, base) - 1e-9)
+    if last - first >= _MOST_TICKS and base < 10:
+        return _ticks(low, high, 10, line)
+    step = -(-(last - first + 1) // _MOST_TICKS)
+    return [float(base) ** power for power in range(first, last + 1) if power % step == 0]
 
 
 def _time(axis: Any, outcome: Outcome, name: str, y: float, colour: str) -> None:
@@ -81,7 +124,7 @@ def _ratio(axis: Any, outcome: Outcome, name: str, y: float, colour: str) -> Non
 def _efficiency(axis: Any, outcome: Outcome, name: str, y: float, colour: str) -> None:
     share = outcome.efficiency(name)
     if share is not None:
-        _point(axis, share, share, share, y, colour)
+        _point(axis, 100 * share, 100 * share, 100 * share, y, colour)
 
 
 def _point(axis: Any, value: float, low: float, high: float, y: float, colour: str) -> None:
@@ -90,7 +133,7 @@ def _point(axis: Any, value: float, low: float, high: float, y: float, colour: s
 
 
 def _growth(report: Report, title: str, pyplot: Any) -> Any:
-    figure, axis = pyplot.subplots(figsize=(5, 3.5))
+    figure, axis = pyplot.subplots(figsize=(_WIDTH, 3.5))
     sizes = np.array([outcome.contest.size for outcome in report.series()[title]])
     for number, (name, growth) in enumerate(report.growths()[title].items()):
         points = [

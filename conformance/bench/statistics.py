@@ -31,8 +31,7 @@ def ratio_in_turn(times: Floats, to: Floats) -> Estimate:
 
     The bootstrap draws whole rounds, since a disturbance mostly slows both series.
     """
-    drawn = np.random.default_rng(0).integers(times.size, size=(RESAMPLES, times.size))
-    return _estimate(times, to, np.median(times[drawn], axis=1) / np.median(to[drawn], axis=1))
+    return _estimate(times, to, np.exp(_resampled(times, to)))
 
 
 def ratio_of_runs(times: Floats, to: Floats) -> Estimate:
@@ -40,6 +39,21 @@ def ratio_of_runs(times: Floats, to: Floats) -> Estimate:
     rng = np.random.default_rng(0)
     above, below = (np.median(x[rng.integers(x.size, size=(RESAMPLES, x.size))], axis=1) for x in (times, to))
     return _estimate(times, to, above / below)
+
+
+def mean_ratio(pairs: Sequence[tuple[Floats, Floats]]) -> Estimate:
+    """Return the geometric mean of the ratios of several pairs of series, each timed in turn, with its interval."""
+    logarithms = [_resampled(times, to) for times, to in pairs]
+    value = np.mean([np.log(np.median(times) / np.median(to)) for times, to in pairs])
+    low, high = np.quantile(np.mean(logarithms, axis=0), (0.025, 0.975))
+    return Estimate(*(float(np.exp(one)) for one in (value, low, high)))
+
+
+def _resampled(times: Floats, to: Floats) -> Floats:
+    """Logarithms of the ratio over the rounds that a bootstrap draws."""
+    drawn = np.random.default_rng(0).integers(times.size, size=(RESAMPLES, times.size))
+    found: Floats = np.log(np.median(times[drawn], axis=1) / np.median(to[drawn], axis=1))
+    return found
 
 
 def _estimate(times: Floats, to: Floats, resampled: Floats) -> Estimate:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rnnspec.conformance.bench.answer import answers
 from rnnspec.conformance.bench.outcome import Outcome, Report
 from rnnspec.conformance.bench.statistics import Estimate, Growth, differs, in_words
 
@@ -35,6 +36,8 @@ WORTH_TELLING: Final = 0.1
 def print_report(console: Console, report: Report) -> None:
     """Print the results, the refusals with their reasons, the growths, and the conditions."""
     labels = short_names(report.contenders)
+    for sentence in answers(report):
+        console.print(Text(sentence, "bold"), soft_wrap=True)
     for number, outcome in enumerate(outcome for outcome in report.outcomes if outcome.results):
         table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=not number, header_style="dim")
         for heading, width in COLUMNS:
@@ -44,9 +47,8 @@ def print_report(console: Console, report: Report) -> None:
             table.add_row(Text(labels[name]), *_row(outcome, name))
         console.print(Text(outcome.contest.name, "bold"))
         console.print(table)
-    for outcome in report.outcomes:
-        for line in _notes(outcome):
-            console.print(line, soft_wrap=True)
+    for label, words in notes(report):
+        console.print(Text.assemble((f"{label} ", "yellow"), words), soft_wrap=True)
     for title, fitted in report.growths().items():
         for name, growth in fitted.items():
             console.print(growth_line(title, name, growth), soft_wrap=True)
@@ -72,17 +74,18 @@ def _row(outcome: Outcome, name: str) -> tuple[Text, ...]:
     )
 
 
-def _notes(outcome: Outcome) -> Iterator[Text]:
-    """Notes below the rows: long warming up, unsteady times, and refusals."""
-    for name, result in outcome.results.items():
-        warm_up = result.timing.warm_up
-        if warm_up.extra >= WORTH_TELLING:
-            took = f"{duration(warm_up.extra)} of compiling and other first calls"
-            yield Text.assemble(("warm-up ", "yellow"), f"{outcome.contest.name}: {name} {took}")
-        if not warm_up.steady:
-            yield Text.assemble(("not steady ", "yellow"), f"{outcome.contest.name}: {name} still became faster")
-    for name, why in outcome.refusals.items():
-        yield Text.assemble(("not timed ", "yellow"), f"{outcome.contest.name}: {name} {why}")
+def notes(report: Report) -> Iterator[tuple[str, str]]:
+    """Notes on the results, each a label and its words: long warming up, unsteady times, and refusals."""
+    for outcome in report.outcomes:
+        for name, result in outcome.results.items():
+            warm_up = result.timing.warm_up
+            if warm_up.extra >= WORTH_TELLING:
+                took = f"{duration(warm_up.extra)} of compiling and other first calls"
+                yield "warm-up", f"{outcome.contest.name}: {name} {took}"
+            if not warm_up.steady:
+                yield "not steady", f"{outcome.contest.name}: {name} still became faster"
+        for name, why in outcome.refusals.items():
+            yield "not timed", f"{outcome.contest.name}: {name} {why}"
 
 
 def mebibytes(number: int) -> str:

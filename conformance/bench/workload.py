@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.cases import Case
 from rnnspec.spec import FLOAT_TYPES, Operation, SpecError, check_attributes, operation, resolved
+from rnnspec.spec.errors import one_of
 from rnnspec.spec.language import parse_size, size_of, sizes_in
 from rnnspec.spec.operation import Input, Output
 
@@ -62,9 +63,7 @@ class Workload:
         """Return the workload at other sizes; raise BenchError if it has no such size."""
         for symbol in sizes:
             if symbol not in self.symbols:
-                raise BenchError(
-                    f"workload {self.name}: unknown size {symbol!r}: expected one of {', '.join(self.symbols)}"
-                )
+                raise BenchError(f"workload {self.name}: unknown size {symbol!r}: {one_of(symbol, self.symbols)}")
         return replace(self, sizes={**self.sizes, **sizes})
 
     def cases(self, mode: Mode, dtype: str) -> tuple[Case, ...]:
@@ -79,7 +78,7 @@ class Workload:
             If an attribute is unknown or has a wrong value.
         """
         if dtype not in FLOAT_TYPES:
-            raise BenchError(f"unknown dtype {dtype!r}: expected one of {', '.join(FLOAT_TYPES)}")
+            raise BenchError(f"unknown dtype {dtype!r}: {one_of(dtype, FLOAT_TYPES)}")
         cases = tuple(self._case(stage, dtype) for stage in self.stages if mode in stage.modes)
         for before, after in pairwise(cases):
             self._must_fit(before, after)

@@ -26,10 +26,6 @@ _COUNTED: Final = 8
 """Calls with a number at its greatest that sizes bound."""
 _SEQUENCES: Final = 64
 """Sequences of a call with a number that sizes bound."""
-_BEYOND_TWO_BYTES: Final = 2.0**40
-"""A type's largest number where results of large numbers fit it."""
-_LARGE: Final = 3
-"""Calls with large numbers."""
 _ROUNDS: Final = 4
 """Rounds of a call with such a number at its greatest, where rounds bound it."""
 
@@ -50,14 +46,6 @@ def none_valid(factors: Factors, rows: Sequence[Row], array: Sequence[Case]) -> 
             regime = "integers" if met else case.regime
             seen |= levels
             yield replace(case, steps=kinds[place % len(kinds)], regime=regime).with_at_least(B=1, T=1)
-
-
-def large(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
-    """Calls whose numbers no type of two bytes holds: an accumulator of such a type shows."""
-    if format_of(maker.factors.scope.dtype).largest < _BEYOND_TWO_BYTES:
-        return
-    for number, place in zip(range(_LARGE), spread_order(len(rows)), strict=False):
-        yield maker.with_some_step({**maker.factors.levels(rows[place]), "regime": "large"}, ATTEMPTS * (2000 + number))
 
 
 def counts_beyond_sizes(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:

@@ -29,6 +29,10 @@ _SHOWN_LENGTHS: Final = 8
 _SHOWN_STEPS: Final = 40
 _LOSS_SCALE: Final = 16
 """The power of two by which a loss is scaled, up or down, in a type with room for it."""
+_SMALL: Final = (9.0, 11.0)
+"""Powers of ten by which small numbers are scaled down."""
+_FAR_APART: Final = (0, 1 << 8, 1 << 16, 1 << 24)
+"""Numbers that are added to ids without a bound: a byte, two of them, or a float32 cannot tell them apart."""
 _DECIDING: Final = (1, 2, 127, 128, 129, 255, 256, 257, 32_767, 32_768)
 """Ids at which a narrower type ends; the last one is another."""
 _DECIDED: Final = 0.75
@@ -237,8 +241,22 @@ class Case:
                 inputs[name] = rng.random(shape) < 0.6
             else:
                 numbers = fill(self.regime, self.spec, item, shape, self._drawn_for, rng, format_of(self.dtype))
+                if REGIMES[self.regime].small and (not item.domain and name in self._scaled):
+                    numbers *= self._scale
                 inputs[name] = (np.zeros(shape) if name in self.zero else numbers).astype(dtype)
         return inputs
+
+    @cached_property
+    def _scale(self) -> float:
+        """The scale of small numbers, the same for all inputs."""
+        return float(10.0 ** -self._rng("scale").uniform(*_SMALL))
+
+    @cached_property
+    def _scaled(self) -> frozenset[str]:
+        """The inputs that are no parameter matrices; all, where there are no others."""
+        floats = {name: item for name, item in self.items.items() if item.kind == "float" and not item.domain}
+        plain = {name for name, item in floats.items() if item.per_sequence or len(set(item.shape) - {"G"}) < 2}
+        return frozenset(plain or floats)
 
     @property
     def _drawn_for(self) -> Mapping[str, Any]:
@@ -257,9 +275,12 @@ class Case:
         below = self.lengths_of[item.below] if item.below else 3
         apart = REGIMES[self.regime].forbids_padding and item.shape[:2] == ("B", "T") and below > 1
         ids = rng.integers(0, below - apart, shape)
+        if not item.below and rng.random() < 0.5:  # for the other half, more ids are equal
+            ids = ids + rng.choice(_FAR_APART, shape)
         if below - apart >= _MANY_IDS:
             deciding = np.array([*(number for number in _DECIDING if number < below - apart), below - apart - 1])
             ids = np.where(rng.random(shape) < _DECIDED, rng.choice(deciding, shape), ids)
+            ids.flat[:1] = below - apart - 1  # a single sequence has as many labels as there may be
         if apart:
             ids[~self.valid] = below - 1
         label = self.spec.padding_label

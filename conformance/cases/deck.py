@@ -14,13 +14,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
-from rnnspec.conformance.cases.beyond import counts_beyond_sizes, generic, large, none_valid
+from rnnspec.conformance.cases.beyond import counts_beyond_sizes, generic, none_valid
 from rnnspec.conformance.cases.case import Case
+from rnnspec.conformance.cases.counts import beyond_ranges, late_ends
 from rnnspec.conformance.cases.covering import Combination, Coverage, Model, Row, covering_rows, spread_order
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.factors import Factor, Factors
-from rnnspec.conformance.cases.grown import grown
+from rnnspec.conformance.cases.grown import grown, wide
+from rnnspec.conformance.cases.looks import looking_padded
 from rnnspec.conformance.cases.making import Maker
+from rnnspec.conformance.cases.numbers import special_numbers
 from rnnspec.conformance.cases.rungs import Climber, DeckError
 
 __all__ = ["Deck", "DeckError", "Extent", "Planner"]
@@ -132,7 +135,13 @@ class Planner:
         if self.extent.largest:
             cases += counts_beyond_sizes(self._maker, rows)
             cases += grown(self._maker, self.refused)
-            cases += large(self._maker, rows)
+            cases += climber.in_one_piece(rows, array)
+            cases += climber.labelled(rows)
+            cases += wide(self._maker, rows)
+            cases += special_numbers(self._maker, rows)
+            cases += beyond_ranges(self._maker, rows)
+            cases += late_ends(self._maker, rows)
+            cases += looking_padded(self._maker, rows)
         cases += generic(self._maker, rows, self.extent.generic)
         return Deck(self.scope, self.factors, rows, tuple(cases), model, impossible, climber.left_out)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from rnnspec.conformance.cases.case import NEEDS, Steps
-from rnnspec.conformance.cases.covering import Combination, Model, Row
+from rnnspec.conformance.cases.covering import Combination, Model, Row, spread_order
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.levels import Level, between, standing_for
 from rnnspec.conformance.cases.regimes import REGIMES, gives_ids, regimes_for
@@ -197,7 +197,7 @@ class Factors:
     def is_own(self, levels: Mapping[str, Any]) -> bool:
         """Whether the judged library itself has these levels."""
         own = self._own_levels
-        return all(level == UNUSED or level in own[name] for name, level in levels.items() if name in own)
+        return all(level == UNUSED or _named(level) in own[name] for name, level in levels.items() if name in own)
 
     @cached_property
     def _own_levels(self) -> Mapping[str, tuple[Any, ...]]:
@@ -208,8 +208,27 @@ class Factors:
         allowed: dict[str, tuple[Any, ...]] = {STEPS: own.steps}
         for key, attribute in self.op.attributes.items():
             entries = self._entries(key, own.levels[key]) if attribute.is_tuple else [(key, own.levels[key])]
-            allowed.update(entries)
+            allowed.update((name, tuple(map(_named, entry))) for name, entry in entries)
         return allowed
+
+    def meeting_own_choices(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+        """Levels of few of the rows that together have every listed value of the operation's own attributes.
+
+        Those are the attributes that neither choose a part nor belong to one; without any, it is the first row.
+        """
+        parts = {part.operation for part in self.op.parts}
+        attributes = self.op.attributes.items()
+        own = {key for key, one in attributes if not one.when and not one.domain and key not in parts}
+        met: set[tuple[int, int]] = set()
+        for number, place in enumerate(spread_order(len(rows))):
+            row = rows[place]
+            chosen = {(factor, level) for factor, level in enumerate(row) if self._attribute_of(factor) in own}
+            if not number or not chosen <= met:
+                met |= chosen
+                yield self.levels(row)
+
+    def _attribute_of(self, factor: int) -> str:
+        return self.all[factor].name.partition("[")[0]
 
     def others(self, row: Row, factor: int, refused: Collection[Combination]) -> list[Row]:
         """Return rows with another level of a factor, the plainest first, without those known to be refused.
@@ -240,6 +259,11 @@ class Factors:
     def levels(self, row: Row) -> dict[str, Any]:
         """The levels of a row, by the names of their factors."""
         return {factor.name: factor.levels[level] for factor, level in zip(self.all, row, strict=True)}
+
+
+def _named(level: Any) -> Any:
+    """A level of an attribute by its name: of one of which a value is drawn, a library may have some values alone."""
+    return level.name if isinstance(level, Level) else level
 
 
 def _holds_any(combinations: Iterable[Combination], row: Row) -> bool:

@@ -6,7 +6,7 @@ with an attribute or with other values, need large sizes that come together with
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rnnspec.conformance.cases.beyond import bounding
@@ -26,6 +26,8 @@ _LAYERS: Final = 2
 """Layers or levels, each of which is computed by itself."""
 _LATE: Final = 9
 """Steps after which a gradient ends: beyond a block of 8, and few enough for what is cut off to count."""
+_WIDE: Final = 66
+"""Sequences of a call with as many units, beyond a block of 64."""
 _DEAREST: Final = 2e7
 """Most floating-point operations of a call, by the specification's cost model."""
 
@@ -54,6 +56,26 @@ def _large(maker: Maker, row: Mapping[str, Any], number: int) -> Case:
         if flops_of(case) <= _DEAREST:
             break
     return case
+
+
+def wide(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
+    """A call of many sequences and many units at once, in few steps: a tile's corner beyond 64 of both."""
+    factors = maker.factors
+    if factors.few_shapes or "B" not in factors.symbols or not rows:
+        return
+    own = [row for row in map(factors.levels, rows) if factors.is_own(row)] or [factors.levels(rows[0])]
+    choices = {**own[0], "regime": "generic"}
+    salt = -ATTEMPTS * 3000
+    symbols = maker.with_some_step(choices, salt)
+    axes = {axis for item in symbols.items.values() for axis in item.shape} - {"B", "T", "U", *depths(symbols.spec)}
+    features = [symbol for symbol in symbols.sizes if symbol in axes]
+    fewer = [features[place:] for place in range(len(features))]
+    for some in (features, [symbol for symbol in features if symbol == "H"], *fewer):
+        large = {symbol: _WIDE + 2 * place for place, symbol in enumerate(("B", *some))}
+        case = maker.with_some_step(choices, salt, {**dict.fromkeys(symbols.sizes, 2), **large})
+        if flops_of(case) <= _DEAREST:
+            yield case
+            return
 
 
 def _of_size(maker: Maker, row: Mapping[str, Any], number: int, size: int) -> Case:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 from typing import Final
@@ -19,14 +20,20 @@ NOT_DIFFERENTIATED: Final = frozenset((127, 128, 255, 256, 257, 300))
 OF_PARTS_DIFFERENTIATED: Final = frozenset((*(size for size in RUNGS if size < 63), 129))
 """Sizes at which gradients of operations with chosen parts are judged; each part has a ladder of its own."""
 
-ONCE: Final = {"B": (65_537,), "T": (1_025,), "H": (513,)}
+ONCE: Final = {"B": (65_537,), "T": (1_100,), "H": (513,)}
 """Sizes of one symbol each: sequences beyond 16 bits, steps beyond a block of 1,024, units beyond a block of 512."""
 
-WHERE_CHEAP: Final = (513, 1_025)
+WHERE_CHEAP: Final = (513, 1_100)
 """Sizes beyond blocks of 512 and of 1,024, for any symbol whose call is cheap then."""
+
+IN_ONE_PIECE: Final = (70_000, 140_000, 2**20 + 1)
+"""Sizes beyond 16 bits, twice that, and 20 bits, for any symbol whose call is cheap then and takes no step by step."""
 
 OF_ROWS: Final = 65_537
 """Rows of a table beyond the numbers of 16 bits."""
+
+LABELS: Final = (9, 33, 65, 129, 257, 1_030)
+"""Labels of a sequence that has as many steps as they need."""
 
 LARGEST: Final = 65_537
 """The largest size of the usual ladder."""
@@ -45,6 +52,15 @@ def depths(op: Operation) -> frozenset[str]:
     """Return the sizes that count layers or levels: those before the gates' axis in a parameter's shape."""
     shapes = (item.shape for item in op.inputs.values() if not item.per_sequence and "G" in item.shape)
     return frozenset(symbol for shape in shapes for symbol in shape[: shape.index("G")])
+
+
+def recurrent_sizes(op: Operation) -> frozenset[str]:
+    """Return the sizes along which one number follows from the one before: steps, labels, layers.
+
+    The letter of the index names the size.
+    """
+    found = {size for block in op.equations for size in re.findall(r"\b([a-z]) [-+] 1\b", block.text)}
+    return frozenset(letter.upper() for letter in found)
 
 
 def rungs_of(symbol: str, largest: int) -> Iterator[int]:

@@ -8,13 +8,14 @@ may depend on sizes, which are therefore chosen first.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import numpy as np
 
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.spec import Operation, complete_sizes, resolved
+from rnnspec.spec.activations import tried
 from rnnspec.spec.operation import WHOLE, Attribute
 
 RangePlace = Literal["least", "within", "greatest"]
@@ -34,15 +35,20 @@ class Level:
     """Place of the number in its range; None if the level has one value."""
 
     only: Any = field(default=None, compare=False, repr=False)
-    """The value of a level with one value."""
+    """The value of a level with one value, and of one of which a value is drawn the first."""
+
+    among: tuple[Any, ...] = ()
+    """Values of which one is drawn."""
 
     @property
     def is_drawn(self) -> bool:
         """Whether the value depends on sizes or chance."""
-        return self.place is not None
+        return self.place is not None or bool(self.among)
 
     def value(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Any:
         """Return a value of this level in a call of these sizes."""
+        if self.among:
+            return self.among[int(rng.integers(len(self.among)))]
         if self.place is None:
             return self.only
         low, high = self.of.ends(sizes)
@@ -74,7 +80,7 @@ def entry_levels(attribute: Attribute, index: int) -> Levels:
 def standing_for(level: Level | Levels) -> Any:
     """Return a level's value before sizes are known: 1 for a number that is drawn later."""
     if isinstance(level, Level):
-        return 1 if level.is_drawn else level.only
+        return 1 if level.place is not None else level.only
     return tuple(entry.only for entry in level)
 
 
@@ -91,13 +97,21 @@ def settled(op: Operation, levels: Mapping[str, Level | Levels], sizes: Mapping[
         if isinstance(level, Level):
             attributes[key] = level.value(stream(seed, f"attribute {key}"), known) if level.is_drawn else level.only
         else:
-            attributes[key] = tuple(entry.only for entry in level)
+            entries = ((entry, stream(seed, f"attribute {key} {place}")) for place, entry in enumerate(level))
+            attributes[key] = tuple(entry.value(rng, known) for entry, rng in entries)
     return attributes
 
 
 def _choices(attribute: Attribute, default: Any) -> Levels:
     values = (default, *(value for value in attribute.values if value != default))
-    return tuple(Level(str(value), attribute.name, attribute, only=value) for value in values)
+    levels = tuple(Level(str(value), attribute.name, attribute, only=value) for value in values)
+    others = tuple(value for value in tried() if value not in values) if attribute.others else ()
+    return (*levels, among(Level("another", attribute.name, attribute), others)) if others else levels
+
+
+def among(level: Level, values: tuple[Any, ...]) -> Level:
+    """Return a level of which one of these values is drawn."""
+    return replace(level, only=values[0], among=values)
 
 
 def between(attribute: Attribute, low: int, high: int) -> list[int]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rnnspec.conformance.cases.case import NEEDS, Case, Steps
+from rnnspec.conformance.cases.case import Case, Steps
 from rnnspec.conformance.cases.factors import SMALL, STEPS, UNUSED, Factors
 from rnnspec.conformance.cases.levels import settled, standing_for
+from rnnspec.conformance.cases.steps import needs_of
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.spec import resolved
 
@@ -55,7 +56,7 @@ class Maker:
                 small = 3 if largest < _LARGE else 2 if largest < _HUGE else 1
                 low, high = min(low, small), min(high, small)
             found[symbol] = max(int(rng.integers(low, high + 1)), resolved_op.at_least.get(symbol, 0))
-        for symbol, least in NEEDS[steps].items() if op.has_steps else ():
+        for symbol, least in needs_of(steps).items() if op.has_steps else ():
             found[symbol] = max(found[symbol], least)
         found.update({symbol: size for symbol, size in (sizes or {}).items() if symbol in found})
         return Case(

@@ -6,6 +6,7 @@ states hide most faults. The other regimes have numbers at which implementations
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,6 +16,7 @@ import numpy as np
 
 from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.spec import Operation, operation, resolved
+from rnnspec.spec.activations import ACTIVATIONS, Activation, chosen, is_activation
 from rnnspec.spec.arrays import Floats
 from rnnspec.spec.operation import Input
 
@@ -67,6 +69,11 @@ def has_memory(op: Operation) -> bool:
     return bool(op.memory_gate)
 
 
+def takes_spectra(op: Operation) -> bool:
+    """Return whether it looks at singular values of matrices."""
+    return any(re.search(r"(singular_values|spectral_norm)\(", block.text) for block in op.equations)
+
+
 def takes_norms(op: Operation) -> bool:
     """Return whether it divides by a norm, or compares numbers with a threshold."""
     return bool({"clipping", "zeros"} & set(op.laws))
@@ -75,6 +82,39 @@ def takes_norms(op: Operation) -> bool:
 def gives_ids(op: Operation) -> bool:
     """Return whether an output has ids, and so the operation chooses."""
     return any(output.kind == "ids" for output in op.outputs.values())
+
+
+# Square matrices.
+
+
+def _symmetric(matrices: Floats) -> Floats:
+    """Symmetric and indefinite, with its greatest eigenvalue below 0 in size."""
+    return _of_eigenvalues(matrices, lambda size: np.append(np.linspace(0.2, 0.8, size - 1), -1.0))
+
+
+def _negative_definite(matrices: Floats) -> Floats:
+    return _of_eigenvalues(matrices, lambda size: np.linspace(-1.0, -0.3, size))
+
+
+def _orthogonal(matrices: Floats) -> Floats:
+    return np.asarray(np.linalg.qr(matrices)[0])
+
+
+def _of_no_row_sums(matrices: Floats) -> Floats:
+    """A vector of equal numbers is in the null space: it is no beginning of a power iteration."""
+    multiples = np.rint(matrices * 64) / 64  # of which sums are exact in every type
+    multiples[..., 0] -= multiples.sum(axis=-1)
+    return multiples
+
+
+def _nilpotent(matrices: Floats) -> Floats:
+    """A power of it is 0, and so are all its eigenvalues."""
+    return np.triu(matrices, 1)
+
+
+def _of_eigenvalues(matrices: Floats, values: Callable[[int], Floats]) -> Floats:
+    bases = np.linalg.qr(matrices)[0]
+    return np.asarray(bases * values(matrices.shape[-1]) @ np.swapaxes(bases, -1, -2))
 
 
 @dataclass(frozen=True)
@@ -114,6 +154,15 @@ class Regime:
     one_sign: bool = False
     """Whether all cotangents are positive."""
 
+    small: bool = False
+    """Whether all numbers but those of matrices are very small, at one scale."""
+
+    contradicts: bool = False
+    """Whether probabilities are 0 (and 1, if `whole`) whatever came true."""
+
+    matrix: Callable[[Floats], Floats] | None = None
+    """The square matrices that the regime makes of generic ones, ``(..., H, H)``."""
+
     of: Callable[[Operation], bool] = lambda op: True
     """Whether the regime is of use for an operation."""
 
@@ -121,6 +170,20 @@ class Regime:
         """Return whether the regime is of use for an operation, and differs from the generic one."""
         return self.name in regimes_for(op)
 
+
+def never(op: Operation) -> bool:
+    """Return that a regime is of use in no covering array: a few calls of their own have it."""
+    return False
+
+
+STRUCTURES: Final[Mapping[str, tuple[str, Callable[[Floats], Floats]]]] = {
+    "symmetric": ("symmetric indefinite matrices, all else 0", _symmetric),
+    "negative_definite": ("symmetric matrices of negative eigenvalues, all else 0", _negative_definite),
+    "no_row_sums": ("matrices of which every row adds up to 0, all else 0", _of_no_row_sums),
+    "nilpotent": ("matrices of which a power is 0, all else 0", _nilpotent),
+    "orthogonal": ("orthogonal matrices, all else 0", _orthogonal),
+}
+"""Regimes of square matrices: of each, what is said and how it is made of generic matrices."""
 
 REGIMES: Final[Mapping[str, Regime]] = {
     regime.name: regime
@@ -154,13 +217,20 @@ REGIMES: Final[Mapping[str, Regime]] = {
             "padding_forbidden", "the padding alone has moves that are forbidden",
             forbids_padding=True, of=has_tagged_moves,
         ),
-        Regime("large", "results beyond the range of two bytes", inputs=2.0**20, of=lambda op: False),
+        Regime("large", "results beyond the range of two bytes", inputs=2.0**20, of=never),
+        Regime("small", "all but matrices at one scale of 1e-11 to 1e-9", small=True, of=never),
+        Regime("contradicting", "probabilities of 0 and 1 whatever came true", whole=True, contradicts=True, of=never),
+        Regime("unforeseen", "half of all probabilities 0 whatever came true", contradicts=True, of=never),
+        *(
+            Regime(name, about, inputs=0.0, states=0.0, biases=0.0, matrix=matrix, of=never)
+            for name, (about, matrix) in STRUCTURES.items()
+        ),
         Regime("ties", "alternatives come in equal pairs", whole=True, twins=True, of=gives_ids),
     )
 }  # fmt: skip
 
 
-OF_THEIR_OWN: Final = ("large",)
+OF_THEIR_OWN: Final = tuple(regime.name for regime in REGIMES.values() if regime.of is never)
 """Regimes that no pair of choices is met with: a few calls of their own have them."""
 
 
@@ -235,6 +305,8 @@ def fill(
         _reach(numbers, clip, rng)
     if regime.remembers and item.name == "b" and op.memory_gate:
         _open_memory(np.moveaxis(numbers, item.shape.index("G"), 0), op, attributes)
+    if regime.matrix and len(shape) > 1 and shape[-1] == shape[-2] and not item.per_sequence:
+        numbers = regime.matrix(numbers)
     if regime.empties and vectors:
         numbers[rng.random(shape[:-1]) < 0.5] = 0
     if item.domain == "forbidding":
@@ -265,8 +337,8 @@ def _scale(regime: Regime, op: Operation, item: Input, shape: tuple[int, ...], a
         if regime.name == "overflowing" and "b" not in op.inputs:
             return regime.biases
         return regime.inputs if "T" in item.shape or item.name == "x" else regime.states
-    # relu does not squash, so that an amplifying recurrence would leave every type's range within a few steps.
-    unbounded = "relu" in functions_of(op, attributes)
+    # relu and its like do not squash: an amplifying recurrence would leave every type's range within a few steps.
+    unbounded = not all(one.bounded for one in activations_of(op, attributes))
     if len(axes) >= 2:
         recurrent = axes[1] != "D"
         gain = regime.recurrent if recurrent else regime.matrices
@@ -311,6 +383,9 @@ def _in_pairs(numbers: Floats, op: Operation, item: Input, rng: np.random.Genera
 
 def _probabilities(regime: Regime, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
     """Probabilities at the legal ends, where naive logarithms break, or near them, where clamped logarithms err."""
+    if regime.contradicts:  # 1 less a probability of 1 is 0 for everyone where all numbers are whole
+        numbers = rng.random(shape)
+        return np.rint(numbers) if regime.whole else np.where(rng.random(shape) < 0.5, 0.0, numbers)
     if regime.whole:
         return _certain(shape)
     if not regime.nearly_certain:
@@ -342,13 +417,18 @@ def _certain(shape: tuple[int, ...]) -> Floats:
 
 
 def functions_of(op: Operation, attributes: Mapping[str, Any]) -> set[str]:
-    """Return the names of the functions that the attributes choose, such as activations."""
-    chosen: set[str] = set()
+    """Return the functions that the attributes choose, such as activations, as the attributes name them."""
+    found: set[str] = set()
     for name, attribute in op.attributes.items():
         if attribute.functions:
             value = attributes[name]
-            chosen.update(value if attribute.is_tuple else (value,))
-    return chosen
+            found.update(value if attribute.is_tuple else (value,))
+    return found
+
+
+def activations_of(op: Operation, attributes: Mapping[str, Any]) -> list[Activation]:
+    """Return what is known of the activations that the attributes choose."""
+    return [ACTIVATIONS[chosen(text)[0]] for text in functions_of(op, attributes) if is_activation(text)]
 
 
 def _reach(bias: Floats, clip: float, rng: np.random.Generator) -> None:

@@ -9,23 +9,28 @@ from typing import Any, Final
 
 import numpy as np
 
-from rnnspec.conformance.cases.case import Case
+from rnnspec.conformance.cases.case import Case, Steps
 from rnnspec.conformance.cases.covering import Row, spread_order
 from rnnspec.conformance.cases.factors import SMALL, STEPS, Factors
 from rnnspec.conformance.cases.ladder import (
     DEEPEST,
+    IN_ONE_PIECE,
+    LABELS,
     LARGEST,
+    OF_PARTS_DIFFERENTIATED,
     OF_ROWS,
+    RUNGS,
     WHERE_CHEAP,
     depths,
     equal_sizes,
     is_differentiated,
+    recurrent_sizes,
     rungs_of,
 )
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
-from rnnspec.conformance.cases.regimes import choices_of, functions_of
-from rnnspec.spec import resolved
-from rnnspec.spec.language import parse_size, size_of
+from rnnspec.conformance.cases.regimes import activations_of, choices_of
+from rnnspec.spec import Operation, resolved
+from rnnspec.spec.language import parse_size, size_of, sizes_in
 
 DEAREST: Final = 2.5e8
 """Most floating-point operations of a call on the ladder, by the specification's cost model."""
@@ -38,7 +43,14 @@ _BYTES: Final = 8 * 7 * 4
 _CHEAP: Final = 1e7
 _FEW_ELEMENTS: Final = 1e6
 """Most operations and numbers of a call beyond the usual ladder."""
+_WORK: Final = 1.5e6
+_MUCH_WORK: Final = 5.3e6
+"""Most operations and numbers together of a call whose size is beyond 16 bits, and of the one that is beyond 20."""
 _MANY: Final = 127
+_KINDS_OF_LABELS: Final = 17
+_PADDED: Final = tuple(size for size in RUNGS if size > 64)
+"""Numbers of steps of which a sequence has fewer than another, beyond what a kernel reads at once."""
+_KINDS_OF_PADDING: Final[tuple[Steps, ...]] = ("lengths", "mask")
 _CHOOSING: Final = {"B": 4, "T": 3}
 """From so many alternatives on, calls have so many sequences and steps."""
 _STEADY_FROM: Final = 32
@@ -70,6 +82,8 @@ class Climber:
         levels = [self.factors.levels(row) for row in rows]
         own = [self.factors.is_own(row) for row in levels]
         number = 0
+        own_rows = [row for row, is_own in zip(rows, own, strict=True) if is_own]
+        own_choices = list(self.factors.meeting_own_choices(own_rows or rows))
         for symbol in (
             () if self.factors.few_shapes else dict.fromkeys(symbol for case in array for symbol in case.sizes)
         ):
@@ -85,6 +99,8 @@ class Climber:
                 places = having_own if size >= _STEADY_FROM else having
                 row = levels[places[spread_order(len(places))[number % len(places)]]]
                 case = self._rung(row, number, {symbol: size})
+                if symbol == "T" and size in _PADDED:
+                    case = self._padded(own_choices, number, size) or case
                 number += 1
                 if self._affordable(case, symbol, size):
                     yield case
@@ -105,6 +121,57 @@ class Climber:
             row = levels[spread_order(len(levels))[number % len(levels)]]
             yield self._rung(row, number, {**apart, **dict.fromkeys(pair, 3)})
             number += 1
+
+    def _padded(self, choices: Sequence[Mapping[str, Any]], number: int, size: int) -> Case | None:
+        """A case of many steps with a sequence that ends earlier than another, the choices taking turns."""
+        kinds = [kind for kind in _KINDS_OF_PADDING if kind in self.factors.support.steps]
+        if not self.factors.op.has_steps or not kinds:
+            return None
+        turn = _PADDED.index(size)
+        row = {**choices[turn % len(choices)], STEPS: kinds[turn // len(choices) % len(kinds)]}
+        made = (self._rung(row, number, {"T": size, "B": 2}, attempt) for attempt in range(ATTEMPTS))
+        return next((case for case in made if not case.valid.all()), None)
+
+    def in_one_piece(self, rows: Sequence[Row], array: Sequence[Case]) -> Iterator[Case]:
+        """Calls with one size beyond 16 bits, and one call with a size beyond 20 bits, where they are cheap.
+
+        Of an operation that goes on step by step, such a call takes too long whatever it costs; a layer's cell has it.
+        """
+        op = self.factors.op
+        if self.largest < LARGEST or self.factors.few_shapes or op.parts or op.unrolls or not rows:
+            return
+        apart = recurrent_sizes(op) | depths(op)
+        symbols = [symbol for symbol in dict.fromkeys(chain(*(case.sizes for case in array))) if symbol not in apart]
+        having = {symbol: [place for place, case in enumerate(array) if symbol in case.sizes] for symbol in symbols}
+        number, last = 0, None
+        for size in IN_ONE_PIECE:
+            for symbol in symbols:
+                places = having[symbol]
+                row = self.factors.levels(rows[places[spread_order(len(places))[number % len(places)]]])
+                case = self._rung(row, 8000 + number, {symbol: size})
+                number += 1
+                work = flops_of(case) + _size_of(case, "elements")
+                if case.sampled or not _reaches(case, size):
+                    continue
+                case = replace(case, differentiated=False)
+                if size == IN_ONE_PIECE[-1]:
+                    last = case if work <= _MUCH_WORK else last
+                elif work <= _WORK:
+                    yield case
+        if last is not None:
+            yield last
+
+    def labelled(self, rows: Sequence[Row]) -> Iterator[Case]:
+        """Calls of sequences with many labels, and with as many steps and as many kinds of labels as these need."""
+        if not self.largest or self.factors.few_shapes or not rows:
+            return
+        for symbol in counts_of(self.factors.op):
+            for number, size in enumerate(size for size in LABELS if size <= self.largest):
+                # Of so many kinds, few labels come twice in a row, and need a step between.
+                sizes = {"B": 2 if size < _MANY else 1, "T": size + size // 8 + 2, "K": _KINDS_OF_LABELS, symbol: size}
+                row = {**self.factors.levels(rows[number % len(rows)]), "regime": "generic", STEPS: "all"}
+                case = self.maker.with_some_step(row, -ATTEMPTS * (6000 + number), sizes)
+                yield replace(case, differentiated=size <= max(OF_PARTS_DIFFERENTIATED))
 
     def _beside(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """Sequences and steps beside a large number of alternatives: enough to meet those of high numbers."""
@@ -129,10 +196,10 @@ class Climber:
         """Whether an attribute chooses the operation's parts."""
         return any(part.operation in self.factors.op.attributes for part in self.factors.op.parts)
 
-    def _rung(self, row: Mapping[str, Any], number: int, sizes: Mapping[str, int]) -> Case:
+    def _rung(self, row: Mapping[str, Any], number: int, sizes: Mapping[str, int], attempt: int = 0) -> Case:
         """A generic case of these sizes with a row's choices."""
         beside = self._beside(sizes)
-        case = self.maker.with_some_step({**row, "regime": "generic"}, ATTEMPTS * number, {**beside, **sizes})
+        case = self.maker.with_some_step({**row, "regime": "generic"}, ATTEMPTS * number + attempt, {**beside, **sizes})
         if beside:
             case = replace(case, steps="all")
         if sizes.get("T", 0) > SMALL[-1][1] and case.spec.has_steps and not case.valid[:, -1].any():
@@ -156,7 +223,7 @@ class Climber:
     def _steady(self, case: Case) -> Case:
         """The case with attributes under which numbers stay within the type over any number of steps."""
         usual = self.factors.support.defaults()
-        if "relu" in functions_of(case.spec, case.attributes):
+        if not all(one.bounded for one in activations_of(case.spec, case.attributes)):
             return replace(case, attributes=usual)
         rates = [key for key in case.attributes if self.factors.op.attributes[key].domain == "probability"]
         return replace(case, attributes={**case.attributes, **{key: usual[key] for key in rates}})
@@ -183,6 +250,18 @@ class Climber:
                 f"{gibibytes:,.0f} GiB where {symbol} is {size:,}"
             )
         return True
+
+
+def counts_of(op: Operation) -> tuple[str, ...]:
+    """Return the sizes up to which an input counts things in a sequence, such as labels, each of which takes a step."""
+    below = {item.below for item in op.inputs.values() if item.kind == "ids" and item.shape == ("B",)}
+    sizes = {symbol: text for _, same in op.same_size for symbol, text in same.items() if symbol in below}
+    return tuple(dict.fromkeys(symbol for text in sizes.values() for symbol in sizes_in(parse_size(text, op.name))))
+
+
+def _reaches(case: Case, size: int) -> bool:
+    """Whether some array of the case is so large."""
+    return any(size in case.shape_of(item.shape) for item in case.items.values())
 
 
 def _ids_agree(case: Case) -> bool:

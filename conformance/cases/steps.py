@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 
 Steps = Literal[
     "all", "lengths", "equal", "shorter", "one_empty", "unsorted", "right_mask", "mask", "held_mask", "no_lengths",
-    "no_mask",
+    "no_mask", "holed_right", "holed_left",
 ]  # fmt: skip
 """Kinds of valid steps: all steps without an input, or steps given by lengths or by a mask.
 
 - ``lengths``: any lengths; ``equal``: all equal and below T; ``shorter``: none above T - 1.
 - ``one_empty``: one length is 0, and the others are not; ``unsorted``: not in descending order.
 - ``right_mask``: a mask without holes; ``mask``: a mask with holes; ``held_mask``: holes behind a valid first step.
+- ``holed_right`` and ``holed_left``: masks with a hole inside, whose ends are those of padding on the right or left.
 - ``no_lengths`` and ``no_mask``: no step is valid.
 """
 BY_LENGTHS: Final[tuple[Steps, ...]] = ("lengths", "equal", "shorter", "one_empty", "unsorted", "no_lengths")
-BY_MASK: Final[tuple[Steps, ...]] = ("right_mask", "mask", "held_mask", "no_mask")
+BY_MASK: Final[tuple[Steps, ...]] = ("right_mask", "mask", "held_mask", "no_mask", "holed_right", "holed_left")
 NEEDS: Final[Mapping[Steps, Mapping[str, int]]] = {
     "all": {"B": 0, "T": 0},
     "lengths": {"B": 0, "T": 0},
@@ -34,13 +35,24 @@ NEEDS: Final[Mapping[Steps, Mapping[str, int]]] = {
     "no_lengths": {"B": 0, "T": 0},
     "no_mask": {"B": 0, "T": 0},
 }
-"""The least sizes at which steps can be of their kind."""
+"""The least sizes at which steps can be of their kind, for every kind that any call may have."""
+HOLED: Final[Mapping[Steps, Steps]] = {"holed_right": "held_mask", "holed_left": "mask"}
+"""Kinds that a few calls of their own have, each with a kind that tells whether a backend takes it."""
+_LEAST_HOLED: Final = 6
+"""The least number of steps of these."""
+
+
+def needs_of(kind: Steps) -> Mapping[str, int]:
+    """Return the least sizes at which steps can be of a kind."""
+    return {"B": 1, "T": _LEAST_HOLED} if kind in HOLED else NEEDS[kind]
 
 
 def valid_steps(kind: Steps, batch: int, steps: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Return the valid steps of a kind, (B, T); sizes below those in `NEEDS` give the nearest kind that they allow."""
     if kind == "all":
         return np.ones((batch, steps), np.bool_)
+    if kind in HOLED:
+        return _padded_with_hole(batch, steps, rng, left=kind == "holed_left")
     if kind in ("mask", "held_mask"):
         return _with_holes(batch, steps, rng, held=kind == "held_mask")
     return np.asarray(np.arange(steps) < _lengths(kind, batch, steps, rng)[:, None])
@@ -91,3 +103,14 @@ def _with_holes(batch: int, steps: int, rng: np.random.Generator, *, held: bool)
         row, hole = rng.integers(batch), rng.integers(first, steps - 1)
         mask[row, hole], mask[row, hole + 1] = False, True
     return mask
+
+
+def _padded_with_hole(batch: int, steps: int, rng: np.random.Generator, *, left: bool) -> NDArray[np.bool_]:
+    """A mask with steps taken out at the end (or the beginning, if `left`), and one hole between valid steps."""
+    if steps < _LEAST_HOLED:
+        return np.ones((batch, steps), np.bool_)
+    out = rng.integers(2, max(steps // 3, 2) + 1, (batch, 1))
+    hole = rng.integers(2, steps - out - 1)
+    place = np.arange(steps)
+    mask = np.asarray((place < steps - out) & (place != hole))
+    return np.ascontiguousarray(mask[:, ::-1]) if left else mask

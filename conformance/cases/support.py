@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases.case import NEEDS, Case, Steps
-from rnnspec.conformance.cases.levels import Level, Levels, entry_levels, levels_of
+from rnnspec.conformance.cases.levels import Level, Levels, among, entry_levels, levels_of
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.spec import Operation, operation
 from rnnspec.spec.composition import possible_inputs
@@ -154,18 +154,29 @@ def _levels_where(base: Case, good: Good) -> AttributeLevels:
         case = base.with_attributes(**_needed(attribute, levels))
         if attribute.is_tuple:
             levels[key] = tuple(
-                tuple(
-                    level
-                    for level in entry_levels(attribute, index)
-                    if good(case.with_attributes(**{key: _with_entry(case.attributes[key], index, level)}))
-                )
+                _good_levels(case, key, entry_levels(attribute, index), good, index)
                 for index in range(len(attribute.functions))
             )
         else:
-            levels[key] = tuple(
-                level for level in levels_of(attribute) if good(case.with_attributes(**{key: _value(case, level)}))
-            )
+            levels[key] = _good_levels(case, key, levels_of(attribute), good)
     return levels
+
+
+def _good_levels(case: Case, key: str, levels: Levels, good: Good, index: int | None = None) -> Levels:
+    """Levels at which a call is good; of one of which a value is drawn, with the good values alone."""
+
+    def fits(level: Level) -> bool:
+        whole = case.attributes[key]
+        value = _value(case, level) if index is None else _with_entry(whole, index, level)
+        return good(case.with_attributes(**{key: value}))
+
+    kept: list[Level] = []
+    for level in levels:
+        if not level.among:
+            kept += [level] if fits(level) else []
+        elif values := tuple(value for value in level.among if fits(among(level, (value,)))):
+            kept.append(among(level, values))
+    return tuple(kept)
 
 
 def _needed(attribute: Attribute, levels: AttributeLevels) -> dict[str, Any]:

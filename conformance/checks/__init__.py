@@ -10,6 +10,7 @@ from rnnspec.conformance.checks.clipping import Clipping
 from rnnspec.conformance.checks.drift import Drift
 from rnnspec.conformance.checks.edges import Edges
 from rnnspec.conformance.checks.forms import Forms
+from rnnspec.conformance.checks.functions import Functions
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.identities import Identities, MarginalsAreGradients
 from rnnspec.conformance.checks.jacobian import Jacobian
@@ -28,10 +29,10 @@ from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.checks.zeros import Zeros
 
 CHECKS: tuple[Check, ...] = (
-    Values(), Gradients(), Forms(), Unmodified(), Drift(), Edges(), Zeros(), Padding(), PaddingNan(), Attributes(),
-    Batch(), Split(), Reverse(), Permutation(), Shift(), SumsToOne(), Partition(), Clipping(), Jacobian(), Identities(),
-    MarginalsAreGradients(), BestPath(), Ties(), PartialGradients(), SecondOrder(), SpecialValues(), Layouts(),
-    Callers(), Repeatability(), BadInput(),
+    Values(), Gradients(), Forms(), Unmodified(), Drift(), Edges(), Functions(), Zeros(), Padding(), PaddingNan(),
+    Attributes(), Batch(), Split(), Reverse(), Permutation(), Shift(), SumsToOne(), Partition(), Clipping(), Jacobian(),
+    Identities(), MarginalsAreGradients(), BestPath(), Ties(), PartialGradients(), SecondOrder(), SpecialValues(),
+    Layouts(), Callers(), Repeatability(), BadInput(),
 )  # fmt: skip
 """Every check, in the order in which they run."""
 

@@ -18,8 +18,8 @@ class Callers(Check):
     id = "callers"
     about = (
         "results stay right when one array is several inputs, a cotangent is one number seen everywhere, another "
-        "thread calls, other numbers came before, in these arrays or in others, or a call with one larger size comes "
-        "before or after"
+        "thread calls, other numbers came before, in these arrays or in others, another call is run before the "
+        "gradients are asked for, or a call with one larger size comes before or after"
     )
     why = "people attend to what they ask with, differentiate sums, serve from threads and fill a last batch half"
     calls = 10

@@ -120,6 +120,11 @@ def usual_case(scope: Scope) -> Case:
     return Case(scope.operation, scope.dtype, PROBE_SIZES, support.defaults(), steps=steps, absent=support.absent)
 
 
+def with_all_outputs(case: Case) -> Case:
+    """The case of a layer with the outputs of all steps, 0 at steps taken out; of another operation, itself."""
+    return case.with_attributes(output="sequence") if case.attributes.get("output", "sequence") != "sequence" else case
+
+
 @runtime_checkable
 class Remembering(Protocol):
     """A backend of which each planned call is made once."""

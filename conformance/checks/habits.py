@@ -148,6 +148,24 @@ class RefilledArrays(Habit):
             return max(worst, Asked(case, replace(other.call, inputs=arrays), case.cotangents).compare_all(backend))
 
 
+@dataclass(frozen=True)
+class ForwardInBetween(Habit):
+    """A call that is differentiated after another of the same parameters was run, as two inputs of one module are."""
+
+    def examine(self, backend: Backend, case: Case) -> float:
+        """Run the call, run the other, and differentiate the first."""
+        if not backend.has_gradients(case.operation):
+            raise OutOfRangeError(str(case))
+        expected = expected_from(backend, case)
+        others = replace(case, seed=case.seed ^ 1).call.inputs
+        kept = {name: array for name, array in case.call.inputs.items() if not case.items[name].per_sequence}
+        backend.run(case.call)
+        backend.run(replace(case.call, inputs={**others, **kept}))
+        asked = Asked(case, case.call, case.cotangents)
+        with blamed_on("differentiated after another call of its parameters was run: ", backend, case):
+            return asked.compare(expected.gradients, asked.of(backend))
+
+
 def without_states(case: Case) -> Case:
     """The case without the inputs of each sequence that may be left out: a layer then begins anew."""
     items = case.items.items()
@@ -219,6 +237,7 @@ def usual_habits(case: Case) -> Iterator[tuple[Case, Habit]]:
         yield alike(case), OneArray(groups)
     if case.spec.differentiable:
         yield case, ConstantCotangents()
+        yield case, ForwardInBetween()
     yield case, AnotherThread()
     yield without_states(case), OtherNumbers()
     yield case, RefilledArrays()

@@ -142,7 +142,8 @@ def _reset_gate_open(case: Case) -> Call:
 def _no_peepholes(case: Case) -> Call:
     """With peepholes that are closed."""
     inputs = dict(case.call.inputs)
-    inputs["P"] = np.zeros((3, inputs["W"].shape[1]), inputs["W"].dtype)
+    G, H = inputs["W"].shape[:2]
+    inputs["P"] = np.zeros((G - 1, H), inputs["W"].dtype)
     return Call("peephole_lstm", inputs, _attributes("peephole_lstm", case))
 
 
@@ -240,11 +241,12 @@ def _of_layers() -> Iterator[Identity]:
         if "gradient" in layer.attributes:
             about = "where R = 0, gradient = cell_only has the full gradient"
             yield Identity(name, about, _without_recurrence)
-        forward = {"direction": "forward", "recurrent_dropout": None}
+        alone = {"recurrent_dropout": None, "output": "sequence"}
+        forward = {"direction": "forward", **alone}
         for stack in ("stacked", "alternating_stack"):
             yield Identity(name, f"as the only layer of {stack} it is the same", _stack_of_one(stack), forward)
         about = "in its direction, as one of the two layers of bidirectional, it is the same"
-        yield Identity(name, about, _one_of_two, {"recurrent_dropout": None})
+        yield Identity(name, about, _one_of_two, alone)
 
 
 _STATES = only("x", "h0", "c0")
@@ -258,13 +260,24 @@ IDENTITIES: tuple[Identity, ...] = (
         {**_LOGISTIC, "coupled": True},
     ),
     Identity(
-        "lstm", "an lstm is peephole_lstm with P = 0", _equal(_no_peepholes, gradients=unchanged), _PLAIN, ("b_R",)
+        "lstm",
+        "an lstm is peephole_lstm with P = 0",
+        _equal(_no_peepholes, gradients=unchanged),
+        {"projection": False},
+        ("b_R",),
     ),
     Identity(
         "lstm",
         "an lstm is gate_once_stack of one layer",
         _gate_once,
-        {**_PLAIN, "gradient": "full", "direction": "forward", "truncate": None, "recurrent_dropout": None},
+        {
+            **_PLAIN,
+            "gradient": "full",
+            "direction": "forward",
+            "truncate": None,
+            "recurrent_dropout": None,
+            "output": "sequence",
+        },
         ("b_R",),
     ),
     Identity(

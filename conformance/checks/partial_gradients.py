@@ -16,7 +16,7 @@ from rnnspec.conformance.checks.check import Check, usual_case
 from rnnspec.spec import Operation
 from rnnspec.spec.arrays import Array
 
-STEPS: Final = ("T", "N", "U")
+STEPS: Final = ("T", "T_all", "N", "U")
 """Second axes of outputs that have an entry for each step."""
 
 

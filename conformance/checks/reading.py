@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.backends import Backend, Call
-from rnnspec.conformance.cases import Case
-from rnnspec.conformance.checks.check import Check
+from rnnspec.conformance.cases import Case, Scope
+from rnnspec.conformance.checks.check import Check, with_all_outputs
 from rnnspec.conformance.checks.pairs import Bounds, Pair, hold, moved
 from rnnspec.spec.arrays import Array
 from rnnspec.spec.operation import Input, Output
@@ -28,6 +28,10 @@ class Reverse(Check):
     law = "reverse"
     calls = 5
 
+    def of(self, case: Case, scope: Scope) -> Case:
+        """The case, with 0 at steps taken out: outputs that are held do not move with the steps."""
+        return with_all_outputs(case) if case.attributes["output"] == "held" else case
+
     def examine(self, backend: Backend, example: Case) -> float:
         """Turn the direction and the valid steps round; then the outputs and the gradient of the input are so too."""
         turned = {"forward": "reverse", "reverse": "forward"}[example.attributes["direction"]]
@@ -43,6 +47,10 @@ class Permutation(Check):
     why = "a position that slips into the weights looks like attention"
     law = "permutation"
     calls = 5
+
+    def of(self, case: Case, scope: Scope) -> Case:
+        """The case, with no key hidden for its place."""
+        return case.with_attributes(causal=False) if case.attributes.get("causal") else case
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Put the valid steps in another order, in every array with steps; the rest is the same."""

@@ -19,7 +19,7 @@ import numpy as np
 from rnnspec import reference
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
-from rnnspec.conformance.cases.regimes import functions_of
+from rnnspec.conformance.cases.regimes import activations_of, functions_of
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.checks.asked import Asked, blamed_on, shapes_of
 from rnnspec.conformance.checks.check import Check, usual_case
@@ -182,7 +182,8 @@ def spreads(case: Case) -> bool:
     """Whether NaN comes out wherever the reference has it: no choice, threshold or dropped unit may leave it out."""
     chooses = any(output.kind == "ids" for output in case.results.values())
     drops = any(case.items[name].kind == "bits" for name in case.call.inputs)
-    cuts = "relu" in functions_of(case.spec, case.attributes) or case.attributes.get("clip") is not None
+    flat = any(one.flat for one in activations_of(case.spec, case.attributes))
+    cuts = flat or case.attributes.get("clip") is not None
     return not (chooses or drops or cuts or "clipping" in case.spec.laws)
 
 

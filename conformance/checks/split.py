@@ -10,7 +10,7 @@ from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.checks.asked import Asked
-from rnnspec.conformance.checks.check import Check
+from rnnspec.conformance.checks.check import Check, with_all_outputs
 from rnnspec.conformance.checks.right import expected_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.spec.arrays import Array
@@ -26,12 +26,12 @@ class Split(Check):
 
     def of(self, case: Case, scope: Scope) -> tuple[Case, int]:
         """A case of at least two steps, and where to split it."""
-        long = case.with_at_least(T=2)
+        long = with_all_outputs(case).with_at_least(T=2)
         return long, int(stream(case.seed, "split").integers(1, long.sizes["T"]))
 
     def like(self, example: tuple[Case, int], case: Case) -> tuple[Case, int]:
         """Another case, split at the same step or the last that it has."""
-        long = case.with_at_least(T=2)
+        long = with_all_outputs(case).with_at_least(T=2)
         return long, min(example[1], long.sizes["T"] - 1)
 
     def examine(self, backend: Backend, example: tuple[Case, int]) -> float:

@@ -27,7 +27,8 @@ def whereabouts(call: Call, quantity: str, index: Sequence[int]) -> str:
     steps = valid[index[0]]
     if not steps.any():
         return ", of a sequence of length 0"
-    if "T" in shape and not steps[index[shape.index("T")]]:
+    place = next((index[axis] for axis, size in enumerate(shape) if size in ("T", "T_all")), None)
+    if place is not None and not steps[place]:
         length = f" (length {steps.sum()})" if "lengths" in call.inputs else ""
         return f", in the padding{length}"
     return ""

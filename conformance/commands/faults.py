@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -31,12 +30,15 @@ from rnnspec.conformance.faults.score import (
 )
 from rnnspec.conformance.faults.seeds import at_seeds, seeds_from, seeds_text
 from rnnspec.conformance.faults.variants import VARIANTS
+from rnnspec.conformance.hosting.jobs import Workers, workers
+from rnnspec.conformance.hosting.work import Work
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
-from rnnspec.conformance.run.resuming import Form, Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
+from rnnspec.spec.errors import one_of
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Request:
     profile: str = "quick"
     exclusive: bool = False
     jobs: int = 1
+    scheduler: str = ""
     seeds: str = "0"
     resume: Path | None = None
 
@@ -54,7 +57,7 @@ class Request:
 def score_faults(request: Request, json_file: Path | None) -> int:
     """Run the checks on every planted fault and every right variant; return the exit status."""
     if request.profile not in PROFILES:
-        raise PlanError(f"unknown profile {request.profile!r}: expected one of {', '.join(PROFILES)}")
+        raise PlanError(f"unknown profile {request.profile!r}: {one_of(request.profile, PROFILES)}")
     try:
         seeds = seeds_from(request.seeds)
     except ValueError as error:
@@ -67,8 +70,8 @@ def score_faults(request: Request, json_file: Path | None) -> int:
         if not request.operations or name in request.operations
     ]
     of = identity("faults", (checks, faults_code), profile=request.profile, exclusive=request.exclusive, first=seeds[0])
-    with ResumeFile(request.resume, of, "score of faults") as file:
-        return _scored(request, seeds, chosen, variants, Kept(file), json_file)
+    with ResumeFile(request.resume, of, "score of faults") as file, workers(request.jobs, request.scheduler) as sharing:
+        return _scored(request, seeds, chosen, variants, Kept(file), sharing, json_file)
 
 
 def _scored(
@@ -77,6 +80,7 @@ def _scored(
     chosen: Sequence[Fault],
     variants: Sequence[tuple[str, str]],
     kept: Kept,
+    sharing: Workers,
     json_file: Path | None,
 ) -> int:
     console = open_console()
@@ -85,19 +89,19 @@ def _scored(
     interrupts = Interrupts()
     with interrupts, bar(console) as progress:
         task = progress.add_task("", total=(len(chosen) + len(variants)) * len(seeds))
-        score_one = partial(_score, profile=request.profile, exclusive=request.exclusive, first=seeds[0])
+        score_one = SCORE.having(profile=request.profile, exclusive=request.exclusive, first=seeds[0])
         groups = _sharing_a_deck(chosen)
         planted = [(fault.name, seed) for group in groups for seed in seeds for fault in group]
-        found = _advancing(kept.each(score_one, planted, request.jobs, _FAULTS, "fault"), progress, task)
+        found = _advancing(kept.each(score_one, planted, sharing, "fault"), progress, task)
         for group in groups:
             of_group = list(islice(found, len(group) * len(seeds)))
             for place in range(len(group)):
                 caught.append(over_seeds(of_group[place :: len(group)]))
                 if not console.is_terminal:
                     console.print(_line(caught[-1]), soft_wrap=True)
-        run_one = partial(_run_variant, cases=PROFILES[request.profile].examples)
+        run_one = RUN_VARIANT.having(cases=PROFILES[request.profile].examples)
         asked = [(name, operation, seed) for name, operation in variants for seed in seeds]
-        ran = kept.each(run_one, asked, request.jobs, _VARIANTS, "variant")
+        ran = kept.each(run_one, asked, sharing, "variant")
         for runs in _by(len(seeds), _advancing(ran, progress, task)):
             right.append(variant_over_seeds(runs))
     scores = by_check(caught)
@@ -125,9 +129,6 @@ def _scored(
         return interrupts.told(console, request.resume)
     return int(any(not score.caught for score in caught) or any(score.rejected for score in right))
 
-
-_FAULTS: Final = Form(asdict, lambda data: FaultScore(**{**data, "missed_seeds": tuple(data["missed_seeds"])}))
-_VARIANTS: Final = Form(asdict, lambda data: VariantScore(**data))
 
 Scored = TypeVar("Scored", FaultScore, VariantScore)
 
@@ -168,6 +169,10 @@ def _run_variant(named: tuple[str, str, int], cases: int) -> VariantScore:
     name, operation, seed = named
     variant = next(one for one in VARIANTS if one.name == name)
     return run_variant(variant, operation, cases, seed)
+
+
+SCORE: Final = Work(_score, asdict, lambda data: FaultScore(**{**data, "missed_seeds": tuple(data["missed_seeds"])}))
+RUN_VARIANT: Final = Work(_run_variant, asdict, lambda data: VariantScore(**data))
 
 
 def _line(score: FaultScore) -> str:

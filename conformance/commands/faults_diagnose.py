@@ -12,11 +12,13 @@ from rich.table import Table
 from rnnspec.conformance import checks, diagnosis, edits, faults
 from rnnspec.conformance.diagnosis.measuring import COUNTS, Diagnosed, Kind, diagnosed, implementation
 from rnnspec.conformance.diagnosis.rates import Rates, rates
+from rnnspec.conformance.hosting.jobs import Workers, workers
+from rnnspec.conformance.hosting.work import Work
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
-from rnnspec.conformance.run.resuming import Form, Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
 
 PROFILE: Final = "quick"
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -27,28 +29,27 @@ class Request:
     """How many wrong implementations of each kind are diagnosed, drawn with which seed, and in how many processes."""
 
     sample: int | None = None
-    jobs: int = 1
     seed: int = 0
+    jobs: int = 1
+    scheduler: str = ""
     resume: Path | None = None
-
-
-_FORM: Final = Form(asdict, lambda data: Diagnosed(**data))
 
 
 def measure_diagnosis(request: Request, json_file: Path | None) -> int:
     """Diagnose wrong implementations and print how often it is right; return the exit status, 1 if a name is wrong."""
-    with ResumeFile(request.resume, identity("diagnosis", (checks, diagnosis, edits, faults)), "diagnosis") as file:
-        return _measured(request, Kept(file), json_file)
+    of = identity("diagnosis", (checks, diagnosis, edits, faults))
+    with ResumeFile(request.resume, of, "diagnosis") as file, workers(request.jobs, request.scheduler) as sharing:
+        return _measured(request, Kept(file), sharing, json_file)
 
 
-def _measured(request: Request, kept: Kept, json_file: Path | None) -> int:
+def _measured(request: Request, kept: Kept, sharing: Workers, json_file: Path | None) -> int:
     console = open_console()
     found: list[Diagnosed] = []
     asked = [(kind, number, request.seed) for kind in KINDS for number in _numbers(kind, request.sample)]
     interrupts = Interrupts()
     with interrupts, bar(console) as progress:
         task = progress.add_task("", total=len(asked))
-        for one in kept.each(_diagnosed, asked, request.jobs, _FORM):
+        for one in kept.each(DIAGNOSE, asked, sharing):
             progress.update(task, advance=1, description=f"{one.kind} {one.operation}")
             found.append(one)
             if not console.is_terminal:
@@ -73,6 +74,9 @@ def _numbers(kind: Kind, sample: int | None) -> Sequence[int]:
 def _diagnosed(asked: tuple[Kind, int, int]) -> Diagnosed:
     kind, number, seed = asked
     return replace(diagnosed(implementation(kind, number, seed), PROFILES[PROFILE]), number=number, seed=seed)
+
+
+DIAGNOSE: Final = Work(_diagnosed, asdict, lambda data: Diagnosed(**data))
 
 
 def _outcome(one: Diagnosed) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -20,12 +20,14 @@ from rnnspec.conformance.commands.tables import titled
 from rnnspec.conformance.edits.single import Edit
 from rnnspec.conformance.faults.edits import Bench, EditScore, Verdict, chosen_edits, over_seeds
 from rnnspec.conformance.faults.seeds import at_seeds, seeds_from
+from rnnspec.conformance.hosting.jobs import Workers, workers
+from rnnspec.conformance.hosting.work import Work
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
-from rnnspec.conformance.run.resuming import Form, Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
 from rnnspec.spec import operation, operations
 
 PROFILE: Final = "quick"
@@ -42,13 +44,8 @@ class Request:
     sample: int | None = None
     seeds: str = "0"
     jobs: int = 1
+    scheduler: str = ""
     resume: Path | None = None
-
-
-_FORM: Final = Form(
-    lambda judged: [[asdict(verdict) for verdict in judged[0]], judged[1]],
-    lambda data: ([Verdict(**verdict) for verdict in data[0]], int(data[1])),
-)
 
 
 def score_edits(request: Request, json_file: Path | None) -> int:
@@ -59,17 +56,24 @@ def score_edits(request: Request, json_file: Path | None) -> int:
         raise PlanError(f"--seeds: {error}") from error
     names = [operation(name).name for name in dict.fromkeys(request.operations)] or list(operations())
     of = identity("edits", (checks, edits_code, faults_code), sample=request.sample, first=seeds[0])
-    with ResumeFile(request.resume, of, "score of edits") as file:
-        return _asked(request, seeds, names, Kept(file), json_file)
+    with ResumeFile(request.resume, of, "score of edits") as file, workers(request.jobs, request.scheduler) as sharing:
+        return _asked(request, seeds, names, Kept(file), sharing, json_file)
 
 
-def _asked(request: Request, seeds: Sequence[int], names: Sequence[str], kept: Kept, json_file: Path | None) -> int:
+def _asked(
+    request: Request,
+    seeds: Sequence[int],
+    names: Sequence[str],
+    kept: Kept,
+    sharing: Workers,
+    json_file: Path | None,
+) -> int:
     console = open_console()
     scores = []
     interrupts = Interrupts()
     with interrupts, bar(console) as progress:
         task = progress.add_task("", total=len(names) * len(seeds) * SHARES)
-        for score in _scored(names, seeds, request, kept, progress, task):
+        for score in _scored(names, seeds, request, kept, sharing, progress, task):
             scores.append(score)
             if not console.is_terminal:
                 console.print(_line(score), soft_wrap=True)
@@ -97,12 +101,18 @@ def _asked(request: Request, seeds: Sequence[int], names: Sequence[str], kept: K
 
 
 def _scored(
-    names: Sequence[str], seeds: Sequence[int], request: Request, kept: Kept, progress: Progress, task: TaskID
+    names: Sequence[str],
+    seeds: Sequence[int],
+    request: Request,
+    kept: Kept,
+    sharing: Workers,
+    progress: Progress,
+    task: TaskID,
 ) -> Iterator[EditScore]:
     """Yield the operations' scores in their order, and tell how far it is."""
     asked = [(name, seed, share) for name in names for seed in seeds for share in range(SHARES)]
-    judged = partial(_judged, sample=request.sample, first=seeds[0])
-    shares = kept.each(judged, asked, request.jobs, _FORM)
+    judged = JUDGE.having(sample=request.sample, first=seeds[0])
+    shares = kept.each(judged, asked, sharing)
     for name in names:
         by_seed: list[list[Verdict]] = []
         for _ in seeds:
@@ -120,6 +130,13 @@ def _judged(asked: tuple[str, int, int], sample: int | None, first: int) -> tupl
     edits, all_edits = _edits(name, sample, first)
     bench = _bench(name, seed)
     return [bench.judge(edit) for edit in edits[share::SHARES]], all_edits
+
+
+JUDGE: Final = Work(
+    _judged,
+    lambda judged: [[asdict(verdict) for verdict in judged[0]], judged[1]],
+    lambda data: ([Verdict(**verdict) for verdict in data[0]], int(data[1])),
+)
 
 
 @lru_cache(maxsize=1)

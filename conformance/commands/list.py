@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from rnnspec.backends.discovery import offered
 from rnnspec.backends.words import name_of
+from rnnspec.conformance.cases.regimes import OF_THEIR_OWN, REGIMES
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.commands.implications import cost
 from rnnspec.conformance.commands.show_model import model_json
@@ -22,17 +24,20 @@ from rnnspec.spec.models import models
 from rnnspec.spec.printing import equation_text
 
 
-def list_everything(json_file: Path | None, checks: bool = False, seconds: float = SECONDS) -> None:
-    """Print the operations and backends, or the checks, and write them all as JSON if asked to.
+def list_everything(
+    json_file: Path | None, checks: bool = False, seconds: float = SECONDS, regimes: bool = False
+) -> None:
+    """Print the operations and backends, or the checks and the regimes, and write them all as JSON if asked to.
 
     Each backend is tried for so many seconds.
     """
     found = offered()
-    backends = available(seconds, found) if json_file or not checks else []
+    others = [_checks()] * checks + [_regimes()] * regimes
+    backends = available(seconds, found) if json_file or not others else []
     console = open_console()
-    for table in (_checks(),) if checks else (_operations(), _models(), _backends(backends)):
+    for table in others or (_operations(), _models(), _backends(backends)):
         console.print(table)
-    if not checks:
+    if not others:
         for note in found.notes():
             console.print(Text(note, "yellow"), soft_wrap=True)
     if json_file:
@@ -46,14 +51,27 @@ def list_everything(json_file: Path | None, checks: bool = False, seconds: float
                     {**_fields(check, "id", "level", "about", "why"), "operations": check.operations()}
                     for check in CHECKS
                 ],
+                "regimes": [_fields(regime, "name", "about") for regime in REGIMES.values()],
             },
         )
 
 
 def _operations() -> Table:
-    table = titled("Operations", ["operation", "family", "what it is", "attributes"])
-    for op in operations().values():
-        table.add_row(op.name, op.family, op.title, ", ".join(op.attributes))
+    longest = max(len(f"{name},") for op in operations().values() for name in op.attributes)
+    table = titled("Operations", ["operation", "what it is", "attributes"], least={"attributes": longest})
+    for family, of_it in groupby(operations().values(), lambda op: op.family):
+        table.add_row(Text(f"family {family}", "dim"))
+        for op in of_it:
+            table.add_row(op.name, op.title, ", ".join(op.attributes))
+    return table
+
+
+def _regimes() -> Table:
+    table = titled("Regimes: the kinds of numbers in a call", ["regime", "numbers", "of operations"])
+    for regime in REGIMES.values():
+        of_it = [op.name for op in operations().values() if regime.of(op)]
+        told = "a few calls of their own" if regime.name in OF_THEIR_OWN else str(len(of_it))
+        table.add_row(regime.name, regime.about, "all" if len(of_it) == len(operations()) else told)
     return table
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,15 +14,18 @@ from rich.table import Table
 from rnnspec.conformance import faults as faults_code
 from rnnspec.conformance import sharpness as sharpness_code
 from rnnspec.conformance.commands.tables import titled
+from rnnspec.conformance.hosting.jobs import Workers, workers
+from rnnspec.conformance.hosting.work import Work
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
-from rnnspec.conformance.run.resuming import Form, Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
 from rnnspec.conformance.sharpness.drifting import DRIFT, GOALS, DriftSharpness, measure_drift
 from rnnspec.conformance.sharpness.measuring import PARTS, Sharpness, applies, error_text, measure
 from rnnspec.conformance.sharpness.tolerances import COMPUTED, TOLERANCES
 from rnnspec.spec import FLOAT_TYPES, operation, operations
+from rnnspec.spec.errors import one_of
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Request:
     parts: tuple[str, ...] = ()
     runs: int = 20
     jobs: int = 1
+    scheduler: str = ""
     resume: Path | None = None
 
 
@@ -43,19 +46,27 @@ def measure_sharpness(request: Request, json_file: Path | None) -> int:
     console = open_console()
     items = _items(request)
     of = identity("sharpness", (faults_code, sharpness_code), runs=request.runs, numpy=np.__version__)
-    with ResumeFile(request.resume, of, "measurement of sharpness") as file:
-        return _measured(request, console, items, Kept(file), json_file)
+    with (
+        ResumeFile(request.resume, of, "measurement of sharpness") as file,
+        workers(request.jobs, request.scheduler) as sharing,
+    ):
+        return _measured(request, console, items, Kept(file), sharing, json_file)
 
 
 def _measured(
-    request: Request, console: Console, items: list[tuple[str, str, str]], kept: Kept, json_file: Path | None
+    request: Request,
+    console: Console,
+    items: list[tuple[str, str, str]],
+    kept: Kept,
+    sharing: Workers,
+    json_file: Path | None,
 ) -> int:
     measured: list[Sharpness] = []
     drifts: list[DriftSharpness] = []
     interrupts = Interrupts()
     with interrupts, bar(console) as progress:
         task = progress.add_task(" ".join(items[0]), total=len(items))
-        results = kept.each(partial(_measure, runs=request.runs), items, request.jobs, _FORM)
+        results = kept.each(MEASURE.having(runs=request.runs), items, sharing)
         for done, found in enumerate(results, 1):
             progress.update(task, advance=1, description=" ".join(items[min(done, len(items) - 1)]))
             if isinstance(found, Sharpness):
@@ -95,9 +106,6 @@ def _revived(data: Any) -> Sharpness | list[DriftSharpness]:
     return [DriftSharpness.from_json(one) for one in data] if isinstance(data, list) else Sharpness.from_json(data)
 
 
-_FORM: Final = Form(_plain, _revived)
-
-
 def to_json(measured: Sequence[Sharpness], runs: int) -> dict[str, Any]:
     """The measurements as plain data."""
     return {
@@ -115,7 +123,7 @@ def _items(request: Request) -> list[tuple[str, str, str]]:
         operation(name)
     for dtype in request.dtypes:
         if dtype not in FLOAT_TYPES:
-            raise PlanError(f"unknown dtype {dtype!r}: expected one of {', '.join(FLOAT_TYPES)}")
+            raise PlanError(f"unknown dtype {dtype!r}: {one_of(dtype, FLOAT_TYPES)}")
     items = [
         (name, dtype, part)
         for part in request.parts or (*PARTS, DRIFT)
@@ -133,6 +141,9 @@ def _items(request: Request) -> list[tuple[str, str, str]]:
 def _measure(item: tuple[str, str, str], runs: int) -> Sharpness | list[DriftSharpness]:
     operation_name, dtype, part = item
     return measure_drift(operation_name, dtype, runs) if part == DRIFT else measure(operation_name, dtype, part, runs)
+
+
+MEASURE: Final = Work(_measure, _plain, _revived)
 
 
 def _line(sharpness: Sharpness) -> str:

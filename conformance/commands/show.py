@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import write_json
 from rnnspec.spec import FLOAT_TYPES, CallError, Operation, check_attributes, operation, resolved, system
 from rnnspec.spec.language import Equation
+from rnnspec.spec.latex import typesetter
 from rnnspec.spec.operation import Attribute, When
-from rnnspec.spec.printing import equation_latex, equation_text, needed, notation, reading_order
+from rnnspec.spec.printing import equation_text, needed, notation, reading_order
 from rnnspec.spec.system import System
 
 
@@ -28,11 +29,10 @@ def show_operation(name: str, latex: bool, settings: tuple[str, ...], json_file:
     """Print an operation under the given settings of its attributes, as text or with its equations in LaTeX."""
     op = operation(name)
     attributes = check_attributes(op, parse_settings(op, settings))
-    forward, gradient = _equations_of(op, system(op, attributes))
+    forward, gradient = equations_of(op, system(op, attributes))
     if latex:
         # Printed as it stands, to be pasted: no wrapping and no markup.
-        for block in (forward, gradient):
-            print("\\begin{align*}", " \\\\\n".join(map(equation_latex, block)), "\\end{align*}", sep="\n")
+        print("\n".join(typeset(op, attributes, block) for block in (forward, gradient) if block))
     else:
         _print(open_console(), op, attributes, forward, gradient)
     if json_file:
@@ -46,11 +46,14 @@ def parse_settings(op: Operation, settings: Iterable[str]) -> dict[str, Any]:
         name, equals, text = setting.partition("=")
         if not equals:
             raise CallError(f"{op.name}: expected NAME=VALUE, got {setting!r}")
-        parsed[name] = tuple(map(_value, text.split(","))) if "," in text else _value(text)
+        words = op.attributes[name].values if name in op.attributes else ()
+        parsed[name] = tuple(_value(one, words) for one in text.split(",")) if "," in text else _value(text, words)
     return parsed
 
 
-def _value(text: str) -> Any:
+def _value(text: str, known: Collection[Any]) -> Any:
+    if text in known:  # a word of the attribute's own, such as the merge "none"
+        return text
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]
@@ -60,13 +63,19 @@ def _value(text: str) -> Any:
         return text
 
 
-def _equations_of(op: Operation, chosen: System) -> tuple[tuple[Equation, ...], tuple[Equation, ...]]:
+def equations_of(op: Operation, chosen: System) -> tuple[tuple[Equation, ...], tuple[Equation, ...]]:
     """The equations in reading order; of an operation without a gradient, those of a gradient that its outputs use."""
     gradient = chosen.gradient
     if not op.differentiable:
         every = needed((*chosen.forward, *gradient), op.outputs)
         gradient = tuple(equation for equation in gradient if equation in every)
-    return reading_order(chosen.forward, gradient), reading_order(gradient, chosen.forward)
+    return reading_order(chosen.forward, gradient, chosen.sizes), reading_order(gradient, chosen.forward, chosen.sizes)
+
+
+def typeset(op: Operation, attributes: Mapping[str, Any], equations: tuple[Equation, ...]) -> str:
+    """Typeset equations of an operation as a LaTeX ``align*`` environment."""
+    line = typesetter(resolved(op, attributes), attributes, system(op, attributes)).equation
+    return "\n".join(("\\begin{align*}", " \\\\\n".join(map(line, equations)), "\\end{align*}"))
 
 
 def _print(
@@ -80,13 +89,13 @@ def _print(
     inputs, outputs = whole.inputs_for(attributes), whole.outputs_for(attributes)
     console.print(Text.assemble((op.name, "bold"), f": {op.title}"))
     _paragraph(console, op.summary)
-    _table(console, "Sizes", ("", ""), _sizes(whole, attributes))
+    _table(console, "Sizes", ("", ""), sizes_in_words(whole, attributes))
     _table(
         console,
         "Inputs",
         ("", "shape", "type", ""),
         (
-            (i.name, _shape(i.shape), _KINDS[i.kind], i.about + (" (optional)" if i.optional else ""))
+            (i.name, shape_text(i.shape), KINDS[i.kind], i.about + (" (optional)" if i.optional else ""))
             for i in inputs.values()
         ),
     )
@@ -94,12 +103,12 @@ def _print(
         console,
         "Outputs",
         ("", "shape", "type", ""),
-        ((o.name, _shape(o.shape), _KINDS[o.kind], o.about) for o in outputs.values()),
+        ((o.name, shape_text(o.shape), KINDS[o.kind], o.about) for o in outputs.values()),
     )
     _attributes(
         console, op, attributes, [name for name in (*op.inputs, *op.outputs) if name not in (*inputs, *outputs)]
     )
-    _equations(console, f"Equations, {_of_what(op)}", forward)
+    _equations(console, f"Equations, {of_what(op)}", forward)
     if gradient and op.differentiable:
         title = "Gradient, in vector-Jacobian form: dq is the derivative of the loss with respect to q"
         _equations(console, title, gradient)
@@ -115,7 +124,7 @@ def _print(
     }
     _table(console, "Notation", ("", ""), {**named, **notation((*forward, *gradient))}.items())
     if op.has_steps:
-        _paragraph(console, _BATCHES.format(state=" the state passes it by," if op.unrolls or op.parts else ""))
+        _paragraph(console, BATCHES.format(state=" the state passes it by," if op.unrolls or op.parts else ""))
     _table(console, "Laws that are checked", ("", ""), laws(op))
     console.print(Text("Errors: refused, with one message that says what was expected", "bold"))
     for line in refused(whole, attributes):
@@ -137,14 +146,15 @@ def _print(
         console.print(Padding(Text(source), (0, 0, 0, 2)))
 
 
-_KINDS = {"float": "float", "ids": "int64", "lengths": "int64", "mask": "bool", "bits": "bool"}
-_BATCHES = (
+KINDS = {"float": "float", "ids": "int64", "lengths": "int64", "mask": "bool", "bits": "bool"}
+BATCHES = (
     "Sequences are padded to T steps. A step that lengths or mask take out is not there:{state} outputs that have "
     "steps are 0 at it, and its content, NaN included, changes nothing and has gradient 0."
 )
 
 
-def _of_what(op: Operation) -> str:
+def of_what(op: Operation) -> str:
+    """Say what an operation's equations are of, and how its steps are counted."""
     if op.over_batch:
         return "of the whole batch; valid[b, t] says whether step t of sequence b is valid"
     if op.has_steps:
@@ -152,7 +162,7 @@ def _of_what(op: Operation) -> str:
     return "of one sequence of the batch" if "B" in op.sizes else "of whole arrays"
 
 
-def _sizes(op: Operation, attributes: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def sizes_in_words(op: Operation, attributes: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """Each size with its meaning and its origin."""
     gates = op.gates_for(attributes)
     same = op.same_sizes_for(attributes)
@@ -226,5 +236,6 @@ def _equations(console: Console, title: str, equations: tuple[Equation, ...]) ->
     console.print()
 
 
-def _shape(axes: tuple[str, ...]) -> str:
+def shape_text(axes: tuple[str, ...]) -> str:
+    """Format a shape as Python does."""
     return f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"

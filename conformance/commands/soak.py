@@ -12,6 +12,7 @@ from rich.text import Text
 
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.hosting.isolated import Isolation, Limits
+from rnnspec.conformance.hosting.jobs import Workers, workers
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError, plan
@@ -37,6 +38,7 @@ class Request:
     only: int | None = None
     device: str = "cpu"
     jobs: int = 1
+    scheduler: str = ""
     resume: Path | None = None
     isolation: Isolation = Isolation.AUTO
     limits: Limits = field(default_factory=Limits)
@@ -57,11 +59,11 @@ def soak_backend(request: Request, json_file: Path | None) -> int:
     if not targets:
         raise PlanError(f"backend {request.backend} has none of the operations: expected at least one to soak")
     soak = Soak(request.backend, targets, request.seed, request.device, request.isolation, request.limits)
-    with kept_in(request.resume, soak, opened.versions()) as file:
-        return _soaked(request, soak, file, json_file)
+    with kept_in(request.resume, soak, opened.versions()) as file, workers(request.jobs, request.scheduler) as sharing:
+        return _soaked(request, soak, sharing, file, json_file)
 
 
-def _soaked(request: Request, soak: Soak, file: ResumeFile, json_file: Path | None) -> int:
+def _soaked(request: Request, soak: Soak, sharing: Workers, file: ResumeFile, json_file: Path | None) -> int:
     state = State.load(file, request.cases)
     console = open_console()
     # The k-th case of every operation in every type, or all up to the last.
@@ -69,7 +71,7 @@ def _soaked(request: Request, soak: Soak, file: ResumeFile, json_file: Path | No
     if request.only is not None:
         targets = len(soak.targets)
         pending = [range(request.only * targets, (request.only + 1) * targets)]
-    signal = _run(console, request, soak, file, state, pending)
+    signal = _run(console, request, soak, sharing, file, state, pending)
     report = report_of(soak, file.of, state, request.cases)
     if state.cases:
         print_report(console, report)
@@ -84,7 +86,15 @@ def _soaked(request: Request, soak: Soak, file: ResumeFile, json_file: Path | No
     return int(any(totals(report)[ending] for ending in BAD))
 
 
-def _run(console: Console, request: Request, soak: Soak, file: ResumeFile, state: State, pending: list[range]) -> int:
+def _run(
+    console: Console,
+    request: Request,
+    soak: Soak,
+    sharing: Workers,
+    file: ResumeFile,
+    state: State,
+    pending: list[range],
+) -> int:
     """Work through what is pending, keeping what is done; return 0, or the number of the signal that stopped it."""
     due = sum(map(len, pending))
     told = 0
@@ -94,18 +104,21 @@ def _run(console: Console, request: Request, soak: Soak, file: ResumeFile, state
         nonlocal told
         state.add(numbers, statistics)
         state.seconds = before + time.perf_counter() - started
-        state.save(file)
+        file.save_now_and_then(state.to_json)
         progress.advance(len(numbers), len(statistics.failures))
         for failure in statistics.failures:
             if told < MOST_TOLD:
                 console.print(failure_text({**failure.to_json(), "repeat": repeat(soak, failure)}), soft_wrap=True)
             told += 1
 
-    state.save(file)  # whether it can be written is better known at once
+    file.save(state.to_json())  # whether it can be written is better known at once
     if not pending:
         return 0
     with SoakProgress(console, request.backend, state.cases + due, state.cases) as progress:
-        return work_through(soak, pending, min(request.jobs, due), keep)
+        try:
+            return work_through(soak, pending, sharing, keep)
+        finally:
+            file.save(state.to_json())
 
 
 def _interrupted(request: Request, state: State) -> str:

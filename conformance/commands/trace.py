@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,10 @@ class Stored:
 def trace_call(request: Request, json_file: Path | None) -> None:
     """Print every quantity of one sequence with its equation, and write them as JSON if asked to."""
     op, attributes, stored = _asked(request)
-    inputs, cotangents = _drawn(op, attributes, request) if stored is None else _read(op, attributes, request, stored)
+    if stored is None:
+        inputs, cotangents = drawn(op, attributes, _sizes(op, request.sizes), request.seed)
+    else:
+        inputs, cotangents = _read(op, attributes, request, stored)
     try:
         found = trace(
             op.name, inputs, attributes,
@@ -67,7 +70,7 @@ def trace_call(request: Request, json_file: Path | None) -> None:
         found = [one for one in found if one.index[-1:] == (request.step,)]
         if not found:
             raise PlanError(f"--step {request.step}: expected a step of the sequence, which has no such one")
-    _print(open_console(), op, inputs, found)
+    print_trace(open_console(), op, inputs, found)
     if json_file:
         write_json(json_file, to_json(op, attributes, inputs, found))
 
@@ -103,17 +106,30 @@ def to_json(
     }
 
 
-def _drawn(op: Operation, attributes: dict[str, Any], request: Request) -> tuple[NamedArrays, tuple[Array, ...]]:
-    """A call as small as can be, of numbers drawn at random, and its cotangents."""
-    symbols = [symbol for symbol in op.sizes if symbol not in ("G", "n")]
-    sizes = {**dict.fromkeys(symbols, 1), **_sizes(symbols, request.sizes)}
-    case = Case(op.name, "float64", sizes, attributes, seed=request.seed)
+def drawn(
+    op: Operation, attributes: Mapping[str, Any], sizes: Mapping[str, int], seed: int
+) -> tuple[NamedArrays, tuple[Array, ...]]:
+    """Draw a call's numbers and its cotangents at random; sizes that are not given are as small as can be.
+
+    Raises
+    ------
+    PlanError
+        If the operation has no such size, or it is below 0.
+    """
+    for symbol, size in sizes.items():
+        if symbol not in _symbols(op) or size < 0:
+            raise PlanError(f"size {symbol} = {size}: expected a number from 0 on for one of {', '.join(_symbols(op))}")
+    case = Case(op.name, "float64", {**dict.fromkeys(_symbols(op), 1), **sizes}, attributes, seed=seed)
     case = case.with_at_least(**case.spec.at_least)
     return dict(case.given.inputs), case.given_cotangents
 
 
-def _sizes(symbols: Sequence[str], texts: Iterable[str]) -> dict[str, int]:
-    found = {}
+def _symbols(op: Operation) -> list[str]:
+    return [symbol for symbol in op.sizes if symbol not in ("G", "n")]
+
+
+def _sizes(op: Operation, texts: Iterable[str]) -> dict[str, int]:
+    found, symbols = {}, _symbols(op)
     for text in texts:
         symbol, equals, number = text.partition("=")
         if not (equals and symbol in symbols and number.isdigit()):
@@ -141,18 +157,20 @@ def _read(
     return call_inputs, tuple(arrays[COTANGENT + name] for name in outputs if COTANGENT + name in arrays)
 
 
-def _print(console: Console, op: Operation, inputs: NamedArrays, found: Sequence[Quantity]) -> None:
+def print_trace(console: Console, op: Operation, inputs: NamedArrays, found: Sequence[Quantity]) -> None:
+    """Print a call's inputs and quantities, each with its equation."""
     console.print(Text.assemble((op.name, "bold"), f": {op.title}"))
     for name, array in inputs.items():
-        console.print(Text(f"  {name} = {_text(array)}"), soft_wrap=True)
+        console.print(Text(f"  {name} = {value_text(array)}"), soft_wrap=True)
     console.print()
-    names, values = [str(one) for one in found], [_text(one.value) for one in found]
+    names, values = [str(one) for one in found], [value_text(one.value) for one in found]
     wide, long = (min(max(map(len, texts), default=0), _WIDE) for texts in (names, values))
     for one, name, value in zip(found, names, values, strict=True):
         console.print(Text(f"{name:{wide}} = {value:{long}}  {equation_text(one.equation)}"), soft_wrap=True)
 
 
-def _text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """Format a number or an array in one line."""
     array = np.asarray(value)
     if array.size == 1:
         return f"{array.item():.9g}"

@@ -18,7 +18,7 @@ from rnnspec.conformance.bench.page import must_be_drawable
 from rnnspec.conformance.bench.table import duration
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
-from rnnspec.conformance.report.tables import ratio_text
+from rnnspec.conformance.report.words import ratio_text
 from rnnspec.conformance.run.files import write_bytes, write_json
 from rnnspec.conformance.training.drawing import Batches, drawn_examples
 from rnnspec.conformance.training.judging import Judged, Outcome, Request, judge

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from rnnspec.conformance.commands.validate import installed
 from rnnspec.conformance.options import Options
+from rnnspec.conformance.report.conditions import conditions
 from rnnspec.conformance.report.console import open_console
+from rnnspec.conformance.report.report import Report
 from rnnspec.conformance.report.summary import BackendSummary, summarise
-from rnnspec.conformance.report.tables import STYLES, ratio_text
+from rnnspec.conformance.report.tables import STYLES
+from rnnspec.conformance.report.words import ratio_text
+from rnnspec.conformance.report.writing import Written
 from rnnspec.conformance.run import PROFILES, CheckResult, Verdict, run_check
 from rnnspec.conformance.run.again import Question, questions_in
 from rnnspec.conformance.run.expected import expected_failures
-from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError, plan
 
 
-def validate_case(options: Options, for_pytest: tuple[str, ...], json_file: Path | None) -> int:
+def validate_case(options: Options, for_pytest: tuple[str, ...], written: Written) -> int:
     """Ask the case again, print and write the verdict; return the exit status, as `validate_backends` does."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     assert options.case is not None
+    written.must_be_possible()
     if for_pytest:
         raise PlanError(f"--case asks a single case: expected no options of pytest, got {' '.join(for_pytest)!r}")
     if options.operations or options.dtypes:
@@ -37,8 +40,7 @@ def validate_case(options: Options, for_pytest: tuple[str, ...], json_file: Path
         for question, check in zip(questions, summary.operations[0].checks, strict=True):
             _print(console, name, question, check)
         summaries.append(summary)
-    if json_file:
-        write_json(json_file, {"backends": [summary.to_json() for summary in summaries]})
+    written.write(Report(tuple(summaries), conditions()))
     if Verdict.worst(summary.verdict for summary in summaries).bad:
         return 1
     for summary in summaries:

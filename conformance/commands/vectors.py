@@ -15,32 +15,42 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rnnspec.conformance.commands.show import parse_settings
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.summary import summarise
-from rnnspec.conformance.report.tables import STYLES, print_backend
+from rnnspec.conformance.report.tables import STYLES, print_backends
 from rnnspec.conformance.run import Verdict
 from rnnspec.conformance.run.files import FileError, write_json
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.conformance.run.storage import Storage
-from rnnspec.conformance.vectors.corpus import corpus, new_folder, write_vector
+from rnnspec.conformance.vectors.corpus import Wanted, corpus, new_folder, write_vector
 from rnnspec.conformance.vectors.judging import Findings, judge_results
 from rnnspec.conformance.vectors.manifest import SCHEMA, Manifest, Vector
-from rnnspec.spec import FLOAT_TYPES, operation, operations
+from rnnspec.spec import FLOAT_TYPES, Operation, check_attributes, operation, operations
+from rnnspec.spec.errors import one_of
 
 SHOWN = 3
 """Cases without results that a line names; ``--json`` has all."""
 
 
 def export_vectors(
-    folder: Path, only: Sequence[str], dtypes: Sequence[str], count: int, storage: Storage, json_file: Path | None
+    folder: Path,
+    only: Sequence[str],
+    dtypes: Sequence[str],
+    count: int,
+    storage: Storage,
+    json_file: Path | None,
+    settings: Sequence[str] = (),
+    padding: bool = True,
+    plain: bool = False,
 ) -> None:
-    """Write `count` cases of each operation in each type, all or nothing."""
+    """Write `count` cases of each operation in each type, all or nothing; of those with the settings of attributes."""
     for wanted in only:
         operation(wanted)
     for wanted in dtypes:
         if wanted not in FLOAT_TYPES:
-            raise PlanError(f"unknown dtype {wanted!r}: expected one of {', '.join(FLOAT_TYPES)}")
+            raise PlanError(f"unknown dtype {wanted!r}: {one_of(wanted, FLOAT_TYPES)}")
     targets = [
         (name, dtype)
         for name in operations()
@@ -48,6 +58,7 @@ def export_vectors(
         for dtype in FLOAT_TYPES[::-1]
         if not dtypes or dtype in dtypes
     ]
+    kinds = _wanted(list(dict.fromkeys(name for name, _ in targets)), settings, padding, plain)
     console = open_console(sys.stdout)
     versions = {"rnnspec": version("rnnspec"), "numpy": np.__version__}
     vectors: list[Vector] = []
@@ -55,7 +66,7 @@ def export_vectors(
         task = progress.add_task("exporting", total=len(targets) * count)
         for name, dtype in targets:
             progress.update(task, description=f"{name} {dtype}")
-            for number, (case, expected) in enumerate(corpus(name, dtype, count)):
+            for number, (case, expected) in enumerate(corpus(name, dtype, count, kinds)):
                 vectors.append(write_vector(written, storage, number, case, expected))
                 progress.advance(task)
         Manifest(versions, storage, tuple(vectors)).write(written)
@@ -66,6 +77,27 @@ def export_vectors(
             json_file,
             {"folder": str(folder), "schema": SCHEMA, "versions": versions, "storage": storage, "corpora": corpora},
         )
+
+
+def _wanted(names: Sequence[str], settings: Sequence[str], padding: bool, plain: bool) -> Wanted:
+    """What the user wants; raise an error that says what is wrong with a setting before anything is written."""
+    given = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        known = list(dict.fromkeys(key for name in names for key in operation(name).attributes))
+        if not equals:
+            raise PlanError(f"--set: expected NAME=VALUE, got {setting!r}")
+        if key not in known:
+            raise PlanError(f"--set {setting}: unknown attribute {key!r}: {one_of(key, known)}")
+        given[key] = text
+    return Wanted({name: _set(operation(name), given) for name in names}, padding, plain)
+
+
+def _set(op: Operation, given: Mapping[str, str]) -> dict[str, Any]:
+    """The values of those attributes that an operation has."""
+    parsed = parse_settings(op, [f"{key}={text}" for key, text in given.items() if key in op.attributes])
+    complete = check_attributes(op, parsed)
+    return {key: complete[key] for key in parsed}
 
 
 def check_vectors(folder: Path, results: Path, json_file: Path | None, partial: bool = False) -> int:
@@ -90,8 +122,9 @@ def check_vectors(folder: Path, results: Path, json_file: Path | None, partial: 
         raise FileError(f"{results}: there are no results: expected files that are named as in {folder}{example}")
     versions = {f"vectors of {name}": number for name, number in manifest.versions.items()}
     summary = summarise(str(results), versions, [found.result(str(results), folder) for found in findings])
-    print_backend(console, summary)
+    print_backends(console, [summary])
     _print_missing(console, findings)
+    _print_judged(console, manifest, findings)
     lacking = sum(len(found.missing) for found in findings if found.judged)
     if lacking:
         due = (
@@ -122,6 +155,15 @@ def _missing(findings: Sequence[Findings]) -> Mapping[str, Any]:
         question: [case for found in findings if found.question == question for case in found.missing]
         for question in ("values", "gradients")
     }
+
+
+def _print_judged(console: Console, manifest: Manifest, findings: Sequence[Findings]) -> None:
+    """Say how many of the corpus's cases were judged: a verdict on few of them is worth little."""
+    judged = sum(found.judged for found in findings if found.question == "values")
+    every = len(manifest.vectors)
+    share = f"judged {judged} of the {every} cases"
+    words = f"{share}: all" if judged == every else f"{share}, {judged / every:.0%}: the verdict is on these alone"
+    console.print(Text(words, "" if judged == every else "yellow"), soft_wrap=True)
 
 
 def _print_missing(console: Console, findings: Sequence[Findings]) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with the code of a backend: on what each of its faults depends, and what it computes instead."""
+"""The faults in a backend's code: the conditions of each, and the equations that the code computes instead."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """On what a fault depends: the choices of a case without which it does not show.
 
 One choice of a failing case after another is changed to its simplest: an attribute to its default, an absent input to
-one that is there, the steps to all, the numbers to ordinary ones, a size to the smallest. What fails all the same keeps
-the change. What then is left is looked at the other way round: a choice is a condition if the fault shows with it and
-does not show without it, whatever the seed.
+one that is there, the steps to all, the numbers to ordinary ones, a size to the smallest. A case that still fails keeps
+the change. The choices left over are then tried the other way round: a choice is a condition if the fault shows with it
+and does not show without it, whatever the seed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from rnnspec.conformance.cases import Case, entry_levels, regimes_for
 from rnnspec.conformance.cases.regimes import OF_THEIR_OWN
-from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, NEEDS, Steps
+from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, HOLED, NEEDS, Steps, needs_of
 from rnnspec.conformance.cases.support import everything, values_of
 from rnnspec.conformance.diagnosis.misreadings.attributes import told
 from rnnspec.conformance.diagnosis.oracle import Shows
@@ -43,7 +43,7 @@ _PLAIN: Final[tuple[Steps, ...]] = (
 """Kinds of steps, the plainest first: a sequence that is shorter before one that is empty."""
 
 _EMPTY: Final[tuple[Steps, ...]] = ("one_empty", "no_lengths", "no_mask")
-_HELD: Final[tuple[Steps, ...]] = ("mask", "held_mask")
+_HELD: Final[tuple[Steps, ...]] = ("mask", "held_mask", *HOLED)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ EMPTY: Final = Condition("with a sequence that has no step", lambda case: not ca
 
 @dataclass(frozen=True)
 class Cause:
-    """What a fault depends on: it shows only where all conditions hold, and not where an input of `gone` is 0."""
+    """The conditions of a fault: it shows only where all of them hold, and not where an input of `gone` is 0."""
 
     conditions: tuple[Condition, ...] = ()
     gone: tuple[str, ...] = ()
@@ -269,7 +269,7 @@ def _padding_suffices(case: Case, kinds: Sequence[Steps], shows: Shows) -> bool:
 
 
 def _of_steps(found: set[Steps]) -> Iterator[Condition]:
-    """What kinds of steps have in common; nothing where they have nothing in common that others lack."""
+    """The trait that kinds of steps share; nothing where they share none that others lack."""
     by_lengths, by_mask = (set(some) - set(_EMPTY) for some in (BY_LENGTHS, BY_MASK))
     if found == {"all"}:
         yield Condition("with every step valid", lambda case: case.steps == "all")
@@ -313,7 +313,7 @@ def _on_numbers(case: Case, shows: Shows) -> Iterator[Condition]:
 def _on_sizes(case: Case, rich: Case, shows: Shows) -> Iterator[Condition]:
     """The conditions on sizes: those below which the fault does not show beside other sizes either."""
     for symbol, size in case.sizes.items():
-        least = max(1, case.spec.at_least.get(symbol, 0), NEEDS[case.steps].get(symbol, 0))
+        least = max(1, case.spec.at_least.get(symbol, 0), needs_of(case.steps).get(symbol, 0))
         if symbol == "T" and case.steps != "all":
             least = max(least, 2)
         if symbol not in case.spec.sizes:

@@ -1,7 +1,7 @@
 """All faults of a backend in one operation: each with its cause, its suspects and the smallest case that shows it.
 
-The simplest failing case is reduced, and gives the first fault. What that explains, by its suspect or else by its
-cause, is set aside, and the simplest case that is left gives the next one. Faults that show in results come first. A
+The simplest failing case is reduced, and gives the first fault. The failures that its suspect explains, or else its
+cause, are set aside, and the simplest case that is left gives the next one. Faults that show in results come first. A
 check whose own call fails while the plain call of its case is right has found a fault of its own.
 """
 
@@ -82,14 +82,14 @@ class Fault:
     dtypes: list[str]
     cause: Cause
     suspects: Sequence[Suspect | str]
-    """What the code computes, the simplest first."""
+    """The equations that the code may compute, the simplest first."""
 
     case: Case | None
     failure: Failure
     checks: list[str] = field(default_factory=list)
     repro: str = ""
     known: Suspect = field(default_factory=Suspect)
-    """What is taken to be computed, in all calls; nothing where there is no suspect."""
+    """The equations taken to be computed in all calls; nothing where there is no suspect."""
 
     def count(self, one: Failed) -> None:
         """Count a failed check among those that found it; the repro is that of the check that the fault is told by."""
@@ -118,7 +118,7 @@ class Diagnosis:
         self.oracle = Oracle(backend, known, self.clock)
         self.searcher = Searcher(operation, self.oracle, self.clock)
         self.parts = parts
-        """What of the results is looked at."""
+        """The results that are compared."""
 
         self.faults: list[Fault] = []
         self.known = Suspect()
@@ -280,7 +280,7 @@ class Diagnosis:
         cause: Cause,
         shows: Shows,
     ) -> list[Suspect]:
-        """What gives the answers to the case, larger ones like it, and some that were asked before."""
+        """The suspects that give the answers to the case, to larger ones like it, and to some asked before."""
         rich = enlarged(case, shows)
         few = {"B": 1, "T": 2} if rich.steps == "all" else {}
         small = replace(rich, sizes={**rich.sizes, **{key: few[key] for key in few if key in rich.sizes}})
@@ -299,7 +299,7 @@ class Diagnosis:
         return self.searcher.find(list(core.values()), others, part, cause, self.known)
 
     def _overflowing(self, case: Case, cause: Cause) -> list[str]:
-        """What overflows in a case, if under its cause it does where no number comes, and nowhere else."""
+        """The quantity that overflows in a case, if under its cause it does where no number comes, and nowhere else."""
         words = overflow_in(case) if self._gives_no_number(case) else ""
         if not words:
             return []
@@ -314,7 +314,7 @@ class Diagnosis:
         return came is not None and any(not np.isfinite(a).all() for a in came.values() if a.dtype.kind not in "biu")
 
     def _remembers(self, case: Case) -> str:
-        """What a backend computes that keeps a state from one call to the next; empty where it does not."""
+        """The equations of a backend that keeps a state from one call to the next; empty where it does not."""
         states = {f"{name[0]}0": name for name in case.results if name.endswith("_n")}
         given = {state: result for state, result in states.items() if state in case.items}
         if not given:

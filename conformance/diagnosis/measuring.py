@@ -52,7 +52,7 @@ _CHECKS: Final[tuple[Check, ...]] = (Values(), Gradients())
 
 @dataclass(frozen=True)
 class Diagnosed:
-    """What the diagnosis of one wrong implementation gave.
+    """The result of the diagnosis of one wrong implementation.
 
     `shows` tells whether planned calls have wrong results, and none ends in an error. `named` tells whether the
     suspects give its numbers, or those of one of two faults alone, and `by` what they are; `caused` whether the causes
@@ -247,7 +247,7 @@ def _drawn(wrong: Wrong) -> Iterator[Case]:
 
 
 def _parts(wrong: Wrong, backend: Backend) -> tuple[EditedPart, ...]:
-    """What of its results is looked at: not gradients that take a complex step of every number."""
+    """The results that are compared: not gradients that take a complex step of every number."""
     op = operation(wrong.operation)
     by_steps = backend.name == "changed" and not op.gradient
     return ("values", "gradients") if op.differentiable and not by_steps else ("values",)

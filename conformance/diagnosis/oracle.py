@@ -1,4 +1,4 @@
-"""What a backend answers to a case, and whether that is wrong beyond what is explained already."""
+"""A backend's answer to a case, and whether it is wrong beyond the faults that are explained already."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Clock:
 
     @property
     def left(self) -> float:
-        """What is left of it."""
+        """The rest of it."""
         computing = self.computed + self.seconds - time.process_time()
         return min(computing, self.started + _WAITING * self.seconds - time.perf_counter())
 

@@ -56,18 +56,18 @@ class Probe:
 
     @cached_property
     def right_results(self) -> NamedArrays:
-        """What the right equations give."""
+        """The right equations' results."""
         return {name: bounded.value for name, bounded in self.right.items()}
 
     @cached_property
     def floor(self) -> float:
-        """What a rounding of ordinary numbers leaves: of a gate that is all but closed, some code gives 0."""
+        """The remainder of a rounding of ordinary numbers: for a gate that is all but closed, some code gives 0."""
         largest = max(map(_largest, self.call.float_inputs.values()), default=1.0)
         return 4 * self.unit * min(1.0, largest)
 
     @cached_property
     def tolerance(self) -> dict[str, Array]:
-        """What rounding explains of a result, whatever is computed."""
+        """The part of a result that rounding explains, whatever is computed."""
         return {
             name: np.where(np.isnan(bounded.bound), np.inf, 4 * bounded.bound)
             + _UNITS * self.unit * _largest(bounded.value)
@@ -167,7 +167,7 @@ class Probe:
         ]
 
     def _allowed(self, name: str, given: Array) -> Array:
-        """What rounding explains of a result that a suspect gives, which may have another shape than is due."""
+        """The part of a suspect's result that rounding explains; the result may have a wrong shape."""
         tolerance = (
             self.tolerance[name]
             if given.shape == self.right[name].value.shape

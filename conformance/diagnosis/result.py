@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +14,7 @@ from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS, Violation
 from rnnspec.conformance.diagnosis.faults import Fault
+from rnnspec.conformance.run.typed import made
 from rnnspec.spec import SpecError
 from rnnspec.spec.tracing import plain, trace
 
@@ -21,6 +24,9 @@ _MOST_TRACED: Final = 400
 _MOST_NUMBERS: Final = 200
 """Numbers of an input beyond which it is left out."""
 
+_MOST_BYTES: Final = 2**19
+"""Bytes of a repro's file beyond which it is left out of the result."""
+
 
 @dataclass(frozen=True)
 class FaultResult:
@@ -29,7 +35,8 @@ class FaultResult:
     `cause` says on what the fault depends. `suspects` say what the code computes, the simplest first; none where
     nothing was found that gives its numbers. `checks` are those that found it. `case` has the choices of the smallest
     case, `call` says it in one line, and `inputs` has its numbers. `message` says what is wrong with its results.
-    `trace` has the values of the equations' quantities. `repro` is the path of a script that shows it, if there is one.
+    `trace` has the values of the equations' quantities. `repro` is the path of a script that shows it, if there is one,
+    and `files` has the contents of the script and of its arrays in base64, by the files' names.
     """
 
     backend: str
@@ -45,6 +52,7 @@ class FaultResult:
     inputs: Mapping[str, Any] | None = None
     trace: tuple[Mapping[str, Any], ...] = ()
     repro: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, backend: Backend, operation: str, fault: Fault) -> FaultResult:
@@ -66,6 +74,7 @@ class FaultResult:
             None if case is None else _inputs(case),
             () if case is None else _trace(case, fault.part == "gradients"),
             fault.repro,
+            _files(fault.repro),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -75,12 +84,24 @@ class FaultResult:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> FaultResult:
         """Make it from plain data."""
-        lists = ("dtypes", "suspects", "checks", "trace")
-        return cls(**{**data, **{name: tuple(data[name]) for name in lists}})
+        fault = made(cls, data)
+        if not all({"name", "index", "value"} <= set(one) for one in fault.trace):
+            raise TypeError("trace: expected quantities, each with name, index and value")
+        return fault
 
 
 def _inputs(case: Case) -> dict[str, Any]:
     return {name: plain(array) for name, array in case.given.inputs.items() if array.size <= _MOST_NUMBERS}
+
+
+def _files(repro: str) -> dict[str, str]:
+    """The script and its arrays; those that are too large to hand on are left out."""
+    if not repro:
+        return {}
+    script = Path(repro)
+    paths = [path for path in (script, script.with_suffix(".npz")) if path.is_file()]
+    small = [path for path in paths if path.stat().st_size <= _MOST_BYTES]
+    return {path.name: b64encode(path.read_bytes()).decode() for path in small}
 
 
 def _trace(case: Case, gradient: bool) -> tuple[Mapping[str, Any], ...]:

@@ -1,4 +1,4 @@
-"""What the code of a backend may compute in place of what the specification has."""
+"""The equations that a backend's code may compute in place of the specification's."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Slip:
 
 @dataclass(frozen=True, eq=False)
 class Suspect:
-    """What the code computes, in place of what the specification has. Without slips, it is the specification itself."""
+    """The equations that the code computes. Without slips, they are the specification's."""
 
     slips: tuple[Slip, ...] = ()
 
@@ -85,7 +85,7 @@ class Suspect:
 
     @property
     def simplicity(self) -> tuple[int, int, int, int]:
-        """What is simpler has less: fewer slips, none of the catalogue, and less that reads otherwise."""
+        """A simpler suspect has fewer slips, none of the catalogue, and fewer names that read otherwise."""
         return len(self.slips), len(self.planted), sum(map(_difference, self.edits)), len(str(self))
 
 

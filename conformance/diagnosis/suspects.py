@@ -1,9 +1,9 @@
 """The equation that a backend computes: the edits and misreadings of the specification that give its numbers.
 
 Each single edit of an operation's equations, and each misreading of a call, is worked out on a small failing call, and
-then on more calls, of which some are right. What gives the backend's numbers on all of them is a suspect. What gives
-them where the fault's cause holds is one there. Where nothing does, two that stand together are looked for: one of them
-alone gives what comes where an input is 0, or gives some of the results.
+then on more calls, of which some are right. A candidate that gives the backend's numbers on all of them is a suspect.
+One that gives them where the fault's cause holds is a suspect there. Where none does, pairs are searched: one of a pair
+alone gives the numbers where an input is 0, or gives some of the results.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _TOGETHER: Final = 6
 
 @dataclass(frozen=True)
 class Around:
-    """What is known around a fault: calls that show it, others that may not, its cause, and what else is wrong."""
+    """The evidence around a fault: calls that show it, others that may not, its cause, and the other faults."""
 
     core: Sequence[Probe]
     neighbours: Sequence[Probe]
@@ -79,7 +79,7 @@ class Around:
 
     @property
     def part(self) -> EditedPart:
-        """What of the answers is wrong."""
+        """The wrong part of the answers."""
         return self.core[0].part
 
 
@@ -123,7 +123,7 @@ class Searcher:
         others
             Cases that fail or not, by this fault or another.
         part
-            What of the answers is wrong.
+            The wrong part of the answers.
         cause
             What the fault depends on.
         beside
@@ -169,8 +169,8 @@ class Searcher:
     def _likely(self, probe: Probe, around: Around) -> list[Suspect]:
         """Return the misreadings, single edits and faults of the catalogue that give the answers.
 
-        What gives all of them is likelier than what does where the cause holds. Beside a misreading, an equation may
-        tell the same.
+        A candidate that gives all of them is likelier than one that gives those where the cause holds. An equation may
+        say the same as a misreading.
         """
         misread = self._among(self._misread(probe), _SHARE, around)
         found = self._fitting(misread, around)

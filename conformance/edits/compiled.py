@@ -59,10 +59,10 @@ class CompiledCall(LiteralCall):
     """Those of its system that were needed so far; to be kept with the system."""
 
     known: Sequence[Mapping[Key, Any]] = ()
-    """What is known of each of its sequences beforehand, so that it is not worked out anew."""
+    """The facts about each of its sequences, so that they are not worked out anew."""
 
     functions: Mapping[str, Any] = MappingProxyType({})
-    """What stands in place of the functions that translated equations use, by the names that they have there."""
+    """The replacements of functions that translated equations use, by the names that they have there."""
 
     evaluations: Sequence[Evaluation] = ()
     """Those of its sequences, of which the results came last."""

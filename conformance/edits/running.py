@@ -106,7 +106,7 @@ class EditedCall(CompiledCall):
 
 
 class Kept:
-    """What the right equations give of a call, by sequence."""
+    """The right equations' results for a call, by sequence."""
 
     def __init__(self, call: CompiledCall, part: EditedPart, cotangents: tuple[Array, ...]) -> None:
         call = copy(call)

@@ -50,6 +50,42 @@ class NoKeyIsNan(Altered):
         return (np.where(keys_of(call).any(axis=2, keepdims=True), outputs[0], outputs[0].dtype.type(np.nan)),)
 
 
+@plant("attention")
+class LargeNegativeMask(Altered):
+    """Keys that are not seen have a score of -1e9: a query that sees none has a mean of the values that are there."""
+
+    def shown(self, call: Call, outputs: Arrays) -> Arrays:
+        context, weights = outputs
+        valid = keys_of(call)
+        empty = (weights == 0).all(axis=2, keepdims=True) & valid.any(axis=2, keepdims=True)
+        mean = np.where(empty, valid / np.maximum(valid.sum(axis=2, keepdims=True), 1), weights)
+        values = np.where(valid_of(call)[:, :, np.newaxis], call.inputs["values"], context.dtype.type(0))
+        shared = mean.astype(context.dtype) @ values
+        return np.where(empty, shared, context).astype(context.dtype), mean.astype(weights.dtype)
+
+
+@plant("attention")
+class UnseenKeysSpoilTheSum(Altered):
+    """A key that is taken out is multiplied by its weight, 0, which leaves NaN as it is."""
+
+    def shown(self, call: Call, outputs: Arrays) -> Arrays:
+        context, weights = outputs
+        return ((weights @ call.inputs["values"]).astype(context.dtype), weights)
+
+
+@plant("multi_head_attention")
+class HeadsInterleaved(Altered):
+    """The heads' features are read one of each head in turn, not head by head."""
+
+    def altered(self, call: Call) -> Call:
+        def turned(name: str) -> Array:
+            array = call.inputs[name]
+            return np.ascontiguousarray(array.swapaxes(0, 1)).reshape(array.shape)
+
+        names = [name for name in ("W_q", "W_k", "b_q", "b_k") if name in call.inputs]
+        return with_inputs(call, **{name: turned(name) for name in names})
+
+
 class Unshifted(Altered):
     """A softmax of numbers from which the greatest is not taken off first."""
 

@@ -51,9 +51,9 @@ class GruLoops(Loops, family="gru"):
 
     # The equations.
 
-    def candidate(self, a_n: Array) -> Array:
+    def candidate(self, a_n: Array, a: Attributes) -> Array:
         """The value of n."""
-        return self.function("tanh").value(a_n)
+        return self.function(a["activation"]).value(self.clipped(a_n, a))
 
     def mixed(self, z: Array, n: Array, h_prev: Array, a: Attributes) -> Array:
         """The state after."""
@@ -66,7 +66,7 @@ class GruLoops(Loops, family="gru"):
         known = {"x": x, "h_prev": h_prev}
         for k in "rz":
             known[f"a_{k}"] = self.argument(x, h_prev, p["W"][j[k]], p["R"][j[k]], p["b"][j[k]])
-            known[k] = self.function("logistic").value(known[f"a_{k}"])
+            known[k] = self.function(a["recurrent_activation"]).value(self.clipped(known[f"a_{k}"], a))
         r = known["r"]
         W_n, R_n, b_n = p["W"][j["n"]], p["R"][j["n"]], p["b"][j["n"]]
         if self.resets_before(a):
@@ -75,7 +75,7 @@ class GruLoops(Loops, family="gru"):
         else:
             known["q"] = self.product(h_prev, R_n) + p["b_rn"]
             known["a_n"] = self.total([self.input_product(x, W_n), b_n, r * known["q"]])
-        known["n"] = self.candidate(known["a_n"])
+        known["n"] = self.candidate(known["a_n"], a)
         return {"h": self.mixed(known["z"], known["n"], h_prev, a)}, known
 
     # The gradient's equations.
@@ -95,7 +95,7 @@ class GruLoops(Loops, family="gru"):
         j = {gate: order.index(gate) for gate in order}
         r, h_prev = known["r"], known["h_prev"]
         dz, dn, dh_kept = self.mixed_back(after["h"], known, a)
-        da = {"n": dn * self.function("tanh").slope(known["a_n"], known["n"])}
+        da = {"n": dn * self.slope(a["activation"], known["a_n"], known["n"], a)}
         R_n = p["R"][j["n"]]
         dR = {}
         db_rn: NamedArrays = {}
@@ -109,7 +109,7 @@ class GruLoops(Loops, family="gru"):
             dR["n"] = self.outer(dq, h_prev)
             db_rn["b_rn"] = self.bias_gradient(dq)
         for k, d in (("r", dr), ("z", dz)):
-            da[k] = d * self.function("logistic").slope(known[f"a_{k}"], known[k])
+            da[k] = d * self.slope(a["recurrent_activation"], known[f"a_{k}"], known[k], a)
             dR[k] = self.outer(da[k], h_prev)
         dx, dW, db = self.input_back(da, known["x"], p, order)
         dh_prev = self.total([dh_kept, dh_reset, *(self.product(da[k], p["R"][j[k]].T) for k in "rz")])

@@ -65,6 +65,37 @@ class OneShortTakenForFull(Altered):
         return with_steps(call, valid | short[:, np.newaxis]) if "lengths" in call.inputs else call
 
 
+@plant("lstm", "crf_score")
+class LooksRightPadded(Altered):
+    """A mask that begins with valid steps and ends with others in every row is taken for lengths: holes are filled."""
+
+    def altered(self, call: Call) -> Call:
+        valid = valid_of(call)
+        padded = "mask" in call.inputs and valid.shape[1] > 5 and valid[:, :2].all() and not valid[:, -2:].any()
+        after = np.logical_or.accumulate(valid[:, ::-1], axis=1)[:, ::-1]
+        return with_steps(call, after) if padded else call
+
+
+@plant("gru", "attention_context")
+class LooksLeftPadded(Altered):
+    """A mask that ends with valid steps and begins with others in every row is taken to have no hole."""
+
+    def altered(self, call: Call) -> Call:
+        valid = valid_of(call)
+        padded = "mask" in call.inputs and valid.shape[1] > 5 and valid[:, -2:].all() and not valid[:, :2].any()
+        return with_steps(call, np.logical_or.accumulate(valid, axis=1)) if padded else call
+
+
+@plant("attention_weights")
+class MaskCountedInASignedByte(Altered):
+    """The valid steps of a mask are counted in a signed byte: where there are more than 127, none is read."""
+
+    def altered(self, call: Call) -> Call:
+        valid = valid_of(call)
+        many = valid.sum(axis=1, keepdims=True) > 127
+        return with_steps(call, valid & ~many) if "mask" in call.inputs else call
+
+
 @plant("crf_marginals")
 class FirstStepAlwaysTaken(Altered):
     """The first step is taken whatever the mask says: it starts the recursion."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from rnnspec import spec
 from rnnspec.backends import Backend, Call, Cotangents
-from rnnspec.conformance.faults.functions import FUNCTIONS, Function
+from rnnspec.conformance.faults.functions import Function, named
 from rnnspec.spec import check_call
 from rnnspec.spec.arrays import Array, NamedArrays, Vjp
 
@@ -25,6 +25,7 @@ class Loops(Backend):
     """The code that families share: both ends of a call, products and sums, and the unrolling over time."""
 
     name = "loops"
+    checks_calls = False  # `admit` does, and a fault may change it
     states: ClassVar[tuple[str, ...]] = ("h",)
     """The states that a step hands on to the next."""
 
@@ -75,6 +76,25 @@ class Loops(Backend):
         """A result in the type of the inputs."""
         return array.astype(dtype)
 
+    # The clip of every activation's argument, where there is one.
+
+    def clipped(self, argument: Array, a: Attributes) -> Array:
+        """An activation's argument within the clip."""
+        if a["clip"] is None:
+            return argument
+        limit = argument.dtype.type(a["clip"])
+        return np.asarray(np.clip(argument, -limit, limit))
+
+    def within(self, argument: Array, a: Attributes) -> Array:
+        """The slope of the clip."""
+        if a["clip"] is None:
+            return np.ones_like(argument)
+        return np.asarray((np.abs(argument) <= argument.dtype.type(a["clip"])).astype(argument.dtype))
+
+    def slope(self, function: str, argument: Array, value: Array, a: Attributes) -> Array:
+        """The derivative of an activation of a clipped argument."""
+        return self.function(function).slope(self.clipped(argument, a), value) * self.within(argument, a)
+
     # Elementary pieces.
 
     def product(self, x: Array, M: Array) -> Array:
@@ -91,7 +111,7 @@ class Loops(Backend):
 
     def function(self, name: str) -> Function:
         """The activation function of that name."""
-        return FUNCTIONS[name]
+        return named(name)
 
     def input_product(self, x: Array, W: Array) -> Array:
         """The input's term in a gate's argument."""
@@ -169,6 +189,28 @@ class Loops(Backend):
         """The output of a step."""
         return np.where(valid, after["h"], after["h"].dtype.type(0))
 
+    def chosen_outputs(self, y: Array, valid: Array, a: Attributes) -> Array:
+        """The attribute's choice of the outputs: of all steps, held where steps are taken out, or the last one."""
+        if a["output"] == "sequence":
+            return y
+        held, latest = np.zeros_like(y), np.zeros_like(y, shape=(y.shape[0], y.shape[2]))
+        for t in self.reading_order(y.shape[1], a):
+            held[:, t] = latest = np.where(valid[:, t, np.newaxis], y[:, t], latest)
+        return latest if a["output"] == "last" else held
+
+    def chosen_outputs_back(self, dshown: Array, valid: Array, a: Attributes) -> Array:
+        """From the gradient of what is shown to that of all steps' outputs."""
+        if a["output"] == "sequence":
+            return dshown
+        dy = np.zeros_like(dshown, shape=(*valid.shape, dshown.shape[-1]))
+        dlatest = dshown if a["output"] == "last" else np.zeros_like(dy, shape=(dy.shape[0], dy.shape[2]))
+        for t in reversed(self.reading_order(valid.shape[1], a)):
+            dlatest = dlatest + dshown[:, t] if a["output"] == "held" else dlatest
+            taken = valid[:, t, np.newaxis]
+            dy[:, t] = np.where(taken, dlatest, dlatest.dtype.type(0))
+            dlatest = np.where(taken, dlatest.dtype.type(0), dlatest)
+        return dy
+
     def final(self, states: NamedArrays, y: Array, valid: Array) -> NamedArrays:
         """The states to return."""
         return states
@@ -225,7 +267,8 @@ class Loops(Backend):
         final = self.final(states, y, valid)
 
         def vjp(*cotangents: Array) -> NamedArrays:
-            dy, *rest = (cotangent.astype(x.dtype) for cotangent in cotangents)
+            dshown, *rest = (cotangent.astype(x.dtype) for cotangent in cotangents)
+            dy = self.chosen_outputs_back(dshown, valid, a)
             dstates = dict(zip(self.states, rest, strict=True))
             dx, nothing = np.zeros_like(x), x.dtype.type(0)
             dp = []
@@ -241,7 +284,8 @@ class Loops(Backend):
             gradients = {"x": dx, **self.both_biases(self.accumulated(dp, p), inputs, a), **dgiven}
             return {name: self.returned(gradient, dtype) for name, gradient in gradients.items()}
 
-        return tuple(self.returned(array, dtype) for array in (y, *(final[state] for state in self.states))), vjp
+        outputs = self.chosen_outputs(y, valid, a), *(final[state] for state in self.states)
+        return tuple(self.returned(array, dtype) for array in outputs), vjp
 
     def _begin(self, operation: str, call: Mapping[str, Any]) -> tuple[NamedArrays, Attributes, np.dtype[Any]]:
         """The inputs in the working type, every attribute, and the type of the results."""

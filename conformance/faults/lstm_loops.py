@@ -26,19 +26,6 @@ class LstmLoops(Loops, family="lstm"):
         """The names of the functions of the gates, of the candidate and of the output."""
         return tuple(a["activations"])
 
-    def clipped(self, argument: Array, a: Attributes) -> Array:
-        """An activation's argument within the clip."""
-        if a["clip"] is None:
-            return argument
-        limit = argument.dtype.type(a["clip"])
-        return np.asarray(np.clip(argument, -limit, limit))
-
-    def within(self, argument: Array, a: Attributes) -> Array:
-        """The slope of the clip."""
-        if a["clip"] is None:
-            return np.ones_like(argument)
-        return np.asarray((np.abs(argument) <= argument.dtype.type(a["clip"])).astype(argument.dtype))
-
     def bias_of(self, gate: str, b: Array) -> Array:
         """The bias of a gate."""
         return b
@@ -77,10 +64,6 @@ class LstmLoops(Loops, family="lstm"):
         return {"h": h, "c": c}, {**known, "output": output}
 
     # The gradient's equations.
-
-    def slope(self, function: str, argument: Array, value: Array, a: Attributes) -> Array:
-        """The derivative of an activation of a clipped argument."""
-        return self.function(function).slope(self.clipped(argument, a), value) * self.within(argument, a)
 
     def step_back(
         self, after: NamedArrays, known: NamedArrays, p: NamedArrays, a: Attributes

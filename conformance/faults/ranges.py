@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnspec.backends import Call
+from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.faults.altered import Altered, with_inputs
 from rnnspec.conformance.faults.fault import plant
 from rnnspec.conformance.faults.functions import Function
@@ -85,3 +86,51 @@ class LogisticOverflows(LstmLoops):
                 return np.asarray(np.exp(a) / (1 + np.exp(a)))
 
         return Function(value, super().function(name).slope)
+
+
+@plant("one_to_many")
+class StepsAfter32Repeated(Altered):
+    """A buffer holds 32 steps: each one after them is shown as the 32nd."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        y, *states = outputs
+        if y.shape[1] > 32:
+            y[:, 32:] = y[:, 31:32]
+        return (y, *states)
+
+
+@plant("recurrent_power_spectrum")
+class PowersAfterThe16thRepeated(Altered):
+    """The 16th power is shown in the place of all after it."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        for output in outputs:
+            output[16:] = output[15:16]
+        return outputs
+
+
+@plant("state_jacobian")
+class SinceBeyondTheEndTakenForTheLast(Altered):
+    """A product that begins after the last step is taken to begin with it."""
+
+    def altered(self, call: Call) -> Call:
+        steps = call.inputs["x"].shape[1]
+        since = min(call.attributes["since"], max(steps - 1, 0))
+        return Call(call.operation, call.inputs, {**call.attributes, "since": since})
+
+
+@plant("greedy_decode")
+class EndAfter16StepsUnnoticed(Altered):
+    """Whether the end has been written is looked up in the first 16 tokens alone."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        tokens, lengths, *_ = outputs
+        late = (lengths > 16) & (lengths < tokens.shape[1])
+        if not late.any():
+            return outputs
+        endless = Call(call.operation, call.inputs, {**call.attributes, "end": None})
+        others = NumpyBackend().run(endless)
+        return tuple(
+            np.where(late.reshape(-1, *[1] * (mine.ndim - 1)), other, mine)
+            for mine, other in zip(outputs, others, strict=True)
+        )

@@ -103,7 +103,7 @@ class RoomForTheFirstUnits(KnowingArrays):
 
     def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
         y, *states = outputs
-        y[:, :, self.last(call.inputs["x"], y).shape[2] :] = 0
+        y[..., self.last(call.inputs["x"], y).shape[-1] :] = 0
         return (y, *states)
 
 
@@ -114,8 +114,8 @@ class WiderLayerReadAgain(KnowingArrays):
     def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
         y, *states = outputs
         kept = self.last(call.inputs["x"], y)
-        if kept.shape[2] > y.shape[2]:
-            return (np.array(kept[:, :, : y.shape[2]]), *states)
+        if kept.shape[:-1] == y.shape[:-1] and kept.shape[-1] > y.shape[-1]:
+            return (np.array(kept[..., : y.shape[-1]]), *states)
         self.remember(call.inputs["x"], np.array(y))
         return (y, *states)
 

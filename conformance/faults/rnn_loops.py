@@ -16,14 +16,14 @@ class RnnLoops(Loops, family="rnn"):
     def step(self, x: Array, before: NamedArrays, p: NamedArrays, a: Attributes) -> tuple[NamedArrays, NamedArrays]:
         """From the state before to the state after."""
         argument = self.argument(x, before["h"], p["W"][0], p["R"][0], p["b"][0])
-        h = self.function(self.activation(a)).value(argument)
+        h = self.function(self.activation(a)).value(self.clipped(argument, a))
         return {"h": h}, {"x": x, "h_prev": before["h"], "a": argument, "h": h}
 
     def step_back(
         self, after: NamedArrays, known: NamedArrays, p: NamedArrays, a: Attributes
     ) -> tuple[Array, NamedArrays, NamedArrays]:
         """From the gradient of the state after to those of x, the state before and the parameters."""
-        da = {"h": after["h"] * self.function(self.activation(a)).slope(known["a"], known["h"])}
+        da = {"h": after["h"] * self.slope(self.activation(a), known["a"], known["h"], a)}
         dx, dW, db = self.input_back(da, known["x"], p, "h")
         dh_prev, dR = self.recurrent_back(da, known["h_prev"], p, "h")
         return dx, {"h": dh_prev}, {"W": dW, "R": dR, "b": db}

@@ -130,6 +130,78 @@ class StepsCountedInAByte(Altered):
         return with_steps(call, valid & (counts < 256)[:, np.newaxis]) if valid.size else call
 
 
+@plant("dropout")
+class ElementsAfter20BitsKept(Altered):
+    """Elements after the 2^20th are neither dropped nor rescaled: so many is the most that a launch covers."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        (y,) = outputs
+        y.reshape(-1)[2**20 :] = call.inputs["x"].reshape(-1)[2**20 :]
+        return (y,)
+
+
+@plant("clip_by_norm", "clip_by_global_norm")
+class ElementsAfter17BitsUnclipped(Altered):
+    """Elements after the 2^17th come back as they are: the grid of the kernel has no more threads."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        given = list(call.inputs.values())
+        for output, x in zip(outputs, given, strict=False):
+            if output.ndim:
+                output[2**17 :] = x[2**17 :]
+        return outputs
+
+
+@plant("ctc_loss")
+class LabelsAfter1024LeftOut(Altered):
+    """Labels after the 1,024th are left out: a block has so many threads."""
+
+    def altered(self, call: Call) -> Call:
+        return with_inputs(call, label_lengths=np.minimum(call.inputs["label_lengths"], 1024))
+
+
+@plant("context_vector")
+class LastOf64Steps(Altered):
+    """Where there are lengths, the last step of each sequence is looked for among the first 64."""
+
+    def altered(self, call: Call) -> Call:
+        valid = valid_of(call)
+        if call.attributes["source"] == "last" and "lengths" in call.inputs:
+            valid[:, 64:] = False
+        return with_steps(call, valid)
+
+
+@plant("dense", "lstm_cell")
+class CornerBeyond64Lost(Altered):
+    """The last tile of 64 by 64 outputs is not written where sequences and units both have more than one."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        for output in outputs:
+            output[64:, 64:] = 0
+        return outputs
+
+
+@plant("gru_cell")
+class SequencesAfter1056Repeated(Altered):
+    """Of up to 2,048 sequences, those after the 1,056th are computed from the one before them."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        for output in outputs:
+            if 1056 < len(output) <= 2048:
+                output[1056:] = output[1055]
+        return outputs
+
+
+@plant("gru")
+class StepsAfter1032Unread(GruLoops):
+    """A sequence of more than 1,032 steps is read up to there: its buffer has some to spare beyond 1,024."""
+
+    def valid_steps(self, x: Array, lengths: Array | None, mask: Array | None, a: Attributes) -> Array:
+        valid = np.array(super().valid_steps(x, lengths, mask, a))
+        valid[:, 1032:] = False
+        return valid
+
+
 @plant("crf_score")
 class ChainOfOneStepWithoutItsEnd(CrfLoops):
     """Where a sequence has one step, the score of the end is left out: the loop over the moves adds it."""

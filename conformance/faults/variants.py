@@ -12,7 +12,7 @@ import numpy as np
 from rnnspec.backends import Backend, Call, Cotangents
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.faults.crf_loops import CrfLoops
-from rnnspec.conformance.faults.functions import FUNCTIONS, Function, logistic_by_tanh
+from rnnspec.conformance.faults.functions import Function, logistic_by_tanh, named
 from rnnspec.conformance.faults.gru_loops import GruLoops
 from rnnspec.conformance.faults.loops import Attributes, Loops
 from rnnspec.conformance.faults.lstm_loops import LstmLoops
@@ -66,7 +66,7 @@ class LogisticByTanh(Loops):
     """The logistic is ``0.5 tanh(0.5 a) + 0.5``."""
 
     def function(self, name: str) -> Function:
-        return Function(logistic_by_tanh, FUNCTIONS[name].slope) if name == "logistic" else super().function(name)
+        return Function(logistic_by_tanh, named(name).slope) if name == "logistic" else super().function(name)
 
 
 class RoundedLogisticByTanh(LogisticByTanh, RoundedAfterEachOperation):

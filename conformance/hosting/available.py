@@ -39,7 +39,7 @@ def available(seconds: float = SECONDS, found: Offered | None = None) -> list[Av
 
 
 def _module(found: Offered, name: str) -> str:
-    """What decides which backends share a process: the module of each; one that is not to be opened is alone."""
+    """The key by which backends share a process: the module of each; one that is not to be opened is alone."""
     try:
         return found.entry(name).value.partition(":")[0]
     except BackendError:

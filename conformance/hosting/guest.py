@@ -48,6 +48,7 @@ class About:
     versions: Mapping[str, str]
     expected_failures: Path | None
     by_default: bool
+    compiles: int
 
 
 @dataclass(frozen=True)
@@ -239,6 +240,7 @@ def about(backend: Backend) -> About:
         versions={name_of(str(key)): name_of(str(version)) for key, version in backend.versions().items()},
         expected_failures=None if expected is None else Path(expected),
         by_default=bool(backend.by_default),
+        compiles=int(backend.compiles),
     )
 
 

@@ -74,6 +74,7 @@ class Isolated(Backend):
         self._about = self._start()
         self.device = self._about.device
         self.name = self._about.name  # type: ignore[misc]  # each has the name of the backend behind it
+        self.compiles = self._about.compiles  # type: ignore[misc]  # and its price of a new shape
 
     def dtypes(self) -> tuple[str, ...]:
         """Return the types in which the backend computes."""

@@ -8,6 +8,8 @@ from typing import Final
 
 import click
 
+from rnnspec.backends.discovery import installs
+
 _HELP: Final = {"help_option_names": ["-h", "--help"]}
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _PAGE: Final = click.argument("page", type=_FILE)
@@ -70,6 +72,32 @@ def faults(page: Path, file: Path | None, edits: tuple[Path, ...]) -> None:
         named = str(error) if file is None or str(file) in str(error) else f"{file}: {error}"
         raise click.ClickException(named) from error
     fill_in(page, found)
+    click.echo(f"wrote {page}")
+
+
+@main.command()
+@_PAGE
+@click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE...")
+@click.option(
+    "--store",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Write what the page needs of each backend to NAME.json in this folder.",
+)
+def conformance(page: Path, files: tuple[Path, ...], store: Path | None) -> None:
+    """docs/conformance.md: operations by implementations, from each FILE of ``rnnspec validate --json``."""
+    from rnnspec.conformance.pages.conformance import read, sections, stored
+    from rnnspec.conformance.pages.markdown import fill_in
+    from rnnspec.conformance.run.files import write_json
+
+    try:
+        backends = read(files)
+        found = sections(backends)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    fill_in(page, found)
+    if store is not None:
+        for backend in backends:
+            write_json(store / f"{backend['name']}.json", {"backends": [stored(backend)]})
     click.echo(f"wrote {page}")
 
 
@@ -180,10 +208,23 @@ def performance(
     click.echo(f"wrote {page}")
 
 
+@main.command()
+@click.argument("docs", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--katex", type=click.Path(exists=True, file_okay=False, path_type=Path), help="KaTeX's folder dist.")
+def site(docs: Path, folder: Path, katex: Path | None) -> None:
+    """The sources of the documentation site in a new FOLDER, from the folder DOCS: `tox -e docs` builds it."""
+    from rnnspec.conformance.pages.site import write_site
+
+    if folder.exists() and any(folder.iterdir()):
+        raise click.ClickException(f"{folder}: expected a new or empty folder")
+    click.echo(f"wrote {len(write_site(docs, folder, katex))} pages into {folder}")
+
+
 def _must_draw() -> None:
     """Raise ClickException unless matplotlib is installed, before any work is done."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise click.ClickException("drawing needs matplotlib: expected it installed; use pip install 'rnnspec[plots]'")
+        raise click.ClickException(f"drawing needs matplotlib: expected it installed; use {installs('plots')}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnspec.conformance.pages.markdown import table
-from rnnspec.conformance.report.tables import ratio_text
+from rnnspec.conformance.report.words import ratio_text
 from rnnspec.conformance.soak.statistics import Ending
 from rnnspec.conformance.soak.table import both, largest_of, not_judged, quantile_of, summary, totals
 

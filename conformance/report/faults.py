@@ -62,7 +62,7 @@ def _ended(line: str, width: int) -> str:
 
 
 def _parts(fault: FaultResult) -> Iterator[tuple[str, int]]:
-    """What is told below the heading, each with its rank among those that may take more than one line."""
+    """The paragraphs below the heading, each with its rank among those that may take more than one line."""
     if fault.suspects:
         first, others = fault.suspects[0], fault.suspects[1:]
         same = f"{len(others)} other{'s' * (len(others) > 1)}"
@@ -72,12 +72,12 @@ def _parts(fault: FaultResult) -> Iterator[tuple[str, int]]:
     if fault.call:
         yield f"in {fault.call}", 3
     if fault.inputs:
-        yield ", ".join(f"{name} = {_numbers(value)}" for name, value in fault.inputs.items()), 4
+        yield ", ".join(f"{name} = {numbers_text(value)}" for name, value in fault.inputs.items()), 4
     first, *rest = fault.message.splitlines()[:3] or [""]
     yield first, 2
     yield from ((line.strip(), 6) for line in rest if line.strip() and line.strip() != f"in {fault.call}")
     if 0 < len(fault.trace) <= _TRACED:
-        yield "equations: " + ", ".join(f"{_quantity(one)} = {_number(one['value'])}" for one in fault.trace), 5
+        yield "equations: " + ", ".join(f"{quantity_text(one)} = {number_text(one['value'])}" for one in fault.trace), 5
     yield f"found by {', '.join(fault.checks)}", 8
 
 
@@ -85,11 +85,12 @@ def _is_alike(one: str, other: str) -> bool:
     return SequenceMatcher(None, one, other, False).ratio() > _ALIKE
 
 
-def _numbers(value: Any) -> str:
+def numbers_text(value: Any) -> str:
+    """Format the first numbers of an input in one line."""
     flat = list(_flat(value))
     if not isinstance(value, list):
-        return _number(value)
-    inside = ", ".join(map(_number, flat[:_NUMBERS])) + (", …" if len(flat) > _NUMBERS else "")
+        return number_text(value)
+    inside = ", ".join(map(number_text, flat[:_NUMBERS])) + (", …" if len(flat) > _NUMBERS else "")
     return f"[{inside}]"
 
 
@@ -101,11 +102,13 @@ def _flat(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _number(value: Any) -> str:
+def number_text(value: Any) -> str:
+    """Format a number of a result; a list as `numbers_text` does."""
     if isinstance(value, list):
-        return _numbers(value)
+        return numbers_text(value)
     return f"{value:.6g}" if isinstance(value, float) else str(value).lower()
 
 
-def _quantity(one: Any) -> str:
+def quantity_text(one: Any) -> str:
+    """Format the name of a trace's quantity with its index."""
     return f"{one['name']}[{', '.join(map(str, one['index']))}]" if one["index"] else str(one["name"])

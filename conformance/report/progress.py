@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.plugin import FAULTS, RESULT, UNPLANNED
 from rnnspec.conformance.report.summary import OperationSummary
-from rnnspec.conformance.report.tables import ratio_text
+from rnnspec.conformance.report.words import ratio_text
 from rnnspec.conformance.run import CheckResult, Verdict
 from rnnspec.conformance.run.plan import Item
 
@@ -65,12 +65,8 @@ class Collector:
         """Collect the result in a test's report."""
         properties: dict[str, Any] = dict(report.user_properties)
         if report.when == "teardown" and RESULT in properties:
-            self._add(CheckResult.from_json(properties[RESULT]))
-            self.faults += map(FaultResult.from_json, properties.get(FAULTS, ()))
-            part = f"{self.results[-1].backend}/{self.results[-1].operation}"
-            self._parts[part] -= 1
-            if self._parts[part] == 0:
-                self._on_part(part)
+            found = map(FaultResult.from_json, properties.get(FAULTS, ()))
+            self.receive([CheckResult.from_json(properties[RESULT])], found)
         elif UNPLANNED in properties:
             self.unplanned[properties[UNPLANNED]] = None
         elif report.failed and RESULT not in properties:
@@ -90,6 +86,16 @@ class Collector:
         """Record the report of a failed collection."""
         if report.failed:
             self.problems.append(report.longreprtext)
+
+    def receive(self, results: Iterable[CheckResult], faults: Iterable[FaultResult]) -> None:
+        """Collect results of checks, and the faults that they found."""
+        self.faults += faults
+        for result in results:
+            self._add(result)
+            part = f"{result.backend}/{result.operation}"
+            self._parts[part] -= 1
+            if self._parts[part] == 0:
+                self._on_part(part)
 
     def _add(self, result: CheckResult) -> None:
         self.results.append(result)

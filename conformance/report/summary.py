@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.run import CheckResult, Verdict
 from rnnspec.conformance.run.expected import ExpectedFailure, not_seen
+from rnnspec.conformance.run.typed import made
 from rnnspec.spec import FLOAT_TYPES, operations
 
 
@@ -122,6 +123,10 @@ class BackendSummary:
         checks = (check for operation in self.operations for check in operation.checks)
         return tuple(check for check in checks if check.verdict is Verdict.DEPARTS)
 
+    def of(self, name: str) -> list[OperationSummary]:
+        """Return an operation in all types that were asked for."""
+        return [operation for operation in self.operations if operation.name == name]
+
     def faults_of(self, operation: OperationSummary) -> list[FaultResult]:
         """Return the faults that show in an operation in its type."""
         return [f for f in self.faults if f.operation == operation.name and operation.dtype in f.dtypes]
@@ -166,6 +171,29 @@ class BackendSummary:
             ],
         }
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> BackendSummary:
+        """Make it from what `to_json` gave.
+
+        Raises
+        ------
+        TypeError, KeyError, ValueError
+            If the data has another form.
+        """
+        results, faults = list[CheckResult](), dict[str, FaultResult]()
+        name = str(data["name"])
+        for part in data["operations"]:
+            place = {"backend": name, "operation": part["name"], "dtype": part["dtype"], "device": part["device"]}
+            results += [made(CheckResult, check, **place) for check in part["checks"]]
+            for fault in part["faults"]:
+                faults[repr(fault)] = made(FaultResult, fault, backend=name)
+        of_another = {result.operation for result in results} - set(operations())
+        if of_another:
+            raise ValueError(f"the specification has no {', '.join(sorted(of_another))}")
+        whole = summarise(name, {}, results, (), "", None, list(faults.values()))
+        known = {"versions": data["versions"], "not_seen": data["expected_failures_not_seen"]}
+        return made(cls, {**vars(whole), **known, "profile": data["profile"], "seed": data["seed"]})
+
 
 def summarise(
     name: str,
@@ -192,6 +220,13 @@ def summarise(
     grouped = tuple(OperationSummary(*key, tuple(groups[key])) for key in order)
     own = tuple(fault for fault in faults if fault.backend == name)
     return BackendSummary(name, versions, grouped, tuple(not_seen(expected, seen, ran)), own, profile, seed)
+
+
+def without_paths(
+    results: Iterable[CheckResult], faults: Iterable[FaultResult]
+) -> tuple[list[CheckResult], list[FaultResult]]:
+    """Return results without the paths of repros in a folder that will not last; the faults have their contents."""
+    return [replace(one, repro="", no_repro="") for one in results], [replace(one, repro="") for one in faults]
 
 
 def _check_json(check: CheckResult) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
+from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -11,7 +12,9 @@ from rich.text import Text
 
 from rnnspec.conformance.report.faults import print_fault
 from rnnspec.conformance.report.summary import BackendSummary, OperationSummary
+from rnnspec.conformance.report.words import asked, missing, ratio_text, refusals, unjudged, versions_text
 from rnnspec.conformance.run import Verdict
+from rnnspec.spec import operations
 
 STYLES = {
     Verdict.CONFORMS: "green",
@@ -25,36 +28,79 @@ STYLES = {
 }
 
 
-def ratio_text(ratio: float | None) -> str:
-    """Format an error ratio; a dash if there is none."""
-    return "–" if ratio is None else f"{ratio:.2f}" if ratio < 100 else f"{ratio:.2g}"
+def print_backends(console: Console, summaries: Sequence[BackendSummary]) -> None:
+    """Print the verdicts: a table, then each backend's violations, refusals and the extent of its cases.
 
-
-def print_backend(console: Console, summary: BackendSummary) -> None:
-    """Print the verdict on a backend: a matrix of its operations and types, every violation and every refusal.
-
-    A conforming operation shows only its worst error ratio, so that rows of four types fit a terminal of 80 columns.
-    Operations that are implemented in no type follow below the table, since most implementations have few operations.
+    The table of one backend has a column for each type, that of several a column for each backend. A conforming
+    operation shows only its worst error ratio, so that rows fit a terminal of 80 columns. Operations that are
+    implemented in no type follow below, since most implementations have few operations.
     """
-    versions = ", ".join(f"{name} {version}" for name, version in summary.versions.items())
-    dtypes = list(dict.fromkeys(operation.dtype for operation in summary.operations))
-    found = {(operation.name, operation.dtype): operation for operation in summary.operations}
-    heading = f"{summary.name} ({versions}): worst error ratio, at most 1 where it conforms; else the verdict"
-    console.print(Text(heading, "bold"), soft_wrap=True)
+    if len(summaries) > 1:
+        for number, summary in enumerate(summaries, 1):
+            heading = f"{f'[{number}] ' * _crowded(summaries)}{summary.name} ({versions_text(summary)})"
+            console.print(Text(heading, "bold"), soft_wrap=True)
+        console.print(Text(f"{_RATIOS}, over all types", "bold"), soft_wrap=True)
+        console.print(_table_of_backends(summaries))
+    for summary in summaries:
+        if len(summaries) == 1:
+            heading = f"{summary.name} ({versions_text(summary)}): {_RATIOS}"
+            console.print(Text(heading, "bold"), soft_wrap=True)
+            console.print(_table_of_types(summary))
+        else:
+            console.print()
+            console.print(Text(summary.name, "bold"), soft_wrap=True)
+        _print_rest(console, summary)
+
+
+_RATIOS: Final = "worst error ratio, at most 1 where it conforms; else the verdict"
+_WIDEST: Final = 16
+"""Characters of a backend's name up to which it heads a column."""
+
+
+def _crowded(summaries: Sequence[BackendSummary]) -> bool:
+    """Whether numbers head the columns, since the names are too long."""
+    return len(summaries) > 3 or any(len(summary.name) > _WIDEST for summary in summaries)
+
+
+def _new_table() -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("operation", no_wrap=True)
+    return table
+
+
+def _table_of_types(summary: BackendSummary) -> Table:
+    dtypes = list(dict.fromkeys(operation.dtype for operation in summary.operations))
+    found = {(operation.name, operation.dtype): operation for operation in summary.operations}
+    table = _new_table()
     for dtype in dtypes:
         table.add_column(dtype)
     table.add_column("cases", justify="right")
-    implemented = [operation for operation in summary.operations if operation.verdict is not Verdict.NOT_IMPLEMENTED]
-    for name in dict.fromkeys(operation.name for operation in implemented):
+    left_out = missing(summary)
+    for name in dict.fromkeys(operation.name for operation in summary.operations if operation.name not in left_out):
         row = [found.get((name, dtype)) for dtype in dtypes]
         cases = sum(operation.examples for operation in row if operation)
         table.add_row(name, *(_cell(operation) for operation in row), str(cases))
-    console.print(table)
-    missing = dict.fromkeys(operation.name for operation in summary.operations if operation not in implemented)
-    if missing:
-        console.print(Text(f"not implemented: {', '.join(missing)}", STYLES[Verdict.NOT_IMPLEMENTED]))
+    return table
+
+
+def _table_of_backends(summaries: Sequence[BackendSummary]) -> Table:
+    table = _new_table()
+    for number, summary in enumerate(summaries, 1):
+        table.add_column(f"[{number}]" if _crowded(summaries) else summary.name)
+    left_out = set.intersection(*(set(missing(summary)) for summary in summaries))
+    names = dict.fromkeys(operation.name for summary in summaries for operation in summary.operations)
+    known = [name for name in operations() if name in names]
+    for name in known:
+        if name not in left_out:
+            table.add_row(name, *(_cell_of_types(summary.of(name)) for summary in summaries))
+    return table
+
+
+def _print_rest(console: Console, summary: BackendSummary) -> None:
+    """Print all but the table: what is not implemented, the faults, the other violations, and what was asked."""
+    left_out = missing(summary)
+    if left_out:
+        console.print(Text(f"not implemented: {', '.join(left_out)}", STYLES[Verdict.NOT_IMPLEMENTED]))
     for number, fault in enumerate(summary.faults, 1):
         print_fault(console, number, fault)
     for operation in summary.operations:
@@ -63,72 +109,17 @@ def print_backend(console: Console, summary: BackendSummary) -> None:
     reasons = dict.fromkeys(check.no_repro for operation in summary.operations for check in operation.checks)
     for reason in filter(None, reasons):
         console.print(Text(f"no repro could be written: {reason}", STYLES[Verdict.REFUSED]), soft_wrap=True)
-    _print_refusals(console, summary)
-    _print_asked(console, summary)
+    for line in refusals(summary):
+        console.print(Text.assemble(("refused ", STYLES[Verdict.REFUSED]), line), soft_wrap=True)
+    if summary.profile:
+        console.print(Text(f"asked by profile {summary.profile} with seed {summary.seed}:"), soft_wrap=True)
+    for line in asked(summary):
+        console.print(Text(f"  {line}"), soft_wrap=True)
+    for line in unjudged(summary) if summary.profile else ():
+        console.print(Text.assemble(("nothing judged ", STYLES[Verdict.REFUSED]), line), soft_wrap=True)
     for title in summary.not_seen:
         console.print(Text(f"expected failure not seen in this run: {title}"), soft_wrap=True)
     console.print(Text.assemble(f"{summary.name}: ", (summary.verdict, STYLES[summary.verdict])))
-
-
-_TUPLES = {
-    (1, False): "choices",
-    (1, True): "choices, and triples of those that change what code runs,",
-    (2, False): "pairs of choices",
-    (2, True): "pairs of choices, and triples of those that change what code runs,",
-    (3, False): "triples of choices",
-}
-"""Tuples of choices, by their strength and whether the plan is deep."""
-_SHOWN_SIZES = 8
-
-
-def _print_asked(console: Console, summary: BackendSummary) -> None:
-    """Print the basis of the verdict: calls, the choices that they meet, the largest sizes, and unjudged checks."""
-    if not summary.profile:
-        return
-    console.print(Text(f"asked by profile {summary.profile} with seed {summary.seed}:"), soft_wrap=True)
-    for dtype in dict.fromkeys(operation.dtype for operation in summary.operations):
-        asked = summary.asked(dtype)
-        made = max(asked.judged + asked.refused + asked.out_of_range, 1)
-        parts = [f"{asked.judged:,} cases judged"]
-        parts += [f"{met:,} of {total:,} {_TUPLES[kind]} met" for kind, (met, total) in asked.met.items()]
-        if asked.refused:
-            parts.append(f"{asked.refused / made:.1%} refused")
-        if asked.out_of_range:
-            parts.append(f"{asked.out_of_range / made:.1%} beyond the type")
-        greatest = sorted(asked.largest.items(), key=lambda item: -item[1])[:_SHOWN_SIZES]
-        sizes = ", ".join(f"{symbol} {size:,}" for symbol, size in greatest)
-        parts += [f"sizes up to {sizes}"] if sizes else []
-        console.print(Text(f"  {dtype}: {', '.join(parts)}"), soft_wrap=True)
-        for name, left_out in asked.left_out.items():
-            listed = "; ".join(f"{symbol} {', '.join(map(str, few))}" for symbol, few in left_out.items())
-            console.print(Text(f"    left out of {name}, too costly to judge: {listed}"), soft_wrap=True)
-    by_reason: dict[str, dict[str, list[Place]]] = {}
-    for check in summary.nothing_judged:
-        of_check = by_reason.setdefault(check.message, {}).setdefault(check.id, [])
-        of_check.append((check.operation, check.dtype))
-    for reason, by_check in by_reason.items():
-        names: dict[str, list[str]] = {}
-        for name, places in by_check.items():
-            names.setdefault(_places(places, summary), []).append(name)
-        listed = "; ".join(f"by {', '.join(checks)} of {where}" for where, checks in names.items())
-        words = Text.assemble(("nothing judged ", STYLES[Verdict.REFUSED]), f"{listed}: {reason}")
-        console.print(words, soft_wrap=True)
-
-
-Place = tuple[str, str]
-"""An operation and a type."""
-
-
-def _places(places: Iterable[Place], summary: BackendSummary) -> str:
-    """Operations with their types, those that have the same types together."""
-    every = [operation.dtype for operation in summary.operations]
-    types: dict[str, set[str]] = {}
-    for name, dtype in places:
-        types.setdefault(name, set()).add(dtype)
-    together: dict[tuple[str, ...], list[str]] = {}
-    for name in sorted(types):
-        together.setdefault(tuple(dtype for dtype in dict.fromkeys(every) if dtype in types[name]), []).append(name)
-    return "; ".join(f"{', '.join(names)} in {', '.join(dtypes)}" for dtypes, names in together.items())
 
 
 def _cell(operation: OperationSummary | None) -> Text:
@@ -139,7 +130,25 @@ def _cell(operation: OperationSummary | None) -> Text:
         return Text(ratio_text(ratio), STYLES[operation.verdict])
     if ratio is not None and ratio <= 1:  # what is wrong has none that is finite: it is not that of other checks
         ratio = None
-    return Text(operation.verdict + ("" if ratio is None else f" {ratio_text(ratio)}"), STYLES[operation.verdict])
+    words = _SHORT.get(operation.verdict, operation.verdict)
+    return Text(words + ("" if ratio is None else f" {ratio_text(ratio)}"), STYLES[operation.verdict])
+
+
+def _cell_of_types(parts: Sequence[OperationSummary]) -> Text:
+    """One operation in all types: its worst ratio, or the worst verdict and in which types it is passed."""
+    verdict = Verdict.worst(part.verdict for part in parts)
+    if not parts:
+        return Text("")
+    if verdict is Verdict.CONFORMS:
+        ratios = [part.worst_error_ratio for part in parts if part.worst_error_ratio is not None]
+        return Text(ratio_text(max(ratios, default=None)), STYLES[verdict])
+    of_it = [part.dtype for part in parts if part.verdict is verdict]
+    where = "" if len(of_it) == len(parts) else f" in {', '.join(of_it)}"
+    return Text(_SHORT.get(verdict, verdict) + where, STYLES[verdict])
+
+
+_SHORT: Final = {Verdict.EXPECTED: "known fault"}
+"""Verdicts whose own words would fill a column; the reason follows below the table."""
 
 
 def _print_violations(console: Console, operation: OperationSummary, told: Collection[str]) -> None:
@@ -153,15 +162,3 @@ def _print_violations(console: Console, operation: OperationSummary, told: Colle
             console.print(Text("  " + check.message.replace("\n", "\n  ")))
             if check.repro:
                 console.print(Text(f"  repro: {check.repro}"), soft_wrap=True)
-
-
-def _print_refusals(console: Console, summary: BackendSummary) -> None:
-    """Print each reason of a refusal once, with the operations and types that it concerns."""
-    refused: dict[str, list[Place]] = {}
-    for operation in summary.operations:
-        for check in operation.checks:
-            for reason in check.reasons:
-                refused.setdefault(reason, []).append((operation.name, operation.dtype))
-    for reason, places in refused.items():
-        words = Text.assemble(("refused ", STYLES[Verdict.REFUSED]), f"by {_places(places, summary)}: {reason}")
-        console.print(words, soft_wrap=True)

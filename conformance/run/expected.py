@@ -10,11 +10,12 @@ A TOML file beside the adapter (`Backend.expected_failures`) or given by the use
     reason = "What is wrong, in a sentence."
     link = "https://…"
 
-``when`` names attributes, sizes, ``dtype``, ``regime`` (of the values), ``steps`` (how the padding is given) and
-``own`` (whether the library's own implementation takes the call, `Backend.refusal`), each with one value or a list; it
-may be left out. An example that violates the check where an entry speaks of it is counted as an expected failure, and
-the search goes on: an entry hides nothing but what it describes. An entry that nothing was seen to violate no longer
-fails, and is reported.
+``when`` names attributes, sizes, ``dtype``, ``regime`` (of the values), ``steps`` (how the padding is given), ``empty``
+(whether some sequence has no valid step), ``padded`` (whether there is padding) and ``own`` (whether the library's own
+implementation takes the call, `Backend.refusal`), each with one value or a list; it may be left out. ``other`` stands
+for every value of an attribute but its default. An example that violates the check where an entry speaks of it is
+counted as an expected failure, and the search goes on: an entry hides nothing but what it describes. An entry that
+nothing was seen to violate no longer fails, and is reported.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ from rnnspec.spec import Operation, operation, operations
 
 _NAMES = ("operation", "check", "when", "versions", "reason", "link")
 _CHECKS = tuple(check.id for check in CHECKS)
-_OF_CASES = ("dtype", "regime", "steps", "own")
+OTHER = "other"
+"""In `when`, every value of an attribute but its default."""
+_OF_CASES = ("dtype", "regime", "steps", "empty", "padded", "own")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +68,16 @@ class ExpectedFailure:
         known = {
             **case.attributes, **case.sizes, "dtype": case.dtype, "regime": case.regime, "steps": case.steps
         }  # fmt: skip
+        if self.when.keys() & {"empty", "padded"}:
+            known["empty"] = case.spec.has_steps and not case.valid.any(1).all()
+            known["padded"] = case.spec.has_steps and not case.valid.all()
         if "own" in self.when:
             known["own"] = backend.refusal(case.call) is None
-        return all(key in known and known[key] in values for key, values in self.when.items())
+        usual = operation(case.operation).defaults()
+        return all(
+            key in known and (known[key] in values or (OTHER in values and known[key] != usual.get(key)))
+            for key, values in self.when.items()
+        )
 
     def holds_for(self, versions: Mapping[str, str]) -> bool:
         """Whether the entry is about the library in these versions."""

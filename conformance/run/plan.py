@@ -9,6 +9,7 @@ from rnnspec.backends import Backend
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.run.runner import checks_for
 from rnnspec.spec import FLOAT_TYPES, operation, operations
+from rnnspec.spec.errors import one_of
 
 
 class PlanError(ValueError):
@@ -31,7 +32,7 @@ class Item:
 
     @property
     def part(self) -> str:
-        """What is finished at once: the operation, in all types."""
+        """The unit that is finished at once: the operation, in all types."""
         return f"{self.backend}/{self.operation}"
 
     @property
@@ -46,7 +47,7 @@ def plan(name: str, backend: Backend, only: Sequence[str] = (), dtypes: Sequence
         operation(wanted)
     for wanted in dtypes:
         if wanted not in FLOAT_TYPES:
-            raise PlanError(f"unknown dtype {wanted!r}: expected one of {', '.join(FLOAT_TYPES)}")
+            raise PlanError(f"unknown dtype {wanted!r}: {one_of(wanted, FLOAT_TYPES)}")
         if wanted not in backend.dtypes():
             has = ", ".join(backend.dtypes())
             raise PlanError(f"backend {name} has no {wanted} on {backend.device}: expected one of {has}")

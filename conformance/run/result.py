@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from rnnspec.conformance.run.typed import made
+
 
 class Verdict(StrEnum):
     """The outcome of a check, an operation or a backend, from best to worst.
@@ -105,8 +107,6 @@ class CheckResult:
         return {**asdict(self), "verdict": self.verdict.value}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> CheckResult:
+    def from_json(cls, data: Mapping[str, Any]) -> CheckResult:
         """From plain data."""
-        lists = {name: tuple(data[name]) for name in ("reasons", "expected")}
-        coverage = data["coverage"] and Coverage(**data["coverage"])
-        return cls(**{**data, **lists, "verdict": Verdict(data["verdict"]), "coverage": coverage})
+        return made(cls, data)

@@ -5,12 +5,11 @@ One command has the file at a time. It is of the command that wrote it: of the s
 
 from __future__ import annotations
 
-import hashlib
 import json
+import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -22,7 +21,9 @@ from rich.text import Text
 from rnnspec import reference, spec
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance import cases, judge
-from rnnspec.conformance.hosting.jobs import each
+from rnnspec.conformance.hosting.facts import digest_of
+from rnnspec.conformance.hosting.jobs import Results, Workers, in_order
+from rnnspec.conformance.hosting.work import FormError, Work
 from rnnspec.conformance.run.files import FileError, must_be_writable, write_bytes
 from rnnspec.conformance.run.reading import read_json
 
@@ -31,7 +32,6 @@ try:
 except ImportError:  # Windows has no locks of this kind
     fcntl = None  # type: ignore[assignment]  # asked for before each use
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 EVERY_SECONDS: Final = 1.0
@@ -54,6 +54,7 @@ class ResumeFile:
     def __init__(self, path: Path | None, of: Mapping[str, Any], what: str) -> None:
         self.path, self.of, self.what = path, json.loads(json.dumps(of)), what
         self._lock: int | None = None
+        self._saved = -math.inf
 
     def __enter__(self) -> Self:
         if self.path is not None:
@@ -98,6 +99,12 @@ class ResumeFile:
         """Write what is to be kept, whole or not at all."""
         if self.path is not None:
             write_bytes(self.path, json.dumps({"of": self.of, **content}).encode())
+        self._saved = time.monotonic()
+
+    def save_now_and_then(self, content: Callable[[], Mapping[str, Any]]) -> None:
+        """Write what is to be kept, unless that was done within the last `EVERY_SECONDS`."""
+        if time.monotonic() - self._saved >= EVERY_SECONDS:
+            self.save(content())
 
     def error(self, got: str) -> FileError:
         """The error of a file whose content is wrong."""
@@ -122,7 +129,7 @@ class Interrupts:
         return True
 
     def to_json(self) -> dict[str, Any]:
-        """What a result says of it, in plain data; nothing if there was no interrupt."""
+        """The words of a result about it, as plain data; nothing if there was no interrupt."""
         return {"interrupted": True} if self.status else {}
 
     def told(self, console: Console, kept: Path | None) -> int:
@@ -135,68 +142,57 @@ class Interrupts:
         return self.status
 
 
-@dataclass(frozen=True)
-class Form:
-    """How results are kept: as plain data, and from it; what is no such data makes `read` raise an error."""
-
-    write: Callable[[Any], Any]
-    read: Callable[[Any], Any]
-
-
 class Kept:
     """Results that are kept one by one in a resume file, by the name of the work that gave them."""
 
-    def __init__(self, file: ResumeFile, clock: Callable[[], float] = time.monotonic) -> None:
-        self._file, self._clock = file, clock
+    def __init__(self, file: ResumeFile) -> None:
+        self._file = file
         found = file.load().get("results", {})
         if not isinstance(found, dict):
             raise file.error("got results of another form")
         self._results: dict[str, Any] = found
-        self._saved = clock()
-        file.save({"results": self._results})
+        file.save(self._content())
 
     def each(
-        self, work: Callable[[Item], Result], items: Sequence[Item], jobs: int, form: Form, kind: str = ""
-    ) -> Iterator[Result]:
+        self, work: Work[Result], items: Sequence[Any], workers: Workers, kind: str = ""
+    ) -> Generator[Result, None, None]:
         """Yield ``work(item)`` for each item in order, and keep it; what is kept already is not done again."""
         names = [json.dumps([kind, item]) for item in items]
-        done = {name: self._read(name, form) for name in names if name in self._results}
-        fresh = each(work, [item for name, item in zip(names, items, strict=True) if name not in done], jobs)
+        done = {place: self._read(name, work) for place, name in enumerate(names) if name in self._results}
+        due = [place for place in range(len(items)) if place not in done]
+        fresh = in_order(self._kept(work, workers.results(work, [items[place] for place in due]), due, names))
         try:
-            for name in names:
-                if name in done:
-                    yield done[name]
-                    continue
-                result = next(fresh)
-                self._results[name] = form.write(result)
-                if self._clock() - self._saved >= EVERY_SECONDS:
-                    self.save()
-                yield result
+            for place in range(len(items)):
+                yield done[place] if place in done else next(fresh)
         finally:
-            self.save()
+            fresh.close()
+            self._file.save(self._content())
 
-    def save(self) -> None:
-        """Write all results."""
-        self._file.save({"results": self._results})
-        self._saved = self._clock()
-
-    def _read(self, name: str, form: Form) -> Any:
+    def _kept(
+        self, work: Work[Result], results: Results[Result], due: Sequence[int], names: Sequence[str]
+    ) -> Results[Result]:
+        """Pass the results on in the order in which they come, each kept at once."""
         try:
-            return form.read(self._results[name])
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            for number, result in results:
+                self._results[names[due[number]]] = work.write(result)
+                self._file.save_now_and_then(self._content)
+                yield number, result
+        finally:
+            results.close()
+
+    def _content(self) -> dict[str, Any]:
+        return {"results": self._results}
+
+    def _read(self, name: str, work: Work[Result]) -> Result:
+        try:
+            return work.revived(self._results[name])
+        except FormError as error:
             raise self._file.error(f"got a result of another form for {name}") from error
 
 
 def code_of(*packages: ModuleType) -> str:
     """Return a digest of the code that draws the cases and works out what is right, and of more packages."""
-    digest = hashlib.sha256()
-    for package in (spec, reference, cases, judge, *packages):
-        assert package.__file__ is not None  # each is a file, or a folder with an __init__
-        file = Path(package.__file__)
-        for path in sorted(file.parent.rglob("*")) if file.name == "__init__.py" else [file]:
-            if path.suffix in (".py", ".toml"):
-                digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+    return digest_of(spec, reference, cases, judge, *packages)
 
 
 def identity(what: str, packages: Sequence[ModuleType], **asked: Any) -> dict[str, Any]:

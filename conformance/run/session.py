@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any, Final
 
@@ -12,7 +12,9 @@ import numpy as np
 from rnnspec.backends import Backend, Call, Cotangents, Unsupported
 from rnnspec.conformance.cases import Case, Deck, DeckError, Planner, Scope, Support, supported_by
 from rnnspec.conformance.cases.covering import Combination, Row
+from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import everything
+from rnnspec.conformance.checks.check import differentiates, usual_case
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.run.profile import Profile
@@ -132,10 +134,12 @@ def session_of(backend: Backend, operation: str, dtype: str, profile: Profile, s
     DeckError
         If refusals leave no end to the planning.
     """
+    answers = Answers(backend)
+    extent = profile.extent_for(dtype, main_type(backend, profile))
+    first = _first_call(answers, operation, dtype, seed) if extent.strength else ()
     support = support_of(backend, operation, dtype)
     scope = Scope(operation, dtype, profile.largest, support)
-    extent = profile.extent_for(dtype, main_type(backend, profile))
-    answers, reasons = Answers(backend), dict.fromkeys(support.reasons)
+    reasons = dict.fromkeys(support.reasons)
     planner = Planner(scope, extent, seed, few_shapes=backend.compiles > 1)
     for _ in range(ROUNDS):
         deck = planner.deck().anew()
@@ -147,12 +151,39 @@ def session_of(backend: Backend, operation: str, dtype: str, profile: Profile, s
         if not found - planner.refused:
             for case in deck.cases[len(deck.rows) :]:
                 answers.plan(case)
-            return Session(scope, deck, answers, tuple(reasons))
+            return Session(scope, replace(deck, cases=(*deck.cases, *first)), answers, tuple(reasons))
         planner.refused |= found
     raise DeckError(
         f"{operation} in {dtype}: no deck can be planned for backend {backend.name}, which goes on refusing what is "
         f"planned: expected refusals that attributes, steps or sizes explain, got {'; '.join(reasons)}"
     )
+
+
+def _first_call(answers: Answers, operation: str, dtype: str, seed: int) -> tuple[Case, ...]:
+    """Make the first call of the operation in a type, before support is probed; none if the backend refuses it.
+
+    The answers remember what came of it, and it is judged with the rest of the deck.
+    """
+    # Its numbers are others than those of the probes, which are the same at every seed.
+    number = int(stream(seed, "first call").integers(2**31))
+    case = replace(usual_case(Scope(operation, dtype)), seed=number)
+    case = replace(case, sizes={symbol: size for symbol, size in case.sizes.items() if symbol in case.spec.sizes})
+    answers.plan(case)
+    try:
+        answers.run(case.call)
+        if differentiates(answers, case):
+            answers.gradients(case.call, case.cotangents)
+    except Unsupported:
+        return ()
+    except (BackendCrashError, GuestLostError):
+        pass  # the checks tell
+    return (case,)
+
+
+def forget() -> None:
+    """Forget what backends answered and what they support."""
+    session_of.cache_clear()
+    support_of.cache_clear()
 
 
 def _refused(planner: Planner, deck: Deck, answers: Answers, reasons: dict[str, None]) -> set[Combination]:

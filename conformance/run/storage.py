@@ -11,6 +11,7 @@ from zipfile import ZipFile, ZipInfo, is_zipfile
 import ml_dtypes
 import numpy as np
 
+from rnnspec.backends.discovery import installs
 from rnnspec.backends.words import kind_of, name_of, words_of
 from rnnspec.conformance.run.files import FileError, write_arrays, write_bytes
 from rnnspec.spec.arrays import Array, NamedArrays
@@ -141,5 +142,5 @@ def _safetensors() -> Any:
     try:
         import safetensors
     except ImportError as error:
-        raise FileError("safetensors is not installed: pip install 'rnnspec[convert]'") from error
+        raise FileError(f"safetensors is not installed: {installs('convert')}") from error
     return safetensors

@@ -1,53 +1,43 @@
-"""Work through the cases of a soak, in this process or in several, until all are done or an interrupt stops it."""
+"""Work through the cases of a soak, by one or more workers, until all are done or an interrupt stops it."""
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from types import FrameType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from rnnspec.backends.interrupts import Interrupted
-from rnnspec.conformance.hosting.jobs import begin_worker
-from rnnspec.conformance.hosting.process import alone
+from rnnspec.conformance.hosting.errors import WorkerLostError
+from rnnspec.conformance.hosting.jobs import Workers, stopping
+from rnnspec.conformance.hosting.work import FormError, Work
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.conformance.soak.examining import Examiner, Soak
 from rnnspec.conformance.soak.statistics import Statistics
 
 BLOCK: Final = 200
-"""Cases that a process takes at a time; it does not affect the results, since any parts add up to the same."""
+"""Cases that a worker takes at a time; it does not affect the results, since any parts add up to the same."""
 
-
-class Stop(Protocol):
-    """A request to stop after the current case: an event of threads or of processes."""
-
-    def is_set(self) -> bool:
-        """Return whether to stop."""
-
-    def set(self) -> None:
-        """Request the stop."""
-
-
-@dataclass
-class _Stopped:
-    """The request to stop, and the number of the signal that made it; 0 if none did."""
-
-    stop: Stop
-    number: int = 0
-
+Examined = tuple[range, Statistics]
+"""Examined cases, and their statistics."""
 
 OnDone = Callable[[range, Statistics], None]
 """A function that receives finished cases and their statistics."""
 
 
+@dataclass
+class _Stopped:
+    """The number of the signal that stopped the work; 0 if none did."""
+
+    number: int = 0
+
+
 def blocks(numbers: Iterable[range]) -> Iterator[range]:
-    """Yield the numbers in blocks for one process at a time, cut at multiples of `BLOCK`."""
+    """Yield the numbers in blocks for one worker at a time, cut at multiples of `BLOCK`."""
     for part in numbers:
         start = part.start
         while start < part.stop:
@@ -56,7 +46,7 @@ def blocks(numbers: Iterable[range]) -> Iterator[range]:
             start = stop
 
 
-def work_through(soak: Soak, pending: Sequence[range], jobs: int, report: OnDone) -> int:
+def work_through(soak: Soak, pending: Sequence[range], workers: Workers, report: OnDone) -> int:
     """Examine all pending cases; return 0 if all were examined, else the number of the signal that stopped it.
 
     An interrupt (Ctrl-C or SIGTERM) stops the work after the current cases, and all finished cases are reported. A
@@ -67,92 +57,68 @@ def work_through(soak: Soak, pending: Sequence[range], jobs: int, report: OnDone
     PlanError
         If a process was lost. Only a backend in a process of its own may end its process.
     """
-    if jobs == 1:
-        with _interruptible(threading.Event()) as stopped:
-            _here(soak, pending, stopped.stop, report)
-            return stopped.number
-    context = multiprocessing.get_context("spawn")
-    with _interruptible(context.Event()) as stopped:
-        stop = stopped.stop
+    asked = ([part.start, part.stop] for part in blocks(pending))
+    with _interruptible(workers) as stopped:
         try:
-            with ProcessPoolExecutor(jobs, context, _begin, (soak, stop)) as executor:
-                _there(executor, pending, jobs, stop, report)
-        except BrokenProcessPool as error:
+            for _, (part, statistics) in workers.results(EXAMINE.having(soak=soak.to_json()), asked):
+                report(part, statistics)
+        except WorkerLostError as error:
             raise PlanError(
                 f"a process in which backend {soak.backend} ran was lost: expected it to survive every call; "
                 "with --isolate such a case is counted and reported, and the soak goes on"
             ) from error
-        return stopped.number
+    return stopped.number
 
 
-def _here(soak: Soak, pending: Sequence[range], stop: Stop, report: OnDone) -> None:
-    examiner = Examiner(soak)
-    for part in blocks(pending):
-        report(*_examined(examiner, part, stop))
-        if stop.is_set():
-            return
-
-
-def _there(executor: ProcessPoolExecutor, pending: Sequence[range], jobs: int, stop: Stop, report: OnDone) -> None:
-    waiting: set[Future[tuple[range, Statistics]]] = set()
-
-    def collect(most: int) -> None:
-        nonlocal waiting
-        while len(waiting) > most:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                report(*future.result())
-
-    try:
-        for part in blocks(pending):
-            if stop.is_set():
-                break
-            with _interrupts_held(), alone():  # a process that this starts must not receive them
-                waiting.add(executor.submit(_work, part))
-            collect(2 * jobs)
-        collect(0)
-    except BaseException:
-        stop.set()  # no caller waits for the rest
-        raise
-
-
-def _examined(examiner: Examiner, part: range, stop: Stop) -> tuple[range, Statistics]:
+def _examined(part: Sequence[int], soak: Mapping[str, Any]) -> Examined:
     """The examined cases of a part, which a stop may cut short, and their statistics."""
     statistics = Statistics()
-    for number in part:
-        if stop.is_set():
-            return range(part.start, number), statistics
+    examiner = _examiner(Soak.from_json(soak))
+    numbers = range(*part)
+    for number in numbers:
+        if stopping():
+            return range(numbers.start, number), statistics
         examiner.examine(number, statistics)
+    return numbers, statistics
+
+
+@lru_cache(maxsize=1)
+def _examiner(soak: Soak) -> Examiner:
+    """One for all parts that this process examines: it has the backend open."""
+    return Examiner(soak)
+
+
+def _plain(examined: Examined) -> dict[str, Any]:
+    part, statistics = examined
+    return {"start": part.start, "stop": part.stop, "statistics": statistics.to_json()}
+
+
+def _revived(data: Any) -> Examined:
+    part, statistics = range(data["start"], data["stop"]), Statistics.from_json(data["statistics"])
+    if statistics.whole().cases != len(part):
+        raise FormError(f"{len(part)} cases are examined, and {statistics.whole().cases} counted")
     return part, statistics
 
 
-# Functions that run in a process of the pool.
-
-_worker: dict[str, Any] = {}
-
-
-def _begin(soak: Soak, stop: Stop) -> None:
-    begin_worker()
-    _worker.update(examiner=Examiner(soak), stop=stop)
+def _versions(soak: Mapping[str, Any]) -> dict[str, str]:
+    return Soak.from_json(soak).open().versions()
 
 
-def _work(part: range) -> tuple[range, Statistics]:
-    return _examined(_worker["examiner"], part, _worker["stop"])
+EXAMINE: Final = Work(_examined, _plain, _revived, _versions)
+"""The work of a soak: it examines the cases from a number to another."""
 
 
 @contextmanager
-def _interruptible(stop: Stop) -> Iterator[_Stopped]:
-    """Set `stop` at the first interrupt; at the second, kill the child processes and raise KeyboardInterrupt."""
-
-    stopped = _Stopped(stop)
+def _interruptible(workers: Workers) -> Iterator[_Stopped]:
+    """Stop the workers at the first interrupt; at the second, kill them and raise KeyboardInterrupt."""
+    stopped = _Stopped()
 
     def interrupted(number: int, frame: FrameType | None) -> None:
-        stopped.number = number
-        if stop.is_set():
-            for child in multiprocessing.active_children():
-                child.kill()
+        again, stopped.number = bool(stopped.number), number
+        if again:
+            workers.kill()
             raise Interrupted(number)
-        stop.set()
+        workers.stop()
 
     if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield stopped
@@ -163,16 +129,3 @@ def _interruptible(stop: Stop) -> Iterator[_Stopped]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Block interrupts meanwhile, if the platform can; processes started meanwhile block them for good."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
 import numpy as np
 
@@ -48,6 +48,20 @@ class Soak:
     def open(self) -> Backend:
         """Open the backend; raise BackendError if it does not open."""
         return self.isolation.open(self.backend, self.device, self.limits)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {**asdict(self), "targets": [list(target) for target in self.targets]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Soak:
+        """Make it from plain data."""
+        made: dict[str, Any] = {
+            "targets": tuple((operation, dtype) for operation, dtype in data["targets"]),
+            "isolation": Isolation(data["isolation"]),
+            "limits": Limits(**data["limits"]),
+        }
+        return cls(**{**data, **made})
 
     def place(self, number: int) -> CasePlace:
         """Return the place of the case with this number."""

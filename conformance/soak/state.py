@@ -59,15 +59,13 @@ class State:
         stops = [*(min(part.start, cases) for part in self.done), cases]
         return [range(start, stop) for start, stop in zip(starts, stops, strict=True) if start < stop]
 
-    def save(self, file: ResumeFile) -> None:
-        """Write the state to a file, whole or not at all."""
-        file.save(
-            {
-                "done": [[part.start, part.stop] for part in self.done],
-                "seconds": self.seconds,
-                "statistics": self.statistics.to_json(),
-            }
-        )
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "done": [[part.start, part.stop] for part in self.done],
+            "seconds": self.seconds,
+            "statistics": self.statistics.to_json(),
+        }
 
     @classmethod
     def load(cls, file: ResumeFile, asked: int) -> State:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rnnspec.conformance.report.tables import ratio_text
+from rnnspec.conformance.report.words import ratio_text
 from rnnspec.conformance.soak.statistics import RECORDED, Ending
 
 MOST_TOLD: Final = 20

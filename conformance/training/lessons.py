@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnspec.backends.discovery import installs
 from rnnspec.conformance.training.data.air import air_examples, read_air
 from rnnspec.conformance.training.data.errors import DataError
 from rnnspec.conformance.training.data.idx import read_images
@@ -54,7 +55,7 @@ def _digits() -> tuple[Array, Array]:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise DataError("image-rows: expected scikit-learn, or --file: pip install 'rnnspec[data]'") from error
+        raise DataError(f"image-rows: expected scikit-learn, or --file: {installs('data')}") from error
     found: Any = load_digits()
     return found.images / 16.0, found.target.astype(np.int64)
 

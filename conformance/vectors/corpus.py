@@ -7,8 +7,9 @@ import shutil
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import numpy as np
@@ -20,35 +21,94 @@ from rnnspec.conformance.judge.tolerance import Bounded, Expected
 from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.storage import Storage, write_stored
 from rnnspec.conformance.vectors.manifest import MANIFEST, Entry, Vector
+from rnnspec.spec import check_attributes, operation
 from rnnspec.spec.arrays import Array, NamedArrays
+
+DRAWS: Final = 20_000
+"""Most draws for a case that is wanted; a draw takes no time."""
+
+_SIZES: Final = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
+"""Sizes of plain cases, all different."""
 
 ATTEMPTS: Final = 20
 """Most cases that are drawn for each wanted one, until its results fit the type."""
 
 
-def corpus(operation: str, dtype: str, count: int) -> Iterator[tuple[Case, Expected]]:
+@dataclass(frozen=True)
+class Wanted:
+    """The cases that a corpus is to have: perhaps plain ones alone, or none that are padded.
+
+    `attributes` has the values that attributes of an operation are set to, by its name.
+    """
+
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    padding: bool = True
+    plain: bool = False
+
+    def admits(self, case: Case) -> bool:
+        """Return whether the corpus may have the case."""
+        wanted = self.attributes.get(case.operation, {})
+        return (self.padding or case.steps == "all") and all(case.attributes[key] == one for key, one in wanted.items())
+
+
+def corpus(name: str, dtype: str, count: int, wanted: Wanted | None = None) -> Iterator[tuple[Case, Expected]]:
     """Yield the first `count` cases of an operation in a type, with their expected results.
 
-    The cases depend only on the operation and the type, so that fewer cases are the first of more.
+    The plain ones come first: default attributes, ordinary numbers and no padding; then optional inputs, then lengths.
+    The others are drawn. The cases depend only on the operation, the type and what is wanted, so that fewer cases are
+    the first of more.
 
     Raises
     ------
     FileError
-        If no case in `ATTEMPTS` has results that the type can hold.
+        If no case in `ATTEMPTS` has results that the type can hold, or none in `DRAWS` is wanted.
     """
-    seed = zlib.crc32(f"{operation} {dtype}".encode())
-    choices, scope = RandomChoices(np.random.default_rng(seed)), Scope(operation, dtype)
-    for _ in range(count):
+    wanted = wanted or Wanted()
+    seed = zlib.crc32(f"{name} {dtype}".encode())
+    choices, scope = RandomChoices(np.random.default_rng(seed)), Scope(name, dtype)
+    plain = [case for case in plain_cases(name, dtype, seed % 2**16, wanted) if wanted.admits(case)]
+    if wanted.plain:
+        plain = [_again(plain[number % len(plain)], number // len(plain)) for number in range(count + ATTEMPTS)]
+    for number in range(count):
         for _ in range(ATTEMPTS):
-            case = draw_case(choices, scope)
+            case = plain[number] if number < len(plain) else _drawn(choices, scope, wanted)
             try:
                 expected = expected_of(case, gradients=True)
             except OutOfRangeError:
+                plain[number : number + 1] = []
                 continue
             yield case, expected
             break
         else:
-            raise FileError(f"{operation} {dtype}: no case in {ATTEMPTS} has results that the type can hold")
+            raise FileError(f"{name} {dtype}: no case in {ATTEMPTS} has results that the type can hold")
+
+
+def _again(case: Case, time: int) -> Case:
+    """A plain case for another time: with other numbers, and each second time with other sizes."""
+    sizes = {symbol: size + time // 2 for symbol, size in case.sizes.items()}
+    return replace(case, sizes=sizes, seed=case.seed + time)
+
+
+def _drawn(choices: RandomChoices, scope: Scope, wanted: Wanted) -> Case:
+    for _ in range(DRAWS):
+        case = draw_case(choices, scope)
+        if wanted.admits(case):
+            return case
+    set_to = ", ".join(f"{key}={value}" for key, value in wanted.attributes.get(scope.operation, {}).items())
+    raise FileError(f"{scope.operation}: none of {DRAWS:,} drawn cases has {set_to or 'no padding'}: ask for less")
+
+
+def plain_cases(name: str, dtype: str, seed: int, wanted: Wanted) -> list[Case]:
+    """Return an operation's plain cases: as few inputs as it takes, then all of them, then several lengths."""
+    op = operation(name)
+    sizes = dict(zip((one for one in op.sizes if one not in ("G", "n")), _SIZES, strict=False))
+    attributes = check_attributes(op, wanted.attributes.get(name, {}))
+    whole = Case(name, dtype, sizes, attributes, seed=seed)
+    whole = whole.with_at_least(**whole.spec.at_least)
+    optional = tuple(key for key, item in whole.items.items() if item.optional and item.kind == "float")
+    least = replace(whole, absent=optional)
+    padded = [replace(whole, steps="lengths")] if "lengths" in whole.items else []
+    return [least, *([whole] if optional else []), *padded]
 
 
 def write_vector(folder: Path, storage: Storage, number: int, case: Case, expected: Expected) -> Vector:

@@ -18,7 +18,7 @@ from rnnspec.conformance.bench.timing import Effort
 from rnnspec.conformance.bench.workload import Stage, Workload
 
 TICK = 2.0**-30
-"""What reading the clock takes: no time is zero."""
+"""The time of reading the clock: no time is zero."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Who is wrong on a workload is found, be all of its sequences judged or some."""
+"""A wrong contender of a workload is found, whether all of its sequences are judged or some."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_a_contender_conforms_in_what_it_offers(library: Contender) -> None:
 
 
 def test_a_contender_with_a_fault_would_be_found(library: Contender, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is judged is what the library gives: change that, and it no longer conforms."""
+    """The library's own results are judged: with changed results it no longer conforms."""
     backend: Any = library.backend
     make = backend.make
 

@@ -13,12 +13,14 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
 from rnnspec.conformance.bench import page as page_module
+from rnnspec.conformance.bench.answer import answers
 from rnnspec.conformance.bench.cost import Cost, Peak
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.memory import Memory
 from rnnspec.conformance.bench.outcome import Contest, Outcome, Report, Result
-from rnnspec.conformance.bench.page import must_be_drawable, page
-from rnnspec.conformance.bench.table import short_names
+from rnnspec.conformance.bench.page import must_be_drawable, page, surprises
+from rnnspec.conformance.bench.plots import _ticks
+from rnnspec.conformance.bench.table import notes, short_names
 from rnnspec.conformance.bench.timing import Timing, WarmUp
 
 WRITTEN = {
@@ -93,5 +95,61 @@ def test_names_are_shortened_where_they_stay_apart() -> None:
 def test_without_its_libraries(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = page_module.importlib.util.find_spec
     monkeypatch.setattr(page_module.importlib.util, "find_spec", lambda name: None if name == library else found(name))
-    with pytest.raises(BenchError, match=rf"the page needs {library}: .*pip install 'rnnspec\[bench\]'"):
+    with pytest.raises(BenchError, match=rf"the page needs {library}: .*pip install .*'jinja2>="):
         must_be_drawable()
+
+
+def test_the_answer_comes_first(report: Report) -> None:
+    text = page(report, WRITTEN)
+    first, second = answers(report)
+    assert re.fullmatch(r"forward: a is [12][\d.]* × faster than <b> \(.* to .*\)", first)
+    assert second == "c was not timed: does not conform: y < x"
+    assert text.index("× faster than &lt;b&gt;") < text.index("<h2>")
+
+
+def test_the_page_has_the_terminals_warnings(report: Report) -> None:
+    text = page(report, WRITTEN)
+    for label, words in notes(report):
+        assert f"{label}: {words}".replace("<", "&lt;").replace(">", "&gt;") in text
+    assert {label for label, _ in notes(report)} == {"warm-up", "not timed"}
+    for line in surprises(report):
+        assert line.replace("<", "&lt;").replace(">", "&gt;") in text
+    assert surprises(report)
+
+
+def test_several_workloads_have_a_mean(tiny: Callable[..., Any]) -> None:
+    outcomes = [outcome(tiny(), "", {"a": 0.01, "b": ratio * 0.01}) for ratio in (2, 8)]
+    (answer,) = answers(Report(outcomes, 2, (0, 1), {"a": {}, "b": {}}))
+    assert re.fullmatch(
+        r"forward: a is [34](\.\d)? × faster than b \(.*\), in the geometric mean of 2 measurements", answer
+    )
+    equal = [outcome(tiny(), "", {"a": 0.01, "b": 0.01})]
+    (answer,) = answers(Report(equal, 2, (0, 1), {"a": {}, "b": {}}))
+    assert answer.startswith("forward: no difference shown between b and a (")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.6, 1.9, [0.5, 1, 2]),
+        (1.1, 3.0, [1, 2, 4]),
+        (0.0004, 0.9, [0.0001, 0.001, 0.01, 0.1, 1]),
+    ],
+)
+def test_ticks_of_ratios_are_powers_with_1_among_them(low: float, high: float, ticks: list[float]) -> None:
+    assert _ticks(low, high, 2, 1) == pytest.approx(ticks)
+
+
+def test_ticks_are_told_as_multiples(report: Report) -> None:
+    text = page(report, WRITTEN)
+    assert "1×" in text
+    assert "2×" in text
+    assert "100 %" in text
+
+
+@pytest.mark.parametrize("width", [1200, 400])
+def test_the_page_in_a_browser(in_browser: Callable[..., Any], report: Report, width: int) -> None:
+    shown = in_browser(page(report, WRITTEN), width=width)
+    assert shown["wide"] <= 0
+    assert shown["cut"] == []
+    assert shown["overlapping"] == []

@@ -1,4 +1,4 @@
-"""What is concluded from times: differences, and growth."""
+"""Conclusions from times: differences, and growth."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_rounds_fit_the_time(seconds: float, rounds: int) -> None:
 
 
 class Benchmark:
-    """What is used of pytest-benchmark's fixture."""
+    """The part of pytest-benchmark's fixture that is used."""
 
     def __init__(self, clock: Any) -> None:
         self.clock = clock

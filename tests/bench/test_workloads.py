@@ -13,7 +13,7 @@ from rnnspec.conformance.bench.scan import parse_scan
 from rnnspec.conformance.bench.workload import Stage, Workload
 from rnnspec.spec import CallError, UnknownOperationError, operations
 
-# What the named workloads are: the sizes of the practice that they are taken from.
+# The named workloads have the sizes of the practice that they are taken from.
 PRACTICE = {
     "image-rows": ("lstm", {"T": 28, "D": 28, "H": 128, "B": 128}),
     "text-bidirectional": ("bidirectional", {"T": 100, "D": 128, "H": 64, "B": 32}),

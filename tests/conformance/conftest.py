@@ -15,7 +15,7 @@ from rnnspec.spec import operation
 
 @pytest.fixture(autouse=True)
 def _forgetful() -> None:
-    """What is right is worked out anew in each test: some put a wrong judge in the place of the right one."""
+    """The right results are computed anew in each test: some tests put a wrong judge in the place of the right one."""
     forget()
 
 

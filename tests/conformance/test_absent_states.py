@@ -1,4 +1,4 @@
-"""Who leaves out the product with a state that is absent is right, though the reference has 0 times NaN there."""
+"""A backend that leaves out the product with an absent state is right, though the reference has 0 times NaN there."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Skips(NumpyBackend):
 
 
 class Fills(Skips):
-    """What a skipped product leaves behind is another number."""
+    """A skipped product leaves another number behind."""
 
     name = "fills"
 

@@ -284,7 +284,7 @@ def test_an_addition_at_a_place_is_two_roundings() -> None:
     np.testing.assert_allclose(abs(versions[1:, 0] - versions[0, 0]), 2 * U * 2.5, rtol=1e-9)
 
 
-# What a type can hold.
+# The range of a type.
 
 
 @pytest.mark.parametrize("of_gradient", [False, True])
@@ -323,7 +323,7 @@ def test_a_call_beyond_its_type_is_not_judged(make_case: Callable[..., Any]) -> 
         expected_of(case(3000))
 
 
-# What a call tells the bound.
+# Properties of a call that the bound depends on.
 
 
 def test_numbers_just_above_whole_ones_are_not_whole() -> None:

@@ -257,7 +257,7 @@ def test_numbers_between_the_ends_span_the_decades_and_are_not_round() -> None:
     cut = between("lstm", "truncate", T=3)
     assert {type(number) for number in cut} == {int}
     assert set(cut) == {4, 5, 6}  # 1 and 2 T + 1 are the ends, 2 and 3 have levels of their own
-    assert set(between("state_jacobian", "since", T=0)) == {0}
+    assert set(between("state_jacobian", "since", T=0)) == {0, 1}
 
 
 def test_values_follow_the_sizes_of_the_case() -> None:
@@ -273,7 +273,7 @@ def test_values_follow_the_sizes_of_the_case() -> None:
     assert many["cell"] == op.defaults()["cell"]
     op_of_jacobian = operation("state_jacobian")
     for case in drawn(Scope("state_jacobian", "float32"), 80):
-        assert 0 <= case.attributes["since"] <= max(case.sizes["T"] - 1, 0)
+        assert 0 <= case.attributes["since"] <= case.sizes["T"] + 1
         truncate = case.attributes["truncate"]
         assert (
             truncate in (None, *op_of_jacobian.attributes["truncate"].usual) or 1 <= truncate <= 2 * case.sizes["T"] + 1
@@ -553,7 +553,7 @@ def test_ties_are_exact_and_in_every_choice(make_case: Make) -> None:
     assert any((array != 0).any() for array in weights)
 
 
-# What a backend supports.
+# Support by a backend.
 
 
 class Picky(NumpyBackend):
@@ -592,6 +592,7 @@ def test_support_leaves_out_what_is_refused() -> None:
         "direction": ("forward", "reverse"),
         "truncate": ("None", "2", "3", "least", "within", "greatest"),
         "recurrent_dropout": NUMBER,
+        "output": ("sequence", "held", "last"),
     }
     assert set(support.reasons) == {"no clip", "no such gate", "no such output"}
     assert support.defaults() == operation("lstm").defaults()

@@ -74,7 +74,7 @@ def test_list_as_json(tmp_path: Path) -> None:
     file = tmp_path / "list.json"
     succeed("list", "--json", str(file))
     data = json.loads(file.read_text(encoding="utf-8"))
-    assert set(data) == {"operations", "models", "backends", "checks"}
+    assert set(data) == {"operations", "models", "backends", "checks", "regimes"}
     assert {check["id"]: check["level"] for check in data["checks"]} == {check.id: check.level for check in CHECKS}
     assert all(check["about"] and check["operations"] for check in data["checks"])
     assert [op["name"] for op in data["operations"]] == list(operations())
@@ -132,7 +132,7 @@ def test_show_of_every_operation(name: str) -> None:
     printed = succeed("show", name)
     for item in (*operations()[name].inputs, *operations()[name].outputs, *operations()[name].attributes):
         assert item in printed or operations()[name].inputs[item].when
-    assert succeed("show", name, "--latex").count("\\begin{align*}") == 2
+    assert 1 <= succeed("show", name, "--latex").count("\\begin{align*}") <= 2
 
 
 @pytest.mark.usefixtures("wide")

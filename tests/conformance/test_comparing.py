@@ -174,7 +174,7 @@ def test_the_worst_of_all_outputs_and_of_all_gradients(make_case: Make) -> None:
 
 
 def test_numbers_of_a_wrong_form_are_not_compared(make_case: Make) -> None:
-    """What is too short or of another type has no error ratio, though every number that there is be right."""
+    """A result that is too short or of another type has no error ratio, though every number in it is right."""
     case = make_case("rnn")
     good = np.zeros(1, np.float32)
     expected = {"y": bounded(0.0), "h_n": bounded(0.0)}

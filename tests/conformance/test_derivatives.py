@@ -123,7 +123,7 @@ def test_a_process_of_its_own_passes_everything_on(make_case: Make) -> None:
         there.close()
 
 
-# What is right.
+# Right answers.
 
 
 def test_to_the_judge_an_unused_output_is_one_with_a_cotangent_of_zeros(make_case: Make) -> None:

@@ -22,7 +22,7 @@ SIZES = {"B": 3, "T": 4, "D": 3, "H": 4, "I": 3, "O": 4}
 
 @cache
 def answers(name: str, dtype: str, calls: int = 40) -> list[tuple[dict[str, Bounded], dict[str, Array]]]:
-    """What is right for some calls, and what the numpy backend gives: outputs, and gradients with a d before them."""
+    """The right results of some calls, and those of the numpy backend: outputs, and gradients with a d before them."""
     backend, found = NumpyBackend(), []
     for seed in range(calls):
         op = operation(name)

@@ -52,6 +52,23 @@ def test_an_entry_may_speak_of_what_the_library_does_itself(tmp_path: Path, make
     assert not entry.concerns(case, "values", Composing())
 
 
+def test_an_entry_may_speak_of_padding_and_of_empty_sequences(tmp_path: Path, make_case: Callable[..., Case]) -> None:
+    usual = GOOD.replace('direction = "reverse", dtype = ["float16", "bfloat16"], T = 1', "WHEN")
+    for key, kinds in {"empty": ("one_empty", "no_mask"), "padded": ("one_empty", "no_mask", "equal")}.items():
+        (entry,) = load_expected(file(tmp_path, usual.replace("WHEN", f"{key} = true")), {"torch": "2.13"})
+        for steps in ("all", "equal", "one_empty", "no_mask"):
+            case = make_case("lstm", sizes={"B": 3, "T": 4}, steps=steps)
+            assert entry.concerns(case, "values", NumpyBackend()) == (steps in kinds)
+
+
+def test_an_entry_may_speak_of_every_value_but_the_default(tmp_path: Path, make_case: Callable[..., Case]) -> None:
+    text = GOOD.replace('["lstm", "gru"]', '"lstm"').replace('direction = "reverse"', 'clip = "other"')
+    (entry,) = load_expected(file(tmp_path, text.replace(", T = 1", "")), {"torch": "2.13"})
+    for clip, described in ((None, False), (0.5, True)):
+        case = make_case("lstm", dtype="float16", attributes={"clip": clip})
+        assert entry.concerns(case, "values", NumpyBackend()) == described
+
+
 def test_an_entry_may_speak_of_any_check(tmp_path: Path, make_case: Callable[..., Case]) -> None:
     (entry,) = load_expected(
         file(tmp_path, GOOD.replace('"values"', '"any"').replace(", T = 1", "")), {"torch": "2.13"}

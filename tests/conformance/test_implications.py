@@ -1,4 +1,4 @@
-"""What is said of errors, cost and laws is what the specification's checks do."""
+"""Errors, cost and laws are described as the specification's checks treat them."""
 
 from __future__ import annotations
 

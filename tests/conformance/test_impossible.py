@@ -164,7 +164,7 @@ def test_padding_by_a_factor_is_rejected_where_a_move_is_forbidden() -> None:
 
 
 def gradients_of(case: Case, second: bool) -> tuple[dict[str, Bounded], dict[str, Array]]:
-    """What is right for a case, and what the reference gives in the case's type."""
+    """The right results for a case, and the reference's results in the case's type."""
     backend = NumpyBackend()
     if second:
         due = expect_second_order(case.call, case.dtype, case.cotangents, case.directions)

@@ -60,6 +60,11 @@ def Right(**call):
     pass
 
 
+class Compiling(NumpyBackend):
+    name = "compiling"
+    compiles = 20
+
+
 @guest
 def Segfaulting(**call):
     ctypes.string_at(0)
@@ -289,7 +294,7 @@ def call(make_case: Callable[..., Case]) -> Call:
     return make_case("rnn_cell").call
 
 
-# What it answers.
+# Its answers.
 
 
 def test_it_is_the_backend_that_it_stands_for(isolated: Open, call: Call) -> None:
@@ -309,6 +314,11 @@ def test_it_is_the_backend_that_it_stands_for(isolated: Open, call: Call) -> Non
     assert there.script(call) == here.script(call)
 
 
+def test_what_compiles_says_so_from_its_process(isolated: Open) -> None:
+    assert isolated("Compiling").compiles == 20
+    assert isolated("Right").compiles == 1
+
+
 @pytest.mark.parametrize("check", ["values", "gradients", "bad_input"])
 def test_right_is_right(check: str, isolated: Open) -> None:
     there, here = checked(isolated("Right"), check), run_check(BY_ID[check], NumpyBackend(), "rnn_cell", "float32", FEW)
@@ -323,7 +333,7 @@ def test_a_refusal_is_no_crash(isolated: Open, call: Call) -> None:
     assert checked(backend).verdict is Verdict.REFUSED
 
 
-# What it survives.
+# Disturbances that it survives.
 
 
 @pytest.mark.parametrize(

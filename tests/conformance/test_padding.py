@@ -1,4 +1,4 @@
-"""What stands in the padding, and what a violation says of an element there."""
+"""The contents of the padding, and the words of a violation about an element there."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_nan_times_zero_is_caught_by_nan_alone(family: str) -> None:
     assert not score_fault(fault, PROFILES["quick"], checks[:1], shrink=False).caught
 
 
-# What is said of where it is.
+# The words about its place.
 
 
 def lengths_case(make_case: Make) -> Case:

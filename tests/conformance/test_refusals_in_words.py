@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from rnnspec.conformance.report.summary import summarise
-from rnnspec.conformance.report.tables import print_backend
+from rnnspec.conformance.report.tables import print_backends
 from rnnspec.conformance.run import CheckResult, Verdict
 
 
@@ -21,7 +21,7 @@ def result(operation: str, dtype: str, check: str, *reasons: str) -> CheckResult
 
 def printed(*results: CheckResult) -> list[str]:
     console = Console(file=io.StringIO(), width=60)
-    print_backend(console, summarise("mine", {}, results, profile="quick", seed=0))
+    print_backends(console, [summarise("mine", {}, results, profile="quick", seed=0)])
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 

@@ -184,7 +184,7 @@ def test_the_command_keeps_failures_in_the_users_cache(
         pytest.fail("no seed finds it late")
     assert (tmp_path / "cache" / "rnnspec" / "failures" / "rare").is_dir()
     second = validate(*processes, "--seed", str(seed))
-    # What is planned is asked in any case, and of what is drawn, nothing passed before it.
+    # Planned cases are asked in any case, and no drawn case passed before it.
     assert (second["values"]["verdict"], second["values"]["examples"]) == ("violates", planned)
     for without in (
         validate(*processes, "--seed", str(seed), "--no-replay"),

@@ -180,7 +180,7 @@ RECORDED = ("unmodified", "repeatability", "drift")
 
 @dataclass
 class Printed:
-    """What a script printed, and how it ended."""
+    """The output and the exit status of a script."""
 
     status: int
     parts: dict[str, str]
@@ -217,7 +217,7 @@ def read(path: str) -> str:
     source = Path(path).read_text(encoding="utf-8")
     assert len(source.splitlines()) <= LINES == 40
     assert max(len(line) for line in source.splitlines()) <= 120
-    # What is told of a crash may name a path with that name in it; the code may not.
+    # The message of a crash may name a path with that name in it; the code may not.
     imported = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)]
     assert not any("rnnspec" in ast.unparse(node) for node in imported)
     return source
@@ -379,7 +379,7 @@ def test_the_archive_says_which_call_its_arrays_are_of(check: Check, tmp_path: P
         np.testing.assert_array_equal(array, stored[f"input.{name}"])
     parts = record.example if isinstance(record.example, tuple) else (record.case,)
     assert parts[0] == record.case
-    # What holds objects of its own beside the case, such as a habit, is told by the arrays alone.
+    # An example with objects of its own beside the case, such as a habit, is described by its arrays alone.
     assert (record.example is None) == (check.id in ("callers", "identities", "partial_gradients"))
 
 
@@ -483,7 +483,7 @@ def test_what_was_never_asked_is_told(tmp_path: Path, make_case: Make) -> None:
     assert "SIGSEGV" in run_alone(script, tmp_path).parts["got"]
 
 
-# What must not happen.
+# Events that must not happen.
 
 
 @pytest.mark.parametrize("message", ['h: got """ and \\N and \\', "x" * 500, "one\ntwo\nthree\nfour\nfive", '"', "\\"])

@@ -437,7 +437,7 @@ def test_one_version_becomes_several_in_its_place() -> None:
 
 
 def test_one_version_of_other_memory_does_not_become_several() -> None:
-    """What it is a view of would not follow."""
+    """The array that it is a view of would not follow."""
     a = exactly([0.5, 0.25])
     with pytest.raises(TypeError, match="own memory"):
         np.tanh(a, out=a)
@@ -450,7 +450,7 @@ def test_several_versions_are_written_where_the_others_stood() -> None:
     np.testing.assert_array_equal(a.versions()[:, 0], row.versions())
 
 
-# What it does not know is refused.
+# An unknown function is refused.
 
 
 @pytest.mark.parametrize("ufunc", [np.sin, np.floor, np.remainder, np.hypot, np.arctan2])

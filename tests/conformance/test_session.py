@@ -1,4 +1,4 @@
-"""What the checks of an operation in a type share: each planned call is made once, and refusals cost no coverage."""
+"""The checks of an operation in a type share their calls: each is made once, and refusals cost no coverage."""
 
 from __future__ import annotations
 
@@ -514,7 +514,7 @@ def test_who_compiles_each_shape_is_given_few() -> None:
     backend = Compiling()
     deck = session(backend).deck
     shapes = {case.call.inputs["x"].shape for case in deck.cases}
-    assert len(shapes) <= 8
+    assert len(shapes) <= 9  # with that of the probes, which the first call has
     assert len({case.call.inputs["x"].shape for case in deck.cases[: len(deck.rows)]}) <= 3
     assert len(deck.rows) > 20
     assert len({case.call.inputs["x"].shape for case in session(NumpyBackend()).deck.cases}) > 60

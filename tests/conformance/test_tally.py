@@ -1,4 +1,4 @@
-"""What a run of a check counts: examples, the worst ratio, and whose verdict it is."""
+"""The counts of a check's run: examples, the worst ratio, and whose verdict it is."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import pytest
 
 from rnnspec import conformance
 from rnnspec.conformance.cases import Planner, Scope
-from rnnspec.conformance.commands.validate import _shared_out
+from rnnspec.conformance.commands.validate_pytest import shared_out
 from rnnspec.conformance.options import Options, add_to_pytest
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.runner import checks_for
@@ -103,7 +103,7 @@ CHECKS = [check.id for check in checks_for("rnn_cell", conformance.checks.CHECKS
 
 @dataclass
 class Run:
-    """What a run of the command line left."""
+    """The output, status and files of a run of the command line."""
 
     status: int
     stdout: str
@@ -156,7 +156,8 @@ def by_name(run: Run) -> dict[str, Any]:
 
 def test_the_json_has_the_documented_structure(every_verdict: tuple[Run, Path]) -> None:
     run, _ = every_verdict
-    assert set(run.json) == {"backends"}
+    assert set(run.json) == {"backends", "conditions"}
+    assert {"rnnspec", "Python", "NumPy", "system", "date"} <= set(run.json["conditions"])
     assert len(run.json["backends"]) == 6
     for backend in run.json["backends"]:
         assert set(backend) == {
@@ -351,17 +352,17 @@ def test_many_checks_are_shared_by_processes_unless_the_user_says_how(
 ) -> None:
     pytest.importorskip("xdist")
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
-    options = _shared_out(Options(), given, checks)
+    options = shared_out(Options(), given, checks)
     assert ("-n" in options) == shared
-    assert "-n" not in _shared_out(Options(device="cuda:0"), given, 5000)
-    # Who shares them out keeps those together that share a deck, where there is anything to share them out.
+    assert "-n" not in shared_out(Options(device="cuda:0"), given, 5000)
+    # Tests that share a deck go to one worker, where there are workers.
     assert ("--dist=loadgroup" in options) == ("no:xdist" not in given)
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
-    assert "-n" not in _shared_out(Options(), given, checks)
+    assert "-n" not in shared_out(Options(), given, checks)
 
 
 def test_who_says_how_checks_are_shared_is_heard() -> None:
-    assert _shared_out(Options(), ("--dist=each", "-n2"), 5000) == ()
+    assert shared_out(Options(), ("--dist=each", "-n2"), 5000) == ()
 
 
 class Parser(ArgumentParser):
@@ -434,11 +435,13 @@ def test_the_plugin_by_hand(tmp_path: Path) -> None:
     """The suite runs under plain pytest too, with its usual report."""
     done = subprocess.run(
         [
-            sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "--pyargs", "rnnspec.conformance.suite",
+            sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "rnnspec.conformance.plugin", "-rA",
+            "--pyargs", "rnnspec.conformance.suite",
             "--import-mode=importlib", "-o", "consider_namespace_packages=true",
             "--rnnspec-backend", "numpy", "--rnnspec-op", "rnn_cell", "--rnnspec-dtype", "float32",
         ],
-        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        cwd=tmp_path, env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, capture_output=True, text=True,
+        timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PASSED" in done.stdout

@@ -89,7 +89,7 @@ def wrong() -> type[Wrong]:
 
 @pytest.fixture(scope="session")
 def failures() -> Callable[..., list[Failed]]:
-    """What some checks of a backend find wrong first, each in the small planned cases of each type."""
+    """The first violation of each of some checks of a backend, in the small planned cases of each type."""
 
     def make(
         backend: Backend,

@@ -1,4 +1,4 @@
-"""What is unusual about a call is blamed only where the usual call is right."""
+"""An unusual trait of a call is blamed only where the usual call is right."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ NAMES = ["layouts", "repeated", "special_values", "nan", "one_array", "constant"
 
 
 def violation_of(backend: Backend, name: str, case: Case) -> Violation:
-    """What the check of an example finds wrong."""
+    """The violations that the check of an example finds."""
     check, example, _ = unusual(case)[name]
     with pytest.raises(Violation) as caught:
         BY_ID[check].examine(Guarded(backend), example)

@@ -39,7 +39,7 @@ def _without_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(backend: Backend, name: str, *checks: str, dtype: str = "float32") -> list[Failed]:
-    """What checks that are run as `validate` runs them find wrong."""
+    """The violations that checks find, run as `validate` runs them."""
     failed: list[Failed] = []
     for check in checks:
         run_check(BY_ID[check], backend, name, dtype, PLANNED, failed=failed)
@@ -145,7 +145,7 @@ def test_a_crash_and_a_wrong_result_are_two_faults(wrong: Make, faults_of: Fault
     assert sorted(crashes) == [False, True]
 
 
-# What one check alone sees.
+# Faults that one check alone sees.
 
 
 def as_in_memory(call: Call) -> Call:
@@ -238,7 +238,7 @@ def test_who_is_unsteady_otherwise_is_suspected_of_nothing() -> None:
     assert not fault.suspects
 
 
-# What is no fault, and what is not asked.
+# Right answers, and calls that are not made.
 
 
 class Restless(NumpyBackend):

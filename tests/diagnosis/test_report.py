@@ -32,7 +32,7 @@ Failures = Callable[..., list[Failed]]
 Outputs = dict[str, Array]
 FIELDS = {
     "backend", "operation", "dtypes", "device", "cause", "suspects", "checks", "message", "call", "case", "inputs",
-    "trace", "repro",
+    "trace", "repro", "files",
 }  # fmt: skip
 EDITED = "a = W_h @ x - R_h @ h_prev + b_h + b_R_h"
 
@@ -189,7 +189,7 @@ class Wrong(NumpyBackend):
 
 
 def test_the_command_line(tmp_path: Path) -> None:
-    """What is wrong is printed once, and stands in the JSON; what is right has empty lists."""
+    """A fault is printed once, and stands in the JSON; a right operation has empty lists."""
     (tmp_path / "fakes_with_faults.py").write_text(FAKES)
     file = tmp_path / "result.json"
     words = [

@@ -1,4 +1,4 @@
-"""What the code computes is named: edits of equations, misreadings of calls, two at once; what is neither is not."""
+"""Edits of equations, misreadings of calls, and two at once are named; any other fault is not."""
 
 from __future__ import annotations
 
@@ -341,7 +341,7 @@ def test_a_gradient_that_is_given_wrongly_is_named(
     assert words in suspected([fault])
 
 
-# What is neither.
+# Faults that are neither.
 
 
 def noisy(call: Call, results: Outputs) -> Outputs:

@@ -19,7 +19,8 @@ from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.score import NEVER_ALONE, CheckScore, FaultScore, by_check, score_fault
 from rnnspec.conformance.faults.seeds import seeds_from, seeds_text
 from rnnspec.conformance.faults.variants import LOOPS
-from rnnspec.conformance.hosting.jobs import each
+from rnnspec.conformance.hosting.jobs import Here, Processes, in_order
+from rnnspec.conformance.hosting.work import Work
 from rnnspec.conformance.pages.faults import read, sections
 from rnnspec.conformance.run import PROFILES, Profile
 from rnnspec.conformance.run.plan import PlanError
@@ -212,7 +213,10 @@ def test_a_file_of_something_else_is_told(tmp_path: Path) -> None:
 
 
 def test_work_is_shared_between_processes_in_order() -> None:
-    assert list(each(str, range(7), 2)) == list(each(str, range(7), 1)) == [str(number) for number in range(7)]
+    work = Work(str, str, str)
+    with Processes(2) as two:
+        found = list(in_order(two.results(work, range(7))))
+    assert found == list(in_order(Here().results(work, range(7)))) == [str(number) for number in range(7)]
 
 
 def test_unknown_profile() -> None:

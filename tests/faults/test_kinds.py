@@ -52,7 +52,7 @@ class Witness:
         return Case(fault.operation, fault.dtype, self.sizes, attributes, steps=self.steps, seed=self.seed)
 
     def shows(self, fault: Fault, backend: Backend) -> str:
-        """What is wrong with a backend on the call; "" if nothing is."""
+        """The violation of a backend on the call; "" if there is none."""
         case = self.case(fault)
         call = Call(fault.operation, {**case.call.inputs, **self.inputs(dict(case.call.inputs))}, case.call.attributes)
         check_call(call.operation, call.inputs, call.attributes)

@@ -40,7 +40,7 @@ def imports(source: str) -> Iterator[tuple[int, str]]:
 
 
 def faults(path: Path, source: str) -> list[str]:
-    """What a module imports and must not."""
+    """The imports of a module that are forbidden."""
     found = []
     for line, name in imports(source):
         parts = name.split(".")
@@ -56,15 +56,20 @@ def faults(path: Path, source: str) -> list[str]:
 
 
 SHARED = ("composed", "layouts")
-"""What all adapters share: operations composed for any framework, and layouts of parameters."""
+"""The folders that all adapters share: operations composed for any framework, and layouts of parameters."""
 
 
 def _other_adapter(path: Path, parts: list[str]) -> bool:
-    """Adapters do not see each other; nobody sees an adapter of a framework but itself. What they share is no adapter.
+    """Adapters do not see each other; nobody sees an adapter of a framework but itself. Shared folders are none.
 
     NumPy is no such framework: planted faults are the reference with one thing wrong, so they may change its adapter.
-    What judges (the rest of `conformance`) knows adapters by their contract alone.
+    What judges (the rest of `conformance`) knows adapters by their contract alone. A library's adapter is derived from
+    its framework's base class, and what is timed against it calls the library as it does.
     """
+    if path.parts[:2] == ("backends", "libraries") and len(parts) > 3 and parts[2] != "numpy":
+        return False
+    if path.parts[:3] == ("conformance", "bench", "contenders") and parts[2:3] == ["libraries"]:
+        return False
     if path.parts[:2] == ("conformance", "faults") and parts[2:3] == ["numpy"]:
         return False
     if len(parts) < 3 or parts[2] in SHARED or not (ROOT / "backends" / parts[2]).is_dir():

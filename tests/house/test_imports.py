@@ -1,4 +1,4 @@
-"""What is imported when: frameworks only when their backend is opened, and nothing at all for help."""
+"""Frameworks are imported only when their backend is opened, and help imports nothing at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FRAMEWORKS = ("torch", "tensorflow", "jax", "keras")
 # One file for each framework, found before the true one.
 FAKE = "fake = True\n"
 
-# What may import a framework: adapters, but for numpy's, and libraries that are timed against them, which are opened as
+# Adapters may import a framework, but for numpy's; so may libraries that are timed against them, which are opened as
 # adapters are (files are read, as walking over packages would import them).
 WALK = """
 import importlib, json, pathlib, sys

@@ -74,7 +74,7 @@ MUTANTS = (
     Mutant(TOLERANCE, '_exactly(output, item.shape[:1] == ("B",))', "_exactly(output, False)"),
     Mutant(TOLERANCE, "(array == np.rint(array))", "(array >= np.rint(array))"),
     Mutant(TOLERANCE, "exact = (got == self.value) &", "exact = (got is self.value) &"),
-    # What is judged.
+    # The elements that are judged.
     Mutant(FORMATS, "largest / 16", "largest / 8"),
     Mutant(TOLERANCE, "| (item.value == item.impossible)", "| np.isinf(item.value)"),
     Mutant(TOLERANCE, "| np.isposinf(item.bound)", "| False"),
@@ -84,7 +84,7 @@ MUTANTS = (
     Mutant(TOLERANCE, "ratios[np.isnan(ratios)] = np.inf", "ratios[np.isnan(ratios)] = 0", "test_tolerance.py"),
     Mutant(TOLERANCE, ">= largest)", ">= largest / 4)", "test_tolerance.py"),
     Mutant(TOLERANCE, "(np.sign(got) == np.sign(self.value))", "True", "test_tolerance.py"),
-    # What rounding does to a number.
+    # The effect of rounding on a number.
     Mutant(ROUNDING, "dict.fromkeys(_TRANSCENDENTAL, 4.0)", "dict.fromkeys(_TRANSCENDENTAL, 8.0)"),
     Mutant(ROUNDING, "dict.fromkeys(_ROUNDED_ONCE, 1.0)", "dict.fromkeys(_ROUNDED_ONCE, 2.0)", "test_rounding.py"),
     Mutant(ROUNDING, "np.matmul(a, b), magnitude, _roundings(a", "np.matmul(a, b), magnitude, float(a"),
@@ -99,7 +99,7 @@ MUTANTS = (
     Mutant(DIRECTIONS, "seed * _APART % COUNT", "0", "test_random_directions.py"),
     Mutant(DIRECTIONS, "self.position = start + count + 1", "self.position = start", "test_random_directions.py"),
     Mutant(DIRECTIONS, "_AWAY: Final = COUNT // 3", "_AWAY: Final = 0", "test_random_directions.py"),
-    # What rounding may decide.
+    # Choices that rounding may decide.
     Mutant(ROUNDING, "BRANCH_SPREAD: Final = 4.0", "BRANCH_SPREAD: Final = 8.0"),
     Mutant(ROUNDING, "BRANCH_SPREAD: Final = 4.0", "BRANCH_SPREAD: Final = 3.0"),
     Mutant(ROUNDING, "if nearest > BRANCH_SPREAD * (", "if nearest > 0.25 * BRANCH_SPREAD * ("),
@@ -137,7 +137,7 @@ MUTANTS = (
         "self.violation(message, expected=expected, got=got",
     ),
     of_asked("Violation(\n            message, str(self), self,", "Violation(\n            message, str(self),"),
-    # What a run counts.
+    # The counts of a run.
     of_runner("else max(self.worst, ratio)", "else ratio"),
     of_runner("else max(self.worst, ratio)", "else self.worst"),
     of_runner("self.judged += 1", "self.judged += 2"),

@@ -78,7 +78,8 @@ def _call(name: str, seed: int, *, steps: int | None = None, full: bool = False,
         inputs["lengths"] = random.integers(0, sizes["T"] + 1, size=sizes["B"])
     if which == "mask":
         inputs["mask"] = random.random((sizes["B"], sizes["T"])) < 0.6
-    cotangents = tuple(random.standard_normal([sizes[axis] for axis in out.shape]) for out in op.outputs.values())
+    shapes = ([sizes[axis] for axis in out.shape] for out in op.outputs_for(attributes).values())
+    cotangents = tuple(random.standard_normal(shape) for shape in shapes)
     return Call(name, inputs, attributes, cotangents)
 
 

@@ -1,4 +1,4 @@
-"""What is built of layers, against loops over single sequences that call one cell, step by step."""
+"""Operations built of layers, against loops over single sequences that call one cell, step by step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every layer: empty things, padding, holes, arrays of any kind."""
+"""Properties of every layer: empty inputs, padding, holes, arrays of any kind."""
 
 import ml_dtypes
 import numpy as np

@@ -1,4 +1,4 @@
-"""What a command writes: tried before the work, never one of its inputs, and left what it is."""
+"""Output files of a command: tried before the work, never one of its inputs; links and devices are kept."""
 
 from __future__ import annotations
 

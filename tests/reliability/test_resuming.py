@@ -19,13 +19,17 @@ from click.testing import CliRunner, Result
 
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.cli import main
-from rnnspec.conformance.hosting.jobs import each
+from rnnspec.conformance.hosting.jobs import Here, Processes
+from rnnspec.conformance.hosting.work import Work
 from rnnspec.conformance.run import resuming
 from rnnspec.conformance.run.files import FileError
-from rnnspec.conformance.run.resuming import Form, Interrupts, Kept, ResumeFile, code_of
+from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, code_of
 
-AS_IT_IS = Form(lambda result: result, lambda data: data)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="locks and signals are those of POSIX")
+
+
+def as_it_is(result: object) -> object:
+    return result
 
 
 def rnnspec(*arguments: object) -> Result:
@@ -45,7 +49,7 @@ def test_what_is_kept_is_not_done_again(tmp_path: Path) -> None:
         with ResumeFile(tmp_path / "file", {"a": 1}, "work") as file:
             found = []
             with Interrupts() as interrupts:
-                for result in Kept(file).each(work, range(5), 1, AS_IT_IS):
+                for result in Kept(file).each(Work(work, as_it_is, as_it_is), range(5), Here()):
                     found.append(result)
         assert found == expected
         assert interrupts.status == (130 if len(expected) == 3 else 0)
@@ -54,7 +58,7 @@ def test_what_is_kept_is_not_done_again(tmp_path: Path) -> None:
 
 def test_without_a_file_nothing_is_kept() -> None:
     with ResumeFile(None, {}, "work") as file:
-        assert list(Kept(file).each(abs, [-1, 2], 1, AS_IT_IS)) == [1, 2]
+        assert list(Kept(file).each(Work(abs, as_it_is, as_it_is), [-1, 2], Here())) == [1, 2]
         assert file.load() == {}
 
 
@@ -70,9 +74,8 @@ def test_without_a_file_nothing_is_kept() -> None:
 )  # fmt: skip
 def test_a_file_of_another_form(text: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text(text)
-    form = Form(str, int)
     with ResumeFile(tmp_path / "file", {"a": 1}, "work") as file, pytest.raises(FileError, match=told):
-        list(Kept(file).each(abs, [0], 1, form))
+        list(Kept(file).each(Work(abs, str, int), [0], Here()))
     assert (tmp_path / "file").read_text() == text or "results" in text
 
 
@@ -171,11 +174,11 @@ class Sending(NumpyBackend):
 
 
 def test_workers_end_when_no_one_waits_for_their_results() -> None:
-    results = each(time.sleep, [0, 1000, 1000], 2)
+    results = Processes(2).results(Work(time.sleep, as_it_is, as_it_is), [0, 1000, 1000])
     next(results)
     workers = multiprocessing.active_children()
     assert workers
-    results.close()  # type: ignore[attr-defined]  # it is a generator
+    results.close()
     for worker in workers:
         worker.join(20)
         assert worker.exitcode is not None
@@ -190,12 +193,13 @@ def test_a_script_without_a_guard_does_no_harm(tmp_path: Path) -> None:
     script.write_text(
         "print('once')\n"
         "from rnnspec.conformance.hosting.isolated import Isolated\n"
-        "from rnnspec.conformance.hosting.jobs import each\n"
+        "from rnnspec.conformance.hosting.jobs import Processes\n"
+        "from rnnspec.conformance.hosting.work import Work\n"
         "print(Isolated('rnnspec.backends.numpy:NumpyBackend').name)\n"
-        "print(list(each(abs, [-1, -2], 2)))\n"
+        "print(sorted(Processes(2).results(Work(abs, str, int), [-1, -2])))\n"
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     done = subprocess.run(
         [sys.executable, script], cwd=tmp_path, capture_output=True, timeout=300, text=True, env=environment
     )
-    assert (done.stdout.split("\n"), done.stderr) == (["once", "numpy", "[1, 2]", ""], "")
+    assert (done.stdout.split("\n"), done.stderr) == (["once", "numpy", "[(0, 1), (1, 2)]", ""], "")

@@ -1,4 +1,4 @@
-"""What guests say: short enough to read, and nothing that a terminal or a layout would obey."""
+"""Messages of guests: short enough to read, and without anything that a terminal or a layout would obey."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from rnnspec.conformance.bench.cost import cost_of
+from rnnspec.conformance.hosting.jobs import Here, workers
 from rnnspec.conformance.soak.engine import BLOCK, blocks, work_through
 from rnnspec.conformance.soak.examining import MOST_FLOPS, Examiner, Soak
 from rnnspec.conformance.soak.state import State
@@ -27,7 +28,8 @@ CASES = BLOCK + 70
 
 def soaked(parts: list[range], jobs: int = 1) -> State:
     state = State()
-    assert work_through(SOAK, parts, jobs, state.add) == 0
+    with workers(jobs) as sharing:
+        assert work_through(SOAK, parts, sharing, state.add) == 0
     return state
 
 
@@ -206,11 +208,11 @@ def test_a_fault_of_the_suite_names_the_case(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("rnnspec.conformance.soak.examining.expected_of", broken)
     with pytest.raises(ZeroDivisionError) as error:
-        work_through(SOAK, [range(3)], 1, lambda numbers, statistics: None)
+        work_through(SOAK, [range(3)], Here(), lambda numbers, statistics: None)
     assert "in case rnn_cell float32 0 of seed 5: rnn_cell float32 B=" in error.value.__notes__[0]
 
 
 def test_nothing_is_reported_of_what_was_not_examined() -> None:
     reported: list[tuple[range, Statistics]] = []
-    assert work_through(SOAK, [], 1, lambda *done: reported.append(done)) == 0
+    assert work_through(SOAK, [], Here(), lambda *done: reported.append(done)) == 0
     assert reported == []

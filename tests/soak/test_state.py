@@ -1,4 +1,4 @@
-"""What a soak keeps: which cases are done, and of which soak."""
+"""A soak keeps the numbers of the cases that are done, and its own identity."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def some_state() -> State:
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     state = some_state()
-    state.save(file(tmp_path))
+    file(tmp_path).save(state.to_json())
     back = State.load(file(tmp_path), 30)
     assert (back.done, back.seconds, back.cases) == ([range(10), range(20, 30)], 1.5, 20)
     assert back.statistics.to_json() == state.statistics.to_json()
@@ -83,7 +83,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("what", OTHERS)
 def test_the_state_of_another_soak_is_refused(what: str, tmp_path: Path) -> None:
-    some_state().save(file(tmp_path, OTHERS[what]))
+    file(tmp_path, OTHERS[what]).save(some_state().to_json())
     with pytest.raises(FileError, match="another soak") as error:
         State.load(file(tmp_path), 30)
     assert [line.partition(":")[0].strip() for line in str(error.value).splitlines()[1:-1]] == [what]
@@ -97,7 +97,7 @@ def test_what_is_no_state_is_refused(text: str, tmp_path: Path) -> None:
 
 
 def test_half_a_state_is_refused(tmp_path: Path) -> None:
-    some_state().save(file(tmp_path))
+    file(tmp_path).save(some_state().to_json())
     data = json.loads((tmp_path / "state").read_text())
     del data["statistics"]["by_regime"]
     (tmp_path / "state").write_text(json.dumps(data))
@@ -121,7 +121,7 @@ WRONG: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_state_that_contradicts_itself_is_refused(name: str, tmp_path: Path) -> None:
-    some_state().save(file(tmp_path))
+    file(tmp_path).save(some_state().to_json())
     data = json.loads((tmp_path / "state").read_text())
     (tmp_path / "state").write_text(json.dumps(data | WRONG[name]))
     with pytest.raises(FileError, match="expected the file of an earlier soak"):
@@ -129,6 +129,6 @@ def test_a_state_that_contradicts_itself_is_refused(name: str, tmp_path: Path) -
 
 
 def test_cases_beyond_those_that_are_asked_are_refused(tmp_path: Path) -> None:
-    some_state().save(file(tmp_path))
+    file(tmp_path).save(some_state().to_json())
     with pytest.raises(FileError, match="has cases up to 30, and 29 are asked: expected --cases 30 or more"):
         State.load(file(tmp_path), 29)

@@ -128,8 +128,8 @@ def gru_inputs(**changed: Any) -> Arrays:
         (
             lstm_inputs(),
             {"forget_bias": 1},
-            "unknown attribute 'forget_bias': expected activations, clip, coupled, projection, gradient, direction, "
-            "truncate, recurrent_dropout; leave it out",
+            "unknown attribute 'forget_bias': expected one of activations, clip, coupled, projection, gradient, "
+            "direction, truncate, recurrent_dropout, output; leave it out",
         ),
         (lstm_inputs(), {"direction": "back"}, "direction: expected one of 'forward', 'reverse', got 'back'"),
         (lstm_inputs(), {"coupled": 1}, "coupled: expected one of False, True, got 1"),
@@ -171,7 +171,9 @@ def gru_inputs(**changed: Any) -> Arrays:
                 lstm_inputs(),
                 {"activations": value},
                 "activations: expected a tuple of 3, for gate, candidate, output, each one of "
-                f"'logistic', 'tanh', 'relu', got {value!r}",
+                "'logistic', 'tanh', 'relu', 'identity', 'hard_sigmoid', 'leaky_relu', 'thresholded_relu', "
+                "'scaled_tanh', 'affine', 'elu', 'selu', 'softsign', 'softplus', 'relu6', with numbers as in "
+                f"'leaky_relu:0.2', got {value!r}",
             )
             for value in ("tanh", ("tanh", "tanh"), ("logistic", "tanh", "sin"))
         ),
@@ -204,7 +206,9 @@ def test_a_cell_takes_no_lengths() -> None:
 
 
 def test_an_unknown_operation_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnknownOperationError, match=r"unknown operation 'lstn': expected one of .*lstm"):
+    with pytest.raises(
+        UnknownOperationError, match=r"unknown operation 'lstn': did you mean lstm\? expected one of .*lstm"
+    ):
         check_call("lstn", {})
 
 
@@ -219,8 +223,9 @@ def test_a_good_call_gives_complete_attributes_the_sizes_and_the_valid_steps() -
         "direction": "forward",
         "truncate": None,
         "recurrent_dropout": None,
+        "output": "sequence",
     }
-    assert checked.sizes == {"B": 2, "T": 3, "D": 4, "H": 5, "S": 5, "G": 4}
+    assert checked.sizes == {"B": 2, "T": 3, "D": 4, "H": 5, "S": 5, "G": 4, "T_all": 3}
     assert checked.valid is not None
     assert checked.valid.tolist() == [[False, False, False], [True, True, False]]
 

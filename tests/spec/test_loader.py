@@ -131,7 +131,7 @@ index = ["l"]
 over = ["L"]
 parameters = "own"
 reads = { x = "below", y = "above" }
-fixed = { direction = "forward", recurrent_dropout = "none", truncate = "none" }
+fixed = { truncate = "none" }
 
 [[tower.equations]]
 text = """
@@ -219,8 +219,8 @@ def test_a_layer_has_what_its_cell_has_and_takes_a_sequence_lengths_or_a_mask(tm
     assert [layer.inputs[name].shape for name in ("x", "s0", "W")] == [("B", "T", "H"), ("B", "H"), ("G", "H")]
     assert layer.inputs["s0"].optional
     assert {name: item.shape for name, item in layer.outputs.items()} == {"y": ("B", "T", "H"), "s_n": ("B", "H")}
-    assert list(layer.attributes) == ["lone", "limit", "squash", "direction", "truncate", "recurrent_dropout"]
-    assert set(layer.sizes) == {"B", "H", "G", "T", "n"}
+    assert list(layer.attributes) == ["lone", "limit", "squash", "direction", "truncate", "recurrent_dropout", "output"]
+    assert set(layer.sizes) == {"B", "H", "G", "T", "n", "T_all"}
     assert layer.gates == ("a", "b")
     assert layer.gates_for({"lone": True}) == ("a",)
     assert layer.carries == {"s0": "s_n"}
@@ -590,7 +590,7 @@ def test_two_files_cannot_define_one_operation(tmp_path: Path) -> None:
             "= f(arg(s_prev",
             "= f(sine(s_prev",
             "[[sum_cell.equations]] 3, line 1: 's = f(sine(s_prev + sum(W_k * x for k in gates)))': "
-            "unknown function 'sine': expected one of abs, clipped, concat, constant, exp,",
+            "unknown function 'sine': expected one of abs, affine, affine_prime, clipped, concat,",
         ),
         (
             "= f(arg(s_prev +",

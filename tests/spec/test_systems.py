@@ -22,8 +22,9 @@ from rnnspec.spec import (
     system,
 )
 from rnnspec.spec.language import parse
+from rnnspec.spec.latex import equation_latex
 from rnnspec.spec.operation import Attribute, holds
-from rnnspec.spec.printing import equation_latex, equation_text
+from rnnspec.spec.printing import equation_text
 from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
 
 OPERATIONS = list(operations())
@@ -159,7 +160,7 @@ def test_every_name_in_an_equation_is_defined_and_every_function_is_in_the_vocab
     for attributes, op, found in systems(operation(name)):
         equations = (*found.forward, *found.gradient)
         defined = {equation.target for equation in equations} | {f"d{output}" for output in op.outputs} | {"inf", "n"}
-        defined |= set(op.inputs_for(attributes)) | set(op.sizes) | ({"valid"} if op.over_batch else set())
+        defined |= set(op.inputs_for(attributes)) | set(op.sizes) | ({"valid"} if op.has_steps else set())
         defined |= {row for key in op.inputs_for(attributes) for row in rows_of(op, found, attributes, key)}
         for equation in equations:
             nodes = list(ast.walk(equation.value))

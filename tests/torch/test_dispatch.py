@@ -1,4 +1,4 @@
-"""What runs natively and what is composed; what is timed; what CUDA may not do; and the compiled mode."""
+"""Native and composed operations, the timed contenders, CUDA's refusals, and the compiled mode."""
 
 from __future__ import annotations
 

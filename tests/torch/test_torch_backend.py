@@ -27,7 +27,7 @@ LAYERS = {
     "gru admits": ("gru", {"update": "admits"}),
 }
 LSTM_DEFAULTS = {"activations": ("logistic", "tanh", "tanh"), "clip": None, "coupled": False, "gradient": "full"}
-UNROLLING_DEFAULTS = {"direction": "forward", "truncate": None, "recurrent_dropout": None}
+UNROLLING_DEFAULTS = {"direction": "forward", "truncate": None, "recurrent_dropout": None, "output": "sequence"}
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 

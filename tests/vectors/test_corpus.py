@@ -1,4 +1,4 @@
-"""What a corpus of the default size is worth: how many planted faults it catches, and that it rejects nothing right."""
+"""A corpus of the default size catches planted faults and rejects nothing right."""
 
 from __future__ import annotations
 

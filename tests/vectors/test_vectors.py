@@ -51,7 +51,7 @@ def save(path: Path, arrays: Arrays) -> None:
 
 
 def answer(case: dict[str, Any], arrays: Arrays) -> Arrays:
-    """What an implementation writes for a case; it computes in float64 and rounds."""
+    """The results that an implementation writes for a case; it computes in float64 and rounds."""
 
     def read(entry: dict[str, Any]) -> np.ndarray[Any, Any]:
         array = arrays[entry["array"]]
@@ -443,3 +443,66 @@ def test_safetensors(exported: Path, right: Path, tmp_path: Path) -> None:
     result = vectors("check", folder, tmp_path / "results")
     assert result.exit_code == 2
     assert "expected a .safetensors of plain arrays" in result.output
+
+
+def cases_of(folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    done = CliRunner().invoke(main, ["vectors", "export", str(folder), "--dtype", "float32", *arguments])
+    assert done.exit_code == 0, done.output
+    cases: list[dict[str, Any]] = json.loads((folder / "manifest.json").read_text())["cases"]
+    return cases
+
+
+@pytest.mark.parametrize("name", operations())
+def test_the_first_case_of_an_operation_is_plain(name: str) -> None:
+    first, _ = next(iter(corpus(name, "float32", 1)))
+    assert first.attributes == first.spec.defaults()
+    assert (first.steps, first.regime) == ("all", "generic")
+    optional = {key for key, item in first.items.items() if item.optional}
+    assert not optional & set(first.call.inputs)
+
+
+def test_one_thing_is_added_at_a_time(tmp_path: Path) -> None:
+    first, second, third = cases_of(tmp_path / "new", "--op", "lstm", "--cases", "3")
+    names = [{one["name"] for one in case["inputs"]} for case in (first, second, third)]
+    assert names[0] == {"x", "W", "R", "b"}
+    assert names[1] == {*names[0], "h0", "c0", "b_R"}
+    assert names[2] == {*names[1], "lengths"}
+
+
+def test_a_corpus_of_some_attributes_without_padding(tmp_path: Path) -> None:
+    settings = ("--set", "reset=after", "--set", "direction=forward", "--no-padding")
+    cases = cases_of(tmp_path / "new", "--op", "gru", "--op", "dense", "--cases", "8", *settings)
+    grus = [case["attributes"] for case in cases if case["operation"] == "gru"]
+    assert {(one["reset"], one["direction"]) for one in grus} == {("after", "forward")}
+    assert {case["steps"] for case in cases} == {"all"}
+    assert len(cases) == 16  # dense has none of these attributes
+
+
+def test_a_plain_corpus_has_plain_cases_alone(tmp_path: Path) -> None:
+    cases = cases_of(tmp_path / "new", "--op", "lstm", "--cases", "7", "--plain", "--set", "projection=true")
+    whole = {**operations()["lstm"].defaults(), "projection": True}
+    assert all(case["attributes"] == json.loads(json.dumps(whole)) for case in cases)
+    assert len({json.dumps([case["sizes"], case["seed"], case["absent"], case["steps"]]) for case in cases}) == 7
+
+
+def test_check_says_how_much_was_judged(tmp_path: Path) -> None:
+    folder, results = export(tmp_path / "new", "--dtype=float32", operations=("lstm", "gru_cell")), tmp_path / "results"
+    for case in manifest_of(folder)["cases"]:
+        if case["operation"] == "gru_cell":
+            save(results / case["file"], answer(case, load(folder / case["file"])))
+    result = vectors("check", folder, results)
+    assert f"judged {CASES} of the {2 * CASES} cases, 50%: the verdict is on these alone" in result.output
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("directon=forward", "did you mean direction?"),
+        ("direction=up", "expected one of 'forward', 'reverse'"),
+        ("direction", "expected NAME=VALUE"),
+    ],
+)
+def test_a_setting_that_there_is_not(tmp_path: Path, setting: str, told: str) -> None:
+    done = CliRunner().invoke(main, ["vectors", "export", str(tmp_path / "new"), "--op", "lstm", "--set", setting])
+    assert (done.exit_code, told in done.output) == (2, True)
+    assert not (tmp_path / "new").exists()

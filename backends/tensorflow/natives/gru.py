@@ -9,15 +9,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rnnspec.backends.contract import Call
+from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Script
+from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS, refuse_functions
 from rnnspec.backends.tensorflow.natives.recurrent import Kind, cell_native, layer_native
 from rnnspec.backends.tensorflow.natives.recurrent_source import cell_source, layer_source
 
 
+def _refuse(*, update: str, activation: str, recurrent_activation: str, clip: float | None, **others: Any) -> None:
+    refuse_functions(activation, recurrent_activation)
+    if update == "admits" and recurrent_activation != "logistic":
+        raise Unsupported("Keras's update gate keeps the state; with weights negated it admits it, if it is logistic")
+    if clip is not None:
+        raise Unsupported("Keras's GRU does not clip")
+
+
 def _choices(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {"reset_after": attributes["reset"] == "after"}
+    return {
+        "activation": FUNCTIONS[attributes["activation"]],
+        "recurrent_activation": FUNCTIONS[attributes["recurrent_activation"]],
+        "reset_after": attributes["reset"] == "after",
+    }
 
 
 def _gates(call: Call) -> str:
@@ -25,6 +38,6 @@ def _gates(call: Call) -> str:
     return f"tf.stack([{z}, W[0], W[2]])"
 
 
-GRU: Final = Kind("gru", "GRU", ("h0",), _choices, gates=_gates)
+GRU: Final = Kind("gru", "GRU", ("h0",), _choices, _refuse, gates=_gates)
 NATIVES: Final[Mapping[str, Native]] = {"gru_cell": cell_native(GRU), "gru": layer_native(GRU)}
 SCRIPTS: Final[Mapping[str, Script]] = {"gru_cell": cell_source(GRU), "gru": layer_source(GRU)}

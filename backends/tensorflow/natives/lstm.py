@@ -8,7 +8,7 @@ from typing import Any, Final
 from rnnspec.backends.contract import Unsupported
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Script
-from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS
+from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS, refuse_functions
 from rnnspec.backends.tensorflow.natives.recurrent import Kind, cell_native, layer_native
 from rnnspec.backends.tensorflow.natives.recurrent_source import cell_source, layer_source
 
@@ -16,6 +16,7 @@ from rnnspec.backends.tensorflow.natives.recurrent_source import cell_source, la
 def _refuse(
     *, activations: Any, clip: float | None, coupled: bool, projection: bool = False, gradient: str, **others: Any
 ) -> None:
+    refuse_functions(*activations)
     if activations[1] != activations[2]:
         raise Unsupported("Keras's LSTM has one activation for the candidate and the output")
     if clip is not None:

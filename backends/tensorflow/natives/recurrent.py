@@ -55,15 +55,9 @@ class Kind:
         return {"kernel_initializer": "zeros", "recurrent_initializer": "zeros", **self.choices(attributes)}
 
     def layer_options(self, mask: Tensor | None, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Keyword arguments of a layer that gives all its outputs, 0 at masked steps, and its states."""
+        """Keyword arguments of a layer that gives its outputs, as the attribute says, and its states."""
         on_gpu = {"use_cudnn": cudnn(mask)} if self.cudnn else {}
-        return {
-            **self.options(attributes),
-            **on_gpu,
-            "return_sequences": True,
-            "return_state": True,
-            "zero_output_for_mask": True,
-        }
+        return {**self.options(attributes), **on_gpu, **outputs_of(attributes)}
 
     def weights(self, arguments: Arguments) -> list[Tensor]:
         """Keras's weights, in the order in which its layers list them, from the arguments of a call."""
@@ -84,6 +78,19 @@ class Kind:
             states = (arguments.get(name) for name in ("h0", "c0"))
             given = (None if state is None else state[:, place] for state in states)
             yield own, self.initial(x, own["W"].shape[1], *given)
+
+
+def outputs_of(attributes: Mapping[str, Any]) -> dict[str, bool]:
+    """Keyword arguments of a layer that gives its states, and of its outputs those that the attribute names.
+
+    Keras's last output is that of the last step of the array: the last valid one only where outputs are held.
+    """
+    output = attributes.get("output", "sequence")
+    return {
+        "return_sequences": output != "last",
+        "return_state": True,
+        "zero_output_for_mask": output == "sequence",
+    }
 
 
 def refusing_layer(refuse: Callable[..., None]) -> Callable[..., None]:
@@ -157,4 +164,5 @@ def run_layer(
     """
     layer = made(kind, x, arguments["W"].shape[1], mask, arguments, reverse=reverse)
     y, *after = call(layer, kind.weights(arguments), x, initial_state=states, mask=mask)
-    return (tf.reverse(y, [1]) if reverse else y, *after)
+    turned = reverse and arguments.get("output") != "last"
+    return (tf.reverse(y, [1]) if turned else y, *after)

@@ -6,7 +6,7 @@ from typing import Final
 
 from rnnspec.backends.contract import Call
 from rnnspec.backends.scripting import Lines, Script, hidden
-from rnnspec.backends.tensorflow.natives.recurrent import Kind
+from rnnspec.backends.tensorflow.natives.recurrent import Kind, outputs_of
 from rnnspec.backends.tensorflow.sequences import mask_source
 
 INPUT_WEIGHTS: Final = 't["W"]'
@@ -41,12 +41,13 @@ def layer_source(kind: Kind) -> Script:
 
     def lines(call: Call) -> Lines:
         reverse = call.attributes["direction"] == "reverse"
+        turned = reverse and call.attributes["output"] != "last"
         return Lines(
             [
                 f"weights = {weights(call, INPUT_WEIGHTS, '')}",
                 f"before = {before(kind, call, '')}",
                 *called(call, "y, *after", 't["x"]'),
-                f"results = [{'tf.reverse(y, [1])' if reverse else 'y'}, *after]",
+                f"results = [{'tf.reverse(y, [1])' if turned else 'y'}, *after]",
             ],
             (
                 *layout(kind, call),
@@ -77,9 +78,9 @@ def _has_two_biases(call: Call) -> bool:
 
 
 def layer_options(kind: Kind, call: Call) -> list[str]:
-    """Options of a layer that gives all its outputs and its states."""
-    on_gpu = ", use_cudnn=False" if kind.cudnn else ""
-    of_layers = f"return_sequences=True, return_state=True, zero_output_for_mask=True{on_gpu}"
+    """Options of a layer that gives its outputs and its states."""
+    on_gpu = {"use_cudnn": False} if kind.cudnn else {}
+    of_layers = ", ".join(f"{name}={value}" for name, value in {**outputs_of(call.attributes), **on_gpu}.items())
     return [_options(kind, call), f"options |= dict({of_layers})"]
 
 

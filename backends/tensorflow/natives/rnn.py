@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from rnnspec.backends.contract import Unsupported
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Script
-from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS
+from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS, refuse_functions
 from rnnspec.backends.tensorflow.natives.recurrent import Kind, cell_native, layer_native
 from rnnspec.backends.tensorflow.natives.recurrent_source import cell_source, layer_source
+
+
+def _refuse(*, activation: str, clip: float | None, **others: Any) -> None:
+    refuse_functions(activation)
+    if clip is not None:
+        raise Unsupported("Keras's SimpleRNN does not clip")
 
 
 def _choices(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {"activation": FUNCTIONS[attributes["activation"]]}
 
 
-RNN: Final = Kind("rnn", "SimpleRNN", ("h0",), _choices, cudnn=False)
+RNN: Final = Kind("rnn", "SimpleRNN", ("h0",), _choices, _refuse, cudnn=False)
 NATIVES: Final[Mapping[str, Native]] = {"rnn_cell": cell_native(RNN), "rnn": layer_native(RNN)}
 SCRIPTS: Final[Mapping[str, Script]] = {"rnn_cell": cell_source(RNN), "rnn": layer_source(RNN)}

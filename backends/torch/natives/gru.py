@@ -28,9 +28,13 @@ from rnnspec.backends.torch.natives.recurrent_source import cell_source, layer_s
 from rnnspec.backends.torch.weights import flat_weights
 
 
-def _refuse(*, reset: str, **others: Any) -> None:
+def _refuse(*, reset: str, activation: str, recurrent_activation: str, clip: float | None, **others: Any) -> None:
     if reset != "after":
         raise Unsupported("torch's GRU applies the reset gate after the product with R_n only")
+    if (activation, recurrent_activation) != ("tanh", "logistic"):
+        raise Unsupported("torch's GRU has no choice of activations: tanh, logistic")
+    if clip is not None:
+        raise Unsupported("torch's GRU does not clip")
 
 
 def _gates(call: Call, W: str, R: str, b: str, place: str) -> GateSource:

@@ -82,6 +82,8 @@ def refusing_layer(refuse: Callable[..., None]) -> Callable[..., None]:
         refuse(**arguments)
         refuse_unrolling(**arguments)
         refuse_sequences(**arguments)
+        if arguments.get("output") == "held" and ("lengths" in arguments or "mask" in arguments):
+            raise Unsupported("torch's layers have outputs of 0 at steps taken out")
 
     return refuse_layer
 
@@ -100,21 +102,28 @@ def run_layer(
     *,
     x: Tensor,
     direction: str,
+    output: str,
     lengths: Tensor | None = None,
     mask: Tensor | None = None,
     **arguments: Any,
 ) -> Outputs:
-    """Outputs (B, T, …) and final states (B, …) of torch's layer, for the arguments of the specification's."""
+    """Outputs (B, T, …) and final states (B, …) of torch's layer, for the arguments of the specification's.
+
+    The last output is torch's final state, which torch's own callers take; without any step it is 0.
+    """
     states = [arguments.get(name) for name in kind.states]
+    lengths = lengths if mask is None else mask.sum(1)
     y, finals = run_module(
         kind,
         x,
         [parameters(arguments)],
         [None if state is None else state[:, None] for state in states],
-        lengths if mask is None else mask.sum(1),
+        lengths,
         arguments,
         reverse=direction == "reverse",
     )
+    if output == "last":
+        y = finals[0][0] if lengths is None else finals[0][0].where(lengths[:, None] > 0, 0)
     return (y, *(final[0] for final in finals))
 
 

@@ -56,6 +56,10 @@ def layers_source(kind: Kind, call: Call, several: Several | None) -> Lines:
     else:
         y = "y"
         lines += _ragged(kind, call, lengths.tolist(), names, reverse)
+    if call.attributes.get("output") == "last":
+        y = f"{names[0]}[0]"
+        if lengths is not None and not lengths.all():
+            y += '.where(torch.tensor(n, device=t["x"].device)[:, None] > 0, 0)'
     after = [f"{name}[0]" if several is None else f"{name}.transpose(0, 1)" for name in names]
     merged = {
         "none": "*y.chunk(2, -1)",

@@ -16,9 +16,11 @@ from rnnspec.backends.torch.natives.recurrent_source import cell_source, layer_s
 from rnnspec.backends.torch.weights import flat_weights
 
 
-def _refuse(*, activation: str, **others: Any) -> None:
+def _refuse(*, activation: str, clip: float | None, **others: Any) -> None:
     if activation not in ("tanh", "relu"):
         raise Unsupported("torch's RNN has no nonlinearity but tanh and relu")
+    if clip is not None:
+        raise Unsupported("torch's RNN does not clip")
 
 
 def _options(*, activation: str, **others: Any) -> dict[str, Any]:
@@ -30,7 +32,15 @@ RNN: Final = Kind("RNN", nn.RNN, ("h0",), _refuse, _options)
 
 @native("torch.nn.RNNCell", _refuse)
 def rnn_cell(
-    *, x: Tensor, h_prev: Tensor, W: Tensor, R: Tensor, b: Tensor, b_R: Tensor | None = None, activation: str
+    *,
+    x: Tensor,
+    h_prev: Tensor,
+    W: Tensor,
+    R: Tensor,
+    b: Tensor,
+    b_R: Tensor | None = None,
+    activation: str,
+    **attributes: Any,
 ) -> Outputs:
     """Return h."""
     return run_cell(nn.RNNCell, x, (h_prev,), flat_weights(W, R, b, b_R=b_R), nonlinearity=activation)

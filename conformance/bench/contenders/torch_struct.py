@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import torch
 from torch import Tensor
-from torch_struct import LinearChain, LinearChainCRF
+from torch_struct import LinearChain
 
 from rnnspec.backends import Call, Unsupported
+from rnnspec.backends.libraries.torch_struct import Chain, moves, of_tags
 from rnnspec.conformance.bench.contenders.library import refuse_all_but
 from rnnspec.conformance.bench.contenders.torch_library import MadeInTorch, TorchLibrary, tensors
-
-
-class Chain(LinearChainCRF):  # type: ignore[misc]  # torch-struct has no types
-    """The distribution, without its warning in every call that it declares no constraints."""
-
-    arg_constraints: ClassVar[dict[str, Any]] = {}
 
 
 class TorchStruct(TorchLibrary):
@@ -43,7 +37,7 @@ class TorchStruct(TorchLibrary):
             leaf.requires_grad_()
 
         def chain() -> Chain:
-            return Chain(_moves(**leaves))
+            return Chain(moves(**leaves))
 
         def log_likelihood() -> Tensor:
             result: Tensor = chain().log_prob(LinearChain.to_parts(tags, count))
@@ -59,21 +53,6 @@ class TorchStruct(TorchLibrary):
             case "crf_log_likelihood":
                 return MadeInTorch(log_likelihood, lambda found: (found,), leaves)
             case "crf_marginals":
-                return MadeInTorch(lambda: chain().marginals, lambda moves: (_of_tags(moves),), leaves)
+                return MadeInTorch(lambda: chain().marginals, lambda found: (of_tags(found),), leaves)
             case _:
                 return MadeInTorch(best, lambda found: (found[0].max, found[1]), leaves)
-
-
-def _moves(emissions: Tensor, transitions: Tensor, start: Tensor | None = None, end: Tensor | None = None) -> Tensor:
-    """Scores (B, T - 1, K after, K before) of the moves, which include the emissions and the first and last scores."""
-    first = emissions[:, 0] if start is None else emissions[:, 0] + start
-    after = emissions[:, 1:]
-    if end is not None:
-        after = torch.cat([after[:, :-1], after[:, -1:] + end], 1)
-    moves = after[..., None] + transitions.T
-    return torch.cat([moves[:, :1] + first[:, None, None, :], moves[:, 1:]], 1)
-
-
-def _of_tags(moves: Tensor) -> Tensor:
-    """Probabilities (B, T, K) of the tags, from those of the moves."""
-    return torch.cat([moves[:, :1].sum(-2), moves.sum(-1)], 1)

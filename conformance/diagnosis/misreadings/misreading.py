@@ -1,4 +1,4 @@
-"""What a misreading is."""
+"""The class of a misreading."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def try_repro(*given: Any, **named: Any) -> tuple[str, str]:
 
 
 def _file_name(words: str) -> str:
-    """What a name adds to a file's name: letters of ASCII and digits, and a digest where the name is long."""
+    """The part of a file's name that a name gives: letters of ASCII and digits, and a digest where the name is long."""
     plain = re.sub(r"\W+", "-", words, flags=re.ASCII)
     if len(plain) <= _LONGEST_NAME:
         return plain
@@ -143,7 +143,7 @@ def _written(backend: Backend, evidence: Evidence) -> Written:
 
 
 def _numbers(evidence: Evidence) -> NamedArrays:
-    """What is right, and what came."""
+    """The right results, and the backend's."""
     if not isinstance(evidence, Numbers):
         return {}
     due = {"expected": evidence.due.value, "bound": evidence.due.bound}

@@ -1,4 +1,4 @@
-"""What a failure comes down to: one call, and what is wrong with what came of it.
+"""The core of a failure: one call, and the error in its results.
 
 Most checks say so themselves. Where one compares two calls, the one at fault is the one of which the
 reference says otherwise; and so wherever a check speaks of what it derived from several results.
@@ -68,7 +68,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Words:
-    """What can only be told."""
+    """A failure that can only be described."""
 
     due: str
     came: str
@@ -78,7 +78,7 @@ Evidence = Numbers | Form | Accepted | Words
 
 
 def evidence_of(failure: Failure, asks: Sequence[Ask], dtype: str) -> Evidence:
-    """What a failure comes down to, given all that was asked on the failing example."""
+    """The core of a failure, given all calls on the failing example."""
     if not isinstance(failure, Violation):
         return _nothing_came(failure, asks, dtype)
     own = _own(failure, asks)
@@ -155,7 +155,7 @@ def _agreed(own: Numbers, ask: Ask, dtype: str) -> Numbers | None:
 
 
 def _due(ask: Ask, dtype: str) -> Mapping[str, Bounded]:
-    """What the reference says of the call, by quantity; nothing where it has nothing to say."""
+    """The reference's results of the call, by quantity; nothing where it has none."""
     try:
         if ask.cotangents is None:
             return expect(ask.call, dtype).outputs
@@ -169,7 +169,7 @@ def _due(ask: Ask, dtype: str) -> Mapping[str, Bounded]:
 
 
 def _faults(ask: Ask, dtype: str) -> Iterator[Evidence]:
-    """Whatever is wrong with what came, by the reference."""
+    """The errors in the results, by the reference."""
     due, got = _due(ask, dtype), ask.result
     if got is None or not due:
         return
@@ -194,7 +194,7 @@ def _faults(ask: Ask, dtype: str) -> Iterator[Evidence]:
 
 
 def _changes(asks: Sequence[Ask]) -> Iterator[Numbers]:
-    """What became of inputs and of earlier results, and what came when the same was asked again."""
+    """The inputs and earlier results after the call, and the results of the same call made again."""
     for ask in asks:
         yield from _changed(ask.call.inputs, ask.given.inputs)
         yield from _changed(ask.result or {}, ask.came or {})

@@ -34,7 +34,7 @@ _BFLOAT16: Final = np.dtype(ml_dtypes.bfloat16)
 
 @dataclass(frozen=True)
 class Record:
-    """What a repro's archive holds of a failure.
+    """The contents of a repro's archive about a failure.
 
     `call` is the one at fault, with the arrays in their types and layouts; None where no single call is. Of
     `cotangents`, None stands for outputs alone; `wanted` and `directions` are as of `Backend.gradients` and

@@ -45,7 +45,7 @@ _JUDGING: Final = (
 
 @dataclass(frozen=True)
 class Heading:
-    """What the script says of itself: what failed, in which versions, and how it was told."""
+    """The script's description of itself: the failure, its versions, and the words of its report."""
 
     title: str
     message: str

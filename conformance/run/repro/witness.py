@@ -1,4 +1,4 @@
-"""What a check asked of a backend on an example, and what came: the evidence of whatever the check finds."""
+"""The calls that a check made of a backend on an example, and their results: the evidence of a violation."""
 
 from __future__ import annotations
 

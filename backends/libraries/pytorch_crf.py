@@ -1,0 +1,74 @@
+"""pytorch-crf: torchcrf.CRF, its log-likelihood and its Viterbi decoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torchcrf import CRF
+
+from rnnspec.backends.composed.operations import OPERATIONS
+from rnnspec.backends.taking import at_least, only
+from rnnspec.backends.torch import TorchLibrary, holding
+from rnnspec.backends.torch.arrays import TorchArrays
+
+
+class PytorchCrfBackend(TorchLibrary):
+    """pytorch-crf: a mask without holes.
+
+    It refuses batches with an empty sequence. The adapter gives it such a sequence as one of a step, and leaves out the
+    result, so that the batch's others are judged.
+    """
+
+    name: ClassVar[str] = "pytorch-crf"
+    libraries: ClassVar[tuple[str, ...]] = ("pytorch-crf", "torch")
+    by_default: ClassVar[bool] = False
+
+    @classmethod
+    def expected_failures(cls) -> Path | None:
+        """The file of its known faults."""
+        return Path(__file__).with_name("pytorch_crf.toml")
+
+    @only(T=at_least(1), holes=False, nan_padding=False)
+    def crf_log_likelihood(
+        self, emissions: Tensor, transitions: Tensor, tags: Tensor, start: Tensor, end: Tensor, mask: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Return the log-likelihood."""
+        found = _crf(transitions, start, end)(emissions, tags, _begun(mask), reduction="none")
+        return (torch.where(mask[:, 0], found, 0),)
+
+    @only(T=at_least(1), holes=False, nan_padding=False, differentiable=False)
+    def crf_viterbi(
+        self, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Return the path that it decodes, and that path's score, which it does not give."""
+        path = filled(_crf(transitions, start, end).decode(emissions, _begun(mask)), mask)
+        return score_of(path, emissions, transitions, start, end, mask), torch.where(mask, path, 0)
+
+
+def _crf(transitions: Tensor, start: Tensor, end: Tensor) -> Any:
+    scores = {"transitions": transitions, "start_transitions": start, "end_transitions": end}
+    return holding(CRF(len(start), batch_first=True), scores)
+
+
+def score_of(path: Tensor, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
+    """The score of a path that a library decodes without a score: what is judged is whether the path is a best one."""
+    given = {"emissions": emissions, "transitions": transitions, "start": start, "end": end, "mask": mask}
+    score: Tensor
+    (score,) = OPERATIONS["crf_score"](TorchArrays("cpu"), tags=path, padding="lengths", **given)
+    return score
+
+
+def _begun(mask: Tensor) -> Tensor:
+    """The mask with the first step of every sequence valid."""
+    return torch.cat([torch.ones_like(mask[:, :1]), mask[:, 1:]], 1)
+
+
+def filled(paths: list[list[int]], mask: Tensor) -> Tensor:
+    """Lists of tags as rows, with zeros at the padding."""
+    rows = torch.zeros(mask.shape, dtype=torch.int64)
+    for row, path in zip(rows, paths, strict=True):
+        row[: len(path)] = torch.tensor(path)
+    return rows

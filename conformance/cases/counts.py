@@ -1,0 +1,77 @@
+"""Calls with numbers of things beyond the ranges that are tried with every other choice, such as steps that are run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from rnnspec import reference
+from rnnspec.conformance.cases.beyond import bounding
+from rnnspec.conformance.cases.case import Case
+from rnnspec.conformance.cases.covering import Row, spread_order
+from rnnspec.conformance.cases.making import ATTEMPTS, Maker
+from rnnspec.conformance.cases.regimes import choices_of
+from rnnspec.spec.operation import Operation
+
+COUNTS: Final = (33, 65)
+"""Numbers of things beyond blocks of 32 and of 64."""
+_STEPS: Final = 33
+"""Steps of a call in which a sequence ends late."""
+_LAST: Final = 4
+"""Steps after a late end, in which nothing may follow."""
+_SIZES: Final = {"B": 16, "D": 16, "H": 16}
+_ALTERNATIVES: Final = 20
+"""Sizes at which the chosen tokens go on to be others for many steps."""
+
+
+def beyond_ranges(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
+    """Calls with each number of things beyond its range, where that does not depend on sizes."""
+    factors = maker.factors
+    if factors.few_shapes or not rows:
+        return
+    order = spread_order(len(rows))
+    for key in counted(factors.op):
+        for number, count in enumerate(COUNTS):
+            row = {**factors.levels(rows[order[number % len(order)]]), "regime": "generic"}
+            case = maker.with_some_step(row, ATTEMPTS * (6000 + number)).with_attributes(**{key: count})
+            yield replace(case, differentiated=number == 0)
+
+
+def counted(op: Operation) -> list[str]:
+    """Return the attributes that count things and whose range sizes do not bound."""
+    return [key for key, attribute in op.attributes.items() if attribute.size and not bounding(attribute)]
+
+
+def late_ends(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
+    """Calls in which the token that ends a sequence is first chosen after many steps.
+
+    The end is the token that the right sequences of the call without an end have first at the latest step.
+    """
+    op, support = maker.factors.op, maker.factors.support
+    ends = [key for key, attribute in op.attributes.items() if set(bounding(attribute)) & choices_of(op)]
+    bounded = any(attribute.size and bounding(attribute) for attribute in op.attributes.values())
+    if not rows or len(ends) != 1 or bounded or maker.factors.few_shapes:
+        return
+    (end,) = ends
+    usual = {**support.defaults(), end: None, **dict.fromkeys(counted(op), _STEPS)}
+    if len(support.levels[end]) < 2:
+        return  # no sequence ends
+    sizes = {**dict.fromkeys(choices_of(op), _ALTERNATIVES), **_SIZES}
+    row = {**maker.factors.levels(rows[0]), "regime": "chaotic"}
+    case = maker.with_some_step(row, ATTEMPTS * 7000, sizes)
+    case = replace(case, attributes=usual, drawn_for=None)
+    yield case.with_attributes(**{end: _latest(case)})
+
+
+def _latest(case: Case) -> int:
+    """The token whose first place in a sequence is the latest but for the last few steps."""
+    tokens = getattr(reference, case.operation)(**case.given.inputs, **case.attributes)[0]
+    firsts = {
+        (int(np.argmax(sequence == token)), int(token))
+        for sequence in tokens[:, : tokens.shape[1] - _LAST]
+        for token in np.unique(sequence)
+    }
+    return max(firsts)[1]

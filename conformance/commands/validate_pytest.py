@@ -1,0 +1,129 @@
+"""``rnnspec validate`` drives pytest: its arguments, its processes, and the end of its run."""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import click
+import pytest
+
+from rnnspec.backends.discovery import installs, offered
+from rnnspec.backends.words import name_of
+from rnnspec.conformance.hosting.process import environment
+from rnnspec.conformance.options import Options
+from rnnspec.conformance.report.progress import Collector
+from rnnspec.conformance.run.plan import PlanError
+
+_MANY: Final = 500
+"""Checks that take longer than to start processes which share them."""
+_MOST_PROCESSES: Final = 8
+"""Each has a framework in memory, which is up to half a gigabyte."""
+
+
+def must_have_run(status: int, output: str, for_pytest: tuple[str, ...], collector: Collector) -> None:
+    """Raise PlanError if pytest could not run the suite."""
+    if status == pytest.ExitCode.USAGE_ERROR:
+        lines = [line.removeprefix("ERROR: ") for line in output.splitlines() if line.strip()]
+        said = next((line for line in lines if "error: " in line), lines[-1] if lines else "")
+        raise PlanError(
+            f"neither rnnspec nor pytest can make sense of {' '.join(for_pytest)!r}: "
+            f"{said.rpartition('error: ')[2]}; plugins of pytest have no part in this unless -p NAME says so"
+        )
+    if collector.unplanned:
+        raise PlanError("\n".join(collector.unplanned))
+    ran = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+    if collector.results:  # they are told; what went wrong is told after them
+        return
+    if not collector.interrupted and (collector.problems or status not in ran):
+        raise PlanError(
+            "\n".join([f"pytest could not run the suite (exit status {int(status)})", *collector.problems, output])
+        )
+
+
+def _has_xdist() -> bool:
+    """Return whether several processes can share the work: each reads all packages' entry points."""
+    return find_spec("xdist") is not None and not offered().wrong
+
+
+def processes_asked(for_pytest: tuple[str, ...]) -> tuple[str, ...]:
+    """The user's arguments, of which ``-n 0`` asks for nothing where pytest-xdist is not installed."""
+    if _has_xdist():
+        return for_pytest
+    left, arguments = [], list(for_pytest)
+    while arguments:
+        first = arguments.pop(0)
+        if not first.startswith(("-n", "--numprocesses")) or first.startswith("--no"):
+            left.append(first)
+            continue
+        value = first.removeprefix("--numprocesses").removeprefix("-n").removeprefix("=")
+        if not value and arguments:
+            value = arguments.pop(0)
+        if value != "0":
+            raise PlanError(
+                f"-n {value}: several processes need pytest-xdist, which is not installed, and packages whose entry "
+                f"points can be read: {installs('parallel')}, or ask for one process by -n 0"
+            )
+    return tuple(left)
+
+
+def shared_out(options: Options, for_pytest: tuple[str, ...], checks: int) -> tuple[str, ...]:
+    """Options that let several processes share many checks, unless the user says how; a device is not shared."""
+    if not _has_xdist() or any("no:xdist" in option for option in for_pytest):
+        return ()
+    said = any(option.startswith(("-n", "--numprocesses")) or "xdist" in option for option in for_pytest)
+    shared = any(option.startswith("--dist") for option in for_pytest)
+    # The checks of an operation in a type share a deck and its answers: one process runs them all.
+    together = () if shared else ("--dist=loadgroup",)
+    within_pytest = "PYTEST_XDIST_WORKER" in os.environ
+    if said or shared or within_pytest or options.device != "cpu" or checks < _MANY:
+        return together
+    return ("-n", "auto", f"--maxprocesses={_MOST_PROCESSES}", *together)
+
+
+def run_pytest(options: Options, collector: Collector, more: tuple[str, ...]) -> tuple[int, str]:
+    """Run the suite under its own configuration; return pytest's exit status and what it printed."""
+    suite = files("rnnspec.conformance.suite")
+    # As objects: by their names, pytest would read every package's entry points, whatever is wrong with them.
+    plugins = [import_module("rnnspec.conformance.plugin")]
+    if _has_xdist() and not any("no:xdist" in option for option in more):
+        plugins.append(import_module("xdist.plugin"))
+    if ignored := os.environ.get("PYTEST_ADDOPTS"):
+        click.echo(f"PYTEST_ADDOPTS has no part in this: {name_of(ignored)!r}", err=True)
+    arguments = [
+        "-c",
+        str(suite / "pytest.ini"),
+        "--rootdir",
+        str(Path.cwd()),
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--no-header",
+        *options.for_pytest(),
+        *more,
+        str(suite / "test_conformance.py"),
+    ]
+    # The Collector shows progress and the verdict; pytest's own lines matter only if it cannot run.
+    output = io.StringIO()
+    with (
+        TemporaryDirectory(prefix="rnnspec-") as folder,
+        redirect_stdout(output),
+        redirect_stderr(output),
+        environment(
+            PYTEST_ADDOPTS=None,
+            PYTEST_PLUGINS=None,
+            PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",  # what else is installed changes no verdict, nor is it read
+            PYTHONSAFEPATH="1",  # nor do files of the current folder
+            # Hypothesis would leave a folder of its own where the command is run.
+            HYPOTHESIS_STORAGE_DIRECTORY=os.environ.get("HYPOTHESIS_STORAGE_DIRECTORY", folder),
+        ),
+    ):
+        status = pytest.main(arguments, plugins=[collector, *plugins])
+    return int(status), output.getvalue()

@@ -1,0 +1,166 @@
+"""``rnnspec.validate``: the verdict on backends, in Python."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from rnnspec.backends import Backend
+from rnnspec.backends.discovery import open_class
+from rnnspec.backends.interrupts import interruptible
+from rnnspec.conformance.diagnosis import FaultResult, diagnose
+from rnnspec.conformance.hosting.isolated import Isolation, Limits
+from rnnspec.conformance.hosting.process import environment
+from rnnspec.conformance.options import Options
+from rnnspec.conformance.report.conditions import conditions
+from rnnspec.conformance.report.console import open_console
+from rnnspec.conformance.report.progress import bar
+from rnnspec.conformance.report.report import Report
+from rnnspec.conformance.report.summary import BackendSummary, summarise, without_paths
+from rnnspec.conformance.run import CheckResult
+from rnnspec.conformance.run.asking import ask, profile_of
+from rnnspec.conformance.run.expected import expected_failures
+from rnnspec.conformance.run.plan import PlanError, plan
+from rnnspec.conformance.run.runner import Failed
+from rnnspec.conformance.run.session import forget
+
+Judged = str | type[Backend] | Backend
+"""A backend's name, an adapter's class, or an adapter."""
+
+
+def validate(
+    backend: Judged | Sequence[Judged],
+    *,
+    operations: Sequence[str] = (),
+    dtypes: Sequence[str] = (),
+    device: str = "cpu",
+    profile: Literal["quick", "standard", "thorough"] = "quick",
+    seed: int = 0,
+    largest: int | None = None,
+    expected: str | Path | None = None,
+    repro_dir: str | Path | None = None,
+    time_limit: float = Options.time_limit,
+    memory_limit: float = Options.memory_limit,
+    progress: bool = True,
+) -> Report:
+    """Check that backends conform to the specification.
+
+    A backend that is given by its name runs in a process of its own, so that a crash ends in a verdict and this
+    process stays as it is. A class or an adapter is called in this process, and may be defined in a notebook.
+
+    Parameters
+    ----------
+    backend
+        The name of an installed backend or ``package.module:Class``, a subclass of `rnnspec.backends.Backend`, or an
+        object of one; or several of these.
+    operations, dtypes
+        What is asked for; by default, everything that the backend has.
+    device
+        Device of backends that are opened here; an adapter's object has its own.
+    profile, seed
+        How much is asked, and the seed of the numbers: equal seeds ask equal calls.
+    largest
+        Largest size on the ladder of sizes; by default that of the profile.
+    expected
+        TOML file of expected failures, besides the backend's own.
+    repro_dir
+        Where to write a repro of each failure; the report has the contents of each fault's repro in any case.
+    time_limit, memory_limit
+        Seconds of a call, and GiB of a process, of backends given by their names.
+    progress
+        Whether to show a bar on a terminal meanwhile.
+
+    Returns
+    -------
+    Report
+        The verdicts; ``report.conforms`` says whether every backend conforms.
+
+    Raises
+    ------
+    BackendError
+        If a backend does not open.
+    PlanError, UnknownOperationError, FileError
+        If an operation, a type, a profile or a file is none that there is.
+    """
+    several = (backend,) if isinstance(backend, str | type | Backend) else tuple(backend)
+    options = Options(
+        operations=_listed("operations", operations), dtypes=_listed("dtypes", dtypes), device=device, profile=profile,
+        seed=seed, largest=largest, expected=None if expected is None else Path(expected),
+        repro_dir=None if repro_dir is None else Path(repro_dir), time_limit=time_limit, memory_limit=memory_limit,
+    )  # fmt: skip
+    profile_of(options)
+    if not several:
+        raise PlanError("expected a backend, got none")
+    with ExitStack() as stack:
+        stack.enter_context(interruptible())
+        stack.enter_context(_one_thread_for_guests())
+        if options.repro_dir is None:
+            folder = stack.enter_context(TemporaryDirectory(prefix="rnnspec-"))
+            options = replace(options, repro_dir=Path(folder))
+        forget()  # an adapter may have changed since it was asked
+        opened: dict[str, Backend] = {}
+        for one in several:
+            name, adapter = _opened(one, options, stack)
+            opened[name if name not in opened else f"{name} ({len(opened) + 1})"] = adapter
+        told = _Told(options, kept=repro_dir is not None, progress=progress)
+        return Report(tuple(told.about(name, adapter) for name, adapter in opened.items()), conditions())
+
+
+def _listed(what: str, names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise PlanError(f"{what}: expected a list of names, like [{names!r}], got {names!r}")
+    return tuple(names)
+
+
+def _opened(one: Judged, options: Options, stack: ExitStack) -> tuple[str, Backend]:
+    """The backend and the name by which the report tells of it."""
+    if isinstance(one, str):
+        limits = Limits(options.time_limit, options.memory_limit)
+        adapter = Isolation.ALWAYS.open(one, options.device, limits)
+        stack.callback(getattr(adapter, "close", lambda: None))
+        return one, adapter
+    if not isinstance(one, Backend):
+        one = open_class(one, options.device)
+    return one.name, one
+
+
+@contextmanager
+def _one_thread_for_guests() -> Iterator[None]:
+    """Start processes whose frameworks compute with one thread, unless the user says how many: calls are small."""
+    with environment(OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", "1")):
+        yield
+
+
+class _Told:
+    """The verdicts on backends, one after the other."""
+
+    def __init__(self, options: Options, *, kept: bool, progress: bool) -> None:
+        self._options, self._kept, self._progress = options, kept, progress
+
+    def about(self, name: str, backend: Backend) -> BackendSummary:
+        """Ask all checks of a backend, and look for the faults behind those that fail."""
+        options = self._options
+        known = expected_failures(backend, options.expected)
+        items = plan(name, backend, options.operations, options.dtypes)
+        results, faults = list[CheckResult](), list[FaultResult]()
+        with bar(open_console(sys.stderr)) as shown:
+            task = shown.add_task(name, total=len(items), visible=self._progress)
+            for operation, together in groupby(items, lambda item: item.operation):
+                failed: list[Failed] = []
+                for item in together:
+                    shown.update(task, description=f"{name} {operation} {item.dtype} {item.check}")
+                    results.append(replace(ask(item, backend, options, failed), backend=name))
+                    shown.update(task, advance=1)
+                if failed:
+                    found = diagnose(backend, operation, failed, known, options.repro_dir)
+                    faults += [replace(fault, backend=name) for fault in found]
+        if not self._kept:
+            results, faults = without_paths(results, faults)
+        return summarise(name, backend.versions(), results, known, options.profile, options.seed, faults)

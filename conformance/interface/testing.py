@@ -1,0 +1,92 @@
+"""``rnnspec.conforms``: tests of one's own test suite, of a backend that the test's function returns."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from rnnspec.conformance.interface.judging import Judged, validate
+from rnnspec.conformance.run import Verdict
+from rnnspec.conformance.run.plan import PlanError
+from rnnspec.spec import FLOAT_TYPES, operation
+from rnnspec.spec.errors import one_of
+
+_PARAMETER = "rnnspec_dtype"
+
+
+def conforms(
+    *operations: str, dtypes: Sequence[str] = (), **options: Any
+) -> Callable[[Callable[..., Judged]], Callable[..., None]]:
+    """Make a test of a function that returns a backend: each operation in each type is a test of its own.
+
+    The function may take fixtures. A test fails with the report as its message, is skipped where the backend has not
+    the operation or refuses all of it, and is an expected failure where the backend's known faults explain it::
+
+        @rnnspec.conforms("lstm", "gru", dtypes=["float32"])
+        def test_my_layers():
+            return MyBackend
+
+    Parameters
+    ----------
+    *operations
+        At least one; their names are checked when the tests are collected.
+    dtypes
+        By default all four; those that the backend has not are skipped.
+    **options
+        Further options of `rnnspec.validate`.
+
+    Returns
+    -------
+    callable
+        The decorator.
+
+    Raises
+    ------
+    PlanError, UnknownOperationError
+        If no operation is named, or an operation or a type is none that there is.
+    """
+    if not operations or not all(isinstance(name, str) for name in operations):
+        raise PlanError("rnnspec.conforms: expected names of operations, like @rnnspec.conforms('lstm')")
+    for name in operations:
+        operation(name)
+    for dtype in dtypes:
+        if dtype not in FLOAT_TYPES:
+            raise PlanError(f"unknown dtype {dtype!r}: {one_of(dtype, FLOAT_TYPES)}")
+    cases = [(name, dtype) for name in operations for dtype in dtypes or FLOAT_TYPES[::-1]]
+
+    def decorate(function: Callable[..., Judged]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def test(**fixtures: Any) -> None:
+            name, dtype = fixtures.pop(_PARAMETER)
+            _judge(function(**fixtures), name, dtype, options)
+
+        own = inspect.signature(function).parameters.values()
+        parameter = inspect.Parameter(_PARAMETER, inspect.Parameter.KEYWORD_ONLY)
+        test.__signature__ = inspect.Signature([*own, parameter])  # type: ignore[attr-defined]  # pytest reads it
+        marked: Callable[..., None] = pytest.mark.parametrize(_PARAMETER, cases, ids=map("-".join, cases))(test)
+        return marked
+
+    return decorate
+
+
+def _judge(backend: Judged, name: str, dtype: str, options: dict[str, Any]) -> None:
+    """Pass, skip or fail the test of an operation in a type."""
+    has = getattr(backend, "dtypes", None) if not isinstance(backend, str | type) else None
+    if has is not None and dtype not in has():
+        pytest.skip(f"the backend has no {dtype}")
+    try:
+        report = validate(backend, operations=[name], dtypes=[dtype], progress=False, **options)
+    except PlanError as error:
+        if f"has no {dtype}" in str(error):
+            pytest.skip(str(error))
+        raise
+    if report.verdict.bad:
+        pytest.fail(str(report), pytrace=False)
+    if report.verdict is Verdict.EXPECTED:
+        pytest.xfail(str(report))
+    if not report.verdict.judged:
+        pytest.skip("; ".join(report.sentences))

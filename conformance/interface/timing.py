@@ -1,0 +1,125 @@
+"""``rnnspec.bench``: the speed of backends, in Python."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnspec.backends.interrupts import interruptible
+from rnnspec.conformance.bench.outcome import Outcome, Report
+from rnnspec.conformance.bench.table import print_report
+from rnnspec.conformance.bench.threads import pinned
+from rnnspec.conformance.commands.bench import Request, timed
+from rnnspec.conformance.report.console import open_console
+from rnnspec.conformance.run.files import write_bytes, write_json
+from rnnspec.conformance.run.plan import PlanError
+
+WIDTH = 100
+"""Columns of the result as text."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The times of backends, each with its ratio to the first one's, and the conditions of the run.
+
+    ``str(bench)`` is the text that the terminal shows, and a notebook shows the same.
+    """
+
+    report: Report
+    written: Mapping[str, Any]
+    """The same in pytest-benchmark's format."""
+
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        """What came of each workload, in each mode and type."""
+        return self.report.outcomes
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Return it as plain data, in the format of ``rnnspec bench --json``."""
+        return self.written
+
+    def write_json(self, path: str | Path) -> None:
+        """Write it as JSON, which ``rnnspec bench compare`` reads."""
+        write_json(Path(path), self.written)
+
+    def write_html(self, path: str | Path) -> None:
+        """Write it as a page with plots. BenchError tells if what the page needs is not installed."""
+        from rnnspec.conformance.bench.page import page
+
+        write_bytes(Path(path), page(self.report, self.written).encode())
+
+    def __str__(self) -> str:
+        text = io.StringIO()
+        print_report(open_console(text, width=WIDTH, color_system=None), self.report)
+        return text.getvalue()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def bench(
+    backends: Sequence[str],
+    *,
+    workloads: Sequence[str] = (),
+    operations: Sequence[str] = (),
+    scale: str = "medium",
+    sizes: Mapping[str, int | Sequence[int]] | None = None,
+    scan: str | None = None,
+    modes: Sequence[str] = (),
+    dtypes: Sequence[str] = (),
+    device: str = "cpu",
+    threads: int | None = None,
+    seconds: float = 6.0,
+    rounds: int = 100,
+    memory: bool = True,
+) -> Bench:
+    """Time backends against each other; each must conform on a workload before it is timed on it.
+
+    Parameters
+    ----------
+    backends
+        Names of installed ones or ``package.module:Class``, each with ``@DEVICE`` if it is to run there. A single one
+        is timed by itself.
+    workloads, operations, scale
+        Named workloads, and operations at a scale; by default the workloads of practice.
+    sizes
+        Sizes other than the workloads', as ``{"T": 200}``; of several for a symbol, each is timed.
+    scan
+        Time against a size, as ``"T=64,128,256"``.
+    modes, dtypes
+        Some of ``forward``, ``gradient`` and ``decode``, and types; by default all modes, and float32.
+    device
+        Device of backends that name none.
+    threads
+        Threads of each backend; by default one for each core. A framework imported before has its own.
+    seconds, rounds
+        The time for each workload, and the most rounds of it.
+    memory
+        Whether to measure the peak memory, in new processes.
+
+    Returns
+    -------
+    Bench
+        The times.
+
+    Raises
+    ------
+    BenchError
+        If nothing can be timed, or no backend conforms.
+    BackendError
+        If a backend does not open.
+    """
+    if isinstance(backends, str):
+        raise PlanError(f"expected a list of backends, like [{backends!r}], got {backends!r}")
+    request = Request(
+        backends=tuple(backends), alone=len(backends) == 1, workloads=tuple(workloads), operations=tuple(operations),
+        scale=scale, sizes={key: (n,) if isinstance(n, int) else tuple(n) for key, n in (sizes or {}).items()},
+        scan=scan, modes=tuple(modes), dtypes=tuple(dtypes), device=device, seconds=seconds, rounds=rounds,
+        memory=memory,
+    )  # fmt: skip
+    with interruptible(), pinned(threads):
+        return Bench(*timed(request))

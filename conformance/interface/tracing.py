@@ -1,0 +1,114 @@
+"""``rnnspec.trace``: every intermediate value of a call, in Python."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+from rnnspec.conformance.commands.trace import drawn, print_trace, to_json, value_text
+from rnnspec.conformance.report.console import open_console
+from rnnspec.spec import Operation, check_attributes, operation
+from rnnspec.spec.arrays import Array, NamedArrays
+from rnnspec.spec.printing import equation_text
+from rnnspec.spec.tracing import Quantity
+from rnnspec.spec.tracing import trace as traced
+
+WIDTH = 100
+"""Columns of a trace as text."""
+_LEFT = '"text-align:left;font-family:monospace"'
+
+
+@dataclass(frozen=True)
+class Trace(Sequence[Quantity]):
+    """The quantities of a call in the order in which the equations are read, and the call itself."""
+
+    operation: Operation
+    attributes: Mapping[str, Any]
+    inputs: NamedArrays
+    quantities: tuple[Quantity, ...]
+
+    def __len__(self) -> int:
+        return len(self.quantities)
+
+    @overload
+    def __getitem__(self, place: int) -> Quantity: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Quantity]: ...
+    def __getitem__(self, place: int | slice) -> Quantity | Sequence[Quantity]:
+        return self.quantities[place]
+
+    def __iter__(self) -> Iterator[Quantity]:
+        return iter(self.quantities)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data, in the form of ``rnnspec trace --json``."""
+        return to_json(self.operation, dict(self.attributes), self.inputs, self.quantities)
+
+    def __str__(self) -> str:
+        text = io.StringIO()
+        print_trace(open_console(text, width=WIDTH, color_system=None), self.operation, self.inputs, self.quantities)
+        return text.getvalue()
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            _row("td", f"{one}", value_text(one.value), equation_text(one.equation)) for one in self.quantities
+        )
+        heads = _row("th", "quantity", "value", "equation")
+        return f"<table><thead>{heads}</thead><tbody>{rows}</tbody></table>"
+
+
+def _row(kind: str, *cells: str) -> str:
+    return f"<tr>{''.join(f'<{kind} style={_LEFT}>{html.escape(cell)}</{kind}>' for cell in cells)}</tr>"
+
+
+def trace(
+    name: str,
+    inputs: NamedArrays | None = None,
+    *,
+    attributes: Mapping[str, Any] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    seed: int = 0,
+    cotangents: Sequence[Array] | None = None,
+    gradient: bool = False,
+    sequence: int = 0,
+) -> Trace:
+    """Evaluate a call by the literal equations, and return every intermediate value.
+
+    Parameters
+    ----------
+    name
+        The operation.
+    inputs
+        Arrays by the names that the specification has for them; by default, a call of numbers drawn at random.
+    attributes
+        Attributes other than the defaults.
+    sizes, seed
+        Of a drawn call: the sizes other than 1, and the seed of its numbers.
+    cotangents
+        With `inputs`, one for each float output: then the gradient's quantities follow those of the outputs.
+    gradient
+        Whether a drawn call has cotangents.
+    sequence
+        Sequence of the batch, from 0.
+
+    Returns
+    -------
+    Trace
+        The quantities, each with its name, index, value and equation.
+
+    Raises
+    ------
+    UnknownOperationError, CallError, SpecError, PlanError
+        If the call breaks the specification.
+    """
+    op = operation(name)
+    chosen = check_attributes(op, dict(attributes or {}))
+    if inputs is None:
+        call, at_random = drawn(op, chosen, dict(sizes or {}), seed)
+        wanted = at_random if gradient else None
+    else:
+        call, wanted = inputs, None if cotangents is None else tuple(cotangents)
+    return Trace(op, chosen, call, tuple(traced(name, call, chosen, cotangents=wanted, sequence=sequence)))

@@ -1,0 +1,123 @@
+"""The terminal as people use it: nothing that must be typed is cut, and what is mistyped is recognised."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+
+from rnnspec.conformance.cases.regimes import REGIMES
+from rnnspec.conformance.checks import CHECKS
+from rnnspec.conformance.cli import main, split_arguments
+from rnnspec.conformance.commands.show import parse_settings
+from rnnspec.conformance.examples import EXAMPLES
+from rnnspec.spec import operation, operations
+from rnnspec.spec.errors import one_of
+
+
+def run(*arguments: str, columns: int = 80) -> str:
+    done = CliRunner(env={"COLUMNS": str(columns)}).invoke(main, arguments)
+    assert done.exit_code in (0, 2), done.output
+    return done.output
+
+
+def commands() -> list[tuple[str, click.Command]]:
+    found: list[tuple[str, click.Command]] = [("", main)]
+    for path, group in found:
+        if isinstance(group, click.Group):
+            found += [(f"{path} {name}".strip(), one) for name, one in group.commands.items() if not one.hidden]
+    return found
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_no_name_of_the_lists_is_cut(columns: int) -> None:
+    first = [
+        line.split()[0] for line in run("list", "--time-limit", "60", columns=columns).splitlines() if line.split()
+    ]
+    assert set(operations()) <= set(first)
+    words = set(re.findall(r"\w+", run("list", "--time-limit", "60", columns=columns)))
+    assert {name for op in operations().values() for name in op.attributes} <= words
+    assert {check.id for check in CHECKS} <= set(run("list", "--checks", columns=columns).split())
+    assert set(REGIMES) <= set(run("list", "--regimes", columns=columns).split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("show", "lstmm"), "did you mean lstm? expected one of dense, "),
+        (("validate", "nummpy"), "did you mean numpy? expected one of numpy"),
+        (("validate", "numpy", "--dtype", "float23"), "did you mean float32?"),
+        (("validate", "numpy", "--profile", "quik"), "did you mean quick?"),
+        (("show", "lstm", "--set", "couppled=true"), "did you mean coupled?"),
+        (("bench", "numpy", "-w", "speach", "--alone"), "did you mean speech?"),
+        (("validte",), "Did you mean 'validate'?"),
+    ],
+)
+def test_what_is_mistyped_is_recognised(arguments: tuple[str, ...], meant: str) -> None:
+    assert meant in run(*arguments)
+
+
+def test_what_is_like_nothing_is_not_guessed() -> None:
+    assert one_of("xyz", ("lstm", "gru")) == "expected one of lstm, gru"
+    assert one_of("xyz", ()) == "expected none"
+
+
+@pytest.mark.parametrize(("path", "command"), commands(), ids=str)
+def test_every_help_has_examples_that_are_commands(path: str, command: click.Command) -> None:
+    shown = run(*path.split(), "--help", columns=100)
+    assert "Examples:" in shown
+    for example in EXAMPLES[path]:
+        assert f"\n    rnnspec {example}\n" in f"{shown}\n"
+        words = shlex.split(example)
+        assert main.commands[words[0]]
+        assert path == "" or example.startswith(path)
+
+
+@pytest.mark.parametrize("example", [one for several in EXAMPLES.values() for one in several])
+def test_the_options_of_examples_are_there(example: str) -> None:
+    """Each example is read as a command line, though not run."""
+    command: click.Command = main
+    words = shlex.split(example)
+    while isinstance(command, click.Group):
+        name = words[0] if words[0] in command.commands else "run"
+        words = words[words[0] in command.commands :]
+        command = command.commands[name]
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    options = {word for word in words if word.startswith("-")} - {"-n", "-k"}
+    assert options <= known
+
+
+def test_a_word_of_an_attribute_is_that_word() -> None:
+    assert parse_settings(operation("bidirectional"), ["merge=none"]) == {"merge": "none"}
+    assert parse_settings(operation("lstm"), ["clip=none", "coupled=true"]) == {"clip": None, "coupled": True}
+    assert run("show", "bidirectional", "--set", "merge=none").startswith("bidirectional: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "backends", "for_pytest"),
+    [
+        ("-n 0 mine", ("mine",), ("-n", "0")),
+        ("mine -n 0 other", ("mine", "other"), ("-n", "0")),
+        ("-x mine -k lstm", ("mine",), ("-x", "-k", "lstm")),
+        ("--junitxml=a.xml mine", ("mine",), ("--junitxml=a.xml",)),
+    ],
+)
+def test_options_and_backends_come_in_any_order(
+    words: str, backends: tuple[str, ...], for_pytest: tuple[str, ...]
+) -> None:
+    assert split_arguments(tuple(words.split())) == (backends, for_pytest)
+
+
+def test_a_shell_completes_commands_options_and_operations() -> None:
+    def completed(*arguments: str, incomplete: str) -> set[str]:
+        completion = ShellComplete(main, {}, "rnnspec", "_RNNSPEC_COMPLETE")
+        return {one.value for one in completion.get_completions(list(arguments), incomplete)}
+
+    assert completed(incomplete="val") == {"validate"}
+    assert "--repro-dir" in completed("validate", incomplete="--re")
+    assert completed("show", incomplete="lstm_") == {"lstm_cell", "lstm_1997", "lstm_1997_cell"}
+    assert "gru_cell" in completed("validate", "--op", incomplete="gru")

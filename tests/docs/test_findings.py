@@ -1,0 +1,51 @@
+"""The scripts of docs/findings.md show their faults, on the library alone, and each is linked from the page."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "findings.md"
+NEEDS = {
+    "crf_forbidden.py": ("torchcrf", "TorchCRF"),
+    "flax_empty.py": ("flax",),
+    "onnx_attributes.py": ("onnx",),
+    "onnx_sequence_lens.py": ("onnx",),
+    "onnxruntime_clip.py": ("onnx", "onnxruntime"),
+    "onnxruntime_empty_batch.py": ("onnx", "onnxruntime"),
+    "onnxruntime_nan.py": ("onnx", "onnxruntime"),
+    "onnxruntime_tanh.py": ("onnx", "onnxruntime"),
+    "torch_struct_forbidden.py": ("torch_struct",),
+    "torch_struct_floor.py": ("torch_struct",),
+    "torchcrf_empty.py": ("TorchCRF",),
+}
+
+
+def test_every_script_is_on_the_page() -> None:
+    linked = set(re.findall(r"\(findings/(\w+\.py)\)", PAGE.read_text()))
+    assert linked == set(NEEDS) == {path.name for path in PAGE.with_suffix("").glob("*.py")}
+
+
+@pytest.mark.parametrize("script", NEEDS)
+def test_a_script_imports_the_library_and_numpy_alone(script: str) -> None:
+    text = (PAGE.with_suffix("") / script).read_text()
+    assert "rnnspec" not in text
+
+
+@pytest.mark.parametrize("script", NEEDS)
+def test_a_fault_is_still_there(script: str) -> None:
+    """If this fails, a release has mended it: date the finding, and bound the expected failure's versions."""
+    for module in NEEDS[script]:
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"needs {module}")
+    done = subprocess.run(
+        [sys.executable, str(PAGE.with_suffix("") / script)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    shown = [line for line in done.stdout.splitlines() if line.endswith("wrong")]
+    assert shown, done.stdout
