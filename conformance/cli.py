@@ -418,7 +418,7 @@ def vectors() -> None:
     "storage",
     default="npz",
     show_default=True,
-    type=click.Choice(["npz", "safetensors"]),
+    type=click.Choice(["npz", "safetensors", "json"]),
     help="File format.",
 )
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Only cases of this attribute's value.")
