@@ -393,7 +393,11 @@ def convert(source: Path, target: Path, to: str, json_file: Path | None) -> None
     help="The kind of its arrays.",
 )
 @click.option(
-    "--in", "parent", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder."
+    "--in",
+    "parent",
+    default=".",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder to write it into; the current one by default.",
 )
 def new_backend_command(name: str, operations: tuple[str, ...], base: str, parent: Path) -> None:
     """Write the project of an adapter, rnnspec-NAME, with its refusals, a test, a workflow and a README.
@@ -506,7 +510,7 @@ def vectors() -> None:
     "storage",
     default="npz",
     show_default=True,
-    type=click.Choice(["npz", "safetensors"]),
+    type=click.Choice(["npz", "safetensors", "json"]),
     help="File format.",
 )
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Only cases of this attribute's value.")

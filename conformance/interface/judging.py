@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -11,6 +12,8 @@ from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
+
+import numpy as np
 
 from rnnspec.backends import Backend
 from rnnspec.backends.discovery import open_class
@@ -101,6 +104,7 @@ def validate(
     with ExitStack() as stack:
         stack.enter_context(interruptible())
         stack.enter_context(_one_thread_for_guests())
+        stack.enter_context(_quiet_numbers())
         if options.repro_dir is None:
             folder = stack.enter_context(TemporaryDirectory(prefix="rnnspec-"))
             options = replace(options, repro_dir=Path(folder))
@@ -135,6 +139,14 @@ def _opened(one: Judged, options: Options, stack: ExitStack) -> tuple[str, Backe
 def _one_thread_for_guests() -> Iterator[None]:
     """Start processes whose frameworks compute with one thread, unless the user says how many: calls are small."""
     with environment(OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", "1")):
+        yield
+
+
+@contextmanager
+def _quiet_numbers() -> Iterator[None]:
+    """Let numbers overflow as the suite means them to, whatever the caller has made of the warnings of that."""
+    with warnings.catch_warnings(), np.errstate(all="warn"):
+        warnings.simplefilter("ignore")
         yield
 
 

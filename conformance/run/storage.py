@@ -1,7 +1,8 @@
-"""Named arrays in files that other languages read: ``.npz`` or ``.safetensors``, uncompressed."""
+"""Named arrays in files that other languages read: ``.npz``, ``.safetensors`` or ``.json``, uncompressed."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from rnnspec.backends.words import kind_of, name_of, words_of
 from rnnspec.conformance.run.files import FileError, write_arrays, write_bytes
 from rnnspec.spec.arrays import Array, NamedArrays
 
-Storage = Literal["npz", "safetensors"]
+Storage = Literal["npz", "safetensors", "json"]
 
 MOST_BYTES: Final = 2**32
 """Bytes of the arrays of a file."""
@@ -41,6 +42,7 @@ STORED_AS: Final[Mapping[Storage, Mapping[str, str]]] = {
         "int64": "I64",
         "bool": "BOOL",
     },
+    "json": {name: name for name in ("float16", "bfloat16", "float32", "float64", "int64", "bool")},
 }
 """The names in files of the types that vectors have."""
 
@@ -62,6 +64,9 @@ def write_stored(path: Path, arrays: Mapping[str, Array]) -> None:
     if path.suffix == ".npz":
         write_arrays(path, {name: a.view(np.uint16) if a.dtype == _BFLOAT16 else a for name, a in ordered.items()})
         return
+    if path.suffix == ".json":
+        write_bytes(path, _as_json(ordered))
+        return
     _safetensors()
     from safetensors.numpy import save
 
@@ -73,7 +78,8 @@ def read_stored(path: Path) -> NamedArrays:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(_TOO_MUCH)
-        arrays = _read_npz(path) if path.suffix == ".npz" else _read_safe(path)
+        readers = {".npz": _read_npz, ".json": _read_json}
+        arrays = readers.get(path.suffix, _read_safe)(path)
     except FileError:
         raise
     except OSError as error:
@@ -136,6 +142,49 @@ def _read_safe(path: Path) -> NamedArrays:
         name: np.frombuffer(bytearray(entry["data"]), _SAFE_TYPES[entry["dtype"]]).reshape(entry["shape"])
         for name, entry in entries
     }
+
+
+def _as_json(arrays: Mapping[str, Array]) -> bytes:
+    """The arrays as JSON: numbers in decimals that read back as they are, those that are not finite as their names."""
+
+    def plain(array: Array) -> dict[str, Any]:
+        exact = array.reshape(-1) if array.dtype.kind in "biu" else array.reshape(-1).astype(np.float64)
+        numbers = [_decimal(number) for number in exact.tolist()]
+        return {"dtype": array.dtype.name, "shape": list(array.shape), "data": numbers}
+
+    text = json.dumps({name: plain(array) for name, array in arrays.items()}, allow_nan=False)
+    return (text.replace('}, "', '},\n"') + "\n").encode()
+
+
+def _decimal(number: float) -> float | str:
+    return number if math.isfinite(number) else str(number)
+
+
+def _read_json(path: Path) -> NamedArrays:
+    data = json.loads(path.read_bytes())
+    if not isinstance(data, dict):
+        raise ValueError("expected an object with an array for each name")
+    return {name_of(name): _from_json(name_of(name), one) for name, one in data.items()}
+
+
+def _from_json(name: str, one: Any) -> Array:
+    kinds = STORED_AS["json"]
+    if not (isinstance(one, dict) and set(one) == {"dtype", "shape", "data"} and one["dtype"] in kinds):
+        raise ValueError(f"{name}: expected dtype, shape and data, the dtype one of {', '.join(kinds)}")
+    shape, numbers = one["shape"], one["data"]
+    if not (isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)):
+        raise ValueError(f"{name}: shape: expected a list of whole numbers")
+    if not (isinstance(numbers, list) and len(numbers) == math.prod(shape)):
+        raise ValueError(f"{name}: data: expected a list of {math.prod(shape)} numbers, as the shape has it")
+    wanted = np.dtype(getattr(ml_dtypes, one["dtype"], one["dtype"]))
+    if wanted.kind in "bi":
+        if not all(type(number) is (bool if wanted.kind == "b" else int) for number in numbers):
+            raise ValueError(f"{name}: data: expected {'true or false' if wanted.kind == 'b' else 'whole numbers'}")
+        return np.array(numbers, wanted).reshape(shape)
+    named = all(type(x) in (int, float) or x in ("inf", "-inf", "nan") for x in numbers)
+    if not named:
+        raise ValueError(f"{name}: data: expected numbers, 'inf', '-inf' or 'nan'")
+    return np.array([float(x) for x in numbers], np.float64).astype(wanted).reshape(shape)
 
 
 def _safetensors() -> Any:

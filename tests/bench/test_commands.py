@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,17 @@ def test_help(arguments: tuple[str, ...], parts: tuple[str, ...]) -> None:
     assert result.exit_code == 0
     for part in parts:
         assert part in result.stdout
+
+
+def test_the_progress_is_shown_while_the_command_runs() -> None:
+    """Pytest replaces the streams and what lies below them, and the lines come all the same."""
+    words = ["bench", "numpy", "--alone", "--op", "dense", "--scale", "small", "-B", "2,3", "--mode", "forward"]
+    done = subprocess.run(
+        [sys.executable, "-m", "rnnspec", *words, "--seconds", "0.05", "--no-memory"],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[0] == "0 of 2 done: dense-small B=2 forward float32"
+    assert "1 of 2 done: dense-small B=3 forward float32" in lines
+    assert "done" not in done.stdout

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import rnnspec
@@ -61,6 +62,12 @@ def test_a_name_is_judged_in_a_process_of_its_own_and_leaves_the_environment() -
     before = dict(os.environ)
     assert rnnspec.validate("numpy", **FEW).conforms
     assert dict(os.environ) == before
+
+
+def test_numbers_overflow_whatever_the_caller_makes_of_it() -> None:
+    asked: dict[str, Any] = {"operations": ["clip_by_global_norm"], "dtypes": ["float64"], "largest": 8}
+    with np.errstate(all="raise"):
+        assert rnnspec.validate(NumpyBackend, **asked).conforms
 
 
 def test_an_adapter_that_changes_is_asked_anew() -> None:

@@ -339,7 +339,7 @@ def test_no_results_at_all_cannot_be_judged(exported: Path, tmp_path: Path) -> N
         ("[]", "expected a manifest of golden vectors"),
         ('{"format": "other", "schema": 1}', "expected a manifest of golden vectors"),
         ('{"format": "rnnspec vectors", "schema": 2}', "expected schema 1, got 2: export the vectors anew"),
-        ('{"format": "rnnspec vectors", "schema": 1}', "expected a storage in npz, safetensors, got None"),
+        ('{"format": "rnnspec vectors", "schema": 1}', "expected a storage in npz, safetensors, json, got None"),
         ('{"format": "rnnspec vectors", "schema": 1, "versions": {}, "storage": "zip", "cases": []}', "in npz, safet"),
     ],
 )
