@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.spec.composition import resolved
-from rnnspec.spec.errors import CallError, one_of
+from rnnspec.spec.errors import CallError, one_of, shown
 from rnnspec.spec.language import parse_size, size_of
 from rnnspec.spec.loading import operation
 from rnnspec.spec.operation import (
@@ -76,7 +76,7 @@ def check_call(name: str, inputs: Mapping[str, Any], attributes: Mapping[str, An
     expected = op.inputs_for(complete)
     for key in present:
         if key not in op.inputs:
-            raise CallError(f"{name}: unknown input {key!r}: expected {', '.join(expected)}; leave it out")
+            raise CallError(f"{name}: unknown input {shown(key)}: expected {', '.join(expected)}; leave it out")
         if key not in expected:
             when = op.inputs[key].when
             came = _settings({attribute: complete[attribute] for attribute in when})
@@ -111,14 +111,14 @@ def _complete(op: Operation, settings: Settings) -> dict[str, Any]:
 def _completed(op: Operation, attributes: Mapping[str, Any]) -> dict[str, Any]:
     for key in attributes:
         if key not in op.attributes:
-            raise CallError(f"{op.name}: unknown attribute {key!r}: {one_of(key, op.attributes)}; leave it out")
+            raise CallError(f"{op.name}: unknown attribute {shown(key)}: {one_of(key, op.attributes)}; leave it out")
     complete = {
         key: _check_value(op.name, item, attributes.get(key, item.default)) for key, item in op.attributes.items()
     }
     for key, item in op.attributes.items():
         if not holds(item.when, complete) and complete[key] != item.default:
             needed = ", ".join(f"{name} = {_choices(values)}" for name, values in item.when.items())
-            raise CallError(f"{op.name}: {key}: expected with {needed} only, got {complete[key]!r}; leave it out")
+            raise CallError(f"{op.name}: {key}: expected with {needed} only, got {shown(complete[key])}; leave it out")
     return complete
 
 
@@ -138,7 +138,7 @@ def _check_value(name: str, attribute: Attribute, value: Any) -> Any:
     else:
         good = attribute.allows(value)
     if not good:
-        raise CallError(f"{name}: {attribute.name}: expected {attribute.expected()}, got {value!r}")
+        raise CallError(f"{name}: {attribute.name}: expected {attribute.expected()}, got {shown(value)}")
     return value
 
 

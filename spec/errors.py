@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from difflib import get_close_matches
+from typing import Final
 
 
 class SpecError(ValueError):
@@ -14,8 +15,18 @@ class CallError(ValueError):
     """A call breaks the specification; the message has the expected form, the given one and the remedy."""
 
 
+_MOST: Final = 200
+"""Characters of a value that a message shows."""
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _MOST else f"{text[:_MOST]}… ({len(text) - _MOST:,} more characters)"
+
+
 def one_of(name: str, known: Collection[str]) -> str:
     """Return what was expected in place of a name that there is not: the name that is like it, and all there are."""
-    like = get_close_matches(name, known, 1)
+    like = get_close_matches(name[:_MOST], known, 1)
     expected = f"expected one of {', '.join(known)}" if known else "expected none"
     return f"did you mean {like[0]}? {expected}" if like else expected

@@ -22,7 +22,16 @@ from rnnspec.conformance.run.plan import Item
 def bar(console: Console) -> Progress:
     """Return a progress bar that shows on a terminal during the work, and nothing elsewhere."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    return Bar(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+class Bar(Progress):
+    """A progress bar that prints nothing where it does not show; some versions of rich end it with an empty line."""
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        if not self.disable:
+            super().stop()
 
 
 class Collector:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+from rnnspec.conformance.report.progress import Bar
 
 EVERY_SECONDS: Final = 30.0
 """Seconds between the lines if there is no terminal."""
@@ -39,7 +41,7 @@ class SoakProgress:
             TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[rejected]} rejected"), TimeRemainingColumn(),
         )  # fmt: skip
-        self._bar = Progress(
+        self._bar = Bar(
             *columns, console=console, transient=True, disable=not console.is_terminal, speed_estimate_period=600
         )
         self._task = self._bar.add_task(name, total=asked, completed=done, rate="", rejected=0)
