@@ -186,7 +186,9 @@ def test_the_specification_itself_is_read() -> None:
     assert {"rnn_cell", "rnn", "lstm_cell", "lstm", "gru_cell", "gru", "crf_viterbi", "stacked"} <= set(known)
     assert known.index("lstm_cell") < known.index("lstm") < known.index("stacked")
     assert operation("lstm").family == "lstm"
-    with pytest.raises(UnknownOperationError, match=r"^unknown operation 'lstn': did you mean lstm\? expected one of .*, lstm, "):
+    with pytest.raises(
+        UnknownOperationError, match=r"^unknown operation 'lstn': did you mean lstm\? expected one of .*, lstm, "
+    ):
         operation("lstn")
 
 
