@@ -180,7 +180,10 @@ def test_the_command_and_the_page(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--op", "lsmt"], "lstm"),
-        (["--dtype", "float8"], "unknown dtype 'float8': expected one of float16, bfloat16, float32, float64"),
+        (
+            ["--dtype", "float8"],
+            "unknown dtype 'float8': did you mean float64? expected one of float16, bfloat16, float32, float64",
+        ),
         (["--op", "state_jacobian", "--part", "gradients"], "nothing to measure"),
         (["--runs", "0"], "0 is not in the range x>=1"),
         (["--part", "weights"], "'weights' is not one of 'values', 'gradients', 'drift'"),
