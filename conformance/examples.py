@@ -22,7 +22,17 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "report": ("report torch.json mine.json --html report.html",),
     "faults": ("faults --op lstm --seeds 0-4", "faults --edits --op gru --sample 100", "faults --diagnose --sample 20"),
     "sharpness": ("sharpness --op lstm --dtype float32", "sharpness --part gradients --runs 40 --jobs 2"),
-    "soak": ("soak torch --op lstm --cases 1000", "soak torch --jobs 2 --resume soak.json"),
+    "soak": (
+        "soak torch --op lstm --cases 1000",
+        "soak torch --jobs 2 --resume soak.json",
+        "soak torch --scheduler tcp://host:8786",
+    ),
+    "train": (
+        "train numpy torch --model image-rows --small --steps 50",
+        "train torch --model char-rnn --size B=16 --html train.html",
+    ),
+    "learn": ("learn numpy --model sequence-reversal", "learn torch --model char-rnn --file text.txt"),
+    "new-backend": ("new-backend mine --op lstm --op gru",),
     "convert": ("convert model.safetensors weights.npz --to keras",),
     "bench": (
         "bench torch tensorflow --op lstm -T 200 -B 8,32",
