@@ -153,6 +153,13 @@ class Factors:
                 low, high = attribute.ends({**dict.fromkeys(self.op.sizes, 3), symbol: size[1]})
                 if isinstance(low, int) and not between(attribute, low, high):
                     yield frozenset({level, other})
+        for key, chooser in self.op.attributes.items():
+            for one, other in self._levels_of(key) if chooser.size else ():
+                number = chooser.range[0] if one.place == "least" else one.only
+                if isinstance(number, int):
+                    low, high = attribute.ends({**dict.fromkeys(self.op.sizes, 3), chooser.size: number})
+                    if isinstance(low, int) and not between(attribute, low, high):
+                        yield frozenset({level, other})
 
     def _meaningless(self, factor: Factor, when: Mapping[str, Any]) -> Iterator[Combination]:
         mine = self._place[factor.name]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
-from rnnspec.conformance.checks.check import Check, with_all_outputs
+from rnnspec.conformance.checks.check import Check, usual_case, with_all_outputs
 from rnnspec.conformance.checks.pairs import Bounds, Pair, hold, moved
 from rnnspec.spec.arrays import Array
 from rnnspec.spec.operation import Input, Output
@@ -31,6 +32,11 @@ class Reverse(Check):
     def of(self, case: Case, scope: Scope) -> Case:
         """The case, with 0 at steps taken out: outputs that are held do not move with the steps."""
         return with_all_outputs(case) if case.attributes["output"] == "held" else case
+
+    def forced(self, scope: Scope) -> Sequence[Case]:
+        """A sequence whose gradient is cut after every second step as it is read, which is another one in reverse."""
+        usual = replace(usual_case(scope), steps="all").with_at_least(T=5)
+        return [usual.with_attributes(truncate=2)]
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Turn the direction and the valid steps round; then the outputs and the gradient of the input are so too."""

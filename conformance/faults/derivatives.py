@@ -33,7 +33,7 @@ class FinalStateAtTheLastStep(NumpyBackend):
 
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Wanted = None) -> Gradients:
         dy, dh_n, *rest = cotangents
-        steps = call.inputs["x"].shape[1] and call.attributes["output"] != "last"
+        steps = call.inputs["x"].shape[1] and call.attributes.get("output") != "last"
         if dy is None and dh_n is not None and steps:
             dy = np.zeros((*call.inputs["x"].shape[:2], dh_n.shape[1]), dh_n.dtype)
             dy[:, 0 if call.attributes["direction"] == "reverse" else -1] = dh_n
@@ -58,7 +58,7 @@ class NothingAfterTheLastStep(NumpyBackend):
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Wanted = None) -> Gradients:
         found = super().gradients(call, cotangents, wanted)
         dy, *final = cotangents
-        last = call.attributes["output"] == "last"
+        last = call.attributes.get("output") == "last"
         if dy is None or last or dy[:, -1:].any() or any(d is not None for d in final):
             return found
         return {name: np.zeros_like(gradient) for name, gradient in found.items()}

@@ -34,6 +34,7 @@ from rnnspec.conformance.cases.strategy import _sampled
 from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import check_call, operation, operations
+from rnnspec.spec.activations import tried
 
 Make = Callable[..., Case]
 SETTINGS = settings(database=None, max_examples=2000, deadline=None)
@@ -230,7 +231,12 @@ def test_a_number_has_levels_for_its_ends_and_for_what_lies_between() -> None:
     assert names(levels_of(epsilon)) == ("default", "1e-06", "least", "within", "greatest")
     assert names(levels_of(operation("lstm").attributes["clip"])) == NUMBER
     assert names(levels_of(operation("lstm").attributes["coupled"])) == ("False", "True")
-    assert names(entry_levels(operation("lstm").attributes["activations"], 1)) == ("tanh", "logistic", "relu")
+    assert names(entry_levels(operation("lstm").attributes["activations"], 1)) == (
+        "tanh",
+        "logistic",
+        "relu",
+        "another",
+    )
     rng = np.random.default_rng(0)
     default, least, _, greatest = levels_of(threshold)
     assert (default.value(rng, {}), least.value(rng, {}), greatest.value(rng, {})) == (1.0, 0.01, 50.0)
@@ -297,7 +303,10 @@ def test_every_kind_of_case_occurs() -> None:
     assert len(clips) > 60
     assert {case.attributes["coupled"] for case in many} == {True, False}
     for place in range(3):
-        assert {case.attributes["activations"][place] for case in many} == {"logistic", "tanh", "relu"}
+        functions = {case.attributes["activations"][place] for case in many}
+        assert functions <= set(tried())
+        assert functions >= {"logistic", "tanh", "relu"}
+        assert len(functions) > 12
     assert sum(case.sizes["T"] != case.sizes["B"] for case in many) > 250
     assert max(max(case.sizes.values()) for case in many) <= 6
 
@@ -584,7 +593,7 @@ NUMBER = ("None", "least", "within", "greatest")
 def test_support_leaves_out_what_is_refused() -> None:
     support = supported_by(Picky(), "lstm", "float32")
     assert {key: names(levels) for key, levels in support.levels.items()} == {
-        "activations": (("logistic",), ("tanh", "logistic", "relu"), ("tanh", "logistic")),
+        "activations": (("logistic",), ("tanh", "logistic", "relu", "another"), ("tanh", "logistic", "another")),
         "clip": ("None",),
         "coupled": ("False", "True"),  # a crash is no refusal: the checks are to see it
         "projection": ("False", "True"),
@@ -654,8 +663,23 @@ def test_cases_are_drawn_from_what_is_supported() -> None:
     many = drawn(Scope("lstm", "float32", support=supported_by(Picky(), "lstm", "float32")), 200)
     assert {case.attributes["clip"] for case in many} == {None}
     assert {case.attributes["activations"][0] for case in many} == {"logistic"}
-    assert {case.attributes["activations"][1] for case in many} == {"logistic", "tanh", "relu"}
-    assert {case.attributes["activations"][2] for case in many} == {"logistic", "tanh"}
+    assert {case.attributes["activations"][1] for case in many} > {"logistic", "tanh", "relu"}
+    assert {case.attributes["activations"][2] for case in many} > {"logistic", "tanh"}
+    assert "relu" not in {case.attributes["activations"][2] for case in many}
+
+
+def test_of_the_other_functions_those_are_drawn_that_are_supported() -> None:
+    class Keras(NumpyBackend):
+        def run(self, call: Call) -> tuple[Any, ...]:
+            if call.attributes["activation"] not in ("tanh", "elu", "selu"):
+                raise Unsupported("no such function")
+            return super().run(call)
+
+    support = supported_by(Keras(), "rnn", "float32")
+    assert names(support.levels["activation"]) == ("tanh", "another")
+    assert support.levels["activation"][1].among == ("elu", "selu")
+    many = drawn(Scope("rnn", "float32", support=support), 60)
+    assert {case.attributes["activation"] for case in many} == {"tanh", "elu", "selu"}
 
 
 def test_who_refuses_everything_is_asked_for_everything() -> None:

@@ -150,6 +150,8 @@ def takes_any_type(**call: Any) -> Any:
 def minus_zero_steps(**call: Any) -> Any:
     """A tiny number in the padding, well within every bound."""
     y, h, c = reference.lstm(**call)
+    if call["output"] != "sequence":  # of which nothing stands in the padding, or an output that is not 0
+        return y, h, c
     out = np.ones(y.shape[:2], bool)
     if "lengths" in call:
         out = np.arange(y.shape[1]) < call["lengths"][:, None]

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 from rnnspec.backends import Call, Unsupported, open_backend  # noqa: E402
 from rnnspec.backends.numpy import NumpyBackend  # noqa: E402
 from rnnspec.backends.torch import TorchBackend, from_spec, to_spec  # noqa: E402
+from rnnspec.spec import operation  # noqa: E402
 
 B, T, D, H, S = 3, 4, 2, 5, 3
 LENGTHS = {"full": None, "ragged": [2, 4, 1], "some empty": [0, 3, 4], "all empty": [0, 0, 0]}
@@ -26,8 +27,6 @@ LAYERS = {
     "gru": ("gru", {"update": "keeps"}),
     "gru admits": ("gru", {"update": "admits"}),
 }
-LSTM_DEFAULTS = {"activations": ("logistic", "tanh", "tanh"), "clip": None, "coupled": False, "gradient": "full"}
-UNROLLING_DEFAULTS = {"direction": "forward", "truncate": None, "recurrent_dropout": None, "output": "sequence"}
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
@@ -47,19 +46,16 @@ def make_call(kind: str, *, cell: bool = False, lengths: list[int] | None = None
     shapes = {"x": (B, D) if cell else (B, T, D), "W": (GATES[family], H, D), "R": (GATES[family], H, state)}
     shapes |= {"b": (GATES[family], H), "h_prev" if cell else "h0": (B, state)}
     if family == "lstm":
-        attributes = LSTM_DEFAULTS | attributes
         shapes["c_prev" if cell else "c0"] = (B, H)
     if family == "gru":
-        attributes = {"reset": "after"} | attributes
         shapes["b_rn"] = (H,)
     if state != H:
         shapes["P"] = (S, H)
     inputs = {name: rng.normal(size=shape) for name, shape in shapes.items()}
     if lengths is not None:
         inputs["lengths"] = np.array(lengths)
-    if not cell:
-        attributes = UNROLLING_DEFAULTS | attributes
-    return Call(family + "_cell" * cell, inputs, attributes | more)
+    name = family + "_cell" * cell
+    return Call(name, inputs, {**operation(name).defaults(), **attributes, **more})
 
 
 def changed(call: Call, attributes: dict[str, Any] | None = None, **inputs: Any) -> Call:
