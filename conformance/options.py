@@ -104,7 +104,13 @@ class Options:
     dtypes: tuple[str, ...] = _option((), "dtype", "Only this type (repeatable).")
     device: str = _option("cpu", "device", "Device to run on.")
     profile: str = _option("quick", "profile", "quick, standard or thorough.")
-    seed: int = _option(0, "seed", "Seed of the cases; equal seeds draw equal cases.", parse=int)
+    seed: int = _option(
+        0,
+        "seed",
+        "Seed of the cases; equal seeds draw equal cases.",
+        parse=int,
+        click=lambda click: {"type": click.IntRange(0)},
+    )
     largest: int | None = _option(
         None,
         "largest",

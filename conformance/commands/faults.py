@@ -38,6 +38,7 @@ from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.typed import made
 from rnnspec.spec.errors import one_of
 
 
@@ -171,8 +172,8 @@ def _run_variant(named: tuple[str, str, int], cases: int) -> VariantScore:
     return run_variant(variant, operation, cases, seed)
 
 
-SCORE: Final = Work(_score, asdict, lambda data: FaultScore(**{**data, "missed_seeds": tuple(data["missed_seeds"])}))
-RUN_VARIANT: Final = Work(_run_variant, asdict, lambda data: VariantScore(**data))
+SCORE: Final = Work(_score, asdict, lambda data: made(FaultScore, data))
+RUN_VARIANT: Final = Work(_run_variant, asdict, lambda data: made(VariantScore, data))
 
 
 def _line(score: FaultScore) -> str:

@@ -19,6 +19,7 @@ from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.typed import made
 
 PROFILE: Final = "quick"
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -76,7 +77,7 @@ def _diagnosed(asked: tuple[Kind, int, int]) -> Diagnosed:
     return replace(diagnosed(implementation(kind, number, seed), PROFILES[PROFILE]), number=number, seed=seed)
 
 
-DIAGNOSE: Final = Work(_diagnosed, asdict, lambda data: Diagnosed(**data))
+DIAGNOSE: Final = Work(_diagnosed, asdict, lambda data: made(Diagnosed, data))
 
 
 def _outcome(one: Diagnosed) -> str:

@@ -28,6 +28,7 @@ from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.typed import made
 from rnnspec.spec import operation, operations
 
 PROFILE: Final = "quick"
@@ -135,7 +136,7 @@ def _judged(asked: tuple[str, int, int], sample: int | None, first: int) -> tupl
 JUDGE: Final = Work(
     _judged,
     lambda judged: [[asdict(verdict) for verdict in judged[0]], judged[1]],
-    lambda data: ([Verdict(**verdict) for verdict in data[0]], int(data[1])),
+    lambda data: ([made(Verdict, verdict) for verdict in data[0]], int(data[1])),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from rich.console import Console
 
 from rnnspec.backends import Backend
 from rnnspec.backends.discovery import installs
+from rnnspec.backends.words import words_of
 from rnnspec.conformance import checks, diagnosis, run
 from rnnspec.conformance.commands.validate_cluster import validate_on_cluster
 from rnnspec.conformance.commands.validate_pytest import must_have_run, processes_asked, run_pytest, shared_out
@@ -32,7 +33,7 @@ from rnnspec.conformance.report.writing import Written
 from rnnspec.conformance.run import CheckResult, Verdict
 from rnnspec.conformance.run.asking import profile_of
 from rnnspec.conformance.run.expected import ExpectedFailure, expected_failures
-from rnnspec.conformance.run.plan import Item, PlanError, plan
+from rnnspec.conformance.run.plan import Item, PlanError, must_be_of, plan
 from rnnspec.conformance.run.replay import usual_folder
 from rnnspec.conformance.run.resuming import Interrupts, ResumeFile, identity
 
@@ -57,11 +58,12 @@ def validate_backends(options: Options, for_pytest: tuple[str, ...], written: Wr
     for_pytest = processes_asked(for_pytest)
     with ResumeFile(options.resume, _identity(options, opened), "validation") as file:
         asked = _Run(options, opened, known, items, written)
+        progress = Progress(file, opened, options.dtypes)
         if not written.html or options.repro_dir:
-            return _validated(asked, Progress(file), for_pytest)
+            return _validated(asked, progress, for_pytest)
         with TemporaryDirectory(prefix="rnnspec-") as folder:  # the page has the repros' contents
             asked = replace(asked, options=replace(options, repro_dir=Path(folder)), passing=True)
-            return _validated(asked, Progress(file), for_pytest)
+            return _validated(asked, progress, for_pytest)
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,20 @@ class _Run:
 class Progress:
     """The finished part of a run, kept in a file operation by operation."""
 
-    def __init__(self, file: ResumeFile) -> None:
+    def __init__(self, file: ResumeFile, opened: Mapping[str, Backend], dtypes: Sequence[str]) -> None:
         self._file = file
         self._parts: dict[str, Any] = file.load().get("parts", {})
+        self.results: list[CheckResult] = []
+        self.faults: list[FaultResult] = []
         try:
-            self.results = [CheckResult.from_json(one) for part in self._parts.values() for one in part["results"]]
-            self.faults = [FaultResult.from_json(one) for part in self._parts.values() for one in part["faults"]]
+            for name, part in self._parts.items():
+                backend, _, operation = name.rpartition("/")
+                found = [CheckResult.from_json(one) for one in part["results"]]
+                must_be_of(found, plan(backend, opened[backend], [operation], dtypes))
+                self.results += found
+                self.faults += [FaultResult.from_json(one) for one in part["faults"]]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise file.error("got results of another form") from error
+            raise file.error(f"got results of another form: {words_of(error)}") from error
         self._save()
 
     @property

@@ -20,7 +20,7 @@ from rnnspec.conformance.options import Options
 from rnnspec.conformance.report.progress import Collector
 from rnnspec.conformance.run import CheckResult
 from rnnspec.conformance.run.files import write_bytes
-from rnnspec.conformance.run.plan import Item, PlanError, plan
+from rnnspec.conformance.run.plan import Item, PlanError, must_be_of, plan
 from rnnspec.conformance.run.resuming import Interrupts
 
 _SENT: Final = ("dtypes", "device", "profile", "seed", "largest", "isolate", "time_limit", "memory_limit")
@@ -82,8 +82,7 @@ def validate_on_cluster(options: Options, due: Sequence[Item], collector: Collec
     interrupts = Interrupts()
     with interrupts, workers(scheduler=options.scheduler) as sharing:
         for place, part in sharing.results(work, parts):
-            if {(one.backend, one.operation) for one in part.results} != {parts[place]}:
-                raise PlanError(f"a worker sent results of something else than {' '.join(parts[place])}")
+            must_be_of(part.results, [item for item in due if (item.backend, item.operation) == parts[place]])
             found = part.moved(options.repro_dir) if options.repro_dir else part
             collector.receive(found.results, found.faults)
     collector.interrupted = interrupts.status
@@ -109,6 +108,7 @@ def _validated(
         must_have_run(status, output, (), collector)
         if collector.problems:
             raise PlanError(f"the suite itself failed: {collector.problems[0]}")
+        must_be_of(collector.results, items)
         files = {path.name: path.read_bytes() for path in repro_dir.iterdir()} if repro_dir.exists() else {}
         return Part(tuple(collector.results), tuple(collector.faults), str(repro_dir), files)
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from queue import SimpleQueue
 from typing import Any, Final
@@ -53,7 +55,8 @@ class Guest:
     def end(self) -> None:
         """End the process."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with suppress(OSError):  # it has ended, and what was written last was not read
+            self._process.stdin.close()
         try:
             self._process.wait(FAREWELL_SECONDS)
         except subprocess.TimeoutExpired:
@@ -68,7 +71,10 @@ def asked(request: str) -> str:
     """Give a request to the guest of this thread, which begins with the first one; return the answer."""
     guest: Guest | None = getattr(_guests, "guest", None)
     if guest is None or not guest.runs:
-        guest = _guests.guest = Guest()
+        try:
+            guest = _guests.guest = Guest()
+        except OSError as error:
+            return json.dumps({"lost": f"no process could be started: {error}"})
     answer = guest.ask(request)
     if answer.startswith('{"unfit"'):
         guest.end()  # what is installed may change before the next request
@@ -80,6 +86,7 @@ def asked(request: str) -> str:
 
 def main() -> None:
     """Answer requests until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the worker's whole group
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a framework prints is no answer
     requests: SimpleQueue[str] = SimpleQueue()

@@ -1,7 +1,7 @@
 """Workers of a Dask scheduler, which may be on many machines.
 
-A piece of work is sent as a line of JSON, and so is its result: neither a worker nor its guest is trusted to send
-pickled objects. A piece whose worker is lost is done again. A worker whose versions differ gets no work.
+A piece of work is sent as a line of JSON, and so is its result, which is checked. A piece whose worker is lost is done
+again. A worker whose versions differ gets no work. Dask itself lets whoever reaches the scheduler run code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from rnnspec.backends.discovery import installs
-from rnnspec.backends.words import readable
+from rnnspec.backends.words import readable, visible
 from rnnspec.conformance.hosting.block import asked
 from rnnspec.conformance.hosting.errors import ClusterError
 from rnnspec.conformance.hosting.facts import facts_of
@@ -49,11 +49,11 @@ class Cluster(Several):
         super().__init__()
         if find_spec("distributed") is None:
             raise ClusterError(f"--scheduler needs Dask's distributed: {installs('cluster')}")
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it writes of each loss that is mended here
         self.address, self._tell = address, tell
         self._unfit: dict[str, str] = {}
-        self._facts: dict[str, str] = {}
+        self._facts: dict[str, dict[str, str]] = {}
         self._known: dict[str, int] = {}
+        self._had_workers = True
         self._asked_again_at = 0.0
         self._client = self._connected(CONNECT_SECONDS)
         try:
@@ -70,9 +70,16 @@ class Cluster(Several):
 
     def submit(self, work: Work[Any], item: Any) -> Any:
         """Give a piece to the scheduler, for a worker that is not known to be unfit."""
-        self._facts = self._facts or facts_of(work)
-        request = {"work": work.name, "settings": dict(work.settings), "item": item, "facts": self._facts}
-        return self._client.submit(done_by_worker, json.dumps(request), pure=False, workers=self._fit())
+        asked = {"work": work.name, "settings": dict(work.settings)}
+        key = json.dumps(asked)
+        if key not in self._facts:
+            self._facts[key] = facts_of(work)
+        request = json.dumps({**asked, "item": item, "facts": self._facts[key]})
+        # Others too: an unfit worker says so, and a worker that is lost may come back at another address.
+        fit = self._fit()
+        return self._client.submit(
+            done_by_worker, request, pure=False, workers=fit or None, allow_other_workers=bool(fit)
+        )
 
     def outcome(self, work: Work[Result], future: Any) -> Result:
         """Return the result of a finished future; raise `Again` where its piece was lost, or its worker is unfit."""
@@ -80,25 +87,35 @@ class Cluster(Several):
         from distributed.scheduler import KilledWorker
 
         try:
-            worker, answer = json.loads(future.result(timeout=RETURN_SECONDS))
-            said = json.loads(answer)
-            match said:
-                case {"result": data}:
-                    return work.revived(data)
-                case {"unfit": str(reason)}:
-                    self._leave_out(worker, readable(reason))
-                    raise Again
-                case {"lost": str(reason)}:
-                    raise Again(f"{worker}: {readable(reason)}")
-                case {"failed": str(reason)}:
-                    raise ClusterError(f"{worker} could not do its work: {readable(reason)}")
-        except (FutureCancelledError, OSError, TimeoutError) as error:
-            raise Again from error  # the scheduler is lost, or the worker was, between its work and the answer
+            text = future.result(timeout=RETURN_SECONDS)
+        except FutureCancelledError as error:
+            raise Again from error  # the scheduler is lost, and with it all that it knew
         except KilledWorker as error:
             raise Again("its workers were lost, one after the other") from error
-        except (FormError, TypeError, ValueError, RecursionError) as error:
-            raise ClusterError(f"a worker of {self.address} sent something else than a result: {error}") from error
-        raise ClusterError(f"a worker of {self.address} sent something else than a result: {readable(answer)}")
+        except (OSError, TimeoutError) as error:
+            raise Again(f"its result did not come: {readable(str(error))}") from error
+        except TypeError as error:
+            raise self._odd(str(error)) from error
+        try:
+            worker, answer = json.loads(text)
+            said = json.loads(answer)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise self._odd(str(error)) from error
+        match said:
+            case {"result": data}:
+                try:
+                    return work.revived(data)
+                except FormError as error:
+                    raise self._odd(str(error)) from error
+            case {"unfit": str(reason)}:
+                self._leave_out(visible(str(worker)), readable(reason))
+                raise Again
+            case {"lost": str(reason)} | {"failed": str(reason)}:
+                raise Again(f"{visible(str(worker))}: {readable(reason)}")
+        raise self._odd(readable(answer))
+
+    def _odd(self, words: str) -> ClusterError:
+        return ClusterError(f"a worker of {self.address} sent something else than a result: {readable(words)}")
 
     def drop(self, futures: Iterable[Any]) -> None:
         """Withdraw the pieces that are not begun."""
@@ -109,12 +126,21 @@ class Cluster(Several):
     def renewed(self) -> bool:
         """Come back to a scheduler that is lost; return whether it was, so that it knows nothing of the pieces."""
         if self._client.status == "running":
+            self._tell_of_no_workers()
             return False
         self._tell(f"the scheduler at {self.address} is lost; waiting up to {RETURN_SECONDS:g} s for it to come back")
         self.close()
         self._client = self._connected(RETURN_SECONDS)
+        self._unfit.clear()
         self._tell("it is back")
         return True
+
+    def _tell_of_no_workers(self) -> None:
+        """Say once that all workers are gone: the pieces wait for others."""
+        there = bool(self._threads())
+        if not there and self._had_workers:
+            self._tell(f"{self.address} has no worker any more; waiting for one")
+        self._had_workers = there
 
     def kill(self) -> None:
         """Leave the scheduler, which then withdraws the pieces."""
@@ -128,6 +154,8 @@ class Cluster(Several):
         from distributed import Client
         from distributed.comm.addressing import parse_host_port, resolve_address
 
+        for name in ("distributed", "distributed.client"):  # they write of each loss that is mended here
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             parse_host_port(self.address.rpartition("://")[2])
             resolve_address(self.address)
@@ -150,12 +178,12 @@ class Cluster(Several):
             self._asked_again_at = time.monotonic() + 1.0
         return self._known
 
-    def _fit(self) -> list[str] | None:
-        """The workers that are not known to be unfit; None for all."""
-        if not self._unfit:
-            return None
-        if fit := [address for address in self._threads() if address not in self._unfit]:
-            return fit
+    def _fit(self) -> list[str]:
+        """The workers that are there and not known to be unfit; ClusterError if there are none but unfit ones."""
+        there = self._threads()
+        fit = [address for address in there if address not in self._unfit]
+        if fit or not there:
+            return fit if self._unfit else []
         told = "\n  ".join(f"{address}: {reason}" for address, reason in self._unfit.items())
         raise ClusterError(f"no worker of {self.address} has the versions of this process:\n  {told}")
 

@@ -40,6 +40,8 @@ def _own() -> dict[str, str]:
         "code of rnnspec": digest_of(spec, reference, backends, conformance),
         "Python": ".".join(platform.python_version_tuple()[:2]),
         "NumPy": np.__version__,
+        "ml_dtypes": version("ml_dtypes"),
+        "Hypothesis": version("hypothesis"),
         "machine": platform.machine(),
     }
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.checks import CHECKS
+from rnnspec.conformance.run.result import CheckResult
 from rnnspec.conformance.run.runner import checks_for
 from rnnspec.spec import FLOAT_TYPES, operation, operations
 from rnnspec.spec.errors import one_of
@@ -39,6 +41,14 @@ class Item:
     def group(self) -> str:
         """The common properties of checks that share a deck."""
         return f"{self.backend}-{self.operation}-{self.dtype}"
+
+
+def must_be_of(results: Iterable[CheckResult], items: Sequence[Item]) -> None:
+    """Raise PlanError if these are not the results of these checks, each once."""
+    found = Counter(Item(one.backend, one.operation, one.dtype, one.id) for one in results)
+    if found != Counter(items):
+        odd = next(iter((Counter(items) - found) + (found - Counter(items))))
+        raise PlanError(f"expected one result of each of {len(items)} checks, got {found[odd]} of {odd.id}")
 
 
 def plan(name: str, backend: Backend, only: Sequence[str] = (), dtypes: Sequence[str] = ()) -> list[Item]:

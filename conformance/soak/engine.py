@@ -57,15 +57,19 @@ def work_through(soak: Soak, pending: Sequence[range], workers: Workers, report:
     PlanError
         If a process was lost. Only a backend in a process of its own may end its process.
     """
-    asked = ([part.start, part.stop] for part in blocks(pending))
+    parts = list(blocks(pending))
+    asked = ([part.start, part.stop] for part in parts)
     with _interruptible(workers) as stopped:
         try:
-            for _, (part, statistics) in workers.results(EXAMINE.having(soak=soak.to_json()), asked):
+            for place, (part, statistics) in workers.results(EXAMINE.having(soak=soak.to_json()), asked):
+                due = parts[place]
+                if part.start != due.start or (part.stop > due.stop if stopped.number else part.stop != due.stop):
+                    raise PlanError(f"expected the cases {due.start} to {due.stop}, got {part.start} to {part.stop}")
                 report(part, statistics)
         except WorkerLostError as error:
             raise PlanError(
                 f"a process in which backend {soak.backend} ran was lost: expected it to survive every call; "
-                "with --isolate such a case is counted and reported, and the soak goes on"
+                f"with --isolate such a case is counted and reported, and the soak goes on ({error})"
             ) from error
     return stopped.number
 
