@@ -30,8 +30,9 @@ class Guest:
     def __init__(self) -> None:
         environment = {**dict.fromkeys(ONE_THREAD, "1"), **os.environ, "PYTHONSAFEPATH": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
+            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+            start_new_session=True,  # a terminal sends Ctrl-C to the worker's whole group
+        )  # fmt: skip
 
     def ask(self, request: str) -> str:
         """Return the guest's answer to a request; say that it is lost if none comes."""
@@ -54,7 +55,8 @@ class Guest:
 
     def end(self) -> None:
         """End the process."""
-        assert self._process.stdin is not None
+        assert self._process.stdin is not None  # both are pipes
+        assert self._process.stdout is not None
         with suppress(OSError):  # it has ended, and what was written last was not read
             self._process.stdin.close()
         try:
@@ -62,6 +64,7 @@ class Guest:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._process.stdout.close()
 
 
 _guests = threading.local()
@@ -86,7 +89,7 @@ def asked(request: str) -> str:
 
 def main() -> None:
     """Answer requests until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the worker's whole group
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it would be taken for a crash of the backend
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a framework prints is no answer
     requests: SimpleQueue[str] = SimpleQueue()

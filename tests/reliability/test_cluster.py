@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,17 @@ import pytest
 
 pytest.importorskip("distributed", reason="a cluster needs Dask's distributed")
 
+from rnnspec.conformance.hosting.block import Guest
 from rnnspec.conformance.hosting.cluster import Cluster
 from rnnspec.conformance.hosting.errors import ClusterError
+from rnnspec.conformance.hosting.facts import facts_of
 from rnnspec.conformance.hosting.isolated import Isolation
+from rnnspec.conformance.hosting.jobs import Here, Results
 from rnnspec.conformance.hosting.work import Work, named
-from rnnspec.conformance.soak.engine import EXAMINE
+from rnnspec.conformance.run.plan import PlanError
+from rnnspec.conformance.soak.engine import EXAMINE, work_through
 from rnnspec.conformance.soak.examining import Soak
+from rnnspec.conformance.soak.report import BAD
 
 pytestmark = pytest.mark.slow
 
@@ -321,3 +326,37 @@ def test_only_work_of_the_project_can_be_named() -> None:
     for name in ("os:system", "rnnspec.conformance.soak.engine:BLOCK", "rnnspec.conformance.soak.engine"):
         with pytest.raises(LookupError):
             named(name)
+
+
+class Cheating(Here):
+    """A worker that examines fewer cases than it is asked for."""
+
+    def results(self, work: Work[Any], items: Iterable[Any]) -> Results[Any]:
+        """Yield results of a part of each piece."""
+        yield from super().results(work, [[start, stop - 1] for start, stop in items])
+
+
+def test_a_result_of_another_piece_is_an_error() -> None:
+    soak = Soak("numpy", (("dense", "float32"),))
+    with pytest.raises(PlanError, match="expected the cases 0 to 3, got 0 to 2"):
+        work_through(soak, [range(3)], Cheating(), lambda part, statistics: None)
+
+
+def test_a_guest_takes_no_interrupt_of_the_terminal() -> None:
+    guest = Guest()
+    try:
+        request = {"work": EXAMINE.name, "settings": {"soak": Soak("numpy", (("dense", "float32"),)).to_json()}}
+        facts = facts_of(EXAMINE.having(**request["settings"]))  # type: ignore[arg-type]  # it is a dict
+        guest.ask(json.dumps({**request, "item": [0, 1], "facts": facts}))  # it has begun
+        asked = json.dumps({**request, "item": [0, 40], "facts": facts})
+        answers: list[str] = []
+        waiting = threading.Thread(target=lambda: answers.append(guest.ask(asked)))
+        waiting.start()
+        while waiting.is_alive():
+            guest._process.send_signal(signal.SIGINT)
+            time.sleep(0.05)
+        waiting.join()
+        _, statistics = EXAMINE.revived(json.loads(answers[0])["result"])
+        assert statistics.whole().values.count(*BAD) == 0
+    finally:
+        guest.end()

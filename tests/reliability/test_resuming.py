@@ -203,3 +203,17 @@ def test_a_script_without_a_guard_does_no_harm(tmp_path: Path) -> None:
         [sys.executable, script], cwd=tmp_path, capture_output=True, timeout=300, text=True, env=environment
     )
     assert (done.stdout.split("\n"), done.stderr) == (["once", "numpy", "[(0, 1), (1, 2)]", ""], "")
+
+
+def test_a_validation_s_file_has_each_check_once(tmp_path: Path) -> None:
+    asked = ("validate", "numpy", "--op", "dense", "--dtype", "float16", "-n", "0", "--largest", "1")
+    kept = tmp_path / "kept"
+    assert rnnspec(*asked, "--resume", kept).exit_code == 0
+    data = json.loads(kept.read_text())
+    results = data["parts"]["numpy/dense"]["results"]
+    for wrong in (results[:-1], [*results, results[0]], [{**results[0], "id": "nope"}, *results[1:]]):
+        data["parts"]["numpy/dense"]["results"] = wrong
+        kept.write_text(json.dumps(data))
+        done = rnnspec(*asked, "--resume", kept)
+        assert done.exit_code == 2
+        assert "expected one result of each of" in done.output
