@@ -43,7 +43,7 @@ def at_least(size: int) -> AtLeast:
 
 @dataclass(frozen=True)
 class _Only:
-    """What `only` was given."""
+    """The arguments of `only`."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     holes: bool = True
@@ -82,7 +82,7 @@ def only(
 
 @dataclass(frozen=True)
 class Taken:
-    """What one method takes of the calls of its operation."""
+    """The part of an operation's calls that one method takes."""
 
     operation: spec.Operation
     declared: _Only

@@ -207,6 +207,9 @@ class Options:
         return Isolation(self.isolate).open(backend, self.device, Limits(self.time_limit, self.memory_limit))
 
 
+DECIDING: Final = ("dtypes", "device", "profile", "seed", "largest", "isolate", "time_limit", "memory_limit")
+"""The fields on which results depend, beside the backends, the operations and the expected failures."""
+
 OPTIONS: Final[Mapping[str, Option]] = {item.name: item.metadata["option"] for item in fields(Options)}
 """Each field's option. A field's default is its option's."""
 

@@ -1,4 +1,4 @@
-"""What a layer gives of its outputs: those of all steps, with 0 or the one before at steps taken out, or the last one.
+"""The outputs that a layer returns: those of all steps, with 0 or the one before at steps taken out, or the last one.
 
 Outputs are columns, ``(T, S, B)``, with 0 at steps taken out, as `rnnspec.reference.unroll` makes them.
 """

@@ -55,9 +55,9 @@ class Typesetter:
     """Typesets equations: ``@`` as juxtaposition, ``*`` of arrays as the elementwise product, ``.T`` as a transpose.
 
     `ranks` has the axes of quantities: numbers are multiplied without a sign, and a vector that is multiplied by a
-    matrix from the right is transposed. What is not known to be a number counts as an array. `targets` are the
-    quantities that the equations define, with the numbers of their indices: the state ``h_n`` is the final one of
-    these, and not that of a gate.
+    matrix from the right is transposed. An expression that is not known to be a number counts as an array. `targets`
+    are the quantities that the equations define, with the numbers of their indices: the state ``h_n`` is the final one
+    of these, and not that of a gate.
     """
 
     ranks: Ranks = field(default_factory=dict)

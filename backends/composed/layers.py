@@ -81,9 +81,9 @@ def run_layer(
 
 
 def _shown(xp: ArrayNamespace, output: str, y: Tensor, last: Tensor, valid: Tensor | None, reverse: bool) -> Tensor:
-    """What `output` says of the states after each step, y (B, T, S), and after the last, which a step taken out keeps.
+    """The outputs that `output` selects from the states after each step, y (B, T, S), and after the last one.
 
-    Before any step is read, the state is the initial one, and the output 0.
+    A step taken out keeps the state. Before any step is read, the state is the initial one, and the output 0.
     """
     if valid is None:
         return last if output == "last" else y

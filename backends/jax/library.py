@@ -27,7 +27,7 @@ jax.config.update("jax_enable_x64", True)  # without it, float64 and int64 quiet
 
 
 class JaxLibrary(Backend):
-    """What is written in JAX: JAX's arrays in and out, and reverse mode for the gradients."""
+    """Base class of adapters of JAX code: JAX's arrays in and out, and reverse mode for the gradients."""
 
     libraries: ClassVar[tuple[str, ...]] = ("jax", "jaxlib")
     compiles: ClassVar[int] = 20

@@ -15,7 +15,7 @@ from rnnspec.spec.arrays import Array
 
 
 class TensorFlowLibrary(Backend):
-    """What is written in TensorFlow, eager: tensors in and out, and a tape for the gradients."""
+    """Base class of adapters of eager TensorFlow code: tensors in and out, and a tape for the gradients."""
 
     libraries: ClassVar[tuple[str, ...]] = ("tensorflow", "keras")
     cudnn: ClassVar[bool] = True

@@ -31,7 +31,7 @@ _NOT_TWICE: Final = ("is not implemented", "double backward")
 
 
 class TorchLibrary(Backend):
-    """What is written in torch: tensors in and out, and autograd for the gradients."""
+    """Base class of adapters of torch code: tensors in and out, and autograd for the gradients."""
 
     libraries: ClassVar[tuple[str, ...]] = ("torch",)
     keeps_layouts: ClassVar[bool] = True

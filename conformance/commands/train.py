@@ -28,7 +28,7 @@ from rnnspec.spec.models import model, shapes
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command line asks for."""
+    """The request of the command line."""
 
     backends: tuple[str, ...]
     model: str

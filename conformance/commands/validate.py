@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any
 
 import click
 from rich.console import Console
@@ -22,7 +22,7 @@ from rnnspec.conformance.commands.validate_cluster import validate_on_cluster
 from rnnspec.conformance.commands.validate_pytest import must_have_run, processes_asked, run_pytest, shared_out
 from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.hosting.available import available
-from rnnspec.conformance.options import Options
+from rnnspec.conformance.options import DECIDING, Options
 from rnnspec.conformance.report.conditions import conditions
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import Collector
@@ -123,11 +123,8 @@ def _identity(options: Options, opened: dict[str, Backend]) -> dict[str, Any]:
         (checks, run, diagnosis),
         versions={name: backend.versions() for name, backend in opened.items()},
         expected=expected,
-        **{name: getattr(options, name) for name in _ASKED},
+        **{name: getattr(options, name) for name in DECIDING},
     )
-
-
-_ASKED: Final = ("dtypes", "device", "profile", "seed", "largest", "isolate", "time_limit", "memory_limit")
 
 
 def _validated(asked: _Run, progress: Progress, for_pytest: tuple[str, ...]) -> int:

@@ -16,15 +16,13 @@ from rnnspec.conformance.commands.validate_pytest import must_have_run, run_pyte
 from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.hosting.jobs import workers
 from rnnspec.conformance.hosting.work import FormError, Work
-from rnnspec.conformance.options import Options
+from rnnspec.conformance.options import DECIDING, Options
 from rnnspec.conformance.report.progress import Collector
 from rnnspec.conformance.run import CheckResult
 from rnnspec.conformance.run.files import write_bytes
 from rnnspec.conformance.run.plan import Item, PlanError, must_be_of, plan
 from rnnspec.conformance.run.resuming import Interrupts
 
-_SENT: Final = ("dtypes", "device", "profile", "seed", "largest", "isolate", "time_limit", "memory_limit")
-"""Options that a worker needs; the others concern this machine."""
 _SUFFIXES: Final = (".py", ".npz")
 """Endings of a repro's files."""
 
@@ -74,7 +72,7 @@ def validate_on_cluster(options: Options, due: Sequence[Item], collector: Collec
     """Validate what is due, and have the collector receive the results; an interrupt ends it with nothing lost."""
     parts = list(dict.fromkeys((item.backend, item.operation) for item in due))
     work = VALIDATE.having(
-        asked={name: getattr(options, name) for name in _SENT},
+        asked={name: getattr(options, name) for name in DECIDING},
         expected=options.expected.read_text(encoding="utf-8") if options.expected else "",
         backends=list(options.backends),
         repros=options.repro_dir is not None,

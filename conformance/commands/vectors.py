@@ -80,7 +80,7 @@ def export_vectors(
 
 
 def _wanted(names: Sequence[str], settings: Sequence[str], padding: bool, plain: bool) -> Wanted:
-    """What the user wants; raise an error that says what is wrong with a setting before anything is written."""
+    """The user's request; raise an error that names a wrong setting before anything is written."""
     given = {}
     for setting in settings:
         key, equals, text = setting.partition("=")

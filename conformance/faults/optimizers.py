@@ -35,6 +35,6 @@ def _states(call: Call) -> list[str]:
 
 
 def _kind(call: Call, key: str) -> Any:
-    """What two parameters must share to share a state: its name, size and type, and the attributes."""
+    """The key by which parameters share a state: its name, size and type, and the attributes."""
     array = call.inputs[key]
     return key, array.shape, array.dtype, call.attributes.get("centred")

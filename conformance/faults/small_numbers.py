@@ -14,7 +14,7 @@ from rnnspec.spec.arrays import Array
 
 @plant("rnn", "mean_absolute_error")
 class SmallInputsFlushed(Altered):
-    """What is smaller than 1e-8 is read as 0, which saves subnormal numbers later on."""
+    """A number smaller than 1e-8 is read as 0, which saves subnormal numbers later on."""
 
     def altered(self, call: Call) -> Call:
         read = {name: np.where(np.abs(array) < 1e-8, 0, array) for name, array in call.float_inputs.items()}

@@ -35,7 +35,7 @@ class Bench:
 
     @property
     def outcomes(self) -> Sequence[Outcome]:
-        """What came of each workload, in each mode and type."""
+        """The outcome of each workload, in each mode and type."""
         return self.report.outcomes
 
     def to_json(self) -> Mapping[str, Any]:

@@ -89,7 +89,7 @@ def _grade(of_types: Sequence[Operation]) -> str:
 
 
 def _conventions(backends: Sequence[Backend]) -> str:
-    """What each backend's operation refuses, in its own words, without the checks that this leaves nothing of."""
+    """The refusals of each backend's operation, in its own words, without checks that have nothing else."""
     rows = []
     for backend in backends:
         for name in dict.fromkeys(one["name"] for one in backend["operations"]):

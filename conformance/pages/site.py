@@ -31,7 +31,7 @@ from rnnspec.spec.printing import notation
 
 OPERATIONS: Final = "operations"
 _KATEX: Final = ("katex.min.css", "katex.min.js", "contrib/auto-render.min.js", "fonts")
-"""What typesets the equations on a page, without a network."""
+"""The files that typeset the equations on a page, without a network."""
 
 _LINK: Final = re.compile(r"\[([^\]]*)\]\(((?!https?:|#)[^)\s]+)\)")
 _MOVED: Final = {"CONTRIBUTING.md": "contributing.md", "example-adapter/": "example-adapter/README.md"}

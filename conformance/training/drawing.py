@@ -85,8 +85,8 @@ def _drawn(item: Data, shape: tuple[int, ...], sizes: Mapping[str, int], rng: np
 class Batches:
     """Batches of examples, epoch after epoch, in an order that the seed gives; the last of an epoch may be shorter.
 
-    States that are carried are 0 in every batch, and examples then keep their order. What dropout keeps is drawn anew
-    for every batch.
+    States that are carried are 0 in every batch, and examples then keep their order. The units that dropout
+    keeps are drawn anew for every batch.
     """
 
     model: Model
@@ -122,7 +122,7 @@ class Batches:
             yield batch | self._added(len(chosen), np.random.default_rng((self.seed, 4, number, place)))
 
     def _added(self, count: int, rng: np.random.Generator) -> NamedArrays:
-        """What a batch of so many examples has beside them: what dropout keeps, and states of 0."""
+        """The other arrays of a batch of so many examples: the units that dropout keeps, and states of 0."""
         whole = shapes(self.model, self.sizes).data
         found: NamedArrays = {}
         for name, item in self.model.data.items():

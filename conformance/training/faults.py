@@ -234,7 +234,7 @@ class NoDropoutInTraining(FaultyTrainer, shows_in="text-lstm", step=1, quantity=
 
 
 class OneMaskForAllSteps(FaultyTrainer, shows_in="text-lstm", step=2, quantity="loss"):
-    """What the first batch keeps, all others keep."""
+    """All batches keep the units that the first one keeps."""
 
     def received(self, batch: NamedArrays) -> NamedArrays:
         masks = {name: array for name, array in batch.items() if array.dtype == np.bool_}

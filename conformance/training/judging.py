@@ -47,7 +47,7 @@ def right_trainer(request: Request, engine: Engine, parameters: NamedArrays) -> 
 
 @dataclass(frozen=True)
 class Due:
-    """What a step must give: each quantity with its bound, in the order in which a step computes them."""
+    """The right results of a step: each quantity with its bound, in the order in which a step computes them."""
 
     step: int
     quantities: Mapping[str, Bounded]
@@ -67,7 +67,7 @@ class Due:
 
 @dataclass
 class Outcome:
-    """What became of one backend's training."""
+    """The outcome of one backend's training."""
 
     name: str
     versions: Mapping[str, str]

@@ -25,7 +25,7 @@ AT_ONCE: Final = 256
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a model learns from, and how it is measured."""
+    """The data that a model learns from, and its measures."""
 
     sizes: Mapping[str, int]
     train: NamedArrays
@@ -81,7 +81,7 @@ class Learner:
 
 @dataclass
 class Learned:
-    """What became of it: the mean loss of each epoch, the measures, and the time."""
+    """The outcome: the mean loss of each epoch, the measures, and the time."""
 
     model: str
     backend: str

@@ -26,10 +26,10 @@ class Record:
     """The gradients that parameters moved by, of a model that clips them; else none."""
 
     states: Mapping[tuple[str, str], Any]
-    """What the optimizer remembers, by the parameter's name and its own."""
+    """The optimizer's states, by the parameter's name and the state's own."""
 
     answer: Any = None
-    """What the model then answers to the same batch, of a model with dropout, which has no effect here."""
+    """The answer of a model with dropout to the same batch after the step, without dropout."""
 
 
 class Trainer:

@@ -15,7 +15,7 @@ KINDS: tuple[DataKind, ...] = ("float", "one_hot", "ids", "bits", "lengths")
 
 @dataclass(frozen=True)
 class Data:
-    """What a batch holds under a name: its symbolic shape, in sizes of the model and expressions of them."""
+    """An array of a batch: its symbolic shape, in sizes of the model and expressions of them."""
 
     name: str
     shape: tuple[str, ...]

@@ -83,7 +83,7 @@ def viewed(read: Read, whole: Shape, sizes: Mapping[str, int], place: str) -> Sh
 
 @dataclass
 class _Found:
-    """What is known after some stages."""
+    """The shapes and sizes that are known after some stages."""
 
     model: Model
     sizes: Mapping[str, int]

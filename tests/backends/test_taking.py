@@ -1,4 +1,4 @@
-"""What an adapter's methods take of calls: by their parameters, and by `only`."""
+"""The calls that an adapter's methods take: by their parameters, and by `only`."""
 
 from __future__ import annotations
 

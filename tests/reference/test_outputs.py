@@ -1,4 +1,4 @@
-"""What layers give of their outputs, against the outputs of all steps: picked, or held, one sequence at a time."""
+"""The outputs that layers return, against the outputs of all steps: picked, or held, one sequence at a time."""
 
 from __future__ import annotations
 

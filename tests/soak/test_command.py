@@ -1,4 +1,4 @@
-"""What `rnnspec soak` tells: rejections, crashes and hangs, counted, named, and how to repeat each."""
+"""`rnnspec soak` reports rejections, crashes and hangs: counted, named, and with the command that repeats each."""
 
 from __future__ import annotations
 

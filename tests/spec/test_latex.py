@@ -29,7 +29,7 @@ console.log(JSON.stringify(wrong));
 
 
 def shown(name: str, *settings: str) -> str:
-    """What `show --latex` prints."""
+    """The output of `show --latex`."""
     done = CliRunner().invoke(main, ["show", name, "--latex", *(f"--set={setting}" for setting in settings)])
     assert done.exit_code == 0, done.output
     return done.stdout

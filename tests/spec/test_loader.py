@@ -633,7 +633,7 @@ def test_a_malformed_equation_is_an_error_that_names_the_file_the_block_and_the_
     assert str(error.value).startswith(f"toy.toml: {message}")
 
 
-# What holds of all families: their order, and the kinds of layers.
+# Facts about all families: their order, and the kinds of layers.
 
 ONE = TOY[: TOY.index("[tower]")]
 TWO = ONE.replace("sum_cell", "double_cell").replace("[sum", "[double")

@@ -1,4 +1,4 @@
-"""What `rnnspec train`, `show --model` and `list` tell of models."""
+"""The output of `rnnspec train`, `show --model` and `list` about models."""
 
 from __future__ import annotations
 
