@@ -118,14 +118,18 @@ class Taken:
         for name in inputs:
             if name in self.untaken:
                 raise Unsupported(f"{who}'s {call.operation} takes no {name}")
-        known = self.operation.attributes
-        passed = {
-            name: value
-            for name, value in call.attributes.items()
-            if name not in known  # that is for the method to refuse
-            or ((self.passed is None or name in self.passed) and holds(known[name].when, call.attributes))
-        }
+        passed = {name: value for name, value in call.attributes.items() if self._passes(name, value, call)}
         return replace(call, inputs=inputs, attributes=passed)
+
+    def _passes(self, name: str, value: Any, call: Call) -> bool:
+        """Whether the method gets an attribute: it names it, and the attribute applies; what is wrong with one is for
+        the method to refuse."""
+        attribute = self.operation.attributes.get(name)
+        if attribute is None:
+            return True
+        if not holds(attribute.when, call.attributes) and value == attribute.default:
+            return False
+        return self.passed is None or name in self.passed
 
     def _refuse_attributes(self, call: Call, who: str) -> None:
         for name, value in call.attributes.items():
