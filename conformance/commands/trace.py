@@ -121,11 +121,15 @@ def drawn(
             raise PlanError(f"size {symbol} = {size}: expected a number from 0 on for one of {', '.join(_symbols(op))}")
     case = Case(op.name, "float64", {**dict.fromkeys(_symbols(op), 1), **sizes}, attributes, seed=seed)
     case = case.with_at_least(**case.spec.at_least)
+    for symbol, size in sizes.items():
+        if symbol in case.lengths_of and case.lengths_of[symbol] != size:
+            raise PlanError(f"size {symbol} = {size}: expected {case.lengths_of[symbol]}, as the other sizes give")
     return dict(case.given.inputs), case.given_cotangents
 
 
 def _symbols(op: Operation) -> list[str]:
-    return [symbol for symbol in op.sizes if symbol not in ("G", "n")]
+    others = {symbol for when, pairs in op.same_size if not when for symbol in pairs}
+    return [symbol for symbol in op.sizes if symbol not in ("G", "n") and symbol not in others]
 
 
 def _sizes(op: Operation, texts: Iterable[str]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import groupby
@@ -21,7 +21,7 @@ from rnnspec.backends.interrupts import interruptible
 from rnnspec.conformance.diagnosis import FaultResult, diagnose
 from rnnspec.conformance.hosting.isolated import Isolation, Limits
 from rnnspec.conformance.hosting.process import environment
-from rnnspec.conformance.options import Options
+from rnnspec.conformance.options import OPTIONS, Options
 from rnnspec.conformance.report.conditions import conditions
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
@@ -41,8 +41,8 @@ Judged = str | type[Backend] | Backend
 def validate(
     backend: Judged | Sequence[Judged],
     *,
-    operations: Sequence[str] = (),
-    dtypes: Sequence[str] = (),
+    operations: Sequence[str] | None = None,
+    dtypes: Sequence[str] | None = None,
     device: str = "cpu",
     profile: Literal["quick", "standard", "thorough"] = "quick",
     seed: int = 0,
@@ -92,6 +92,8 @@ def validate(
     PlanError, UnknownOperationError, FileError
         If an operation, a type, a profile or a file is none that there is.
     """
+    if not isinstance(backend, str | type | Backend | Iterable):
+        raise PlanError(f"expected a backend's name, a class, an adapter or a list of these, got {backend!r}")
     several = (backend,) if isinstance(backend, str | type | Backend) else tuple(backend)
     options = Options(
         operations=_listed("operations", operations), dtypes=_listed("dtypes", dtypes), device=device, profile=profile,
@@ -99,6 +101,7 @@ def validate(
         repro_dir=None if repro_dir is None else Path(repro_dir), time_limit=time_limit, memory_limit=memory_limit,
     )  # fmt: skip
     profile_of(options)
+    _must_be_in_range(options)
     if not several:
         raise PlanError("expected a backend, got none")
     with ExitStack() as stack:
@@ -117,10 +120,29 @@ def validate(
         return Report(tuple(told.about(name, adapter) for name, adapter in opened.items()), conditions())
 
 
-def _listed(what: str, names: Sequence[str]) -> tuple[str, ...]:
+def _listed(what: str, names: Sequence[str] | None) -> tuple[str, ...]:
+    if names is None:
+        return ()
     if isinstance(names, str):
         raise PlanError(f"{what}: expected a list of names, like [{names!r}], got {names!r}")
-    return tuple(names)
+    listed = tuple(names)
+    if not listed or not all(isinstance(name, str) for name in listed):
+        raise PlanError(f"{what}: expected names, or None for all, got {listed!r}")
+    return listed
+
+
+def _must_be_in_range(options: Options) -> None:
+    """Raise PlanError if a number is out of the range that the command line takes."""
+    for name in ("time_limit", "memory_limit"):
+        value = getattr(options, name)
+        try:
+            OPTIONS[name].parse(str(value))
+        except ValueError as error:
+            raise PlanError(f"{name}: {error}") from error
+    for name, least in (("seed", 0), ("largest", 1)):
+        value = getattr(options, name)
+        if value is not None and (type(value) is not int or value < least):
+            raise PlanError(f"{name}: expected a whole number from {least} on, got {value!r}")
 
 
 def _opened(one: Judged, options: Options, stack: ExitStack) -> tuple[str, Backend]:

@@ -19,7 +19,7 @@ _PARAMETER = "rnnspec_dtype"
 
 
 def conforms(
-    *operations: str, dtypes: Sequence[str] = (), **options: Any
+    *operations: str, dtypes: Sequence[str] | None = None, **options: Any
 ) -> Callable[[Callable[..., Judged]], Callable[..., None]]:
     """Make a test of a function that returns a backend: each operation in each type is a test of its own.
 
@@ -53,7 +53,9 @@ def conforms(
         raise PlanError("rnnspec.conforms: expected names of operations, like @rnnspec.conforms('lstm')")
     for name in operations:
         operation(name)
-    for dtype in dtypes:
+    if dtypes is not None and not dtypes:
+        raise PlanError("rnnspec.conforms: dtypes: expected names, or None for all, got none")
+    for dtype in dtypes or ():
         if dtype not in FLOAT_TYPES:
             raise PlanError(f"unknown dtype {dtype!r}: {one_of(dtype, FLOAT_TYPES)}")
     cases = [(name, dtype) for name in operations for dtype in dtypes or FLOAT_TYPES[::-1]]

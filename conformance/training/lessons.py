@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -233,8 +233,14 @@ def _apart(examples: NamedArrays, seed: int) -> tuple[NamedArrays, NamedArrays]:
     """Examples to train with, and a fifth to test with."""
     count = len(next(iter(examples.values())))
     order, held = np.random.default_rng((seed, 7)).permutation(count), count // 5
+    if not held:
+        raise DataError(f"expected five examples or more, of which a fifth is kept to test with, got {count}")
     train, test = ({name: a[part] for name, a in examples.items()} for part in (order[held:], order[:held]))
     return train, test
+
+
+_LEAST_TEXT: Final = 2000
+"""Characters of a text with a batch to learn from and another to test with."""
 
 
 def _text(name: str, files: tuple[Path, ...]) -> tuple[str, str]:
@@ -243,9 +249,12 @@ def _text(name: str, files: tuple[Path, ...]) -> tuple[str, str]:
     if len(files) > 1:
         raise DataError(f"{name}: expected one --file, a text, got {len(files)}")
     try:
-        return files[0].read_text(encoding="utf-8"), "the text that was given"
+        text = files[0].read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"{files[0]}: expected a text in UTF-8: {error}") from error
+    if len(text) < _LEAST_TEXT:
+        raise DataError(f"{files[0]}: expected {_LEAST_TEXT:,} characters or more to learn from, got {len(text):,}")
+    return text, "the text that was given"
 
 
 def _no_files(name: str, files: tuple[Path, ...]) -> None:
