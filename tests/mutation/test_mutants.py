@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import rnnspec
 from rnnspec import backends, conformance, reference, spec
 
 TESTS = Path(__file__).parents[1] / "conformance"
@@ -161,6 +162,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package: what is not mutated is linked."""
     root = tmp_path_factory.mktemp("mutants")
     (root / "rnnspec").mkdir()
+    for file in of_package(rnnspec).iterdir():
+        if file.is_file():
+            (root / "rnnspec" / file.name).symlink_to(file.resolve())
     for package in (spec, reference, backends):
         folder = of_package(package)
         (root / "rnnspec" / folder.name).symlink_to(folder.resolve(), target_is_directory=True)
