@@ -218,8 +218,11 @@ class LiteralCall:
 
 
 def _row_axis(item: Input) -> int:
-    """Return the axis whose entries have names: the gates, or the named rows."""
-    return item.shape.index(str(len(item.rows)) if item.rows else "G")
+    """Return the axis whose entries have names: the gates, or the named rows.
+
+    The axes of an operation around this one stand in front, and may have as many entries: two directions, two rows.
+    """
+    return len(item.shape) - 1 - item.shape[::-1].index(str(len(item.rows)) if item.rows else "G")
 
 
 class Evaluation:
