@@ -16,7 +16,6 @@ from itertools import islice
 from typing import Any, Final
 
 from rnnspec.conformance.cases import Case, entry_levels, regimes_for
-from rnnspec.conformance.cases.regimes import OF_THEIR_OWN
 from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, HOLED, NEEDS, Steps, needs_of
 from rnnspec.conformance.cases.support import everything, values_of
 from rnnspec.conformance.diagnosis.misreadings.attributes import told
@@ -304,7 +303,7 @@ def _on_inputs(case: Case, shows: Shows) -> Iterator[Condition]:
 def _on_numbers(case: Case, shows: Shows) -> Iterator[Condition]:
     if case.regime == "generic":
         return
-    kinds = (*regimes_for(case.spec), *OF_THEIR_OWN)
+    kinds = tuple(dict.fromkeys((*regimes_for(case.spec), case.regime)))
     failing = tuple(kind for kind in kinds if kind == case.regime or _failing(replace(case, regime=kind), shows))
     words = f"with numbers of the kind {' or '.join(failing)}"
     yield Condition(words, lambda case: case.regime in failing)

@@ -53,12 +53,17 @@ Choice = tuple[str, Any]
 def labels_of(attribute: Attribute, value: Any, sizes: Mapping[str, int]) -> set[Any]:
     """The levels of an attribute's value: itself; of a number, its default, an end, or a value between them."""
     if not attribute.domain:
-        return {value}
+        return {listed(attribute, value)}
     low, high = attribute.ends(sizes) if value is not None else (None, None)
     found = {label for label, one in (("least", low), ("greatest", high)) if value == one and value is not None}
     found |= {"default"} if value == attribute.default else set()
     found |= {number for number in attribute.usual if value == number}
     return found | ({"within"} if value is not None and low <= value <= high and not found - {"default"} else set())
+
+
+def listed(attribute: Attribute, value: Any) -> Any:
+    """The value if the attribute lists it, else the level of all others."""
+    return value if value in attribute.values else "another"
 
 
 def size_label(op: Operation, symbol: str, size: int) -> Any:
@@ -77,7 +82,7 @@ def choices_of(case: Case) -> list[set[Choice]]:
             continue
         value = case.attributes[key]
         if attribute.is_tuple:
-            found += [{(f"{key} {place}", entry)} for place, entry in enumerate(value)]
+            found += [{(f"{key} {place}", listed(attribute, entry))} for place, entry in enumerate(value)]
         else:
             found.append({(key, label) for label in labels_of(attribute, value, case.lengths_of)})
     found += [{("valid steps", case.steps)}] * op.has_steps

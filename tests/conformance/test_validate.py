@@ -234,7 +234,7 @@ def test_what_is_printed(every_verdict: tuple[Run, Path]) -> None:
 KNOWN = """
 [[failure]]
 operation = "rnn_cell"
-check = ["values", "edges", "special_values", "layouts", "callers", "attributes", "batch"]
+check = ["values", "edges", "functions", "special_values", "layouts", "callers", "attributes", "batch"]
 reason = "It adds one."
 link = "https://example.org/1"
 
@@ -257,7 +257,7 @@ def test_expected_failures(rnnspec: Callable[..., Run], tmp_path: Path) -> None:
     checks = {check["id"]: check for check in backend["operations"][0]["checks"]}
     assert checks["values"]["verdict"] == "violates as expected"
     assert checks["values"]["expected"] == [
-        "rnn_cell: values, edges, special_values, layouts, callers, attributes, batch"
+        "rnn_cell: values, edges, functions, special_values, layouts, callers, attributes, batch"
     ]
     assert "It adds one. https://example.org/1" in checks["values"]["message"]
     assert checks["gradients"]["verdict"] == "conforms"

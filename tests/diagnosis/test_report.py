@@ -179,12 +179,13 @@ from rnnspec import reference
 
 
 class Wrong(NumpyBackend):
-    """Has the recurrent product with the other sign where the activation is relu."""
+    """Gives results of the other sign where the activation is relu."""
     name = "wrong"
 
     @staticmethod
-    def rnn_cell(*, activation="tanh", R, **call):
-        return reference.rnn_cell(**call, R=-R if activation == "relu" else R, activation=activation)
+    def rnn_cell(*, activation="tanh", **call):
+        sign = -1 if activation == "relu" else 1
+        return tuple(sign * one for one in reference.rnn_cell(**call, activation=activation))
 '''
 
 
@@ -212,7 +213,10 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert (fault["operation"], fault["dtypes"], fault["device"]) == ("rnn_cell", ["float32"], "cpu")
     assert fault["cause"].startswith("only with activation=relu")
     assert "values" in fault["checks"]
-    assert (fault["case"]["operation"], fault["case"]["attributes"]) == ("rnn_cell", {"activation": "relu"})
+    assert (fault["case"]["operation"], fault["case"]["attributes"]) == (
+        "rnn_cell",
+        {"activation": "relu", "clip": None},
+    )
     assert {"a", "h"} <= {quantity["name"] for quantity in fault["trace"]}
     assert Path(fault["repro"]).is_relative_to(tmp_path / "repros")
     assert Path(fault["repro"]).exists()

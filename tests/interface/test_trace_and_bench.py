@@ -37,8 +37,9 @@ def test_a_wrong_call_of_trace() -> None:
         rnnspec.trace("rnn", {"x": np.zeros(3)})
 
 
-def test_a_bench_of_one_backend(tmp_path: Path) -> None:
+def test_a_bench_of_one_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pytest_benchmark")
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # in a worker of pytest-xdist nothing is measured
     bench = rnnspec.bench(
         ["numpy"], operations=["dense"], scale="small", sizes={"B": [2, 3]}, modes=["forward"], seconds=0.05,
         memory=False,

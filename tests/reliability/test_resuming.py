@@ -196,7 +196,8 @@ def test_a_script_without_a_guard_does_no_harm(tmp_path: Path) -> None:
         "from rnnspec.conformance.hosting.jobs import Processes\n"
         "from rnnspec.conformance.hosting.work import Work\n"
         "print(Isolated('rnnspec.backends.numpy:NumpyBackend').name)\n"
-        "print(sorted(Processes(2).results(Work(abs, str, int), [-1, -2])))\n"
+        "with Processes(2) as two:\n"
+        "    print(sorted(two.results(Work(abs, str, int), [-1, -2])))\n"
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     done = subprocess.run(
