@@ -201,8 +201,10 @@ def _report(console: Console, asked: _Run, collector: Collector) -> int:
 
 def _why(summary: BackendSummary) -> str:
     """Why nothing of a backend was judged."""
-    names = ", ".join(dict.fromkeys(operation.name for operation in summary.operations))
     if summary.verdict is Verdict.NOT_IMPLEMENTED:
+        names = ", ".join(dict.fromkeys(one.name for one in summary.operations))
         return f"{summary.name} has not implemented {names}: expected one operation that it has; name it with --op"
-    reasons = dict.fromkeys(reason for op in summary.operations for check in op.checks for reason in check.reasons)
+    asked = [one for one in summary.operations if one.verdict is not Verdict.NOT_IMPLEMENTED]
+    names = ", ".join(dict.fromkeys(one.name for one in asked))
+    reasons = dict.fromkeys(reason for one in asked for check in one.checks for reason in check.reasons)
     return f"{summary.name} refused every call of {names}: {'; '.join(reasons)}"
