@@ -354,7 +354,7 @@ def soak(
     seed, not on --jobs. Ctrl-C loses no finished case: with --resume FILE the same command goes on from there, with
     more --cases too.
     """
-    from rnnspec.conformance.bench.threads import VARIABLES
+    from rnnspec.conformance.thread_variables import VARIABLES
 
     for variable in VARIABLES:  # before NumPy and the frameworks are imported; the cases are small, as in validate
         os.environ.setdefault(variable, "1")

@@ -8,12 +8,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from rnnspec.conformance.bench.errors import BenchError
+from rnnspec.conformance.thread_variables import VARIABLES
 
-# OpenMP, BLAS and TensorFlow read these when they are first imported; the cores limit all others.
-VARIABLES: Final = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
-)  # fmt: skip
 OTHERS: Final = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 """Without this, TensorFlow takes all of a GPU's memory and leaves none to the other contenders."""
 

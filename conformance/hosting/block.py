@@ -18,17 +18,18 @@ from functools import lru_cache
 from queue import SimpleQueue
 from typing import Any, Final
 
+from rnnspec.conformance.thread_variables import VARIABLES
+
 FAREWELL_SECONDS: Final = 5.0
 """Time limit of a guest to end by itself, when it has nothing more to do."""
-ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-"""The cases are small, and a worker has a core."""
 
 
 class Guest:
     """The process of a guest, which does one piece after the other."""
 
     def __init__(self) -> None:
-        environment = {**dict.fromkeys(ONE_THREAD, "1"), **os.environ, "PYTHONSAFEPATH": "1"}
+        # One thread: the cases are small, and a worker has a core.
+        environment = {**dict.fromkeys(VARIABLES, "1"), **os.environ, "PYTHONSAFEPATH": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
             start_new_session=True,  # a terminal sends Ctrl-C to the worker's whole group

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Final
 
-from rnnspec.conformance.bench.threads import VARIABLES
 from rnnspec.conformance.performance.rows import Row, Section
+from rnnspec.conformance.thread_variables import VARIABLES
 
 TARGETS: Final = {"quick": 90.0, "standard": 300.0}
 """Seconds on two cores."""

@@ -11,8 +11,9 @@ from rnnspec.conformance.bench.catalogue import at_scale
 from rnnspec.conformance.bench.contender import open_contenders
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.memory import most_resident, most_resident_anew, peak_memory
-from rnnspec.conformance.bench.threads import VARIABLES, cores, pinned
+from rnnspec.conformance.bench.threads import cores, pinned
 from rnnspec.conformance.bench.workload import Workload
+from rnnspec.conformance.thread_variables import VARIABLES
 
 
 def test_threads_are_pinned_and_released(monkeypatch: pytest.MonkeyPatch) -> None:

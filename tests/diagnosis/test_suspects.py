@@ -138,7 +138,7 @@ def test_an_edit_of_the_values_and_one_of_the_gradient_are_two_faults(faults_of:
     named = "`da_n = (dn + f_prime(arg(a_n))) * within(a_n)`"
     assert any(named in text for text in suspected([gradients])), gradients.suspects
     # Where the values are wrong, no gradient is judged.
-    assert str(gradients.cause).startswith("only with update=admits")
+    assert str(gradients.cause) == "only with update=admits and with clip other than 0.01"
 
 
 def test_what_is_wrong_with_one_value_of_an_attribute_is_limited_to_it(wrong: Make, faults_of: FaultsOf) -> None:
@@ -300,7 +300,7 @@ def held(call: Call, results: Outputs) -> Outputs:
 @pytest.mark.parametrize(
     ("show", "words"),
     [
-        (in_reading_order, "given in the order in which steps are read"),
+        (in_reading_order, "y is given in the order in which steps are read"),
         (one_step_late, "y is given one step late"),
         (of_the_last_step, "h_n is y at step T - 1"),
         (held, "y keeps its last value at padded steps"),
