@@ -29,10 +29,10 @@ from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.checks.zeros import Zeros
 
 CHECKS: tuple[Check, ...] = (
-    Values(), Gradients(), Forms(), Unmodified(), Drift(), Edges(), Functions(), Zeros(), Padding(), PaddingNan(),
-    Attributes(), Batch(), Split(), Reverse(), Permutation(), Shift(), SumsToOne(), Partition(), Clipping(), Jacobian(),
-    Identities(), MarginalsAreGradients(), BestPath(), Ties(), PartialGradients(), SecondOrder(), SpecialValues(),
-    Layouts(), Callers(), Repeatability(), BadInput(),
+    Values(), Gradients(), Forms(), Unmodified(), Drift(), Edges(), Zeros(), Padding(), PaddingNan(),
+    Attributes(), Functions(), Batch(), Split(), Reverse(), Permutation(), Shift(), SumsToOne(), Partition(),
+    Clipping(), Jacobian(), Identities(), MarginalsAreGradients(), BestPath(), Ties(), PartialGradients(),
+    SecondOrder(), SpecialValues(), Layouts(), Callers(), Repeatability(), BadInput(),
 )  # fmt: skip
 """Every check, in the order in which they run."""
 

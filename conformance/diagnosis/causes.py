@@ -199,7 +199,7 @@ def _on_attributes(case: Case, shows: Shows) -> Iterator[Condition]:
         own = case.attributes[name]
         others = dict.fromkeys(value for value in (attribute.default, *values_of(case, attribute)) if value != own)
         failing, right = _tried({value: case.with_attributes(**{name: value}) for value in others}, shows)
-        if right:
+        if right and not _only_smaller(attribute, [own, *failing]):
             yield _of_attribute(name, attribute, [own, *failing], right)
 
 
@@ -223,6 +223,15 @@ def _tried(variants: Mapping[Any, Case], shows: Shows) -> tuple[list[Any], list[
     if failing and others:  # what hides the fault at some values alone may do so by chance
         failing += [value for value in others if _failing(variants[value], shows, 2 * SEEDS)]
     return failing, [value for value in others if value not in failing and shows.answers(variants[value])]
+
+
+def _only_smaller(attribute: Attribute, failing: Sequence[Any]) -> bool:
+    """Whether the numbers at which a fault does not show just make it too small: it shows at the default and another.
+
+    Counts are no such numbers: one of 1 may leave something out altogether.
+    """
+    is_real = bool(attribute.domain) and attribute.domain not in WHOLE
+    return is_real and attribute.default in failing and len(failing) > 1
 
 
 def _of_attribute(name: str, attribute: Attribute, failing: Sequence[Any], right: Sequence[Any]) -> Condition:

@@ -54,10 +54,10 @@ def test_the_reference_conforms(check: str, name: str, few: Profile) -> None:
 
 def test_ids_and_levels() -> None:
     assert list(BY_ID) == [
-        "values", "gradients", "forms", "unmodified", "drift", "edges", "functions", "zeros", "padding", "padding_nan",
-        "attributes", "batch", "split", "reverse", "permutation", "shift", "sums_to_one", "partition", "clipping",
-        "jacobian", "identities", "marginals_are_gradients", "best_path", "ties", "partial_gradients", "second_order",
-        "special_values", "layouts", "callers", "repeatability", "bad_input",
+        "values", "gradients", "forms", "unmodified", "drift", "edges", "zeros", "padding", "padding_nan",
+        "attributes", "functions", "batch", "split", "reverse", "permutation", "shift", "sums_to_one", "partition",
+        "clipping", "jacobian", "identities", "marginals_are_gradients", "best_path", "ties", "partial_gradients",
+        "second_order", "special_values", "layouts", "callers", "repeatability", "bad_input",
     ]  # fmt: skip
     assert {check.id for check in CHECKS if check.level != "MUST"} == {"ties", "repeatability"}
     for check in CHECKS:

@@ -179,13 +179,12 @@ from rnnspec import reference
 
 
 class Wrong(NumpyBackend):
-    """Gives results of the other sign where the activation is relu."""
+    """Has the recurrent product with the other sign where the activation is relu."""
     name = "wrong"
 
     @staticmethod
-    def rnn_cell(*, activation="tanh", **call):
-        sign = -1 if activation == "relu" else 1
-        return tuple(sign * one for one in reference.rnn_cell(**call, activation=activation))
+    def rnn_cell(*, activation="tanh", R, **call):
+        return reference.rnn_cell(**call, R=-R if activation == "relu" else R, activation=activation)
 '''
 
 
