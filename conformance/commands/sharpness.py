@@ -19,13 +19,12 @@ from rnnspec.conformance.hosting.work import Work
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run.files import write_json
-from rnnspec.conformance.run.plan import PlanError
+from rnnspec.conformance.run.plan import PlanError, must_be_known
 from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
 from rnnspec.conformance.sharpness.drifting import DRIFT, GOALS, DriftSharpness, measure_drift
 from rnnspec.conformance.sharpness.measuring import PARTS, Sharpness, applies, error_text, measure
 from rnnspec.conformance.sharpness.tolerances import COMPUTED, TOLERANCES
-from rnnspec.spec import FLOAT_TYPES, operation, operations
-from rnnspec.spec.errors import one_of
+from rnnspec.spec import FLOAT_TYPES, operations
 
 
 @dataclass(frozen=True)
@@ -119,11 +118,7 @@ def to_json(measured: Sequence[Sharpness], runs: int) -> dict[str, Any]:
 
 def _items(request: Request) -> list[tuple[str, str, str]]:
     """The object of a measurement: operation, type and part."""
-    for name in request.operations:
-        operation(name)
-    for dtype in request.dtypes:
-        if dtype not in FLOAT_TYPES:
-            raise PlanError(f"unknown dtype {dtype!r}: {one_of(dtype, FLOAT_TYPES)}")
+    must_be_known(request.operations, request.dtypes)
     items = [
         (name, dtype, part)
         for part in request.parts or (*PARTS, DRIFT)

@@ -46,6 +46,7 @@ from rnnspec.conformance.judge.tolerance import expect
 from rnnspec.conformance.run.expected import ExpectedFailure
 from rnnspec.conformance.run.repro import Failure
 from rnnspec.conformance.run.runner import Failed
+from rnnspec.spec import FLOAT_TYPES
 
 SECONDS: Final = 19.0
 """The time that the diagnosis of one operation may take."""
@@ -54,7 +55,7 @@ _SURVEY: Final = 2.5
 """The time for which planned cases are looked at, for those that fail."""
 
 _MOST_FAULTS: Final = 8
-_PRECISE: Final = ("float64", "float32", "float16", "bfloat16")
+_PRECISE: Final = sorted(FLOAT_TYPES, key=lambda name: format_of(name).unit_roundoff)
 """Types in the order in which they tell faults from rounding."""
 
 _PARTS: Final[tuple[EditedPart, ...]] = ("values", "gradients")

@@ -51,13 +51,19 @@ def must_be_of(results: Iterable[CheckResult], items: Sequence[Item]) -> None:
         raise PlanError(f"expected one result of each of {len(items)} checks, got {found[odd]} of {odd.id}")
 
 
+def must_be_known(names: Iterable[str], dtypes: Iterable[str] = ()) -> None:
+    """Raise UnknownOperationError or PlanError unless there are operations and floating-point types of these names."""
+    for name in names:
+        operation(name)
+    for dtype in dtypes:
+        if dtype not in FLOAT_TYPES:
+            raise PlanError(f"unknown dtype {dtype!r}: {one_of(dtype, FLOAT_TYPES)}")
+
+
 def plan(name: str, backend: Backend, only: Sequence[str] = (), dtypes: Sequence[str] = ()) -> list[Item]:
     """List the checks of one backend, limited to the operations `only` and to `dtypes` where any are given."""
-    for wanted in only:
-        operation(wanted)
+    must_be_known(only, dtypes)
     for wanted in dtypes:
-        if wanted not in FLOAT_TYPES:
-            raise PlanError(f"unknown dtype {wanted!r}: {one_of(wanted, FLOAT_TYPES)}")
         if wanted not in backend.dtypes():
             has = ", ".join(backend.dtypes())
             raise PlanError(f"backend {name} has no {wanted} on {backend.device}: expected one of {has}")
