@@ -216,7 +216,7 @@ class Lift:
     ) -> None:
         self.part = part
         self.index = tuple(ast.Name(letter) for letter in part.index)
-        parameters = {name for name, item in chosen.inputs.items() if not item.per_sequence}
+        parameters = set(chosen.parameters)
         parameters |= {f"{name}_{row}" for name in parameters for row in (*gates, *_rows(chosen, name))}
         shared = parameters if part.parameters == "shared" else set()
         self.sums = {gradient_of(name) for name in shared}

@@ -33,7 +33,7 @@ def unrolled(layer: Operation, cell: Operation, unrolling: Unrolling) -> Operati
         name, taken = initial(state), cell.inputs[before(state)]
         about = taken.about.replace(" before", "").strip()
         inputs[name] = Input(name, taken.shape, f"initial {about}; zero if absent", optional=True)
-    inputs.update((name, item) for name, item in cell.inputs.items() if not item.per_sequence)
+    inputs.update((name, cell.inputs[name]) for name in cell.parameters)
     inputs["recurrent_keep"] = Input(
         "recurrent_keep",
         first,

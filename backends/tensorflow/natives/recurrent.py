@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from rnnspec.backends.contract import Call, Unsupported
-from rnnspec.backends.layouts.gates import Family
+from rnnspec.backends.layouts.gates import PARAMETERS, Family
 from rnnspec.backends.native import Native
 from rnnspec.backends.tensorflow.framework import Outputs, Tensor, tf
 from rnnspec.backends.tensorflow.keras_layers import built, call, cudnn
@@ -19,8 +19,6 @@ from rnnspec.backends.tensorflow.weights import from_spec
 
 Arguments = Mapping[str, Any]
 """Parameters, states and attributes of a call, by name; there may be others."""
-
-PARAMETERS: Final = ("W", "R", "b", "b_rn", "b_R")
 
 
 def _refuse_nothing(**arguments: Any) -> None:

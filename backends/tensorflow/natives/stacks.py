@@ -7,13 +7,14 @@ from functools import lru_cache
 from typing import Any, Final
 
 from rnnspec.backends.contract import Call, Unsupported
+from rnnspec.backends.layouts.gates import PARAMETERS
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Lines, Script, hidden, indented
 from rnnspec.backends.tensorflow.framework import Outputs, Tensor, keras, tf
 from rnnspec.backends.tensorflow.keras_layers import call
 from rnnspec.backends.tensorflow.natives.gru import GRU
 from rnnspec.backends.tensorflow.natives.lstm import LSTM
-from rnnspec.backends.tensorflow.natives.recurrent import PARAMETERS, Kind, refusing_layer, run_layer
+from rnnspec.backends.tensorflow.natives.recurrent import Kind, refusing_layer, run_layer
 from rnnspec.backends.tensorflow.natives.recurrent_source import (
     INPUT_WEIGHTS,
     before,

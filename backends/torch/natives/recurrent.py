@@ -17,7 +17,7 @@ from torch.func import functional_call
 from torch.nn.utils.rnn import PackedSequence
 
 from rnnspec.backends.contract import Call, Unsupported
-from rnnspec.backends.layouts.gates import Update
+from rnnspec.backends.layouts.gates import PARAMETERS, Update
 from rnnspec.backends.layouts.torch import NAMES
 from rnnspec.backends.torch.arrays import Outputs
 from rnnspec.backends.torch.sequences import States, refuse_sequences, run_ragged
@@ -129,7 +129,7 @@ def run_layer(
 
 def parameters(arguments: Mapping[str, Any]) -> dict[str, Tensor]:
     """Those of a call's arguments that are parameters of torch's layers."""
-    return {name: arguments[name] for name in ("W", "R", "b", "b_rn", "P", "b_R") if name in arguments}
+    return {name: arguments[name] for name in PARAMETERS if name in arguments}
 
 
 def run_module(
