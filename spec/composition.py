@@ -11,13 +11,22 @@ import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from functools import cache, lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from rnnspec.spec.language import Equation, before, differentiated, gradient_of, indexed, indices_of, initial
-from rnnspec.spec.operation import Axes, Input, Operation, Output, Part, Settings, When, attributes_of, settings_of
+from rnnspec.spec.operation import (
+    Axes,
+    Input,
+    Item,
+    Operation,
+    Output,
+    Part,
+    Settings,
+    When,
+    attributes_of,
+    settings_of,
+)
 from rnnspec.spec.tree import transform
-
-Item = TypeVar("Item", Input, Output)
 
 
 def renamed_axes(shape: Axes, sizes: Mapping[str, str]) -> Axes:
