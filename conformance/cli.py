@@ -461,11 +461,13 @@ def bench_run(
     from rnnspec.conformance.bench.threads import pinned
 
     def run() -> int:
-        from rnnspec.conformance.commands.bench import Request, bench_backends
+        from rnnspec.conformance.bench.request import BenchRequest
+        from rnnspec.conformance.commands.bench import bench_backends
         from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
         isolation, limits = Isolation(isolate), Limits(time_limit, memory_limit)
-        return bench_backends(Request(sizes=sizes_from(given), isolation=isolation, limits=limits, **given), json_file)
+        asked = BenchRequest(sizes=sizes_from(given), isolation=isolation, limits=limits, **given)
+        return bench_backends(asked, json_file)
 
     try:
         _tell_what_is_left_out()

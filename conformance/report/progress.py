@@ -12,11 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.diagnosis.result import FaultResult
-from rnnspec.conformance.plugin import FAULTS, RESULT, UNPLANNED
 from rnnspec.conformance.report.summary import OperationSummary
 from rnnspec.conformance.report.words import ratio_text
 from rnnspec.conformance.run import CheckResult, Verdict
 from rnnspec.conformance.run.plan import Item
+from rnnspec.conformance.run.result import FAULTS, RESULT, UNPLANNED
 
 
 def bar(console: Console) -> Progress:
