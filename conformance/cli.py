@@ -189,9 +189,9 @@ def trace(json_file: Path | None, **options: Any) -> None:
     A repro's .npz says which operation and attributes its arrays are of, so that FILE alone, as the argument or by
     --arrays, is enough. --set overrides an attribute.
     """
-    from rnnspec.conformance.commands.trace import Request, trace_call
+    from rnnspec.conformance.commands.trace import TraceRequest, trace_call
 
-    _run(trace_call, Request(**options), json_file)
+    _run(trace_call, TraceRequest(**options), json_file)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
@@ -289,9 +289,9 @@ def faults(
     if not edits:
         if sample is not None:
             raise CannotRunError("--sample goes with --edits or --diagnose: of planted faults all are scored")
-        from rnnspec.conformance.commands.faults import Request, score_faults
+        from rnnspec.conformance.commands.faults import TraceRequest, score_faults
 
-        context.exit(_run(score_faults, Request(**given), json_file))
+        context.exit(_run(score_faults, TraceRequest(**given), json_file))
     if given.pop("exclusive") or given.pop("profile") != "quick":
         raise CannotRunError("--edits asks by profile quick, up to the first check that catches an edit")
     from rnnspec.conformance.commands import faults_edits
@@ -320,9 +320,9 @@ def sharpness(context: click.Context, /, json_file: Path | None, **given: Any) -
     In each run a relative error is planted in one intermediate quantity of the reference, and the check sees it or not.
     The report has the smallest error that is seen in 19 of 20 runs, and the right results that each tolerance rejects.
     """
-    from rnnspec.conformance.commands.sharpness import Request, measure_sharpness
+    from rnnspec.conformance.commands.sharpness import TraceRequest, measure_sharpness
 
-    context.exit(_run(measure_sharpness, Request(**given), json_file))
+    context.exit(_run(measure_sharpness, TraceRequest(**given), json_file))
 
 
 @main.command()
@@ -358,11 +358,11 @@ def soak(
 
     for variable in VARIABLES:  # before NumPy and the frameworks are imported; the cases are small, as in validate
         os.environ.setdefault(variable, "1")
-    from rnnspec.conformance.commands.soak import Request, soak_backend
+    from rnnspec.conformance.commands.soak import TraceRequest, soak_backend
     from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
     _tell_what_is_left_out()
-    request = Request(**given, isolation=Isolation(isolate), limits=Limits(time_limit, memory_limit))
+    request = TraceRequest(**given, isolation=Isolation(isolate), limits=Limits(time_limit, memory_limit))
     context.exit(_run(soak_backend, request, json_file))
 
 

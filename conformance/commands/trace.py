@@ -20,7 +20,7 @@ from rnnspec.spec.tracing import trace
 
 
 @dataclass(frozen=True)
-class Request:
+class TraceRequest:
     """The call that the user asked for, and which of its quantities.
 
     `operation` is an operation's name or a repro's file; empty if the file in `arrays` says which it is.
@@ -44,7 +44,7 @@ class Stored:
     arrays: NamedArrays
 
 
-def trace_call(request: Request, json_file: Path | None) -> None:
+def trace_call(request: TraceRequest, json_file: Path | None) -> None:
     """Print every quantity of one sequence with its equation, and write them as JSON if asked to."""
     op, attributes, stored = _asked(request)
     if stored is None:
@@ -67,7 +67,7 @@ def trace_call(request: Request, json_file: Path | None) -> None:
         write_json(json_file, to_json(op, attributes, inputs, found))
 
 
-def _asked(request: Request) -> tuple[Operation, dict[str, Any], Stored | None]:
+def _asked(request: TraceRequest) -> tuple[Operation, dict[str, Any], Stored | None]:
     """The operation and its attributes, and the file of its arrays if there is one, which may say both."""
     name, path = request.operation, request.arrays
     if Path(name).suffix == ".npz":
@@ -97,7 +97,7 @@ def _sizes(op: Operation, texts: Iterable[str]) -> dict[str, int]:
 
 
 def _read(
-    op: Operation, attributes: dict[str, Any], request: Request, file: Stored
+    op: Operation, attributes: dict[str, Any], request: TraceRequest, file: Stored
 ) -> tuple[NamedArrays, tuple[Array, ...]]:
     """The inputs and cotangents in a file, under their own names or as a repro has them."""
     path, arrays = file.path, file.arrays
