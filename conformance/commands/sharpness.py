@@ -28,7 +28,7 @@ from rnnspec.spec import FLOAT_TYPES, operations
 
 
 @dataclass(frozen=True)
-class Request:
+class SharpnessRequest:
     """The operations, types and parts to be measured; none chosen: all."""
 
     operations: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Request:
     resume: Path | None = None
 
 
-def measure_sharpness(request: Request, json_file: Path | None) -> int:
+def measure_sharpness(request: SharpnessRequest, json_file: Path | None) -> int:
     """Measure, print the tables, and write them to a file; 1 if the suite rejected a right result."""
     console = open_console()
     items = _items(request)
@@ -53,7 +53,7 @@ def measure_sharpness(request: Request, json_file: Path | None) -> int:
 
 
 def _measured(
-    request: Request,
+    request: SharpnessRequest,
     console: Console,
     items: list[tuple[str, str, str]],
     kept: Kept,
@@ -116,7 +116,7 @@ def to_json(measured: Sequence[Sharpness], runs: int) -> dict[str, Any]:
     }
 
 
-def _items(request: Request) -> list[tuple[str, str, str]]:
+def _items(request: SharpnessRequest) -> list[tuple[str, str, str]]:
     """The object of a measurement: operation, type and part."""
     must_be_known(request.operations, request.dtypes)
     items = [
