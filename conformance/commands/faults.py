@@ -43,7 +43,7 @@ from rnnspec.spec.errors import one_of
 
 
 @dataclass(frozen=True)
-class Request:
+class FaultsRequest:
     """The faults to be scored, the profile, the seeds, and the number of processes."""
 
     operations: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class Request:
     resume: Path | None = None
 
 
-def score_faults(request: Request, json_file: Path | None) -> int:
+def score_faults(request: FaultsRequest, json_file: Path | None) -> int:
     """Run the checks on every planted fault and every right variant; return the exit status."""
     if request.profile not in PROFILES:
         raise PlanError(f"unknown profile {request.profile!r}: {one_of(request.profile, PROFILES)}")
@@ -76,7 +76,7 @@ def score_faults(request: Request, json_file: Path | None) -> int:
 
 
 def _scored(
-    request: Request,
+    request: FaultsRequest,
     seeds: Sequence[int],
     chosen: Sequence[Fault],
     variants: Sequence[tuple[str, str]],
