@@ -296,7 +296,7 @@ def faults(
         raise CannotRunError("--edits asks by profile quick, up to the first check that catches an edit")
     from rnnspec.conformance.commands import faults_edits
 
-    context.exit(_run(faults_edits.score_edits, faults_edits.Request(sample=sample, **given), json_file))
+    context.exit(_run(faults_edits.score_edits, faults_edits.EditsRequest(sample=sample, **given), json_file))
 
 
 @main.command()

@@ -38,7 +38,7 @@ SHARES: Final = 20
 
 
 @dataclass(frozen=True)
-class Request:
+class EditsRequest:
     """Which operations' edits are to be scored, how many of each, with which seeds, and in how many processes."""
 
     operations: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Request:
     resume: Path | None = None
 
 
-def score_edits(request: Request, json_file: Path | None) -> int:
+def score_edits(request: EditsRequest, json_file: Path | None) -> int:
     """Ask the suite about every single edit, or a sample of them; return the exit status, 1 if one survives."""
     try:
         seeds = seeds_from(request.seeds)
@@ -62,7 +62,7 @@ def score_edits(request: Request, json_file: Path | None) -> int:
 
 
 def _asked(
-    request: Request,
+    request: EditsRequest,
     seeds: Sequence[int],
     names: Sequence[str],
     kept: Kept,
@@ -104,7 +104,7 @@ def _asked(
 def _scored(
     names: Sequence[str],
     seeds: Sequence[int],
-    request: Request,
+    request: EditsRequest,
     kept: Kept,
     sharing: Workers,
     progress: Progress,

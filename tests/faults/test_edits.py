@@ -167,7 +167,7 @@ def test_an_edit_that_nothing_catches_survives(monkeypatch: pytest.MonkeyPatch, 
     """Without a deck and without checks, the suite sees nothing: calls beyond the deck still tell."""
     blind(monkeypatch)
     file = tmp_path / "edits.json"
-    assert faults_edits.score_edits(faults_edits.Request(("clip_by_value",)), file) == 1
+    assert faults_edits.score_edits(faults_edits.EditsRequest(("clip_by_value",)), file) == 1
     (row,) = json.loads(file.read_text())["edits"]
     assert row["caught"] == 0
     assert row["edits"] == row["cannot_run"] + row["equivalent"] + len(row["surviving"])
