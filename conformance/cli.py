@@ -284,7 +284,9 @@ def faults(
             )
         if not given["seeds"].isdecimal():
             raise CannotRunError(f"--diagnose takes one seed, got --seeds {given['seeds']}")
-        asked = faults_diagnose.Request(sample, int(given["seeds"]), given["jobs"], given["scheduler"], given["resume"])
+        asked = faults_diagnose.DiagnosisRequest(
+            sample, int(given["seeds"]), given["jobs"], given["scheduler"], given["resume"]
+        )
         context.exit(_run(faults_diagnose.measure_diagnosis, asked, json_file))
     if not edits:
         if sample is not None:

@@ -26,7 +26,7 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 
 @dataclass(frozen=True)
-class Request:
+class DiagnosisRequest:
     """How many wrong implementations of each kind are diagnosed, drawn with which seed, and in how many processes."""
 
     sample: int | None = None
@@ -36,14 +36,14 @@ class Request:
     resume: Path | None = None
 
 
-def measure_diagnosis(request: Request, json_file: Path | None) -> int:
+def measure_diagnosis(request: DiagnosisRequest, json_file: Path | None) -> int:
     """Diagnose wrong implementations and print how often it is right; return the exit status, 1 if a name is wrong."""
     of = identity("diagnosis", (checks, diagnosis, edits, faults))
     with ResumeFile(request.resume, of, "diagnosis") as file, workers(request.jobs, request.scheduler) as sharing:
         return _measured(request, Kept(file), sharing, json_file)
 
 
-def _measured(request: Request, kept: Kept, sharing: Workers, json_file: Path | None) -> int:
+def _measured(request: DiagnosisRequest, kept: Kept, sharing: Workers, json_file: Path | None) -> int:
     console = open_console()
     found: list[Diagnosed] = []
     asked = [(kind, number, request.seed) for kind in KINDS for number in _numbers(kind, request.sample)]
