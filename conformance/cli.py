@@ -147,9 +147,9 @@ def train(context: click.Context, /, json_file: Path | None, html: Path | None, 
     held to bounds from versions of the reference that are trained with rounding. A backend that leaves a bound is told
     with the first step and the first quantity.
     """
-    from rnnspec.conformance.commands.train import Asked, train_backends
+    from rnnspec.conformance.commands.train import TrainRequest, train_backends
 
-    context.exit(_run(train_backends, Asked(**given), json_file, html))
+    context.exit(_run(train_backends, TrainRequest(**given), json_file, html))
 
 
 @main.command()

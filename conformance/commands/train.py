@@ -27,7 +27,7 @@ from rnnspec.spec.models import model, shapes
 
 
 @dataclass(frozen=True)
-class Asked:
+class TrainRequest:
     """The request of the command line."""
 
     backends: tuple[str, ...]
@@ -40,7 +40,7 @@ class Asked:
     seed: int
 
 
-def train_backends(asked: Asked, json_file: Path | None, html: Path | None) -> int:
+def train_backends(asked: TrainRequest, json_file: Path | None, html: Path | None) -> int:
     """Train a model on each backend, print what became of it, and return the exit status."""
     if html:
         must_be_drawable()
