@@ -21,7 +21,7 @@ from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.words import ratio_text
 from rnnspec.conformance.run.files import write_bytes, write_json
 from rnnspec.conformance.training.drawing import Batches, drawn_examples
-from rnnspec.conformance.training.judging import Judged, Outcome, Request, judge
+from rnnspec.conformance.training.judging import Judged, Outcome, Training, judge
 from rnnspec.spec import SpecError
 from rnnspec.spec.models import model, shapes
 
@@ -53,7 +53,7 @@ def train_backends(asked: TrainRequest, json_file: Path | None, html: Path | Non
             has = ", ".join(backend.dtypes())
             raise BackendError(f"backend {name_of(name)!r}: expected a type in {has}, got {asked.dtype!r}")
     batches = Batches(found, sizes, drawn_examples(found, sizes, asked.seed), asked.seed)
-    request = Request(found, sizes, asked.steps, batches, asked.dtype, asked.seed)
+    request = Training(found, sizes, asked.steps, batches, asked.dtype, asked.seed)
     console = open_console()
     with bar(console) as progress:
         task = progress.add_task(f"training {found.name}", total=asked.steps)

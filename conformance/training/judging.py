@@ -25,7 +25,7 @@ from rnnspec.spec.models import Model
 
 
 @dataclass(frozen=True)
-class Request:
+class Training:
     """The training of a model: its sizes, how many steps, from which seed, in which type."""
 
     model: Model
@@ -36,11 +36,11 @@ class Request:
     seed: int = 0
 
 
-Make = Callable[[Request, Engine, NamedArrays], Trainer]
+Make = Callable[[Training, Engine, NamedArrays], Trainer]
 """From what is trained, an engine and first parameters to a trainer."""
 
 
-def right_trainer(request: Request, engine: Engine, parameters: NamedArrays) -> Trainer:
+def right_trainer(request: Training, engine: Engine, parameters: NamedArrays) -> Trainer:
     """Return a trainer without a fault."""
     return Trainer(request.model, engine, parameters, request.sizes)
 
@@ -96,7 +96,7 @@ class Outcome:
 class Judged:
     """The whole: what the reference gave at each step, and each backend's outcome."""
 
-    request: Request
+    request: Training
     due: tuple[Due, ...]
     outcomes: tuple[Outcome, ...]
 
@@ -113,7 +113,7 @@ _UPDATE: Final = "update of {}"
 
 
 def judge(
-    request: Request,
+    request: Training,
     backends: Mapping[str, Backend],
     make: Make = right_trainer,
     advanced: Callable[[int], None] = lambda step: None,
