@@ -21,7 +21,7 @@ from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.words import ratio_text
 from rnnspec.conformance.run.files import write_bytes, write_json
 from rnnspec.conformance.training.drawing import Batches, drawn_examples
-from rnnspec.conformance.training.judging import Judged, Outcome, Training, judge
+from rnnspec.conformance.training.judging import Judged, Training, TrainingOutcome, judge
 from rnnspec.spec import SpecError
 from rnnspec.spec.models import model, shapes
 
@@ -100,7 +100,7 @@ def _print(console: Console, judged: Judged) -> None:
         console.print(Text(sentence(outcome, judged)), soft_wrap=True)
 
 
-def sentence(outcome: Outcome, judged: Judged) -> str:
+def sentence(outcome: TrainingOutcome, judged: Judged) -> str:
     """Return what became of a backend, in one sentence."""
     name = name_of(outcome.name)
     match outcome.verdict:

@@ -66,7 +66,7 @@ class Due:
 
 
 @dataclass
-class Outcome:
+class TrainingOutcome:
     """The outcome of one backend's training."""
 
     name: str
@@ -98,7 +98,7 @@ class Judged:
 
     request: Training
     due: tuple[Due, ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[TrainingOutcome, ...]
 
     @property
     def silent_from(self) -> int:
@@ -135,7 +135,7 @@ def judge(
     parameters = first_parameters(request.model, request.sizes, request.seed)
     noise = noise_of(form, request.seed, whole=False)
     right = right_trainer(request, ReferenceEngine(form, noise), parameters)
-    outcomes = {name: Outcome(name, backend.versions()) for name, backend in backends.items()}
+    outcomes = {name: TrainingOutcome(name, backend.versions()) for name, backend in backends.items()}
     trainers = {
         name: make(request, BackendEngine(backend, request.dtype, form), parameters)
         for name, backend in backends.items()
@@ -158,7 +158,7 @@ def judge(
     return Judged(request, tuple(due), tuple(outcomes.values()))
 
 
-def _judge_step(outcome: Outcome, trainer: Trainer, batch: NamedArrays, due: Due, form: Format) -> None:
+def _judge_step(outcome: TrainingOutcome, trainer: Trainer, batch: NamedArrays, due: Due, form: Format) -> None:
     """Make a backend's step, and note the first quantity that leaves its bound."""
     began = time.perf_counter()
     try:
