@@ -18,7 +18,7 @@ from rnnspec.conformance import edits as edits_code
 from rnnspec.conformance import faults as faults_code
 from rnnspec.conformance.commands.tables import titled
 from rnnspec.conformance.edits.single import Edit
-from rnnspec.conformance.faults.edits import Bench, EditScore, Verdict, chosen_edits, over_seeds
+from rnnspec.conformance.faults.edits import Bench, EditScore, EditVerdict, chosen_edits, over_seeds
 from rnnspec.conformance.faults.seeds import at_seeds, seeds_from
 from rnnspec.conformance.hosting.jobs import Workers, workers
 from rnnspec.conformance.hosting.work import Work
@@ -115,9 +115,9 @@ def _scored(
     judged = JUDGE.having(sample=request.sample, first=seeds[0])
     shares = kept.each(judged, asked, sharing)
     for name in names:
-        by_seed: list[list[Verdict]] = []
+        by_seed: list[list[EditVerdict]] = []
         for _ in seeds:
-            of_seed: dict[int, Verdict] = {}
+            of_seed: dict[int, EditVerdict] = {}
             for share, (verdicts, all_edits) in enumerate(islice(shares, SHARES)):
                 of_seed.update(zip(range(share, all_edits, SHARES), verdicts, strict=False))
                 progress.update(task, advance=1, description=name)
@@ -125,7 +125,7 @@ def _scored(
         yield EditScore.of(name, [over_seeds(verdicts) for verdicts in zip(*by_seed, strict=True)], all_edits)
 
 
-def _judged(asked: tuple[str, int, int], sample: int | None, first: int) -> tuple[list[Verdict], int]:
+def _judged(asked: tuple[str, int, int], sample: int | None, first: int) -> tuple[list[EditVerdict], int]:
     """The verdicts on a share of an operation's edits, and how many edits it has in all."""
     name, seed, share = asked
     edits, all_edits = _edits(name, sample, first)
@@ -136,7 +136,7 @@ def _judged(asked: tuple[str, int, int], sample: int | None, first: int) -> tupl
 JUDGE: Final = Work(
     _judged,
     lambda judged: [[asdict(verdict) for verdict in judged[0]], judged[1]],
-    lambda data: ([made(Verdict, verdict) for verdict in data[0]], int(data[1])),
+    lambda data: ([made(EditVerdict, verdict) for verdict in data[0]], int(data[1])),
 )
 
 

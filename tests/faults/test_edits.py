@@ -16,7 +16,7 @@ from rnnspec.conformance.commands import faults_edits
 from rnnspec.conformance.edits.placing import changed_equations, with_equations
 from rnnspec.conformance.edits.single import Edit, single_edits
 from rnnspec.conformance.faults import edits
-from rnnspec.conformance.faults.edits import Bench, EditScore, Verdict, chosen_edits, over_seeds
+from rnnspec.conformance.faults.edits import Bench, EditScore, EditVerdict, chosen_edits, over_seeds
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.score import FaultScore
 from rnnspec.conformance.pages.edits import read, sections
@@ -188,7 +188,7 @@ def missed(fault: Fault) -> FaultScore:
 
 
 def test_what_an_edit_is_at_several_seeds() -> None:
-    caught, same, lost = (Verdict("e", "values", fate) for fate in ("caught", "equivalent", "surviving"))
+    caught, same, lost = (EditVerdict("e", "values", fate) for fate in ("caught", "equivalent", "surviving"))
     assert over_seeds([same, caught]) is caught
     assert over_seeds([caught, lost, same]) is lost
 
