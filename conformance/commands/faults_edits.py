@@ -18,7 +18,7 @@ from rnnspec.conformance import edits as edits_code
 from rnnspec.conformance import faults as faults_code
 from rnnspec.conformance.commands.tables import titled
 from rnnspec.conformance.edits.single import Edit
-from rnnspec.conformance.faults.edits import Bench, EditScore, EditVerdict, chosen_edits, over_seeds
+from rnnspec.conformance.faults.edits import EditBench, EditScore, EditVerdict, chosen_edits, over_seeds
 from rnnspec.conformance.faults.seeds import at_seeds, seeds_from
 from rnnspec.conformance.hosting.jobs import Workers, workers
 from rnnspec.conformance.hosting.work import Work
@@ -146,8 +146,8 @@ def _edits(name: str, sample: int | None, seed: int) -> tuple[Sequence[Edit], in
 
 
 @lru_cache(maxsize=1)
-def _bench(name: str, seed: int) -> Bench:
-    return Bench(operation(name), PROFILES[PROFILE], seed)
+def _bench(name: str, seed: int) -> EditBench:
+    return EditBench(operation(name), PROFILES[PROFILE], seed)
 
 
 def _line(score: EditScore) -> str:

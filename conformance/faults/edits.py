@@ -254,7 +254,7 @@ class _Implementation(NumpyBackend):
             return {name: array.astype(call.inputs[name].dtype) for name, array in named}
 
 
-class Bench:
+class EditBench:
     """The calls that all edits of an operation get: the planned cases of one seed, and calls beyond them."""
 
     def __init__(self, op: Operation, profile: Profile, seed: int) -> None:
