@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rnnspec.backends import Call, Unsupported
 from rnnspec.conformance.bench.contenders.library import refuse_all_but
-from rnnspec.conformance.bench.contenders.torch_library import Gradients, MadeInTorch, TorchLibrary, tensors
+from rnnspec.conformance.bench.contenders.torch_library import Gradients, MadeInTorch, TorchContender, tensors
 
 GATES: Final = 4
 States = tuple[Tensor, ...]
@@ -139,7 +139,7 @@ CELLS: Final[Mapping[str, type[Cell]]] = {
 }
 
 
-class LinearForEachGate(TorchLibrary):
+class LinearForEachGate(TorchContender):
     """A loop over the steps with an nn.Linear for each gate."""
 
     name: ClassVar[str] = "Linear for each gate"
