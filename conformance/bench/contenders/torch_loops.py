@@ -32,7 +32,7 @@ class Products(nn.Module):
         return sums if len(sums) > 1 else list(sums[0].chunk(GATES, -1))
 
 
-class Cell(nn.Module):
+class LoopCell(nn.Module):
     """One step, from an input (B, D) and the states before, h first, to the states after."""
 
     memories: ClassVar[int] = 1
@@ -56,7 +56,7 @@ class Cell(nn.Module):
                 parameter.data = part.clone()
 
 
-class PeepholeCell(Cell):
+class PeepholeCell(LoopCell):
     """The cell of the peephole LSTM."""
 
     arrays: ClassVar[Mapping[str, str]] = {
@@ -79,7 +79,7 @@ class PeepholeCell(Cell):
         return torch.sigmoid(a_o + self.p_o * c) * torch.tanh(c), c
 
 
-class LayerNormCell(Cell):
+class LayerNormCell(LoopCell):
     """The cell of the layer-normalised LSTM."""
 
     arrays: ClassVar[Mapping[str, str]] = {
@@ -104,7 +104,7 @@ class LayerNormCell(Cell):
         return torch.sigmoid(a_o) * torch.tanh(self.norm_c(c)), c
 
 
-class NestedCell(Cell):
+class NestedCell(LoopCell):
     """The cell of the nested LSTM, with one inner level."""
 
     memories: ClassVar[int] = 2
@@ -132,7 +132,7 @@ class NestedCell(Cell):
         return torch.sigmoid(a_o) * torch.tanh(c), c, c_inner
 
 
-CELLS: Final[Mapping[str, type[Cell]]] = {
+CELLS: Final[Mapping[str, type[LoopCell]]] = {
     "peephole_lstm": PeepholeCell,
     "layer_norm_lstm": LayerNormCell,
     "nested_lstm": NestedCell,
