@@ -17,7 +17,7 @@ GATES: Final = 4
 States = tuple[Tensor, ...]
 
 
-class Products(nn.Module):
+class GateProducts(nn.Module):
     """The arguments of the gates: an nn.Linear for x and one for h, of each gate or of all gates at once."""
 
     def __init__(self, features: int, hidden: int, *, per_gate: bool, bias: bool = True) -> None:
@@ -41,7 +41,7 @@ class LoopCell(nn.Module):
 
     def __init__(self, features: int, hidden: int, *, per_gate: bool, bias: bool = True) -> None:
         super().__init__()
-        self.products = Products(features, hidden, per_gate=per_gate, bias=bias)
+        self.products = GateProducts(features, hidden, per_gate=per_gate, bias=bias)
 
     def holding(self, array: str) -> list[str]:
         """Names of the parameters that hold an array."""
@@ -119,7 +119,7 @@ class NestedCell(LoopCell):
 
     def __init__(self, features: int, hidden: int, *, per_gate: bool) -> None:
         super().__init__(features, hidden, per_gate=per_gate)
-        self.inner = Products(hidden, hidden, per_gate=per_gate)
+        self.inner = GateProducts(hidden, hidden, per_gate=per_gate)
 
     def forward(self, x: Tensor, states: States) -> States:
         """Return h and the memories after the step."""
