@@ -18,7 +18,7 @@ from rnnspec.conformance.bench.progress import own_errors, telling
 from rnnspec.conformance.bench.scan import parse_scan, scanned
 from rnnspec.conformance.bench.threads import cores
 from rnnspec.conformance.bench.timing import Effort
-from rnnspec.conformance.bench.workload import MODES, Stage, Workload
+from rnnspec.conformance.bench.workload import MODES, Workload, WorkloadStage
 from rnnspec.conformance.hosting.isolated import Isolation, Limits
 from rnnspec.spec import operation, resolved
 from rnnspec.spec.errors import one_of
@@ -115,14 +115,14 @@ def _variants(workload: Workload, request: BenchRequest) -> Iterator[Workload]:
         yield replace(workload.with_sizes(**sizes), name=name, stages=tuple(stages))
 
 
-def _with_inputs(stage: Stage, request: BenchRequest) -> Stage:
+def _with_inputs(stage: WorkloadStage, request: BenchRequest) -> WorkloadStage:
     """The stage with those of the inputs that are asked for which it can have."""
     optional = _optional(stage)
     inputs = dict.fromkeys((*stage.inputs, *(name for name in request.inputs if name in optional)))
     return replace(stage, lengths=stage.lengths or (request.lengths and "lengths" in optional), inputs=tuple(inputs))
 
 
-def _optional(stage: Stage) -> list[str]:
+def _optional(stage: WorkloadStage) -> list[str]:
     """Names of the optional inputs that a stage can have: arrays of numbers, and the lengths."""
     op = operation(stage.operation)
     attributes = {**op.defaults(), **stage.attributes}
