@@ -25,7 +25,7 @@ from rnnspec.conformance.bench.cost import Peak, cost_of
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.machine import best_of, peak_of
 from rnnspec.conformance.bench.memory import Memory, peak_memory
-from rnnspec.conformance.bench.outcome import Contest, Outcome, Report, Result
+from rnnspec.conformance.bench.outcome import BenchReport, Contest, Outcome, Result
 from rnnspec.conformance.bench.timing import (
     Clock,
     Effort,
@@ -81,7 +81,7 @@ class Engine:
         self._peaks: dict[str, dict[str, Peak | None]] = {}
         self._standards: dict[tuple[str, bool], Standard] = {}
 
-    def run(self) -> tuple[Report, dict[str, Any]]:
+    def run(self) -> tuple[BenchReport, dict[str, Any]]:
         """Hold all contests; return the report, and the same results in pytest-benchmark's format.
 
         Raises
@@ -201,9 +201,11 @@ class Engine:
         measured = {place: peak_of(place, dtype, contenders, self._setting.clock) for place in places}
         self._peaks[dtype] = {place: best_of(known.get(place), peak) for place, peak in measured.items()}
 
-    def _report(self) -> Report:
+    def _report(self) -> BenchReport:
         versions = {contender.name: contender.backend.versions() for contender in self._setting.contenders}
-        return Report(tuple(self.outcomes), self._setting.threads, tuple(self._setting.cores), versions, self._peaks)
+        return BenchReport(
+            tuple(self.outcomes), self._setting.threads, tuple(self._setting.cores), versions, self._peaks
+        )
 
     # Hooks and fixtures of pytest and pytest-benchmark.
 

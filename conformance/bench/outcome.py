@@ -105,7 +105,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchReport:
     """All outcomes and the conditions of a run."""
 
     outcomes: Sequence[Outcome]

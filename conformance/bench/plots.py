@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnspec.conformance.bench.drawing import figures, svg_of
-from rnnspec.conformance.bench.outcome import Outcome, Report
+from rnnspec.conformance.bench.outcome import BenchReport, Outcome
 from rnnspec.conformance.bench.table import duration
 
 
@@ -23,7 +23,7 @@ class Plot:
     svg: str
 
 
-def draw(report: Report) -> list[Plot]:
+def draw(report: BenchReport) -> list[Plot]:
     """Draw every plot that the run has data for."""
     timed = [outcome for outcome in report.outcomes if outcome.results]
     plots = []
@@ -34,7 +34,7 @@ def draw(report: Report) -> list[Plot]:
     return plots
 
 
-def _all(report: Report, timed: list[Outcome], pyplot: Any) -> Iterator[tuple[str, str, Any]]:
+def _all(report: BenchReport, timed: list[Outcome], pyplot: Any) -> Iterator[tuple[str, str, Any]]:
     about = "Seconds of a call: median, and the middle half of the rounds."
     yield "Time", about, _rows(report, timed, pyplot, _time, duration)
     if any(len(outcome.results) > 1 for outcome in timed):
@@ -55,7 +55,7 @@ _WIDTH = 5.0
 
 
 def _rows(
-    report: Report,
+    report: BenchReport,
     timed: list[Outcome],
     pyplot: Any,
     row: Row,
@@ -132,7 +132,7 @@ def _point(axis: Any, value: float, low: float, high: float, y: float, colour: s
     axis.plot([value], [y], "o", color=colour, markersize=4)
 
 
-def _growth(report: Report, title: str, pyplot: Any) -> Any:
+def _growth(report: BenchReport, title: str, pyplot: Any) -> Any:
     figure, axis = pyplot.subplots(figsize=(_WIDTH, 3.5))
     sizes = np.array([outcome.contest.size for outcome in report.series()[title]])
     for number, (name, growth) in enumerate(report.growths()[title].items()):

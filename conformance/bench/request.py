@@ -13,7 +13,7 @@ from rnnspec.conformance.bench.contender import open_contenders
 from rnnspec.conformance.bench.engine import Engine, Setting
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.memory import peak_memory
-from rnnspec.conformance.bench.outcome import Contest, Report
+from rnnspec.conformance.bench.outcome import BenchReport, Contest
 from rnnspec.conformance.bench.progress import own_errors, telling
 from rnnspec.conformance.bench.scan import parse_scan, scanned
 from rnnspec.conformance.bench.threads import cores
@@ -51,7 +51,7 @@ class BenchRequest:
     limits: Limits = field(default_factory=Limits)
 
 
-def timed(request: BenchRequest) -> tuple[Report, dict[str, Any]]:
+def timed(request: BenchRequest) -> tuple[BenchReport, dict[str, Any]]:
     """Time what is asked for, and show the progress; return the report, and it in pytest-benchmark's format."""
     contests = _contests(request)
     contenders = open_contenders(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnspec.backends.interrupts import interruptible
-from rnnspec.conformance.bench.outcome import Outcome, Report
+from rnnspec.conformance.bench.outcome import BenchReport, Outcome
 from rnnspec.conformance.bench.request import BenchRequest, timed
 from rnnspec.conformance.bench.table import print_report
 from rnnspec.conformance.bench.threads import pinned
@@ -29,7 +29,7 @@ class Bench:
     ``str(bench)`` is the text that the terminal shows, and a notebook shows the same.
     """
 
-    report: Report
+    report: BenchReport
     written: Mapping[str, Any]
     """The same in pytest-benchmark's format."""
 

@@ -16,7 +16,7 @@ from rnnspec.conformance.bench.contender import Contender, open_contender
 from rnnspec.conformance.bench.engine import Engine, Setting
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.facts import machine_facts
-from rnnspec.conformance.bench.outcome import Contest, Outcome, Report
+from rnnspec.conformance.bench.outcome import BenchReport, Contest, Outcome
 from rnnspec.conformance.bench.progress import telling
 from rnnspec.conformance.bench.statistics import ratio_of_runs
 from rnnspec.conformance.bench.threads import cores
@@ -179,7 +179,7 @@ def _rows(outcome: Outcome, series: Series, first: str, extent: Extent) -> Itera
         yield ratio_row(f"{title}: the products alone", timing, to, ratio=ratio, more=", timed apart")
 
 
-def _refusals(report: Report) -> Iterator[str]:
+def _refusals(report: BenchReport) -> Iterator[str]:
     for outcome in report.outcomes:
         for name, why in outcome.refusals.items():
             if not why.startswith("has no "):  # operations that a library does not offer need no note
