@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rnnspec.conformance.bench.outcome import BenchReport, Outcome
+from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
 from rnnspec.conformance.bench.statistics import Estimate, differs, mean_ratio
 from rnnspec.conformance.bench.workload import MODES
 
@@ -23,7 +23,7 @@ def answers(report: BenchReport) -> list[str]:
     return found
 
 
-def _compared(report: BenchReport, outcomes: list[Outcome]) -> Iterator[str]:
+def _compared(report: BenchReport, outcomes: list[BenchOutcome]) -> Iterator[str]:
     for mode in MODES:
         of_mode = [outcome for outcome in outcomes if outcome.contest.mode == mode]
         timed = [name for name in report.contenders if any(name in outcome.results for outcome in of_mode)]

@@ -25,7 +25,7 @@ from rnnspec.conformance.bench.cost import Peak, cost_of
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.machine import best_of, peak_of
 from rnnspec.conformance.bench.memory import Memory, peak_memory
-from rnnspec.conformance.bench.outcome import BenchReport, Contest, Outcome, Result
+from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport, Contest, Result
 from rnnspec.conformance.bench.timing import (
     Clock,
     Effort,
@@ -74,7 +74,7 @@ class Engine:
 
     def __init__(self, contests: Sequence[Contest], setting: Setting) -> None:
         self.contests = contests
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[BenchOutcome] = []
         self.problems: list[str] = []
         self.told: Callable[[str], None] = lambda what: None
         self._setting = setting
@@ -132,7 +132,7 @@ class Engine:
                 self._measure_machine(contest.dtype)
         results = {name: self._result(admitted[name], timing, cases, contest) for name, timing in timings.items()}
         peaks = self._peaks.get(contest.dtype, {})
-        self.outcomes.append(Outcome(contest, cost_of(cases, contest.mode), judged, peaks, results, refusals))
+        self.outcomes.append(BenchOutcome(contest, cost_of(cases, contest.mode), judged, peaks, results, refusals))
         if len(self.outcomes) == len(self.contests):
             # A disturbance at the beginning may be over now, so the peaks are measured again.
             for dtype in self._peaks:
@@ -265,11 +265,11 @@ class Engine:
         }
 
 
-def _full_name(outcome: Outcome, contender: str) -> str:
+def _full_name(outcome: BenchOutcome, contender: str) -> str:
     return f"rnnspec::{outcome.contest.name}[{contender}]"
 
 
-def _entry(together: Mapping[str, Any], outcome: Outcome, name: str, stats: Any) -> dict[str, Any]:
+def _entry(together: Mapping[str, Any], outcome: BenchOutcome, name: str, stats: Any) -> dict[str, Any]:
     """One contender's benchmark, in pytest-benchmark's form."""
     times = outcome.results[name].timing.times
     for seconds in times:

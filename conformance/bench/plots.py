@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnspec.conformance.bench.drawing import figures, svg_of
-from rnnspec.conformance.bench.outcome import BenchReport, Outcome
+from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
 from rnnspec.conformance.bench.table import duration
 
 
@@ -34,7 +34,7 @@ def draw(report: BenchReport) -> list[Plot]:
     return plots
 
 
-def _all(report: BenchReport, timed: list[Outcome], pyplot: Any) -> Iterator[tuple[str, str, Any]]:
+def _all(report: BenchReport, timed: list[BenchOutcome], pyplot: Any) -> Iterator[tuple[str, str, Any]]:
     about = "Seconds of a call: median, and the middle half of the rounds."
     yield "Time", about, _rows(report, timed, pyplot, _time, duration)
     if any(len(outcome.results) > 1 for outcome in timed):
@@ -47,7 +47,7 @@ def _all(report: BenchReport, timed: list[Outcome], pyplot: Any) -> Iterator[tup
         yield f"Growth: {title}", "Median time against size, and the fitted power.", _growth(report, title, pyplot)
 
 
-Row = Callable[[Any, Outcome, str, float, str], None]
+Row = Callable[[Any, BenchOutcome, str, float, str], None]
 
 
 _WIDTH = 5.0
@@ -56,7 +56,7 @@ _WIDTH = 5.0
 
 def _rows(
     report: BenchReport,
-    timed: list[Outcome],
+    timed: list[BenchOutcome],
     pyplot: Any,
     row: Row,
     told: Callable[[float], str],
@@ -110,18 +110,18 @@ def _ticks(low: float, high: float, base: int, line: float) -> list[float]:
     return [float(base) ** power for power in range(first, last + 1) if power % step == 0]
 
 
-def _time(axis: Any, outcome: Outcome, name: str, y: float, colour: str) -> None:
+def _time(axis: Any, outcome: BenchOutcome, name: str, y: float, colour: str) -> None:
     low, median, high = np.quantile(outcome.results[name].timing.times, (0.25, 0.5, 0.75))
     _point(axis, median, low, high, y, colour)
 
 
-def _ratio(axis: Any, outcome: Outcome, name: str, y: float, colour: str) -> None:
+def _ratio(axis: Any, outcome: BenchOutcome, name: str, y: float, colour: str) -> None:
     ratio = outcome.ratio(name)
     if ratio is not None:
         _point(axis, *ratio, y, colour)
 
 
-def _efficiency(axis: Any, outcome: Outcome, name: str, y: float, colour: str) -> None:
+def _efficiency(axis: Any, outcome: BenchOutcome, name: str, y: float, colour: str) -> None:
     share = outcome.efficiency(name)
     if share is not None:
         _point(axis, 100 * share, 100 * share, 100 * share, y, colour)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnspec.conformance.bench.answer import answers
-from rnnspec.conformance.bench.outcome import BenchReport, Outcome
+from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
 from rnnspec.conformance.bench.statistics import Estimate, Growth, differs, in_words
 
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
@@ -61,7 +61,7 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
     return {name: one if list(short.values()).count(one) == 1 else name for name, one in short.items()}
 
 
-def _row(outcome: Outcome, name: str) -> tuple[Text, ...]:
+def _row(outcome: BenchOutcome, name: str) -> tuple[Text, ...]:
     result, ratio, efficiency = outcome.results[name], outcome.ratio(name), outcome.efficiency(name)
     style = "" if ratio is None or not differs(ratio) else "red" if ratio.value > 1 else "green"
     memory = result.memory

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnspec.backends.interrupts import interruptible
-from rnnspec.conformance.bench.outcome import BenchReport, Outcome
+from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
 from rnnspec.conformance.bench.request import BenchRequest, timed
 from rnnspec.conformance.bench.table import print_report
 from rnnspec.conformance.bench.threads import pinned
@@ -34,7 +34,7 @@ class Bench:
     """The same in pytest-benchmark's format."""
 
     @property
-    def outcomes(self) -> Sequence[Outcome]:
+    def outcomes(self) -> Sequence[BenchOutcome]:
         """The outcome of each workload, in each mode and type."""
         return self.report.outcomes
 

@@ -16,7 +16,7 @@ from rnnspec.conformance.bench.contender import Contender, open_contender
 from rnnspec.conformance.bench.engine import Engine, Setting
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.facts import machine_facts
-from rnnspec.conformance.bench.outcome import BenchReport, Contest, Outcome
+from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport, Contest
 from rnnspec.conformance.bench.progress import telling
 from rnnspec.conformance.bench.statistics import ratio_of_runs
 from rnnspec.conformance.bench.threads import cores
@@ -154,7 +154,7 @@ def _open(names: Sequence[str]) -> tuple[list[Contender], list[str]]:
     return opened, missing
 
 
-def _rows(outcome: Outcome, series: Series, first: str, extent: Extent) -> Iterator[Row]:
+def _rows(outcome: BenchOutcome, series: Series, first: str, extent: Extent) -> Iterator[Row]:
     """Multiples of the first contender's time, if it was timed, and times that have a limit."""
     workload, mode = outcome.contest.workload, outcome.contest.mode
     title = f"{workload.name}, {mode}"

@@ -17,7 +17,7 @@ from rnnspec.conformance.bench.answer import answers
 from rnnspec.conformance.bench.cost import Cost, Peak
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.memory import Memory
-from rnnspec.conformance.bench.outcome import BenchReport, Contest, Outcome, Result
+from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport, Contest, Result
 from rnnspec.conformance.bench.page import must_be_drawable, page, surprises
 from rnnspec.conformance.bench.plots import _ticks
 from rnnspec.conformance.bench.table import notes, short_names
@@ -35,7 +35,7 @@ WRITTEN = {
 }
 
 
-def outcome(work: Any, scanned: str, seconds: dict[str, float], **refusals: str) -> Outcome:
+def outcome(work: Any, scanned: str, seconds: dict[str, float], **refusals: str) -> BenchOutcome:
     rng = np.random.default_rng(0)
     results = {
         name: Result(
@@ -47,7 +47,7 @@ def outcome(work: Any, scanned: str, seconds: dict[str, float], **refusals: str)
     size = work.sizes["T"]
     contest = Contest(work, "forward", "float32", scanned)
     peaks: dict[str, Peak | None] = {"cpu": Peak(1e10, 1e10)}
-    return Outcome(contest, Cost(1e6 * size, 1e4), ((2, 9),), peaks, results, refusals)
+    return BenchOutcome(contest, Cost(1e6 * size, 1e4), ((2, 9),), peaks, results, refusals)
 
 
 @pytest.fixture
