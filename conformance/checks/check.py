@@ -126,7 +126,7 @@ def with_all_outputs(case: Case) -> Case:
 
 
 @runtime_checkable
-class Remembering(Protocol):
+class RemembersCalls(Protocol):
     """A backend of which each planned call is made once."""
 
     def kept(self, case: Case) -> Mapping[str, Array]:
