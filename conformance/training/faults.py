@@ -16,7 +16,7 @@ import numpy as np
 from rnnspec.conformance.training.engine import Engine
 from rnnspec.conformance.training.judging import Training
 from rnnspec.conformance.training.passing import Arrays, Pass, through
-from rnnspec.conformance.training.trainer import Record, Trainer
+from rnnspec.conformance.training.trainer import StepRecord, Trainer
 from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.models import Model, Read, Stage
 
@@ -45,7 +45,7 @@ class FaultyTrainer(Trainer):
         """Return the model as it is trained."""
         return model
 
-    def do(self, batch: Mapping[str, Array]) -> Record:
+    def do(self, batch: Mapping[str, Array]) -> StepRecord:
         return super().do(self.received(dict(batch)))
 
     def received(self, batch: NamedArrays) -> NamedArrays:

@@ -19,7 +19,7 @@ from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.conformance.judge.tolerance import Bounded, bounded, noise_of
 from rnnspec.conformance.training.drawing import Batches, first_parameters
 from rnnspec.conformance.training.engine import BackendEngine, Engine, ReferenceEngine
-from rnnspec.conformance.training.trainer import Record, Trainer
+from rnnspec.conformance.training.trainer import StepRecord, Trainer
 from rnnspec.spec.arrays import NamedArrays
 from rnnspec.spec.models import Model
 
@@ -181,7 +181,7 @@ def _judge_step(outcome: TrainingOutcome, trainer: Trainer, batch: NamedArrays, 
         outcome.worst = max(outcome.worst, worst)
 
 
-def quantities(record: Record) -> Iterator[tuple[str, Any]]:
+def quantities(record: StepRecord) -> Iterator[tuple[str, Any]]:
     """Yield what a step gives, by name, in the order of its computation: what is wrong first, makes the rest wrong."""
     yield "loss", record.loss
     for name, gradient in record.gradients.items():
@@ -197,7 +197,7 @@ def quantities(record: Record) -> Iterator[tuple[str, Any]]:
         yield "answer without dropout", record.answer
 
 
-def _bounds(record: Record, loudest: float, form: Format) -> Iterator[tuple[str, Bounded]]:
+def _bounds(record: StepRecord, loudest: float, form: Format) -> Iterator[tuple[str, Bounded]]:
     for name, value in quantities(record):
         yield name, bounded(value, form, loudest)
 

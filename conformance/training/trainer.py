@@ -15,7 +15,7 @@ from rnnspec.spec.models import Model
 
 
 @dataclass(frozen=True)
-class Record:
+class StepRecord:
     """Results of a step: the loss, the gradients and their common norm, and the parameters after it."""
 
     loss: Any
@@ -58,7 +58,7 @@ class Trainer:
         self.carried: Arrays = {}
         self.step = 0
 
-    def do(self, batch: Mapping[str, Array]) -> Record:
+    def do(self, batch: Mapping[str, Array]) -> StepRecord:
         """Make one step with a batch."""
         self.step += 1
         done = self.go_through({name: self.engine.array(array) for name, array in batch.items()})
@@ -68,7 +68,7 @@ class Trainer:
         self.update(clipped)
         answer = self.predicted(batch) if self.answers and self.has_dropout and self.model.predicts else None
         shown = clipped if self.model.clipping is not None else {}
-        return Record(
+        return StepRecord(
             done.loss(), global_norm(gradients), gradients, dict(self.parameters), shown, dict(self.states), answer
         )
 
