@@ -22,7 +22,7 @@ from rnnspec.conformance.hosting.isolated import GuestLostError, reopened
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.run.files import write_arrays, write_bytes
 from rnnspec.conformance.run.repro.evidence import Evidence, Failure, Numbers, ask_of, evidence_of, seen_in
-from rnnspec.conformance.run.repro.record import Record, arrays_of, read_record, record_of
+from rnnspec.conformance.run.repro.record import FailureRecord, arrays_of, read_record, record_of
 from rnnspec.conformance.run.repro.source import Adapter, AdapterPart, Heading, by_adapter, by_library, live
 from rnnspec.conformance.run.repro.witness import Ask, Witness
 from rnnspec.spec.arrays import NamedArrays
