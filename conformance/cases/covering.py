@@ -30,7 +30,7 @@ TRIES: Final = 12
 
 
 @dataclass(frozen=True)
-class Model:
+class FactorModel:
     """Factors, their levels, and the tuples of levels to meet.
 
     Parameters
@@ -117,7 +117,7 @@ class Model:
 class Coverage:
     """Tuples of a model that rows meet: `met` of `total`, which excludes tuples that no legal row has."""
 
-    model: Model
+    model: FactorModel
     missing: dict[int, NDArray[np.bool_]] = field(init=False)
     total: int = field(init=False)
 
@@ -150,7 +150,7 @@ class Coverage:
         self.total -= before - self.left
 
 
-def covering_rows(model: Model, given: Iterable[Row] = ()) -> tuple[tuple[Row, ...], Coverage]:
+def covering_rows(model: FactorModel, given: Iterable[Row] = ()) -> tuple[tuple[Row, ...], Coverage]:
     """Return rows that meet every possible tuple of the model, the given ones first, and their coverage.
 
     The same model gives the same rows.
@@ -229,7 +229,7 @@ def _gains(coverage: Coverage, places: NDArray[np.int64], chosen: NDArray[np.int
     return gains
 
 
-def _holds_larger(model: Model, places: Collection[int]) -> bool:
+def _holds_larger(model: FactorModel, places: Collection[int]) -> bool:
     return any(large <= set(places) for large in model.larger)
 
 
