@@ -17,7 +17,7 @@ from functools import cached_property, lru_cache
 from rnnspec.conformance.cases.beyond import counts_beyond_sizes, generic, none_valid
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.counts import beyond_ranges, late_ends
-from rnnspec.conformance.cases.covering import Combination, Coverage, FactorModel, Row, covering_rows, spread_order
+from rnnspec.conformance.cases.covering import Combination, FactorModel, Row, TupleCoverage, covering_rows, spread_order
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.factors import Factor, Factors
 from rnnspec.conformance.cases.grown import grown, wide
@@ -81,7 +81,7 @@ class Deck:
         if self.model is None:
             return 0, 0
         row_of = {id(case): row for case, row in zip(self.cases, self.rows, strict=False)}
-        coverage = Coverage(self.model)
+        coverage = TupleCoverage(self.model)
         for case in judged:
             if id(case) in row_of:
                 coverage.add(row_of[id(case)])
@@ -177,6 +177,6 @@ def _made(scope: Scope, extent: Extent, seed: int, few_shapes: bool, refused: fr
 def _planned(model: FactorModel, own: FactorModel | None) -> tuple[tuple[Row, ...], int]:
     """Rows that meet every possible tuple, and the number of impossible tuples."""
     given = covering_rows(own)[0] if own is not None else ()
-    before = Coverage(model).total
+    before = TupleCoverage(model).total
     rows, coverage = covering_rows(model, given)
     return rows, before - coverage.total

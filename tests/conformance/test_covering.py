@@ -6,7 +6,7 @@ from itertools import combinations, product
 
 import pytest
 
-from rnnspec.conformance.cases.covering import Combination, Coverage, FactorModel, Row, covering_rows
+from rnnspec.conformance.cases.covering import Combination, FactorModel, Row, TupleCoverage, covering_rows
 
 Tuple = tuple[tuple[int, int], ...]
 
@@ -101,7 +101,7 @@ def test_an_order_of_what_is_forbidden_changes_nothing() -> None:
 def test_tuples_that_no_row_can_have_are_dropped_and_do_not_count(name: str, impossible: int) -> None:
     model = MODELS[name]
     _, coverage = covering_rows(model)
-    assert Coverage(model).total - coverage.total == impossible
+    assert TupleCoverage(model).total - coverage.total == impossible
 
 
 def test_where_nothing_is_possible_there_is_no_row() -> None:
@@ -139,7 +139,7 @@ def test_rows_are_few(levels: tuple[int, ...], strength: int, most: int) -> None
 def test_coverage_counts_what_rows_meet() -> None:
     model = MODELS["pairs, and triples of some that depend"]
     rows, _ = covering_rows(model)
-    coverage = Coverage(model)
+    coverage = TupleCoverage(model)
     for count in range(len(rows)):
         assert coverage.met == len(tuples_of(model, list(rows[:count])))
         coverage.add(rows[count])
