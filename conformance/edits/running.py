@@ -105,7 +105,7 @@ class EditedCall(CompiledCall):
         return new
 
 
-class Kept:
+class RightResults:
     """The right equations' results for a call, by sequence."""
 
     def __init__(self, call: CompiledCall, part: EditedPart, cotangents: tuple[Array, ...]) -> None:
@@ -126,11 +126,11 @@ class Kept:
         return self._left[targets]
 
 
-def kept(call: CompiledCall, part: EditedPart, cotangents: tuple[Array, ...]) -> Kept:
+def kept(call: CompiledCall, part: EditedPart, cotangents: tuple[Array, ...]) -> RightResults:
     """Return what the right equations give of a call; it is worked out once."""
-    found: dict[EditedPart, Kept] = call.__dict__.setdefault("kept", {})
+    found: dict[EditedPart, RightResults] = call.__dict__.setdefault("kept", {})
     if part not in found or found[part].cotangents is not cotangents:
-        found[part] = Kept(call, part, cotangents)
+        found[part] = RightResults(call, part, cotangents)
     return found[part]
 
 
