@@ -18,7 +18,7 @@ from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.conformance.judge.tolerance import Bounded, bounded, noise_of
 from rnnspec.conformance.training.drawing import Batches, first_parameters
-from rnnspec.conformance.training.engine import BackendEngine, Engine, ReferenceEngine
+from rnnspec.conformance.training.engine import ArrayEngine, BackendEngine, ReferenceEngine
 from rnnspec.conformance.training.trainer import StepRecord, Trainer
 from rnnspec.spec.arrays import NamedArrays
 from rnnspec.spec.models import Model
@@ -36,11 +36,11 @@ class Training:
     seed: int = 0
 
 
-Make = Callable[[Training, Engine, NamedArrays], Trainer]
+Make = Callable[[Training, ArrayEngine, NamedArrays], Trainer]
 """From what is trained, an engine and first parameters to a trainer."""
 
 
-def right_trainer(request: Training, engine: Engine, parameters: NamedArrays) -> Trainer:
+def right_trainer(request: Training, engine: ArrayEngine, parameters: NamedArrays) -> Trainer:
     """Return a trainer without a fault."""
     return Trainer(request.model, engine, parameters, request.sizes)
 

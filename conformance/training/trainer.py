@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.conformance.training.engine import Engine
+from rnnspec.conformance.training.engine import ArrayEngine
 from rnnspec.conformance.training.passing import Arrays, Pass, through
 from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.models import Model
@@ -50,7 +50,13 @@ class Trainer:
     """
 
     def __init__(
-        self, model: Model, engine: Engine, parameters: NamedArrays, sizes: Mapping[str, int], *, answers: bool = True
+        self,
+        model: Model,
+        engine: ArrayEngine,
+        parameters: NamedArrays,
+        sizes: Mapping[str, int],
+        *,
+        answers: bool = True,
     ) -> None:
         self.model, self.engine, self.sizes, self.answers = model, engine, sizes, answers
         self.parameters: Arrays = {name: engine.array(array) for name, array in parameters.items()}
