@@ -57,7 +57,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Admitted:
+class WarmContender:
     """A contender that conforms on a workload, and the warmed-up call to time."""
 
     contender: Contender
@@ -141,12 +141,12 @@ class Engine:
 
     def _admit_all(
         self, contest: Contest, cases: Sequence[Case]
-    ) -> tuple[dict[str, Admitted], dict[str, str], tuple[tuple[int, int], ...]]:
+    ) -> tuple[dict[str, WarmContender], dict[str, str], tuple[tuple[int, int], ...]]:
         """Admitted contenders, reasons of refusals by contender, and judged sequences of each case."""
         contenders = self._setting.contenders
         refusals = {one.name: why for one in contenders if (why := one.missing(cases, contest.mode))}
         able = [one for one in contenders if one.name not in refusals]
-        admitted: dict[str, Admitted] = {}
+        admitted: dict[str, WarmContender] = {}
         if not able:
             return admitted, refusals, ()
         try:
@@ -162,14 +162,14 @@ class Engine:
 
     def _admit(
         self, contender: Contender, cases: Sequence[Case], mode: Mode, standards: Sequence[Standard]
-    ) -> Admitted:
+    ) -> WarmContender:
         """Warm a contender up, and admit it if it conforms."""
         if contender.isolated:  # its own process comes first, where a crash does no harm
             ratio = must_conform(contender, standards)
-            return Admitted(contender, ratio, *self._warm_up(contender, cases, mode))
+            return WarmContender(contender, ratio, *self._warm_up(contender, cases, mode))
         # The warm-up comes first: it measures compiling, which the check would do before it.
         run, warmed = self._warm_up(contender, cases, mode)
-        return Admitted(contender, must_conform(contender, standards), run, warmed)
+        return WarmContender(contender, must_conform(contender, standards), run, warmed)
 
     def _warm_up(self, contender: Contender, cases: Sequence[Case], mode: Mode) -> tuple[Run, WarmUp]:
         longest = self._setting.effort.warm_up / len(self._setting.contenders)
@@ -179,7 +179,7 @@ class Engine:
         except (Exception, SystemExit) as error:  # a backend may fail in any way at all
             raise NotConformingError(f"cannot be run: {reason(error)}") from error
 
-    def _result(self, admitted: Admitted, timing: Timing, cases: Sequence[Case], contest: Contest) -> Result:
+    def _result(self, admitted: WarmContender, timing: Timing, cases: Sequence[Case], contest: Contest) -> Result:
         contender, measure = admitted.contender, self._setting.memory
         device = contender.backend.device
         memory = measure(contender.name, device, cases, contest.mode) if measure else None
