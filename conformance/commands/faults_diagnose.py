@@ -10,7 +10,7 @@ from typing import Final, get_args
 from rich.table import Table
 
 from rnnspec.conformance import checks, diagnosis, edits, faults
-from rnnspec.conformance.diagnosis.measuring import COUNTS, Diagnosed, Kind, diagnosed, implementation
+from rnnspec.conformance.diagnosis.measuring import COUNTS, Diagnosed, WrongKind, diagnosed, implementation
 from rnnspec.conformance.diagnosis.rates import Rates, rates
 from rnnspec.conformance.hosting.jobs import Workers, workers
 from rnnspec.conformance.hosting.work import Work
@@ -22,7 +22,7 @@ from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, ident
 from rnnspec.conformance.run.typed import made
 
 PROFILE: Final = "quick"
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+KINDS: Final[tuple[WrongKind, ...]] = get_args(WrongKind)
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ def _measured(request: DiagnosisRequest, kept: Kept, sharing: Workers, json_file
     return int(any(one.named == "wrong" for one in found))
 
 
-def _numbers(kind: Kind, sample: int | None) -> Sequence[int]:
+def _numbers(kind: WrongKind, sample: int | None) -> Sequence[int]:
     """Places among the implementations of a kind, spread over them where there are fewer than all."""
     count = COUNTS[kind]
     step = 1 if sample is None else max(1, count // sample)
     return range(0, count, step)[:sample]
 
 
-def _diagnosed(asked: tuple[Kind, int, int]) -> Diagnosed:
+def _diagnosed(asked: tuple[WrongKind, int, int]) -> Diagnosed:
     kind, number, seed = asked
     return replace(diagnosed(implementation(kind, number, seed), PROFILES[PROFILE]), number=number, seed=seed)
 
