@@ -291,9 +291,9 @@ def faults(
     if not edits:
         if sample is not None:
             raise CannotRunError("--sample goes with --edits or --diagnose: of planted faults all are scored")
-        from rnnspec.conformance.commands.faults import TraceRequest, score_faults
+        from rnnspec.conformance.commands.faults import FaultsRequest, score_faults
 
-        context.exit(_run(score_faults, TraceRequest(**given), json_file))
+        context.exit(_run(score_faults, FaultsRequest(**given), json_file))
     if given.pop("exclusive") or given.pop("profile") != "quick":
         raise CannotRunError("--edits asks by profile quick, up to the first check that catches an edit")
     from rnnspec.conformance.commands import faults_edits
@@ -322,9 +322,9 @@ def sharpness(context: click.Context, /, json_file: Path | None, **given: Any) -
     In each run a relative error is planted in one intermediate quantity of the reference, and the check sees it or not.
     The report has the smallest error that is seen in 19 of 20 runs, and the right results that each tolerance rejects.
     """
-    from rnnspec.conformance.commands.sharpness import TraceRequest, measure_sharpness
+    from rnnspec.conformance.commands.sharpness import SharpnessRequest, measure_sharpness
 
-    context.exit(_run(measure_sharpness, TraceRequest(**given), json_file))
+    context.exit(_run(measure_sharpness, SharpnessRequest(**given), json_file))
 
 
 @main.command()
@@ -360,11 +360,11 @@ def soak(
 
     for variable in VARIABLES:  # before NumPy and the frameworks are imported; the cases are small, as in validate
         os.environ.setdefault(variable, "1")
-    from rnnspec.conformance.commands.soak import TraceRequest, soak_backend
+    from rnnspec.conformance.commands.soak import SoakRequest, soak_backend
     from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
     _tell_what_is_left_out()
-    request = TraceRequest(**given, isolation=Isolation(isolate), limits=Limits(time_limit, memory_limit))
+    request = SoakRequest(**given, isolation=Isolation(isolate), limits=Limits(time_limit, memory_limit))
     context.exit(_run(soak_backend, request, json_file))
 
 

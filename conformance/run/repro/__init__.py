@@ -27,7 +27,7 @@ from rnnspec.conformance.run.repro.source import Adapter, AdapterPart, Heading, 
 from rnnspec.conformance.run.repro.witness import Ask, Witness
 from rnnspec.spec.arrays import NamedArrays
 
-__all__ = ["Ask", "Failure", "Record", "Witness", "read_record", "try_repro", "write_repro"]
+__all__ = ["Ask", "Failure", "FailureRecord", "Witness", "read_record", "try_repro", "write_repro"]
 
 _LONGEST_NAME: Final = 60
 
