@@ -149,7 +149,7 @@ def _run(request: pytest.FixtureRequest, item: Item) -> None:
 
 
 def _result(config: pytest.Config, item: Item) -> CheckResult:
-    from rnnspec.conformance.run.asking import ask
+    from rnnspec.conformance.run.by_options import ask
 
     failed: list[Failed] = config.stash.setdefault(_FAILED, [])
     return ask(item, _backend(config, item.backend), Options.of(config), failed)

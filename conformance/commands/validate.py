@@ -31,7 +31,7 @@ from rnnspec.conformance.report.summary import BackendSummary, summarise, withou
 from rnnspec.conformance.report.tables import print_backends
 from rnnspec.conformance.report.writing import Written
 from rnnspec.conformance.run import CheckResult, Verdict
-from rnnspec.conformance.run.asking import profile_of
+from rnnspec.conformance.run.by_options import profile_of
 from rnnspec.conformance.run.expected import ExpectedFailure, expected_failures
 from rnnspec.conformance.run.plan import Item, PlanError, must_be_of, plan
 from rnnspec.conformance.run.replay import usual_folder
