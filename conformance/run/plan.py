@@ -18,6 +18,11 @@ class PlanError(ValueError):
     """A request names something unknown; the message lists the known names."""
 
 
+def part_of(backend: str, operation: str) -> str:
+    """Return the name of the unit that is finished at once: an operation of a backend, in all types."""
+    return f"{backend}/{operation}"
+
+
 @dataclass(frozen=True)
 class Item:
     """One check to run; `backend` is the name it was opened by."""
@@ -34,8 +39,8 @@ class Item:
 
     @property
     def part(self) -> str:
-        """The unit that is finished at once: the operation, in all types."""
-        return f"{self.backend}/{self.operation}"
+        """The unit to which it belongs, as `part_of` names it."""
+        return part_of(self.backend, self.operation)
 
     @property
     def group(self) -> str:
