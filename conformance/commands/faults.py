@@ -37,7 +37,7 @@ from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
-from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, facts_of_run
 from rnnspec.conformance.run.typed import made
 from rnnspec.spec.errors import one_of
 
@@ -70,7 +70,9 @@ def score_faults(request: FaultsRequest, json_file: Path | None) -> int:
         for name in variant.operations
         if not request.operations or name in request.operations
     ]
-    of = identity("faults", (checks, faults_code), profile=request.profile, exclusive=request.exclusive, first=seeds[0])
+    of = facts_of_run(
+        "faults", (checks, faults_code), profile=request.profile, exclusive=request.exclusive, first=seeds[0]
+    )
     with ResumeFile(request.resume, of, "score of faults") as file, workers(request.jobs, request.scheduler) as sharing:
         return _scored(request, seeds, chosen, variants, Kept(file), sharing, json_file)
 

@@ -18,7 +18,7 @@ from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
-from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, facts_of_run
 from rnnspec.conformance.run.typed import made
 
 PROFILE: Final = "quick"
@@ -38,7 +38,7 @@ class DiagnosisRequest:
 
 def measure_diagnosis(request: DiagnosisRequest, json_file: Path | None) -> int:
     """Diagnose wrong implementations and print how often it is right; return the exit status, 1 if a name is wrong."""
-    of = identity("diagnosis", (checks, diagnosis, edits, faults))
+    of = facts_of_run("diagnosis", (checks, diagnosis, edits, faults))
     with ResumeFile(request.resume, of, "diagnosis") as file, workers(request.jobs, request.scheduler) as sharing:
         return _measured(request, Kept(file), sharing, json_file)
 

@@ -27,7 +27,7 @@ from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
-from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, facts_of_run
 from rnnspec.conformance.run.typed import made
 from rnnspec.spec import operation, operations
 
@@ -56,7 +56,7 @@ def score_edits(request: EditsRequest, json_file: Path | None) -> int:
     except ValueError as error:
         raise PlanError(f"--seeds: {error}") from error
     names = [operation(name).name for name in dict.fromkeys(request.operations)] or list(operations())
-    of = identity("edits", (checks, edits_code, faults_code), sample=request.sample, first=seeds[0])
+    of = facts_of_run("edits", (checks, edits_code, faults_code), sample=request.sample, first=seeds[0])
     with ResumeFile(request.resume, of, "score of edits") as file, workers(request.jobs, request.scheduler) as sharing:
         return _asked(request, seeds, names, Kept(file), sharing, json_file)
 

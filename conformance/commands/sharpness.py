@@ -20,7 +20,7 @@ from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError, must_be_known
-from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, facts_of_run
 from rnnspec.conformance.sharpness.drifting import DRIFT, GOALS, DriftSharpness, measure_drift
 from rnnspec.conformance.sharpness.measuring import PARTS, Sharpness, applies, error_text, measure
 from rnnspec.conformance.sharpness.tolerances import COMPUTED, TOLERANCES
@@ -44,7 +44,7 @@ def measure_sharpness(request: SharpnessRequest, json_file: Path | None) -> int:
     """Measure, print the tables, and write them to a file; 1 if the suite rejected a right result."""
     console = open_console()
     items = _items(request)
-    of = identity("sharpness", (faults_code, sharpness_code), runs=request.runs, numpy=np.__version__)
+    of = facts_of_run("sharpness", (faults_code, sharpness_code), runs=request.runs, numpy=np.__version__)
     with (
         ResumeFile(request.resume, of, "measurement of sharpness") as file,
         workers(request.jobs, request.scheduler) as sharing,

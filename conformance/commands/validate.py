@@ -35,7 +35,7 @@ from rnnspec.conformance.run.by_options import profile_of
 from rnnspec.conformance.run.expected import ExpectedFailure, expected_failures
 from rnnspec.conformance.run.plan import Item, PlanError, must_be_of, part_of, plan
 from rnnspec.conformance.run.replay import usual_folder
-from rnnspec.conformance.run.resuming import Interrupts, ResumeFile, identity
+from rnnspec.conformance.run.resuming import Interrupts, ResumeFile, facts_of_run
 
 
 def validate_backends(options: Options, for_pytest: tuple[str, ...], written: Written) -> int:
@@ -118,7 +118,7 @@ class Progress:
 def _identity(options: Options, opened: dict[str, Backend]) -> dict[str, Any]:
     """The facts of a run that its results depend on."""
     expected = options.expected and hashlib.sha256(options.expected.read_bytes()).hexdigest()[:16]
-    return identity(
+    return facts_of_run(
         "validate",
         (checks, run, diagnosis),
         versions={name: backend.versions() for name, backend in opened.items()},
