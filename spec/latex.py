@@ -172,7 +172,8 @@ class _InEquation:
         stem, _, label = name.rpartition("_")
         if label == _COUNT and stem in self.known.targets:
             name = f"{stem}_final"
-        if name.removeprefix("d") == _COUNT and bool(index) == bool(self.known.targets.get(_COUNT, not index)):
+        indices = self.known.targets.get(_COUNT)  # of the gate n; None where the equations have no such gate
+        if name.removeprefix("d") == _COUNT and indices is not None and (indices > 0) == (index != ""):
             differential = "\\mathrm{d}" * name.startswith("d")
             return f"{differential}\\mathrm{{{_COUNT}}}_{{{index}}}" if index else f"{differential}\\mathrm{{{_COUNT}}}"
         return _name(name, index)
