@@ -34,16 +34,6 @@ _COUNT = "n"
 """The number of steps, which a gate and the label of a final state share their letter with."""
 
 
-def equation_latex(equation: Equation) -> str:
-    """Typeset an equation, of whose quantities nothing more is known, as one line of an ``align`` environment."""
-    return Typesetter().equation(equation)
-
-
-def to_latex(node: ast.expr) -> str:
-    """Typeset an expression, of whose quantities nothing more is known."""
-    return Typesetter().expression(node)
-
-
 def typesetter(op: Operation, attributes: Mapping[str, Any], rules: System) -> Typesetter:
     """Return a typesetter of an operation's equations; `op` has the parts that the attributes choose."""
     targets = {equation.target: len(equation.indices) for equation in (*rules.forward, *rules.gradient)}

@@ -101,15 +101,7 @@ def _print(
         console, op, attributes, [name for name in (*op.inputs, *op.outputs) if name not in (*inputs, *outputs)]
     )
     _equations(console, f"Equations, {of_what(op)}", forward)
-    if gradient and op.differentiable:
-        title = "Gradient, in vector-Jacobian form: dq is the derivative of the loss with respect to q"
-        _equations(console, title, gradient)
-    elif gradient:
-        _equations(console, "Derivatives that these equations use, of one step by what it starts from", gradient)
-    elif op.differentiable:
-        _paragraph(console, "The gradient has no equations of its own: it is the derivative of the equations above.")
-    else:
-        _paragraph(console, "It has no gradient.")
+    _gradient(console, op, gradient)
     named = {
         f"W_{gate}": f"the part of W that belongs to gate {gate}; likewise for other gates and parameters"
         for gate in whole.gates_for(attributes)[:1]
@@ -136,6 +128,18 @@ def _print(
     console.print(Text("Sources", "bold"))
     for source in op.sources:
         console.print(Padding(Text(source), (0, 0, 0, 2)))
+
+
+def _gradient(console: Console, op: Operation, gradient: tuple[Equation, ...]) -> None:
+    if gradient and op.differentiable:
+        title = "Gradient, in vector-Jacobian form: dq is the derivative of the loss with respect to q"
+        _equations(console, title, gradient)
+    elif gradient:
+        _equations(console, "Derivatives that these equations use, of one step by what it starts from", gradient)
+    elif op.differentiable:
+        _paragraph(console, "The gradient has no equations of its own: it is the derivative of the equations above.")
+    else:
+        _paragraph(console, "It has no gradient.")
 
 
 def _paragraph(console: Console, text: str) -> None:
