@@ -52,8 +52,8 @@ def test_most_planted_faults_are_caught() -> None:
     """The others are of what a corpus cannot ask: bad input, garbage in the padding, one call after another.
 
     A corpus asks nothing about some of these: gradients in part or of second order, the form of results, NaN, how
-    arrays lie and what becomes of them, and threads. Nor does it ask about large sizes, numbers that are all small, calls that
-    depend on others, and errors that show in many calls together.
+    arrays lie and what becomes of them, and threads. Nor does it ask about large sizes, numbers that are all small,
+    calls that depend on others, and errors that show in many calls together.
     """
     unasked = planted_in(
         derivatives, forms, written_arrays, layouts, one_array_twice, nan, threads, sizes, drift, many_calls,
