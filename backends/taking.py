@@ -200,7 +200,10 @@ def taken_by(method: Callable[..., Any] | None, operation: str) -> Taken:
     """
     op = spec.operation(operation)
     declared: _Only = getattr(method, _DECLARED, _Only())
-    known = {*op.attributes, *possible_sizes(op)}
+    others_names = {
+        symbol for when, pairs in op.same_size if not when for symbol in pairs if pairs[symbol].isidentifier()
+    }
+    known = {*op.attributes, *possible_sizes(op)} - others_names  # T_all is T by another name
     for name in declared.values:
         if name not in known:
             raise ValueError(f"only({name}=…) of {operation}: expected one of {', '.join(sorted(known))}")

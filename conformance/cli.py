@@ -147,9 +147,9 @@ def train(context: click.Context, /, json_file: Path | None, html: Path | None, 
     held to bounds from versions of the reference that are trained with rounding. A backend that leaves a bound is told
     with the first step and the first quantity.
     """
-    from rnnspec.conformance.commands.train import Asked, train_backends
+    from rnnspec.conformance.commands.train import TrainRequest, train_backends
 
-    context.exit(_run(train_backends, Asked(**given), json_file, html))
+    context.exit(_run(train_backends, TrainRequest(**given), json_file, html))
 
 
 @main.command()
@@ -189,9 +189,9 @@ def trace(json_file: Path | None, **options: Any) -> None:
     A repro's .npz says which operation and attributes its arrays are of, so that FILE alone, as the argument or by
     --arrays, is enough. --set overrides an attribute.
     """
-    from rnnspec.conformance.commands.trace import Request, trace_call
+    from rnnspec.conformance.commands.trace import TraceRequest, trace_call
 
-    _run(trace_call, Request(**options), json_file)
+    _run(trace_call, TraceRequest(**options), json_file)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
@@ -284,19 +284,21 @@ def faults(
             )
         if not given["seeds"].isdecimal():
             raise CannotRunError(f"--diagnose takes one seed, got --seeds {given['seeds']}")
-        asked = faults_diagnose.Request(sample, int(given["seeds"]), given["jobs"], given["scheduler"], given["resume"])
+        asked = faults_diagnose.DiagnosisRequest(
+            sample, int(given["seeds"]), given["jobs"], given["scheduler"], given["resume"]
+        )
         context.exit(_run(faults_diagnose.measure_diagnosis, asked, json_file))
     if not edits:
         if sample is not None:
             raise CannotRunError("--sample goes with --edits or --diagnose: of planted faults all are scored")
-        from rnnspec.conformance.commands.faults import Request, score_faults
+        from rnnspec.conformance.commands.faults import FaultsRequest, score_faults
 
-        context.exit(_run(score_faults, Request(**given), json_file))
+        context.exit(_run(score_faults, FaultsRequest(**given), json_file))
     if given.pop("exclusive") or given.pop("profile") != "quick":
         raise CannotRunError("--edits asks by profile quick, up to the first check that catches an edit")
     from rnnspec.conformance.commands import faults_edits
 
-    context.exit(_run(faults_edits.score_edits, faults_edits.Request(sample=sample, **given), json_file))
+    context.exit(_run(faults_edits.score_edits, faults_edits.EditsRequest(sample=sample, **given), json_file))
 
 
 @main.command()
@@ -320,9 +322,9 @@ def sharpness(context: click.Context, /, json_file: Path | None, **given: Any) -
     In each run a relative error is planted in one intermediate quantity of the reference, and the check sees it or not.
     The report has the smallest error that is seen in 19 of 20 runs, and the right results that each tolerance rejects.
     """
-    from rnnspec.conformance.commands.sharpness import Request, measure_sharpness
+    from rnnspec.conformance.commands.sharpness import SharpnessRequest, measure_sharpness
 
-    context.exit(_run(measure_sharpness, Request(**given), json_file))
+    context.exit(_run(measure_sharpness, SharpnessRequest(**given), json_file))
 
 
 @main.command()
@@ -358,11 +360,11 @@ def soak(
 
     for variable in VARIABLES:  # before NumPy and the frameworks are imported; the cases are small, as in validate
         os.environ.setdefault(variable, "1")
-    from rnnspec.conformance.commands.soak import Request, soak_backend
+    from rnnspec.conformance.commands.soak import SoakRequest, soak_backend
     from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
     _tell_what_is_left_out()
-    request = Request(**given, isolation=Isolation(isolate), limits=Limits(time_limit, memory_limit))
+    request = SoakRequest(**given, isolation=Isolation(isolate), limits=Limits(time_limit, memory_limit))
     context.exit(_run(soak_backend, request, json_file))
 
 
@@ -461,11 +463,13 @@ def bench_run(
     from rnnspec.conformance.bench.threads import pinned
 
     def run() -> int:
-        from rnnspec.conformance.commands.bench import Request, bench_backends
+        from rnnspec.conformance.bench.request import BenchRequest
+        from rnnspec.conformance.commands.bench import bench_backends
         from rnnspec.conformance.hosting.isolated import Isolation, Limits
 
         isolation, limits = Isolation(isolate), Limits(time_limit, memory_limit)
-        return bench_backends(Request(sizes=sizes_from(given), isolation=isolation, limits=limits, **given), json_file)
+        asked = BenchRequest(sizes=sizes_from(given), isolation=isolation, limits=limits, **given)
+        return bench_backends(asked, json_file)
 
     try:
         _tell_what_is_left_out()

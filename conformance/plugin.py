@@ -22,15 +22,6 @@ if TYPE_CHECKING:
     from rnnspec.conformance.run.plan import Item
     from rnnspec.conformance.run.runner import Failed
 
-RESULT = "rnnspec"
-"""Name of the user property in which a test's report carries its result."""
-
-FAULTS = "rnnspec faults"
-"""Name of the user property in which the last report of an operation carries the faults that were found in it."""
-
-UNPLANNED = "rnnspec unplanned"
-"""Name of the user property with the reason why nothing could be planned."""
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the suite's options."""
@@ -98,6 +89,8 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     following = None if nextitem is None else _item_of(nextitem)
     if following is not None and (following.backend, following.operation) == (done.backend, done.operation):
         return
+    from rnnspec.conformance.run.result import FAULTS
+
     item.user_properties.append((FAULTS, _faults(item.config, done, failed)))
     failed.clear()
 
@@ -138,6 +131,7 @@ def _interruptible_run(request: pytest.FixtureRequest, item: Item) -> None:
 def _run(request: pytest.FixtureRequest, item: Item) -> None:
     from rnnspec.conformance.cases import DeckError
     from rnnspec.conformance.run import Verdict
+    from rnnspec.conformance.run.result import RESULT, UNPLANNED
 
     try:
         result = _result(request.config, item)
@@ -155,7 +149,7 @@ def _run(request: pytest.FixtureRequest, item: Item) -> None:
 
 
 def _result(config: pytest.Config, item: Item) -> CheckResult:
-    from rnnspec.conformance.run.asking import ask
+    from rnnspec.conformance.run.by_options import ask
 
     failed: list[Failed] = config.stash.setdefault(_FAILED, [])
     return ask(item, _backend(config, item.backend), Options.of(config), failed)

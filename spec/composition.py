@@ -11,13 +11,22 @@ import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from functools import cache, lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from rnnspec.spec.language import Equation, before, differentiated, gradient_of, indexed, indices_of, initial
-from rnnspec.spec.operation import Axes, Input, Operation, Output, Part, Settings, When, attributes_of, settings_of
+from rnnspec.spec.operation import (
+    Axes,
+    Input,
+    Item,
+    Operation,
+    Output,
+    Part,
+    Settings,
+    When,
+    attributes_of,
+    settings_of,
+)
 from rnnspec.spec.tree import transform
-
-Item = TypeVar("Item", Input, Output)
 
 
 def renamed_axes(shape: Axes, sizes: Mapping[str, str]) -> Axes:
@@ -216,7 +225,7 @@ class Lift:
     ) -> None:
         self.part = part
         self.index = tuple(ast.Name(letter) for letter in part.index)
-        parameters = {name for name, item in chosen.inputs.items() if not item.per_sequence}
+        parameters = set(chosen.parameters)
         parameters |= {f"{name}_{row}" for name in parameters for row in (*gates, *_rows(chosen, name))}
         shared = parameters if part.parameters == "shared" else set()
         self.sums = {gradient_of(name) for name in shared}

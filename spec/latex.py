@@ -34,16 +34,6 @@ _COUNT = "n"
 """The number of steps, which a gate and the label of a final state share their letter with."""
 
 
-def equation_latex(equation: Equation) -> str:
-    """Typeset an equation, of whose quantities nothing more is known, as one line of an ``align`` environment."""
-    return Typesetter().equation(equation)
-
-
-def to_latex(node: ast.expr) -> str:
-    """Typeset an expression, of whose quantities nothing more is known."""
-    return Typesetter().expression(node)
-
-
 def typesetter(op: Operation, attributes: Mapping[str, Any], rules: System) -> Typesetter:
     """Return a typesetter of an operation's equations; `op` has the parts that the attributes choose."""
     targets = {equation.target: len(equation.indices) for equation in (*rules.forward, *rules.gradient)}
@@ -172,7 +162,8 @@ class _InEquation:
         stem, _, label = name.rpartition("_")
         if label == _COUNT and stem in self.known.targets:
             name = f"{stem}_final"
-        if name.removeprefix("d") == _COUNT and bool(index) == bool(self.known.targets.get(_COUNT, not index)):
+        indices = self.known.targets.get(_COUNT)  # of the gate n; None where the equations have no such gate
+        if name.removeprefix("d") == _COUNT and indices is not None and (indices > 0) == (index != ""):
             differential = "\\mathrm{d}" * name.startswith("d")
             return f"{differential}\\mathrm{{{_COUNT}}}_{{{index}}}" if index else f"{differential}\\mathrm{{{_COUNT}}}"
         return _name(name, index)

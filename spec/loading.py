@@ -98,10 +98,13 @@ def _unrolling() -> Unrolling:
     reader = _Reader(_UNROLLING, "unrolling")
     entries = reader.take(
         document(files("rnnspec.spec") / _UNROLLING)["unrolling"], "",
-        sizes=dict, attributes=dict, alone=list, same_size=list, equations=list, gradient=list,
+        sizes=dict, inputs=dict, outputs=dict, attributes=dict, alone=list, same_size=list, equations=list,
+        gradient=list,
     )  # fmt: skip
     return Unrolling(
         entries["sizes"],
+        {name: reader.input(name, item) for name, item in entries["inputs"].items()},
+        {name: reader.output(name, item) for name, item in entries["outputs"].items()},
         {name: reader.attribute(name, item) for name, item in entries["attributes"].items()},
         reader.words(entries["alone"], "alone"),
         reader.same_size(entries["same_size"]),
@@ -235,7 +238,7 @@ def _renamed(attribute: Attribute, sizes: Mapping[str, str]) -> Attribute:
 
 
 def _including(op: Operation, other: Operation, sizes: Mapping[str, str]) -> Operation:
-    """Take over another operation's attributes, parameters and their sizes, and its definitions of functions.
+    """Take over another operation's own attributes, parameters and their sizes, and its definitions of functions.
 
     `sizes` renames sizes of the other operation.
     """
@@ -252,17 +255,25 @@ def _including(op: Operation, other: Operation, sizes: Mapping[str, str]) -> Ope
         axis for item in parameters.values() for shape in (item.shape, *(s for _, s in item.shapes)) for axis in shape
     }
     same = renamed_same_size(other.same_size, sizes)
-    definitions = tuple(
-        replace(block, text=renamed_words(block.text, sizes))
-        for block in other.equations
-        if all(e.parameters is not None for e in parse(block.text, block.place))
+    equations, gradient = (
+        tuple(
+            replace(block, text=renamed_words(block.text, sizes))
+            for block in blocks
+            if all(e.parameters is not None for e in parse(block.text, block.place))
+        )
+        for blocks in (other.equations, other.gradient)
     )
+    choosers = {part.operation for part in other.parts}  # attributes that parts bring along come with op's own parts
+    attributes = {
+        name: _renamed(item, sizes) for name, item in other.attributes.items() if not choosers & item.when.keys()
+    }
     return replace(
         op,
         sizes={**{name: about for name, about in other.sizes.items() if name in axes}, **op.sizes},
         inputs={**op.inputs, **parameters},
-        attributes={**{name: _renamed(item, sizes) for name, item in other.attributes.items()}, **op.attributes},
-        equations=(*definitions, *op.equations),
+        attributes={**attributes, **op.attributes},
+        equations=(*equations, *op.equations),
+        gradient=(*gradient, *op.gradient),
         same_size=(*op.same_size, *((when, pairs) for when, pairs in same if pairs)),
     )
 

@@ -253,6 +253,11 @@ class Operation:
         return "lengths" in self.inputs
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """The inputs that all sequences of a batch share."""
+        return tuple(name for name, item in self.inputs.items() if not item.per_sequence)
+
+    @property
     def states(self) -> tuple[str, ...]:
         """A cell's states, which are those outputs that it takes from the step before."""
         return tuple(name for name in self.outputs if before(name) in self.inputs)

@@ -41,6 +41,15 @@ class System:
         return {equation.left: equation for equation in (*self.forward, *self.gradient)}
 
     @cached_property
+    def users(self) -> dict[str, set[str]]:
+        """The quantities whose equations use a name, by that name."""
+        users: dict[str, set[str]] = {}
+        for equation in (*self.forward, *self.gradient):
+            for name in {inner.id for inner in ast.walk(equation.value) if isinstance(inner, ast.Name)}:
+                users.setdefault(name, set()).add(equation.target)
+        return users
+
+    @cached_property
     def rules(self) -> dict[str, list[Equation]]:
         """Equations by target, those at a fixed place before the general ones."""
         by_target: dict[str, list[Equation]] = {}

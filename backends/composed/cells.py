@@ -29,9 +29,7 @@ CELLS: Final[Mapping[str, Callable[..., Cell]]] = {
 }
 
 # Looked up here, once: traced or compiled code must not read the specification.
-_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
-    name: tuple(key for key, item in spec.operation(name).inputs.items() if not item.per_sequence) for name in CELLS
-}
+_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {name: spec.operation(name).parameters for name in CELLS}
 _ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {name: tuple(spec.operation(name).attributes) for name in CELLS}
 
 

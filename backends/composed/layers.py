@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import Cell
 from rnnspec.backends.composed.cells import make_cell
-from rnnspec.backends.composed.steps import valid_steps, zeroed
+from rnnspec.backends.composed.steps import dropout_factors, valid_steps, zeroed
 
 
 class Ran(NamedTuple):
@@ -121,9 +121,7 @@ def layer_operation(name: str) -> Callable[..., Many]:
     ) -> Many:
         cell = make_cell(xp, name, arguments)
         batch, steps = xp.shape(x)[:2]
-        keep = None
-        if recurrent_dropout is not None:
-            keep = xp.astype(recurrent_keep, x.dtype) / (1 - recurrent_dropout)
+        keep = dropout_factors(xp, recurrent_keep, recurrent_dropout, x.dtype)
         y, carry = run_layer(
             xp,
             cell,

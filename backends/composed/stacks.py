@@ -10,7 +10,7 @@ from rnnspec.backends.composed.cell import Cell
 from rnnspec.backends.composed.cells import make_cell, make_cells, parameters_of
 from rnnspec.backends.composed.layers import run_layer
 from rnnspec.backends.composed.lstm import LSTM, NoOutputGateLSTM
-from rnnspec.backends.composed.steps import valid_steps
+from rnnspec.backends.composed.steps import dropout_factors, valid_steps
 
 
 def one_to_many(
@@ -75,7 +75,7 @@ def bidirectional_stack(
     """Every layer reads the merged outputs of the one below, in both directions."""
     valid = valid_steps(xp, xp.shape(x)[1], lengths, mask)
     shared = {name: xp.unstack(arguments.pop(name)) for name in parameters_of(layer) if name in arguments}
-    kept = None if dropout is None else xp.astype(keep, x.dtype) / (1 - dropout)
+    kept = dropout_factors(xp, keep, dropout, x.dtype)
     finals = []
     for place, inward in enumerate([W, *xp.unstack(W_above)]):
         if place > 0 and kept is not None:
@@ -146,7 +146,7 @@ def _stack(
     **arguments: Any,
 ) -> Many:
     cells = make_cells(xp, layer, arguments, W=[W, *xp.unstack(W_above)])
-    kept = None if dropout is None else xp.astype(keep, x.dtype) / (1 - dropout)
+    kept = dropout_factors(xp, keep, dropout, x.dtype)
     return run_stack(
         xp, cells, x=x, h0=h0, c0=c0, lengths=lengths, mask=mask, kept=kept, truncate=truncate, alternating=alternating
     )

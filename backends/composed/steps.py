@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rnnspec.backends.composed.arrays import ArrayNamespace, Tensor
 
 
@@ -20,6 +22,11 @@ def zeroed(xp: ArrayNamespace, array: Tensor, valid: Tensor | None) -> Tensor:
         return array
     shape = xp.shape(array)
     return xp.where(xp.reshape(valid, (*shape[:2], *(1 for _ in shape[2:]))), array, 0.0)
+
+
+def dropout_factors(xp: ArrayNamespace, keep: Tensor | None, p: float | None, dtype: Any) -> Tensor | None:
+    """The factors ``keep / (1 - p)`` of dropout; None where there is none."""
+    return None if p is None else xp.astype(keep, dtype) / (1 - p)
 
 
 def last_valid(xp: ArrayNamespace, array: Tensor, valid: Tensor | None) -> Tensor:

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnspec.backends.contract import Backend, Call, Cotangents, wanted_of
+from rnnspec.spec import FLOAT_TYPES
 from rnnspec.spec.arrays import Array
 
 jax.config.update("jax_enable_x64", True)  # without it, float64 and int64 quietly become float32 and int32
@@ -47,7 +48,7 @@ class JaxLibrary(Backend):
 
     def dtypes(self) -> tuple[str, ...]:
         """All four: JAX computes and differentiates in each."""
-        return ("float16", "bfloat16", "float32", "float64")
+        return FLOAT_TYPES
 
     def to_native(self, array: Array) -> jax.Array:
         """Copy onto the device; JAX's bfloat16 is that of ml_dtypes."""

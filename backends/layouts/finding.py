@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from rnnspec.backends.layouts import keras, torch
 from rnnspec.backends.layouts.arrays import Shaping, Tensor
-from rnnspec.backends.layouts.gates import GATES, Family, LayoutError
+from rnnspec.backends.layouts.gates import GATES, PARAMETERS, Family, LayoutError
 
 Layout = Literal["torch", "keras", "spec"]
 LAYOUTS: Final[tuple[Layout, ...]] = ("torch", "keras", "spec")
@@ -32,7 +32,6 @@ _NUMBERS_OF_AXES: Final = {
     **dict.fromkeys(("weight_ih", "weight_hh", "weight_hr", "kernel", "recurrent_kernel"), (2,)),
     "bias": (1, 2),
 }
-_SPEC: Final = ("W", "R", "b", "b_rn", "P", "b_R")
 
 
 @dataclass(frozen=True, order=True)
@@ -84,7 +83,7 @@ def read_layers(
     others: list[str] = []
     for name, array in arrays.items():
         place, key = _torch_place(name) if layout == "torch" else _grouped_place(name)
-        wanted = key if layout == "torch" else key if key in (_KERAS if layout == "keras" else _SPEC) else ""
+        wanted = key if layout == "torch" else key if key in (_KERAS if layout == "keras" else PARAMETERS) else ""
         if wanted:
             groups.setdefault(place, {})[wanted] = array
         else:

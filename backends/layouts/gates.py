@@ -15,6 +15,11 @@ Reset = Literal["before", "after"]
 GATES: Final[Mapping[Family, int]] = {family: len(operation(f"{family}_cell").gates) for family in get_args(Family)}
 """Gates in the specification's order: i, f, g, o for the LSTM; r, z, n for the GRU."""
 
+PARAMETERS: Final = tuple(
+    dict.fromkeys(name for family in get_args(Family) for name in operation(f"{family}_cell").parameters)
+)
+"""Names of the parameters that some family has."""
+
 
 class LayoutError(ValueError):
     """Arrays that are no parameters of the family; the message says what was expected."""

@@ -11,7 +11,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from rnnspec.backends.layouts.arrays import NumpyShaping
-from rnnspec.backends.layouts.gates import Family
+from rnnspec.backends.layouts.gates import PARAMETERS, Family
 from rnnspec.backends.layouts.onnx import from_spec
 from rnnspec.spec.arrays import Array, NamedArrays
 
@@ -100,7 +100,7 @@ def outputs_of(found: Any, layout: int = 0) -> tuple[Array, ...]:
 
 
 def _parameters(family: Family, arrays: Mapping[str, Array], attributes: Mapping[str, Any]) -> dict[str, Array]:
-    given = {name: arrays[name] for name in ("W", "R", "b", "b_rn", "b_R") if name in arrays}
+    given = {name: arrays[name] for name in PARAMETERS if name in arrays and name != "P"}
     if attributes.get("coupled"):  # ONNX keeps a place for the forget gate that it does not read
         given = {name: np.insert(array, 1, 0, axis=0) for name, array in given.items()}
     found = from_spec(NumpyShaping(), family, **given, update=attributes.get("update", "keeps"))

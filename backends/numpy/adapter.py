@@ -22,7 +22,7 @@ class NumpyBackend(Backend):
 
     def dtypes(self) -> tuple[str, ...]:
         """All the specification's types; the two-byte ones are computed in float32 and rounded once."""
-        return ("float16", "bfloat16", "float32", "float64")
+        return spec.FLOAT_TYPES
 
     def has_second_order(self, operation: str) -> bool:
         """True for every operation that has gradients, as long as they are the reference's."""

@@ -22,7 +22,7 @@ _KEPT: Final = 256
 """Traced functions that are kept: a graph is large, and a suite of examples has as many shapes as examples."""
 
 
-class Traced:
+class TracedFunction:
     """A function of tensors and attributes as graphs: traced once for each shape, type and attribute.
 
     `function` takes tensors, or nested structures of them, and attributes by keyword.
@@ -62,11 +62,11 @@ class TensorFlowFunctionBackend(TensorFlowBackend):
     def __init__(self, device: str = "cpu") -> None:
         """Open TensorFlow on `device`: cpu, gpu:0 and so on."""
         super().__init__(device)
-        self._gradients: dict[str, Traced] = {}
+        self._gradients: dict[str, TracedFunction] = {}
 
     def compiled(self, function: Function) -> Function:
         """Return the function as graphs; inside another graph, as it is."""
-        traced = Traced(function, jit_compile=self.jit_compile)
+        traced = TracedFunction(function, jit_compile=self.jit_compile)
 
         def run(**arguments: Any) -> tuple[Any, ...]:
             if tf.inside_function():
@@ -107,7 +107,7 @@ class TensorFlowFunctionBackend(TensorFlowBackend):
 
         return gradient
 
-    def _traced_gradient(self, operation: str) -> Traced:
+    def _traced_gradient(self, operation: str) -> TracedFunction:
         method = self._differentiable(operation)
 
         def gradient(
@@ -124,7 +124,7 @@ class TensorFlowFunctionBackend(TensorFlowBackend):
                 return self.differentiate_twice(function, floats, cotangents, directions)
             return self.differentiate(function, floats, cotangents)
 
-        self._gradients[operation] = Traced(gradient, jit_compile=self.jit_compile)
+        self._gradients[operation] = TracedFunction(gradient, jit_compile=self.jit_compile)
         return self._gradients[operation]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from rnnspec.backends.contract import Backend, Unsupported
 from rnnspec.backends.tensorflow.framework import Tensor, tf
 from rnnspec.backends.tensorflow.keras_layers import with_cudnn
+from rnnspec.spec import FLOAT_TYPES
 from rnnspec.spec.arrays import Array
 
 
@@ -29,7 +30,7 @@ class TensorFlowLibrary(Backend):
 
     def dtypes(self) -> tuple[str, ...]:
         """All four: TensorFlow computes and differentiates every operation in each."""
-        return ("float16", "bfloat16", "float32", "float64")
+        return FLOAT_TYPES
 
     def versions(self) -> dict[str, str]:
         """Versions of the libraries and, on a GPU, of CUDA."""

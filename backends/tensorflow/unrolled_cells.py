@@ -14,8 +14,8 @@ from rnnspec.backends.native import Native
 from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
 from rnnspec.backends.tensorflow.framework import Outputs, Tensor, keras, tf
 from rnnspec.backends.tensorflow.keras_layers import call
-from rnnspec.backends.tensorflow.natives.recurrent import Kind, layer_native, outputs_of
-from rnnspec.backends.tensorflow.natives.stacks import KINDS, refuse_stack, with_input_weights
+from rnnspec.backends.tensorflow.natives.recurrent import Network, layer_native, outputs_of
+from rnnspec.backends.tensorflow.natives.stacks import NETWORKS, refuse_stack, with_input_weights
 from rnnspec.backends.tensorflow.sequences import valid_steps
 
 
@@ -46,7 +46,7 @@ def _unrolled(
 
 
 def _of_one_cell(
-    kind: Kind, x: Tensor, units: int, mask: Tensor | None, attributes: Mapping[str, Any], *, reverse: bool
+    kind: Network, x: Tensor, units: int, mask: Tensor | None, attributes: Mapping[str, Any], *, reverse: bool
 ) -> Any:
     """Return a layer that unrolls a cell, built."""
     own = {"reverse": reverse, "output": attributes["output"]}
@@ -56,7 +56,7 @@ def _of_one_cell(
 def _stacked(
     *, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None, layer: str, **arguments: Any
 ) -> Outputs:
-    kind, units, layers = KINDS[layer], arguments["W"].shape[1], arguments["R"].shape[0]
+    kind, units, layers = NETWORKS[layer], arguments["W"].shape[1], arguments["R"].shape[0]
     stack = _unrolled(kind.keras, layers, x.shape[2], units, x.dtype.name, **kind.options(arguments))
     each = list(kind.each(x, with_input_weights(**arguments), layers))
     weights = [weight for own, _ in each for weight in kind.weights(own)]
@@ -76,7 +76,7 @@ class TensorFlowCellsBackend(TensorFlowBackend):
     natives: ClassVar[Mapping[str, Native]] = {
         **{
             name: layer_native(kind, f"keras.layers.RNN of {kind.keras}Cell", _of_one_cell)
-            for name, kind in KINDS.items()
+            for name, kind in NETWORKS.items()
         },
         "stacked": Native("keras.layers.RNN of StackedRNNCells", _stacked, refuse_stack),
     }

@@ -15,7 +15,7 @@ from rnnspec.backends.native import Function
 from rnnspec.backends.torch.adapter import TorchBackend
 from rnnspec.backends.torch.natives import NATIVES, stacks
 
-_LAYERS: Final = (*stacks.KINDS, *stacks.NATIVES)
+_LAYERS: Final = (*stacks.NETWORKS, *stacks.NATIVES)
 _LEFT_TO_EAGER: Final = (*(NATIVES[name].function for name in _LAYERS), OPERATIONS["state_jacobian"])
 """torch.compile does not compile nn.RNN, nn.LSTM and nn.GRU: it breaks the graph there and calls them. In the vmap of
 jacrev, which the Jacobian is composed of, it ends in an internal error of torch for some cells."""

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from rnnspec.backends.contract import Backend, Unsupported
 from rnnspec.backends.torch.precision import full_precision
+from rnnspec.spec import FLOAT_TYPES
 from rnnspec.spec.arrays import Array
 
 _NOT_TWICE: Final = ("is not implemented", "double backward")
@@ -45,7 +46,7 @@ class TorchLibrary(Backend):
 
     def dtypes(self) -> tuple[str, ...]:
         """All four: torch computes and differentiates every operation in each, on the CPU too."""
-        return ("float16", "bfloat16", "float32", "float64")
+        return FLOAT_TYPES
 
     def versions(self) -> dict[str, str]:
         """Versions of the libraries and, on a CUDA device, of CUDA and cuDNN, and the precision of calls."""

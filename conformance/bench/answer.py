@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rnnspec.conformance.bench.outcome import Outcome, Report
+from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
 from rnnspec.conformance.bench.statistics import Estimate, differs, mean_ratio
 from rnnspec.conformance.bench.workload import MODES
 
 _WORDS = {"forward": "forward", "gradient": "training (forward and backward)", "decode": "decoding"}
 
 
-def answers(report: Report) -> list[str]:
+def answers(report: BenchReport) -> list[str]:
     """Return the sentences; a scan, which asks for growth and not for a winner, has none."""
     compared = [outcome for outcome in report.outcomes if not outcome.contest.scanned]
     found = list(_compared(report, compared))
@@ -23,7 +23,7 @@ def answers(report: Report) -> list[str]:
     return found
 
 
-def _compared(report: Report, outcomes: list[Outcome]) -> Iterator[str]:
+def _compared(report: BenchReport, outcomes: list[BenchOutcome]) -> Iterator[str]:
     for mode in MODES:
         of_mode = [outcome for outcome in outcomes if outcome.contest.mode == mode]
         timed = [name for name in report.contenders if any(name in outcome.results for outcome in of_mode)]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rnnspec.backends.words import name_of
 from rnnspec.conformance.bench.errors import BenchError
-from rnnspec.conformance.bench.workload import MODES, Stage, Workload, default_modes
+from rnnspec.conformance.bench.workload import MODES, Workload, WorkloadStage, default_modes
 from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.reading import read_toml, shown
 from rnnspec.spec import operation, operations
@@ -58,7 +58,7 @@ def at_scale(name: str, scale: str) -> Workload:
         raise BenchError(f"unknown scale {scale!r}: {one_of(scale, SCALES)}")
     op, data = operation(name), _data()
     sizes = {**data["scales"][scale], **data["operations"].get(name, {}).get(scale, {})}
-    stage = Stage(name, default_modes(name))
+    stage = WorkloadStage(name, default_modes(name))
     whole = Workload(f"{name}-{scale}", f"{op.title}, {scale}", sizes, (stage,))
     return Workload(whole.name, whole.about, {key: sizes[key] for key in whole.symbols if key in sizes}, (stage,))
 
@@ -96,7 +96,7 @@ def _workload(name: str, entry: Any, place: str) -> Workload:
     return Workload(name, entry.get("about", name), entry.get("sizes", {}), stages)
 
 
-def _stage(entry: Any, place: str) -> Stage:
+def _stage(entry: Any, place: str) -> WorkloadStage:
     _must_have(entry, _OF_A_STAGE, place, "operation")
     for symbol, text in entry.get("sizes", {}).items():
         if not isinstance(text, str):
@@ -109,7 +109,7 @@ def _stage(entry: Any, place: str) -> Stage:
             raise BenchError(f"{place}: modes: expected some of {', '.join(MODES)}, got {shown(mode)}")
         if mode == "gradient" and not operation(entry["operation"]).differentiable:
             raise BenchError(f"{place}: modes: {entry['operation']} has no gradient; leave gradient out")
-    return Stage(
+    return WorkloadStage(
         entry["operation"],
         modes,
         entry.get("sizes", {}),

@@ -21,7 +21,7 @@ Verdict = Literal["regression", "slower", "faster", "no difference shown"]
 
 
 @dataclass(frozen=True)
-class Run:
+class BenchRun:
     """One run's file: by benchmark, the seconds of each round or the reason of a refusal; and the machine's facts."""
 
     path: Path
@@ -58,7 +58,7 @@ class Comparison:
         return bool(self.lost) or any(one.verdict == "regression" for one in self.compared)
 
 
-def compare(old: Run, new: Run, threshold: float) -> Comparison:
+def compare(old: BenchRun, new: BenchRun, threshold: float) -> Comparison:
     """Compare the benchmarks that both runs have.
 
     Raises
@@ -94,7 +94,7 @@ def _compared(name: str, old: Floats, new: Floats, threshold: float) -> Compared
     return Compared(name, float(np.median(old)), float(np.median(new)), ratio, verdict)
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path) -> BenchRun:
     """Read a file of pytest-benchmark or `rnnspec bench --json`; raise BenchError if it has another form."""
     wanted = "expected a file that 'rnnspec bench --json' or 'pytest --benchmark-json' writes"
     try:
@@ -116,7 +116,7 @@ def read_run(path: Path) -> Run:
     ours = data.get("rnnspec", {})
     refusals = ours.get("refusals", []) if isinstance(ours, dict) else []
     try:
-        return Run(path, times, {item["benchmark"]: item["reason"] for item in refusals}, machine_facts(data))
+        return BenchRun(path, times, {item["benchmark"]: item["reason"] for item in refusals}, machine_facts(data))
     except (TypeError, KeyError, AttributeError) as error:
         raise BenchError(f"{path}: {wanted}, got refusals or a machine of another form: {words_of(error)}") from error
 
@@ -132,6 +132,6 @@ def _times(entry: Any) -> tuple[str, Floats | None]:
     return name, seconds if good else None
 
 
-def _some(run: Run) -> str:
+def _some(run: BenchRun) -> str:
     names = list(run.times)
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")

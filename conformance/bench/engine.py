@@ -25,7 +25,7 @@ from rnnspec.conformance.bench.cost import Peak, cost_of
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.machine import best_of, peak_of
 from rnnspec.conformance.bench.memory import Memory, peak_memory
-from rnnspec.conformance.bench.outcome import Contest, Outcome, Report, Result
+from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport, Contest, Result
 from rnnspec.conformance.bench.timing import (
     Clock,
     Effort,
@@ -57,7 +57,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Admitted:
+class WarmContender:
     """A contender that conforms on a workload, and the warmed-up call to time."""
 
     contender: Contender
@@ -74,14 +74,14 @@ class Engine:
 
     def __init__(self, contests: Sequence[Contest], setting: Setting) -> None:
         self.contests = contests
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[BenchOutcome] = []
         self.problems: list[str] = []
         self.told: Callable[[str], None] = lambda what: None
         self._setting = setting
         self._peaks: dict[str, dict[str, Peak | None]] = {}
         self._standards: dict[tuple[str, bool], Standard] = {}
 
-    def run(self) -> tuple[Report, dict[str, Any]]:
+    def run(self) -> tuple[BenchReport, dict[str, Any]]:
         """Hold all contests; return the report, and the same results in pytest-benchmark's format.
 
         Raises
@@ -132,7 +132,7 @@ class Engine:
                 self._measure_machine(contest.dtype)
         results = {name: self._result(admitted[name], timing, cases, contest) for name, timing in timings.items()}
         peaks = self._peaks.get(contest.dtype, {})
-        self.outcomes.append(Outcome(contest, cost_of(cases, contest.mode), judged, peaks, results, refusals))
+        self.outcomes.append(BenchOutcome(contest, cost_of(cases, contest.mode), judged, peaks, results, refusals))
         if len(self.outcomes) == len(self.contests):
             # A disturbance at the beginning may be over now, so the peaks are measured again.
             for dtype in self._peaks:
@@ -141,12 +141,12 @@ class Engine:
 
     def _admit_all(
         self, contest: Contest, cases: Sequence[Case]
-    ) -> tuple[dict[str, Admitted], dict[str, str], tuple[tuple[int, int], ...]]:
+    ) -> tuple[dict[str, WarmContender], dict[str, str], tuple[tuple[int, int], ...]]:
         """Admitted contenders, reasons of refusals by contender, and judged sequences of each case."""
         contenders = self._setting.contenders
         refusals = {one.name: why for one in contenders if (why := one.missing(cases, contest.mode))}
         able = [one for one in contenders if one.name not in refusals]
-        admitted: dict[str, Admitted] = {}
+        admitted: dict[str, WarmContender] = {}
         if not able:
             return admitted, refusals, ()
         try:
@@ -162,14 +162,14 @@ class Engine:
 
     def _admit(
         self, contender: Contender, cases: Sequence[Case], mode: Mode, standards: Sequence[Standard]
-    ) -> Admitted:
+    ) -> WarmContender:
         """Warm a contender up, and admit it if it conforms."""
         if contender.isolated:  # its own process comes first, where a crash does no harm
             ratio = must_conform(contender, standards)
-            return Admitted(contender, ratio, *self._warm_up(contender, cases, mode))
+            return WarmContender(contender, ratio, *self._warm_up(contender, cases, mode))
         # The warm-up comes first: it measures compiling, which the check would do before it.
         run, warmed = self._warm_up(contender, cases, mode)
-        return Admitted(contender, must_conform(contender, standards), run, warmed)
+        return WarmContender(contender, must_conform(contender, standards), run, warmed)
 
     def _warm_up(self, contender: Contender, cases: Sequence[Case], mode: Mode) -> tuple[Run, WarmUp]:
         longest = self._setting.effort.warm_up / len(self._setting.contenders)
@@ -179,7 +179,7 @@ class Engine:
         except (Exception, SystemExit) as error:  # a backend may fail in any way at all
             raise NotConformingError(f"cannot be run: {reason(error)}") from error
 
-    def _result(self, admitted: Admitted, timing: Timing, cases: Sequence[Case], contest: Contest) -> Result:
+    def _result(self, admitted: WarmContender, timing: Timing, cases: Sequence[Case], contest: Contest) -> Result:
         contender, measure = admitted.contender, self._setting.memory
         device = contender.backend.device
         memory = measure(contender.name, device, cases, contest.mode) if measure else None
@@ -201,9 +201,11 @@ class Engine:
         measured = {place: peak_of(place, dtype, contenders, self._setting.clock) for place in places}
         self._peaks[dtype] = {place: best_of(known.get(place), peak) for place, peak in measured.items()}
 
-    def _report(self) -> Report:
+    def _report(self) -> BenchReport:
         versions = {contender.name: contender.backend.versions() for contender in self._setting.contenders}
-        return Report(tuple(self.outcomes), self._setting.threads, tuple(self._setting.cores), versions, self._peaks)
+        return BenchReport(
+            tuple(self.outcomes), self._setting.threads, tuple(self._setting.cores), versions, self._peaks
+        )
 
     # Hooks and fixtures of pytest and pytest-benchmark.
 
@@ -263,11 +265,11 @@ class Engine:
         }
 
 
-def _full_name(outcome: Outcome, contender: str) -> str:
+def _full_name(outcome: BenchOutcome, contender: str) -> str:
     return f"rnnspec::{outcome.contest.name}[{contender}]"
 
 
-def _entry(together: Mapping[str, Any], outcome: Outcome, name: str, stats: Any) -> dict[str, Any]:
+def _entry(together: Mapping[str, Any], outcome: BenchOutcome, name: str, stats: Any) -> dict[str, Any]:
     """One contender's benchmark, in pytest-benchmark's form."""
     times = outcome.results[name].timing.times
     for seconds in times:

@@ -50,7 +50,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BenchOutcome:
     """Results and refusals by contender; ratios are to the first contender that has a result."""
 
     contest: Contest
@@ -105,10 +105,10 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchReport:
     """All outcomes and the conditions of a run."""
 
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[BenchOutcome]
     threads: int
     cores: Sequence[int]
     versions: Mapping[str, Mapping[str, str]]
@@ -120,9 +120,9 @@ class Report:
         """Names of all contenders."""
         return tuple(self.versions)
 
-    def series(self) -> dict[str, list[Outcome]]:
+    def series(self) -> dict[str, list[BenchOutcome]]:
         """Return the scans' outcomes by title, which ends in the scanned size's symbol."""
-        series: dict[str, list[Outcome]] = {}
+        series: dict[str, list[BenchOutcome]] = {}
         for outcome in self.outcomes:
             if outcome.contest.scanned:
                 series.setdefault(f"{outcome.contest.series}, {outcome.contest.scanned}", []).append(outcome)

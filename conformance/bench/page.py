@@ -11,7 +11,7 @@ from rnnspec.backends.discovery import installs
 from rnnspec.conformance.bench.answer import answers
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.facts import machine_facts
-from rnnspec.conformance.bench.outcome import Report
+from rnnspec.conformance.bench.outcome import BenchReport
 from rnnspec.conformance.bench.statistics import in_words
 from rnnspec.conformance.bench.table import conditions, duration, growth_line, interval, mebibytes, notes
 
@@ -23,7 +23,7 @@ def must_be_drawable() -> None:
             raise BenchError(f"the page needs {name}: expected it installed; use {installs('bench')}")
 
 
-def surprises(report: Report) -> list[str]:
+def surprises(report: BenchReport) -> list[str]:
     """Return the lines of the growths that surely exceed the work's."""
     return [
         growth_line(title, name, growth).plain
@@ -33,7 +33,7 @@ def surprises(report: Report) -> list[str]:
     ]
 
 
-def page(report: Report, written: Mapping[str, Any]) -> str:
+def page(report: BenchReport, written: Mapping[str, Any]) -> str:
     """Return the page; `written` is the run in pytest-benchmark's format, for the machine and the date."""
     # Imported here, so that only the page needs it.
     import jinja2

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnspec.conformance.bench.drawing import figures, svg_of
-from rnnspec.conformance.bench.outcome import Outcome, Report
+from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
 from rnnspec.conformance.bench.table import duration
 
 
@@ -23,7 +23,7 @@ class Plot:
     svg: str
 
 
-def draw(report: Report) -> list[Plot]:
+def draw(report: BenchReport) -> list[Plot]:
     """Draw every plot that the run has data for."""
     timed = [outcome for outcome in report.outcomes if outcome.results]
     plots = []
@@ -34,7 +34,7 @@ def draw(report: Report) -> list[Plot]:
     return plots
 
 
-def _all(report: Report, timed: list[Outcome], pyplot: Any) -> Iterator[tuple[str, str, Any]]:
+def _all(report: BenchReport, timed: list[BenchOutcome], pyplot: Any) -> Iterator[tuple[str, str, Any]]:
     about = "Seconds of a call: median, and the middle half of the rounds."
     yield "Time", about, _rows(report, timed, pyplot, _time, duration)
     if any(len(outcome.results) > 1 for outcome in timed):
@@ -47,7 +47,7 @@ def _all(report: Report, timed: list[Outcome], pyplot: Any) -> Iterator[tuple[st
         yield f"Growth: {title}", "Median time against size, and the fitted power.", _growth(report, title, pyplot)
 
 
-Row = Callable[[Any, Outcome, str, float, str], None]
+Row = Callable[[Any, BenchOutcome, str, float, str], None]
 
 
 _WIDTH = 5.0
@@ -55,8 +55,8 @@ _WIDTH = 5.0
 
 
 def _rows(
-    report: Report,
-    timed: list[Outcome],
+    report: BenchReport,
+    timed: list[BenchOutcome],
     pyplot: Any,
     row: Row,
     told: Callable[[float], str],
@@ -110,18 +110,18 @@ def _ticks(low: float, high: float, base: int, line: float) -> list[float]:
     return [float(base) ** power for power in range(first, last + 1) if power % step == 0]
 
 
-def _time(axis: Any, outcome: Outcome, name: str, y: float, colour: str) -> None:
+def _time(axis: Any, outcome: BenchOutcome, name: str, y: float, colour: str) -> None:
     low, median, high = np.quantile(outcome.results[name].timing.times, (0.25, 0.5, 0.75))
     _point(axis, median, low, high, y, colour)
 
 
-def _ratio(axis: Any, outcome: Outcome, name: str, y: float, colour: str) -> None:
+def _ratio(axis: Any, outcome: BenchOutcome, name: str, y: float, colour: str) -> None:
     ratio = outcome.ratio(name)
     if ratio is not None:
         _point(axis, *ratio, y, colour)
 
 
-def _efficiency(axis: Any, outcome: Outcome, name: str, y: float, colour: str) -> None:
+def _efficiency(axis: Any, outcome: BenchOutcome, name: str, y: float, colour: str) -> None:
     share = outcome.efficiency(name)
     if share is not None:
         _point(axis, 100 * share, 100 * share, 100 * share, y, colour)
@@ -132,7 +132,7 @@ def _point(axis: Any, value: float, low: float, high: float, y: float, colour: s
     axis.plot([value], [y], "o", color=colour, markersize=4)
 
 
-def _growth(report: Report, title: str, pyplot: Any) -> Any:
+def _growth(report: BenchReport, title: str, pyplot: Any) -> Any:
     figure, axis = pyplot.subplots(figsize=(_WIDTH, 3.5))
     sizes = np.array([outcome.contest.size for outcome in report.series()[title]])
     for number, (name, growth) in enumerate(report.growths()[title].items()):

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnspec.conformance.bench.answer import answers
-from rnnspec.conformance.bench.outcome import Outcome, Report
+from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
 from rnnspec.conformance.bench.statistics import Estimate, Growth, differs, in_words
 
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
@@ -33,7 +33,7 @@ WORTH_TELLING: Final = 0.1
 """Least seconds of warming up that a note reports."""
 
 
-def print_report(console: Console, report: Report) -> None:
+def print_report(console: Console, report: BenchReport) -> None:
     """Print the results, the refusals with their reasons, the growths, and the conditions."""
     labels = short_names(report.contenders)
     for sentence in answers(report):
@@ -61,7 +61,7 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
     return {name: one if list(short.values()).count(one) == 1 else name for name, one in short.items()}
 
 
-def _row(outcome: Outcome, name: str) -> tuple[Text, ...]:
+def _row(outcome: BenchOutcome, name: str) -> tuple[Text, ...]:
     result, ratio, efficiency = outcome.results[name], outcome.ratio(name), outcome.efficiency(name)
     style = "" if ratio is None or not differs(ratio) else "red" if ratio.value > 1 else "green"
     memory = result.memory
@@ -74,7 +74,7 @@ def _row(outcome: Outcome, name: str) -> tuple[Text, ...]:
     )
 
 
-def notes(report: Report) -> Iterator[tuple[str, str]]:
+def notes(report: BenchReport) -> Iterator[tuple[str, str]]:
     """Notes on the results, each a label and its words: long warming up, unsteady times, and refusals."""
     for outcome in report.outcomes:
         for name, result in outcome.results.items():
@@ -99,7 +99,7 @@ def growth_line(title: str, name: str, growth: Growth) -> Text:
     return Text(said + (": faster than its work" if growth.surprising else ""), "red" if growth.surprising else "")
 
 
-def conditions(report: Report) -> list[str]:
+def conditions(report: BenchReport) -> list[str]:
     """List the conditions in lines: threads, cores, versions, peaks, and batches judged in part."""
     peaks = [
         f"{place} in {dtype}: {peak.flops / 1e9:.4g} GFLOP/s, {peak.bandwidth / 1e9:.3g} GB/s"

@@ -20,7 +20,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True)
-class Stage:
+class WorkloadStage:
     """One operation of a workload.
 
     A size is the workload's size of the same symbol, unless `sizes` has an expression of the workload's sizes for it.
@@ -47,7 +47,7 @@ class Workload:
     name: str
     about: str
     sizes: Mapping[str, int]
-    stages: tuple[Stage, ...]
+    stages: tuple[WorkloadStage, ...]
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -96,7 +96,7 @@ class Workload:
                 f"{before.operation} ({outputs}), got {needed}; mend the stage's sizes"
             )
 
-    def _case(self, stage: Stage, dtype: str) -> Case:
+    def _case(self, stage: WorkloadStage, dtype: str) -> Case:
         op = operation(stage.operation)
         given = {
             key: self._size(stage, item.size)
@@ -128,10 +128,10 @@ class Workload:
             op.name, dtype, sizes, attributes, steps="lengths" if stage.lengths else "all", absent=absent
         )  # fmt: skip
 
-    def _has(self, stage: Stage, symbol: str) -> bool:
+    def _has(self, stage: WorkloadStage, symbol: str) -> bool:
         return symbol in stage.sizes or symbol in self.sizes
 
-    def _size(self, stage: Stage, symbol: str) -> int:
+    def _size(self, stage: WorkloadStage, symbol: str) -> int:
         place = f"workload {self.name}: {stage.operation}: size {symbol}"
         try:
             return size_of(parse_size(stage.sizes.get(symbol, symbol), place), self.sizes)
@@ -144,7 +144,7 @@ class Workload:
         except SpecError as error:
             raise BenchError(f"{place}: {error}") from error
 
-    def _symbols_of(self, stage: Stage) -> Iterator[str]:
+    def _symbols_of(self, stage: WorkloadStage) -> Iterator[str]:
         """The workload's symbols that a stage reads."""
         op = operation(stage.operation)
         attributes = {**op.defaults(), **stage.attributes}

@@ -30,7 +30,7 @@ TRIES: Final = 12
 
 
 @dataclass(frozen=True)
-class Model:
+class FactorModel:
     """Factors, their levels, and the tuples of levels to meet.
 
     Parameters
@@ -114,10 +114,10 @@ class Model:
 
 
 @dataclass
-class Coverage:
+class TupleCoverage:
     """Tuples of a model that rows meet: `met` of `total`, which excludes tuples that no legal row has."""
 
-    model: Model
+    model: FactorModel
     missing: dict[int, NDArray[np.bool_]] = field(init=False)
     total: int = field(init=False)
 
@@ -150,12 +150,12 @@ class Coverage:
         self.total -= before - self.left
 
 
-def covering_rows(model: Model, given: Iterable[Row] = ()) -> tuple[tuple[Row, ...], Coverage]:
+def covering_rows(model: FactorModel, given: Iterable[Row] = ()) -> tuple[tuple[Row, ...], TupleCoverage]:
     """Return rows that meet every possible tuple of the model, the given ones first, and their coverage.
 
     The same model gives the same rows.
     """
-    coverage, rows = Coverage(model), []
+    coverage, rows = TupleCoverage(model), []
     for row in given:
         coverage.add(row)
         rows.append(tuple(row))
@@ -177,7 +177,7 @@ def covering_rows(model: Model, given: Iterable[Row] = ()) -> tuple[tuple[Row, .
     return tuple(rows), coverage
 
 
-def _next(coverage: Coverage) -> tuple[int, ...]:
+def _next(coverage: TupleCoverage) -> tuple[int, ...]:
     """A missing tuple of the largest strength that has one, grown from the level with most missing tuples."""
     strength = max(strength for strength, table in coverage.missing.items() if table.any())
     table = coverage.missing[strength]
@@ -188,7 +188,7 @@ def _next(coverage: Coverage) -> tuple[int, ...]:
     return place
 
 
-def _grown(coverage: Coverage, seed: Sequence[int], rng: np.random.Generator) -> tuple[int, Row] | None:
+def _grown(coverage: TupleCoverage, seed: Sequence[int], rng: np.random.Generator) -> tuple[int, Row] | None:
     """A whole row with these levels, and the number of tuples that it adds; None if no row was found."""
     model = coverage.model
     owner = np.repeat(np.arange(len(model.levels)), model.levels)
@@ -220,7 +220,7 @@ def _grown(coverage: Coverage, seed: Sequence[int], rng: np.random.Generator) ->
     return added, tuple(chosen[factor] - int(model.starts[factor]) for factor in range(len(model.levels)))
 
 
-def _gains(coverage: Coverage, places: NDArray[np.int64], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+def _gains(coverage: TupleCoverage, places: NDArray[np.int64], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
     """Number of missing tuples that each level forms with the chosen levels."""
     gains = np.zeros(len(places))
     for strength, table in coverage.missing.items():
@@ -229,7 +229,7 @@ def _gains(coverage: Coverage, places: NDArray[np.int64], chosen: NDArray[np.int
     return gains
 
 
-def _holds_larger(model: Model, places: Collection[int]) -> bool:
+def _holds_larger(model: FactorModel, places: Collection[int]) -> bool:
     return any(large <= set(places) for large in model.larger)
 
 

@@ -17,7 +17,7 @@ from functools import cached_property, lru_cache
 from rnnspec.conformance.cases.beyond import counts_beyond_sizes, generic, none_valid
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.counts import beyond_ranges, late_ends
-from rnnspec.conformance.cases.covering import Combination, Coverage, Model, Row, covering_rows, spread_order
+from rnnspec.conformance.cases.covering import Combination, FactorModel, Row, TupleCoverage, covering_rows, spread_order
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.factors import Factor, Factors
 from rnnspec.conformance.cases.grown import grown, wide
@@ -63,7 +63,7 @@ class Deck:
     factors: tuple[Factor, ...]
     rows: tuple[Row, ...]
     cases: tuple[Case, ...]
-    model: Model | None
+    model: FactorModel | None
     impossible: int = 0
     left_out: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """Sizes of the ladder that take too long to judge."""
@@ -81,7 +81,7 @@ class Deck:
         if self.model is None:
             return 0, 0
         row_of = {id(case): row for case, row in zip(self.cases, self.rows, strict=False)}
-        coverage = Coverage(self.model)
+        coverage = TupleCoverage(self.model)
         for case in judged:
             if id(case) in row_of:
                 coverage.add(row_of[id(case)])
@@ -115,7 +115,7 @@ class Planner:
     def _maker(self) -> Maker:
         return Maker(self.choices, self.seed)
 
-    def model(self, more: Iterable[Combination] = ()) -> Model:
+    def model(self, more: Iterable[Combination] = ()) -> FactorModel:
         """Return the model of all choices, with all forbidden combinations."""
         return self.choices.model(self.extent.strength, self.extent.deep, {*self.refused, *more})
 
@@ -145,7 +145,7 @@ class Planner:
         cases += generic(self._maker, rows, self.extent.generic)
         return Deck(self.scope, self.factors, rows, tuple(cases), model, impossible, climber.left_out)
 
-    def _own(self) -> Model | None:
+    def _own(self) -> FactorModel | None:
         """The model of choices that the judged library itself has; None if it has all of them, or none.
 
         An adapter may add choices to the library's. The library's own pairs are met too, since people run them.
@@ -174,9 +174,9 @@ def _made(scope: Scope, extent: Extent, seed: int, few_shapes: bool, refused: fr
 
 
 @lru_cache(maxsize=256)
-def _planned(model: Model, own: Model | None) -> tuple[tuple[Row, ...], int]:
+def _planned(model: FactorModel, own: FactorModel | None) -> tuple[tuple[Row, ...], int]:
     """Rows that meet every possible tuple, and the number of impossible tuples."""
     given = covering_rows(own)[0] if own is not None else ()
-    before = Coverage(model).total
+    before = TupleCoverage(model).total
     rows, coverage = covering_rows(model, given)
     return rows, before - coverage.total

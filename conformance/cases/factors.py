@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from rnnspec.conformance.cases.case import NEEDS, Steps
-from rnnspec.conformance.cases.covering import Combination, Model, Row, spread_order
+from rnnspec.conformance.cases.covering import Combination, FactorModel, Row, spread_order
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.levels import Level, between, standing_for
 from rnnspec.conformance.cases.regimes import REGIMES, gives_ids, regimes_for
@@ -177,11 +177,11 @@ class Factors:
         place = self._place[name]
         return [(level, (place, number)) for number, level in enumerate(self.all[place].levels)]
 
-    def model(self, strength: int, deep: bool, refused: Iterable[Combination]) -> Model:
+    def model(self, strength: int, deep: bool, refused: Iterable[Combination]) -> FactorModel:
         """Return the model of all choices, with all forbidden and refused combinations."""
         first = {key for attribute in self.op.attributes.values() for key in attribute.when}
         running = tuple(place for place, factor in enumerate(self.all) if factor.runs)
-        return Model(
+        return FactorModel(
             levels=tuple(len(factor.levels) for factor in self.all),
             strength=min(strength, max(len(self.all), 1)),
             deep=running if deep and len(running) > 2 else (),

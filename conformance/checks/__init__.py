@@ -24,13 +24,13 @@ from rnnspec.conformance.checks.second_order import SecondOrder
 from rnnspec.conformance.checks.shifts import Shift
 from rnnspec.conformance.checks.special_values import SpecialValues
 from rnnspec.conformance.checks.split import Split
-from rnnspec.conformance.checks.sums import Partition, SumsToOne
+from rnnspec.conformance.checks.sums import PathSums, SumsToOne
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.checks.zeros import Zeros
 
 CHECKS: tuple[Check, ...] = (
     Values(), Gradients(), Forms(), Unmodified(), Drift(), Edges(), Zeros(), Padding(), PaddingNan(),
-    Attributes(), Functions(), Batch(), Split(), Reverse(), Permutation(), Shift(), SumsToOne(), Partition(),
+    Attributes(), Functions(), Batch(), Split(), Reverse(), Permutation(), Shift(), SumsToOne(), PathSums(),
     Clipping(), Jacobian(), Identities(), MarginalsAreGradients(), BestPath(), Ties(), PartialGradients(),
     SecondOrder(), SpecialValues(), Layouts(), Callers(), Repeatability(), BadInput(),
 )  # fmt: skip

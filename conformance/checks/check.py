@@ -96,7 +96,11 @@ class Check(ABC):
         """
 
     def examined_by(self, examine: Callable[[Backend, Any], float]) -> Check:
-        """Return a check of the same examples that calls a function in the place of `examine`."""
+        """Return a check of the same examples that calls a function in the place of `examine`.
+
+        It is a copy of this check, and `examine` is set on the copy itself: Python looks there before it looks at the
+        class.
+        """
         other = copy(self)
         other.examine = examine  # type: ignore[assignment, method-assign]  # of this instance alone
         return other
@@ -126,7 +130,7 @@ def with_all_outputs(case: Case) -> Case:
 
 
 @runtime_checkable
-class Remembering(Protocol):
+class RemembersCalls(Protocol):
     """A backend of which each planned call is made once."""
 
     def kept(self, case: Case) -> Mapping[str, Array]:

@@ -32,7 +32,7 @@ class Drift(Check):
     def examine(self, backend: Backend, example: Deck) -> float:
         """Add up all errors, and how far rounding explains them."""
         scope = example.scope
-        found: dict[str, drift.Drift] = {}
+        found: dict[str, drift.Slopes] = {}
         unjudged: Exception | None = None
         for case in example.cases:
             if case.regime in OF_THEIR_OWN:  # a few large numbers would stand for all others
@@ -40,7 +40,7 @@ class Drift(Check):
             try:
                 for quantity, bounded, got in results_of(backend, case):
                     if bounded.perturbed is not None and _is_within(case, bounded, got):
-                        found.setdefault(quantity, drift.Drift(scope.dtype)).add(bounded, got)
+                        found.setdefault(quantity, drift.Slopes(scope.dtype)).add(bounded, got)
             except (Unsupported, OutOfRangeError) as reason:
                 unjudged = reason
         if unjudged is not None and not found:  # nothing was answered, or nothing within the type

@@ -12,7 +12,7 @@ import numpy as np
 from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.cases import Case, Deck, Scope
 from rnnspec.conformance.checks.asked import Asked
-from rnnspec.conformance.checks.check import Check, Remembering, differentiates
+from rnnspec.conformance.checks.check import Check, RemembersCalls, differentiates
 from rnnspec.spec.arrays import Array
 
 Named = Mapping[str, Any]
@@ -40,7 +40,7 @@ class Unmodified(Check):
         """Run and differentiate the case; then another, and look at the first one's inputs and results."""
         case, other = example
         results = _all_results(backend, case)
-        remembered = backend.kept(case) if isinstance(backend, Remembering) else _copied(results)
+        remembered = backend.kept(case) if isinstance(backend, RemembersCalls) else _copied(results)
         kept = {name: array for name, array in remembered.items() if name in results}
         before = {**case.given.inputs, **_cotangents(case, case.given_cotangents)}
         after = {**case.call.inputs, **_cotangents(case, case.cotangents)}

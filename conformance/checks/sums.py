@@ -51,7 +51,7 @@ class SumsToOne(Check):
         return max(worst, asked.judge(f"sum of {name} over {axis}", total, found.sum(axis=place)))
 
 
-class Partition(Check):
+class PathSums(Check):
     """The sum over all paths, and the greatest of its terms."""
 
     id = "partition"

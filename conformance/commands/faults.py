@@ -37,13 +37,13 @@ from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
-from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, facts_of_run
 from rnnspec.conformance.run.typed import made
 from rnnspec.spec.errors import one_of
 
 
 @dataclass(frozen=True)
-class Request:
+class FaultsRequest:
     """The faults to be scored, the profile, the seeds, and the number of processes."""
 
     operations: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class Request:
     resume: Path | None = None
 
 
-def score_faults(request: Request, json_file: Path | None) -> int:
+def score_faults(request: FaultsRequest, json_file: Path | None) -> int:
     """Run the checks on every planted fault and every right variant; return the exit status."""
     if request.profile not in PROFILES:
         raise PlanError(f"unknown profile {request.profile!r}: {one_of(request.profile, PROFILES)}")
@@ -70,13 +70,15 @@ def score_faults(request: Request, json_file: Path | None) -> int:
         for name in variant.operations
         if not request.operations or name in request.operations
     ]
-    of = identity("faults", (checks, faults_code), profile=request.profile, exclusive=request.exclusive, first=seeds[0])
+    of = facts_of_run(
+        "faults", (checks, faults_code), profile=request.profile, exclusive=request.exclusive, first=seeds[0]
+    )
     with ResumeFile(request.resume, of, "score of faults") as file, workers(request.jobs, request.scheduler) as sharing:
         return _scored(request, seeds, chosen, variants, Kept(file), sharing, json_file)
 
 
 def _scored(
-    request: Request,
+    request: FaultsRequest,
     seeds: Sequence[int],
     chosen: Sequence[Fault],
     variants: Sequence[tuple[str, str]],

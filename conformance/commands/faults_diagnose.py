@@ -10,7 +10,7 @@ from typing import Final, get_args
 from rich.table import Table
 
 from rnnspec.conformance import checks, diagnosis, edits, faults
-from rnnspec.conformance.diagnosis.measuring import COUNTS, Diagnosed, Kind, diagnosed, implementation
+from rnnspec.conformance.diagnosis.measuring import COUNTS, Diagnosed, WrongKind, diagnosed, implementation
 from rnnspec.conformance.diagnosis.rates import Rates, rates
 from rnnspec.conformance.hosting.jobs import Workers, workers
 from rnnspec.conformance.hosting.work import Work
@@ -18,15 +18,15 @@ from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
-from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, facts_of_run
 from rnnspec.conformance.run.typed import made
 
 PROFILE: Final = "quick"
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+KINDS: Final[tuple[WrongKind, ...]] = get_args(WrongKind)
 
 
 @dataclass(frozen=True)
-class Request:
+class DiagnosisRequest:
     """How many wrong implementations of each kind are diagnosed, drawn with which seed, and in how many processes."""
 
     sample: int | None = None
@@ -36,14 +36,14 @@ class Request:
     resume: Path | None = None
 
 
-def measure_diagnosis(request: Request, json_file: Path | None) -> int:
+def measure_diagnosis(request: DiagnosisRequest, json_file: Path | None) -> int:
     """Diagnose wrong implementations and print how often it is right; return the exit status, 1 if a name is wrong."""
-    of = identity("diagnosis", (checks, diagnosis, edits, faults))
+    of = facts_of_run("diagnosis", (checks, diagnosis, edits, faults))
     with ResumeFile(request.resume, of, "diagnosis") as file, workers(request.jobs, request.scheduler) as sharing:
         return _measured(request, Kept(file), sharing, json_file)
 
 
-def _measured(request: Request, kept: Kept, sharing: Workers, json_file: Path | None) -> int:
+def _measured(request: DiagnosisRequest, kept: Kept, sharing: Workers, json_file: Path | None) -> int:
     console = open_console()
     found: list[Diagnosed] = []
     asked = [(kind, number, request.seed) for kind in KINDS for number in _numbers(kind, request.sample)]
@@ -65,14 +65,14 @@ def _measured(request: Request, kept: Kept, sharing: Workers, json_file: Path | 
     return int(any(one.named == "wrong" for one in found))
 
 
-def _numbers(kind: Kind, sample: int | None) -> Sequence[int]:
+def _numbers(kind: WrongKind, sample: int | None) -> Sequence[int]:
     """Places among the implementations of a kind, spread over them where there are fewer than all."""
     count = COUNTS[kind]
     step = 1 if sample is None else max(1, count // sample)
     return range(0, count, step)[:sample]
 
 
-def _diagnosed(asked: tuple[Kind, int, int]) -> Diagnosed:
+def _diagnosed(asked: tuple[WrongKind, int, int]) -> Diagnosed:
     kind, number, seed = asked
     return replace(diagnosed(implementation(kind, number, seed), PROFILES[PROFILE]), number=number, seed=seed)
 

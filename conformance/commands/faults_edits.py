@@ -18,7 +18,7 @@ from rnnspec.conformance import edits as edits_code
 from rnnspec.conformance import faults as faults_code
 from rnnspec.conformance.commands.tables import titled
 from rnnspec.conformance.edits.single import Edit
-from rnnspec.conformance.faults.edits import Bench, EditScore, Verdict, chosen_edits, over_seeds
+from rnnspec.conformance.faults.edits import EditBench, EditScore, EditVerdict, chosen_edits, over_seeds
 from rnnspec.conformance.faults.seeds import at_seeds, seeds_from
 from rnnspec.conformance.hosting.jobs import Workers, workers
 from rnnspec.conformance.hosting.work import Work
@@ -27,7 +27,7 @@ from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.files import write_json
 from rnnspec.conformance.run.plan import PlanError
-from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, facts_of_run
 from rnnspec.conformance.run.typed import made
 from rnnspec.spec import operation, operations
 
@@ -38,7 +38,7 @@ SHARES: Final = 20
 
 
 @dataclass(frozen=True)
-class Request:
+class EditsRequest:
     """Which operations' edits are to be scored, how many of each, with which seeds, and in how many processes."""
 
     operations: tuple[str, ...] = ()
@@ -49,20 +49,20 @@ class Request:
     resume: Path | None = None
 
 
-def score_edits(request: Request, json_file: Path | None) -> int:
+def score_edits(request: EditsRequest, json_file: Path | None) -> int:
     """Ask the suite about every single edit, or a sample of them; return the exit status, 1 if one survives."""
     try:
         seeds = seeds_from(request.seeds)
     except ValueError as error:
         raise PlanError(f"--seeds: {error}") from error
     names = [operation(name).name for name in dict.fromkeys(request.operations)] or list(operations())
-    of = identity("edits", (checks, edits_code, faults_code), sample=request.sample, first=seeds[0])
+    of = facts_of_run("edits", (checks, edits_code, faults_code), sample=request.sample, first=seeds[0])
     with ResumeFile(request.resume, of, "score of edits") as file, workers(request.jobs, request.scheduler) as sharing:
         return _asked(request, seeds, names, Kept(file), sharing, json_file)
 
 
 def _asked(
-    request: Request,
+    request: EditsRequest,
     seeds: Sequence[int],
     names: Sequence[str],
     kept: Kept,
@@ -104,7 +104,7 @@ def _asked(
 def _scored(
     names: Sequence[str],
     seeds: Sequence[int],
-    request: Request,
+    request: EditsRequest,
     kept: Kept,
     sharing: Workers,
     progress: Progress,
@@ -115,9 +115,9 @@ def _scored(
     judged = JUDGE.having(sample=request.sample, first=seeds[0])
     shares = kept.each(judged, asked, sharing)
     for name in names:
-        by_seed: list[list[Verdict]] = []
+        by_seed: list[list[EditVerdict]] = []
         for _ in seeds:
-            of_seed: dict[int, Verdict] = {}
+            of_seed: dict[int, EditVerdict] = {}
             for share, (verdicts, all_edits) in enumerate(islice(shares, SHARES)):
                 of_seed.update(zip(range(share, all_edits, SHARES), verdicts, strict=False))
                 progress.update(task, advance=1, description=name)
@@ -125,7 +125,7 @@ def _scored(
         yield EditScore.of(name, [over_seeds(verdicts) for verdicts in zip(*by_seed, strict=True)], all_edits)
 
 
-def _judged(asked: tuple[str, int, int], sample: int | None, first: int) -> tuple[list[Verdict], int]:
+def _judged(asked: tuple[str, int, int], sample: int | None, first: int) -> tuple[list[EditVerdict], int]:
     """The verdicts on a share of an operation's edits, and how many edits it has in all."""
     name, seed, share = asked
     edits, all_edits = _edits(name, sample, first)
@@ -136,7 +136,7 @@ def _judged(asked: tuple[str, int, int], sample: int | None, first: int) -> tupl
 JUDGE: Final = Work(
     _judged,
     lambda judged: [[asdict(verdict) for verdict in judged[0]], judged[1]],
-    lambda data: ([made(Verdict, verdict) for verdict in data[0]], int(data[1])),
+    lambda data: ([made(EditVerdict, verdict) for verdict in data[0]], int(data[1])),
 )
 
 
@@ -146,8 +146,8 @@ def _edits(name: str, sample: int | None, seed: int) -> tuple[Sequence[Edit], in
 
 
 @lru_cache(maxsize=1)
-def _bench(name: str, seed: int) -> Bench:
-    return Bench(operation(name), PROFILES[PROFILE], seed)
+def _bench(name: str, seed: int) -> EditBench:
+    return EditBench(operation(name), PROFILES[PROFILE], seed)
 
 
 def _line(score: EditScore) -> str:

@@ -13,11 +13,11 @@ from rnnspec.backends.discovery import offered
 from rnnspec.backends.words import name_of
 from rnnspec.conformance.cases.regimes import OF_THEIR_OWN, REGIMES
 from rnnspec.conformance.checks import CHECKS
-from rnnspec.conformance.commands.implications import cost
 from rnnspec.conformance.commands.show_model import model_json
 from rnnspec.conformance.commands.tables import titled
 from rnnspec.conformance.hosting.available import SECONDS, Available, available
 from rnnspec.conformance.report.console import open_console
+from rnnspec.conformance.report.implications import cost
 from rnnspec.conformance.run.files import write_json
 from rnnspec.spec import Operation, operations, system
 from rnnspec.spec.models import models

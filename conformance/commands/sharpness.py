@@ -19,17 +19,16 @@ from rnnspec.conformance.hosting.work import Work
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run.files import write_json
-from rnnspec.conformance.run.plan import PlanError
-from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, identity
+from rnnspec.conformance.run.plan import PlanError, must_be_known
+from rnnspec.conformance.run.resuming import Interrupts, Kept, ResumeFile, facts_of_run
 from rnnspec.conformance.sharpness.drifting import DRIFT, GOALS, DriftSharpness, measure_drift
 from rnnspec.conformance.sharpness.measuring import PARTS, Sharpness, applies, error_text, measure
 from rnnspec.conformance.sharpness.tolerances import COMPUTED, TOLERANCES
-from rnnspec.spec import FLOAT_TYPES, operation, operations
-from rnnspec.spec.errors import one_of
+from rnnspec.spec import FLOAT_TYPES, operations
 
 
 @dataclass(frozen=True)
-class Request:
+class SharpnessRequest:
     """The operations, types and parts to be measured; none chosen: all."""
 
     operations: tuple[str, ...] = ()
@@ -41,11 +40,11 @@ class Request:
     resume: Path | None = None
 
 
-def measure_sharpness(request: Request, json_file: Path | None) -> int:
+def measure_sharpness(request: SharpnessRequest, json_file: Path | None) -> int:
     """Measure, print the tables, and write them to a file; 1 if the suite rejected a right result."""
     console = open_console()
     items = _items(request)
-    of = identity("sharpness", (faults_code, sharpness_code), runs=request.runs, numpy=np.__version__)
+    of = facts_of_run("sharpness", (faults_code, sharpness_code), runs=request.runs, numpy=np.__version__)
     with (
         ResumeFile(request.resume, of, "measurement of sharpness") as file,
         workers(request.jobs, request.scheduler) as sharing,
@@ -54,7 +53,7 @@ def measure_sharpness(request: Request, json_file: Path | None) -> int:
 
 
 def _measured(
-    request: Request,
+    request: SharpnessRequest,
     console: Console,
     items: list[tuple[str, str, str]],
     kept: Kept,
@@ -117,13 +116,9 @@ def to_json(measured: Sequence[Sharpness], runs: int) -> dict[str, Any]:
     }
 
 
-def _items(request: Request) -> list[tuple[str, str, str]]:
+def _items(request: SharpnessRequest) -> list[tuple[str, str, str]]:
     """The object of a measurement: operation, type and part."""
-    for name in request.operations:
-        operation(name)
-    for dtype in request.dtypes:
-        if dtype not in FLOAT_TYPES:
-            raise PlanError(f"unknown dtype {dtype!r}: {one_of(dtype, FLOAT_TYPES)}")
+    must_be_known(request.operations, request.dtypes)
     items = [
         (name, dtype, part)
         for part in request.parts or (*PARTS, DRIFT)

@@ -12,17 +12,24 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from rnnspec.conformance.commands.implications import laws, refused
 from rnnspec.conformance.commands.list import operation_json
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.report.console import open_console
+from rnnspec.conformance.report.implications import laws, refused
+from rnnspec.conformance.report.operation import (
+    ARRAY_TYPES,
+    BATCHES,
+    equations_of,
+    of_what,
+    shape_text,
+    sizes_in_words,
+    typeset,
+)
 from rnnspec.conformance.run.files import write_json
 from rnnspec.spec import FLOAT_TYPES, CallError, Operation, check_attributes, operation, resolved, system
 from rnnspec.spec.language import Equation
-from rnnspec.spec.latex import typesetter
 from rnnspec.spec.operation import Attribute, When
-from rnnspec.spec.printing import equation_text, needed, notation, reading_order
-from rnnspec.spec.system import System
+from rnnspec.spec.printing import equation_text, notation
 
 
 def show_operation(name: str, latex: bool, settings: tuple[str, ...], json_file: Path | None) -> None:
@@ -63,21 +70,6 @@ def _value(text: str, known: Collection[Any]) -> Any:
         return text
 
 
-def equations_of(op: Operation, chosen: System) -> tuple[tuple[Equation, ...], tuple[Equation, ...]]:
-    """The equations in reading order; of an operation without a gradient, those of a gradient that its outputs use."""
-    gradient = chosen.gradient
-    if not op.differentiable:
-        every = needed((*chosen.forward, *gradient), op.outputs)
-        gradient = tuple(equation for equation in gradient if equation in every)
-    return reading_order(chosen.forward, gradient, chosen.sizes), reading_order(gradient, chosen.forward, chosen.sizes)
-
-
-def typeset(op: Operation, attributes: Mapping[str, Any], equations: tuple[Equation, ...]) -> str:
-    """Typeset equations of an operation as a LaTeX ``align*`` environment."""
-    line = typesetter(resolved(op, attributes), attributes, system(op, attributes)).equation
-    return "\n".join(("\\begin{align*}", " \\\\\n".join(map(line, equations)), "\\end{align*}"))
-
-
 def _print(
     console: Console,
     op: Operation,
@@ -95,7 +87,7 @@ def _print(
         "Inputs",
         ("", "shape", "type", ""),
         (
-            (i.name, shape_text(i.shape), KINDS[i.kind], i.about + (" (optional)" if i.optional else ""))
+            (i.name, shape_text(i.shape), ARRAY_TYPES[i.kind], i.about + (" (optional)" if i.optional else ""))
             for i in inputs.values()
         ),
     )
@@ -103,21 +95,13 @@ def _print(
         console,
         "Outputs",
         ("", "shape", "type", ""),
-        ((o.name, shape_text(o.shape), KINDS[o.kind], o.about) for o in outputs.values()),
+        ((o.name, shape_text(o.shape), ARRAY_TYPES[o.kind], o.about) for o in outputs.values()),
     )
     _attributes(
         console, op, attributes, [name for name in (*op.inputs, *op.outputs) if name not in (*inputs, *outputs)]
     )
     _equations(console, f"Equations, {of_what(op)}", forward)
-    if gradient and op.differentiable:
-        title = "Gradient, in vector-Jacobian form: dq is the derivative of the loss with respect to q"
-        _equations(console, title, gradient)
-    elif gradient:
-        _equations(console, "Derivatives that these equations use, of one step by what it starts from", gradient)
-    elif op.differentiable:
-        _paragraph(console, "The gradient has no equations of its own: it is the derivative of the equations above.")
-    else:
-        _paragraph(console, "It has no gradient.")
+    _gradient(console, op, gradient)
     named = {
         f"W_{gate}": f"the part of W that belongs to gate {gate}; likewise for other gates and parameters"
         for gate in whole.gates_for(attributes)[:1]
@@ -146,36 +130,16 @@ def _print(
         console.print(Padding(Text(source), (0, 0, 0, 2)))
 
 
-KINDS = {"float": "float", "ids": "int64", "lengths": "int64", "mask": "bool", "bits": "bool"}
-BATCHES = (
-    "Sequences are padded to T steps. A step that lengths or mask take out is not there:{state} outputs that have "
-    "steps are 0 at it, and its content, NaN included, changes nothing and has gradient 0."
-)
-
-
-def of_what(op: Operation) -> str:
-    """Say what an operation's equations are of, and how its steps are counted."""
-    if op.over_batch:
-        return "of the whole batch; valid[b, t] says whether step t of sequence b is valid"
-    if op.has_steps:
-        return "of one sequence of the batch with n valid steps, t = 0 … n - 1"
-    return "of one sequence of the batch" if "B" in op.sizes else "of whole arrays"
-
-
-def sizes_in_words(op: Operation, attributes: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Each size with its meaning and its origin."""
-    gates = op.gates_for(attributes)
-    same = op.same_sizes_for(attributes)
-    shapes = [item.shape for item in op.inputs_for(attributes).values()]
-    shapes += [item.shape for item in op.outputs_for(attributes).values()]
-    used = {axis for shape in shapes for axis in shape} | {"n"}
-    used |= {name for text in same.values() for name in op.sizes if name in text.replace("(", " ").split()}
-    for symbol, about in op.sizes.items():
-        if symbol == "G" and gates:
-            count = f"{len(gates)} gate{'s' if len(gates) > 1 else ''}"
-            yield symbol, f"{count}, in this order on the axis: {', '.join(gates)}"
-        elif symbol in used and symbol != "G":
-            yield symbol, f"{about}; {symbol} = {same[symbol]}" if symbol in same else about
+def _gradient(console: Console, op: Operation, gradient: tuple[Equation, ...]) -> None:
+    if gradient and op.differentiable:
+        title = "Gradient, in vector-Jacobian form: dq is the derivative of the loss with respect to q"
+        _equations(console, title, gradient)
+    elif gradient:
+        _equations(console, "Derivatives that these equations use, of one step by what it starts from", gradient)
+    elif op.differentiable:
+        _paragraph(console, "The gradient has no equations of its own: it is the derivative of the equations above.")
+    else:
+        _paragraph(console, "It has no gradient.")
 
 
 def _paragraph(console: Console, text: str) -> None:
@@ -234,8 +198,3 @@ def _equations(console: Console, title: str, equations: tuple[Equation, ...]) ->
     for equation in equations:
         console.print(Padding(Text(equation_text(equation)), (0, 0, 0, 2)))
     console.print()
-
-
-def shape_text(axes: tuple[str, ...]) -> str:
-    """Format a shape as Python does."""
-    return f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"

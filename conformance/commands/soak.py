@@ -27,7 +27,7 @@ from rnnspec.conformance.soak.table import MOST_TOLD, failure_text, more_failure
 
 
 @dataclass(frozen=True)
-class Request:
+class SoakRequest:
     """The user's request."""
 
     backend: str
@@ -44,7 +44,7 @@ class Request:
     limits: Limits = field(default_factory=Limits)
 
 
-def soak_backend(request: Request, json_file: Path | None) -> int:
+def soak_backend(request: SoakRequest, json_file: Path | None) -> int:
     """Run the cases that are not done yet, print and write all results; return the exit status.
 
     0 if all is well, 1 if anything was rejected, crashed or timed out; as shells have it if a signal stopped it.
@@ -63,7 +63,7 @@ def soak_backend(request: Request, json_file: Path | None) -> int:
         return _soaked(request, soak, sharing, file, json_file)
 
 
-def _soaked(request: Request, soak: Soak, sharing: Workers, file: ResumeFile, json_file: Path | None) -> int:
+def _soaked(request: SoakRequest, soak: Soak, sharing: Workers, file: ResumeFile, json_file: Path | None) -> int:
     state = State.load(file, request.cases)
     console = open_console()
     # The k-th case of every operation in every type, or all up to the last.
@@ -88,7 +88,7 @@ def _soaked(request: Request, soak: Soak, sharing: Workers, file: ResumeFile, js
 
 def _run(
     console: Console,
-    request: Request,
+    request: SoakRequest,
     soak: Soak,
     sharing: Workers,
     file: ResumeFile,
@@ -121,7 +121,7 @@ def _run(
             file.save(state.to_json())
 
 
-def _interrupted(request: Request, state: State) -> str:
+def _interrupted(request: SoakRequest, state: State) -> str:
     done = f"interrupted with {state.cases:,} of {request.cases:,} cases done"
     if request.resume:
         return f"{done} and kept in {request.resume}: the same command goes on from there"

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from rich.console import Console
-from rich.text import Text
-
-from rnnspec.conformance.cases import Case
 from rnnspec.conformance.commands.show import parse_settings
 from rnnspec.conformance.report.console import open_console
+from rnnspec.conformance.report.trace import drawn, drawn_sizes, print_trace, to_json
 from rnnspec.conformance.run.files import FileError, write_json
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.conformance.run.repro.record import CALL, COTANGENT, INPUT, record_of
 from rnnspec.conformance.run.storage import read_stored
 from rnnspec.spec import Operation, SpecError, check_attributes, operation, resolved
 from rnnspec.spec.arrays import Array, NamedArrays
-from rnnspec.spec.printing import equation_text
-from rnnspec.spec.tracing import Quantity, plain, trace
-
-_WIDE = 24
-"""Characters up to which columns are aligned."""
+from rnnspec.spec.tracing import trace
 
 
 @dataclass(frozen=True)
-class Request:
+class TraceRequest:
     """The call that the user asked for, and which of its quantities.
 
     `operation` is an operation's name or a repro's file; empty if the file in `arrays` says which it is.
@@ -52,7 +44,7 @@ class Stored:
     arrays: NamedArrays
 
 
-def trace_call(request: Request, json_file: Path | None) -> None:
+def trace_call(request: TraceRequest, json_file: Path | None) -> None:
     """Print every quantity of one sequence with its equation, and write them as JSON if asked to."""
     op, attributes, stored = _asked(request)
     if stored is None:
@@ -75,7 +67,7 @@ def trace_call(request: Request, json_file: Path | None) -> None:
         write_json(json_file, to_json(op, attributes, inputs, found))
 
 
-def _asked(request: Request) -> tuple[Operation, dict[str, Any], Stored | None]:
+def _asked(request: TraceRequest) -> tuple[Operation, dict[str, Any], Stored | None]:
     """The operation and its attributes, and the file of its arrays if there is one, which may say both."""
     name, path = request.operation, request.arrays
     if Path(name).suffix == ".npz":
@@ -94,46 +86,8 @@ def _asked(request: Request) -> tuple[Operation, dict[str, Any], Stored | None]:
     return op, check_attributes(op, {**known, **parse_settings(op, request.settings)}), stored
 
 
-def to_json(
-    op: Operation, attributes: dict[str, Any], inputs: NamedArrays, found: Sequence[Quantity]
-) -> dict[str, Any]:
-    """The call and its quantities as plain data; numbers that are not finite are names."""
-    return {
-        "operation": op.name,
-        "attributes": attributes,
-        "inputs": {name: plain(array) for name, array in inputs.items()},
-        "quantities": [one.to_json() for one in found],
-    }
-
-
-def drawn(
-    op: Operation, attributes: Mapping[str, Any], sizes: Mapping[str, int], seed: int
-) -> tuple[NamedArrays, tuple[Array, ...]]:
-    """Draw a call's numbers and its cotangents at random; sizes that are not given are as small as can be.
-
-    Raises
-    ------
-    PlanError
-        If the operation has no such size, or it is below 0.
-    """
-    for symbol, size in sizes.items():
-        if symbol not in _symbols(op) or size < 0:
-            raise PlanError(f"size {symbol} = {size}: expected a number from 0 on for one of {', '.join(_symbols(op))}")
-    case = Case(op.name, "float64", {**dict.fromkeys(_symbols(op), 1), **sizes}, attributes, seed=seed)
-    case = case.with_at_least(**case.spec.at_least)
-    for symbol, size in sizes.items():
-        if symbol in case.lengths_of and case.lengths_of[symbol] != size:
-            raise PlanError(f"size {symbol} = {size}: expected {case.lengths_of[symbol]}, as the other sizes give")
-    return dict(case.given.inputs), case.given_cotangents
-
-
-def _symbols(op: Operation) -> list[str]:
-    others = {symbol for when, pairs in op.same_size if not when for symbol in pairs}
-    return [symbol for symbol in op.sizes if symbol not in ("G", "n") and symbol not in others]
-
-
 def _sizes(op: Operation, texts: Iterable[str]) -> dict[str, int]:
-    found, symbols = {}, _symbols(op)
+    found, symbols = {}, drawn_sizes(op)
     for text in texts:
         symbol, equals, number = text.partition("=")
         if not (equals and symbol in symbols and number.isdigit()):
@@ -143,7 +97,7 @@ def _sizes(op: Operation, texts: Iterable[str]) -> dict[str, int]:
 
 
 def _read(
-    op: Operation, attributes: dict[str, Any], request: Request, file: Stored
+    op: Operation, attributes: dict[str, Any], request: TraceRequest, file: Stored
 ) -> tuple[NamedArrays, tuple[Array, ...]]:
     """The inputs and cotangents in a file, under their own names or as a repro has them."""
     path, arrays = file.path, file.arrays
@@ -159,23 +113,3 @@ def _read(
     if request.gradient and missing:
         raise FileError(f"{path}: expected {COTANGENT}{missing[0]}, a cotangent of each output, for --gradient")
     return call_inputs, tuple(arrays[COTANGENT + name] for name in outputs if COTANGENT + name in arrays)
-
-
-def print_trace(console: Console, op: Operation, inputs: NamedArrays, found: Sequence[Quantity]) -> None:
-    """Print a call's inputs and quantities, each with its equation."""
-    console.print(Text.assemble((op.name, "bold"), f": {op.title}"))
-    for name, array in inputs.items():
-        console.print(Text(f"  {name} = {value_text(array)}"), soft_wrap=True)
-    console.print()
-    names, values = [str(one) for one in found], [value_text(one.value) for one in found]
-    wide, long = (min(max(map(len, texts), default=0), _WIDE) for texts in (names, values))
-    for one, name, value in zip(found, names, values, strict=True):
-        console.print(Text(f"{name:{wide}} = {value:{long}}  {equation_text(one.equation)}"), soft_wrap=True)
-
-
-def value_text(value: Any) -> str:
-    """Format a number or an array in one line."""
-    array = np.asarray(value)
-    if array.size == 1:
-        return f"{array.item():.9g}"
-    return np.array2string(array, precision=6, separator=", ", threshold=64).replace("\n", " ")

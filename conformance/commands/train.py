@@ -21,13 +21,13 @@ from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.words import ratio_text
 from rnnspec.conformance.run.files import write_bytes, write_json
 from rnnspec.conformance.training.drawing import Batches, drawn_examples
-from rnnspec.conformance.training.judging import Judged, Outcome, Request, judge
+from rnnspec.conformance.training.judging import Judged, Training, TrainingOutcome, judge
 from rnnspec.spec import SpecError
 from rnnspec.spec.models import model, shapes
 
 
 @dataclass(frozen=True)
-class Asked:
+class TrainRequest:
     """The request of the command line."""
 
     backends: tuple[str, ...]
@@ -40,7 +40,7 @@ class Asked:
     seed: int
 
 
-def train_backends(asked: Asked, json_file: Path | None, html: Path | None) -> int:
+def train_backends(asked: TrainRequest, json_file: Path | None, html: Path | None) -> int:
     """Train a model on each backend, print what became of it, and return the exit status."""
     if html:
         must_be_drawable()
@@ -53,7 +53,7 @@ def train_backends(asked: Asked, json_file: Path | None, html: Path | None) -> i
             has = ", ".join(backend.dtypes())
             raise BackendError(f"backend {name_of(name)!r}: expected a type in {has}, got {asked.dtype!r}")
     batches = Batches(found, sizes, drawn_examples(found, sizes, asked.seed), asked.seed)
-    request = Request(found, sizes, asked.steps, batches, asked.dtype, asked.seed)
+    request = Training(found, sizes, asked.steps, batches, asked.dtype, asked.seed)
     console = open_console()
     with bar(console) as progress:
         task = progress.add_task(f"training {found.name}", total=asked.steps)
@@ -100,7 +100,7 @@ def _print(console: Console, judged: Judged) -> None:
         console.print(Text(sentence(outcome, judged)), soft_wrap=True)
 
 
-def sentence(outcome: Outcome, judged: Judged) -> str:
+def sentence(outcome: TrainingOutcome, judged: Judged) -> str:
     """Return what became of a backend, in one sentence."""
     name = name_of(outcome.name)
     match outcome.verdict:

@@ -31,11 +31,11 @@ from rnnspec.conformance.report.summary import BackendSummary, summarise, withou
 from rnnspec.conformance.report.tables import print_backends
 from rnnspec.conformance.report.writing import Written
 from rnnspec.conformance.run import CheckResult, Verdict
-from rnnspec.conformance.run.asking import profile_of
+from rnnspec.conformance.run.by_options import profile_of
 from rnnspec.conformance.run.expected import ExpectedFailure, expected_failures
-from rnnspec.conformance.run.plan import Item, PlanError, must_be_of, plan
+from rnnspec.conformance.run.plan import Item, PlanError, must_be_of, part_of, plan
 from rnnspec.conformance.run.replay import usual_folder
-from rnnspec.conformance.run.resuming import Interrupts, ResumeFile, identity
+from rnnspec.conformance.run.resuming import Interrupts, ResumeFile, facts_of_run
 
 
 def validate_backends(options: Options, for_pytest: tuple[str, ...], written: Written) -> int:
@@ -100,14 +100,14 @@ class Progress:
 
     @property
     def done(self) -> tuple[str, ...]:
-        """The operations that are finished, as `Item.part` names them."""
+        """The operations that are finished, as `part_of` names them."""
         return tuple(self._parts)
 
     def keep(self, part: str, results: Iterable[CheckResult], faults: Iterable[FaultResult]) -> None:
         """Keep an operation's results."""
         self._parts[part] = {
-            "results": [one.to_json() for one in results if f"{one.backend}/{one.operation}" == part],
-            "faults": [one.to_json() for one in faults if f"{one.backend}/{one.operation}" == part],
+            "results": [one.to_json() for one in results if part_of(one.backend, one.operation) == part],
+            "faults": [one.to_json() for one in faults if part_of(one.backend, one.operation) == part],
         }
         self._save()
 
@@ -118,7 +118,7 @@ class Progress:
 def _identity(options: Options, opened: dict[str, Backend]) -> dict[str, Any]:
     """The facts of a run that its results depend on."""
     expected = options.expected and hashlib.sha256(options.expected.read_bytes()).hexdigest()[:16]
-    return identity(
+    return facts_of_run(
         "validate",
         (checks, run, diagnosis),
         versions={name: backend.versions() for name, backend in opened.items()},

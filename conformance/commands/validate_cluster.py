@@ -28,7 +28,7 @@ _SUFFIXES: Final = (".py", ".npz")
 
 
 @dataclass(frozen=True)
-class Part:
+class OperationResults:
     """The results of one operation of one backend, in all types, with the `files` of repros that a `folder` had."""
 
     results: tuple[CheckResult, ...]
@@ -46,7 +46,7 @@ class Part:
         }
 
     @classmethod
-    def from_json(cls, data: Any) -> Part:
+    def from_json(cls, data: Any) -> OperationResults:
         """Make it from plain data."""
         files = {str(name): base64.b64decode(content, validate=True) for name, content in data["files"].items()}
         if odd := [name for name in files if Path(name).name != name or Path(name).suffix not in _SUFFIXES]:
@@ -54,7 +54,7 @@ class Part:
         results = tuple(map(CheckResult.from_json, data["results"]))
         return cls(results, tuple(map(FaultResult.from_json, data["faults"])), str(data["folder"]), files)
 
-    def moved(self, folder: Path) -> Part:
+    def moved(self, folder: Path) -> OperationResults:
         """Write the repros into a folder of this machine, and return the part that names them there."""
         for name, content in (self.files or {}).items():
             write_bytes(folder / name, content)
@@ -62,7 +62,7 @@ class Part:
         def here(path: str) -> str:
             return path.replace(self.folder, str(folder)) if self.folder else path
 
-        return Part(
+        return OperationResults(
             tuple(replace(one, repro=here(one.repro)) for one in self.results),
             tuple(replace(one, repro=here(one.repro)) for one in self.faults),
         )
@@ -88,7 +88,7 @@ def validate_on_cluster(options: Options, due: Sequence[Item], collector: Collec
 
 def _validated(
     part: Sequence[str], asked: Mapping[str, Any], expected: str, backends: Sequence[str], repros: bool
-) -> Part:
+) -> OperationResults:
     """Validate one operation of one backend, in this process."""
     backend, operation = part
     with TemporaryDirectory(prefix="rnnspec-") as folder:
@@ -108,7 +108,7 @@ def _validated(
             raise PlanError(f"the suite itself failed: {collector.problems[0]}")
         must_be_of(collector.results, items)
         files = {path.name: path.read_bytes() for path in repro_dir.iterdir()} if repro_dir.exists() else {}
-        return Part(tuple(collector.results), tuple(collector.faults), str(repro_dir), files)
+        return OperationResults(tuple(collector.results), tuple(collector.faults), str(repro_dir), files)
 
 
 def _options(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,4 +129,4 @@ def _versions(asked: Mapping[str, Any], backends: Sequence[str], **_: Any) -> di
     }
 
 
-VALIDATE: Final = Work(_validated, Part.to_json, Part.from_json, _versions)
+VALIDATE: Final = Work(_validated, OperationResults.to_json, OperationResults.from_json, _versions)

@@ -22,7 +22,7 @@ from rnnspec.conformance.report.summary import summarise
 from rnnspec.conformance.report.tables import STYLES, print_backends
 from rnnspec.conformance.run import Verdict
 from rnnspec.conformance.run.files import FileError, write_json
-from rnnspec.conformance.run.plan import PlanError
+from rnnspec.conformance.run.plan import PlanError, must_be_known
 from rnnspec.conformance.run.storage import Storage
 from rnnspec.conformance.vectors.corpus import Wanted, corpus, new_folder, write_vector
 from rnnspec.conformance.vectors.judging import Findings, judge_results
@@ -46,11 +46,7 @@ def export_vectors(
     plain: bool = False,
 ) -> None:
     """Write `count` cases of each operation in each type, all or nothing; of those with the settings of attributes."""
-    for wanted in only:
-        operation(wanted)
-    for wanted in dtypes:
-        if wanted not in FLOAT_TYPES:
-            raise PlanError(f"unknown dtype {wanted!r}: {one_of(wanted, FLOAT_TYPES)}")
+    must_be_known(only, dtypes)
     targets = [
         (name, dtype)
         for name in operations()

@@ -8,7 +8,7 @@ from pathlib import Path
 from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.checks import CHECKS, Violation
 from rnnspec.conformance.checks.right import OutOfRangeError
-from rnnspec.conformance.diagnosis.faults import Diagnosis, Fault
+from rnnspec.conformance.diagnosis.faults import Diagnosis, FoundFault
 from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.hosting.isolated import GuestLostError
@@ -51,7 +51,7 @@ def diagnose(
     return [FaultResult.of(backend, operation, fault) for fault in faults]
 
 
-def _repro(folder: Path, backend: Backend, operation: str, fault: Fault, number: int) -> str:
+def _repro(folder: Path, backend: Backend, operation: str, fault: FoundFault, number: int) -> str:
     """Write the repro of a fault's smallest case; empty where the case does not show the fault by itself."""
     check = next((check for check in CHECKS if check.id == fault.part and check.whole_deck), None)
     if check is None or fault.case is None:

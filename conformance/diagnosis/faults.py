@@ -46,6 +46,7 @@ from rnnspec.conformance.judge.tolerance import expect
 from rnnspec.conformance.run.expected import ExpectedFailure
 from rnnspec.conformance.run.repro import Failure
 from rnnspec.conformance.run.runner import Failed
+from rnnspec.spec import FLOAT_TYPES
 
 SECONDS: Final = 19.0
 """The time that the diagnosis of one operation may take."""
@@ -54,7 +55,7 @@ _SURVEY: Final = 2.5
 """The time for which planned cases are looked at, for those that fail."""
 
 _MOST_FAULTS: Final = 8
-_PRECISE: Final = ("float64", "float32", "float16", "bfloat16")
+_PRECISE: Final = sorted(FLOAT_TYPES, key=lambda name: format_of(name).unit_roundoff)
 """Types in the order in which they tell faults from rounding."""
 
 _PARTS: Final[tuple[EditedPart, ...]] = ("values", "gradients")
@@ -71,7 +72,7 @@ _UNSTEADY: Final = Cause(told="not in every call: the same call gives other answ
 
 
 @dataclass(eq=False)
-class Fault:
+class FoundFault:
     """One fault of an operation.
 
     `part` is what is wrong: ``values``, ``gradients``, or the name of the check that alone finds it. `case` is the
@@ -120,11 +121,11 @@ class Diagnosis:
         self.parts = parts
         """The results that are compared."""
 
-        self.faults: list[Fault] = []
+        self.faults: list[FoundFault] = []
         self.known = Suspect()
         """All that is suspected of the faults found so far."""
 
-    def find(self, failed: Sequence[Failed]) -> list[Fault]:
+    def find(self, failed: Sequence[Failed]) -> list[FoundFault]:
         """Return the faults that these failures show, and those that they hide."""
         unsteady = [one for one in failed if isinstance(one.failure, Unsteady)]
         lost = [one for one in failed if isinstance(one.failure, GuestLostError)]
@@ -182,7 +183,7 @@ class Diagnosis:
                 self.known = self.known + fault.known
             self.faults.append(fault)
 
-    def _look_in_other_types(self, fault: Fault, part: EditedPart, dtypes: Sequence[str]) -> None:
+    def _look_in_other_types(self, fault: FoundFault, part: EditedPart, dtypes: Sequence[str]) -> None:
         """Count the types in which the fault's case fails too."""
         for dtype in dtypes:
             if fault.case is not None and dtype not in fault.dtypes:
@@ -238,7 +239,7 @@ class Diagnosis:
             return True  # the outputs of another function, right by chance, have its gradients
         return bool(self.known) and self.searcher.gives(self.known, case, part)
 
-    def _next(self, part: EditedPart, failing: Sequence[Case]) -> Fault | None:
+    def _next(self, part: EditedPart, failing: Sequence[Case]) -> FoundFault | None:
         first = self._shows(part)(failing[0]) if failing else None
         if first is None:
             return None
@@ -258,7 +259,7 @@ class Diagnosis:
         with suppress(OutOfTimeError):
             smallest = numbers_gone(case, shows)
             case, failure = smallest, shows(smallest) or failure
-        fault = Fault(part, [case.dtype], cause, suspects or told, case, failure, [part])
+        fault = FoundFault(part, [case.dtype], cause, suspects or told, case, failure, [part])
         if suspects:
             fault.known = self._widest(suspects[0], part, failing)
             self.known = self.known + fault.known
@@ -346,7 +347,7 @@ class Diagnosis:
             return
         if one.check.id == BadInput.id:  # an error is due: no numbers, and no case that is right, tell of it
             if not any(fault.part == BadInput.id for fault in self.faults):
-                self.faults.append(Fault(BadInput.id, [one.dtype], _OF_BAD_INPUT, [], None, one.failure))
+                self.faults.append(FoundFault(BadInput.id, [one.dtype], _OF_BAD_INPUT, [], None, one.failure))
             self._assign(one)
             return
         with suppress(OutOfTimeError):
@@ -369,7 +370,7 @@ class Diagnosis:
         parts: Iterator[EditedPart] = (part for part in self.parts if part == "values" or case.spec.differentiable)
         return any(self.oracle.wrong(case, part) is not None for part in parts)
 
-    def _by_check(self, one: Failed, case: Case) -> Fault:
+    def _by_check(self, one: Failed, case: Case) -> FoundFault:
         failure, cause = one.failure, _UNKNOWN
 
         def at(other: Case) -> Shown | None:
@@ -385,7 +386,7 @@ class Diagnosis:
             found = shows(case)
             if found is not None:
                 failure, cause = found, cause_of(case, shows)
-        return Fault(one.check.id, [one.dtype], cause, [], case, failure)
+        return FoundFault(one.check.id, [one.dtype], cause, [], case, failure)
 
     def _assign(self, one: Failed) -> None:
         cases = cases_of(one.example)
@@ -399,9 +400,9 @@ class Diagnosis:
             chosen = self._record(one, _NOT_ASKED)
         chosen.count(one)
 
-    def _record(self, one: Failed, cause: Cause) -> Fault:
+    def _record(self, one: Failed, cause: Cause) -> FoundFault:
         """The fault that a failed check alone tells of, as it was found."""
-        fault = Fault(one.check.id, [one.dtype], cause, [], _case_of(one), one.failure)
+        fault = FoundFault(one.check.id, [one.dtype], cause, [], _case_of(one), one.failure)
         self.faults.append(fault)
         return fault
 

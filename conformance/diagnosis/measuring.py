@@ -45,7 +45,7 @@ SECONDS: Final = 45.0
 DRAWN: Final = 40
 """Calls that are drawn anew for each wrong implementation."""
 
-Kind = Literal["catalogue", "single", "double", "pair"]
+WrongKind = Literal["catalogue", "single", "double", "pair"]
 Named = Literal["right", "part", "wrong", "none"]
 _CHECKS: Final[tuple[Check, ...]] = (Values(), Gradients())
 
@@ -60,7 +60,7 @@ class Diagnosed:
     and `seed` are what it was drawn by.
     """
 
-    kind: Kind
+    kind: WrongKind
     operation: str
     title: str
     shows: bool
@@ -79,7 +79,7 @@ class Diagnosed:
         return asdict(self)
 
 
-COUNTS: Final[Mapping[Kind, int]] = {"catalogue": len(FAULTS), "single": 500, "double": 200, "pair": 200}
+COUNTS: Final[Mapping[WrongKind, int]] = {"catalogue": len(FAULTS), "single": 500, "double": 200, "pair": 200}
 """How many wrong implementations of each kind there are."""
 
 
@@ -87,7 +87,7 @@ COUNTS: Final[Mapping[Kind, int]] = {"catalogue": len(FAULTS), "single": 500, "d
 class Wrong:
     """A wrong implementation of an operation."""
 
-    kind: Kind
+    kind: WrongKind
     operation: str
     title: str
     implementation: type[Backend]
@@ -96,7 +96,7 @@ class Wrong:
     """Of two faults, implementations that have one alone."""
 
 
-def implementation(kind: Kind, number: int, seed: int = 0) -> Wrong:
+def implementation(kind: WrongKind, number: int, seed: int = 0) -> Wrong:
     """Return one of the wrong implementations of a kind; the same for the same seed."""
     drawn = stream(seed, f"{kind} {number}")
     match kind:
@@ -129,7 +129,7 @@ def paired(drawn: np.random.Generator) -> Wrong:
     return Wrong("pair", name, f"{one.fault.name} and {other.fault.name}", both, alone=alone)
 
 
-def edited(kind: Kind, drawn: np.random.Generator) -> Wrong:
+def edited(kind: WrongKind, drawn: np.random.Generator) -> Wrong:
     """Return an implementation by edited equations, one or two, of an operation drawn from all."""
     names, titles = list(operations()), list[str]()
     op = operation(names[int(drawn.integers(len(names)))])

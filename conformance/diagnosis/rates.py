@@ -9,11 +9,11 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from rnnspec.conformance.diagnosis.measuring import Diagnosed, Kind
+from rnnspec.conformance.diagnosis.measuring import Diagnosed, WrongKind
 from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.reading import read_json
 
-WORDS: Final[dict[Kind, str]] = {
+WORDS: Final[dict[WrongKind, str]] = {
     "catalogue": "faults of the catalogue",
     "single": "single edits",
     "double": "two edits at once",

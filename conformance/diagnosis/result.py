@@ -13,7 +13,7 @@ import numpy as np
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS, Violation
-from rnnspec.conformance.diagnosis.faults import Fault
+from rnnspec.conformance.diagnosis.faults import FoundFault
 from rnnspec.conformance.run.typed import made
 from rnnspec.spec import SpecError
 from rnnspec.spec.tracing import plain, trace
@@ -55,7 +55,7 @@ class FaultResult:
     files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, backend: Backend, operation: str, fault: Fault) -> FaultResult:
+    def of(cls, backend: Backend, operation: str, fault: FoundFault) -> FaultResult:
         """Tell of a fault."""
         case = fault.case
         message = fault.failure.message if isinstance(fault.failure, Violation) else str(fault.failure)

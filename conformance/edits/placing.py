@@ -63,7 +63,8 @@ def with_equations(right: System, new: Sequence[Equation]) -> System:
         return tuple(placed.get(id(equation), equation) for equation in equations)
 
     edited = replace(right, forward=put(right.forward), gradient=put(right.gradient))
-    # Rules follow from left sides, which are the same: working them out anew would take most of the time.
+    # `rules` is a cached property, which is filled in here. Rules follow from left sides, and these are the same:
+    # working them out anew would take most of the time.
     edited.__dict__["rules"] = {target: list(put(equations)) for target, equations in right.rules.items()}
     return edited
 

@@ -89,7 +89,7 @@ class EditedCall(CompiledCall):
     @classmethod
     def of(cls, right: CompiledCall, targets: frozenset[str]) -> EditedCall:
         """Return the call, as yet by the right equations."""
-        new = cls.__new__(cls)
+        new = cls.__new__(cls)  # without a call of __init__, which would check the inputs of the right call once more
         new.__dict__.update(right.__dict__)
         new.right, new.targets = right, targets
         return new
@@ -105,7 +105,7 @@ class EditedCall(CompiledCall):
         return new
 
 
-class Kept:
+class RightResults:
     """The right equations' results for a call, by sequence."""
 
     def __init__(self, call: CompiledCall, part: EditedPart, cotangents: tuple[Array, ...]) -> None:
@@ -126,33 +126,21 @@ class Kept:
         return self._left[targets]
 
 
-def kept(call: CompiledCall, part: EditedPart, cotangents: tuple[Array, ...]) -> Kept:
-    """Return what the right equations give of a call; it is worked out once."""
-    found: dict[EditedPart, Kept] = call.__dict__.setdefault("kept", {})
+def kept(call: CompiledCall, part: EditedPart, cotangents: tuple[Array, ...]) -> RightResults:
+    """Return what the right equations give of a call; it is worked out once, and kept as an attribute of the call."""
+    found: dict[EditedPart, RightResults] = call.__dict__.setdefault("kept", {})
     if part not in found or found[part].cotangents is not cotangents:
-        found[part] = Kept(call, part, cotangents)
+        found[part] = RightResults(call, part, cotangents)
     return found[part]
 
 
 def _dependent(rules: System, targets: frozenset[str]) -> set[str]:
     """The quantities that these have a part in, and these themselves."""
-    users = _users(rules)
     found, new = set[str](), set(targets)
     while new:
         found |= new
-        new = {user for name in new for user in users.get(name, ())} - found
+        new = {user for name in new for user in rules.users.get(name, ())} - found
     return found
-
-
-def _users(rules: System) -> dict[str, set[str]]:
-    """The quantities whose equations use a name, by that name; they are kept with the system."""
-    users: dict[str, set[str]] | None = rules.__dict__.get("users")
-    if users is None:
-        users = rules.__dict__["users"] = {}
-        for equation in (*rules.forward, *rules.gradient):
-            for name in {inner.id for inner in ast.walk(equation.value) if isinstance(inner, ast.Name)}:
-                users.setdefault(name, set()).add(equation.target)
-    return users
 
 
 class Layered(dict[ast.expr, Any]):

@@ -74,7 +74,7 @@ _FATES: Final[tuple[Fate, ...]] = ("cannot_run", "equivalent", "caught", "surviv
 
 
 @dataclass(frozen=True)
-class Verdict:
+class EditVerdict:
     """The fate of one edit.
 
     `edit` is the edit in one line, and `part` what its line is of. One that is caught is caught by `check`, at its
@@ -103,7 +103,7 @@ class EditScore:
     """``edit``, ``part`` and ``case`` of each edit that survives."""
 
     @classmethod
-    def of(cls, name: str, verdicts: Sequence[Verdict], all_edits: int) -> EditScore:
+    def of(cls, name: str, verdicts: Sequence[EditVerdict], all_edits: int) -> EditScore:
         """Sum up verdicts of an operation that has so many edits in all."""
         count = Counter(verdict.fate for verdict in verdicts)
         surviving = tuple(
@@ -127,7 +127,7 @@ def chosen_edits(op: Operation, sample: int | None, seed: int) -> tuple[Sequence
     return [edits[place] for place in sorted(places)], len(edits)
 
 
-def over_seeds(verdicts: Sequence[Verdict]) -> Verdict:
+def over_seeds(verdicts: Sequence[EditVerdict]) -> EditVerdict:
     """The fate of one edit at several seeds: it survives if it does at one, and is caught if a call shows it."""
     return max(verdicts, key=lambda verdict: _FATES.index(verdict.fate))
 
@@ -254,7 +254,7 @@ class _Implementation(NumpyBackend):
             return {name: array.astype(call.inputs[name].dtype) for name, array in named}
 
 
-class Bench:
+class EditBench:
     """The calls that all edits of an operation get: the planned cases of one seed, and calls beyond them."""
 
     def __init__(self, op: Operation, profile: Profile, seed: int) -> None:
@@ -268,7 +268,7 @@ class Bench:
         self._choices = RandomChoices(np.random.default_rng(seed))
         self._probes: dict[Settings, _Frame | None] = {}
 
-    def judge(self, edit: Edit) -> Verdict:
+    def judge(self, edit: Edit) -> EditVerdict:
         """The fate of an edit of the operation."""
         edited = _Edited(self.op, edit)
         cases = [case for case in self._deck if edit.shows(self.op, case.attributes)]
@@ -281,12 +281,12 @@ class Bench:
             return found
         telling = self._telling(edited)
         if telling is None:
-            return Verdict(edit.title, edit.part, "equivalent")
+            return EditVerdict(edit.title, edit.part, "equivalent")
         if edit.part == "values" and self.op.differentiable:
             found = self._asked(edited, cases, "gradients")
         return found or self._by_all_checks(edit, telling)
 
-    def _asked(self, edited: _Edited, cases: Sequence[Case], part: EditedPart) -> Verdict | None:
+    def _asked(self, edited: _Edited, cases: Sequence[Case], part: EditedPart) -> EditVerdict | None:
         """The fate by the values or the gradients of the planned cases; None if they find nothing."""
         edit = edited.edit
         check: Check = Values() if part == "values" else Gradients()
@@ -300,10 +300,10 @@ class Bench:
                 continue
             except _RaisedError:
                 if self._never_runs(edited, cases[number - 1 :], part):
-                    return Verdict(edit.title, edit.part, "cannot_run")
-                return Verdict(edit.title, edit.part, "caught", part, number, str(case))
+                    return EditVerdict(edit.title, edit.part, "cannot_run")
+                return EditVerdict(edit.title, edit.part, "caught", part, number, str(case))
             except Violation:
-                return Verdict(edit.title, edit.part, "caught", part, number, str(case))
+                return EditVerdict(edit.title, edit.part, "caught", part, number, str(case))
         return None
 
     def _never_runs(self, edited: _Edited, cases: Sequence[Case], part: EditedPart) -> bool:
@@ -388,7 +388,7 @@ class Bench:
             return True
         return not _is_convention(frame) and _apart([a.imag * 1e20 for a in came], [a.imag * 1e20 for a in right])
 
-    def _by_all_checks(self, edit: Edit, telling: Case) -> Verdict:
+    def _by_all_checks(self, edit: Edit, telling: Case) -> EditVerdict:
         """The fate, by the rest of the suite, of an edit that differs somewhere.
 
         It is asked the large cases, and all checks that make calls of their own, as any planted fault is.
@@ -400,8 +400,8 @@ class Bench:
         fault = Fault(edit.text, self.op.name, edit.text, backend_of(edit.operation), DTYPE)
         score = score_fault(fault, self.profile, _OTHERS, shrink=False, seed=self.seed)
         if score.caught:
-            return Verdict(edit.title, edit.part, "caught", score.check, score.cases, score.case)
-        return Verdict(edit.title, edit.part, "surviving", case=str(telling))
+            return EditVerdict(edit.title, edit.part, "caught", score.check, score.cases, score.case)
+        return EditVerdict(edit.title, edit.part, "surviving", case=str(telling))
 
 
 _LOST: Final = ("masking", "far")

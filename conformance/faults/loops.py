@@ -327,7 +327,10 @@ class Loops(Backend):
 
 
 def _take(loops: type[Loops], operation: str, way: str) -> None:
-    """Make an operation of the loops' method that runs it."""
+    """Give a class the methods of an operation: one by its name, and one by that name and ``_vjp``.
+
+    Both call the method `way`, ``cell`` or ``layer``, with the operation's name and the call's arguments.
+    """
 
     def with_vjp(self: Loops, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
         found: tuple[tuple[Array, ...], Vjp] = getattr(self, way)(operation, call)

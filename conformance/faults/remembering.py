@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rnnspec import spec
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import Altered, Other
 from rnnspec.conformance.faults.fault import LAYERS, plant
@@ -28,7 +29,7 @@ class Remembering(Loops):
         """Take note of the call's parameters."""
         given = super().admit(operation, inputs, attributes)
         self._parameters = tuple(
-            inputs[name].tobytes() for name in ("W", "R", "b", "P", "b_rn", "b_R") if name in inputs
+            inputs[name].tobytes() for name in spec.operation(operation).parameters if name in inputs
         )
         return given
 

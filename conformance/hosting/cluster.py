@@ -20,7 +20,7 @@ from rnnspec.backends.words import readable, visible
 from rnnspec.conformance.hosting.block import asked
 from rnnspec.conformance.hosting.errors import ClusterError
 from rnnspec.conformance.hosting.facts import facts_of
-from rnnspec.conformance.hosting.jobs import Again, Several
+from rnnspec.conformance.hosting.jobs import Again, PooledWorkers
 from rnnspec.conformance.hosting.work import FormError, Work
 
 Result = TypeVar("Result")
@@ -36,7 +36,7 @@ _PLAIN: Final = ["msgpack"]
 """Forms in which results may come: text alone."""
 
 
-class Cluster(Several):
+class Cluster(PooledWorkers):
     """The workers of the Dask scheduler at an address.
 
     Raises

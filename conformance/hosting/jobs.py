@@ -108,7 +108,7 @@ class Again(Exception):
     """A piece is to be given to a worker once more; the reason, where it may be the piece's own fault."""
 
 
-class Several(Workers):
+class PooledWorkers(Workers):
     """Workers that are given pieces by futures, a few more than they can do at a time."""
 
     def __init__(self) -> None:
@@ -189,7 +189,7 @@ _SECONDS: Final = 1.0
 """Seconds after which workers that say nothing are looked after."""
 
 
-class Processes(Several):
+class Processes(PooledWorkers):
     """Several processes of this machine. Items, settings and results must be picklable."""
 
     def __init__(self, jobs: int) -> None:

@@ -28,7 +28,7 @@ from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.report import Report
 from rnnspec.conformance.report.summary import BackendSummary, summarise, without_paths
 from rnnspec.conformance.run import CheckResult
-from rnnspec.conformance.run.asking import ask, profile_of
+from rnnspec.conformance.run.by_options import ask, profile_of
 from rnnspec.conformance.run.expected import expected_failures
 from rnnspec.conformance.run.plan import PlanError, plan
 from rnnspec.conformance.run.runner import Failed

@@ -11,9 +11,8 @@ import pytest
 
 from rnnspec.conformance.interface.judging import Judged, validate
 from rnnspec.conformance.run import Verdict
-from rnnspec.conformance.run.plan import PlanError
-from rnnspec.spec import FLOAT_TYPES, operation
-from rnnspec.spec.errors import one_of
+from rnnspec.conformance.run.plan import PlanError, must_be_known
+from rnnspec.spec import FLOAT_TYPES
 
 _PARAMETER = "rnnspec_dtype"
 
@@ -51,13 +50,9 @@ def conforms(
     """
     if not operations or not all(isinstance(name, str) for name in operations):
         raise PlanError("rnnspec.conforms: expected names of operations, like @rnnspec.conforms('lstm')")
-    for name in operations:
-        operation(name)
     if dtypes is not None and not dtypes:
         raise PlanError("rnnspec.conforms: dtypes: expected names, or None for all, got none")
-    for dtype in dtypes or ():
-        if dtype not in FLOAT_TYPES:
-            raise PlanError(f"unknown dtype {dtype!r}: {one_of(dtype, FLOAT_TYPES)}")
+    must_be_known(operations, dtypes or ())
     cases = [(name, dtype) for name in operations for dtype in dtypes or FLOAT_TYPES[::-1]]
 
     def decorate(function: Callable[..., Judged]) -> Callable[..., None]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from rnnspec.backends.interrupts import interruptible
-from rnnspec.conformance.bench.outcome import Outcome, Report
+from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
+from rnnspec.conformance.bench.request import BenchRequest, timed
 from rnnspec.conformance.bench.table import print_report
 from rnnspec.conformance.bench.threads import pinned
-from rnnspec.conformance.commands.bench import Request, timed
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import write_bytes, write_json
 from rnnspec.conformance.run.plan import PlanError
@@ -29,12 +29,12 @@ class Bench:
     ``str(bench)`` is the text that the terminal shows, and a notebook shows the same.
     """
 
-    report: Report
+    report: BenchReport
     written: Mapping[str, Any]
     """The same in pytest-benchmark's format."""
 
     @property
-    def outcomes(self) -> Sequence[Outcome]:
+    def outcomes(self) -> Sequence[BenchOutcome]:
         """The outcome of each workload, in each mode and type."""
         return self.report.outcomes
 
@@ -115,7 +115,7 @@ def bench(
     """
     if isinstance(backends, str):
         raise PlanError(f"expected a list of backends, like [{backends!r}], got {backends!r}")
-    request = Request(
+    request = BenchRequest(
         backends=tuple(backends), alone=len(backends) == 1, workloads=tuple(workloads), operations=tuple(operations),
         scale=scale, sizes={key: (n,) if isinstance(n, int) else tuple(n) for key, n in (sizes or {}).items()},
         scan=scan, modes=tuple(modes), dtypes=tuple(dtypes), device=device, seconds=seconds, rounds=rounds,

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
-from rnnspec.conformance.commands.trace import drawn, print_trace, to_json, value_text
 from rnnspec.conformance.report.console import open_console
+from rnnspec.conformance.report.trace import drawn, print_trace, to_json, value_text
 from rnnspec.spec import Operation, check_attributes, operation
 from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.printing import equation_text

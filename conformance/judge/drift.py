@@ -97,7 +97,7 @@ class Finding:
         )
 
 
-class Drift:
+class Slopes:
     """The slopes of one quantity of an operation in a type, call by call."""
 
     def __init__(self, dtype: str) -> None:
@@ -165,7 +165,7 @@ class Drift:
         return Finding(quantity, slope, error, bound, self.elements, self.calls)
 
 
-def judge_drift(drifts: Mapping[str, Drift]) -> list[Finding]:
+def judge_drift(drifts: Mapping[str, Slopes]) -> list[Finding]:
     """The finding on each quantity that has enough calls, the worst first."""
     found = [drift.finding(quantity) for quantity, drift in drifts.items()]
     return sorted((finding for finding in found if finding), key=lambda finding: -finding.ratio)

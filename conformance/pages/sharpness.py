@@ -10,7 +10,7 @@ from statistics import median_low
 
 from rnnspec.conformance.pages.markdown import table, written_by
 from rnnspec.conformance.sharpness.drifting import GOALS, DriftSharpness
-from rnnspec.conformance.sharpness.measuring import PARTS, Run, Sharpness, error_text
+from rnnspec.conformance.sharpness.measuring import PARTS, SeedRun, Sharpness, error_text
 from rnnspec.conformance.sharpness.tolerances import COMPUTED, TOLERANCES
 from rnnspec.spec import FLOAT_TYPES
 
@@ -106,7 +106,7 @@ def hardest(measured: Iterable[Sharpness]) -> str:
     return table(["operation", "part", "smallest error seen", "quantity"], rows, left=(1, 3))
 
 
-def _code(run: Run) -> str:
+def _code(run: SeedRun) -> str:
     """The quantity's own line and expression, without the calls that lead to it."""
     quantity = run.quantity.rpartition(" > ")[2].replace("|", "\\|")
     return f"`{quantity}`"

@@ -14,17 +14,17 @@ from typing import Any, Final
 
 from rnnspec.backends import Backend
 from rnnspec.conformance import interface
-from rnnspec.conformance.commands.implications import laws, refused
-from rnnspec.conformance.commands.show import (
+from rnnspec.conformance.pages.markdown import table
+from rnnspec.conformance.report.implications import laws, refused
+from rnnspec.conformance.report.operation import (
+    ARRAY_TYPES,
     BATCHES,
-    KINDS,
     equations_of,
     of_what,
     shape_text,
     sizes_in_words,
     typeset,
 )
-from rnnspec.conformance.pages.markdown import table
 from rnnspec.conformance.run.files import write_bytes
 from rnnspec.spec import Operation, operations, resolved, system
 from rnnspec.spec.printing import notation
@@ -104,11 +104,11 @@ def operation_page(op: Operation) -> str:
     parts.append(table(["size", "what it is"], sizes_in_words(whole, attributes), (1,)))
     inputs, outputs = whole.inputs_for(attributes), whole.outputs_for(attributes)
     rows = [
-        (f"`{i.name}`", f"`{shape_text(i.shape)}`", KINDS[i.kind], i.about + " (optional)" * i.optional)
+        (f"`{i.name}`", f"`{shape_text(i.shape)}`", ARRAY_TYPES[i.kind], i.about + " (optional)" * i.optional)
         for i in inputs.values()
     ]
     parts.append(table(["input", "shape", "type", "what it is"], map(_escaped, rows), (1, 2, 3)))
-    rows = [(f"`{o.name}`", f"`{shape_text(o.shape)}`", KINDS[o.kind], o.about) for o in outputs.values()]
+    rows = [(f"`{o.name}`", f"`{shape_text(o.shape)}`", ARRAY_TYPES[o.kind], o.about) for o in outputs.values()]
     parts.append(table(["output", "shape", "type", "what it is"], map(_escaped, rows), (1, 2, 3)))
     if op.attributes:
         parts.append("## Attributes")

@@ -17,7 +17,7 @@ from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.judge.tolerance import PerturbedRun, expect
-from rnnspec.conformance.performance.rows import Extent, Row, Section, ratio_row
+from rnnspec.conformance.performance.rows import Repetitions, Row, Section, ratio_row
 from rnnspec.conformance.run.profile import Profile
 from rnnspec.conformance.run.runner import run_check
 from rnnspec.spec.arrays import Floats
@@ -26,7 +26,7 @@ CASES_A_SECOND = 150.0
 PARTS = ("drawing the case", "running the backend", "computing the tolerance", "comparing")
 
 
-def checked_cases(extent: Extent) -> Section:
+def checked_cases(extent: Repetitions) -> Section:
     """Measure the cases a second, and the shares of their time."""
     backend = open_backend("numpy")
     with np.errstate(all="ignore"):  # cases beyond the range of their type are part of the work
@@ -47,7 +47,7 @@ def checked_cases(extent: Extent) -> Section:
     )
 
 
-def tolerance_cost(extent: Extent) -> Section:
+def tolerance_cost(extent: Repetitions) -> Section:
     """Measure the perturbed pass, which gives the tolerance, as a multiple of the plain one."""
     choices = RandomChoices(np.random.default_rng(0))
     small = [draw_case(choices, scope) for scope in _scopes(open_backend("numpy")) for _ in range(extent.examples)]

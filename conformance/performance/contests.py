@@ -16,14 +16,14 @@ from rnnspec.conformance.bench.contender import Contender, open_contender
 from rnnspec.conformance.bench.engine import Engine, Setting
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.facts import machine_facts
-from rnnspec.conformance.bench.outcome import Contest, Outcome, Report
+from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport, Contest
 from rnnspec.conformance.bench.progress import telling
 from rnnspec.conformance.bench.statistics import ratio_of_runs
 from rnnspec.conformance.bench.threads import cores
 from rnnspec.conformance.bench.timing import in_turn
 from rnnspec.conformance.bench.workload import Mode, Workload
 from rnnspec.conformance.performance.products import products_of, replay
-from rnnspec.conformance.performance.rows import Extent, Row, Section, ratio_row
+from rnnspec.conformance.performance.rows import Repetitions, Row, Section, ratio_row
 
 DTYPE: Final = "float32"
 _CONTENDERS: Final = "rnnspec.conformance.bench.contenders."
@@ -118,7 +118,7 @@ def workloads() -> Mapping[str, Workload]:
         return {workload.name: workload for workload in load_catalogue(path).own}
 
 
-def hold(series: Series, extent: Extent, console: Console) -> Section:
+def hold(series: Series, extent: Repetitions, console: Console) -> Section:
     """Hold the contests of a series; contenders that do not open or conform are left out with the reason."""
     contenders, missing = _open(series.contenders)
     contests = [
@@ -154,7 +154,7 @@ def _open(names: Sequence[str]) -> tuple[list[Contender], list[str]]:
     return opened, missing
 
 
-def _rows(outcome: Outcome, series: Series, first: str, extent: Extent) -> Iterator[Row]:
+def _rows(outcome: BenchOutcome, series: Series, first: str, extent: Repetitions) -> Iterator[Row]:
     """Multiples of the first contender's time, if it was timed, and times that have a limit."""
     workload, mode = outcome.contest.workload, outcome.contest.mode
     title = f"{workload.name}, {mode}"
@@ -179,7 +179,7 @@ def _rows(outcome: Outcome, series: Series, first: str, extent: Extent) -> Itera
         yield ratio_row(f"{title}: the products alone", timing, to, ratio=ratio, more=", timed apart")
 
 
-def _refusals(report: Report) -> Iterator[str]:
+def _refusals(report: BenchReport) -> Iterator[str]:
     for outcome in report.outcomes:
         for name, why in outcome.refusals.items():
             if not why.startswith("has no "):  # operations that a library does not offer need no note

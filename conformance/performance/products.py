@@ -13,7 +13,7 @@ from rnnspec import reference
 from rnnspec.conformance.bench.catalogue import at_scale
 from rnnspec.conformance.bench.timing import Run, in_turn
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.performance.rows import Extent, Row, Section, ratio_row
+from rnnspec.conformance.performance.rows import Repetitions, Row, Section, ratio_row
 from rnnspec.spec import operations
 
 REASONS: Final = {
@@ -78,7 +78,7 @@ def replay(products: list[Product]) -> Run:
     return run
 
 
-def reference_against_products(extent: Extent) -> Section:
+def reference_against_products(extent: Repetitions) -> Section:
     """Measure the time of every operation as a multiple of the time of its products."""
     rows: list[Row] = []
     without: list[str] = []

@@ -15,7 +15,7 @@ from rich.console import Console
 from rnnspec.conformance.performance.checking import checked_cases, tolerance_cost
 from rnnspec.conformance.performance.contests import SERIES, hold
 from rnnspec.conformance.performance.products import reference_against_products
-from rnnspec.conformance.performance.rows import Extent, Row, Section
+from rnnspec.conformance.performance.rows import Repetitions, Row, Section
 from rnnspec.conformance.run.files import write_bytes, write_json
 
 ABOUT: Final = """\
@@ -28,7 +28,7 @@ workloads, timing and the share of the machine's peak.
 """
 
 
-def measure(extent: Extent, console: Console) -> list[Section]:
+def measure(extent: Repetitions, console: Console) -> list[Section]:
     """Take all measurements that run in this process."""
     measures: list[Callable[[], Section]] = [
         partial(checked_cases, extent),

@@ -12,7 +12,7 @@ from rnnspec.conformance.bench.timing import Effort, Timing
 
 
 @dataclass(frozen=True)
-class Extent:
+class Repetitions:
     """Amount of measurement.
 
     `contests` and `functions` are the efforts of contests and of timed functions. Checking takes `rounds`, each with
@@ -27,14 +27,14 @@ class Extent:
     scale: str = "medium"
 
 
-PUBLISHED: Final = Extent(
+PUBLISHED: Final = Repetitions(
     contests=Effort(fewest=10, most=60, seconds=4.0, warm_up=10.0),
     functions=Effort(fewest=5, most=20, seconds=1.5, warm_up=3.0),
     rounds=3,
     cases=600,
     examples=6,
 )
-QUICK: Final = Extent(
+QUICK: Final = Repetitions(
     contests=Effort(fewest=3, most=5, seconds=0.5, warm_up=1.0),
     functions=Effort(fewest=2, most=3, seconds=0.2, warm_up=0.5),
     rounds=1,

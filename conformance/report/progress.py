@@ -12,11 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.diagnosis.result import FaultResult
-from rnnspec.conformance.plugin import FAULTS, RESULT, UNPLANNED
 from rnnspec.conformance.report.summary import OperationSummary
 from rnnspec.conformance.report.words import ratio_text
 from rnnspec.conformance.run import CheckResult, Verdict
-from rnnspec.conformance.run.plan import Item
+from rnnspec.conformance.run.plan import Item, part_of
+from rnnspec.conformance.run.result import FAULTS, RESULT, UNPLANNED
 
 
 def bar(console: Console) -> Progress:
@@ -38,7 +38,7 @@ class Collector:
     """A pytest plugin that collects the results and shows the run's progress.
 
     It runs in the process that starts pytest, and so receives the results of parallel workers too. `on_part` receives
-    each operation of a backend, as `Item.part` names it, once all its checks are done.
+    each operation of a backend, as `part_of` names it, once all its checks are done.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Collector:
         self.faults += faults
         for result in results:
             self._add(result)
-            part = f"{result.backend}/{result.operation}"
+            part = part_of(result.backend, result.operation)
             self._parts[part] -= 1
             if self._parts[part] == 0:
                 self._on_part(part)

@@ -41,7 +41,7 @@ class OperationSummary:
 
 
 @dataclass(frozen=True)
-class Asked:
+class CallCounts:
     """Extent of some checks: numbers of calls judged, refused and beyond the type, and coverage of the planned cases.
 
     `met` has the tuples of choices that were met and those possible, by strength and whether the plan is deep.
@@ -57,7 +57,7 @@ class Asked:
     """Sizes that take too long to judge, by operation and symbol."""
 
     @classmethod
-    def of(cls, checks: Sequence[CheckResult]) -> Asked:
+    def of(cls, checks: Sequence[CheckResult]) -> CallCounts:
         """Add up some checks; the coverage is that of ``values``, which asks all planned cases."""
         met: dict[tuple[int, bool], tuple[int, int]] = {}
         largest: dict[str, int] = {}
@@ -131,10 +131,10 @@ class BackendSummary:
         """Return the faults that show in an operation in its type."""
         return [f for f in self.faults if f.operation == operation.name and operation.dtype in f.dtypes]
 
-    def asked(self, dtype: str) -> Asked:
+    def asked(self, dtype: str) -> CallCounts:
         """Return the extent of the checks in a type, over all operations."""
         checks = [check for operation in self.operations if operation.dtype == dtype for check in operation.checks]
-        return Asked.of(checks)
+        return CallCounts.of(checks)
 
     @property
     def nothing_judged(self) -> tuple[CheckResult, ...]:

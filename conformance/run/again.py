@@ -18,7 +18,7 @@ from rnnspec.conformance.checks.gradients import Gradients
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.reading import read_json, shown
-from rnnspec.conformance.run.repro import Record, read_record
+from rnnspec.conformance.run.repro import FailureRecord, read_record
 from rnnspec.spec import FLOAT_TYPES, CallError, SpecError, check_attributes, operation
 
 MOST_NUMBERS: Final = 2**26
@@ -97,7 +97,7 @@ def _of_case(case: Case, names: tuple[str, ...]) -> Iterator[Question]:
                 yield Question(check, example, case.operation, case.dtype, f"{check.id} of {case}")
 
 
-def _of_record(path: Path, record: Record) -> Question:
+def _of_record(path: Path, record: FailureRecord) -> Question:
     if record.check not in _BY_ID:
         raise FileError(f"{path}: check: expected one of {', '.join(_BY_ID)}, got {record.check!r}")
     check, case = _BY_ID[record.check], record.case

@@ -10,12 +10,12 @@ A TOML file beside the adapter (`Backend.expected_failures`) or given by the use
     reason = "What is wrong, in a sentence."
     link = "https://…"
 
-``when`` names attributes, sizes, ``dtype``, ``regime`` (of the values), ``steps`` (how the padding is given), ``empty``
-(whether some sequence has no valid step), ``padded`` (whether there is padding) and ``own`` (whether the library's own
-implementation takes the call, `Backend.refusal`), each with one value or a list; it may be left out. ``other`` stands
-for every value of an attribute but its default. An example that violates the check where an entry speaks of it is
-counted as an expected failure, and the search goes on: an entry hides nothing but what it describes. An entry that
-nothing was seen to violate no longer fails, and is reported.
+``when`` may be left out. It names attributes, sizes and properties of a case, each with one value or a list; ``other``
+stands for every value of an attribute but its default. The properties are ``dtype``, ``regime`` (of the values),
+``steps`` (how the padding is given), ``empty`` (whether some sequence has no valid step), ``padded`` (whether there is
+padding) and ``own`` (whether the library's own implementation takes the call, `Backend.refusal`). An example that
+violates the check where an entry speaks of it is counted as an expected failure, and the search goes on: an entry hides
+nothing but what it describes. An entry that nothing was seen to violate no longer fails, and is reported.
 """
 
 from __future__ import annotations

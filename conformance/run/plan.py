@@ -18,6 +18,11 @@ class PlanError(ValueError):
     """A request names something unknown; the message lists the known names."""
 
 
+def part_of(backend: str, operation: str) -> str:
+    """Return the name of the unit that is finished at once: an operation of a backend, in all types."""
+    return f"{backend}/{operation}"
+
+
 @dataclass(frozen=True)
 class Item:
     """One check to run; `backend` is the name it was opened by."""
@@ -34,8 +39,8 @@ class Item:
 
     @property
     def part(self) -> str:
-        """The unit that is finished at once: the operation, in all types."""
-        return f"{self.backend}/{self.operation}"
+        """The unit to which it belongs, as `part_of` names it."""
+        return part_of(self.backend, self.operation)
 
     @property
     def group(self) -> str:
@@ -51,13 +56,19 @@ def must_be_of(results: Iterable[CheckResult], items: Sequence[Item]) -> None:
         raise PlanError(f"expected one result of each of {len(items)} checks, got {found[odd]} of {odd.id}")
 
 
+def must_be_known(names: Iterable[str], dtypes: Iterable[str] = ()) -> None:
+    """Raise UnknownOperationError or PlanError unless there are operations and floating-point types of these names."""
+    for name in names:
+        operation(name)
+    for dtype in dtypes:
+        if dtype not in FLOAT_TYPES:
+            raise PlanError(f"unknown dtype {dtype!r}: {one_of(dtype, FLOAT_TYPES)}")
+
+
 def plan(name: str, backend: Backend, only: Sequence[str] = (), dtypes: Sequence[str] = ()) -> list[Item]:
     """List the checks of one backend, limited to the operations `only` and to `dtypes` where any are given."""
-    for wanted in only:
-        operation(wanted)
+    must_be_known(only, dtypes)
     for wanted in dtypes:
-        if wanted not in FLOAT_TYPES:
-            raise PlanError(f"unknown dtype {wanted!r}: {one_of(wanted, FLOAT_TYPES)}")
         if wanted not in backend.dtypes():
             has = ", ".join(backend.dtypes())
             raise PlanError(f"backend {name} has no {wanted} on {backend.device}: expected one of {has}")

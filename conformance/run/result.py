@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from rnnspec.conformance.run.typed import made
+
+RESULT: Final = "rnnspec"
+"""Name of the user property in which a test's report carries its result."""
+
+FAULTS: Final = "rnnspec faults"
+"""Name of the user property in which the last report of an operation carries the faults that were found in it."""
+
+UNPLANNED: Final = "rnnspec unplanned"
+"""Name of the user property with the reason why nothing could be planned."""
 
 
 class Verdict(StrEnum):

@@ -195,7 +195,7 @@ def code_of(*packages: ModuleType) -> str:
     return digest_of(spec, reference, cases, judge, *packages)
 
 
-def identity(what: str, packages: Sequence[ModuleType], **asked: Any) -> dict[str, Any]:
+def facts_of_run(what: str, packages: Sequence[ModuleType], **asked: Any) -> dict[str, Any]:
     """Return the facts that must be equal if the results of two runs are put together."""
     return {"work": what, "rnnspec": version("rnnspec"), "judge": code_of(*packages), **asked}
 

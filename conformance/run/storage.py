@@ -15,6 +15,7 @@ import numpy as np
 from rnnspec.backends.discovery import installs
 from rnnspec.backends.words import kind_of, name_of, words_of
 from rnnspec.conformance.run.files import FileError, write_arrays, write_bytes
+from rnnspec.spec import FLOAT_TYPES
 from rnnspec.spec.arrays import Array, NamedArrays
 
 Storage = Literal["npz", "safetensors", "json"]
@@ -42,7 +43,7 @@ STORED_AS: Final[Mapping[Storage, Mapping[str, str]]] = {
         "int64": "I64",
         "bool": "BOOL",
     },
-    "json": {name: name for name in ("float16", "bfloat16", "float32", "float64", "int64", "bool")},
+    "json": {name: name for name in (*FLOAT_TYPES, "int64", "bool")},
 }
 """The names in files of the types that vectors have."""
 

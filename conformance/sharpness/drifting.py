@@ -17,7 +17,7 @@ import numpy as np
 from rnnspec.backends import open_backend
 from rnnspec.conformance.checks.drift import results_of
 from rnnspec.conformance.checks.right import OutOfRangeError
-from rnnspec.conformance.judge.drift import Drift
+from rnnspec.conformance.judge.drift import Slopes
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, forget
 from rnnspec.conformance.run import PROFILES
@@ -109,8 +109,8 @@ def is_seen(calls: Calls, dtype: str, error: float) -> bool:
     return finding is not None and finding.ratio > 1
 
 
-def _drift(calls: Calls, dtype: str, error: float) -> Drift:
-    drift = Drift(dtype)
+def _drift(calls: Calls, dtype: str, error: float) -> Slopes:
+    drift = Slopes(dtype)
     for bounded, got in calls:
         drift.add(bounded, _with(got, error))
     return drift

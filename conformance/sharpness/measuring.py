@@ -53,7 +53,7 @@ Results = dict[str, Array]
 
 
 @dataclass(frozen=True)
-class Run:
+class SeedRun:
     """One seed: the quantity, and the exponent of the smallest error that each tolerance saw; None if it saw none."""
 
     seed: int
@@ -73,7 +73,7 @@ class Sharpness:
     operation: str
     dtype: str
     part: str
-    runs: tuple[Run, ...]
+    runs: tuple[SeedRun, ...]
     right: int
     rejected: Mapping[str, int]
 
@@ -103,7 +103,7 @@ class Sharpness:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Sharpness:
         """Make it from plain data."""
-        runs = tuple(Run(run["seed"], run["quantity"], run["seen"]) for run in data["runs"])
+        runs = tuple(SeedRun(run["seed"], run["quantity"], run["seen"]) for run in data["runs"])
         return cls(data["operation"], data["dtype"], data["part"], runs, data["right"], data["rejected"])
 
 
@@ -117,7 +117,7 @@ def measure(operation: str, dtype: str, part: str, runs: int) -> Sharpness:
 
     Runs without a computed quantity are left out, such as those of operations that only move numbers.
     """
-    done: list[Run] = []
+    done: list[SeedRun] = []
     right, rejected = 0, dict.fromkeys((tolerance.name for tolerance in TOLERANCES), 0)
     for seed in range(runs):
         with np.errstate(all="ignore"):
@@ -131,7 +131,7 @@ def measure(operation: str, dtype: str, part: str, runs: int) -> Sharpness:
             if place is not None:
                 reached = [trial for trial in trials if place.instructions in trial.places]
                 seen = {tolerance.name: _smallest_seen(reached, place, tolerance.name) for tolerance in TOLERANCES}
-                done.append(Run(seed, place.name, seen))
+                done.append(SeedRun(seed, place.name, seen))
     return Sharpness(operation, dtype, part, tuple(done), right, rejected)
 
 

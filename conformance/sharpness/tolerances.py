@@ -11,6 +11,7 @@ from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
 from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.judge.tolerance import Bounded
+from rnnspec.spec import FLOAT_TYPES
 from rnnspec.spec.arrays import Array
 
 
@@ -61,7 +62,7 @@ class Fixed:
 
 COMPUTED: Final = Computed()
 
-ONNX: Final = Fixed("onnx", dict.fromkeys(("float16", "bfloat16", "float32", "float64"), (1e-3, 1e-7)))
+ONNX: Final = Fixed("onnx", dict.fromkeys(FLOAT_TYPES, (1e-3, 1e-7)))
 """The defaults of ONNX's backend tests (``onnx/backend/test/loader/__init__.py``)."""
 
 ASSERT_CLOSE: Final = Fixed(

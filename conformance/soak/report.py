@@ -18,7 +18,7 @@ BAD: Final = tuple(ending for ending in Ending if ending.bad)
 
 
 def report_of(soak: Soak, of: Mapping[str, Any], state: State, asked: int) -> dict[str, Any]:
-    """Return the report of a soak; `of` is its identity, and `asked` the number of cases that it should have."""
+    """Return the report of a soak; `of` are its facts, and `asked` the number of cases that it should have."""
     statistics = state.statistics
     operations = sorted(statistics.by_operation.items(), key=lambda item: _order(*item[0]))
     regimes = sorted(statistics.by_regime.items(), key=lambda item: _order(item[0][1], item[0][0]))

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rnnspec.conformance.run.files import FileError
-from rnnspec.conformance.run.resuming import ResumeFile
-from rnnspec.conformance.run.resuming import identity as identity_of_work
+from rnnspec.conformance.run.resuming import ResumeFile, facts_of_run
 from rnnspec.conformance.soak import examining
 from rnnspec.conformance.soak.examining import Soak
 from rnnspec.conformance.soak.statistics import Statistics
@@ -19,9 +18,9 @@ from rnnspec.conformance.soak.statistics import Statistics
 FORMAT: Final = 2
 
 
-def identity(soak: Soak, versions: Mapping[str, str]) -> dict[str, Any]:
+def facts_of_soak(soak: Soak, versions: Mapping[str, str]) -> dict[str, Any]:
     """Return the facts that must be equal if the results of two runs are added up."""
-    return identity_of_work(
+    return facts_of_run(
         "soak",
         (examining,),
         format=FORMAT,
@@ -99,7 +98,7 @@ class State:
 @contextmanager
 def kept_in(path: Path | None, soak: Soak, versions: Mapping[str, str]) -> Iterator[ResumeFile]:
     """Have the file of a soak, which no other process has meanwhile."""
-    with ResumeFile(path, identity(soak, versions), "soak") as file:
+    with ResumeFile(path, facts_of_soak(soak, versions), "soak") as file:
         yield file
 
 

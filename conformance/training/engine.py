@@ -19,7 +19,7 @@ Back = Callable[[Mapping[str, Any], Collection[str]], Mapping[str, Any]]
 """From cotangents of outputs, by name, to gradients of these inputs, by name."""
 
 
-class Engine(Protocol):
+class ArrayEngine(Protocol):
     """Operations on arrays of its own, which have NumPy's functions for shapes and arithmetic."""
 
     def array(self, numbers: Array) -> Any:

@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Final
 import ml_dtypes
 import numpy as np
 
-from rnnspec.conformance.training.engine import Engine
-from rnnspec.conformance.training.judging import Request
+from rnnspec.conformance.training.engine import ArrayEngine
+from rnnspec.conformance.training.judging import Training
 from rnnspec.conformance.training.passing import Arrays, Pass, through
-from rnnspec.conformance.training.trainer import Record, Trainer
+from rnnspec.conformance.training.trainer import StepRecord, Trainer
 from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.models import Model, Read, Stage
 
@@ -33,7 +33,7 @@ class FaultyTrainer(Trainer):
     step_shown: ClassVar[int]
     quantity: ClassVar[str]
 
-    def __init__(self, request: Request, engine: Engine, parameters: NamedArrays) -> None:
+    def __init__(self, request: Training, engine: ArrayEngine, parameters: NamedArrays) -> None:
         self.request = request
         super().__init__(self.misread(request.model), engine, parameters, request.sizes)
 
@@ -45,7 +45,7 @@ class FaultyTrainer(Trainer):
         """Return the model as it is trained."""
         return model
 
-    def do(self, batch: Mapping[str, Array]) -> Record:
+    def do(self, batch: Mapping[str, Array]) -> StepRecord:
         return super().do(self.received(dict(batch)))
 
     def received(self, batch: NamedArrays) -> NamedArrays:
@@ -155,7 +155,7 @@ class LengthsIgnored(FaultyTrainer, shows_in="tagging", step=1, quantity="loss")
 class LastBatchDropped(FaultyTrainer, shows_in="image-rows", step=3, quantity="loss"):
     """The last batch of an epoch, which is shorter, is left out."""
 
-    def __init__(self, request: Request, engine: Engine, parameters: NamedArrays) -> None:
+    def __init__(self, request: Training, engine: ArrayEngine, parameters: NamedArrays) -> None:
         super().__init__(request, engine, parameters)
         size = request.model.at(request.sizes)["B"]
         self.whole = (batch for batch in request.batches if len(batch["x"]) == size)

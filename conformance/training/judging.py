@@ -18,14 +18,14 @@ from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.conformance.judge.tolerance import Bounded, bounded, noise_of
 from rnnspec.conformance.training.drawing import Batches, first_parameters
-from rnnspec.conformance.training.engine import BackendEngine, Engine, ReferenceEngine
-from rnnspec.conformance.training.trainer import Record, Trainer
+from rnnspec.conformance.training.engine import ArrayEngine, BackendEngine, ReferenceEngine
+from rnnspec.conformance.training.trainer import StepRecord, Trainer
 from rnnspec.spec.arrays import NamedArrays
 from rnnspec.spec.models import Model
 
 
 @dataclass(frozen=True)
-class Request:
+class Training:
     """The training of a model: its sizes, how many steps, from which seed, in which type."""
 
     model: Model
@@ -36,11 +36,11 @@ class Request:
     seed: int = 0
 
 
-Make = Callable[[Request, Engine, NamedArrays], Trainer]
+Make = Callable[[Training, ArrayEngine, NamedArrays], Trainer]
 """From what is trained, an engine and first parameters to a trainer."""
 
 
-def right_trainer(request: Request, engine: Engine, parameters: NamedArrays) -> Trainer:
+def right_trainer(request: Training, engine: ArrayEngine, parameters: NamedArrays) -> Trainer:
     """Return a trainer without a fault."""
     return Trainer(request.model, engine, parameters, request.sizes)
 
@@ -66,7 +66,7 @@ class Due:
 
 
 @dataclass
-class Outcome:
+class TrainingOutcome:
     """The outcome of one backend's training."""
 
     name: str
@@ -96,9 +96,9 @@ class Outcome:
 class Judged:
     """The whole: what the reference gave at each step, and each backend's outcome."""
 
-    request: Request
+    request: Training
     due: tuple[Due, ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[TrainingOutcome, ...]
 
     @property
     def silent_from(self) -> int:
@@ -113,7 +113,7 @@ _UPDATE: Final = "update of {}"
 
 
 def judge(
-    request: Request,
+    request: Training,
     backends: Mapping[str, Backend],
     make: Make = right_trainer,
     advanced: Callable[[int], None] = lambda step: None,
@@ -135,7 +135,7 @@ def judge(
     parameters = first_parameters(request.model, request.sizes, request.seed)
     noise = noise_of(form, request.seed, whole=False)
     right = right_trainer(request, ReferenceEngine(form, noise), parameters)
-    outcomes = {name: Outcome(name, backend.versions()) for name, backend in backends.items()}
+    outcomes = {name: TrainingOutcome(name, backend.versions()) for name, backend in backends.items()}
     trainers = {
         name: make(request, BackendEngine(backend, request.dtype, form), parameters)
         for name, backend in backends.items()
@@ -158,7 +158,7 @@ def judge(
     return Judged(request, tuple(due), tuple(outcomes.values()))
 
 
-def _judge_step(outcome: Outcome, trainer: Trainer, batch: NamedArrays, due: Due, form: Format) -> None:
+def _judge_step(outcome: TrainingOutcome, trainer: Trainer, batch: NamedArrays, due: Due, form: Format) -> None:
     """Make a backend's step, and note the first quantity that leaves its bound."""
     began = time.perf_counter()
     try:
@@ -181,7 +181,7 @@ def _judge_step(outcome: Outcome, trainer: Trainer, batch: NamedArrays, due: Due
         outcome.worst = max(outcome.worst, worst)
 
 
-def quantities(record: Record) -> Iterator[tuple[str, Any]]:
+def quantities(record: StepRecord) -> Iterator[tuple[str, Any]]:
     """Yield what a step gives, by name, in the order of its computation: what is wrong first, makes the rest wrong."""
     yield "loss", record.loss
     for name, gradient in record.gradients.items():
@@ -197,7 +197,7 @@ def quantities(record: Record) -> Iterator[tuple[str, Any]]:
         yield "answer without dropout", record.answer
 
 
-def _bounds(record: Record, loudest: float, form: Format) -> Iterator[tuple[str, Bounded]]:
+def _bounds(record: StepRecord, loudest: float, form: Format) -> Iterator[tuple[str, Bounded]]:
     for name, value in quantities(record):
         yield name, bounded(value, form, loudest)
 

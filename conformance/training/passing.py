@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rnnspec.conformance.training.engine import Back, Engine
+from rnnspec.conformance.training.engine import ArrayEngine, Back
 from rnnspec.spec import resolved
 from rnnspec.spec.models import Loss, Model, Read, Stage
 from rnnspec.spec.models.shapes import viewed
@@ -29,7 +29,7 @@ class Pass:
     """One pass through a model: all that was computed, and the way back of each stage."""
 
     model: Model
-    engine: Engine
+    engine: ArrayEngine
     sizes: Mapping[str, int]
     """Sizes of this batch."""
 
@@ -88,7 +88,7 @@ class Pass:
 
 def through(
     model: Model,
-    engine: Engine,
+    engine: ArrayEngine,
     parameters: Mapping[str, Any],
     batch: Mapping[str, Any],
     *,

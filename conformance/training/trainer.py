@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.conformance.training.engine import Engine
+from rnnspec.conformance.training.engine import ArrayEngine
 from rnnspec.conformance.training.passing import Arrays, Pass, through
 from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.models import Model
 
 
 @dataclass(frozen=True)
-class Record:
+class StepRecord:
     """Results of a step: the loss, the gradients and their common norm, and the parameters after it."""
 
     loss: Any
@@ -50,7 +50,13 @@ class Trainer:
     """
 
     def __init__(
-        self, model: Model, engine: Engine, parameters: NamedArrays, sizes: Mapping[str, int], *, answers: bool = True
+        self,
+        model: Model,
+        engine: ArrayEngine,
+        parameters: NamedArrays,
+        sizes: Mapping[str, int],
+        *,
+        answers: bool = True,
     ) -> None:
         self.model, self.engine, self.sizes, self.answers = model, engine, sizes, answers
         self.parameters: Arrays = {name: engine.array(array) for name, array in parameters.items()}
@@ -58,7 +64,7 @@ class Trainer:
         self.carried: Arrays = {}
         self.step = 0
 
-    def do(self, batch: Mapping[str, Array]) -> Record:
+    def do(self, batch: Mapping[str, Array]) -> StepRecord:
         """Make one step with a batch."""
         self.step += 1
         done = self.go_through({name: self.engine.array(array) for name, array in batch.items()})
@@ -68,7 +74,7 @@ class Trainer:
         self.update(clipped)
         answer = self.predicted(batch) if self.answers and self.has_dropout and self.model.predicts else None
         shown = clipped if self.model.clipping is not None else {}
-        return Record(
+        return StepRecord(
             done.loss(), global_norm(gradients), gradients, dict(self.parameters), shown, dict(self.states), answer
         )
 

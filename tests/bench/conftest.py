@@ -15,7 +15,7 @@ from rnnspec.conformance.bench import machine
 from rnnspec.conformance.bench.contender import Contender
 from rnnspec.conformance.bench.engine import Setting
 from rnnspec.conformance.bench.timing import Effort
-from rnnspec.conformance.bench.workload import Stage, Workload
+from rnnspec.conformance.bench.workload import Workload, WorkloadStage
 
 TICK = 2.0**-30
 """The time of reading the clock: no time is zero."""
@@ -101,7 +101,7 @@ def tiny() -> Callable[..., Workload]:
 
     def make(operation: str = "lstm", sizes: Mapping[str, int] | None = None, **given: Any) -> Workload:
         modes = given.pop("modes", ("forward", "gradient"))
-        stage = Stage(operation, modes, **given)
+        stage = WorkloadStage(operation, modes, **given)
         return Workload(f"tiny-{operation}", "tiny", sizes or {"B": 3, "T": 4, "D": 2, "H": 5}, (stage,))
 
     return make

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnspec.conformance.bench.comparing import Run, compare, read_run
+from rnnspec.conformance.bench.comparing import BenchRun, compare, read_run
 from rnnspec.conformance.bench.errors import BenchError
 
 RNG = np.random.default_rng(0)
 
 
-def run(name: str = "run.json", refusals: dict[str, str] | None = None, **medians: float) -> Run:
+def run(name: str = "run.json", refusals: dict[str, str] | None = None, **medians: float) -> BenchRun:
     times = {key: RNG.lognormal(np.log(median), 0.02, 30) for key, median in medians.items()}
-    return Run(Path(name), times, refusals or {}, {"CPU": "fast", "threads": "1"})
+    return BenchRun(Path(name), times, refusals or {}, {"CPU": "fast", "threads": "1"})
 
 
 def test_only_what_is_surely_slower_by_more_than_the_threshold_is_a_regression() -> None:
@@ -42,7 +42,7 @@ def test_what_one_file_alone_has_is_told_and_no_regression() -> None:
 
 
 def test_other_machines_are_told() -> None:
-    new = Run(Path("new.json"), run(a=1.0).times, {}, {"CPU": "slow", "threads": "1"})
+    new = BenchRun(Path("new.json"), run(a=1.0).times, {}, {"CPU": "slow", "threads": "1"})
     assert compare(run(a=1.0), new, 0.1).machines == {"CPU": ("fast", "slow")}
 
 

@@ -17,7 +17,7 @@ from rnnspec.conformance.bench.answer import answers
 from rnnspec.conformance.bench.cost import Cost, Peak
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.memory import Memory
-from rnnspec.conformance.bench.outcome import Contest, Outcome, Report, Result
+from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport, Contest, Result
 from rnnspec.conformance.bench.page import must_be_drawable, page, surprises
 from rnnspec.conformance.bench.plots import _ticks
 from rnnspec.conformance.bench.table import notes, short_names
@@ -35,7 +35,7 @@ WRITTEN = {
 }
 
 
-def outcome(work: Any, scanned: str, seconds: dict[str, float], **refusals: str) -> Outcome:
+def outcome(work: Any, scanned: str, seconds: dict[str, float], **refusals: str) -> BenchOutcome:
     rng = np.random.default_rng(0)
     results = {
         name: Result(
@@ -47,18 +47,18 @@ def outcome(work: Any, scanned: str, seconds: dict[str, float], **refusals: str)
     size = work.sizes["T"]
     contest = Contest(work, "forward", "float32", scanned)
     peaks: dict[str, Peak | None] = {"cpu": Peak(1e10, 1e10)}
-    return Outcome(contest, Cost(1e6 * size, 1e4), ((2, 9),), peaks, results, refusals)
+    return BenchOutcome(contest, Cost(1e6 * size, 1e4), ((2, 9),), peaks, results, refusals)
 
 
 @pytest.fixture
-def report(tiny: Callable[..., Any]) -> Report:
+def report(tiny: Callable[..., Any]) -> BenchReport:
     outcomes = [outcome(tiny(), "", {"a": 0.01, "<b>": 0.02}, c="does not conform: y < x")]
     outcomes += [outcome(tiny().with_sizes(T=t), "T", {"a": 0.01 * t, "<b>": 0.01 * t**2}) for t in (4, 8, 16)]
     versions = {name: {"numpy": "2"} for name in ("a", "<b>", "c")}
-    return Report(outcomes, 2, (0, 1), versions, {"float32": {"cpu": Peak(1e10, 1e10)}})
+    return BenchReport(outcomes, 2, (0, 1), versions, {"float32": {"cpu": Peak(1e10, 1e10)}})
 
 
-def test_the_page_has_every_plot_and_figure(report: Report) -> None:
+def test_the_page_has_every_plot_and_figure(report: BenchReport) -> None:
     text = page(report, WRITTEN)
     for heading in ("Time", "Ratio", "Efficiency", "Growth: tiny-lstm forward float32, T", "Figures", "Machine"):
         assert f"<h2>{heading}</h2>" in text
@@ -67,21 +67,21 @@ def test_the_page_has_every_plot_and_figure(report: Report) -> None:
         assert part in text
 
 
-def test_names_are_escaped(report: Report) -> None:
+def test_names_are_escaped(report: BenchReport) -> None:
     text = page(report, WRITTEN)
     assert "&lt;b&gt;" in text
     assert "<b>" not in text
     assert "does not conform: y &lt; x" in text
 
 
-def test_nothing_is_fetched(report: Report) -> None:
+def test_nothing_is_fetched(report: BenchReport) -> None:
     text = page(report, WRITTEN)
     assert not re.search(r"<(script|link|img|iframe)\b", text)
     assert not re.search(r"""(src|href)\s*=\s*["'](?!#)""", text)
     assert not re.search(r"url\((?!#)|@import", text)
 
 
-def test_the_same_run_gives_the_same_page(report: Report) -> None:
+def test_the_same_run_gives_the_same_page(report: BenchReport) -> None:
     assert page(report, WRITTEN) == page(report, WRITTEN)
 
 
@@ -99,7 +99,7 @@ def test_without_its_libraries(library: str, monkeypatch: pytest.MonkeyPatch) ->
         must_be_drawable()
 
 
-def test_the_answer_comes_first(report: Report) -> None:
+def test_the_answer_comes_first(report: BenchReport) -> None:
     text = page(report, WRITTEN)
     first, second = answers(report)
     assert re.fullmatch(r"forward: a is [12][\d.]* × faster than <b> \(.* to .*\)", first)
@@ -107,7 +107,7 @@ def test_the_answer_comes_first(report: Report) -> None:
     assert text.index("× faster than &lt;b&gt;") < text.index("<h2>")
 
 
-def test_the_page_has_the_terminals_warnings(report: Report) -> None:
+def test_the_page_has_the_terminals_warnings(report: BenchReport) -> None:
     text = page(report, WRITTEN)
     for label, words in notes(report):
         assert f"{label}: {words}".replace("<", "&lt;").replace(">", "&gt;") in text
@@ -119,12 +119,12 @@ def test_the_page_has_the_terminals_warnings(report: Report) -> None:
 
 def test_several_workloads_have_a_mean(tiny: Callable[..., Any]) -> None:
     outcomes = [outcome(tiny(), "", {"a": 0.01, "b": ratio * 0.01}) for ratio in (2, 8)]
-    (answer,) = answers(Report(outcomes, 2, (0, 1), {"a": {}, "b": {}}))
+    (answer,) = answers(BenchReport(outcomes, 2, (0, 1), {"a": {}, "b": {}}))
     assert re.fullmatch(
         r"forward: a is [34](\.\d)? × faster than b \(.*\), in the geometric mean of 2 measurements", answer
     )
     equal = [outcome(tiny(), "", {"a": 0.01, "b": 0.01})]
-    (answer,) = answers(Report(equal, 2, (0, 1), {"a": {}, "b": {}}))
+    (answer,) = answers(BenchReport(equal, 2, (0, 1), {"a": {}, "b": {}}))
     assert answer.startswith("forward: no difference shown between b and a (")
 
 
@@ -140,7 +140,7 @@ def test_ticks_of_ratios_are_powers_with_1_among_them(low: float, high: float, t
     assert _ticks(low, high, 2, 1) == pytest.approx(ticks)
 
 
-def test_ticks_are_told_as_multiples(report: Report) -> None:
+def test_ticks_are_told_as_multiples(report: BenchReport) -> None:
     text = page(report, WRITTEN)
     assert "1×" in text
     assert "2×" in text
@@ -148,7 +148,7 @@ def test_ticks_are_told_as_multiples(report: Report) -> None:
 
 
 @pytest.mark.parametrize("width", [1200, 400])
-def test_the_page_in_a_browser(in_browser: Callable[..., Any], report: Report, width: int) -> None:
+def test_the_page_in_a_browser(in_browser: Callable[..., Any], report: BenchReport, width: int) -> None:
     shown = in_browser(page(report, WRITTEN), width=width)
     assert shown["wide"] <= 0
     assert shown["cut"] == []

@@ -10,7 +10,7 @@ from rnnspec.conformance.bench.catalogue import SCALES, at_scale, load_catalogue
 from rnnspec.conformance.bench.cost import Cost, Peak, cost_of
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.scan import parse_scan
-from rnnspec.conformance.bench.workload import Stage, Workload
+from rnnspec.conformance.bench.workload import Workload, WorkloadStage
 from rnnspec.spec import CallError, UnknownOperationError, operations
 
 # The named workloads have the sizes of the practice that they are taken from.
@@ -129,7 +129,7 @@ def test_an_operation_that_there_is_not(tmp_path: Path) -> None:
 
 def test_what_is_wrong_with_a_workload_is_told() -> None:
     def mine(operation: str = "lstm", sizes: dict[str, int] | None = None, **given: object) -> Workload:
-        stage = Stage(operation, ("forward",), **given)  # type: ignore[arg-type]  # some are wrong on purpose
+        stage = WorkloadStage(operation, ("forward",), **given)  # type: ignore[arg-type]  # some are wrong on purpose
         return Workload("mine", "", sizes or {"B": 1, "T": 1, "D": 1, "H": 1}, (stage,))
 
     with pytest.raises(BenchError, match=r"expected a number for H .*got none; the workload has B, T, D"):
@@ -142,7 +142,7 @@ def test_what_is_wrong_with_a_workload_is_told() -> None:
         mine(inputs=("h1",)).cases("forward", "float32")
     with pytest.raises(BenchError, match="unknown size 'K'"):
         mine().with_sizes(K=3)
-    ill_fitting = Stage("output_projection", ("forward",), {"H": "2 * H", "K": "H"})
+    ill_fitting = WorkloadStage("output_projection", ("forward",), {"H": "2 * H", "K": "H"})
     with pytest.raises(BenchError, match=r"output_projection: \w+: expected the shape of an output of lstm \(y \(1"):
         Workload("mine", "", mine().sizes, (mine().stages[0], ill_fitting)).cases("forward", "float32")
     with pytest.raises(CallError, match="unknown attribute 'peephole'"):
@@ -186,7 +186,7 @@ def test_the_cost_is_that_of_the_specification() -> None:
 
 
 def test_padding_costs_nothing() -> None:
-    stage = Stage("crf_score", ("forward",), lengths=True)
+    stage = WorkloadStage("crf_score", ("forward",), lengths=True)
     (case,) = Workload("mine", "", {"B": 6, "T": 20, "K": 3}, (stage,)).cases("forward", "float32")
     valid = round(case.call.inputs["lengths"].mean())
     assert valid < 20
@@ -203,8 +203,10 @@ def test_the_roofline_is_the_slower_of_arithmetic_and_memory() -> None:
 
 def test_a_projection_costs_where_there_is_one() -> None:
     sizes = {"B": 2, "T": 3, "D": 4, "H": 6}
-    plain = Workload("mine", "", sizes, (Stage("lstm", ("forward",)),))
-    projected = Workload("mine", "", {**sizes, "S": 5}, (Stage("lstm", ("forward",), attributes={"projection": True}),))
+    plain = Workload("mine", "", sizes, (WorkloadStage("lstm", ("forward",)),))
+    projected = Workload(
+        "mine", "", {**sizes, "S": 5}, (WorkloadStage("lstm", ("forward",), attributes={"projection": True}),)
+    )
     without = cost_of(plain.cases("forward", "float32"), "forward")
     assert without.flops == 3 * (2 * 2 * 4 * 6 * (4 + 6) + 2 * 6 * (4 * 4 + 9))
     with_projection = cost_of(projected.cases("forward", "float32"), "forward")

@@ -19,10 +19,9 @@ from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.rounding import Noise, Rounded
 from rnnspec.conformance.judge.tolerance import Bounded, Expected, _bounded, _exactly, expect
-from rnnspec.spec import operation
+from rnnspec.spec import FLOAT_TYPES, operation
 
 Array = np.ndarray[Any, Any]
-DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 UNITS = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-24, "float64": 2.0**-53}
@@ -49,7 +48,7 @@ def context(dtype: str, terms: int) -> tuple[Bounded, float]:
 
 
 @pytest.mark.parametrize("terms", [1, 4, 25])
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", FLOAT_TYPES)
 def test_a_sum_of_products(dtype: str, terms: int) -> None:
     """Rounding moves a sum of k products by the root of k units of its size."""
     expected, y = context(dtype, terms)
@@ -57,7 +56,7 @@ def test_a_sum_of_products(dtype: str, terms: int) -> None:
     assert expected.bound.item() == nearly(bound_of(y, terms**0.5, dtype), dtype)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", FLOAT_TYPES)
 def test_the_gradient_of_a_sum_of_products(dtype: str) -> None:
     """The gradient of each weight is one product: one unit."""
     form = format_of(dtype).dtype
@@ -67,7 +66,7 @@ def test_the_gradient_of_a_sum_of_products(dtype: str) -> None:
     assert expected.bound.ravel().tolist() == [nearly(bound_of(1.5 * 0.625, 1, dtype), dtype)] * 9
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", FLOAT_TYPES)
 def test_a_transcendental_function_where_it_is_flat(dtype: str) -> None:
     """The tanh of 20.5 is off by its own four units and by nothing else."""
     form = format_of(dtype).dtype

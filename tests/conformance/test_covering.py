@@ -6,7 +6,7 @@ from itertools import combinations, product
 
 import pytest
 
-from rnnspec.conformance.cases.covering import Combination, Coverage, Model, Row, covering_rows
+from rnnspec.conformance.cases.covering import Combination, FactorModel, Row, TupleCoverage, covering_rows
 
 Tuple = tuple[tuple[int, int], ...]
 
@@ -19,40 +19,40 @@ def pairs_of(*pairs: tuple[tuple[int, int], tuple[int, int]]) -> frozenset[Combi
 DEPENDING = pairs_of(
     ((0, 0), (2, 0)), ((0, 0), (2, 1)), ((0, 1), (2, 2)), ((2, 0), (3, 1)), ((2, 1), (3, 1)), ((2, 2), (3, 0)),
 )  # fmt: skip
-MODELS: dict[str, Model] = {
-    "nothing forbidden": Model((2, 3, 4, 2)),
-    "one factor has one level": Model((3, 1, 2, 2)),
-    "two factors": Model((4, 5)),
-    "many factors": Model((2,) * 9 + (3, 4, 5)),
-    "levels that depend on others": Model((2, 3, 3, 2, 4), forbidden=DEPENDING, first=(0, 2)),
-    "a forbidden triple": Model((2, 2, 2, 3), forbidden=frozenset({frozenset({(0, 1), (1, 1), (2, 1)})})),
-    "forbidden triples that together forbid a pair": Model(
+MODELS: dict[str, FactorModel] = {
+    "nothing forbidden": FactorModel((2, 3, 4, 2)),
+    "one factor has one level": FactorModel((3, 1, 2, 2)),
+    "two factors": FactorModel((4, 5)),
+    "many factors": FactorModel((2,) * 9 + (3, 4, 5)),
+    "levels that depend on others": FactorModel((2, 3, 3, 2, 4), forbidden=DEPENDING, first=(0, 2)),
+    "a forbidden triple": FactorModel((2, 2, 2, 3), forbidden=frozenset({frozenset({(0, 1), (1, 1), (2, 1)})})),
+    "forbidden triples that together forbid a pair": FactorModel(
         (2, 2, 2, 2), forbidden=frozenset(frozenset({(0, 1), (1, 1), (2, level)}) for level in range(2))
     ),
-    "forbidden pairs that together forbid a level": Model(
+    "forbidden pairs that together forbid a level": FactorModel(
         (2, 3, 2), forbidden=pairs_of(*(((0, 1), (1, level)) for level in range(3)))
     ),
-    "a level forbidden alone": Model((3, 2, 2), forbidden=frozenset({frozenset({(0, 2)})})),
-    "a forbidden combination of four": Model(
+    "a level forbidden alone": FactorModel((3, 2, 2), forbidden=frozenset({frozenset({(0, 2)})})),
+    "a forbidden combination of four": FactorModel(
         (2,) * 5, forbidden=frozenset({frozenset((place, 1) for place in range(4))})
     ),
-    "every level": Model((2, 5, 3), strength=1),
-    "every level, one forbidden": Model((2, 5, 3), strength=1, forbidden=frozenset({frozenset({(1, 4)})})),
-    "triples": Model((2, 3, 2, 4), strength=3),
-    "triples with forbidden pairs": Model((2, 3, 3, 2, 4), strength=3, forbidden=DEPENDING, first=(0, 2)),
-    "pairs, and triples of some": Model((2, 3, 2, 4, 3), deep=(0, 1, 4)),
-    "pairs, and triples of some that depend": Model((2, 3, 3, 2, 4), deep=(0, 1, 2, 3), forbidden=DEPENDING),
+    "every level": FactorModel((2, 5, 3), strength=1),
+    "every level, one forbidden": FactorModel((2, 5, 3), strength=1, forbidden=frozenset({frozenset({(1, 4)})})),
+    "triples": FactorModel((2, 3, 2, 4), strength=3),
+    "triples with forbidden pairs": FactorModel((2, 3, 3, 2, 4), strength=3, forbidden=DEPENDING, first=(0, 2)),
+    "pairs, and triples of some": FactorModel((2, 3, 2, 4, 3), deep=(0, 1, 4)),
+    "pairs, and triples of some that depend": FactorModel((2, 3, 3, 2, 4), deep=(0, 1, 2, 3), forbidden=DEPENDING),
 }  # fmt: skip
 BY_NAME = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 
 
-def all_rows(model: Model) -> list[Row]:
+def all_rows(model: FactorModel) -> list[Row]:
     """Every row that has nothing forbidden."""
     rows = product(*map(range, model.levels))
     return [row for row in rows if not any(one <= set(enumerate(row)) for one in model.forbidden)]
 
 
-def tuples_of(model: Model, rows: list[Row]) -> set[Tuple]:
+def tuples_of(model: FactorModel, rows: list[Row]) -> set[Tuple]:
     """The tuples of levels that these rows have, of those that the model asks for."""
     factors = range(len(model.levels))
     wanted = [*combinations(factors, model.strength)]
@@ -61,7 +61,7 @@ def tuples_of(model: Model, rows: list[Row]) -> set[Tuple]:
 
 
 @BY_NAME
-def test_every_tuple_that_is_possible_is_met(model: Model) -> None:
+def test_every_tuple_that_is_possible_is_met(model: FactorModel) -> None:
     rows, coverage = covering_rows(model)
     possible = tuples_of(model, all_rows(model))
     assert tuples_of(model, list(rows)) == possible
@@ -70,21 +70,21 @@ def test_every_tuple_that_is_possible_is_met(model: Model) -> None:
 
 
 @BY_NAME
-def test_nothing_that_is_forbidden_stands_together(model: Model) -> None:
+def test_nothing_that_is_forbidden_stands_together(model: FactorModel) -> None:
     rows, _ = covering_rows(model)
     assert rows
     assert set(rows) <= set(all_rows(model))
 
 
 @BY_NAME
-def test_the_same_model_has_the_same_rows(model: Model) -> None:
-    again = Model(model.levels, model.strength, model.deep, model.forbidden, model.first)
+def test_the_same_model_has_the_same_rows(model: FactorModel) -> None:
+    again = FactorModel(model.levels, model.strength, model.deep, model.forbidden, model.first)
     assert covering_rows(again)[0] == covering_rows(model)[0]
 
 
 def test_an_order_of_what_is_forbidden_changes_nothing() -> None:
     forbidden = list(DEPENDING)
-    models = [Model((2, 3, 3, 2, 4), forbidden=frozenset(order)) for order in (forbidden, forbidden[::-1])]
+    models = [FactorModel((2, 3, 3, 2, 4), forbidden=frozenset(order)) for order in (forbidden, forbidden[::-1])]
     assert covering_rows(models[0])[0] == covering_rows(models[1])[0]
 
 
@@ -101,11 +101,11 @@ def test_an_order_of_what_is_forbidden_changes_nothing() -> None:
 def test_tuples_that_no_row_can_have_are_dropped_and_do_not_count(name: str, impossible: int) -> None:
     model = MODELS[name]
     _, coverage = covering_rows(model)
-    assert Coverage(model).total - coverage.total == impossible
+    assert TupleCoverage(model).total - coverage.total == impossible
 
 
 def test_where_nothing_is_possible_there_is_no_row() -> None:
-    model = Model((2, 2), forbidden=frozenset({frozenset({(0, 0)}), frozenset({(0, 1)})}))
+    model = FactorModel((2, 2), forbidden=frozenset({frozenset({(0, 0)}), frozenset({(0, 1)})}))
     rows, coverage = covering_rows(model)
     assert rows == ()
     assert (coverage.met, coverage.total) == (0, 0)
@@ -132,14 +132,14 @@ def test_given_rows_stand_first_and_are_not_met_again() -> None:
     ],
 )
 def test_rows_are_few(levels: tuple[int, ...], strength: int, most: int) -> None:
-    rows, _ = covering_rows(Model(levels, strength))
+    rows, _ = covering_rows(FactorModel(levels, strength))
     assert len(rows) <= most
 
 
 def test_coverage_counts_what_rows_meet() -> None:
     model = MODELS["pairs, and triples of some that depend"]
     rows, _ = covering_rows(model)
-    coverage = Coverage(model)
+    coverage = TupleCoverage(model)
     for count in range(len(rows)):
         assert coverage.met == len(tuples_of(model, list(rows[:count])))
         coverage.add(rows[count])

@@ -11,7 +11,7 @@ import pytest
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks.right import expected_of
-from rnnspec.conformance.judge.drift import LEVERAGE, Drift, Finding, judge_drift
+from rnnspec.conformance.judge.drift import LEVERAGE, Finding, Slopes, judge_drift
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.spec import operation
@@ -40,14 +40,14 @@ def answers(name: str, dtype: str, calls: int = 40) -> list[tuple[dict[str, Boun
     return found
 
 
-def drifts(name: str, dtype: str, change: Callable[[str, Array], Array] = lambda _, got: got) -> dict[str, Drift]:
+def drifts(name: str, dtype: str, change: Callable[[str, Array], Array] = lambda _, got: got) -> dict[str, Slopes]:
     """The drift of every quantity, once each result was changed and rounded to its type."""
-    found: dict[str, Drift] = {}
+    found: dict[str, Slopes] = {}
     for right, got in answers(name, dtype):
         for key, bounded in right.items():
             result = change(key, got[key].astype(np.float64)).astype(got[key].dtype)
             assert bounded.error_ratios(result, format_of(dtype).largest).max() <= 1
-            found.setdefault(key, Drift(dtype)).add(bounded, result)
+            found.setdefault(key, Slopes(dtype)).add(bounded, result)
     return found
 
 
@@ -61,7 +61,7 @@ def noisy(seed: int, calls: int, elements: int = 50, u: float = 2.0**-8) -> Iter
 
 
 def found_in(calls: Iterator[tuple[Bounded, Array]], dtype: str = "bfloat16") -> Finding:
-    drift = Drift(dtype)
+    drift = Slopes(dtype)
     for bounded, got in calls:
         drift.add(bounded, got)
     finding = drift.finding("y")
@@ -100,13 +100,13 @@ def test_small_systematic_errors_are_seen(dtype: str, error: float) -> None:
 
 @pytest.mark.parametrize("version", range(6))
 def test_a_version_in_the_place_of_an_implementation_conforms(version: int) -> None:
-    drift: dict[str, Drift] = {}
+    drift: dict[str, Slopes] = {}
     for right, _ in answers("gru", "bfloat16"):
         for key, bounded in right.items():
             assert bounded.perturbed is not None
             others = np.delete(bounded.perturbed, version, 0)
             held_out = Bounded(bounded.value, bounded.bound, others)
-            drift.setdefault(key, Drift("bfloat16")).add(held_out, bounded.perturbed[version])
+            drift.setdefault(key, Slopes("bfloat16")).add(held_out, bounded.perturbed[version])
     assert judge_drift(drift)[0].ratio < 1
 
 
@@ -151,7 +151,7 @@ def test_a_few_versions_that_are_far_off_do_not_hide_a_drift() -> None:
 
 
 def test_a_call_that_is_lost_in_rounding_is_left_out() -> None:
-    drift = Drift("bfloat16")
+    drift = Slopes("bfloat16")
     for u, calls in ((0.04, 3), (4.0, 3)):
         for right, got in noisy(0, 3, u=u):
             drift.add(Bounded(right.value, np.abs(right.value), right.perturbed), got)
@@ -170,7 +170,7 @@ def test_no_call_weighs_more_than_its_share() -> None:
 
 
 def test_too_few_calls_are_not_judged() -> None:
-    drift = Drift("bfloat16")
+    drift = Slopes("bfloat16")
     for number, (bounded, got) in enumerate(noisy(0, round(1 / LEVERAGE))):
         assert drift.finding("y") is None, number
         assert judge_drift({"y": drift}) == []
@@ -179,7 +179,7 @@ def test_too_few_calls_are_not_judged() -> None:
 
 
 def test_what_is_not_judged_or_lost_in_its_bound_is_left_out() -> None:
-    drift = Drift("float32")
+    drift = Slopes("float32")
     value = np.array([1.0, 2.0, np.inf, 4.0, 5.0, 0.0, 1e-9, 3.0])
     bound = np.array([1e-6, np.inf, 1e-6, 0.0, 1e-6, 1e-6, 1e-6, 1e-6])
     got = np.array([1.0, 99.0, np.inf, 4.0, np.inf, 1.0, 1.0, 3.0], np.float32)
@@ -208,7 +208,7 @@ def test_flushing_to_zero_is_explained() -> None:
     """Results near the smallest normal number, all a quarter of it too small."""
     smallest = format_of("float16").smallest_normal
     rng = np.random.default_rng(0)
-    drift = Drift("float16")
+    drift = Slopes("float16")
     for _ in range(20):
         value = smallest * rng.uniform(4, 8, 50)
         drift.add(Bounded(value, 4 * smallest * np.ones(50), np.tile(value, (6, 1))), value - smallest / 4)

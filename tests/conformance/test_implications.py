@@ -6,7 +6,7 @@ import pytest
 
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS
-from rnnspec.conformance.commands.implications import cost, laws, refused
+from rnnspec.conformance.report.implications import cost, laws, refused
 from rnnspec.spec import CallError, Operation, check_call, operation, operations, resolved
 
 

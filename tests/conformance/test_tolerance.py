@@ -13,9 +13,8 @@ from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.rounding import RUNS, Noise, Rounded
 from rnnspec.conformance.judge.tolerance import KAPPA, Bounded, Expected, _bounded, expect, forget
-from rnnspec.spec import operation
+from rnnspec.spec import FLOAT_TYPES, operation
 
-DTYPES = ("float16", "bfloat16", "float32", "float64")
 Array = np.ndarray[Any, Any]
 
 
@@ -84,7 +83,7 @@ def worst_ratio(name: str, dtype: str, computed_in: str, seed: int, scale: float
 
 
 @pytest.mark.parametrize("scale", [0.05, 0.5, 2.0])
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", FLOAT_TYPES)
 @pytest.mark.parametrize("name", CELLS)
 def test_covers_a_cell_that_rounds_every_operation(name: str, dtype: str, scale: float) -> None:
     assert max(worst_ratio(name, dtype, dtype, seed, scale) for seed in range(40)) <= 1
@@ -196,7 +195,7 @@ def test_names_and_shapes_of_what_is_expected(make_case: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "lstm_cell"])
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", FLOAT_TYPES)
 def test_results_in_range_are_numbers_with_positive_bounds(name: str, dtype: str) -> None:
     choices = RandomChoices(np.random.default_rng(3))
     in_range = 0

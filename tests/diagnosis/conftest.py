@@ -15,7 +15,7 @@ from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS, Violation
 from rnnspec.conformance.checks.check import cases_of
 from rnnspec.conformance.checks.right import OutOfRangeError
-from rnnspec.conformance.diagnosis import Diagnosis, Fault, oracle
+from rnnspec.conformance.diagnosis import Diagnosis, FoundFault, oracle
 from rnnspec.conformance.diagnosis.oracle import LARGEST, size_of
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.run import PROFILES
@@ -120,10 +120,10 @@ def failures() -> Callable[..., list[Failed]]:
 
 
 @pytest.fixture(scope="session")
-def faults_of(failures: Callable[..., list[Failed]]) -> Callable[..., list[Fault]]:
+def faults_of(failures: Callable[..., list[Failed]]) -> Callable[..., list[FoundFault]]:
     """The faults behind what some checks find wrong."""
 
-    def make(backend: Backend, name: str, *checks: str, dtypes: Sequence[str] = ("float64",)) -> list[Fault]:
+    def make(backend: Backend, name: str, *checks: str, dtypes: Sequence[str] = ("float64",)) -> list[FoundFault]:
         failed = failures(backend, name, checks or RESULTS, dtypes)
         assert failed, "nothing is wrong"
         return Diagnosis(backend, name, seconds=_SECONDS).find(failed)

@@ -11,12 +11,12 @@ import pytest
 
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.diagnosis import Fault, suspects
+from rnnspec.conformance.diagnosis import FoundFault, suspects
 from rnnspec.conformance.diagnosis.causes import Cause, Condition
 from rnnspec.spec import check_call
 from rnnspec.spec.arrays import Array
 
-FaultsOf = Callable[..., list[Fault]]
+FaultsOf = Callable[..., list[FoundFault]]
 Make = Callable[..., Backend]
 Outputs = dict[str, Array]
 Where = Callable[[Call], bool]

@@ -13,7 +13,7 @@ from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Extent
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.checks.asked import Unsteady
-from rnnspec.conformance.diagnosis import Diagnosis, Fault, diagnose, suspects
+from rnnspec.conformance.diagnosis import Diagnosis, FoundFault, diagnose, suspects
 from rnnspec.conformance.edits.single import single_edits
 from rnnspec.conformance.faults.changed import backend_of
 from rnnspec.conformance.hosting.guard import BackendCrashError
@@ -24,7 +24,7 @@ from rnnspec.conformance.run.session import session_of
 from rnnspec.spec import FLOAT_TYPES, operation
 from rnnspec.spec.arrays import Array
 
-FaultsOf = Callable[..., list[Fault]]
+FaultsOf = Callable[..., list[FoundFault]]
 Failures = Callable[..., list[Failed]]
 Make = Callable[..., Backend]
 Outputs = dict[str, Array]

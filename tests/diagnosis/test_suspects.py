@@ -11,7 +11,7 @@ import pytest
 
 from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.diagnosis import Diagnosis, Fault, diagnose
+from rnnspec.conformance.diagnosis import Diagnosis, FoundFault, diagnose
 from rnnspec.conformance.edits.changing import changed
 from rnnspec.conformance.edits.single import Edit, single_edits
 from rnnspec.conformance.faults.changed import backend_of
@@ -21,7 +21,7 @@ from rnnspec.spec import check_call, operation
 from rnnspec.spec.arrays import Array
 from rnnspec.spec.operation import Block
 
-FaultsOf = Callable[..., list[Fault]]
+FaultsOf = Callable[..., list[FoundFault]]
 Make = Callable[..., Backend]
 Outputs = dict[str, Array]
 
@@ -34,7 +34,7 @@ def backend_with(name: str, *texts: str) -> Backend:
     return backend_of(op)()
 
 
-def suspected(faults: Sequence[Fault]) -> list[str]:
+def suspected(faults: Sequence[FoundFault]) -> list[str]:
     """All suspects of all faults, in words."""
     return [str(suspect) for fault in faults for suspect in fault.suspects]
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.cli import main
 from rnnspec.conformance.commands import faults as command
-from rnnspec.conformance.commands.faults import Request
+from rnnspec.conformance.commands.faults import FaultsRequest
 from rnnspec.conformance.faults.catalogue import FAULTS
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.score import NEVER_ALONE, CheckScore, FaultScore, by_check, score_fault
@@ -32,7 +32,7 @@ CAUGHT = PLANTED["rnn-bias-dropped"]
 
 def score(monkeypatch: pytest.MonkeyPatch, file: Path | None, *planted: Fault, seeds: str = "0") -> int:
     monkeypatch.setattr(command, "faults", lambda operations: planted)
-    return command.score_faults(Request(("rnn_cell",), seeds=seeds), file)
+    return command.score_faults(FaultsRequest(("rnn_cell",), seeds=seeds), file)
 
 
 def test_all_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,7 +221,7 @@ def test_work_is_shared_between_processes_in_order() -> None:
 
 def test_unknown_profile() -> None:
     with pytest.raises(PlanError, match="quick, standard, thorough"):
-        command.score_faults(Request(profile="brisk"), None)
+        command.score_faults(FaultsRequest(profile="brisk"), None)
 
 
 def test_bad_input() -> None:

@@ -16,7 +16,7 @@ from rnnspec.conformance.commands import faults_edits
 from rnnspec.conformance.edits.placing import changed_equations, with_equations
 from rnnspec.conformance.edits.single import Edit, single_edits
 from rnnspec.conformance.faults import edits
-from rnnspec.conformance.faults.edits import Bench, EditScore, Verdict, chosen_edits, over_seeds
+from rnnspec.conformance.faults.edits import EditBench, EditScore, EditVerdict, chosen_edits, over_seeds
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.score import FaultScore
 from rnnspec.conformance.pages.edits import read, sections
@@ -41,8 +41,8 @@ def edit_of(name: str, text: str) -> Edit:
 
 
 @pytest.fixture(scope="module")
-def dense() -> Bench:
-    return Bench(operation("dense"), PROFILES["quick"], 0)
+def dense() -> EditBench:
+    return EditBench(operation("dense"), PROFILES["quick"], 0)
 
 
 def test_the_edits_of_one_line_by_hand() -> None:
@@ -134,32 +134,32 @@ def written(rules: System) -> list[tuple[str, str]]:
     return [(equation.left, ast.unparse(equation.value)) for equation in (*rules.forward, *rules.gradient)]
 
 
-def test_a_wrong_value_is_caught(dense: Bench) -> None:
+def test_a_wrong_value_is_caught(dense: EditBench) -> None:
     verdict = dense.judge(edit_of("dense", "a = W @ x - b"))
     assert (verdict.fate, verdict.check, verdict.part) == ("caught", "values", "values")
     assert verdict.cases >= 1
     assert verdict.case.startswith("dense float32")
 
 
-def test_a_wrong_gradient_is_caught(dense: Bench) -> None:
+def test_a_wrong_gradient_is_caught(dense: EditBench) -> None:
     verdict = dense.judge(edit_of("dense", "dx = W.T @ dy"))
     assert (verdict.fate, verdict.check, verdict.part) == ("caught", "gradients", "gradients")
 
 
-def test_an_edit_that_is_the_same_operation_is_equivalent(dense: Bench) -> None:
+def test_an_edit_that_is_the_same_operation_is_equivalent(dense: EditBench) -> None:
     """The bias's gradient is that of the argument: ``db = da``."""
     assert dense.judge(edit_of("dense", "dx = W.T @ db")).fate == "equivalent"
 
 
 def test_a_line_that_no_result_reads_is_equivalent() -> None:
     """The Jacobian is of the states alone: the cell's gradients of parameters reach no result."""
-    bench = Bench(operation("state_jacobian"), PROFILES["quick"], 0)
+    bench = EditBench(operation("state_jacobian"), PROFILES["quick"], 0)
     edit = edit_of("state_jacobian", "lstm: db_k = da_k + 1")
     assert edit.part == "values"
     assert bench.judge(edit).fate == "equivalent"
 
 
-def test_what_can_never_be_evaluated_is_no_fault(dense: Bench) -> None:
+def test_what_can_never_be_evaluated_is_no_fault(dense: EditBench) -> None:
     assert dense.judge(edit_of("dense", "a = W @ a + b")).fate == "cannot_run"  # a of itself
 
 
@@ -167,7 +167,7 @@ def test_an_edit_that_nothing_catches_survives(monkeypatch: pytest.MonkeyPatch, 
     """Without a deck and without checks, the suite sees nothing: calls beyond the deck still tell."""
     blind(monkeypatch)
     file = tmp_path / "edits.json"
-    assert faults_edits.score_edits(faults_edits.Request(("clip_by_value",)), file) == 1
+    assert faults_edits.score_edits(faults_edits.EditsRequest(("clip_by_value",)), file) == 1
     (row,) = json.loads(file.read_text())["edits"]
     assert row["caught"] == 0
     assert row["edits"] == row["cannot_run"] + row["equivalent"] + len(row["surviving"])
@@ -179,7 +179,7 @@ def test_an_edit_that_nothing_catches_survives(monkeypatch: pytest.MonkeyPatch, 
 
 def blind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edits, "LARGE", -1)
-    monkeypatch.setattr(faults_edits, "_bench", lambda name, seed: Bench(operation(name), PROFILES["quick"], seed))
+    monkeypatch.setattr(faults_edits, "_bench", lambda name, seed: EditBench(operation(name), PROFILES["quick"], seed))
     monkeypatch.setattr(edits, "score_fault", lambda fault, profile, checks, **options: missed(fault))
 
 
@@ -188,7 +188,7 @@ def missed(fault: Fault) -> FaultScore:
 
 
 def test_what_an_edit_is_at_several_seeds() -> None:
-    caught, same, lost = (Verdict("e", "values", fate) for fate in ("caught", "equivalent", "surviving"))
+    caught, same, lost = (EditVerdict("e", "values", fate) for fate in ("caught", "equivalent", "surviving"))
     assert over_seeds([same, caught]) is caught
     assert over_seeds([caught, lost, same]) is lost
 
@@ -207,7 +207,7 @@ def test_what_an_edit_is_at_several_seeds() -> None:
     ],
 )
 def test_a_sample_of_edits_is_caught(name: str) -> None:
-    bench = Bench(operation(name), PROFILES["quick"], 0)
+    bench = EditBench(operation(name), PROFILES["quick"], 0)
     some, _ = chosen_edits(operation(name), 25, 0)
     verdicts = [bench.judge(edit) for edit in some]
     assert [verdict for verdict in verdicts if verdict.fate == "surviving"] == []

@@ -143,5 +143,10 @@ def rooms() -> dict[str, set[str]]:
 
 def test_the_rooms_of_the_suite_import_one_way() -> None:
     order = list(TopologicalSorter(rooms()).static_order())  # CycleError names the rooms of a circle
-    for lower, higher in pairwise(("judge", "cases", "checks", "run", "report", "commands", "cli")):
+    for lower, higher in pairwise(("judge", "cases", "checks", "run", "report", "interface", "cli")):
         assert order.index(lower) < order.index(higher)
+
+
+@pytest.mark.parametrize(("room", "importing"), [("commands", {"cli"}), ("cli", {"__main__"}), ("plugin", set())])
+def test_what_users_call_is_imported_by_the_command_line_alone(room: str, importing: set[str]) -> None:
+    assert {other for other, others in rooms().items() if room in others} == importing

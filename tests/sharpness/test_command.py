@@ -19,7 +19,7 @@ from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.conformance.run import PROFILES, run_check
 from rnnspec.conformance.sharpness.drifting import GOALS, DriftSharpness, calls_of, is_seen, measure_drift
 from rnnspec.conformance.sharpness.measuring import (
-    Run,
+    SeedRun,
     Sharpness,
     _lowest,
     _quantity,
@@ -131,13 +131,13 @@ def test_the_computed_bound_is_the_suites() -> None:
 
 
 def test_what_is_told_is_what_19_of_20_runs_see() -> None:
-    runs = tuple(Run(seed, "", dict.fromkeys(("computed", "onnx", "assert_close"), -seed)) for seed in range(20))
+    runs = tuple(SeedRun(seed, "", dict.fromkeys(("computed", "onnx", "assert_close"), -seed)) for seed in range(20))
     sharpness = Sharpness(
         "lstm", "float32", "values", runs, 800, dict.fromkeys(("computed", "onnx", "assert_close"), 0)
     )
     assert sharpness.smallest("computed") == 2.0**-1
     assert sharpness.smallest("computed", 0.5) == 2.0**-10
-    unseen = Sharpness("lstm", "float32", "values", (*runs[:18], *(Run(0, "", {"onnx": None}),) * 2), 800, {})
+    unseen = Sharpness("lstm", "float32", "values", (*runs[:18], *(SeedRun(0, "", {"onnx": None}),) * 2), 800, {})
     assert unseen.smallest("onnx") == float("inf")
     assert Sharpness.from_json(json.loads(json.dumps(sharpness.to_json()))) == sharpness
 

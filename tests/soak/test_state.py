@@ -12,11 +12,11 @@ import pytest
 from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.resuming import ResumeFile
 from rnnspec.conformance.soak.examining import Soak
-from rnnspec.conformance.soak.state import State, identity, joined
+from rnnspec.conformance.soak.state import State, facts_of_soak, joined
 from rnnspec.conformance.soak.statistics import CasePlace, Ending, SoakOutcome, Statistics
 
 SOAK = Soak("numpy", (("rnn", "float32"), ("gru", "float32")))
-OF = identity(SOAK, {"numpy": "2.0"})
+OF = facts_of_soak(SOAK, {"numpy": "2.0"})
 
 
 def file(folder: Path, of: dict[str, Any] = OF) -> ResumeFile:
@@ -69,12 +69,12 @@ def test_no_file_is_an_empty_state(tmp_path: Path) -> None:
 
 
 OTHERS: dict[str, dict[str, Any]] = {
-    "seed": identity(replace(SOAK, seed=1), {"numpy": "2.0"}),
-    "backend": identity(replace(SOAK, backend="torch"), {"numpy": "2.0"}),
-    "device": identity(replace(SOAK, device="cuda"), {"numpy": "2.0"}),
-    "versions": identity(SOAK, {"numpy": "2.1"}),
-    "operations": identity(replace(SOAK, targets=(("rnn", "float32"),)), {"numpy": "2.0"}),
-    "dtypes": identity(replace(SOAK, targets=(("rnn", "float16"), ("gru", "float16"))), {"numpy": "2.0"}),
+    "seed": facts_of_soak(replace(SOAK, seed=1), {"numpy": "2.0"}),
+    "backend": facts_of_soak(replace(SOAK, backend="torch"), {"numpy": "2.0"}),
+    "device": facts_of_soak(replace(SOAK, device="cuda"), {"numpy": "2.0"}),
+    "versions": facts_of_soak(SOAK, {"numpy": "2.1"}),
+    "operations": facts_of_soak(replace(SOAK, targets=(("rnn", "float32"),)), {"numpy": "2.0"}),
+    "dtypes": facts_of_soak(replace(SOAK, targets=(("rnn", "float16"), ("gru", "float16"))), {"numpy": "2.0"}),
     "rnnspec": {**OF, "rnnspec": "9"},
     "judge": {**OF, "judge": "another"},
     "format": {**OF, "format": 0},

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rnnspec.spec import operation, operations, system
 from rnnspec.spec.language import parse
-from rnnspec.spec.latex import equation_latex, to_latex
+from rnnspec.spec.latex import Typesetter
 from rnnspec.spec.printing import (
     MEANINGS,
     equation_text,
@@ -61,7 +61,7 @@ def test_text_reads_back_as_the_same_tree(expression: str) -> None:
 
 @given(EXPRESSIONS)
 def test_latex_has_balanced_braces_and_delimiters(expression: str) -> None:
-    printed = to_latex(tree(expression))
+    printed = Typesetter().expression(tree(expression))
     depth = 0
     for character in printed:
         depth += {"{": 1, "}": -1}.get(character, 0)
@@ -164,13 +164,13 @@ def test_text_has_the_parentheses_it_needs(expression: str, text: str) -> None:
     ],
 )
 def test_latex_reads_as_the_tree_groups(expression: str, latex: str) -> None:
-    assert to_latex(tree(expression)) == latex
+    assert Typesetter().expression(tree(expression)) == latex
 
 
 def test_an_equation_prints_with_its_target() -> None:
     equations = parse("h = a\nh[t] = x[t]\nh[n - 1] = 0\nC[t, 0] = C[t - 1, 0]", "toy.toml")
     assert [equation_text(e) for e in equations] == ["h = a", "h[t] = x[t]", "h[n - 1] = 0", "C[t, 0] = C[t - 1, 0]"]
-    assert [equation_latex(e) for e in equations] == [
+    assert [Typesetter().equation(e) for e in equations] == [
         "h &= a",
         "h_{t} &= x_{t}",
         "h_{n-1} &= 0",
@@ -229,6 +229,6 @@ def test_every_word_of_the_language_has_a_meaning() -> None:
 
 
 def test_a_name_that_begins_with_d_is_a_differential_unless_it_is_a_part_s() -> None:
-    assert to_latex(tree("dh_n")).startswith("\\mathrm{d}h")
-    assert to_latex(tree("decoder_h")).startswith("\\mathrm{decoder}")
-    assert to_latex(tree("ddecoder_h")).startswith("\\mathrm{d}\\mathrm{decoder}")
+    assert Typesetter().expression(tree("dh_n")).startswith("\\mathrm{d}h")
+    assert Typesetter().expression(tree("decoder_h")).startswith("\\mathrm{decoder}")
+    assert Typesetter().expression(tree("ddecoder_h")).startswith("\\mathrm{d}\\mathrm{decoder}")

@@ -22,7 +22,7 @@ from rnnspec.spec import (
     system,
 )
 from rnnspec.spec.language import parse
-from rnnspec.spec.latex import equation_latex
+from rnnspec.spec.latex import Typesetter
 from rnnspec.spec.operation import Attribute, holds
 from rnnspec.spec.printing import equation_text
 from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
@@ -189,7 +189,7 @@ def test_every_output_and_every_gradient_is_defined(name: str) -> None:
 def test_every_system_prints(name: str) -> None:
     for _, _, found in systems(operation(name)):
         for equation in (*found.forward, *found.gradient):
-            text, latex = equation_text(equation), equation_latex(equation)
+            text, latex = equation_text(equation), Typesetter().equation(equation)
             assert "\n" not in text + latex
             assert latex.count("{") == latex.count("}")
             assert latex.count(r"\left(") == latex.count(r"\right)")

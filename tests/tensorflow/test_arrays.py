@@ -12,9 +12,9 @@ pytest.importorskip("tensorflow")
 
 from rnnspec.backends.tensorflow.arrays import TensorFlowArrays
 from rnnspec.backends.tensorflow.framework import tf
+from rnnspec.spec import FLOAT_TYPES
 
 xp = TensorFlowArrays()
-DTYPES = ("float16", "bfloat16", "float32", "float64")
 TOLERANCES = {"float16": 2e-2, "bfloat16": 1e-1, "float32": 1e-5, "float64": 1e-12}
 MODES: dict[str, Callable[[Any], Any]] = {
     "eager": lambda function: function,
@@ -22,7 +22,7 @@ MODES: dict[str, Callable[[Any], Any]] = {
     "xla": lambda function: tf.function(function, autograph=False, jit_compile=True),
 }
 
-every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+every_dtype = pytest.mark.parametrize("dtype", FLOAT_TYPES)
 every_mode = pytest.mark.parametrize("mode", MODES)
 
 

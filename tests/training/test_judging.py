@@ -12,14 +12,14 @@ from rnnspec.backends import Call, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.training.drawing import Batches, drawn_examples
 from rnnspec.conformance.training.faults import FAULTS
-from rnnspec.conformance.training.judging import Request, judge
+from rnnspec.conformance.training.judging import Training, judge
 from rnnspec.spec.arrays import Array
 from rnnspec.spec.models import model, models
 
 
-def asked(name: str, steps: int, seed: int = 0, dtype: str = "float32") -> Request:
+def asked(name: str, steps: int, seed: int = 0, dtype: str = "float32") -> Training:
     found = model(name)
-    return Request(
+    return Training(
         found,
         found.small,
         steps,
@@ -83,7 +83,7 @@ def test_where_training_amplifies_rounding_the_bound_grows_until_nothing_is_told
     loud = {**found.optimizer.attributes, "learning_rate": 30.0}
     wild = replace(found, optimizer=replace(found.optimizer, attributes=loud))
     batches = Batches(wild, found.small, drawn_examples(wild, found.small, 0))
-    judged = judge(Request(wild, found.small, 60, batches), {"numpy": NumpyBackend()})
+    judged = judge(Training(wild, found.small, 60, batches), {"numpy": NumpyBackend()})
     shares = [float(due.loss.bound / abs(due.loss.value)) for due in judged.due if due.told]
     assert judged.silent_from or shares[-1] > 10 * shares[0]
     assert judged.outcomes[0].verdict == "conforms"
@@ -93,7 +93,7 @@ def test_what_no_example_has_is_told_of_all_the_same() -> None:
     found = model("char-rnn")
     sizes = {**found.small, "K": 40}  # most letters are in no text, and their vectors' gradients are 0
     batches = Batches(found, sizes, drawn_examples(found, sizes, 0))
-    judged = judge(Request(found, sizes, 4, batches), {"numpy": NumpyBackend()})
+    judged = judge(Training(found, sizes, 4, batches), {"numpy": NumpyBackend()})
     assert [due.told for due in judged.due] == [len(due.quantities) for due in judged.due]
     assert np.isfinite(judged.due[-1].quantities["update of letter.E"].bound).all()
 

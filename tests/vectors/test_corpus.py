@@ -51,9 +51,9 @@ def outcomes(backend: Backend, name: str, dtype: str) -> Iterator[tuple[Case, fl
 def test_most_planted_faults_are_caught() -> None:
     """The others are of what a corpus cannot ask: bad input, garbage in the padding, one call after another.
 
-    Those of gradients in part or of second order, of the form of results, of NaN, of how arrays lie and what becomes of
-    them, of threads, of large sizes, of numbers that are all small, of calls that depend on others, and of errors that
-    show in many calls together, it asks nothing about at all.
+    A corpus asks nothing about some of these: gradients in part or of second order, the form of results, NaN, how
+    arrays lie and what becomes of them, and threads. Nor does it ask about large sizes, numbers that are all small,
+    calls that depend on others, and errors that show in many calls together.
     """
     unasked = planted_in(
         derivatives, forms, written_arrays, layouts, one_array_twice, nan, threads, sizes, drift, many_calls,

@@ -13,7 +13,7 @@ from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Script
 from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS, refuse_functions
-from rnnspec.backends.tensorflow.natives.recurrent import Kind, cell_native, layer_native
+from rnnspec.backends.tensorflow.natives.recurrent import Network, cell_native, layer_native
 from rnnspec.backends.tensorflow.natives.recurrent_source import cell_source, layer_source
 
 
@@ -38,6 +38,6 @@ def _gates(call: Call) -> str:
     return f"tf.stack([{z}, W[0], W[2]])"
 
 
-GRU: Final = Kind("gru", "GRU", ("h0",), _choices, _refuse, gates=_gates)
+GRU: Final = Network("gru", "GRU", ("h0",), _choices, _refuse, gates=_gates)
 NATIVES: Final[Mapping[str, Native]] = {"gru_cell": cell_native(GRU), "gru": layer_native(GRU)}
 SCRIPTS: Final[Mapping[str, Script]] = {"gru_cell": cell_source(GRU), "gru": layer_source(GRU)}

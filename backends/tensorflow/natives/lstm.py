@@ -9,7 +9,7 @@ from rnnspec.backends.contract import Unsupported
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Script
 from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS, refuse_functions
-from rnnspec.backends.tensorflow.natives.recurrent import Kind, cell_native, layer_native
+from rnnspec.backends.tensorflow.natives.recurrent import Network, cell_native, layer_native
 from rnnspec.backends.tensorflow.natives.recurrent_source import cell_source, layer_source
 
 
@@ -38,6 +38,6 @@ def _choices(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-LSTM: Final = Kind("lstm", "LSTM", ("h0", "c0"), _choices, _refuse)
+LSTM: Final = Network("lstm", "LSTM", ("h0", "c0"), _choices, _refuse)
 NATIVES: Final[Mapping[str, Native]] = {"lstm_cell": cell_native(LSTM), "lstm": layer_native(LSTM)}
 SCRIPTS: Final[Mapping[str, Script]] = {"lstm_cell": cell_source(LSTM), "lstm": layer_source(LSTM)}

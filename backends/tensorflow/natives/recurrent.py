@@ -1,16 +1,16 @@
 """The part that Keras's SimpleRNN, LSTM and GRU share: cells and layers called with the weights and states of a call.
 
-Each of them has a file of its own, which hands over its peculiarities as its `Kind`.
+Each of them has a file of its own, which hands over its peculiarities as its `Network`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from rnnspec.backends.contract import Call, Unsupported
-from rnnspec.backends.layouts.gates import Family
+from rnnspec.backends.layouts.gates import PARAMETERS, Family
 from rnnspec.backends.native import Native
 from rnnspec.backends.tensorflow.framework import Outputs, Tensor, tf
 from rnnspec.backends.tensorflow.keras_layers import built, call, cudnn
@@ -19,8 +19,6 @@ from rnnspec.backends.tensorflow.weights import from_spec
 
 Arguments = Mapping[str, Any]
 """Parameters, states and attributes of a call, by name; there may be others."""
-
-PARAMETERS: Final = ("W", "R", "b", "b_rn", "b_R")
 
 
 def _refuse_nothing(**arguments: Any) -> None:
@@ -32,7 +30,7 @@ def _as_it_is(call: Call) -> str:
 
 
 @dataclass(frozen=True)
-class Kind:
+class Network:
     """One of Keras's recurrent networks, and its own properties.
 
     `family` is its name in the specification, `keras` that of its layer; the cell's ends in ``Cell``. `states` are the
@@ -110,7 +108,7 @@ def refusing_layer(refuse: Callable[..., None]) -> Callable[..., None]:
     return refuse_layer
 
 
-def cell_native(kind: Kind) -> Native:
+def cell_native(kind: Network) -> Native:
     """One step by Keras's cell."""
 
     def cell(*, x: Tensor, h_prev: Tensor, c_prev: Tensor | None = None, **arguments: Any) -> Outputs:
@@ -128,14 +126,14 @@ Made = Callable[..., Any]
 
 
 def own_layer(
-    kind: Kind, x: Tensor, units: int, mask: Tensor | None, attributes: Mapping[str, Any], *, reverse: bool
+    kind: Network, x: Tensor, units: int, mask: Tensor | None, attributes: Mapping[str, Any], *, reverse: bool
 ) -> Any:
     """Keras's layer of that kind, built."""
     options = {"units": units, "go_backwards": reverse, **kind.layer_options(mask, attributes)}
     return built(kind.keras, (None, None, x.shape[2]), x.dtype.name, **options)
 
 
-def layer_native(kind: Kind, calls: str = "", made: Made = own_layer) -> Native:
+def layer_native(kind: Network, calls: str = "", made: Made = own_layer) -> Native:
     """A sequence by Keras's layer, or by another that is `made`, as which it `calls` itself."""
 
     def layer(
@@ -149,7 +147,7 @@ def layer_native(kind: Kind, calls: str = "", made: Made = own_layer) -> Native:
 
 
 def run_layer(
-    kind: Kind,
+    kind: Network,
     x: Tensor,
     arguments: Arguments,
     states: list[Tensor],

@@ -6,7 +6,7 @@ from typing import Final
 
 from rnnspec.backends.contract import Call
 from rnnspec.backends.scripting import Lines, Script, hidden
-from rnnspec.backends.tensorflow.natives.recurrent import Kind, outputs_of
+from rnnspec.backends.tensorflow.natives.recurrent import Network, outputs_of
 from rnnspec.backends.tensorflow.sequences import mask_source
 
 INPUT_WEIGHTS: Final = 't["W"]'
@@ -14,7 +14,7 @@ _OTHERS: Final = "[v.value for v in layer.non_trainable_variables]"
 """Seeds of dropout, which is off."""
 
 
-def cell_source(kind: Kind) -> Script:
+def cell_source(kind: Network) -> Script:
     """Return what writes the calls of a kind's cell."""
 
     def lines(call: Call) -> Lines:
@@ -36,7 +36,7 @@ def cell_source(kind: Kind) -> Script:
     return lines
 
 
-def layer_source(kind: Kind) -> Script:
+def layer_source(kind: Network) -> Script:
     """Return what writes the calls of a kind's layer."""
 
     def lines(call: Call) -> Lines:
@@ -60,7 +60,7 @@ def layer_source(kind: Kind) -> Script:
     return lines
 
 
-def layout(kind: Kind, call: Call) -> list[str]:
+def layout(kind: Network, call: Call) -> list[str]:
     """Functions that bring weights into Keras's layout: the gates along the columns."""
     lines = [
         f"kernel = lambda W: tf.reshape(tf.transpose({kind.gates(call)}, [2, 0, 1]), [W.shape[2], -1])",
@@ -77,14 +77,14 @@ def _has_two_biases(call: Call) -> bool:
     return "b_rn" in call.spec.inputs_for(call.attributes)
 
 
-def layer_options(kind: Kind, call: Call) -> list[str]:
+def layer_options(kind: Network, call: Call) -> list[str]:
     """Options of a layer that gives its outputs and its states."""
     on_gpu = {"use_cudnn": False} if kind.cudnn else {}
     of_layers = ", ".join(f"{name}={value}" for name, value in {**outputs_of(call.attributes), **on_gpu}.items())
     return [_options(kind, call), f"options |= dict({of_layers})"]
 
 
-def _options(kind: Kind, call: Call) -> str:
+def _options(kind: Network, call: Call) -> str:
     """Options of the layer, or of the cell; its initial weights are never used."""
     chosen = kind.options(call.attributes)
     chosen = {name: chosen[name] for name in chosen if name not in ("kernel_initializer", "unit_forget_bias")}
@@ -93,7 +93,7 @@ def _options(kind: Kind, call: Call) -> str:
     return f"options = dict(units={hidden(call)}, {', '.join(given)}, dtype=dtype)"
 
 
-def made(kind: Kind, backwards: str = "") -> str:
+def made(kind: Network, backwards: str = "") -> str:
     """An expression that makes the layer."""
     own = f", go_backwards={backwards}" if backwards else ""
     return f"keras.layers.{kind.keras}(**options{own})"
@@ -115,7 +115,7 @@ def weights(call: Call, W: str, place: str) -> str:
     return f'[kernel({W}), kernel(t["R"]{place}), {bias}]'
 
 
-def before(kind: Kind, call: Call, place: str) -> str:
+def before(kind: Network, call: Call, place: str) -> str:
     """The initial states; those that are absent are 0."""
     zeros = f"tf.zeros(({len(call.inputs['x'])}, {hidden(call)}), dtype)"
     return f"[{', '.join(f't[{name!r}]{place}' if name in call.inputs else zeros for name in kind.states)}]"

@@ -9,7 +9,7 @@ from rnnspec.backends.contract import Unsupported
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Script
 from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS, refuse_functions
-from rnnspec.backends.tensorflow.natives.recurrent import Kind, cell_native, layer_native
+from rnnspec.backends.tensorflow.natives.recurrent import Network, cell_native, layer_native
 from rnnspec.backends.tensorflow.natives.recurrent_source import cell_source, layer_source
 
 
@@ -23,6 +23,6 @@ def _choices(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {"activation": FUNCTIONS[attributes["activation"]]}
 
 
-RNN: Final = Kind("rnn", "SimpleRNN", ("h0",), _choices, _refuse, cudnn=False)
+RNN: Final = Network("rnn", "SimpleRNN", ("h0",), _choices, _refuse, cudnn=False)
 NATIVES: Final[Mapping[str, Native]] = {"rnn_cell": cell_native(RNN), "rnn": layer_native(RNN)}
 SCRIPTS: Final[Mapping[str, Script]] = {"rnn_cell": cell_source(RNN), "rnn": layer_source(RNN)}

@@ -7,13 +7,14 @@ from functools import lru_cache
 from typing import Any, Final
 
 from rnnspec.backends.contract import Call, Unsupported
+from rnnspec.backends.layouts.gates import PARAMETERS
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Lines, Script, hidden, indented
 from rnnspec.backends.tensorflow.framework import Outputs, Tensor, keras, tf
 from rnnspec.backends.tensorflow.keras_layers import call
 from rnnspec.backends.tensorflow.natives.gru import GRU
 from rnnspec.backends.tensorflow.natives.lstm import LSTM
-from rnnspec.backends.tensorflow.natives.recurrent import PARAMETERS, Kind, refusing_layer, run_layer
+from rnnspec.backends.tensorflow.natives.recurrent import Network, refusing_layer, run_layer
 from rnnspec.backends.tensorflow.natives.recurrent_source import (
     INPUT_WEIGHTS,
     before,
@@ -27,15 +28,15 @@ from rnnspec.backends.tensorflow.natives.recurrent_source import (
 from rnnspec.backends.tensorflow.natives.rnn import RNN
 from rnnspec.backends.tensorflow.sequences import valid_steps
 
-KINDS: Final[Mapping[str, Kind]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+NETWORKS: Final[Mapping[str, Network]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 def _refuse_kind(*, layer: str, dropout: float | None = None, **arguments: Any) -> None:
-    if layer not in KINDS:
+    if layer not in NETWORKS:
         raise Unsupported("Keras has no layer but the RNN, the LSTM and the GRU")
     if dropout is not None:
         raise Unsupported("Keras's layers draw the masks of their dropout themselves")
-    KINDS[layer].refuse(**arguments)
+    NETWORKS[layer].refuse(**arguments)
 
 
 refuse_stack: Final = refusing_layer(_refuse_kind)
@@ -45,7 +46,7 @@ refuse_stack: Final = refusing_layer(_refuse_kind)
 def _bidirectional(
     *, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None, layer: str, merge: str, **arguments: Any
 ) -> Outputs:
-    merged, states = _run_both_ways(KINDS[layer], x, arguments, valid_steps(x.shape[1], lengths, mask), merge)
+    merged, states = _run_both_ways(NETWORKS[layer], x, arguments, valid_steps(x.shape[1], lengths, mask), merge)
     return *merged, *states
 
 
@@ -57,13 +58,13 @@ def _bidirectional_stack(
     for place in range(arguments["R"].shape[0]):
         own: dict[str, Any] = {name: arguments[name][place] for name in PARAMETERS if name in arguments}
         own |= {name: arguments[name][:, place] for name in ("h0", "c0") if arguments.get(name) is not None}
-        (x,), states = _run_both_ways(KINDS[layer], x, {**arguments, **own}, valid, merge)
+        (x,), states = _run_both_ways(NETWORKS[layer], x, {**arguments, **own}, valid, merge)
         finals.append(states)
     return x, *(tf.stack(states, 1) for states in zip(*finals, strict=True))
 
 
 def _run_both_ways(
-    kind: Kind, x: Tensor, arguments: Mapping[str, Any], valid: Tensor | None, merge: str
+    kind: Network, x: Tensor, arguments: Mapping[str, Any], valid: Tensor | None, merge: str
 ) -> tuple[Outputs, Outputs]:
     """Merged outputs of Keras's Bidirectional, and the states (B, 2, …)."""
     both_weights, states = [], []
@@ -102,7 +103,7 @@ def _stack(reverse: Callable[[int], bool]) -> Callable[..., Outputs]:
         *, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None, layer: str, **arguments: Any
     ) -> Outputs:
         valid = valid_steps(x.shape[1], lengths, mask)
-        kind, finals, y = KINDS[layer], [], x
+        kind, finals, y = NETWORKS[layer], [], x
         layers = kind.each(x, with_input_weights(**arguments), arguments["R"].shape[0])
         for number, (own, states) in enumerate(layers):
             y, *after = run_layer(kind, y, own, states, valid, reverse=reverse(number))
@@ -113,7 +114,7 @@ def _stack(reverse: Callable[[int], bool]) -> Callable[..., Outputs]:
 
 
 def _bidirectional_source(call: Call) -> Lines:
-    kind = KINDS[call.attributes["layer"]]
+    kind = NETWORKS[call.attributes["layer"]]
     merge = None if call.attributes["merge"] == "none" else call.attributes["merge"]
     outputs, count = "y" if merge else "y, z", len(kind.states)
     return Lines(
@@ -135,7 +136,7 @@ def _bidirectional_source(call: Call) -> Lines:
 
 def _bidirectional_stack_source(call: Call) -> Lines:
     """Bidirectional layers one on another."""
-    kind, number, count = KINDS[call.attributes["layer"]], len(call.inputs["R"]), len(call.inputs["W_above"])
+    kind, number, count = NETWORKS[call.attributes["layer"]], len(call.inputs["R"]), len(call.inputs["W_above"])
     sizes = [call.inputs["x"].shape[2], *[call.inputs["W_above"].shape[-1]] * count]
     merge, states = call.attributes["merge"], len(kind.states)
     return Lines(
@@ -163,7 +164,7 @@ def _bidirectional_stack_source(call: Call) -> Lines:
 
 def _stack_source(call: Call) -> Lines:
     """Layers one on another, in the alternating stack every second of them backwards."""
-    kind = KINDS[call.attributes["layer"]]
+    kind = NETWORKS[call.attributes["layer"]]
     number, alternating = len(call.inputs["R"]), call.operation == "alternating_stack"
     sizes = [call.inputs["x"].shape[2], *[hidden(call)] * (number - 1)]
     turned = ["    y = tf.reverse(y, [1]) if i % 2 == 1 else y"] if alternating else []

@@ -18,7 +18,7 @@ from rnnspec.backends.scripting import Script, hidden
 from rnnspec.backends.torch.arrays import Outputs
 from rnnspec.backends.torch.natives.recurrent import (
     GateSource,
-    Kind,
+    Network,
     refusing_layer,
     run_cell,
     run_layer,
@@ -54,7 +54,7 @@ def _total(call: Call, b_R: str, b_rn: str) -> str:
     return f"{b_R} + {b_rn}" if "b_R" in call.inputs else b_rn
 
 
-GRU: Final = Kind("GRU", nn.GRU, ("h0",), _refuse, gates=_gates)
+GRU: Final = Network("GRU", nn.GRU, ("h0",), _refuse, gates=_gates)
 
 
 @native("torch.nn.GRUCell", _refuse)

@@ -11,7 +11,7 @@ from rnnspec.backends.contract import Unsupported
 from rnnspec.backends.native import Native, native
 from rnnspec.backends.scripting import Script
 from rnnspec.backends.torch.arrays import Outputs
-from rnnspec.backends.torch.natives.recurrent import Kind, refusing_layer, run_cell, run_layer
+from rnnspec.backends.torch.natives.recurrent import Network, refusing_layer, run_cell, run_layer
 from rnnspec.backends.torch.natives.recurrent_source import cell_source, layer_source
 from rnnspec.backends.torch.weights import flat_weights
 
@@ -47,7 +47,7 @@ def _options(*, P: Tensor | None = None, **others: Any) -> dict[str, Any]:
     return {} if P is None else {"proj_size": P.shape[-2]}
 
 
-LSTM: Final = Kind("LSTM", nn.LSTM, ("h0", "c0"), _refuse, _options)
+LSTM: Final = Network("LSTM", nn.LSTM, ("h0", "c0"), _refuse, _options)
 
 
 @native("torch.nn.LSTMCell", _refuse_cell)

@@ -1,6 +1,6 @@
 """The part that torch's RNN, LSTM and GRU share: cells and layers called with the weights and states of a call.
 
-Each of them has a file of its own, which hands over its peculiarities as its `Kind`.
+Each of them has a file of its own, which hands over its peculiarities as its `Network`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.func import functional_call
 from torch.nn.utils.rnn import PackedSequence
 
 from rnnspec.backends.contract import Call, Unsupported
-from rnnspec.backends.layouts.gates import Update
+from rnnspec.backends.layouts.gates import PARAMETERS, Update
 from rnnspec.backends.layouts.torch import NAMES
 from rnnspec.backends.torch.arrays import Outputs
 from rnnspec.backends.torch.sequences import States, refuse_sequences, run_ragged
@@ -49,7 +49,7 @@ def _as_they_are(call: Call, W: str, R: str, b: str, place: str) -> GateSource:
 
 
 @dataclass(frozen=True)
-class Kind:
+class Network:
     """One of torch's recurrent networks, and its own properties.
 
     `name` is that of its `layer` in torch.nn; the cell's ends in ``Cell``. `states` are the initial states of the
@@ -98,7 +98,7 @@ def run_cell(
 
 
 def run_layer(
-    kind: Kind,
+    kind: Network,
     *,
     x: Tensor,
     direction: str,
@@ -129,11 +129,11 @@ def run_layer(
 
 def parameters(arguments: Mapping[str, Any]) -> dict[str, Tensor]:
     """Those of a call's arguments that are parameters of torch's layers."""
-    return {name: arguments[name] for name in ("W", "R", "b", "b_rn", "P", "b_R") if name in arguments}
+    return {name: arguments[name] for name in PARAMETERS if name in arguments}
 
 
 def run_module(
-    kind: Kind,
+    kind: Network,
     x: Tensor,
     parts: Sequence[Mapping[str, Tensor]],
     states: Sequence[Tensor | None],

@@ -8,7 +8,7 @@ from typing import Final
 
 from rnnspec.backends.contract import Call
 from rnnspec.backends.scripting import WIDEST, Lines, Script, counts, hidden, width
-from rnnspec.backends.torch.natives.recurrent import Kind
+from rnnspec.backends.torch.natives.recurrent import Network
 
 _X: Final = 't["x"]'
 
@@ -27,7 +27,7 @@ class Several:
     each: str
 
 
-def cell_source(kind: Kind) -> Script:
+def cell_source(kind: Network) -> Script:
     """Return what writes the calls of a kind's cell."""
 
     def lines(call: Call) -> Lines:
@@ -39,12 +39,12 @@ def cell_source(kind: Kind) -> Script:
     return lines
 
 
-def layer_source(kind: Kind) -> Script:
+def layer_source(kind: Network) -> Script:
     """Return what writes the calls of a kind's layer."""
     return lambda call: layers_source(kind, call, None)
 
 
-def layers_source(kind: Kind, call: Call, several: Several | None) -> Lines:
+def layers_source(kind: Network, call: Call, several: Several | None) -> Lines:
     """Write a call of one layer, or of several that are one module of torch; packed where the batch is ragged."""
     names = [name.replace("0", "_n") for name in kind.states]
     reverse = call.attributes.get("direction") == "reverse"
@@ -70,7 +70,7 @@ def layers_source(kind: Kind, call: Call, several: Several | None) -> Lines:
     return Lines([*lines, f"results = [{', '.join([merged, *after])}]"], (_module(kind, call, several),))
 
 
-def _module(kind: Kind, call: Call, several: Several | None, *, cell: bool = False) -> str:
+def _module(kind: Network, call: Call, several: Several | None, *, cell: bool = False) -> str:
     """Build torch's module."""
     chosen = kind.options(**call.inputs, **call.attributes)
     options = [str(call.inputs["W"].shape[-1]), str(hidden(call))]
@@ -82,7 +82,7 @@ def _module(kind: Kind, call: Call, several: Several | None, *, cell: bool = Fal
     return f"layer = torch.nn.{kind.name}{'Cell' if cell else ''}({', '.join(options)})"
 
 
-def _weights(kind: Kind, call: Call, several: Several | None) -> list[str]:
+def _weights(kind: Network, call: Call, several: Several | None) -> list[str]:
     """Put the specification's arrays in place of the module's own weights, of each layer and direction in turn."""
     W, place = ('t["W"]', "") if several is None else (several.W, "[i]")
     gates = kind.gates(call, W, f't["R"]{place}', f't["b"]{place}', place)
@@ -99,7 +99,7 @@ def _weights(kind: Kind, call: Call, several: Several | None) -> list[str]:
     return [*gates.lines, *flat, "weights = dict(zip(dict(layer.named_parameters()), flat))"]
 
 
-def _before(kind: Kind, call: Call, several: Several | None) -> list[str]:
+def _before(kind: Network, call: Call, several: Several | None) -> list[str]:
     """Set the initial states in torch's shape; those that are absent are 0."""
     values, batch = [], len(call.inputs["x"])
     count, form = (1, "[None]") if several is None else (several.count, ".transpose(0, 1).contiguous()")
@@ -109,7 +109,7 @@ def _before(kind: Kind, call: Call, several: Several | None) -> list[str]:
     return [f"{', '.join(kind.states)} = {', '.join(values)}"]
 
 
-def _ragged(kind: Kind, call: Call, lengths: list[int], names: Sequence[str], reverse: bool) -> list[str]:
+def _ragged(kind: Network, call: Call, lengths: list[int], names: Sequence[str], reverse: bool) -> list[str]:
     """Call the layer on the sequences that have steps, each in its own length and in the order of reading."""
     rows = [row for row, length in enumerate(lengths) if length]
     empty = len(rows) < len(lengths) or not lengths

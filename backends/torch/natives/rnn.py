@@ -11,7 +11,7 @@ from rnnspec.backends.contract import Unsupported
 from rnnspec.backends.native import Native, native
 from rnnspec.backends.scripting import Script
 from rnnspec.backends.torch.arrays import Outputs
-from rnnspec.backends.torch.natives.recurrent import Kind, refusing_layer, run_cell, run_layer
+from rnnspec.backends.torch.natives.recurrent import Network, refusing_layer, run_cell, run_layer
 from rnnspec.backends.torch.natives.recurrent_source import cell_source, layer_source
 from rnnspec.backends.torch.weights import flat_weights
 
@@ -27,7 +27,7 @@ def _options(*, activation: str, **others: Any) -> dict[str, Any]:
     return {} if activation == "tanh" else {"nonlinearity": activation}
 
 
-RNN: Final = Kind("RNN", nn.RNN, ("h0",), _refuse, _options)
+RNN: Final = Network("RNN", nn.RNN, ("h0",), _refuse, _options)
 
 
 @native("torch.nn.RNNCell", _refuse)

@@ -16,7 +16,7 @@ from rnnspec.backends.torch.arrays import Outputs
 from rnnspec.backends.torch.natives.gru import GRU
 from rnnspec.backends.torch.natives.lstm import LSTM
 from rnnspec.backends.torch.natives.recurrent import (
-    Kind,
+    Network,
     parameters,
     refuse_unrolling,
     refusing_layer,
@@ -26,13 +26,13 @@ from rnnspec.backends.torch.natives.recurrent_source import Several, layers_sour
 from rnnspec.backends.torch.natives.rnn import RNN
 from rnnspec.backends.torch.sequences import States
 
-KINDS: Final[Mapping[str, Kind]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+NETWORKS: Final[Mapping[str, Network]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 def _refuse_kind(*, layer: str, **arguments: Any) -> None:
-    if layer not in KINDS:
+    if layer not in NETWORKS:
         raise Unsupported("torch has no layer but the RNN, the LSTM and the GRU")
-    KINDS[layer].refuse(**arguments)
+    NETWORKS[layer].refuse(**arguments)
 
 
 def _refuse_without_steps(**arguments: Any) -> None:
@@ -158,7 +158,7 @@ def _run(
     **arguments: Any,
 ) -> tuple[Tensor, States]:
     """Run one module of torch, with these options of its own; states are (B, layers and directions, …)."""
-    kind = KINDS[layer]
+    kind = NETWORKS[layer]
     states = [arguments.get(name) for name in kind.states]
     lengths = lengths if mask is None else mask.sum(1)
     y, finals = run_module(kind, x, parts, states, lengths, arguments, reverse=reverse, **(module or {}))
@@ -167,7 +167,7 @@ def _run(
 
 def _bidirectional_source(call: Call) -> Lines:
     several = Several("bidirectional=True", 2, 't["W"][i]', " for i in (0, 1)")
-    return layers_source(KINDS[call.attributes["layer"]], call, several)
+    return layers_source(NETWORKS[call.attributes["layer"]], call, several)
 
 
 def _stacked_source(call: Call) -> Lines | None:
@@ -176,7 +176,7 @@ def _stacked_source(call: Call) -> Lines | None:
         return None
     layers = len(call.inputs["R"])
     several = Several(f"num_layers={layers}", layers, "W", ' for i, W in enumerate([t["W"], *t["W_above"]])')
-    return layers_source(KINDS[call.attributes["layer"]], call, several)
+    return layers_source(NETWORKS[call.attributes["layer"]], call, several)
 
 
 NATIVES: Final[Mapping[str, Native]] = {

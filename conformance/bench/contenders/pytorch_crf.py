@@ -12,10 +12,10 @@ from torchcrf import CRF
 
 from rnnspec.backends import Call, Unsupported
 from rnnspec.conformance.bench.contenders.library import refuse_all_but
-from rnnspec.conformance.bench.contenders.torch_library import MadeInTorch, TorchLibrary, tensors
+from rnnspec.conformance.bench.contenders.torch_library import MadeInTorch, TorchContender, tensors
 
 
-class PytorchCrf(TorchLibrary):
+class PytorchCrf(TorchContender):
     """torchcrf.CRF: its log-likelihood, and its Viterbi decoder, which gives lists of tags."""
 
     name: ClassVar[str] = "pytorch-crf"

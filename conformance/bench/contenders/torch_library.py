@@ -34,7 +34,7 @@ class MadeInTorch(Made):
     gradients: Callable[[Gradients], Gradients] = _as_they_are
 
 
-class TorchLibrary(Library):
+class TorchContender(Library):
     """Base class of contenders that run on torch, on the CPU."""
 
     differentiable: ClassVar[tuple[str, ...]] = ()

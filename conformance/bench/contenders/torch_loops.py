@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from rnnspec.backends import Call, Unsupported
 from rnnspec.conformance.bench.contenders.library import refuse_all_but
-from rnnspec.conformance.bench.contenders.torch_library import Gradients, MadeInTorch, TorchLibrary, tensors
+from rnnspec.conformance.bench.contenders.torch_library import Gradients, MadeInTorch, TorchContender, tensors
 
 GATES: Final = 4
 States = tuple[Tensor, ...]
 
 
-class Products(nn.Module):
+class GateProducts(nn.Module):
     """The arguments of the gates: an nn.Linear for x and one for h, of each gate or of all gates at once."""
 
     def __init__(self, features: int, hidden: int, *, per_gate: bool, bias: bool = True) -> None:
@@ -32,7 +32,7 @@ class Products(nn.Module):
         return sums if len(sums) > 1 else list(sums[0].chunk(GATES, -1))
 
 
-class Cell(nn.Module):
+class LoopCell(nn.Module):
     """One step, from an input (B, D) and the states before, h first, to the states after."""
 
     memories: ClassVar[int] = 1
@@ -41,7 +41,7 @@ class Cell(nn.Module):
 
     def __init__(self, features: int, hidden: int, *, per_gate: bool, bias: bool = True) -> None:
         super().__init__()
-        self.products = Products(features, hidden, per_gate=per_gate, bias=bias)
+        self.products = GateProducts(features, hidden, per_gate=per_gate, bias=bias)
 
     def holding(self, array: str) -> list[str]:
         """Names of the parameters that hold an array."""
@@ -56,7 +56,7 @@ class Cell(nn.Module):
                 parameter.data = part.clone()
 
 
-class PeepholeCell(Cell):
+class PeepholeCell(LoopCell):
     """The cell of the peephole LSTM."""
 
     arrays: ClassVar[Mapping[str, str]] = {
@@ -79,7 +79,7 @@ class PeepholeCell(Cell):
         return torch.sigmoid(a_o + self.p_o * c) * torch.tanh(c), c
 
 
-class LayerNormCell(Cell):
+class LayerNormCell(LoopCell):
     """The cell of the layer-normalised LSTM."""
 
     arrays: ClassVar[Mapping[str, str]] = {
@@ -104,7 +104,7 @@ class LayerNormCell(Cell):
         return torch.sigmoid(a_o) * torch.tanh(self.norm_c(c)), c
 
 
-class NestedCell(Cell):
+class NestedCell(LoopCell):
     """The cell of the nested LSTM, with one inner level."""
 
     memories: ClassVar[int] = 2
@@ -119,7 +119,7 @@ class NestedCell(Cell):
 
     def __init__(self, features: int, hidden: int, *, per_gate: bool) -> None:
         super().__init__(features, hidden, per_gate=per_gate)
-        self.inner = Products(hidden, hidden, per_gate=per_gate)
+        self.inner = GateProducts(hidden, hidden, per_gate=per_gate)
 
     def forward(self, x: Tensor, states: States) -> States:
         """Return h and the memories after the step."""
@@ -132,14 +132,14 @@ class NestedCell(Cell):
         return torch.sigmoid(a_o) * torch.tanh(c), c, c_inner
 
 
-CELLS: Final[Mapping[str, type[Cell]]] = {
+CELLS: Final[Mapping[str, type[LoopCell]]] = {
     "peephole_lstm": PeepholeCell,
     "layer_norm_lstm": LayerNormCell,
     "nested_lstm": NestedCell,
 }
 
 
-class LinearForEachGate(TorchLibrary):
+class LinearForEachGate(TorchContender):
     """A loop over the steps with an nn.Linear for each gate."""
 
     name: ClassVar[str] = "Linear for each gate"

@@ -12,7 +12,7 @@ from rnnspec.backends.layouts.arrays import NumpyShaping
 from rnnspec.backends.layouts.gates import Family
 from rnnspec.backends.layouts.torch import from_spec
 from rnnspec.conformance.bench.contenders.library import refuse_all_but
-from rnnspec.conformance.bench.contenders.torch_library import Gradients, MadeInTorch, TorchLibrary, tensors
+from rnnspec.conformance.bench.contenders.torch_library import Gradients, MadeInTorch, TorchContender, tensors
 
 MODULES: Final[Mapping[str, tuple[Family, Callable[..., nn.RNNBase]]]] = {
     "rnn": ("rnn", nn.RNN),
@@ -23,7 +23,7 @@ _FIRST: Final = "_l0"
 _NAMES: Final = {"W": "weight_ih" + _FIRST, "R": "weight_hh" + _FIRST, "b": "bias_ih" + _FIRST}
 
 
-class TorchModules(TorchLibrary):
+class TorchModules(TorchContender):
     """torch.nn.RNN, LSTM and GRU with their weights loaded, forward and without initial states or lengths."""
 
     name: ClassVar[str] = "torch.nn"

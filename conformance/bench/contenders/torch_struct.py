@@ -11,10 +11,10 @@ from torch_struct import LinearChain
 from rnnspec.backends import Call, Unsupported
 from rnnspec.backends.libraries.torch_struct import Chain, moves, of_tags
 from rnnspec.conformance.bench.contenders.library import refuse_all_but
-from rnnspec.conformance.bench.contenders.torch_library import MadeInTorch, TorchLibrary, tensors
+from rnnspec.conformance.bench.contenders.torch_library import MadeInTorch, TorchContender, tensors
 
 
-class TorchStruct(TorchLibrary):
+class TorchStruct(TorchContender):
     """torch_struct.LinearChainCRF over the scores of all moves, which each call builds from the CRF's scores."""
 
     name: ClassVar[str] = "torch-struct"

@@ -22,12 +22,12 @@ from rnnspec.conformance.hosting.isolated import GuestLostError, reopened
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.run.files import write_arrays, write_bytes
 from rnnspec.conformance.run.repro.evidence import Evidence, Failure, Numbers, ask_of, evidence_of, seen_in
-from rnnspec.conformance.run.repro.record import Record, arrays_of, read_record, record_of
-from rnnspec.conformance.run.repro.source import Adapter, Heading, Written, by_adapter, by_library, live
+from rnnspec.conformance.run.repro.record import FailureRecord, arrays_of, read_record, record_of
+from rnnspec.conformance.run.repro.source import Adapter, AdapterPart, Heading, by_adapter, by_library, live
 from rnnspec.conformance.run.repro.witness import Ask, Witness
 from rnnspec.spec.arrays import NamedArrays
 
-__all__ = ["Ask", "Failure", "Record", "Witness", "read_record", "try_repro", "write_repro"]
+__all__ = ["Ask", "Failure", "FailureRecord", "Witness", "read_record", "try_repro", "write_repro"]
 
 _LONGEST_NAME: Final = 60
 
@@ -125,21 +125,21 @@ def _comes_again(backend: Backend, evidence: Numbers, path: Path, arrays: NamedA
     return bool(np.any((ratios > 1) & ~np.isnan(evidence.due.value)))
 
 
-def _written(backend: Backend, evidence: Evidence) -> Written:
+def _written(backend: Backend, evidence: Evidence) -> AdapterPart:
     """The library's part of the script, as the adapter writes it."""
     ask = live(evidence)
     if ask is None:
-        return Written()
+        return AdapterPart()
     try:
         script: object = backend.script(ask.call, ask.wanted, tuple(ask.directions))
         if script is not None and not isinstance(script, str):
             raise TypeError(f"expected the script's text, got {name_of(type(script).__name__)}")
-        return Written(script)
+        return AdapterPart(script)
     except Interrupted:
         raise
     except BaseException as error:  # an adapter need not know how to write down what it should have refused
         words = (words_of(error).splitlines() or [""])[0]
-        return Written(failed=f"{kind_of(error)}: {words}".rstrip(": "))
+        return AdapterPart(failed=f"{kind_of(error)}: {words}".rstrip(": "))
 
 
 def _numbers(evidence: Evidence) -> NamedArrays:

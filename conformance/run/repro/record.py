@@ -33,7 +33,7 @@ _BFLOAT16: Final = np.dtype(ml_dtypes.bfloat16)
 
 
 @dataclass(frozen=True)
-class Record:
+class FailureRecord:
     """The contents of a repro's archive about a failure.
 
     `call` is the one at fault, with the arrays in their types and layouts; None where no single call is. Of
@@ -100,12 +100,12 @@ def cotangent_names(call: Call) -> tuple[str, ...]:
     return tuple(COTANGENT + name for name, item in outputs.items() if item.kind == "float")
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path) -> FailureRecord:
     """Read what `write_repro` wrote into an archive; raise FileError for any other file."""
     return record_of(path, read_stored(path))
 
 
-def record_of(path: Path, arrays: Mapping[str, Array]) -> Record:
+def record_of(path: Path, arrays: Mapping[str, Array]) -> FailureRecord:
     """Return what the arrays of an archive record; raise FileError if they are none of a repro."""
     if CALL not in arrays:
         raise FileError(f"{path}: expected a repro's file, which has a {CALL!r}; got {', '.join(arrays) or 'nothing'}")
@@ -115,7 +115,7 @@ def record_of(path: Path, arrays: Mapping[str, Array]) -> Record:
         raise FileError(f"{path}: {CALL!r} is none of a repro: {kind_of(error)}: {words_of(error)}") from error
 
 
-def _record(data: Mapping[str, Any], arrays: Mapping[str, Array]) -> Record:
+def _record(data: Mapping[str, Any], arrays: Mapping[str, Array]) -> FailureRecord:
     case = None if data["case"] is None else Case.from_json(data["case"])
     more = data["more"]
     example = None if case is None or more is None else (case, *map(_part, more)) if more else case
@@ -124,16 +124,16 @@ def _record(data: Mapping[str, Any], arrays: Mapping[str, Array]) -> Record:
     typed = {name: array.astype(_BFLOAT16) if name in narrow else array for name, array in arrays.items()}
     inputs = {name.removeprefix(INPUT): array for name, array in typed.items() if name.startswith(INPUT)}
     if not inputs:
-        return Record(*known)
+        return FailureRecord(*known)
     for name, (strides, writeable) in data["layouts"].items():
         inputs[name] = MemoryLayout(tuple(strides), writeable).apply(inputs[name])
     inputs |= {name: inputs[first] for name, first in data["one_array"].items()}
     call = Call(data["operation"], inputs, known[2])
     if "wanted" not in data:
-        return Record(*known, call)
+        return FailureRecord(*known, call)
     cotangents = tuple(typed.get(name) for name in cotangent_names(call))
     directions = {name.removeprefix(DIRECTION): array for name, array in typed.items() if name.startswith(DIRECTION)}
-    return Record(*known, call, cotangents, tuple(data["wanted"]), directions)
+    return FailureRecord(*known, call, cotangents, tuple(data["wanted"]), directions)
 
 
 def _attributes(stored: Mapping[str, Any]) -> dict[str, Any]:

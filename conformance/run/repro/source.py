@@ -73,7 +73,7 @@ class Adapter:
 
 
 @dataclass(frozen=True)
-class Written:
+class AdapterPart:
     """The library's own part of a script as its adapter wrote it, or why there is none."""
 
     source: str | None = None
@@ -85,7 +85,7 @@ class Written:
         return (self.source or "").rstrip().splitlines()
 
 
-def by_library(evidence: Evidence, heading: Heading, dtype: str, written: Written) -> str | None:
+def by_library(evidence: Evidence, heading: Heading, dtype: str, written: AdapterPart) -> str | None:
     """Return the script that calls the library alone; None if it has no such call, or a longer one than fits."""
     ask = live(evidence)
     if written.source is None or ask is None:
@@ -101,7 +101,7 @@ def by_library(evidence: Evidence, heading: Heading, dtype: str, written: Writte
     return None
 
 
-def by_adapter(evidence: Evidence, heading: Heading, dtype: str, written: Written, adapter: Adapter | None) -> str:
+def by_adapter(evidence: Evidence, heading: Heading, dtype: str, written: AdapterPart, adapter: Adapter | None) -> str:
     """Return the script that calls the adapter or, where no single call of an adapter shows it, has what came."""
     note = _left_out(evidence, dtype, written)
     ask = live(evidence, by_adapter=True)
@@ -114,7 +114,7 @@ def by_adapter(evidence: Evidence, heading: Heading, dtype: str, written: Writte
     return _joined(heading.docstring(*note, *last), _asking_adapter(evidence, ask, adapter))
 
 
-def _left_out(evidence: Evidence, dtype: str, written: Written) -> tuple[str, ...]:
+def _left_out(evidence: Evidence, dtype: str, written: AdapterPart) -> tuple[str, ...]:
     """Why a script has not the library's part that its adapter wrote, or began to write."""
     ask = live(evidence)
     if written.failed:

@@ -1,4 +1,4 @@
-"""The request to the suite, one check at a time: the plugin of pytest and the Python interface ask alike."""
+"""One check of a plan, run as the options say: the plugin of pytest and the Python interface ask alike."""
 
 from __future__ import annotations
 

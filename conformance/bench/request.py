@@ -1,0 +1,140 @@
+"""A request to time backends against each other, and its contests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from rnnspec.conformance.bench.catalogue import Catalogue, at_scale, load_catalogue, must_be_a_size
+from rnnspec.conformance.bench.contender import open_contenders
+from rnnspec.conformance.bench.engine import Engine, Setting
+from rnnspec.conformance.bench.errors import BenchError
+from rnnspec.conformance.bench.memory import peak_memory
+from rnnspec.conformance.bench.outcome import BenchReport, Contest
+from rnnspec.conformance.bench.progress import own_errors, telling
+from rnnspec.conformance.bench.scan import parse_scan, scanned
+from rnnspec.conformance.bench.threads import cores
+from rnnspec.conformance.bench.timing import Effort
+from rnnspec.conformance.bench.workload import MODES, Workload, WorkloadStage
+from rnnspec.conformance.hosting.isolated import Isolation, Limits
+from rnnspec.spec import operation, resolved
+from rnnspec.spec.errors import one_of
+
+
+@dataclass(frozen=True)
+class BenchRequest:
+    """The user's request."""
+
+    backends: tuple[str, ...]
+    alone: bool = False
+    workloads: tuple[str, ...] = ()
+    file: Path | None = None
+    operations: tuple[str, ...] = ()
+    scale: str = "medium"
+    sizes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """The sizes to time for each symbol; of several symbols, every combination."""
+
+    scan: str | None = None
+    modes: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    lengths: bool = False
+    inputs: tuple[str, ...] = ()
+    device: str = "cpu"
+    seconds: float = 6.0
+    rounds: int = 100
+    memory: bool = True
+    html: Path | None = None
+    isolation: Isolation = Isolation.NEVER
+    limits: Limits = field(default_factory=Limits)
+
+
+def timed(request: BenchRequest) -> tuple[BenchReport, dict[str, Any]]:
+    """Time what is asked for, and show the progress; return the report, and it in pytest-benchmark's format."""
+    contests = _contests(request)
+    contenders = open_contenders(
+        request.backends,
+        request.device,
+        alone=request.alone or bool(request.scan),
+        isolation=request.isolation,
+        limits=request.limits,
+    )
+    effort = Effort(fewest=min(Effort.fewest, request.rounds), most=request.rounds, seconds=request.seconds)
+    chosen = cores()
+    setting = Setting(contenders, len(chosen), chosen, effort, peak_memory if request.memory else None)
+    engine = Engine(contests, setting)
+    with own_errors() as console, telling(engine, console):
+        return engine.run()
+
+
+def _contests(request: BenchRequest) -> list[Contest]:
+    """The contests to hold; the size that a scan varies changes fastest."""
+    catalogue = load_catalogue(request.file)
+    for mode in request.modes:
+        if mode not in MODES:
+            raise BenchError(f"unknown mode {mode!r}: {one_of(mode, MODES)}")
+    for symbol, several in request.sizes.items():
+        for size in several:
+            must_be_a_size(symbol, size, f"-{symbol}")
+    contests = []
+    for work in (one for workload in _workloads(request, catalogue) for one in _variants(workload, request)):
+        series: list[Workload] = [work]
+        symbol = ""
+        if request.scan:
+            symbol, sizes = parse_scan(request.scan, work)
+            series = scanned(work, symbol, sizes)
+        modes = [mode for mode in work.modes if not request.modes or mode in request.modes]
+        for mode in modes:
+            for dtype in request.dtypes or ("float32",):
+                contests += [Contest(one, mode, dtype, symbol) for one in series]
+    if not contests:
+        raise BenchError(f"nothing to time: expected a workload with the mode {' or '.join(request.modes)}, got none")
+    for contest in contests:  # their errors are reported before anything is timed
+        contest.workload.cases(contest.mode, contest.dtype)
+    return contests
+
+
+def _variants(workload: Workload, request: BenchRequest) -> Iterator[Workload]:
+    """The workload at each combination of sizes, with the inputs that are asked for.
+
+    Each has another name than the workload itself, since its times are not comparable with that one's.
+    """
+    stages = [_with_inputs(stage, request) for stage in workload.stages]
+    for wanted in (*request.inputs, *("lengths",) * request.lengths):
+        if not any(wanted in _optional(stage) for stage in workload.stages):
+            known = ", ".join(dict.fromkeys(name for stage in workload.stages for name in _optional(stage)))
+            raise BenchError(
+                f"workload {workload.name}: expected an optional input ({known or 'none'}), got {wanted!r}"
+            )
+    more = " lengths" * request.lengths + "".join(f" {name}" for name in request.inputs)
+    for combination in product(*request.sizes.values()):
+        sizes = dict(zip(request.sizes, combination, strict=True))
+        name = workload.name + more + "".join(f" {symbol}={size}" for symbol, size in sizes.items())
+        yield replace(workload.with_sizes(**sizes), name=name, stages=tuple(stages))
+
+
+def _with_inputs(stage: WorkloadStage, request: BenchRequest) -> WorkloadStage:
+    """The stage with those of the inputs that are asked for which it can have."""
+    optional = _optional(stage)
+    inputs = dict.fromkeys((*stage.inputs, *(name for name in request.inputs if name in optional)))
+    return replace(stage, lengths=stage.lengths or (request.lengths and "lengths" in optional), inputs=tuple(inputs))
+
+
+def _optional(stage: WorkloadStage) -> list[str]:
+    """Names of the optional inputs that a stage can have: arrays of numbers, and the lengths."""
+    op = operation(stage.operation)
+    attributes = {**op.defaults(), **stage.attributes}
+    present = resolved(op, attributes).inputs_for(attributes)
+    return [name for name, item in present.items() if item.optional and item.kind in ("float", "lengths")]
+
+
+def _workloads(request: BenchRequest, catalogue: Catalogue) -> list[Workload]:
+    """The named ones, and the operations; where none are named, those of the user's file, or else those of practice."""
+    if request.workloads or request.operations:
+        named = [catalogue.get(name) for name in dict.fromkeys(request.workloads)]
+        return named + [at_scale(name, request.scale) for name in dict.fromkeys(request.operations)]
+    if request.file:
+        return list(catalogue.own)
+    return list(catalogue.named.values())
