@@ -78,6 +78,9 @@ class Backend:
     opened_as: str = ""
     """The name that it was opened by, as the user gave it; empty for an adapter that was not opened by name."""
 
+    time_limit: float | None = None
+    """Seconds that a call may take in this process, as whoever opened the adapter set it; None: any time."""
+
     def __init__(self, device: str = "cpu") -> None:
         """Open the implementation on `device`; raise ValueError naming the devices there are if it has not that one.
 

@@ -45,7 +45,7 @@ def measure_sharpness(request: Request, json_file: Path | None) -> int:
     """Measure, print the tables, and write them to a file; 1 if the suite rejected a right result."""
     console = open_console()
     items = _items(request)
-    of = identity("sharpness", (faults_code, sharpness_code), runs=request.runs, numpy=np.__version__)
+    of = identity("sharpness", (faults_code, sharpness_code), runs=request.runs)
     with (
         ResumeFile(request.resume, of, "measurement of sharpness") as file,
         workers(request.jobs, request.scheduler) as sharing,

@@ -11,6 +11,7 @@ from rnnspec.backends import Backend, Call, Cotangents, Unsupported
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.refusals import declared_refusal
 from rnnspec.backends.words import kind_of, words_of
+from rnnspec.conformance.hosting.deadline import DeadlineError, at_most
 from rnnspec.conformance.hosting.guest import place_of
 from rnnspec.spec import operation, operations
 from rnnspec.spec.arrays import Array
@@ -123,10 +124,15 @@ class Guarded(Backend):
         return self._guard(call, lambda: dict(self.backend.second_order(call, cotangents, directions)))
 
     def _guard(self, call: Call, compute: Callable[[], Result]) -> Result:
+        seconds = self.backend.time_limit
         try:
             # The checks judge overflow, so NumPy's warnings would only add noise.
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), at_most(seconds):
                 return compute()
+        except DeadlineError:
+            assert seconds is not None  # or there is no deadline
+            reason = f"no answer within {seconds:g} s"
+            raise GuestLostError(call, reason, timed_out=True, seconds=seconds) from None
         except Unsupported as refusal:
             raise Unsupported(words_of(refusal)) from None
         except (BackendCrashError, GuestLostError, Interrupted):  # a crash in another process has its own message

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -31,6 +32,8 @@ except ImportError:  # Windows has no limits of this kind
     resource = None  # type: ignore[assignment]  # asked for before each use
 
 
+TRACE: Final = "trace"
+"""The name of the file for the interpreter's place in the code."""
 GRACE_SECONDS: Final = 5.0
 """Seconds between the suite's time limit for a call and the process's own, which is the later one."""
 
@@ -126,7 +129,7 @@ def place_of(error: BaseException) -> str:
     return f"{visible(frames[-1].filename)}, line {frames[-1].lineno}" if frames else "a place that is not known"
 
 
-def begin(work: Callable[..., None], connection: Connection, trace: str, *arguments: Any) -> NoReturn:
+def begin(work: Callable[..., None], connection: Connection, folder: str, *arguments: Any) -> NoReturn:
     """Do a guest's work, kept apart from the suite, and end the process with all its threads.
 
     Parameters
@@ -135,23 +138,24 @@ def begin(work: Callable[..., None], connection: Connection, trace: str, *argume
         `serve` or `describe`.
     connection
         Connection for requests and answers.
-    trace
-        File to which the interpreter writes its place in the code if a signal ends it.
+    folder
+        Its temporary folder. The interpreter writes its place in the code into the file `TRACE` there if a signal ends
+        it.
     arguments
         More arguments of `work`.
     """
     _seclude()
     if KEPT:
-        become_kept(Path(trace))
+        become_kept(Path(folder))
     if hasattr(os, "setsid"):
         os.setsid()  # a group of its own, which is killed with all processes that it starts
         os.set_inheritable(connection.fileno(), False)  # its children must not keep the connection open
-    faulthandler.enable(os.open(trace, os.O_WRONLY | os.O_APPEND), all_threads=False)
+    faulthandler.enable(os.open(Path(folder, TRACE), os.O_WRONLY | os.O_APPEND | os.O_CREAT), all_threads=False)
     status = 0
     try:
         work(connection, *arguments)
     except (EOFError, OSError):  # the suite has ended
-        Path(trace).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
     except BaseException:
         status = 1
     os._exit(status)  # an adapter's threads would go on for ever

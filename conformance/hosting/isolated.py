@@ -38,6 +38,9 @@ from rnnspec.spec.arrays import Array
 OPENING_SECONDS: Final = 300.0
 """Time limit of opening, since frameworks take long to import, above all on a busy machine."""
 
+OWN_SECONDS: Final = 600.0
+"""Least time limit of a call of one of the project's own backends in the suite's process: some compile."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -265,7 +268,11 @@ class Isolation(StrEnum):
 
     def open(self, name: str, device: str, limits: Limits) -> Backend:
         """Open a backend by its name, here or in a process of its own; raise BackendError if it does not open."""
-        return _isolated(name, device, limits) if self.isolates(name) else open_here(name, device)
+        if self.isolates(name):
+            return _isolated(name, device, limits)
+        backend = open_here(name, device)
+        backend.time_limit = max(limits.seconds, OWN_SECONDS) if is_own(name) else limits.seconds
+        return backend
 
     def isolates(self, name: str) -> bool:
         """Return whether the backend of this name gets a process of its own."""

@@ -16,7 +16,9 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
+from rnnspec.conformance.hosting.deadline import end_this_process_after_deadlines
 from rnnspec.conformance.hosting.errors import ClusterError, WorkerLostError
+from rnnspec.conformance.hosting.keeper import end_with_starter
 from rnnspec.conformance.hosting.process import alone
 from rnnspec.conformance.hosting.work import Work
 
@@ -283,6 +285,8 @@ def begin_worker(stop: Stop) -> None:
     """Make this process one that obeys its parent alone: it ignores Ctrl-C, and ends with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_starter()
+    end_this_process_after_deadlines()
     _here["stop"] = stop
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -22,11 +23,13 @@ from typing import Any, Final
 
 from rnnspec.backends import contract
 from rnnspec.conformance.hosting import guest, keeper
-from rnnspec.conformance.hosting.guest import Answer, begin
+from rnnspec.conformance.hosting.guest import TRACE, Answer, begin
 from rnnspec.conformance.hosting.keeper import KEPT
 
 FAREWELL_SECONDS: Final = 5.0
 """Time limit of a process to end after its own announcement or a signal."""
+TEMPORARY_FOLDERS: Final = ("TMPDIR", "TEMP", "TMP")
+"""The variables by which programs find the folder of temporary files."""
 _OURS: Final = (contract.__file__, guest.__file__, keeper.__file__)
 
 
@@ -43,18 +46,22 @@ class GuestProcess:
     """One process that does the `work` of a guest with the `arguments`."""
 
     def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
-        descriptor, trace = tempfile.mkstemp(prefix="rnnspec-", suffix=".trace")
-        os.close(descriptor)
-        self._trace = Path(trace)
+        self._folder = Path(tempfile.mkdtemp(prefix="rnnspec-"))
         self._connection, theirs = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("spawn").Process(
-            target=begin, args=(work, theirs, trace, *arguments)
+            target=begin, args=(work, theirs, str(self._folder), *arguments)
         )
-        with alone():
-            self._process.start()
-        theirs.close()
+        try:
+            # Its temporary files are in its own folder, which goes with it however it ends.
+            with alone(), environment(**dict.fromkeys(TEMPORARY_FOLDERS, str(self._folder))):
+                self._process.start()
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        finally:
+            theirs.close()
         # The priority runs it before multiprocessing waits for the process, which would not end by itself.
-        self.end = Finalize(self, _end, (self._process, self._connection, self._trace), exitpriority=1)
+        self.end = Finalize(self, _end, (self._process, self._connection, self._folder), exitpriority=1)
 
     def ask(self, request: tuple[Any, ...], seconds: float) -> Answer:
         """Send a request and return the answer; raise LostError if the process is lost, and end it."""
@@ -101,7 +108,7 @@ class GuestProcess:
     def _place(self) -> str:
         """The adapter's innermost frames at a fatal signal, as the interpreter wrote them."""
         try:
-            text = self._trace.read_text(encoding="utf-8", errors="replace")
+            text = (self._folder / TRACE).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
         frames = re.findall(r'^  File "(.*)", line (\d+) in ', text, re.MULTILINE)
@@ -157,8 +164,8 @@ def _how_it_ended(status: int | None) -> str:
     return f"the process ended by {name}{f' ({words})' if words else ''}{hint}"
 
 
-def _end(process: SpawnProcess, connection: Connection, trace: Path) -> None:
-    """Kill a process with its children, and remove its trace file."""
+def _end(process: SpawnProcess, connection: Connection, folder: Path) -> None:
+    """Kill a process with its children, and remove its temporary folder."""
     connection.close()
     if KEPT:
         process.terminate()  # the keeper ends them all, those in sessions of their own too
@@ -168,4 +175,4 @@ def _end(process: SpawnProcess, connection: Connection, trace: Path) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.join(FAREWELL_SECONDS)
-    trace.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)

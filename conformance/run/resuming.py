@@ -10,7 +10,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -21,7 +20,7 @@ from rich.text import Text
 from rnnspec import reference, spec
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance import cases, judge
-from rnnspec.conformance.hosting.facts import digest_of
+from rnnspec.conformance.hosting.facts import digest_of, installed
 from rnnspec.conformance.hosting.jobs import Results, Workers, in_order
 from rnnspec.conformance.hosting.work import FormError, Work
 from rnnspec.conformance.run.files import FileError, must_be_writable, write_bytes
@@ -197,7 +196,7 @@ def code_of(*packages: ModuleType) -> str:
 
 def identity(what: str, packages: Sequence[ModuleType], **asked: Any) -> dict[str, Any]:
     """Return the facts that must be equal if the results of two runs are put together."""
-    return {"work": what, "rnnspec": version("rnnspec"), "judge": code_of(*packages), **asked}
+    return {"work": what, **installed(), "judge": code_of(*packages), **asked}
 
 
 def _locked(path: Path, lock: Path) -> int | None:

@@ -72,6 +72,8 @@ OTHERS: dict[str, dict[str, Any]] = {
     "seed": identity(replace(SOAK, seed=1), {"numpy": "2.0"}),
     "backend": identity(replace(SOAK, backend="torch"), {"numpy": "2.0"}),
     "device": identity(replace(SOAK, device="cuda"), {"numpy": "2.0"}),
+    "Python": {**OF, "Python": "3.10"},
+    "NumPy": {**OF, "NumPy": "1.0"},
     "versions": identity(SOAK, {"numpy": "2.1"}),
     "operations": identity(replace(SOAK, targets=(("rnn", "float32"),)), {"numpy": "2.0"}),
     "dtypes": identity(replace(SOAK, targets=(("rnn", "float16"), ("gru", "float16"))), {"numpy": "2.0"}),
