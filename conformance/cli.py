@@ -213,7 +213,7 @@ def validate(
     A BACKEND is the name of an installed one or package.module:Class; by default, every installed framework.
     Options that rnnspec does not know go to pytest: -k lstm, --junitxml=FILE.
     With pytest-xdist, a process for each core shares many checks: -n 2 for two processes, -n 0 for only one.
-    A call of an isolated backend that crashes, hangs or takes all memory ends in a verdict. Both limits are for
+    A call of an isolated backend that crashes, hangs or takes all memory ends in a verdict. The limit of memory is for
     isolated backends.
     A repro (--repro-dir) has 40 lines; of a library's call that is longer than the room in it, the repro calls the
     adapter. --case asks a repro's call again.

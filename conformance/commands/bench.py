@@ -9,6 +9,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import click
+
 from rnnspec.conformance.bench.catalogue import Catalogue, at_scale, load_catalogue, must_be_a_size
 from rnnspec.conformance.bench.contender import open_contenders
 from rnnspec.conformance.bench.engine import Engine, Setting
@@ -56,12 +58,12 @@ class Request:
 
 
 def bench_backends(request: Request, json_file: Path | None) -> int:
-    """Time, print and write; always 0, as slower is not wrong."""
+    """Time, print and write; return 0, as slower is not wrong, or the status of an interrupt."""
     if request.html:
         from rnnspec.conformance.bench.page import must_be_drawable
 
         must_be_drawable()
-    report, written = timed(request)
+    report, written, status = timed(request)
     print_report(open_console(sys.stdout), report)
     if json_file:
         write_json(json_file, written)
@@ -69,11 +71,19 @@ def bench_backends(request: Request, json_file: Path | None) -> int:
         from rnnspec.conformance.bench.page import page
 
         write_bytes(request.html, page(report, written).encode())
-    return 0
+    if status:
+        click.echo(f"interrupted with {len(report.outcomes)} of {len(_contests(request))} workloads done", err=True)
+    return status
 
 
-def timed(request: Request) -> tuple[Report, dict[str, Any]]:
-    """Time what is asked for, and show the progress; return the report, and it in pytest-benchmark's format."""
+def timed(request: Request) -> tuple[Report, dict[str, Any], int]:
+    """Time what is asked for, and show the progress.
+
+    Returns
+    -------
+    tuple
+        The report, the same in pytest-benchmark's format, and the status of an interrupt that ended it early; 0: none.
+    """
     contests = _contests(request)
     contenders = open_contenders(
         request.backends,
@@ -87,7 +97,8 @@ def timed(request: Request) -> tuple[Report, dict[str, Any]]:
     setting = Setting(contenders, len(chosen), chosen, effort, peak_memory if request.memory else None)
     engine = Engine(contests, setting)
     with own_errors() as console, telling(engine, console):
-        return engine.run()
+        report, written = engine.run()
+    return report, written, engine.interrupted
 
 
 def _contests(request: Request) -> list[Contest]:

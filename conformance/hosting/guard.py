@@ -131,8 +131,8 @@ class Guarded(Backend):
                 return compute()
         except DeadlineError:
             assert seconds is not None  # or there is no deadline
-            reason = f"no answer within {seconds:g} s"
-            raise GuestLostError(call, reason, timed_out=True, seconds=seconds) from None
+            silence = f"no answer within {seconds:g} s"
+            raise GuestLostError(call, silence, timed_out=True, seconds=seconds) from None
         except Unsupported as refusal:
             raise Unsupported(words_of(refusal)) from None
         except (BackendCrashError, GuestLostError, Interrupted):  # a crash in another process has its own message

@@ -24,6 +24,7 @@ from rnnspec.backends import Backend, BackendError, Call, Unsupported, open_back
 from rnnspec.backends.refusals import declared_refusal
 from rnnspec.backends.words import kind_of, name_of, visible, words_of
 from rnnspec.conformance.hosting.keeper import KEPT, become_kept
+from rnnspec.conformance.hosting.timed import REQUESTS, TimedCalls
 from rnnspec.spec.arrays import Array
 
 try:
@@ -180,15 +181,18 @@ def serve(connection: Connection, name: str, device: str, memory: int, seconds: 
     if backend is not None:
         _limit(memory)
     connection.send(answer)
+    timed = None if backend is None else TimedCalls(backend)
     while backend is not None:
         request, layouts, call, more, options = connection.recv()
         with _ended_after(seconds + GRACE_SECONDS):
             if request == REOPEN:
                 with suppress(Exception):  # a backend that opened once is kept where it does not open again
                     backend = open_backend(name, device)
+                    timed = TimedCalls(backend)
                 connection.send(Done(None))
                 continue
-            answer = _answer(backend, memory, request, _laid_out(call, layouts), *more, **options)
+            ask = getattr(timed if request in REQUESTS else backend, request)
+            answer = _answer(backend, memory, request, ask, _laid_out(call, layouts), *more, **options)
         connection.send(answer)
 
 
@@ -267,8 +271,9 @@ def _laid_out(call: Call, layouts: Mapping[str, MemoryLayout | None]) -> Call:
     return replace(call, inputs={**call.inputs, **laid})
 
 
-def _answer(backend: Backend, memory: int, request: str, call: Call, *more: Any, **options: Any) -> Answer:
-    ask: Callable[..., Any] = getattr(backend, request)
+def _answer(
+    backend: Backend, memory: int, request: str, ask: Callable[..., Any], call: Call, *more: Any, **options: Any
+) -> Answer:
     before = {name: array.copy() for name, array in call.inputs.items()}
     try:
         with np.errstate(all="ignore"):  # the checks judge overflow
@@ -291,6 +296,8 @@ def _plain(request: str, result: Any) -> Any:
         return tuple(_portable(output) for output in result)
     if request in ("gradients", "second_order"):
         return {f"{name}": _portable(gradient) for name, gradient in dict(result).items()}
+    if request in REQUESTS:
+        return float(result)
     return None if result is None else str(result).encode(errors="backslashreplace").decode()
 
 

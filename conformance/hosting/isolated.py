@@ -7,7 +7,8 @@ process.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,6 +34,7 @@ from rnnspec.conformance.hosting.guest import (
     serve,
 )
 from rnnspec.conformance.hosting.process import GuestProcess, LostError
+from rnnspec.conformance.hosting.timed import PREPARE, TIME, ToTime
 from rnnspec.spec.arrays import Array
 
 OPENING_SECONDS: Final = 300.0
@@ -51,6 +53,9 @@ class Limits:
 
 
 __all__ = ["GuestLostError", "Isolated", "Isolation", "Limits", "open_here", "reopened", "tried"]
+
+
+_NO_CALL: Final = Call("", {}, {})
 
 
 class GuestCrashError(BackendCrashError):
@@ -74,6 +79,9 @@ class Isolated(Backend):
         self.limits = limits or Limits()
         self._device = device
         self._child: GuestProcess | None = None
+        self._groups = 0
+        self._forgotten: list[int] = []
+        """Numbers of the groups of calls that were timed and are not needed any more."""
         self._about = self._start()
         self.device = self._about.device
         self.name = self._about.name  # type: ignore[misc]  # each has the name of the backend behind it
@@ -129,9 +137,22 @@ class Isolated(Backend):
         gradients = self._ask("second_order", call, cotangents, dict(directions))
         return {name: _seen(gradient) for name, gradient in gradients.items()}
 
+    def timed(self, calls: Sequence[ToTime]) -> Callable[[int], float]:
+        """Put calls on the device, in the process; return a function that makes them so many times, and its seconds."""
+        number, self._groups = self._groups, self._groups + 1
+        self._ask(PREPARE, _NO_CALL, number, tuple(calls), tuple(self._forgotten))
+        self._forgotten.clear()
+
+        def round_of(count: int) -> float:
+            seconds: float = self._ask(TIME, _NO_CALL, number, count)
+            return seconds
+
+        weakref.finalize(round_of, self._forgotten.append, number)
+        return round_of
+
     def reopen(self) -> None:
         """Have the process open the backend anew, and forget the one that it has."""
-        self._ask(REOPEN, Call("", {}, {}))
+        self._ask(REOPEN, _NO_CALL)
 
     def close(self) -> None:
         """End the process; a later call starts another."""
