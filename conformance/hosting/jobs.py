@@ -126,8 +126,8 @@ class Several(Workers):
         """Give a piece to a worker; return its future."""
 
     @abstractmethod
-    def outcome(self, work: Work[Result], future: Any) -> Result:
-        """Return the result of a finished future; raise `Again` if its piece is to be done once more."""
+    def outcome(self, work: Work[Result], item: Any, future: Any) -> Result:
+        """Return the result of an item's finished future; raise `Again` if its piece is to be done once more."""
 
     @abstractmethod
     def drop(self, futures: Iterable[Any]) -> None:
@@ -163,7 +163,7 @@ class Several(Workers):
                     continue  # none came in time, or its piece is given anew
                 piece = waiting.pop(future)
                 try:
-                    yield piece[0], self.outcome(work, future)
+                    yield piece[0], self.outcome(work, piece[1], future)
                 except Again as lost:
                     again.append(piece)
                     losses[piece[0]] += bool(lost.args)
@@ -215,8 +215,8 @@ class Processes(Several):
         except BrokenProcessPool as error:
             raise WorkerLostError("a process ended in the middle of its work") from error
 
-    def outcome(self, work: Work[Result], future: Future[Any]) -> Result:
-        """Return the result of a finished future."""
+    def outcome(self, work: Work[Result], item: Any, future: Future[Any]) -> Result:
+        """Return the result of an item's finished future."""
         try:
             result: Result = future.result()
             return result

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from rnnspec import reference, spec
 from rnnspec.backends.interrupts import Interrupted
+from rnnspec.backends.words import readable
 from rnnspec.conformance import cases, judge
 from rnnspec.conformance.hosting.facts import digest_of, installed
 from rnnspec.conformance.hosting.jobs import Results, Workers, in_order
@@ -157,7 +158,9 @@ class Kept:
     ) -> Generator[Result, None, None]:
         """Yield ``work(item)`` for each item in order, and keep it; what is kept already is not done again."""
         names = [json.dumps([kind, item]) for item in items]
-        done = {place: self._read(name, work) for place, name in enumerate(names) if name in self._results}
+        done = {
+            place: self._read(name, work, items[place]) for place, name in enumerate(names) if name in self._results
+        }
         due = [place for place in range(len(items)) if place not in done]
         fresh = in_order(self._kept(work, workers.results(work, [items[place] for place in due]), due, names))
         try:
@@ -182,11 +185,11 @@ class Kept:
     def _content(self) -> dict[str, Any]:
         return {"results": self._results}
 
-    def _read(self, name: str, work: Work[Result]) -> Result:
+    def _read(self, name: str, work: Work[Result], item: Any) -> Result:
         try:
-            return work.revived(self._results[name])
+            return work.revived(self._results[name], item)
         except FormError as error:
-            raise self._file.error(f"got a result of another form for {name}") from error
+            raise self._file.error(f"got a result of another form for {name}: {readable(str(error))}") from error
 
 
 def code_of(*packages: ModuleType) -> str:
