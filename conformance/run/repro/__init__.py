@@ -20,7 +20,7 @@ from rnnspec.backends.words import kind_of, name_of, visible, words_of
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.hosting.isolated import GuestLostError, reopened
 from rnnspec.conformance.judge.formats import format_of
-from rnnspec.conformance.run.files import write_arrays, write_bytes
+from rnnspec.conformance.run.files import FileError, write_arrays, write_bytes
 from rnnspec.conformance.run.repro.evidence import Evidence, Failure, Numbers, ask_of, evidence_of, seen_in
 from rnnspec.conformance.run.repro.record import Record, arrays_of, read_record, record_of
 from rnnspec.conformance.run.repro.source import Adapter, Heading, Written, by_adapter, by_library, live
@@ -95,6 +95,8 @@ def try_repro(*given: Any, **named: Any) -> tuple[str, str]:
     except Interrupted:
         raise
     except BaseException as error:  # a full disk, an adapter's script that is none, or whatever the adapter raises
+        if isinstance(error, FileError):
+            return "", words_of(error)
         reason = error.strerror or words_of(error) if isinstance(error, OSError) else words_of(error)
         return "", f"{kind_of(error)}: {reason}"
 
