@@ -66,7 +66,7 @@ def test_an_interruption_leaves_the_older_file(
         raise error
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(type(error)):
+    with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else FileError):
         write_bytes(path, b"newer")
     assert path.read_bytes() == b"older"
     assert list(tmp_path.iterdir()) == [path]
