@@ -168,8 +168,8 @@ def serve(connection: Connection, name: str, device: str, memory: int, seconds: 
     Parameters
     ----------
     connection
-        A request has a method's name, the layouts of the call's inputs, the call, and further positional and named
-        arguments.
+        A request has a number, which the answer has too, a method's name, the layouts of the call's inputs, the call,
+        and further positional and named arguments.
     name, device
         Arguments of `open_backend`.
     memory
@@ -180,26 +180,26 @@ def serve(connection: Connection, name: str, device: str, memory: int, seconds: 
     backend, answer = _opened(name, device)
     if backend is not None:
         _limit(memory)
-    connection.send(answer)
+    connection.send((0, answer))
     timed = None if backend is None else TimedCalls(backend)
     while backend is not None:
-        request, layouts, call, more, options = connection.recv()
+        number, request, layouts, call, more, options = connection.recv()
         with _ended_after(seconds + GRACE_SECONDS):
             if request == REOPEN:
                 with suppress(Exception):  # a backend that opened once is kept where it does not open again
                     backend = open_backend(name, device)
                     timed = TimedCalls(backend)
-                connection.send(Done(None))
+                connection.send((number, Done(None)))
                 continue
             ask = getattr(timed if request in REQUESTS else backend, request)
             answer = _answer(backend, memory, request, ask, _laid_out(call, layouts), *more, **options)
-        connection.send(answer)
+        connection.send((number, answer))
 
 
 def describe(connection: Connection, names: Sequence[str], device: str) -> None:
     """Try to open each backend in turn, and answer for each with what is to be known of it."""
-    for name in names:
-        connection.send(_opened(name, device)[1])
+    for number, name in enumerate(names):
+        connection.send((number, _opened(name, device)[1]))
 
 
 def _opened(name: str, device: str) -> tuple[Backend | None, Answer]:

@@ -33,6 +33,7 @@ from rnnspec.conformance.hosting.guest import (
     describe,
     serve,
 )
+from rnnspec.conformance.hosting.messages import fits
 from rnnspec.conformance.hosting.process import GuestProcess, LostError
 from rnnspec.conformance.hosting.timed import PREPARE, TIME, ToTime
 from rnnspec.spec.arrays import Array
@@ -197,6 +198,9 @@ class Isolated(Backend):
                     raise GuestLostError(call, f"{raised.kind}: {raised.words}".rstrip(": "), raised.place, **asked)
                 raise GuestCrashError(call, raised)
             case Done(result, overwritten):
+                if not fits(answer, request, call.inputs):
+                    self.close()
+                    raise GuestLostError(call, "the process sent something else than an answer", **asked)
                 for name, array in overwritten.items():
                     if call.inputs[name].flags.writeable:
                         call.inputs[name][...] = array
@@ -211,15 +215,18 @@ def tried(
     Each has so many seconds. If one takes the process with it, the next ones have another.
     """
     child: GuestProcess | None = None
+    number = 0
     try:
         for place, name in enumerate(names):
             child = child or GuestProcess(describe, names[place:], device)
             try:
-                yield _described(name, child, seconds)
+                yield _described(name, child, seconds, number)
+                number += 1
             except _GoneError as error:
-                child = None
+                child, number = None, 0
                 yield error
             except BackendError as error:
+                number += 1
                 yield error
     finally:
         if child is not None:
@@ -230,21 +237,22 @@ class _GoneError(BackendError):
     """A backend that took its process with it."""
 
 
-def _described(name: str, child: GuestProcess, seconds: float) -> About:
+def _described(name: str, child: GuestProcess, seconds: float, number: int = 0) -> About:
     """Return the next answer of a process, which is about this backend; raise BackendError if it did not open."""
     try:
-        answer = child.receive(seconds)
+        answer = child.receive(seconds, number)
     except LostError as lost:
         place = f", at {lost.place}" if lost.place else ""
         raise _GoneError(f"backend {name_of(name)!r} does not open: {lost.reason}{place}") from None
     match answer:
-        case Done(result):
-            described: About = result
+        case Done(About() as described):
             return described
         case Refused(reason):
             raise BackendError(reason)
         case Raised() as raised:
             raise BackendError(raised.words)
+        case _:
+            raise BackendError(f"backend {name_of(name)!r} does not open: its process sent something else")
 
 
 @cache
