@@ -303,7 +303,7 @@ def _plain(request: str, result: Any) -> Any:
 
 def _portable(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
-        return Foreign(name_of(type(value).__name__))
+        return Foreign(kind_of(value))
     if value.dtype.hasobject:
         return np.empty(value.shape, object)
     return np.asarray(value)  # of the base class

@@ -11,6 +11,7 @@ from typing import Any, Final
 import ml_dtypes
 import numpy as np
 
+from rnnspec.backends.words import kind_of
 from rnnspec.conformance.hosting.guest import REOPEN, About, Answer, Done, Foreign, Raised, Refused
 from rnnspec.conformance.hosting.timed import REQUESTS
 
@@ -60,7 +61,7 @@ def received(connection: Connection) -> tuple[int, Answer]:
     except Exception as error:  # bytes that are no pickle raise whatever they like
         raise MessageError(str(error)) from error
     if type(number) is not int or not _is_answer(answer):
-        raise MessageError(f"it is a {type(answer).__name__}")
+        raise MessageError(f"it is a {kind_of(answer)}")
     return number, answer
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from rnnspec.backends import Backend, BackendError, Unsupported
 from rnnspec.backends.interrupts import Interrupted
-from rnnspec.backends.words import kind_of, name_of, visible, words_of
+from rnnspec.backends.words import kind_of, visible, words_of
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.hosting.isolated import GuestLostError, reopened
 from rnnspec.conformance.judge.formats import format_of
@@ -135,7 +135,7 @@ def _written(backend: Backend, evidence: Evidence) -> Written:
     try:
         script: object = backend.script(ask.call, ask.wanted, tuple(ask.directions))
         if script is not None and not isinstance(script, str):
-            raise TypeError(f"expected the script's text, got {name_of(type(script).__name__)}")
+            raise TypeError(f"expected the script's text, got {kind_of(script)}")
         return Written(script)
     except Interrupted:
         raise
