@@ -154,7 +154,7 @@ def _load(name: str) -> object:
         entry = EntryPoint(name, name, GROUP)
         if str(Path.cwd()) not in sys.path:  # an adapter that is being written lies in the current folder
             sys.path.append(str(Path.cwd()))
-        if not (module and attribute.isidentifier()):
+        if not all(part.isidentifier() for part in (*module.split("."), attribute)):
             raise BackendError(f"backend {shown!r}: expected package.module:Class")
     else:
         entry = offered().entry(name)
