@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion
+from packaging.version import InvalidVersion, Version
 
 from rnnspec.backends import Backend
 from rnnspec.backends.words import name_of, visible, words_of
@@ -83,7 +83,7 @@ class ExpectedFailure:
     def holds_for(self, versions: Mapping[str, str]) -> bool:
         """Whether the entry is about the library in these versions."""
         return all(
-            name in versions and specifier.contains(versions[name].split("+")[0], prereleases=True)
+            name in versions and specifier.contains(Version(versions[name].split("+")[0]), prereleases=True)
             for name, specifier in self.versions.items()
         )
 
