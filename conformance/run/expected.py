@@ -97,7 +97,9 @@ def load_expected(path: Path, versions: Mapping[str, str]) -> tuple[ExpectedFail
     try:
         return tuple(entry for entry in entries if entry.holds_for(versions))
     except InvalidVersion as error:
-        raise FileError(f"{path}: versions: expected versions of the libraries, like 2.20: {words_of(error)}") from error
+        raise FileError(
+            f"{path}: versions: expected versions of the libraries, like 2.20: {words_of(error)}"
+        ) from error
 
 
 def expected_failures(backend: Backend, own_file: str | Path | None = None) -> tuple[ExpectedFailure, ...]:

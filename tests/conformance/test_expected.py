@@ -117,7 +117,7 @@ def test_a_wrong_file_is_told_what_was_expected(tmp_path: Path, change: tuple[st
 
 
 def test_a_version_that_is_none_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="expected versions of the libraries, like 2.20: Invalid version: 'unknown'"):
+    with pytest.raises(FileError, match=r"expected versions of the libraries, like 2\.20: Invalid version: 'unknown'"):
         load_expected(file(tmp_path, GOOD), {"torch": "unknown"})
 
 
