@@ -156,5 +156,7 @@ class Guarded(Backend):
         except BaseException as error:  # a library that ends the process, or the test, has crashed too
             reason = declared_refusal(error, self.backend.refuses_with)
             if reason is not None:
-                raise Unsupported(reason) from error
-            raise BackendCrashError(call, error) from error
+                raise Unsupported(reason) from None
+            crash, cause = BackendCrashError(call, error), error if type(type(error)) is type else None
+        # Out of the block, since the exception is not to hang on to one whose type answers as it likes.
+        raise crash from cause

@@ -70,6 +70,9 @@ def test_a_type_or_a_text_that_answers_with_an_exception() -> None:
             return Words("said")
 
     assert kind_of(OddError()) == "OddError"
+    with pytest.raises(BackendCrashError, match="OddError") as crash:
+        Guarded(Raising(OddError())).run(Call("softmax", {}, {}))
+    assert crash.value.__cause__ is crash.value.__context__ is None
     assert words_of(Says()) == "said"
 
 
