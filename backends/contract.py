@@ -78,6 +78,9 @@ class Backend:
     opened_as: str = ""
     """The name that it was opened by, as the user gave it; empty for an adapter that was not opened by name."""
 
+    time_limit: float | None = None
+    """Seconds that a call may take in this process, as whoever opened the adapter set it; None: any time."""
+
     def __init__(self, device: str = "cpu") -> None:
         """Open the implementation on `device`; raise ValueError naming the devices there are if it has not that one.
 
@@ -154,8 +157,8 @@ class Backend:
 
         The source finds a dict ``inputs`` (name to NumPy array, bfloat16 widened to float32) and the string ``dtype``,
         and sets ``outputs``: a list of NumPy arrays in the library's types, bfloat16 widened to float32. A repro has 40
-        lines, and 23 of them are the call's at most: fewer by 1 each for directions, NaN that is not judged and a call
-        that crashed, by 3 for one that had no end. A longer call is left out of the repro, which says so.
+        lines, and 23 of them are the call's at most: fewer by 1 each for directions and NaN that is not
+        judged, by 3 for a call that crashed or had no end. A longer call is left out of the repro, which says so.
 
         Parameters
         ----------

@@ -154,7 +154,7 @@ def _load(name: str) -> object:
         entry = EntryPoint(name, name, GROUP)
         if str(Path.cwd()) not in sys.path:  # an adapter that is being written lies in the current folder
             sys.path.append(str(Path.cwd()))
-        if not (module and attribute.isidentifier()):
+        if not all(part.isidentifier() for part in (*module.split("."), attribute)):
             raise BackendError(f"backend {shown!r}: expected package.module:Class")
     else:
         entry = offered().entry(name)
@@ -172,7 +172,7 @@ def _load(name: str) -> object:
 
 def _must_be_adapter(loaded: object, shown: str) -> type[Backend]:
     if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
-        what = "another class" if isinstance(loaded, type) else f"an object of type {name_of(type(loaded).__name__)}"
+        what = "another class" if isinstance(loaded, type) else f"an object of type {kind_of(loaded)}"
         raise BackendError(f"backend {shown!r}: expected a subclass of rnnspec.backends.Backend, got {what}")
     if not isinstance(getattr(loaded, "name", None), str):
         raise BackendError(f"backend {shown!r}: expected {loaded.__name__} to have a name, like name = 'mine'")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -22,6 +23,7 @@ import numpy as np
 from rnnspec import spec
 from rnnspec.backends.call import Call, Unsupported
 from rnnspec.spec.composition import possible_inputs, possible_sizes
+from rnnspec.spec.errors import one_of, shown
 from rnnspec.spec.operation import holds
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -70,7 +72,8 @@ def only(
     Raises
     ------
     ValueError
-        When the backend is opened, if a name is neither an attribute nor a size of the operation.
+        When the backend is opened, if a name is neither an attribute nor a size of the operation, or a value is none
+        that the attribute or the size can have.
     """
 
     def decorate(method: Method) -> Method:
@@ -183,13 +186,38 @@ class Taken:
 
 
 def must_be_declared_rightly(adapter: type) -> None:
-    """Raise ValueError if a method of the class declares by `only` what its operation has not, or is no operation."""
+    """Raise ValueError if a method of the class declares by `only`, or names in its parameters, what its operation has
+    not, or is declared and no operation.
+    """
     for name in dir(adapter):
         method = getattr(adapter, name, None)
+        is_operation = name in spec.operations()
         if isinstance(getattr(method, _DECLARED, None), _Only):
-            if name not in spec.operations():
+            if not is_operation:
                 raise ValueError(f"only(…) of {name}: expected a method with the name of an operation")
             taken_by(method, name)
+        if is_operation and callable(method):
+            _must_have_known_parameters(adapter, method, name)
+
+
+def _must_have_known_parameters(adapter: type, method: Callable[..., Any], operation: str) -> None:
+    """Raise ValueError for a parameter that no call would ever fill, or that is nearly the name of one."""
+    try:
+        parameters = list(inspect.signature(method).parameters.values())
+    except (TypeError, ValueError):  # it tells nothing of them
+        return
+    if not isinstance(inspect.getattr_static(adapter, operation, None), staticmethod | classmethod):
+        parameters = parameters[1:]  # the adapter itself
+    op = spec.operation(operation)
+    known = (*possible_inputs(op), *op.attributes)
+    taken = {parameter.name for parameter in parameters}
+    for parameter in parameters:
+        if parameter.name in known or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        is_own = parameter.default is not parameter.empty
+        if is_own and not get_close_matches(parameter.name, set(known) - taken, 1):
+            continue  # an option of the adapter's own
+        raise ValueError(f"{operation}: unknown parameter {parameter.name}: {one_of(parameter.name, known)}")
 
 
 @lru_cache(maxsize=1024)
@@ -207,6 +235,7 @@ def taken_by(method: Callable[..., Any] | None, operation: str) -> Taken:
     for name in declared.values:
         if name not in known:
             raise ValueError(f"only({name}=…) of {operation}: expected one of {', '.join(sorted(known))}")
+        _must_be_possible(op, name, declared.values[name])
     try:
         parameters = dict(inspect.signature(method).parameters) if method is not None else {}
     except (TypeError, ValueError):  # it tells nothing of them
@@ -228,6 +257,24 @@ def taken_by(method: Callable[..., Any] | None, operation: str) -> Taken:
         None if takes_any else frozenset(op.attributes) & parameters.keys(),
         next(iter(one)) if len(one) == 1 else None,
     )
+
+
+def _must_be_possible(op: spec.Operation, name: str, allowed: Any) -> None:
+    """Raise ValueError if `only` admits a value that the attribute or the size of that name cannot have."""
+    attribute = op.attributes.get(name)
+    for value in allowed if isinstance(allowed, set | frozenset) else (allowed,):
+        told = f"only({name}=…) of {op.name}: expected"
+        if attribute is None:
+            size = value.least if isinstance(value, AtLeast) else value
+            if type(size) is not int or size < 0:
+                raise ValueError(f"{told} a size, several in a set, or at_least(size), got {shown(value)}")
+        elif isinstance(value, AtLeast):
+            raise ValueError(f"{told} {attribute.expected()}, got at_least({value.least}), which is for sizes")
+        else:
+            try:
+                spec.check_attributes(op, {name: value})
+            except spec.CallError as error:
+                raise ValueError(f"{told}{str(error).partition('expected')[2]}") from error
 
 
 def _first(valid: Any) -> bool:

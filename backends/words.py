@@ -28,12 +28,15 @@ def words_of(error: BaseException) -> str:
         raise
     except BaseException:
         return "(its message cannot be shown)"
-    return readable(words)
+    return readable(str.__str__(words))  # a class derived from str may do anything
 
 
-def kind_of(error: BaseException) -> str:
-    """Return the name of the exception's type as it can be shown."""
-    return name_of(type(error).__name__)
+def kind_of(value: object) -> str:
+    """Return the name of a value's type as it can be shown, whatever the type does when it is asked for its name."""
+    return name_of(_NAME_OF_TYPE(type(value)))
+
+
+_NAME_OF_TYPE: Final = type.__dict__["__name__"].__get__
 
 
 def readable(words: str) -> str:

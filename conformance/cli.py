@@ -159,14 +159,16 @@ def train(context: click.Context, /, json_file: Path | None, html: Path | None, 
 @click.option("--epochs", type=click.IntRange(1), help="Times that it sees all examples; else as many as it needs.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of parameters and order.")
 @json_option
-def learn(json_file: Path | None, **given: Any) -> None:
+@click.pass_context
+def learn(context: click.Context, /, json_file: Path | None, **given: Any) -> None:
     """Train a model on BACKEND until it has learned, and measure it on data that it has not seen.
 
     The data is made by a program, of a package ('rnnspec[data]'), or in files of the original format.
     """
     from rnnspec.conformance.commands.learn import learn_model
 
-    _run(learn_model, given["backend"], given["name"], given["files"], given["epochs"], given["seed"], json_file)
+    asked = given["backend"], given["name"], given["files"], given["epochs"], given["seed"]
+    context.exit(_run(learn_model, *asked, json_file))
 
 
 @main.command()
@@ -213,7 +215,7 @@ def validate(
     A BACKEND is the name of an installed one or package.module:Class; by default, every installed framework.
     Options that rnnspec does not know go to pytest: -k lstm, --junitxml=FILE.
     With pytest-xdist, a process for each core shares many checks: -n 2 for two processes, -n 0 for only one.
-    A call of an isolated backend that crashes, hangs or takes all memory ends in a verdict. Both limits are for
+    A call of an isolated backend that crashes, hangs or takes all memory ends in a verdict. The limit of memory is for
     isolated backends.
     A repro (--repro-dir) has 40 lines; of a library's call that is longer than the room in it, the repro calls the
     adapter. --case asks a repro's call again.

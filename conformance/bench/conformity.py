@@ -87,7 +87,7 @@ def must_conform(contender: Contender, standards: Sequence[Standard]) -> float:
     NotConformingError
         If the backend is wrong, refuses or crashes, or if an isolated one takes too long or ends its process.
     """
-    backend = Guarded(contender.isolated or contender.backend)
+    backend = Guarded(contender.backend)
     try:
         return max(_examine(backend, standard) for standard in standards)
     except Unsupported as refusal:
@@ -97,7 +97,7 @@ def must_conform(contender: Contender, standards: Sequence[Standard]) -> float:
     except BackendCrashError as crash:
         raise NotConformingError(f"crashed: {str(crash).splitlines()[0]}") from crash
     except GuestLostError as lost:
-        raise NotConformingError(f"{'timed out' if lost.timed_out else 'crashed'}: {lost.reason}") from lost
+        raise NotConformingError(reason(lost)) from lost
 
 
 def _examine(backend: Guarded, standard: Standard) -> float:

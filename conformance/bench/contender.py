@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnnspec.backends import Backend, Unsupported
 from rnnspec.backends.words import kind_of, words_of
 from rnnspec.conformance.bench.errors import BenchError
+from rnnspec.conformance.bench.timing import Run, RunElsewhere
 from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.hosting.available import available
-from rnnspec.conformance.hosting.isolated import Isolation, Limits, open_here
+from rnnspec.conformance.hosting.guard import BackendCrashError, GuestLostError
+from rnnspec.conformance.hosting.isolated import Isolated, Isolation, Limits
+from rnnspec.conformance.hosting.timed import prepared
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,24 +23,21 @@ class Contender:
 
     name: str
     backend: Backend
-    isolated: Backend | None = None
-    """The same backend in a process of its own, which makes every call before this process does."""
 
     @property
     def place(self) -> str:
         """Place whose peak its times are compared with: ``cpu`` or ``accelerator``."""
         return "cpu" if self.backend.device == "cpu" else "accelerator"
 
-    def prepare(self, cases: Sequence[Case], mode: Mode) -> Callable[[], None]:
-        """Put the cases' arrays on the device; return a function that makes the calls in order and waits for them."""
-        prepared = [self.backend.prepare(case.call, case.cotangents if mode == "gradient" else None) for case in cases]
+    def prepare(self, cases: Sequence[Case], mode: Mode) -> Run:
+        """Put the cases' arrays on the device; return a function that makes the calls in order and waits for them.
 
-        def run() -> None:
-            for one in prepared:
-                one.run()
-            self.backend.synchronise()
-
-        return run
+        An isolated contender makes them in its own process.
+        """
+        calls = [(case.call, case.cotangents if mode == "gradient" else None) for case in cases]
+        if isinstance(self.backend, Isolated):
+            return RunElsewhere(self.backend.timed(calls))
+        return prepared(self.backend, calls)
 
     def missing(self, cases: Sequence[Case], mode: Mode) -> str:
         """Return which operation, type or gradient the backend lacks for the cases; empty if it lacks none."""
@@ -83,14 +83,14 @@ def open_contender(
 ) -> Contender:
     """Open a backend by its name; a device in the name overrides `device`."""
     backend, _, own = name.partition("@")
-    isolated = None
-    if isolation.isolates(backend):
-        isolated = isolation.open(backend, own or device, limits or Limits())  # first: opening may crash too
-    return Contender(name, open_here(backend, own or device), isolated)
+    return Contender(name, isolation.open(backend, own or device, limits or Limits()))
 
 
 def reason(error: BaseException) -> str:
     """Return the reason of a failed call in one line."""
+    if isinstance(error, GuestLostError):
+        return f"{'timed out' if error.timed_out else 'crashed'}: {error.reason}"
     words = words_of(error).strip().splitlines()
     first = words[0] if words else kind_of(error)
-    return first if isinstance(error, Unsupported) else f"{kind_of(error)}: {first}"
+    has_its_kind = isinstance(error, Unsupported | BackendCrashError)
+    return first if has_its_kind else f"{kind_of(error)}: {first}"

@@ -8,6 +8,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
+from rnnspec.conformance.hosting.process import environment
+
 STYLE: Final = {
     "svg.hashsalt": "rnnspec",
     "svg.fonttype": "none",
@@ -23,7 +25,8 @@ STYLE: Final = {
 @contextmanager
 def figures() -> Iterator[Any]:
     """Yield ``matplotlib.pyplot`` in this style. The import is here, since only drawing needs matplotlib."""
-    import matplotlib
+    with environment(MPLBACKEND=None):  # a name that matplotlib does not know ends its import
+        import matplotlib
 
     matplotlib.use("svg")
     from matplotlib import pyplot

@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import io
 import json
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -19,6 +18,7 @@ from typing import Any, Final
 import pytest
 
 from rnnspec.backends.discovery import installs
+from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.bench.conformity import NotConformingError, Standard, must_conform, standard_of
 from rnnspec.conformance.bench.contender import Contender, reason
 from rnnspec.conformance.bench.cost import Peak, cost_of
@@ -27,6 +27,7 @@ from rnnspec.conformance.bench.machine import best_of, peak_of
 from rnnspec.conformance.bench.memory import Memory, peak_memory
 from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport, Contest, Result
 from rnnspec.conformance.bench.timing import (
+    CLOCK,
     Clock,
     Effort,
     Run,
@@ -38,6 +39,7 @@ from rnnspec.conformance.bench.timing import (
 )
 from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
+from rnnspec.conformance.hosting.guard import GuestLostError
 from rnnspec.conformance.hosting.process import environment
 
 FORMAT: Final = 1
@@ -53,7 +55,7 @@ class Setting:
     cores: Sequence[int]
     effort: Effort
     memory: Callable[[str, str, Sequence[Case], str], Memory | None] | None = peak_memory
-    clock: Clock = time.perf_counter
+    clock: Clock = CLOCK
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Engine:
         self.contests = contests
         self.outcomes: list[BenchOutcome] = []
         self.problems: list[str] = []
+        self.interrupted = 0
+        """The exit status of an interrupt that ended the contests before the last; 0: none did."""
         self.told: Callable[[str], None] = lambda what: None
         self._setting = setting
         self._peaks: dict[str, dict[str, Peak | None]] = {}
@@ -84,10 +88,14 @@ class Engine:
     def run(self) -> tuple[BenchReport, dict[str, Any]]:
         """Hold all contests; return the report, and the same results in pytest-benchmark's format.
 
+        After an interrupt, these are the results until then.
+
         Raises
         ------
         BenchError
             If pytest-benchmark is not installed, or no contender conforms on any workload.
+        Interrupted
+            If an interrupt came before the first result.
         """
         if importlib.util.find_spec("pytest_benchmark") is None:
             raise BenchError(f"timing needs pytest-benchmark: expected it installed; use {installs('bench')}")
@@ -105,10 +113,13 @@ class Engine:
                 with environment(PYTEST_ADDOPTS=None, PYTEST_PLUGINS=None, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"):
                     status = pytest.main([*options, str(suite / "test_benchmarks.py")], plugins=plugins)
             written = json.loads(file.read_text("utf-8")) if file.exists() and file.stat().st_size else None
-        if self.problems or status != pytest.ExitCode.OK:
+        has_results = written is not None and any(outcome.results for outcome in self.outcomes)
+        if self.interrupted and not has_results:
+            raise Interrupted(self.interrupted - 128)
+        if self.problems or status not in (pytest.ExitCode.OK, pytest.ExitCode.INTERRUPTED):
             lines = [f"pytest could not run the benchmarks (exit status {int(status)})", *self.problems]
             raise BenchError("\n".join([*lines, "" if self.problems else output.getvalue()]))
-        if written is None or not any(outcome.results for outcome in self.outcomes):
+        if written is None or not has_results:
             reasons = [f"{o.contest.name}: {name} {why}" for o in self.outcomes for name, why in o.refusals.items()]
             raise BenchError(
                 "no conforming backend: expected one that is right on some workload, got\n  " + "\n  ".join(reasons)
@@ -164,9 +175,6 @@ class Engine:
         self, contender: Contender, cases: Sequence[Case], mode: Mode, standards: Sequence[Standard]
     ) -> WarmContender:
         """Warm a contender up, and admit it if it conforms."""
-        if contender.isolated:  # its own process comes first, where a crash does no harm
-            ratio = must_conform(contender, standards)
-            return WarmContender(contender, ratio, *self._warm_up(contender, cases, mode))
         # The warm-up comes first: it measures compiling, which the check would do before it.
         run, warmed = self._warm_up(contender, cases, mode)
         return WarmContender(contender, must_conform(contender, standards), run, warmed)
@@ -176,8 +184,11 @@ class Engine:
         try:
             run = contender.prepare(cases, mode)
             return run, warm_up(run, longest, self._setting.clock)
-        except (Exception, SystemExit) as error:  # a backend may fail in any way at all
-            raise NotConformingError(f"cannot be run: {reason(error)}") from error
+        except Interrupted:
+            raise
+        except BaseException as error:  # a backend may fail in any way at all
+            before = "" if isinstance(error, GuestLostError) else "cannot be run: "
+            raise NotConformingError(before + reason(error)) from error
 
     def _result(self, admitted: WarmContender, timing: Timing, cases: Sequence[Case], contest: Contest) -> Result:
         contender, measure = admitted.contender, self._setting.memory
@@ -223,6 +234,11 @@ class Engine:
         if report.failed:
             self.problems.append(report.longreprtext)
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Record the interrupt."""
+        error = excinfo.value
+        self.interrupted = (error if isinstance(error, Interrupted) else Interrupted()).status
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Record the report of a failed collection."""
         if report.failed:
@@ -248,6 +264,7 @@ class Engine:
         report = self._report()
         output_json["rnnspec"] = {
             "format": FORMAT,
+            **({"interrupted": True} if self.interrupted else {}),
             "versions": {name: dict(versions) for name, versions in report.versions.items()},
             "peaks": {
                 dtype: {place: asdict(peak) if peak else None for place, peak in places.items()}

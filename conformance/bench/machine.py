@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
+from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.bench.conformity import must_conform, standard_of
 from rnnspec.conformance.bench.contender import Contender
 from rnnspec.conformance.bench.cost import Peak
-from rnnspec.conformance.bench.timing import Clock
+from rnnspec.conformance.bench.timing import CLOCK, Clock
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import operation
@@ -27,7 +27,7 @@ Task = tuple[Callable[[], object], float]
 """A function to time, and its floating-point operations or bytes."""
 
 
-def peak_of(place: str, dtype: str, contenders: Iterable[Contender], clock: Clock = time.perf_counter) -> Peak | None:
+def peak_of(place: str, dtype: str, contenders: Iterable[Contender], clock: Clock = CLOCK) -> Peak | None:
     """Return the best rates that any contender, or NumPy on the CPU, reaches; None if nothing can be measured.
 
     The operation `dense` gives the product, and `clip_by_value` reads and writes the array. A peak is the best of
@@ -39,9 +39,8 @@ def peak_of(place: str, dtype: str, contenders: Iterable[Contender], clock: Cloc
     if place == "cpu":
         products += _numpy_product(dtype)
         copies += _numpy_copy(dtype)
-    if not (products and copies):
-        return None
-    return Peak(*(max(_rate(task, clock) for task in tasks) for tasks in (products, copies)))
+    rates = [[rate for task in tasks for rate in _rate(task, clock)] for tasks in (products, copies)]
+    return Peak(*map(max, rates)) if all(rates) else None
 
 
 def best_of(one: Peak | None, other: Peak | None) -> Peak | None:
@@ -51,15 +50,21 @@ def best_of(one: Peak | None, other: Peak | None) -> Peak | None:
     return Peak(max(one.flops, other.flops), max(one.bandwidth, other.bandwidth))
 
 
-def _rate(task: Task, clock: Clock) -> float:
+def _rate(task: Task, clock: Clock) -> list[float]:
+    """The rate of a task; none if it fails."""
     run, amount = task
-    run()
     seconds = []
-    for _ in range(REPETITIONS):
-        started = clock()
+    try:
         run()
-        seconds.append(clock() - started)
-    return amount / min(seconds)
+        for _ in range(REPETITIONS):
+            started = clock()
+            run()
+            seconds.append(clock() - started)
+    except Interrupted:
+        raise
+    except BaseException:
+        return []
+    return [amount / min(seconds)]
 
 
 def _task(contender: Contender, name: str, dtype: str) -> list[Task]:
@@ -75,7 +80,9 @@ def _task(contender: Contender, name: str, dtype: str) -> list[Task]:
         must_conform(contender, [standard_of(small, gradient=False)])
         run = contender.prepare([case], "forward")
         run()
-    except (Exception, SystemExit):  # a contender that is wrong, refuses or crashes shows no peak
+    except Interrupted:
+        raise
+    except BaseException:  # a contender that is wrong, refuses or crashes shows no peak
         return []
     return [(run, amount)]
 

@@ -51,9 +51,15 @@ class BenchRequest:
     limits: Limits = field(default_factory=Limits)
 
 
-def timed(request: BenchRequest) -> tuple[BenchReport, dict[str, Any]]:
-    """Time what is asked for, and show the progress; return the report, and it in pytest-benchmark's format."""
-    contests = _contests(request)
+def timed(request: BenchRequest) -> tuple[BenchReport, dict[str, Any], int]:
+    """Time what is asked for, and show the progress.
+
+    Returns
+    -------
+    tuple
+        The report, the same in pytest-benchmark's format, and the status of an interrupt that ended it early; 0: none.
+    """
+    contests = contests_of(request)
     contenders = open_contenders(
         request.backends,
         request.device,
@@ -66,10 +72,11 @@ def timed(request: BenchRequest) -> tuple[BenchReport, dict[str, Any]]:
     setting = Setting(contenders, len(chosen), chosen, effort, peak_memory if request.memory else None)
     engine = Engine(contests, setting)
     with own_errors() as console, telling(engine, console):
-        return engine.run()
+        report, written = engine.run()
+    return report, written, engine.interrupted
 
 
-def _contests(request: BenchRequest) -> list[Contest]:
+def contests_of(request: BenchRequest) -> list[Contest]:
     """The contests to hold; the size that a scan varies changes fastest."""
     catalogue = load_catalogue(request.file)
     for mode in request.modes:

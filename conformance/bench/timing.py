@@ -2,25 +2,74 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
+from rnnspec.backends.interrupts import Interrupted
+from rnnspec.conformance.hosting.timed import no_garbage_collection
 from rnnspec.spec.arrays import Floats
 
 Clock = Callable[[], float]
 Run = Callable[[], object]
+"""A function to time. A `RunElsewhere` does so in another process."""
 Rounds = Callable[[Callable[[], Run], int], Sequence[float]]
 """A timer of rounds: takes a function that returns the next round's call, and their number; returns their seconds."""
+
+
+class Stopwatch:
+    """A clock in which a round in another process takes as long as that process measured."""
+
+    def __init__(self) -> None:
+        self._late = 0.0
+
+    def __call__(self) -> float:
+        """Return the seconds since some moment."""
+        return time.perf_counter() - self._late
+
+    def count(self, round_of: Callable[[], float]) -> None:
+        """Let a round pass, which returns its own seconds: those of the way there and back do not count."""
+        started = time.perf_counter()
+        seconds = round_of()
+        here = time.perf_counter() - started
+        if 0 < seconds <= here:  # else the process is not to be trusted
+            self._late += here - seconds
+
+
+CLOCK: Final = Stopwatch()
+"""The clock of all that is timed."""
+
+
+@dataclass(frozen=True)
+class RunElsewhere:
+    """A function to time whose calls another process makes and times: as many at once as are wanted."""
+
+    seconds_of: Callable[[int], float]
+
+    def __call__(self) -> None:
+        """Make the call."""
+        self.repeat(1)
+
+    def repeat(self, count: int) -> None:
+        """Make the call so many times, one after the other."""
+        CLOCK.count(lambda: self.seconds_of(count))
+
+
+def repeat(run: Run, count: int) -> None:
+    """Call a function so many times."""
+    if isinstance(run, RunElsewhere):
+        run.repeat(count)
+        return
+    for _ in range(count):
+        run()
+
 
 WINDOW: Final = 2
 """Calls that are compared with as many before them, to see whether they still become faster."""
@@ -70,7 +119,7 @@ class Timing:
         return float(np.median(self.times))
 
 
-def warm_up(run: Run, longest: float, clock: Clock = time.perf_counter) -> WarmUp:
+def warm_up(run: Run, longest: float, clock: Clock = CLOCK) -> WarmUp:
     """Call until the calls become no faster, at most 100 times or for `longest` seconds without the first call."""
     times: list[float] = []
     while True:
@@ -108,31 +157,20 @@ def by_pytest_benchmark(benchmark: Any) -> Rounds:
     return rounds
 
 
-def by_clock(clock: Clock = time.perf_counter) -> Rounds:
+def by_clock(clock: Clock = CLOCK) -> Rounds:
     """Time the rounds as pytest-benchmark does, outside of pytest."""
 
     def rounds(next_round: Callable[[], Run], count: int) -> Sequence[float]:
         seconds = []
         for _ in range(count):
             run = next_round()
-            with _no_garbage_collection():
+            with no_garbage_collection():
                 started = clock()
                 run()
                 seconds.append(clock() - started)
         return seconds
 
     return rounds
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def interleaved(
@@ -163,9 +201,10 @@ def interleaved(
         if name in failed:
             return
         try:
-            for _ in range(calls[name]):
-                runs[name]()
-        except (Exception, SystemExit) as error:  # a backend may fail in any way at all
+            repeat(runs[name], calls[name])
+        except Interrupted:
+            raise
+        except BaseException as error:  # a backend may fail in any way at all
             failed[name] = error
 
     seconds = rounds(lambda: partial(one_round, next(turns)), count * len(runs))
@@ -178,7 +217,7 @@ def interleaved(
     return timings, failed
 
 
-def in_turn(runs: Mapping[str, Run], effort: Effort, clock: Clock = time.perf_counter) -> dict[str, Timing]:
+def in_turn(runs: Mapping[str, Run], effort: Effort, clock: Clock = CLOCK) -> dict[str, Timing]:
     """Warm functions up and time them in turn, outside of pytest; raise the error of a function that fails."""
     warm_ups = {name: warm_up(run, effort.warm_up / len(runs), clock) for name, run in runs.items()}
     timings, failed = interleaved(by_clock(clock), runs, warm_ups, effort)

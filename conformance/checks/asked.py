@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents, Unsupported
+from rnnspec.backends.words import kind_of
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.checks.whereabouts import whereabouts
@@ -168,7 +169,7 @@ class Asked:
         due = np.dtype(np.int64) if ids else self.float_type
         wrong = ""
         if not isinstance(got, np.ndarray):
-            wrong = f"expected an array, got {type(got).__name__}"
+            wrong = f"expected an array, got {kind_of(got)}"
         elif got.shape != shape:
             wrong = f"expected shape {shape}, got {got.shape}"
         elif got.dtype != due:

@@ -174,8 +174,15 @@ def _run_variant(named: tuple[str, str, int], cases: int) -> VariantScore:
     return run_variant(variant, operation, cases, seed)
 
 
-SCORE: Final = Work(_score, asdict, lambda data: made(FaultScore, data))
-RUN_VARIANT: Final = Work(_run_variant, asdict, lambda data: made(VariantScore, data))
+SCORE: Final = Work(
+    _score, asdict, lambda data: made(FaultScore, data), fits=lambda item, score, **_: score.name == item[0]
+)
+RUN_VARIANT: Final = Work(
+    _run_variant,
+    VariantScore.to_json,
+    VariantScore.from_json,
+    fits=lambda item, score, **_: [score.name, score.operation] == list(item[:2]),
+)
 
 
 def _line(score: FaultScore) -> str:

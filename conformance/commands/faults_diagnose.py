@@ -77,7 +77,12 @@ def _diagnosed(asked: tuple[WrongKind, int, int]) -> Diagnosed:
     return replace(diagnosed(implementation(kind, number, seed), PROFILES[PROFILE]), number=number, seed=seed)
 
 
-DIAGNOSE: Final = Work(_diagnosed, asdict, lambda data: made(Diagnosed, data))
+DIAGNOSE: Final = Work(
+    _diagnosed,
+    asdict,
+    lambda data: made(Diagnosed, data),
+    fits=lambda item, one: [one.kind, one.number, one.seed] == list(item),
+)
 
 
 def _outcome(one: Diagnosed) -> str:

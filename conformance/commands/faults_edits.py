@@ -133,10 +133,18 @@ def _judged(asked: tuple[str, int, int], sample: int | None, first: int) -> tupl
     return [bench.judge(edit) for edit in edits[share::SHARES]], all_edits
 
 
+def _fits(asked: tuple[str, int, int], judged: tuple[list[EditVerdict], int], sample: int | None, first: int) -> bool:
+    name, _, share = asked
+    edits, all_edits = _edits(name, sample, first)
+    verdicts, counted = judged
+    return type(counted) is int and counted == all_edits and len(verdicts) == len(edits[share::SHARES])
+
+
 JUDGE: Final = Work(
     _judged,
     lambda judged: [[asdict(verdict) for verdict in judged[0]], judged[1]],
-    lambda data: ([made(EditVerdict, verdict) for verdict in data[0]], int(data[1])),
+    lambda data: ([made(EditVerdict, verdict) for verdict in data[0]], data[1]),
+    fits=_fits,
 )
 
 

@@ -17,7 +17,7 @@ from typing import Final
 import click
 
 from rnnspec.backends import discovery
-from rnnspec.conformance.run.files import FileError
+from rnnspec.conformance.run.files import FileError, written_as
 from rnnspec.spec import Operation, operation, resolved
 from rnnspec.spec.operation import holds
 
@@ -70,7 +70,16 @@ def new_backend(name: str, operations: tuple[str, ...], base: str, parent: Path)
     if folder.exists():
         raise FileError(f"{folder}: expected a folder that does not exist yet; remove it, or choose another name")
     texts = project(name, chosen, BASES[base])
-    made = Path(mkdtemp(prefix=f".{folder.name}-", dir=parent))
+    with written_as(folder):
+        _write(texts, folder)
+    for path in texts:
+        click.echo(f"wrote {folder / path}")
+    click.echo(f"next: cd {folder} && pip install -e '.[test]' && pytest; then write the methods in adapter.py")
+
+
+def _write(texts: Mapping[str, str], folder: Path) -> None:
+    """Write a folder of files, all or nothing."""
+    made = Path(mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         made.chmod(0o755)
         for path, text in texts.items():
@@ -80,9 +89,6 @@ def new_backend(name: str, operations: tuple[str, ...], base: str, parent: Path)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
-    for path in texts:
-        click.echo(f"wrote {folder / path}")
-    click.echo(f"next: cd {folder} && pip install -e '.[test]' && pytest; then write the methods in adapter.py")
 
 
 def project(name: str, operations: list[Operation], base: Base) -> dict[str, str]:

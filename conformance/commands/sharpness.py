@@ -44,7 +44,7 @@ def measure_sharpness(request: SharpnessRequest, json_file: Path | None) -> int:
     """Measure, print the tables, and write them to a file; 1 if the suite rejected a right result."""
     console = open_console()
     items = _items(request)
-    of = facts_of_run("sharpness", (faults_code, sharpness_code), runs=request.runs, numpy=np.__version__)
+    of = facts_of_run("sharpness", (faults_code, sharpness_code), runs=request.runs)
     with (
         ResumeFile(request.resume, of, "measurement of sharpness") as file,
         workers(request.jobs, request.scheduler) as sharing,
@@ -138,7 +138,14 @@ def _measure(item: tuple[str, str, str], runs: int) -> Sharpness | list[DriftSha
     return measure_drift(operation_name, dtype, runs) if part == DRIFT else measure(operation_name, dtype, part, runs)
 
 
-MEASURE: Final = Work(_measure, _plain, _revived)
+def _fits(item: tuple[str, str, str], found: Sharpness | list[DriftSharpness], runs: int) -> bool:
+    asked = list(item)
+    if isinstance(found, Sharpness):
+        return [found.operation, found.dtype, found.part] == asked and len(found.runs) <= runs
+    return asked[2] == DRIFT and all([one.operation, one.dtype] == asked[:2] for one in found)
+
+
+MEASURE: Final = Work(_measure, _plain, _revived, fits=_fits)
 
 
 def _line(sharpness: Sharpness) -> str:

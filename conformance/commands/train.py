@@ -12,10 +12,11 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from rnnspec.backends.discovery import BackendError, open_backend
+from rnnspec.backends.discovery import BackendError
 from rnnspec.backends.words import name_of
 from rnnspec.conformance.bench.page import must_be_drawable
 from rnnspec.conformance.bench.table import duration
+from rnnspec.conformance.hosting.isolated import Isolation, Limits
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.words import ratio_text
@@ -47,7 +48,7 @@ def train_backends(asked: TrainRequest, json_file: Path | None, html: Path | Non
     found = model(asked.model)
     sizes = {**(found.small if asked.small else {}), **sizes_of(asked.sizes)}
     shapes(found, sizes)  # refuses sizes that do not fit before any work
-    backends = {name: open_backend(name, asked.device) for name in dict.fromkeys(asked.backends)}
+    backends = {name: Isolation.AUTO.open(name, asked.device, Limits()) for name in dict.fromkeys(asked.backends)}
     for name, backend in backends.items():
         if asked.dtype not in backend.dtypes():
             has = ", ".join(backend.dtypes())
@@ -65,8 +66,11 @@ def train_backends(asked: TrainRequest, json_file: Path | None, html: Path | Non
         from rnnspec.conformance.training.page import page  # imported here, so that only the page needs matplotlib
 
         write_bytes(html, page(judged, [sentence(outcome, judged) for outcome in judged.outcomes]).encode())
+    if judged.interrupted:
+        console.print(f"interrupted: this is of the first {len(judged.due)} of {asked.steps} steps")
+        return judged.interrupted
     verdicts = {outcome.verdict for outcome in judged.outcomes}
-    return 1 if "violates" in verdicts else 2 if verdicts == {"refused"} else 0
+    return 1 if verdicts & {"violates", "crashed"} else 2 if verdicts == {"refused"} else 0
 
 
 def sizes_of(texts: tuple[str, ...]) -> dict[str, int]:
@@ -111,7 +115,7 @@ def sentence(outcome: TrainingOutcome, judged: Judged) -> str:
         case "violates":
             ratio = ratio_text(outcome.ratio)
             return f"{name}: violates at step {outcome.step}: {outcome.quantity}, error ratio {ratio}"
-    return f"{name}: refused at step {outcome.step}: {outcome.reason}"
+    return f"{name}: {outcome.verdict} at step {outcome.step}: {outcome.reason}"
 
 
 def _pace(seconds: Sequence[float]) -> str:
@@ -132,6 +136,7 @@ def as_json(judged: Judged) -> Mapping[str, Any]:
         "dtype": request.dtype,
         "seed": request.seed,
         "steps": request.steps,
+        **({"interrupted": True} if judged.interrupted else {}),
         "silent_from": judged.silent_from or None,
         "reference": [
             {

@@ -16,12 +16,13 @@ import click
 import pytest
 
 from rnnspec.backends.discovery import installs, offered
-from rnnspec.backends.words import name_of
+from rnnspec.backends.words import name_of, readable
 from rnnspec.conformance.hosting.process import environment
 from rnnspec.conformance.options import Options
 from rnnspec.conformance.report.progress import Collector
 from rnnspec.conformance.run.plan import PlanError
 
+_LINES_TOLD: Final = 15
 _MANY: Final = 500
 """Checks that take longer than to start processes which share them."""
 _MOST_PROCESSES: Final = 8
@@ -43,9 +44,17 @@ def must_have_run(status: int, output: str, for_pytest: tuple[str, ...], collect
     if collector.results:  # they are told; what went wrong is told after them
         return
     if not collector.interrupted and (collector.problems or status not in ran):
+        told = "\n".join(map(_end_of, [*collector.problems[:2], output]))
         raise PlanError(
-            "\n".join([f"pytest could not run the suite (exit status {int(status)})", *collector.problems, output])
+            f"pytest could not run the suite (exit status {int(status)}); a backend in the suite's own process can do "
+            f"this to it: leave out --no-isolate\n{told}"
         )
+
+
+def _end_of(output: str) -> str:
+    """The last lines of an output, which say what happened."""
+    lines = output.rstrip().splitlines()
+    return readable("\n".join(["…", *lines[-_LINES_TOLD:]] if len(lines) > _LINES_TOLD else lines))
 
 
 def _has_xdist() -> bool:

@@ -21,6 +21,7 @@ from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.run import Profile, run_check
 from rnnspec.conformance.run.result import CheckResult
 from rnnspec.conformance.run.runner import checks_for
+from rnnspec.conformance.run.typed import made
 from rnnspec.spec import FLOAT_TYPES
 
 SHRINKING = 60
@@ -94,6 +95,12 @@ class VariantScore:
         """As plain data; no ratio where it is infinite."""
         finite = math.isfinite(self.worst_error_ratio)
         return {**asdict(self), "worst_error_ratio": self.worst_error_ratio if finite else None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> VariantScore:
+        """From plain data."""
+        score = made(cls, {**data, "worst_error_ratio": data["worst_error_ratio"] or 0.0})
+        return score if data["worst_error_ratio"] is not None else replace(score, worst_error_ratio=math.inf)
 
 
 @dataclass

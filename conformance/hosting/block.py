@@ -18,6 +18,8 @@ from functools import lru_cache
 from queue import SimpleQueue
 from typing import Any, Final
 
+from rnnspec.conformance.hosting.deadline import end_this_process_after_deadlines
+from rnnspec.conformance.hosting.keeper import end_with_starter
 from rnnspec.conformance.thread_variables import VARIABLES
 
 FAREWELL_SECONDS: Final = 5.0
@@ -91,6 +93,8 @@ def asked(request: str) -> str:
 def main() -> None:
     """Answer requests until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it would be taken for a crash of the backend
+    end_with_starter()
+    end_this_process_after_deadlines()
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a framework prints is no answer
     requests: SimpleQueue[str] = SimpleQueue()

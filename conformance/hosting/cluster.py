@@ -81,8 +81,8 @@ class Cluster(PooledWorkers):
             done_by_worker, request, pure=False, workers=fit or None, allow_other_workers=bool(fit)
         )
 
-    def outcome(self, work: Work[Result], future: Any) -> Result:
-        """Return the result of a finished future; raise `Again` where its piece was lost, or its worker is unfit."""
+    def outcome(self, work: Work[Result], item: Any, future: Any) -> Result:
+        """Return the result of an item's future; raise `Again` where its piece was lost, or its worker is unfit."""
         from distributed.client import FutureCancelledError
         from distributed.scheduler import KilledWorker
 
@@ -104,7 +104,7 @@ class Cluster(PooledWorkers):
         match said:
             case {"result": data}:
                 try:
-                    return work.revived(data)
+                    return work.revived(data, item)
                 except FormError as error:
                     raise self._odd(str(error)) from error
             case {"unfit": str(reason)}:

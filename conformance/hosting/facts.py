@@ -35,9 +35,13 @@ def facts_of(work: Work[Any]) -> dict[str, str]:
 
 @cache
 def _own() -> dict[str, str]:
+    return {**installed(), "code of rnnspec": digest_of(spec, reference, backends, conformance)}
+
+
+def installed() -> dict[str, str]:
+    """Return the versions of what every result depends on, and the kind of the machine."""
     return {
         "rnnspec": version("rnnspec"),
-        "code of rnnspec": digest_of(spec, reference, backends, conformance),
         "Python": ".".join(platform.python_version_tuple()[:2]),
         "NumPy": np.__version__,
         "ml_dtypes": version("ml_dtypes"),

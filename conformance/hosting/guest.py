@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -23,6 +24,7 @@ from rnnspec.backends import Backend, BackendError, Call, Unsupported, open_back
 from rnnspec.backends.refusals import declared_refusal
 from rnnspec.backends.words import kind_of, name_of, visible, words_of
 from rnnspec.conformance.hosting.keeper import KEPT, become_kept
+from rnnspec.conformance.hosting.timed import REQUESTS, TimedCalls
 from rnnspec.spec.arrays import Array
 
 try:
@@ -31,6 +33,8 @@ except ImportError:  # Windows has no limits of this kind
     resource = None  # type: ignore[assignment]  # asked for before each use
 
 
+TRACE: Final = "trace"
+"""The name of the file for the interpreter's place in the code."""
 GRACE_SECONDS: Final = 5.0
 """Seconds between the suite's time limit for a call and the process's own, which is the later one."""
 
@@ -126,7 +130,7 @@ def place_of(error: BaseException) -> str:
     return f"{visible(frames[-1].filename)}, line {frames[-1].lineno}" if frames else "a place that is not known"
 
 
-def begin(work: Callable[..., None], connection: Connection, trace: str, *arguments: Any) -> NoReturn:
+def begin(work: Callable[..., None], connection: Connection, folder: str, *arguments: Any) -> NoReturn:
     """Do a guest's work, kept apart from the suite, and end the process with all its threads.
 
     Parameters
@@ -135,23 +139,24 @@ def begin(work: Callable[..., None], connection: Connection, trace: str, *argume
         `serve` or `describe`.
     connection
         Connection for requests and answers.
-    trace
-        File to which the interpreter writes its place in the code if a signal ends it.
+    folder
+        Its temporary folder. The interpreter writes its place in the code into the file `TRACE` there if a signal ends
+        it.
     arguments
         More arguments of `work`.
     """
     _seclude()
     if KEPT:
-        become_kept(Path(trace))
+        become_kept(Path(folder))
     if hasattr(os, "setsid"):
         os.setsid()  # a group of its own, which is killed with all processes that it starts
         os.set_inheritable(connection.fileno(), False)  # its children must not keep the connection open
-    faulthandler.enable(os.open(trace, os.O_WRONLY | os.O_APPEND), all_threads=False)
+    faulthandler.enable(os.open(Path(folder, TRACE), os.O_WRONLY | os.O_APPEND | os.O_CREAT), all_threads=False)
     status = 0
     try:
         work(connection, *arguments)
     except (EOFError, OSError):  # the suite has ended
-        Path(trace).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
     except BaseException:
         status = 1
     os._exit(status)  # an adapter's threads would go on for ever
@@ -163,8 +168,8 @@ def serve(connection: Connection, name: str, device: str, memory: int, seconds: 
     Parameters
     ----------
     connection
-        A request has a method's name, the layouts of the call's inputs, the call, and further positional and named
-        arguments.
+        A request has a number, which the answer has too, a method's name, the layouts of the call's inputs, the call,
+        and further positional and named arguments.
     name, device
         Arguments of `open_backend`.
     memory
@@ -175,23 +180,26 @@ def serve(connection: Connection, name: str, device: str, memory: int, seconds: 
     backend, answer = _opened(name, device)
     if backend is not None:
         _limit(memory)
-    connection.send(answer)
+    connection.send((0, answer))
+    timed = None if backend is None else TimedCalls(backend)
     while backend is not None:
-        request, layouts, call, more, options = connection.recv()
+        number, request, layouts, call, more, options = connection.recv()
         with _ended_after(seconds + GRACE_SECONDS):
             if request == REOPEN:
                 with suppress(Exception):  # a backend that opened once is kept where it does not open again
                     backend = open_backend(name, device)
-                connection.send(Done(None))
+                    timed = TimedCalls(backend)
+                connection.send((number, Done(None)))
                 continue
-            answer = _answer(backend, memory, request, _laid_out(call, layouts), *more, **options)
-        connection.send(answer)
+            ask = getattr(timed if request in REQUESTS else backend, request)
+            answer = _answer(backend, memory, request, ask, _laid_out(call, layouts), *more, **options)
+        connection.send((number, answer))
 
 
 def describe(connection: Connection, names: Sequence[str], device: str) -> None:
     """Try to open each backend in turn, and answer for each with what is to be known of it."""
-    for name in names:
-        connection.send(_opened(name, device)[1])
+    for number, name in enumerate(names):
+        connection.send((number, _opened(name, device)[1]))
 
 
 def _opened(name: str, device: str) -> tuple[Backend | None, Answer]:
@@ -263,8 +271,9 @@ def _laid_out(call: Call, layouts: Mapping[str, MemoryLayout | None]) -> Call:
     return replace(call, inputs={**call.inputs, **laid})
 
 
-def _answer(backend: Backend, memory: int, request: str, call: Call, *more: Any, **options: Any) -> Answer:
-    ask: Callable[..., Any] = getattr(backend, request)
+def _answer(
+    backend: Backend, memory: int, request: str, ask: Callable[..., Any], call: Call, *more: Any, **options: Any
+) -> Answer:
     before = {name: array.copy() for name, array in call.inputs.items()}
     try:
         with np.errstate(all="ignore"):  # the checks judge overflow
@@ -287,12 +296,14 @@ def _plain(request: str, result: Any) -> Any:
         return tuple(_portable(output) for output in result)
     if request in ("gradients", "second_order"):
         return {f"{name}": _portable(gradient) for name, gradient in dict(result).items()}
+    if request in REQUESTS:
+        return float(result)
     return None if result is None else str(result).encode(errors="backslashreplace").decode()
 
 
 def _portable(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
-        return Foreign(name_of(type(value).__name__))
+        return Foreign(kind_of(value))
     if value.dtype.hasobject:
         return np.empty(value.shape, object)
     return np.asarray(value)  # of the base class

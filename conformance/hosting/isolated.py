@@ -7,7 +7,8 @@ process.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,11 +33,16 @@ from rnnspec.conformance.hosting.guest import (
     describe,
     serve,
 )
+from rnnspec.conformance.hosting.messages import fits
 from rnnspec.conformance.hosting.process import GuestProcess, LostError
+from rnnspec.conformance.hosting.timed import PREPARE, TIME, ToTime
 from rnnspec.spec.arrays import Array
 
 OPENING_SECONDS: Final = 300.0
 """Time limit of opening, since frameworks take long to import, above all on a busy machine."""
+
+OWN_SECONDS: Final = 600.0
+"""Least time limit of a call of one of the project's own backends in the suite's process: some compile."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,9 @@ class Limits:
 
 
 __all__ = ["GuestLostError", "Isolated", "Isolation", "Limits", "open_here", "reopened", "tried"]
+
+
+_NO_CALL: Final = Call("", {}, {})
 
 
 class GuestCrashError(BackendCrashError):
@@ -71,6 +80,9 @@ class Isolated(Backend):
         self.limits = limits or Limits()
         self._device = device
         self._child: GuestProcess | None = None
+        self._groups = 0
+        self._forgotten: list[int] = []
+        """Numbers of the groups of calls that were timed and are not needed any more."""
         self._about = self._start()
         self.device = self._about.device
         self.name = self._about.name  # type: ignore[misc]  # each has the name of the backend behind it
@@ -126,9 +138,22 @@ class Isolated(Backend):
         gradients = self._ask("second_order", call, cotangents, dict(directions))
         return {name: _seen(gradient) for name, gradient in gradients.items()}
 
+    def timed(self, calls: Sequence[ToTime]) -> Callable[[int], float]:
+        """Put calls on the device, in the process; return a function that makes them so many times, and its seconds."""
+        number, self._groups = self._groups, self._groups + 1
+        self._ask(PREPARE, _NO_CALL, number, tuple(calls), tuple(self._forgotten))
+        self._forgotten.clear()
+
+        def round_of(count: int) -> float:
+            seconds: float = self._ask(TIME, _NO_CALL, number, count)
+            return seconds
+
+        weakref.finalize(round_of, self._forgotten.append, number)
+        return round_of
+
     def reopen(self) -> None:
         """Have the process open the backend anew, and forget the one that it has."""
-        self._ask(REOPEN, Call("", {}, {}))
+        self._ask(REOPEN, _NO_CALL)
 
     def close(self) -> None:
         """End the process; a later call starts another."""
@@ -173,6 +198,9 @@ class Isolated(Backend):
                     raise GuestLostError(call, f"{raised.kind}: {raised.words}".rstrip(": "), raised.place, **asked)
                 raise GuestCrashError(call, raised)
             case Done(result, overwritten):
+                if not fits(answer, request, call.inputs):
+                    self.close()
+                    raise GuestLostError(call, "the process sent something else than an answer", **asked)
                 for name, array in overwritten.items():
                     if call.inputs[name].flags.writeable:
                         call.inputs[name][...] = array
@@ -187,15 +215,18 @@ def tried(
     Each has so many seconds. If one takes the process with it, the next ones have another.
     """
     child: GuestProcess | None = None
+    number = 0
     try:
         for place, name in enumerate(names):
             child = child or GuestProcess(describe, names[place:], device)
             try:
-                yield _described(name, child, seconds)
+                yield _described(name, child, seconds, number)
+                number += 1
             except _GoneError as error:
-                child = None
+                child, number = None, 0
                 yield error
             except BackendError as error:
+                number += 1
                 yield error
     finally:
         if child is not None:
@@ -206,21 +237,22 @@ class _GoneError(BackendError):
     """A backend that took its process with it."""
 
 
-def _described(name: str, child: GuestProcess, seconds: float) -> About:
+def _described(name: str, child: GuestProcess, seconds: float, number: int = 0) -> About:
     """Return the next answer of a process, which is about this backend; raise BackendError if it did not open."""
     try:
-        answer = child.receive(seconds)
+        answer = child.receive(seconds, number)
     except LostError as lost:
         place = f", at {lost.place}" if lost.place else ""
         raise _GoneError(f"backend {name_of(name)!r} does not open: {lost.reason}{place}") from None
     match answer:
-        case Done(result):
-            described: About = result
+        case Done(About() as described):
             return described
         case Refused(reason):
             raise BackendError(reason)
         case Raised() as raised:
             raise BackendError(raised.words)
+        case _:
+            raise BackendError(f"backend {name_of(name)!r} does not open: its process sent something else")
 
 
 @cache
@@ -265,7 +297,11 @@ class Isolation(StrEnum):
 
     def open(self, name: str, device: str, limits: Limits) -> Backend:
         """Open a backend by its name, here or in a process of its own; raise BackendError if it does not open."""
-        return _isolated(name, device, limits) if self.isolates(name) else open_here(name, device)
+        if self.isolates(name):
+            return _isolated(name, device, limits)
+        backend = open_here(name, device)
+        backend.time_limit = max(limits.seconds, OWN_SECONDS) if is_own(name) else limits.seconds
+        return backend
 
     def isolates(self, name: str) -> bool:
         """Return whether the backend of this name gets a process of its own."""

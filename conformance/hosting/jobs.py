@@ -16,7 +16,9 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
+from rnnspec.conformance.hosting.deadline import end_this_process_after_deadlines
 from rnnspec.conformance.hosting.errors import ClusterError, WorkerLostError
+from rnnspec.conformance.hosting.keeper import end_with_starter
 from rnnspec.conformance.hosting.process import alone
 from rnnspec.conformance.hosting.work import Work
 
@@ -124,8 +126,8 @@ class PooledWorkers(Workers):
         """Give a piece to a worker; return its future."""
 
     @abstractmethod
-    def outcome(self, work: Work[Result], future: Any) -> Result:
-        """Return the result of a finished future; raise `Again` if its piece is to be done once more."""
+    def outcome(self, work: Work[Result], item: Any, future: Any) -> Result:
+        """Return the result of an item's finished future; raise `Again` if its piece is to be done once more."""
 
     @abstractmethod
     def drop(self, futures: Iterable[Any]) -> None:
@@ -161,7 +163,7 @@ class PooledWorkers(Workers):
                     continue  # none came in time, or its piece is given anew
                 piece = waiting.pop(future)
                 try:
-                    yield piece[0], self.outcome(work, future)
+                    yield piece[0], self.outcome(work, piece[1], future)
                 except Again as lost:
                     again.append(piece)
                     losses[piece[0]] += bool(lost.args)
@@ -213,8 +215,8 @@ class Processes(PooledWorkers):
         except BrokenProcessPool as error:
             raise WorkerLostError("a process ended in the middle of its work") from error
 
-    def outcome(self, work: Work[Result], future: Future[Any]) -> Result:
-        """Return the result of a finished future."""
+    def outcome(self, work: Work[Result], item: Any, future: Future[Any]) -> Result:
+        """Return the result of an item's finished future."""
         try:
             result: Result = future.result()
             return result
@@ -283,6 +285,8 @@ def begin_worker(stop: Stop) -> None:
     """Make this process one that obeys its parent alone: it ignores Ctrl-C, and ends with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_starter()
+    end_this_process_after_deadlines()
     _here["stop"] = stop
 
 

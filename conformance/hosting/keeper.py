@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import time
@@ -27,8 +28,8 @@ _SET_PARENT_DEATH_SIGNAL: Final = 1
 _SET_CHILD_SUBREAPER: Final = 36
 
 
-def become_kept(trace: Path) -> None:
-    """Fork: return in the guest, which this process goes on to keep; it removes the file `trace` with the suite."""
+def become_kept(folder: Path) -> None:
+    """Fork: return in the guest, which this process goes on to keep; it removes `folder` if the suite has ended."""
     os.setsid()  # a terminal's signals go to the suite, which passes on what matters
     library = ctypes.CDLL(None)
     library.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -53,7 +54,7 @@ def become_kept(trace: Path) -> None:
         warnings.simplefilter("ignore")  # a library's threads are not needed in the guest before it makes calls
         guest = os.fork()
     if guest == 0:
-        library.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+        end_with_starter()
         if os.getppid() != keeper:
             os._exit(1)
         for number, handler in before.items():
@@ -61,20 +62,27 @@ def become_kept(trace: Path) -> None:
         return
     if asked_to_end:
         _kill(guest)
-    _keep(guest, trace)
+    _keep(guest, folder)
 
 
-def _keep(guest: int, trace: Path) -> NoReturn:
+def end_with_starter() -> None:
+    """Have the system end this process with the thread that started it, even in native code; on Linux alone."""
+    if KEPT:
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+
+
+def _keep(guest: int, folder: Path) -> NoReturn:
     """Wait for the end of the guest or of the suite; end all that is left, and then as the guest did."""
     suite = multiprocessing.parent_process()
     assert suite is not None  # it was started as a child
     descriptor = os.pidfd_open(guest)
-    if descriptor not in wait([suite.sentinel, descriptor]):
+    is_left = descriptor not in wait([suite.sentinel, descriptor])
+    if is_left:
         _kill(guest)
-        with suppress(OSError):
-            trace.unlink(missing_ok=True)
     _, status = os.waitpid(guest, 0)
     _sweep()
+    if is_left:  # nobody else removes it
+        shutil.rmtree(folder, ignore_errors=True)
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number != signal.SIGKILL:

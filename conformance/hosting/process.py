@@ -5,28 +5,37 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from multiprocessing.reduction import ForkingPickler
 from multiprocessing.util import Finalize
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from rnnspec.backends import contract
 from rnnspec.conformance.hosting import guest, keeper
-from rnnspec.conformance.hosting.guest import Answer, begin
+from rnnspec.conformance.hosting.guest import TRACE, Answer, begin
 from rnnspec.conformance.hosting.keeper import KEPT
+from rnnspec.conformance.hosting.messages import MessageError, received
 
 FAREWELL_SECONDS: Final = 5.0
 """Time limit of a process to end after its own announcement or a signal."""
+_MOST_TRACE: Final = 2**16
+_AT_ONCE: Final = 2**14
+"""Bytes that a pipe takes though nobody reads them yet."""
+TEMPORARY_FOLDERS: Final = ("TMPDIR", "TEMP", "TMP")
+"""The variables by which programs find the folder of temporary files."""
 _OURS: Final = (contract.__file__, guest.__file__, keeper.__file__)
 
 
@@ -43,40 +52,77 @@ class GuestProcess:
     """One process that does the `work` of a guest with the `arguments`."""
 
     def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
-        descriptor, trace = tempfile.mkstemp(prefix="rnnspec-", suffix=".trace")
-        os.close(descriptor)
-        self._trace = Path(trace)
+        self._folder = Path(tempfile.mkdtemp(prefix="rnnspec-"))
+        self._trace = (self._folder / TRACE).open("w+b")  # opened here: the guest may put anything in its place
+        self._number = 0
+        self._is_late = False
         self._connection, theirs = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("spawn").Process(
-            target=begin, args=(work, theirs, trace, *arguments)
+            target=begin, args=(work, theirs, str(self._folder), *arguments)
         )
-        with alone():
-            self._process.start()
-        theirs.close()
+        try:
+            # Its temporary files are in its own folder, which goes with it however it ends.
+            with alone(), environment(**dict.fromkeys(TEMPORARY_FOLDERS, str(self._folder))):
+                self._process.start()
+        except BaseException:
+            self._trace.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        finally:
+            theirs.close()
         # The priority runs it before multiprocessing waits for the process, which would not end by itself.
-        self.end = Finalize(self, _end, (self._process, self._connection, self._trace), exitpriority=1)
+        self.end = Finalize(self, _end, (self._process, self._connection, self._folder, self._trace), exitpriority=1)
 
     def ask(self, request: tuple[Any, ...], seconds: float) -> Answer:
         """Send a request and return the answer; raise LostError if the process is lost, and end it."""
+        self._number += 1
         try:
-            self._connection.send(request)
+            message = ForkingPickler.dumps((self._number, *request))
+            with self._ended_after(seconds) if len(message) > _AT_ONCE else nullcontext():
+                self._connection.send_bytes(message)
         except OSError:  # it has ended since the last answer
             raise self._gone() from None
         return self.receive(seconds)
 
-    def receive(self, seconds: float) -> Answer:
-        """Return the next answer; raise LostError if none comes in this time, or the process is lost, and end it."""
-        ready = wait([self._connection, self._process.sentinel], seconds)
-        if not ready and self._process.exitcode is None:
-            raise self._silent(seconds)
-        try:
+    def receive(self, seconds: float, number: int | None = None) -> Answer:
+        """Return the answer to the last request, or to the one of that `number`; raise LostError if none comes in this
+        time, or the process is lost, and end it.
+        """
+        number = self._number if number is None else number
+        until = time.monotonic() + seconds
+        while True:
+            ready = wait([self._connection, self._process.sentinel], max(0.0, until - time.monotonic()))
+            if not ready and self._process.exitcode is None:
+                raise self._silent(seconds)
             # The pipe may still hold an answer of a process that has ended.
-            if self._connection in ready or self._connection.poll():
-                answer: Answer = self._connection.recv()
-                return answer
-        except Exception:  # the end of the pipe, or bytes that other code wrote into it
-            pass
-        raise self._gone()
+            if not (self._connection in ready or self._connection.poll()):
+                raise self._gone()
+            try:
+                with self._ended_after(max(0.1, until - time.monotonic())):  # a message may have no end
+                    answered, answer = received(self._connection)
+            except (EOFError, OSError):
+                raise self._gone() from None
+            except MessageError as error:  # bytes that other code wrote into the pipe
+                raise self._lost(f"the process sent something else than an answer: {error}", timed_out=False) from None
+            if answered == number:
+                return answer  # another one is of a copy of the process, which answers too
+
+    @contextmanager
+    def _ended_after(self, seconds: float) -> Iterator[None]:
+        """End the process if the block takes longer: with it, the pipe ends."""
+
+        def end() -> None:
+            self._is_late = True
+            with suppress(OSError):  # it has ended meanwhile
+                os.kill(self._pid, signal.SIGTERM if KEPT else signal.SIGABRT)
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _silent(self, seconds: float) -> LostError:
         if hasattr(signal, "SIGKILL"):
@@ -86,6 +132,8 @@ class GuestProcess:
 
     def _gone(self) -> LostError:
         self._process.join(FAREWELL_SECONDS)
+        if self._is_late:
+            return self._lost("it left a message half sent or half read, until its time was over", timed_out=True)
         return self._lost(_how_it_ended(self._process.exitcode), timed_out=False)
 
     def _lost(self, reason: str, *, timed_out: bool) -> LostError:
@@ -101,7 +149,8 @@ class GuestProcess:
     def _place(self) -> str:
         """The adapter's innermost frames at a fatal signal, as the interpreter wrote them."""
         try:
-            text = self._trace.read_text(encoding="utf-8", errors="replace")
+            self._trace.seek(0)
+            text = self._trace.read(_MOST_TRACE).decode(errors="replace")
         except OSError:
             return ""
         frames = re.findall(r'^  File "(.*)", line (\d+) in ', text, re.MULTILINE)
@@ -157,9 +206,10 @@ def _how_it_ended(status: int | None) -> str:
     return f"the process ended by {name}{f' ({words})' if words else ''}{hint}"
 
 
-def _end(process: SpawnProcess, connection: Connection, trace: Path) -> None:
-    """Kill a process with its children, and remove its trace file."""
+def _end(process: SpawnProcess, connection: Connection, folder: Path, trace: BinaryIO) -> None:
+    """Kill a process with its children, and remove its temporary folder."""
     connection.close()
+    trace.close()
     if KEPT:
         process.terminate()  # the keeper ends them all, those in sessions of their own too
         process.join(FAREWELL_SECONDS)
@@ -168,4 +218,4 @@ def _end(process: SpawnProcess, connection: Connection, trace: Path) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.join(FAREWELL_SECONDS)
-    trace.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)

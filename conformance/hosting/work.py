@@ -19,6 +19,11 @@ def no_versions(**_: Any) -> dict[str, str]:
     return {}
 
 
+def fits_any(*_: Any, **__: Any) -> bool:
+    """Take any result for the item's: whoever adds it up can tell."""
+    return True
+
+
 @dataclass(frozen=True)
 class Work(Generic[Result]):
     """A function of a module that does one piece of work, independent of all others.
@@ -38,6 +43,8 @@ class Work(Generic[Result]):
         Function of the settings that returns the versions of the libraries on which the results depend.
     settings
         Settings of the function; `having` sets them.
+    fits
+        Function of an item, a result and the settings that tells whether the result can be that item's.
     """
 
     function: Callable[..., Result]
@@ -45,6 +52,7 @@ class Work(Generic[Result]):
     read: Callable[[Any], Result]
     versions: Callable[..., Mapping[str, str]] = no_versions
     settings: Mapping[str, Any] = field(default_factory=dict)
+    fits: Callable[..., bool] = fits_any
 
     def having(self, **settings: Any) -> Work[Result]:
         """Return the work with these settings."""
@@ -54,12 +62,16 @@ class Work(Generic[Result]):
         """Do the work on an item."""
         return self.function(item, **self.settings)
 
-    def revived(self, data: Any) -> Result:
-        """Return the result of plain data that others wrote; raise FormError if they are none."""
+    def revived(self, data: Any, item: Any) -> Result:
+        """Return the result of an item, of plain data that others wrote; raise FormError if they are none."""
         try:
-            return self.read(data)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            result = self.read(data)
+            fits = self.fits(item, result, **self.settings)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
             raise FormError(str(error)) from error
+        if not fits:
+            raise FormError("it is of another piece of work")
+        return result
 
     @property
     def name(self) -> str:

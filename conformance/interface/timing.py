@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnspec.backends.interrupts import interruptible
+from rnnspec.backends.interrupts import Interrupted, interruptible
 from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
 from rnnspec.conformance.bench.request import BenchRequest, timed
 from rnnspec.conformance.bench.table import print_report
@@ -122,4 +122,7 @@ def bench(
         memory=memory,
     )  # fmt: skip
     with interruptible(), pinned(threads):
-        return Bench(*timed(request))
+        report, written, interrupted = timed(request)
+    if interrupted:
+        raise Interrupted(interrupted - 128)
+    return Bench(report, written)

@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
 
 from rnnspec.backends import Backend
-from rnnspec.backends.words import name_of, words_of
+from rnnspec.backends.words import name_of, visible, words_of
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.checks.check import cases_of
@@ -82,7 +83,7 @@ class ExpectedFailure:
     def holds_for(self, versions: Mapping[str, str]) -> bool:
         """Whether the entry is about the library in these versions."""
         return all(
-            name in versions and specifier.contains(versions[name].split("+")[0], prereleases=True)
+            name in versions and specifier.contains(Version(versions[name].split("+")[0]), prereleases=True)
             for name, specifier in self.versions.items()
         )
 
@@ -93,12 +94,21 @@ def load_expected(path: Path, versions: Mapping[str, str]) -> tuple[ExpectedFail
     if set(data) - {"failure"} or not isinstance(data.get("failure", []), list):
         raise FileError(f"{path}: expected [[failure]] entries only, got {', '.join(data)}")
     entries = [_entry(f"{path}: failure {number}", entry) for number, entry in enumerate(data.get("failure", []), 1)]
-    return tuple(entry for entry in entries if entry.holds_for(versions))
+    try:
+        return tuple(entry for entry in entries if entry.holds_for(versions))
+    except InvalidVersion as error:
+        raise FileError(
+            f"{path}: versions: expected versions of the libraries, like 2.20: {words_of(error)}"
+        ) from error
 
 
 def expected_failures(backend: Backend, own_file: str | Path | None = None) -> tuple[ExpectedFailure, ...]:
     """The known faults of a backend in the installed versions: its own file's entries, and the user's."""
-    paths = [Path(path) for path in (backend.expected_failures(), own_file) if path]
+    of_backend = backend.expected_failures()
+    if of_backend and not Path(of_backend).is_file():  # what the adapter names may be a pipe, which never ends
+        told = "expected the backend's file of expected failures, and there is no such file"
+        raise FileError(f"{visible(str(of_backend))}: {told}")
+    paths = [Path(path) for path in (of_backend, own_file) if path]
     return tuple(entry for path in paths for entry in load_expected(path, backend.versions()))
 
 

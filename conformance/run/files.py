@@ -8,8 +8,8 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -115,7 +115,21 @@ def _temporary(file: Path) -> tuple[BinaryIO, Path]:
     return name.open("xb"), name
 
 
+@contextmanager
+def written_as(path: Path) -> Iterator[None]:
+    """Tell errors of writing by the path that the user gave: a temporary file or folder has a name of no use."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {_why(error)}") from error
+
+
 def _write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
+    with written_as(path):
+        _write_whole(path, fill)
+
+
+def _write_whole(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
     file = _target(path)
     if not _is_replaceable(file):
         # A device, a pipe, a file of other names or in a folder that is closed: what it is matters more. The content is

@@ -10,7 +10,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -20,8 +19,9 @@ from rich.text import Text
 
 from rnnspec import reference, spec
 from rnnspec.backends.interrupts import Interrupted
+from rnnspec.backends.words import readable
 from rnnspec.conformance import cases, judge
-from rnnspec.conformance.hosting.facts import digest_of
+from rnnspec.conformance.hosting.facts import digest_of, installed
 from rnnspec.conformance.hosting.jobs import Results, Workers, in_order
 from rnnspec.conformance.hosting.work import FormError, Work
 from rnnspec.conformance.run.files import FileError, must_be_writable, write_bytes
@@ -158,7 +158,9 @@ class Kept:
     ) -> Generator[Result, None, None]:
         """Yield ``work(item)`` for each item in order, and keep it; what is kept already is not done again."""
         names = [json.dumps([kind, item]) for item in items]
-        done = {place: self._read(name, work) for place, name in enumerate(names) if name in self._results}
+        done = {
+            place: self._read(name, work, items[place]) for place, name in enumerate(names) if name in self._results
+        }
         due = [place for place in range(len(items)) if place not in done]
         fresh = in_order(self._kept(work, workers.results(work, [items[place] for place in due]), due, names))
         try:
@@ -183,11 +185,11 @@ class Kept:
     def _content(self) -> dict[str, Any]:
         return {"results": self._results}
 
-    def _read(self, name: str, work: Work[Result]) -> Result:
+    def _read(self, name: str, work: Work[Result], item: Any) -> Result:
         try:
-            return work.revived(self._results[name])
+            return work.revived(self._results[name], item)
         except FormError as error:
-            raise self._file.error(f"got a result of another form for {name}") from error
+            raise self._file.error(f"got a result of another form for {name}: {readable(str(error))}") from error
 
 
 def code_of(*packages: ModuleType) -> str:
@@ -197,7 +199,7 @@ def code_of(*packages: ModuleType) -> str:
 
 def facts_of_run(what: str, packages: Sequence[ModuleType], **asked: Any) -> dict[str, Any]:
     """Return the facts that must be equal if the results of two runs are put together."""
-    return {"work": what, "rnnspec": version("rnnspec"), "judge": code_of(*packages), **asked}
+    return {"work": what, **installed(), "judge": code_of(*packages), **asked}
 
 
 def _locked(path: Path, lock: Path) -> int | None:

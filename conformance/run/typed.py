@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import fields
@@ -48,7 +49,9 @@ def _of_type(value: Any, hint: Any, name: str) -> Any:
         return {_of_type(key, inner[0], name): _of_type(one, inner[1], name) for key, one in value.items()}
     if isinstance(hint, type) and issubclass(hint, Enum) and isinstance(value, str):
         return hint(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise TypeError(f"{name}: expected a number that is finite")
         return float(value)
     if isinstance(hint, type) and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value

@@ -9,7 +9,7 @@ own bound in ``values`` or ``gradients``, or if the slope over all calls exceeds
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +22,7 @@ from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded, forget
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.session import session_of
+from rnnspec.conformance.run.typed import made
 from rnnspec.spec.arrays import Array
 
 GOALS: Final[Mapping[str, float]] = {"float32": 3e-7, "bfloat16": 1e-2, "float16": 2e-3}
@@ -57,7 +58,8 @@ class DriftSharpness:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DriftSharpness:
         """Make it from plain data."""
-        return cls(**{**data, "explained": np.inf if data["explained"] is None else data["explained"]})
+        found = made(cls, {**data, "explained": data["explained"] or 0.0})
+        return found if data["explained"] is not None else replace(found, explained=np.inf)
 
 
 def measure_drift(operation: str, dtype: str, seeds: int) -> list[DriftSharpness]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, partial
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.conformance.run import PROFILES, run_check
+from rnnspec.conformance.run.typed import made
 from rnnspec.conformance.sharpness.places import CodePlace
 from rnnspec.conformance.sharpness.planting import Places, RelativeError, RoundedToType, WatchedReference
 from rnnspec.conformance.sharpness.tolerances import TOLERANCES
@@ -42,6 +43,8 @@ PARTS: Final[Mapping[str, Check]] = {"values": Values(), "gradients": Gradients(
 
 LARGEST: Final = 0
 """The largest planted error is ``2**LARGEST``: the quantity doubled."""
+_LEAST: Final = -1074
+"""The exponent of the smallest number that is not 0."""
 
 LIVE: Final = 2.0**-40
 """Largest change of a result by a planted error of 1/8 that does not matter, relative to the largest element.
@@ -103,8 +106,14 @@ class Sharpness:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Sharpness:
         """Make it from plain data."""
-        runs = tuple(SeedRun(run["seed"], run["quantity"], run["seen"]) for run in data["runs"])
-        return cls(data["operation"], data["dtype"], data["part"], runs, data["right"], data["rejected"])
+        found = made(cls, {field.name: data[field.name] for field in fields(cls)})
+        names = {tolerance.name for tolerance in TOLERANCES}
+        if any(set(counted) != names for counted in (found.rejected, *(run.seen for run in found.runs))):
+            raise ValueError(f"expected a number of each of {', '.join(sorted(names))}")
+        exponents = [exponent for run in found.runs for exponent in run.seen.values() if exponent is not None]
+        if not all(_LEAST <= exponent <= LARGEST for exponent in exponents):
+            raise ValueError(f"expected exponents from {_LEAST} to {LARGEST}")
+        return found
 
 
 def error_text(error: float) -> str:

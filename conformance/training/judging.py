@@ -15,6 +15,10 @@ from typing import Any, Final
 import numpy as np
 
 from rnnspec.backends import Backend, Unsupported
+from rnnspec.backends.interrupts import Interrupted
+from rnnspec.backends.words import kind_of, words_of
+from rnnspec.conformance.hosting.guard import BackendCrashError, GuestLostError
+from rnnspec.conformance.hosting.guest import place_of
 from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.conformance.judge.tolerance import Bounded, bounded, noise_of
 from rnnspec.conformance.training.drawing import Batches, first_parameters
@@ -91,6 +95,13 @@ class TrainingOutcome:
     seconds: list[float] = field(default_factory=list)
     """How long each step took, without its judgement."""
 
+    def forget_after(self, steps: int) -> None:
+        """Forget what is of later steps."""
+        for series in (self.losses, self.norms, self.ratios, self.seconds):
+            del series[steps:]
+        if self.step > steps:
+            self.verdict, self.step, self.quantity, self.reason = "conforms", 0, "", ""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -99,6 +110,8 @@ class Judged:
     request: Training
     due: tuple[Due, ...]
     outcomes: tuple[TrainingOutcome, ...]
+    interrupted: int = 0
+    """The exit status of an interrupt that ended it early; 0: none did."""
 
     @property
     def silent_from(self) -> int:
@@ -141,33 +154,53 @@ def judge(
         for name, backend in backends.items()
     }
     due: list[Due] = []
-    for step, batch in enumerate(islice(request.batches, request.steps), start=1):
-        began = time.perf_counter()
-        with np.errstate(all="ignore"):
-            record = right.do(batch)
-        bounds = dict(_bounds(record, _loudest(parameters, batch), form))
-        due.append(Due(step, bounds, time.perf_counter() - began))
-        if not due[-1].told:
-            break
-        for name, trainer in trainers.items():
-            if outcomes[name].verdict == "conforms":
-                _judge_step(outcomes[name], trainer, batch, due[-1], form)
-        advanced(step)
-        if all(outcome.verdict != "conforms" for outcome in outcomes.values()):
-            break
-    return Judged(request, tuple(due), tuple(outcomes.values()))
+    done, interrupted = 0, 0
+    try:
+        for step, batch in enumerate(islice(request.batches, request.steps), start=1):
+            began = time.perf_counter()
+            with np.errstate(all="ignore"):
+                record = right.do(batch)
+            bounds = dict(_bounds(record, _loudest(parameters, batch), form))
+            due.append(Due(step, bounds, time.perf_counter() - began))
+            if not due[-1].told:
+                break
+            for name, trainer in trainers.items():
+                if outcomes[name].verdict == "conforms":
+                    _judge_step(outcomes[name], trainer, batch, due[-1], form)
+            done = step
+            advanced(step)
+            if all(outcome.verdict != "conforms" for outcome in outcomes.values()):
+                break
+    except Interrupted as error:
+        if not done:
+            raise
+        interrupted = error.status
+        del due[done:]
+        for outcome in outcomes.values():
+            outcome.forget_after(done)
+    return Judged(request, tuple(due), tuple(outcomes.values()), interrupted)
 
 
 def _judge_step(outcome: TrainingOutcome, trainer: Trainer, batch: NamedArrays, due: Due, form: Format) -> None:
     """Make a backend's step, and note the first quantity that leaves its bound."""
-    began = time.perf_counter()
     try:
-        with np.errstate(all="ignore"):
-            got = trainer.do(batch)
-        outcome.seconds.append(time.perf_counter() - began)
+        _hold(outcome, trainer, batch, due, form)
     except Unsupported as error:
-        outcome.verdict, outcome.reason, outcome.step = "refused", str(error), due.step
-        return
+        outcome.verdict, outcome.reason, outcome.step = "refused", words_of(error), due.step
+    except Interrupted:
+        raise
+    except BaseException as error:  # a backend may fail in any way at all, and give what fits nowhere
+        lost = isinstance(error, BackendCrashError | GuestLostError)
+        reason = words_of(error) if lost else f"{kind_of(error)}: {words_of(error)}, at {place_of(error)}"
+        outcome.verdict, outcome.reason, outcome.step = "crashed", reason, due.step
+
+
+def _hold(outcome: TrainingOutcome, trainer: Trainer, batch: NamedArrays, due: Due, form: Format) -> None:
+    """Make a step, and hold its quantities against their bounds."""
+    began = time.perf_counter()
+    with np.errstate(all="ignore"):
+        got = trainer.do(batch)
+    outcome.seconds.append(time.perf_counter() - began)
     worst = 0.0
     for name, value in quantities(got):
         ratio = _ratio(due.quantities[name], np.asarray(value), form)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from rnnspec.backends import Backend
+from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.training.drawing import Batches, first_parameters
 from rnnspec.conformance.training.engine import BackendEngine
@@ -91,6 +92,8 @@ class Learned:
     losses: list[float] = field(default_factory=list)
     measures: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    interrupted: int = 0
+    """The exit status of an interrupt, after which nothing was measured; 0: none came."""
 
 
 def learn(
@@ -121,12 +124,17 @@ def learn(
     trainer = Trainer(found, engine, first_parameters(found, asked.sizes, seed), asked.sizes, answers=False)
     batches = Batches(found, asked.sizes, asked.train, seed)
     result = Learned(name, backend.name, asked.source, asked.epochs)
-    for epoch in range(asked.epochs):
-        trainer.carried = {}
-        losses = [float(trainer.do(batch).loss) for batch in batches.epoch(epoch)]
-        result.steps += len(losses)
-        result.losses.append(float(np.mean(losses)))
-        advanced(epoch + 1, result.losses[-1])
-    result.measures = dict(asked.measure(Learner(found, trainer)))
+    try:
+        for epoch in range(asked.epochs):
+            trainer.carried = {}
+            losses = [float(trainer.do(batch).loss) for batch in batches.epoch(epoch)]
+            result.steps += len(losses)
+            result.losses.append(float(np.mean(losses)))
+            advanced(epoch + 1, result.losses[-1])
+        result.measures = dict(asked.measure(Learner(found, trainer)))
+    except Interrupted as error:
+        if not result.losses:
+            raise
+        result.interrupted = error.status
     result.seconds = time.monotonic() - began
     return result

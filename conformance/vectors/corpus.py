@@ -18,7 +18,7 @@ from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
 from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.conformance.judge.tolerance import Bounded, Expected
-from rnnspec.conformance.run.files import FileError
+from rnnspec.conformance.run.files import FileError, written_as
 from rnnspec.conformance.run.storage import Storage, write_stored
 from rnnspec.conformance.vectors.manifest import MANIFEST, Entry, Vector
 from rnnspec.spec import check_attributes, operation
@@ -158,11 +158,14 @@ def new_folder(folder: Path) -> Iterator[Path]:
         raise FileError(f"{folder}: expected a new or an empty folder: name another, or delete its contents")
     # Within a folder that is there: nothing beside it need be writable, and it may be a file system of its own.
     temporary = folder / f".{uuid4().hex}" if folder.is_dir() else folder.with_name(f".{folder.name}.{uuid4().hex}")
-    temporary.mkdir(parents=True)
     try:
-        yield temporary
-        folder.mkdir(exist_ok=True)
-        for child in sorted(temporary.iterdir(), key=lambda child: child.name == MANIFEST):
-            child.rename(folder / child.name)
+        with written_as(folder):
+            temporary.mkdir(parents=True)
+            yield temporary
+            folder.mkdir(exist_ok=True)
+            for child in sorted(temporary.iterdir(), key=lambda child: child.name == MANIFEST):
+                child.rename(folder / child.name)
+    except FileError as error:  # of a file in it
+        raise FileError(str(error).replace(str(temporary), str(folder))) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -203,13 +204,48 @@ def test_a_declaration_of_what_is_no_operation_is_an_error() -> None:
         Wrong()
 
 
-def test_true_is_not_one() -> None:
-    class Coupled(Keeping):
-        @only(coupled=0)
-        def lstm(self, x, W, R, b):  # type: ignore[no-untyped-def]
+VALUES: dict[str, tuple[Any, str]] = {
+    "another word": (only(activation="nosuch"), "only(activation=…) of gru: expected "),
+    "one of several": (only(reset={"after", "nosuch"}), "only(reset=…) of gru: expected one of 'before', 'after', got"),
+    "a truth that is a number": (only(reset=0), "only(reset=…) of gru: expected one of"),
+    "a size that is none": (only(T="many"), "only(T=…) of gru: expected a size, several in a set, or at_least(size)"),
+    "a size of truth": (only(T=at_least(True)), "only(T=…) of gru: expected a size"),
+    "a list": (only(T=[1, 2]), "only(T=…) of gru: expected a size"),
+    "a size of an attribute": (only(reset=at_least(1)), "got at_least(1), which is for sizes"),
+}
+
+
+@pytest.mark.parametrize("what", VALUES)
+def test_a_declared_value_is_one_that_there_is(what: str) -> None:
+    decorate, told = VALUES[what]
+
+    class Wrong(Keeping):
+        @decorate
+        def gru(self, x, W, R, b):  # type: ignore[no-untyped-def]
             return self._keep(locals())
 
-    assert Coupled().refuses(call_of("lstm", ("b_R", "h0", "c0"))) == "keeping's lstm: coupled = 0 only"
+    with pytest.raises(ValueError, match=re.escape(told)):
+        Wrong()
+
+
+def test_parameters_are_inputs_and_attributes() -> None:
+    class Bare(Keeping):
+        def gru(self, x, W, R, bias):  # type: ignore[no-untyped-def]
+            return self._keep(locals())
+
+    class Nearly(Keeping):
+        def gru(self, x, W, R, b, lenghts=None):  # type: ignore[no-untyped-def]
+            return self._keep(locals())
+
+    class Own(Keeping):
+        def gru(self, x, W, R, b, *, speed=3):  # type: ignore[no-untyped-def]
+            return self._keep(locals())
+
+    with pytest.raises(ValueError, match="gru: unknown parameter bias: expected one of x, h0, W"):
+        Bare()
+    with pytest.raises(ValueError, match=r"gru: unknown parameter lenghts: did you mean lengths\?"):
+        Nearly()
+    Own()
 
 
 def test_versions_are_those_of_the_libraries() -> None:

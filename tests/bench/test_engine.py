@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,17 @@ import pytest
 pytest.importorskip("pytest_benchmark")
 
 from rnnspec.backends import Call
+from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.bench import engine as engine_module
 from rnnspec.conformance.bench.comparing import compare, read_run
-from rnnspec.conformance.bench.engine import Engine
+from rnnspec.conformance.bench.contender import open_contenders
+from rnnspec.conformance.bench.engine import Engine, Setting
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.memory import Memory
 from rnnspec.conformance.bench.outcome import Contest
 from rnnspec.conformance.bench.scan import scanned
-from rnnspec.conformance.hosting.isolated import GuestLostError
+from rnnspec.conformance.bench.timing import Effort
+from rnnspec.conformance.hosting.isolated import Isolation
 
 
 @pytest.fixture
@@ -120,31 +123,59 @@ def test_who_fails_alone_leaves_no_conforming_backend(
         Engine(contests[:1], setting(fails)).run()
 
 
-def test_an_isolated_contender_is_called_here_only_once_it_conforms_there(
-    contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any], wrong: Any, clock: Any
+GUEST = """
+import os
+from rnnspec.backends.numpy import NumpyBackend
+
+class Good(NumpyBackend):
+    name = "good"
+
+class Late(NumpyBackend):
+    name = "late"
+    calls = 0
+
+    def lstm(self, **arguments):
+        Late.calls += 1
+        if Late.calls > CALLS:
+            os.abort()
+        return super().lstm(**arguments)
+"""
+
+
+@pytest.mark.parametrize(("calls", "told"), [(1, ""), (9, "failed while it was timed: ")])
+def test_a_backend_that_crashes_late_costs_a_line(
+    calls: int, told: str, contests: list[Contest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the two, the one in the other process is judged, and the one here is timed."""
-    lost = contender("lost", 0.01)
-    good, bad = contender("good", 0.01), contender("bad", 0.01)
-
-    def ends(**_: Any) -> Any:
-        call = contests[0].workload.cases("forward", "float32")[0].call
-        raise GuestLostError(call, "the process ended by SIGSEGV")
-
-    lost, good, bad = (
-        replace(one, isolated=there.backend)
-        for one, there in (
-            (lost, contender("there", lstm=ends)),
-            (good, contender("there")),
-            (bad, contender("there", lstm=wrong)),
-        )
-    )
-    report, _ = Engine(contests[:1], setting(lost, good, bad)).run()
+    """Each is timed in its own process, which counts its own seconds."""
+    (tmp_path / f"late_{calls}.py").write_text(GUEST.replace("CALLS", str(calls)))
+    monkeypatch.syspath_prepend(tmp_path)
+    contenders = open_contenders([f"late_{calls}:Late", f"late_{calls}:Good"], "cpu", isolation=Isolation.AUTO)
+    effort = Effort(fewest=10, most=10, seconds=0.1)
+    report, _ = Engine(contests[:1], Setting(contenders, 1, (0,), effort, None)).run()
     (outcome,) = report.outcomes
-    assert outcome.refusals["lost"] == "crashed: the process ended by SIGSEGV"
-    assert outcome.refusals["bad"].startswith("does not conform: ")
-    assert set(outcome.results) == {"good"}
-    assert not {"lost", "bad"} & set(clock.order)
+    assert outcome.refusals[f"late_{calls}:Late"].startswith(f"{told}crashed: the process ended by SIGABRT")
+    (result,) = outcome.results.values()
+    assert len(result.timing.times) == 10
+    assert 0 < result.timing.median < 10
+    for contender in contenders:
+        contender.backend.close()  # type: ignore[attr-defined]  # they are isolated
+
+
+@pytest.mark.parametrize("calls", [0, 40])
+def test_an_interrupt_loses_no_result(
+    calls: int, contests: list[Contest], contender: Callable[..., Any], setting: Callable[..., Any]
+) -> None:
+    engine = Engine(contests, setting(contender("a", _fails_at(calls, Interrupted(signal.SIGTERM)))))
+    if not calls:
+        with pytest.raises(Interrupted) as stopped:
+            engine.run()
+        assert stopped.value.status == 143
+        return
+    report, written = engine.run()
+    assert engine.interrupted == 143
+    assert [set(outcome.results) for outcome in report.outcomes] == [{"a"}]
+    assert [entry["param"] for entry in written["benchmarks"]] == ["a"]
+    assert written["rnnspec"]["interrupted"] is True
 
 
 def test_no_conforming_backend(

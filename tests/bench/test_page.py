@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -153,3 +156,8 @@ def test_the_page_in_a_browser(in_browser: Callable[..., Any], report: BenchRepo
     assert shown["wide"] <= 0
     assert shown["cut"] == []
     assert shown["overlapping"] == []
+
+
+def test_a_window_system_that_there_is_not_is_of_no_matter() -> None:
+    code = "from rnnspec.conformance.bench.drawing import figures\nwith figures(): pass"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "MPLBACKEND": "nosuch"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from rnnspec.backends import Call
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS
-from rnnspec.conformance.run.expected import load_expected, not_seen
+from rnnspec.conformance.run.expected import expected_failures, load_expected, not_seen
 from rnnspec.conformance.run.files import FileError
 
 GOOD = """
@@ -113,3 +114,20 @@ def test_a_wrong_file_is_told_what_was_expected(tmp_path: Path, change: tuple[st
     with pytest.raises(FileError) as error:
         load_expected(file(tmp_path, GOOD.replace(*change)), {"torch": "2.13"})
     assert message in str(error.value)
+
+
+def test_a_version_that_is_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"expected versions of the libraries, like 2\.20: Invalid version: 'unknown'"):
+        load_expected(file(tmp_path, GOOD), {"torch": "unknown"})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+def test_a_backends_file_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe would be waited for without end."""
+    backend = NumpyBackend()
+    monkeypatch.setattr(backend, "expected_failures", lambda: tmp_path / "pipe")
+    with pytest.raises(FileError, match="there is no such file"):
+        expected_failures(backend)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileError, match="expected the backend's file of expected failures"):
+        expected_failures(backend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -10,7 +11,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from rnnspec.conformance.run.files import write_arrays, write_bytes, write_json
+from rnnspec.conformance.run.files import FileError, write_arrays, write_bytes, write_json
 
 
 def test_json_is_written_whole(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_an_interruption_leaves_the_older_file(
         raise error
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(type(error)):
+    with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else FileError):
         write_bytes(path, b"newer")
     assert path.read_bytes() == b"older"
     assert list(tmp_path.iterdir()) == [path]
@@ -85,3 +86,14 @@ def test_bfloat16_needs_widening_first(tmp_path: Path) -> None:
     write_arrays(path, {"x": np.ones(2, ml_dtypes.bfloat16)})
     with np.load(path, allow_pickle=False) as read:
         assert read["x"].dtype.kind == "V"
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / ".rnnspec-0123"))
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(FileError) as told:
+        write_bytes(tmp_path / "report.json", b"{}")
+    assert str(told.value) == f"{tmp_path / 'report.json'}: cannot be written: {os.strerror(errno.ENOSPC)}"
+    assert not list(tmp_path.iterdir())

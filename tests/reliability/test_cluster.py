@@ -295,7 +295,7 @@ def test_a_pickled_result_is_refused(cluster: LocalCluster) -> None:
     with Cluster(cluster.address) as workers:
         future = workers._client.submit(dict, [("result", Path("x"))], pure=False)
         with pytest.raises(ClusterError, match="something else than a result"):
-            workers.outcome(Work(str, str, str), future)
+            workers.outcome(Work(str, str, str), None, future)
 
 
 @pytest.mark.parametrize("answer", ["[]", "{", "null", '["a", "{}"]', '["a", "{\\"result\\": {\\"start\\": 0}}"]'])
@@ -303,7 +303,7 @@ def test_an_answer_of_another_form_is_refused(answer: str, cluster: LocalCluster
     with Cluster(cluster.address) as workers:
         future = workers._client.submit(str, answer, pure=False)
         with pytest.raises(ClusterError, match="something else than a result"):
-            workers.outcome(EXAMINE, future)
+            workers.outcome(EXAMINE, [0, 1], future)
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(
@@ -356,7 +356,7 @@ def test_a_guest_takes_no_interrupt_of_the_terminal() -> None:
             guest._process.send_signal(signal.SIGINT)
             time.sleep(0.05)
         waiting.join()
-        _, statistics = EXAMINE.revived(json.loads(answers[0])["result"])
+        _, statistics = EXAMINE.revived(json.loads(answers[0])["result"], [0, 1])
         assert statistics.whole().values.count(*BAD) == 0
     finally:
         guest.end()

@@ -19,13 +19,15 @@ from rnnspec.backends.numpy import NumpyBackend
 class X(NumpyBackend):
     name = "x"
 """
+SECONDS = 15.0
+"""Time enough for a process on a busy machine, and for one that hangs."""
 ENDS = {
     "exits": ("import sys\nsys.exit(0)", "SystemExit: 0"),
     "leaves": ("import os\nos._exit(0)", "the process ended itself, with status 0"),
     "crashes": ("import ctypes\nctypes.string_at(0)", "SIGSEGV"),
     "interrupts": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
     "misspelt": ("class X(:", "SyntaxError"),
-    "hangs": ("import time\ntime.sleep(1000)", "no answer within 4 s"),
+    "hangs": ("import time\ntime.sleep(1000)", f"no answer within {SECONDS:g} s"),
     "colours": ("raise RuntimeError('\\x1b[31m[/red]' + 'long ' * 10**6)", r"RuntimeError: \x1b[31m[/red]long long"),
     "no_versions": (FINE + "    def versions(self):\n        raise SystemExit(0)", "does not open: SystemExit: 0"),
     "odd": (FINE + "    def operations(self):\n        return (1,)", "expected names of operations"),
@@ -36,7 +38,7 @@ Install = Callable[..., Path]
 def test_the_list_is_made_whatever_one_does(package: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = package("guests", "\n".join(f"{name} = {name}:X" for name in ENDS), **{n: ENDS[n][0] for n in ENDS})
     monkeypatch.syspath_prepend(folder)
-    listed = {one.name: one for one in available(4.0)}
+    listed = {one.name: one for one in available(SECONDS)}
     assert listed["numpy"].available
     for name, (_, reason) in ENDS.items():
         assert not listed[name].available

@@ -9,7 +9,8 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,36 @@ from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure
 
 from rnnspec.backends.layouts.gates import LayoutError
+from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.bench.catalogue import load_catalogue
 from rnnspec.conformance.bench.comparing import read_run
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.cli import main
 from rnnspec.conformance.commands.convert import convert_weights
+from rnnspec.conformance.commands.faults import RUN_VARIANT, SCORE
+from rnnspec.conformance.commands.faults_diagnose import DIAGNOSE
+from rnnspec.conformance.commands.faults_edits import JUDGE
+from rnnspec.conformance.commands.sharpness import MEASURE
+from rnnspec.conformance.commands.validate import Progress
+from rnnspec.conformance.diagnosis.measuring import Diagnosed
+from rnnspec.conformance.faults.edits import Verdict as EditVerdict
+from rnnspec.conformance.faults.edits import chosen_edits
+from rnnspec.conformance.faults.score import FaultScore, VariantScore
+from rnnspec.conformance.hosting.jobs import Here
+from rnnspec.conformance.hosting.work import Work
+from rnnspec.conformance.run import CheckResult, Verdict
 from rnnspec.conformance.run.again import questions_in
 from rnnspec.conformance.run.expected import load_expected
 from rnnspec.conformance.run.files import FileError
+from rnnspec.conformance.run.plan import plan
 from rnnspec.conformance.run.reading import read_json, read_text, read_toml
-from rnnspec.conformance.run.resuming import ResumeFile
+from rnnspec.conformance.run.resuming import Kept, ResumeFile
 from rnnspec.conformance.run.storage import read_stored, write_stored
+from rnnspec.conformance.sharpness.drifting import DriftSharpness
+from rnnspec.conformance.sharpness.measuring import Run as SharpnessRun
+from rnnspec.conformance.sharpness.measuring import Sharpness
+from rnnspec.conformance.sharpness.tolerances import TOLERANCES
 from rnnspec.conformance.soak.state import State
 from rnnspec.conformance.soak.statistics import CasePlace, Ending, SoakOutcome, Statistics
 from rnnspec.conformance.vectors.judging import judge_results
@@ -56,6 +75,7 @@ class Kind:
     read: Callable[[Path], Any]
 
 
+NUMPY = NumpyBackend()
 CASE = Case("dense", "float32", {"B": 2, "D": 3, "H": 2}, operation("dense").defaults())
 EXPECTED = """
 [[failure]]
@@ -85,6 +105,69 @@ def _state() -> dict[str, Any]:
         outcome = SoakOutcome(Ending.REJECTED, 2.0, "wrong") if number == 0 else SoakOutcome(Ending.JUDGED, 0.5)
         statistics.add(CasePlace("dense", "float32", number), "tiny", {"values": outcome})
     return {"of": {"a": 1}, "done": [[0, 3]], "seconds": 1.5, "statistics": statistics.to_json()}
+
+
+def _validation() -> dict[str, Any]:
+    results = [
+        CheckResult(
+            item.backend, item.operation, item.dtype, "cpu", item.check, "MUST", Verdict.CONFORMS, 3, 1, ("why",), 0.5,
+            "", "", 1.5,
+        )
+        for item in plan("numpy", NUMPY, ["dense"], ["float32"])
+    ]  # fmt: skip
+    return {"of": {"a": 1}, "parts": {"numpy/dense": {"results": [one.to_json() for one in results], "faults": []}}}
+
+
+def _went_on(path: Path) -> None:
+    Progress(ResumeFile(path, {"a": 1}, "validation"), {"numpy": NUMPY}, ["float32"])
+
+
+SEEN = {tolerance.name: -3 for tolerance in TOLERANCES}
+PIECES: dict[str, tuple[Work[Any], Any, Any]] = {
+    "score": (
+        SCORE.having(profile="quick", exclusive=False, first=0), ["lstm-x", 0],
+        FaultScore("lstm-x", "lstm", "about", True, "values", 3, "case", "wrong", "batch", (1,)),
+    ),
+    "variant": (
+        RUN_VARIANT.having(cases=3), ["other", "lstm", 0], VariantScore("other", "lstm", 0, 3, 0.5, ""),
+    ),
+    "diagnosis": (DIAGNOSE, ["single", 2, 0], Diagnosed("single", "lstm", "title", True, number=2)),
+    "sharpness": (
+        MEASURE.having(runs=2), ["dense", "float32", "values"],
+        Sharpness("dense", "float32", "values", (SharpnessRun(0, "y", SEEN),), 2, dict.fromkeys(SEEN, 0)),
+    ),
+    "drift": (
+        MEASURE.having(runs=2), ["dense", "float32", "drift"], [DriftSharpness("dense", "float32", "y", 2, 0.1, 1, 2)],
+    ),
+    "edits": (
+        JUDGE.having(sample=1, first=0), ["softmax", 0, 0],
+        ([EditVerdict("y = 0", "values", "caught", "values", 2)], chosen_edits(operation("softmax"), 1, 0)[1]),
+    ),
+}  # fmt: skip
+"""Work whose results are kept one by one, an item, and its result. A cluster's results are in the same form."""
+
+
+def _kept_file(name: str) -> bytes:
+    work, item, result = PIECES[name]
+    return json.dumps({"of": {"a": 1}, "results": {json.dumps(["", item]): work.write(result)}}).encode()
+
+
+def _kept(name: str, path: Path) -> None:
+    """Go on from a file, with work in which nothing is to be done but what the file has not."""
+    work, item, _ = PIECES[name]
+    kept = Kept(ResumeFile(path, {"a": 1}, "work"))
+    for result in kept.each(replace(work, function=lambda item, **_: None, write=lambda _: None), [item], Here()):
+        if result is not None:
+            _used(result)
+
+
+def _used(result: Any) -> None:
+    """Do what the report does with it."""
+    if isinstance(result, list | tuple):
+        for one in result:
+            _used(one)
+    elif not isinstance(result, int):
+        json.dumps(result.to_json() if hasattr(result, "to_json") else asdict(result), allow_nan=False)
 
 
 def _arrays(suffix: str, folder: Path) -> bytes:
@@ -127,6 +210,8 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
         Kind("run.json", json.dumps(RUN).encode(), read_run),
         Kind("case.json", json.dumps({"case": CASE.to_json(), "check": "values"}).encode(), questions_in),
         Kind("state.json", json.dumps(_state()).encode(), lambda path: State.load(ResumeFile(path, {"a": 1}, "s"), 9)),
+        Kind("validation.json", json.dumps(_validation()).encode(), _went_on),
+        *(Kind(f"{name}.json", _kept_file(name), partial(_kept, name)) for name in PIECES),
         Kind("manifest.json", (folder / "v" / "manifest.json").read_bytes(), _judged),
         Kind("stored.npz", npz, _converted),
         Kind("deflated.npz", _deflated(npz, zipfile.ZIP_DEFLATED), read_stored),
@@ -220,7 +305,8 @@ def _try(kind: Kind, content: bytes, folder: Path) -> None:
 
 
 NAMES = (
-    "expected.toml", "workloads.toml", "run.json", "case.json", "state.json", "manifest.json", "stored.npz",
+    "expected.toml", "workloads.toml", "run.json", "case.json", "state.json", "validation.json",
+    *(f"{name}.json" for name in PIECES), "manifest.json", "stored.npz",
     "deflated.npz", "lzma.npz", "weights.safetensors",
 )  # fmt: skip
 
@@ -234,7 +320,8 @@ def test_mutated_files(name: str, kinds: dict[str, Kind], tmp_path: Path) -> Non
     before = _peak()
 
     @settings(
-        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
+        max_examples=EXAMPLES // 4 if name.partition(".")[0] in PIECES else EXAMPLES,  # those share what reads them
+        deadline=None, derandomize=True, database=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(st.data())

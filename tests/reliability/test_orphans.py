@@ -18,7 +18,7 @@ from rnnspec.conformance.hosting.keeper import KEPT
 pytestmark = pytest.mark.skipif(not KEPT, reason="guests have keepers on Linux alone")
 
 GUEST = """
-import os, subprocess, sys, threading, time
+import os, subprocess, sys, tempfile, threading, time
 from rnnspec.backends.numpy import NumpyBackend
 
 def start(name):
@@ -28,6 +28,7 @@ def start(name):
         time.sleep(0.01)
 
 FOLDER = os.path.dirname(__file__)
+tempfile.mkdtemp()
 start("near")
 start("apart")
 threading.Thread(target=time.sleep, args=(1000,)).start()
@@ -93,7 +94,9 @@ def test_a_killed_suite_leaves_nothing(moment: str, folder: Path) -> None:
 
 def test_a_closed_guest_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr("tempfile.tempdir", str(folder / "temporary"))
     Isolated("busy_guest:Busy").close()
+    assert not list((folder / "temporary").iterdir())
     numbers = [number_in(folder / name) for name in ("guest", "near", "apart")]
     assert all(numbers)
     assert wait_for(lambda: not any(map(runs, numbers)))

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from rich.table import Table
 
-from rnnspec.backends import Unsupported
+from rnnspec.backends import Call, Unsupported
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.backends.words import MOST_CHARACTERS, MOST_LINES, name_of, readable, visible, words_of
+from rnnspec.backends.words import MOST_CHARACTERS, MOST_LINES, kind_of, name_of, readable, visible, words_of
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
@@ -45,6 +45,67 @@ def test_an_exception_that_cannot_be_shown() -> None:
             raise SystemExit
 
     assert words_of(Mute()) == "(its message cannot be shown)"
+
+
+class Words(str):
+    __slots__ = ()
+
+    def __getitem__(self, _: Any) -> str:
+        raise SystemExit
+
+    def splitlines(self, *_: Any) -> list[str]:
+        raise SystemExit
+
+
+def test_a_type_or_a_text_that_answers_with_an_exception() -> None:
+    class Nameless(type):
+        def __getattribute__(cls, name: str) -> Any:
+            raise SystemExit(name)
+
+    class OddError(Exception, metaclass=Nameless):
+        pass
+
+    class Says(Exception):
+        def __str__(self) -> str:
+            return Words("said")
+
+    assert kind_of(OddError()) == "OddError"
+    with pytest.raises(BackendCrashError, match="OddError") as crash:
+        Guarded(Raising(OddError())).run(Call("softmax", {}, {}))
+    assert crash.value.__cause__ is crash.value.__context__ is None
+    assert words_of(Says()) == "said"
+
+
+class Yes(np.ndarray):
+    """An array that is equal to everything."""
+
+    def __eq__(self, other: object) -> Any:
+        return True
+
+    def __sub__(self, other: object) -> Any:
+        return np.zeros(self.shape)
+
+    __rsub__ = __sub__
+
+
+class Hooked:
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise SystemExit(0)
+
+    @property
+    def __class__(self) -> Any:
+        raise SystemExit(0)
+
+
+def test_results_of_other_classes_are_seen_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = NumpyBackend()
+    given = np.ones(2).view(Yes), Hooked(), np.ma.masked_array(np.ones(2), mask=True)
+    monkeypatch.setattr(backend, "run", lambda call: given)
+    plain, hooked, masked = Guarded(backend).run(Call("softmax", {}, {}))
+    assert type(plain) is type(masked) is np.ndarray
+    assert np.shares_memory(plain, given[0])
+    assert kind_of(hooked) == "Hooked"
+    assert not isinstance(hooked, np.ndarray)
 
 
 class Raising(NumpyBackend):

@@ -72,6 +72,8 @@ OTHERS: dict[str, dict[str, Any]] = {
     "seed": facts_of_soak(replace(SOAK, seed=1), {"numpy": "2.0"}),
     "backend": facts_of_soak(replace(SOAK, backend="torch"), {"numpy": "2.0"}),
     "device": facts_of_soak(replace(SOAK, device="cuda"), {"numpy": "2.0"}),
+    "Python": {**OF, "Python": "3.10"},
+    "NumPy": {**OF, "NumPy": "1.0"},
     "versions": facts_of_soak(SOAK, {"numpy": "2.1"}),
     "operations": facts_of_soak(replace(SOAK, targets=(("rnn", "float32"),)), {"numpy": "2.0"}),
     "dtypes": facts_of_soak(replace(SOAK, targets=(("rnn", "float16"), ("gru", "float16"))), {"numpy": "2.0"}),

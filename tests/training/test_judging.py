@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
 
 from rnnspec.backends import Call, Unsupported
+from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.training.drawing import Batches, drawn_examples
 from rnnspec.conformance.training.faults import FAULTS
@@ -114,3 +117,34 @@ def test_a_label_of_padding_and_lengths_are_one_training() -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-12)
     tags = by_label.request.batches.examples["tags"]
     assert (tags == by_label.request.sizes.get("K", 4)).any()
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        (SystemExit("over"), "SystemExit: over"),
+        ((np.zeros((1, 1), np.float32),), "ValueError: "),
+        (5, "TypeError: "),
+    ],
+)
+def test_a_backend_that_fails_has_crashed(result: Any, told: str) -> None:
+    class Fails(NumpyBackend):
+        def recorded(self, call: Call) -> Any:
+            if isinstance(result, BaseException):
+                raise result
+            return result, lambda cotangents, wanted: {}
+
+    failed, right = judge(asked("image-rows", 1), {"fails": Fails(), "numpy": NumpyBackend()}).outcomes
+    assert (failed.verdict, failed.step) == ("crashed", 1)
+    assert failed.reason.startswith(told)
+    assert right.verdict == "conforms"
+
+
+def test_an_interrupt_keeps_the_steps_before() -> None:
+    def interrupts(step: int) -> None:
+        if step == 2:
+            raise Interrupted(signal.SIGTERM)
+
+    judged = judge(asked("image-rows", 5), {"numpy": NumpyBackend()}, advanced=interrupts)
+    assert (len(judged.due), judged.interrupted) == (2, 143)
+    assert len(judged.outcomes[0].losses) == 2

@@ -16,11 +16,11 @@ import numpy as np
 
 from rnnspec.backends import Backend, BackendError, Unsupported
 from rnnspec.backends.interrupts import Interrupted
-from rnnspec.backends.words import kind_of, name_of, visible, words_of
+from rnnspec.backends.words import kind_of, visible, words_of
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.hosting.isolated import GuestLostError, reopened
 from rnnspec.conformance.judge.formats import format_of
-from rnnspec.conformance.run.files import write_arrays, write_bytes
+from rnnspec.conformance.run.files import FileError, write_arrays, write_bytes
 from rnnspec.conformance.run.repro.evidence import Evidence, Failure, Numbers, ask_of, evidence_of, seen_in
 from rnnspec.conformance.run.repro.record import FailureRecord, arrays_of, read_record, record_of
 from rnnspec.conformance.run.repro.source import Adapter, AdapterPart, Heading, by_adapter, by_library, live
@@ -95,6 +95,8 @@ def try_repro(*given: Any, **named: Any) -> tuple[str, str]:
     except Interrupted:
         raise
     except BaseException as error:  # a full disk, an adapter's script that is none, or whatever the adapter raises
+        if isinstance(error, FileError):
+            return "", words_of(error)
         reason = error.strerror or words_of(error) if isinstance(error, OSError) else words_of(error)
         return "", f"{kind_of(error)}: {reason}"
 
@@ -133,7 +135,7 @@ def _written(backend: Backend, evidence: Evidence) -> AdapterPart:
     try:
         script: object = backend.script(ask.call, ask.wanted, tuple(ask.directions))
         if script is not None and not isinstance(script, str):
-            raise TypeError(f"expected the script's text, got {name_of(type(script).__name__)}")
+            raise TypeError(f"expected the script's text, got {kind_of(script)}")
         return AdapterPart(script)
     except Interrupted:
         raise

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnnspec.backends import Call
+from rnnspec.backends.words import kind_of
 from rnnspec.conformance.checks.asked import Unsteady, Violation
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.hosting.isolated import GuestLostError
@@ -98,7 +99,7 @@ def evidence_of(failure: Failure, asks: Sequence[Ask], dtype: str) -> Evidence:
 
 
 def _nothing_came(failure: BackendCrashError | GuestLostError, asks: Sequence[Ask], dtype: str) -> Evidence:
-    words = (str(failure).splitlines() or [type(failure).__name__])[0]
+    words = (str(failure).splitlines() or [kind_of(failure)])[0]
     ask = next((ask for ask in asks[::-1] if ask.result is None), None)
     waited = None
     if isinstance(failure, GuestLostError):
@@ -233,7 +234,7 @@ def seen_in(evidence: Evidence) -> str:
 def form_of(result: Any) -> str:
     """Type and shape of a result, in words."""
     if not isinstance(result, np.ndarray):
-        return f"no array but {type(result).__name__}"
+        return f"no array but {kind_of(result)}"
     return f"{result.dtype} of shape {result.shape}"
 
 

@@ -34,6 +34,7 @@ _EXPECTED: Final = 'expected, bound = data["expected"], data["bound"]'
 _UNJUDGED: Final = (
     "got, expected = (np.where(np.isnan(expected), 0, a) for a in (got, expected))  # of nan, nothing is said"
 )
+_CRASHING: Final = "sys.excepthook = lambda kind, error, trace: print(repr(error))  # with exit status 1"
 _JUDGING: Final = (
     'with np.errstate(all="ignore"):',
     "    ratio = np.where((got == expected) | (abs(got - expected) == bound), 0, abs(got - expected) / bound)",
@@ -186,6 +187,8 @@ def _around(evidence: Evidence, ask: Ask, lines: list[str], call: list[str]) -> 
             lines.append(_EXPECTED)
             if got is None:  # the call may not come to its end this time either
                 lines.append('print("expected", expected, "bound", bound, "got", sep="\\n", flush=True)')
+                if seconds is None:
+                    lines = [lines[0], "import sys", *lines[1:], _CRASHING]
             judging = [f"got = np.asarray({_pick(ask, quantity)}, float)", *_judging(evidence)]
             return [*lines, *waiting, *call, *judging]
         case Form(quantity=quantity, due=due):
