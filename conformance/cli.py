@@ -519,8 +519,8 @@ def vectors() -> None:
     "storage",
     default="npz",
     show_default=True,
-    type=click.Choice(["npz", "safetensors", "json"]),
-    help="File format.",
+    type=click.Choice(["npz", "safetensors", "json", "onnx"]),
+    help="File format; onnx: models, inputs and outputs in the form of ONNX's backend tests.",
 )
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Only cases of this attribute's value.")
 @click.option("--plain", is_flag=True, help="Only plain cases: attributes at their defaults or as --set has them.")

@@ -50,6 +50,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "vectors export": (
         "vectors export corpus --op lstm --dtype float32 --cases 40 --format safetensors",
         "vectors export plain --op gru --plain --set reset=after --no-padding",
+        "vectors export tests --op gru --format onnx",
     ),
     "vectors check": ("vectors check corpus results --partial --json report.json",),
 }
