@@ -373,17 +373,26 @@ def soak(
 @main.command()
 @click.argument("source", type=_FILE)
 @click.argument("target", type=_FILE)
-@click.option("--to", required=True, type=click.Choice(["torch", "keras", "spec"]), help="The layout of TARGET.")
+@click.option(
+    "--to",
+    type=click.Choice(["torch", "keras", "onnx", "spec"]),
+    help="The layout of TARGET, where its name does not say it.",
+)
+@click.option("--check", is_flag=True, help="Run both sides, where their frameworks are installed, and compare.")
 @json_option
-def convert(source: Path, target: Path, to: str, json_file: Path | None) -> None:
+@click.pass_context
+def convert(context: click.Context, source: Path, target: Path, to: Any, check: bool, json_file: Path | None) -> None:
     """Convert the weights of RNN, LSTM and GRU layers from one framework's layout to another's.
 
-    SOURCE is a torch state dict, Keras's weights by their paths, or arrays by the specification's names; both files are
-    .npz or .safetensors. Weights that the other layout cannot represent are an error, and nothing is written.
+    SOURCE and TARGET are .npz, .safetensors or .json (a torch state dict, Keras's weights by their paths, or arrays by
+    the specification's names), .weights.h5 or .keras of Keras, or .onnx. Both biases are kept where the other layout
+    has two. Weights that it cannot represent are an error, and nothing is written. Only numbers are read, never code.
+
+    Exit status 1: --check found that the outputs of a side differ by more than rounding explains.
     """
     from rnnspec.conformance.commands.convert import convert_weights
 
-    _run(convert_weights, source, target, to, json_file)
+    context.exit(_run(convert_weights, source, target, to, json_file, check))
 
 
 @main.command("new-backend")
@@ -516,8 +525,8 @@ def vectors() -> None:
     "storage",
     default="npz",
     show_default=True,
-    type=click.Choice(["npz", "safetensors", "json"]),
-    help="File format.",
+    type=click.Choice(["npz", "safetensors", "json", "onnx"]),
+    help="File format; onnx: models, inputs and outputs in the form of ONNX's backend tests.",
 )
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Only cases of this attribute's value.")
 @click.option("--plain", is_flag=True, help="Only plain cases: attributes at their defaults or as --set has them.")

@@ -33,7 +33,11 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "learn": ("learn numpy --model sequence-reversal", "learn torch --model char-rnn --file text.txt"),
     "new-backend": ("new-backend mine --op lstm --op gru",),
-    "convert": ("convert model.safetensors weights.npz --to keras",),
+    "convert": (
+        "convert model.safetensors model.weights.h5 --check",
+        "convert model.onnx weights.npz --to torch",
+        "convert model.keras model.onnx",
+    ),
     "bench": (
         "bench torch tensorflow --op lstm -T 200 -B 8,32",
         "bench torch numpy -w speech --html bench.html",
@@ -46,6 +50,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "vectors export": (
         "vectors export corpus --op lstm --dtype float32 --cases 40 --format safetensors",
         "vectors export plain --op gru --plain --set reset=after --no-padding",
+        "vectors export tests --op gru --format onnx",
     ),
     "vectors check": ("vectors check corpus results --partial --json report.json",),
 }

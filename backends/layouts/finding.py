@@ -1,7 +1,7 @@
-"""The recurrent layers among named arrays: torch's state dict, Keras's weights, or the specification's own names.
+"""The recurrent layers among named arrays: torch's state dict, Keras's or ONNX's weights, or the specification's names.
 
 A layer's place is a path, its number in a stack and its direction. It is named ``encoder.weight_ih_l1_reverse`` in a
-torch state dict, ``encoder/l1_reverse/kernel`` among Keras's weights and ``encoder/l1_reverse/W`` among the
+torch state dict, ``encoder/l1_reverse/kernel`` among Keras's weights and ``encoder/l1_reverse/W`` among ONNX's and the
 specification's arrays. Keras's own paths are read as well: ``encoder/lstm_cell/kernel`` is layer 0, and
 ``encoder/forward_lstm/lstm_cell/kernel`` that of a Bidirectional, whose backward layer is the reverse.
 """
@@ -11,27 +11,32 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
-from rnnspec.backends.layouts import keras, torch
+from rnnspec.backends.layouts import keras, onnx, torch
 from rnnspec.backends.layouts.arrays import Shaping, Tensor
 from rnnspec.backends.layouts.gates import GATES, PARAMETERS, Family, LayoutError
 
-Layout = Literal["torch", "keras", "spec"]
-LAYOUTS: Final[tuple[Layout, ...]] = ("torch", "keras", "spec")
+Layout = Literal["torch", "keras", "onnx", "spec"]
+LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
+
+Groups = dict["LayerPlace", dict[str, Tensor]]
+"""Each layer's parameters, by the names that the layout has for them."""
 
 _TORCH: Final = re.compile(
     r"(?:(?P<path>.*)\.)?(?P<name>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
     r"(?P<suffix>(?:_l(?P<number>\d+)(?P<reverse>_reverse)?)?)"
 )
 _GROUPED: Final = re.compile(
-    r"(?:(?P<path>.*?)/)?(?:(?P<place>cell|l(?P<number>\d+)(?P<reverse>_reverse)?)/)?(?P<name>[^/]+)"
+    r"(?:(?P<path>.*?)/)??(?:(?P<place>cell|l(?P<number>\d+)(?P<reverse>_reverse)?)/)?(?P<name>[^/]+)"
 )
 _KERAS: Final = ("kernel", "recurrent_kernel", "bias")
 _NUMBERS_OF_AXES: Final = {
     **dict.fromkeys(("weight_ih", "weight_hh", "weight_hr", "kernel", "recurrent_kernel"), (2,)),
     "bias": (1, 2),
 }
+_RECURRENT: Final[Mapping[Layout, str]] = {"torch": "weight_hh", "keras": "recurrent_kernel", "onnx": "R", "spec": "R"}
+_TITLES: Final[Mapping[Layout, str]] = {"keras": "Keras", "onnx": "ONNX"}
 
 
 @dataclass(frozen=True, order=True)
@@ -49,6 +54,10 @@ class LayerPlace:
     def torch_name(self, name: str) -> str:
         """Name in a torch state dict; `name` has its suffix."""
         return f"{self.path.replace('/', '.')}.{name}" if self.path else name
+
+    def torch_pattern(self) -> str:
+        """The pattern of a layer's names in a torch state dict."""
+        return self.torch_name(f"*{self.suffix()}")
 
     def grouped_name(self, name: str) -> str:
         """Name among Keras's weights and the specification's arrays."""
@@ -75,11 +84,12 @@ def layout_of(names: Mapping[str, Tensor]) -> Layout:
     return found[0]
 
 
-def read_layers(
-    xp: Shaping, layout: Layout, arrays: Mapping[str, Tensor]
-) -> tuple[dict[LayerPlace, dict[str, Tensor]], list[str]]:
-    """Return each recurrent layer's parameters in the specification's arrays, and the names that belong to none."""
-    groups: dict[LayerPlace, dict[str, Tensor]] = {}
+def groups_in(layout: Layout, arrays: Mapping[str, Tensor]) -> tuple[Groups, list[str]]:
+    """Return each recurrent layer's parameters, by the layout's names, and the names that belong to no such layer.
+
+    The layers stand in the order in which the files' parts come first, a part's own by their numbers.
+    """
+    groups: Groups = {}
     others: list[str] = []
     for name, array in arrays.items():
         place, key = _torch_place(name) if layout == "torch" else _grouped_place(name)
@@ -88,39 +98,67 @@ def read_layers(
             groups.setdefault(place, {})[wanted] = array
         else:
             others.append(name)
-    recurrent = {"torch": "weight_hh", "keras": "recurrent_kernel", "spec": "R"}[layout]
-    layers: dict[LayerPlace, dict[str, Tensor]] = {}
-    for place, group in sorted(groups.items(), key=lambda item: (item[0].path, item[0].suffix())):
+    recurrent = _RECURRENT[layout]
+    for place, group in list(groups.items()):
         if recurrent not in group:  # a Dense layer has a kernel and a bias too
             others += [name for name in arrays if any(arrays[name] is array for array in group.values())]
-            continue
+            del groups[place]
+    return in_order(groups), others
+
+
+def in_order(groups: Groups) -> Groups:
+    """The layers of each path beside each other, by their numbers; the paths as they come."""
+    paths = list(dict.fromkeys(place.path for place in groups))
+    places = sorted(groups, key=lambda one: (paths.index(one.path), one.number is None, one.number or 0, one.reverse))
+    return {place: groups[place] for place in places}
+
+
+def read_layers(xp: Shaping, layout: Layout, groups: Groups) -> Groups:
+    """Return the layers' parameters in the specification's arrays, both biases of those that have two."""
+    layers: Groups = {}
+    for place, group in groups.items():
         try:
             layers[place] = _to_spec(xp, layout, group)
         except LayoutError as error:
             raise LayoutError(f"{place.grouped_name('')}: {error}") from error
-    return layers, others
+    return layers
 
 
-def write_layers(xp: Shaping, layout: Layout, layers: Mapping[LayerPlace, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Return named arrays in a layout; LayoutError naming every layer that it cannot represent, and why."""
-    written: dict[str, Tensor] = {}
+def write_layers(xp: Shaping, layout: Layout, layers: Groups) -> Groups:
+    """Return the layers' parameters in a layout; LayoutError naming every layer that it cannot represent, and why."""
+    written: Groups = {}
     refused: list[str] = []
     for place, arrays in layers.items():
+        family = family_of(xp, arrays)
         try:
             if layout == "torch":
-                named = torch.from_spec(xp, family_of(xp, arrays), **arrays, suffix=place.suffix())
-                written |= {place.torch_name(name): array for name, array in named.items()}
-                continue
-            if layout == "keras":
+                written[place] = torch.from_spec(xp, family, **arrays)
+            elif layout == "spec":
+                written[place] = dict(arrays)
+            else:
                 if "P" in arrays:
-                    raise LayoutError("Keras's LSTM has no projection (P)")
-                arrays = keras.from_spec(xp, family_of(xp, arrays), **arrays)
-            written |= {place.grouped_name(name): array for name, array in arrays.items()}
+                    raise LayoutError(f"{_TITLES[layout]}'s LSTM has no projection (P)")
+                write = keras.from_spec if layout == "keras" else onnx.from_spec
+                written[place] = write(xp, family, **arrays)
         except LayoutError as error:
             refused.append(f"{place.grouped_name('')}: {error}")
     if refused:
         raise LayoutError(f"{layout} cannot represent " + "; ".join(refused))
     return written
+
+
+def named_arrays(layout: Layout, groups: Groups) -> dict[str, Tensor]:
+    """The arrays by the names that a layout has for them in a file of named arrays."""
+    return {
+        place.torch_name(name + place.suffix()) if layout == "torch" else place.grouped_name(name): array
+        for place, group in groups.items()
+        for name, array in group.items()
+    }
+
+
+def place_of(name: str) -> LayerPlace:
+    """The place of a layer that is named as `LayerPlace.grouped_name` names it; any other name is a path."""
+    return _grouped_place(f"{name}/W")[0]
 
 
 def family_of(xp: Shaping, arrays: Mapping[str, Tensor]) -> Family:
@@ -135,6 +173,8 @@ def family_of(xp: Shaping, arrays: Mapping[str, Tensor]) -> Family:
 def _to_spec(xp: Shaping, layout: Layout, group: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if layout == "spec":
         return dict(group)
+    if layout == "onnx":
+        raise LayoutError("expected an ONNX model, which names the operator of the weights")
     for name, array in group.items():
         if len(shape := xp.shape(array)) not in (due := _NUMBERS_OF_AXES.get(name, (1,))):
             raise LayoutError(f"{name}: expected {' or '.join(map(str, due))} axes, got shape {shape}")
@@ -144,7 +184,7 @@ def _to_spec(xp: Shaping, layout: Layout, group: Mapping[str, Tensor]) -> dict[s
     for family, count in GATES.items():
         if gated == count * hidden:
             read = torch.to_spec if layout == "torch" else keras.to_spec
-            return read(xp, family, group)
+            return read(xp, family, group, both=True)
     raise LayoutError(f"expected 1 gate (rnn), 3 (gru) or 4 (lstm) of {hidden} units, got {gated} in all")
 
 

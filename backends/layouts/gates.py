@@ -76,6 +76,23 @@ def recurrent_bias(xp: Shaping, b: Tensor, b_rn: Tensor | None, b_R: Tensor | No
     return xp.concat([both[:candidate], both[candidate:] + xp.reshape(b_rn, (1, *xp.shape(b_rn)))], 0)
 
 
+def biases_to_spec(
+    xp: Shaping, family: Family, b: Tensor, recurrent: Tensor | None, both: bool, *, after: bool
+) -> dict[str, Tensor]:
+    """The specification's biases for a library's, each ``(G, H)``: the inverse of `recurrent_bias`.
+
+    Where a GRU resets the product (`after`), the candidate's recurrent bias is `b_rn`. All else of the second bias is
+    `b_R` if `both` are kept, and is added to the first if not.
+    """
+    if recurrent is None:
+        return {"b": b}
+    candidate = {}
+    if family == "gru" and after:
+        candidate = {"b_rn": recurrent[2]}
+        recurrent = xp.concat([recurrent[:2], xp.zeros((1, xp.shape(b)[1]), b.dtype)], 0)
+    return {"b": b, **candidate, "b_R": recurrent} if both else {"b": b + recurrent, **candidate}
+
+
 def resets_after(reset: Reset | None, b_rn: Tensor | None) -> bool:
     """Whether a GRU resets the product: as `reset` says; without it, where there is a b_rn."""
     return b_rn is not None if reset is None else reset == "after"
@@ -91,3 +108,9 @@ def with_update(xp: Shaping, update: Update, *arrays: Tensor) -> tuple[Tensor, .
     if update == "keeps":
         return arrays
     return tuple(xp.concat([array[:1], -array[1:2], array[2:]], 0) for array in arrays)
+
+
+def updated(xp: Shaping, update: Update, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The GRU's arrays by name, as `with_update` has them; `b_rn` is the candidate's alone, and stays."""
+    names = [name for name in ("W", "R", "b", "b_R") if name in arrays]
+    return dict(zip(names, with_update(xp, update, *(arrays[name] for name in names)), strict=True))

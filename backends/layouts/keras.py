@@ -16,11 +16,13 @@ from rnnspec.backends.layouts.gates import (
     LayoutError,
     Reset,
     Update,
+    biases_to_spec,
     expect_choice,
     expect_parameters,
     expect_shape,
     recurrent_bias,
     resets_after,
+    updated,
     with_update,
 )
 
@@ -69,7 +71,7 @@ def from_spec(
 
 
 def to_spec(
-    xp: Shaping, family: Family, weights: Mapping[str, Tensor], *, update: Update = "keeps"
+    xp: Shaping, family: Family, weights: Mapping[str, Tensor], *, update: Update = "keeps", both: bool = False
 ) -> dict[str, Tensor]:
     """Return the specification's arrays for Keras's weights: the inverse of `from_spec`.
 
@@ -80,6 +82,8 @@ def to_spec(
     weights
         ``kernel``, ``recurrent_kernel`` and ``bias``; zero where there is none (``use_bias=False``), which for the GRU
         is read as reset = before.
+    both
+        Keep both rows of a bias that has two, as `b` and `b_R`, in place of their sum.
 
     Returns
     -------
@@ -101,20 +105,21 @@ def to_spec(
     expect_shape(xp, "recurrent_kernel", weights["recurrent_kernel"], "H G*H", (hidden, gates * hidden))
     W = xp.permute_dims(xp.reshape(weights["kernel"], (features, gates, hidden)), (1, 2, 0))
     R = xp.permute_dims(xp.reshape(weights["recurrent_kernel"], (hidden, gates, hidden)), (1, 2, 0))
-    bias, b_rn = weights.get("bias"), None
+    bias = weights.get("bias")
     if bias is None:
         bias = xp.zeros((gates * hidden,), W.dtype)
-    elif family == "gru" and len(xp.shape(bias)) == 2:
+    rows = [bias]
+    if family == "gru" and len(xp.shape(bias)) == 2:
         expect_shape(xp, "bias", bias, "2 G*H", (2, gates * hidden))
-        # The two biases of r and z add up; the candidate's stay apart, since r stands between them.
-        b_rn = bias[1, 2 * hidden :]
-        bias = xp.concat([bias[0, : 2 * hidden] + bias[1, : 2 * hidden], bias[0, 2 * hidden :]], 0)
-    expect_shape(xp, "bias", bias, "G*H", (gates * hidden,))
-    b = xp.reshape(bias, (gates, hidden))
+        rows = [bias[0], bias[1]]
+    for row in rows:
+        expect_shape(xp, "bias", row, "G*H", (gates * hidden,))
+    biases = [xp.reshape(row, (gates, hidden)) for row in rows]
     if family == "gru":
-        W, R, b = with_update(xp, update, *(_exchange(xp, array) for array in (W, R, b)))
-    arrays = {"W": W, "R": R, "b": b}
-    return arrays if b_rn is None else {**arrays, "b_rn": b_rn}
+        W, R, *biases = (_exchange(xp, array) for array in (W, R, *biases))
+    second = biases[1] if len(biases) == 2 else None
+    arrays = {"W": W, "R": R, **biases_to_spec(xp, family, biases[0], second, both, after=second is not None)}
+    return arrays | updated(xp, update, arrays) if family == "gru" else arrays
 
 
 def _exchange(xp: Shaping, array: Tensor) -> Tensor:

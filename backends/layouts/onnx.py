@@ -11,7 +11,19 @@ from collections.abc import Mapping
 from typing import Final
 
 from rnnspec.backends.layouts.arrays import Shaping, Tensor
-from rnnspec.backends.layouts.gates import Family, Update, expect_parameters, recurrent_bias, with_update
+from rnnspec.backends.layouts.gates import (
+    GATES,
+    Family,
+    LayoutError,
+    Update,
+    biases_to_spec,
+    expect_choice,
+    expect_parameters,
+    expect_shape,
+    recurrent_bias,
+    updated,
+    with_update,
+)
 
 ORDER: Final[Mapping[Family, tuple[int, ...]]] = {"rnn": (0,), "lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 """Which of the specification's gates stands in each place."""
@@ -51,3 +63,57 @@ def from_spec(
         "R": xp.reshape(R, (1, gates * hidden, hidden)),
         "B": xp.reshape(xp.concat(biases, 0), (1, 2 * gates * hidden)),
     }
+
+
+def to_spec(
+    xp: Shaping, family: Family, weights: Mapping[str, Tensor], *, after: bool = False, update: Update = "keeps"
+) -> dict[str, Tensor]:
+    """Return the specification's arrays for ONNX's of one direction: the inverse of `from_spec`.
+
+    Parameters
+    ----------
+    xp, family, update
+        As in `from_spec`.
+    weights
+        ``W``, ``R`` and ``B``; without ``B``, b is zero.
+    after
+        Whether a GRU resets the product (``linear_before_reset=1``), so that its candidate has a `b_rn`.
+
+    Returns
+    -------
+    dict
+        ``W``, ``R``, ``b`` and, where there is a ``B``, ``b_R``, and the ``b_rn`` of a GRU that resets the product.
+
+    Raises
+    ------
+    LayoutError
+        If a weight is missing or has another shape.
+    """
+    expect_choice("family", family, tuple(GATES))
+    gates = GATES[family]
+    missing = [name for name in ("W", "R") if name not in weights]
+    if missing:
+        raise LayoutError(f"{', '.join(missing)}: missing among {', '.join(weights) or 'no weights'}")
+    rows, hidden = expect_shape(xp, "R", weights["R"], "directions G*H H", (1, None, None))[1:]
+    if rows != gates * hidden:
+        raise LayoutError(f"R: expected {gates} gates of {hidden} units, got {rows} rows")
+    features = expect_shape(xp, "W", weights["W"], "directions G*H D", (1, rows, None))[2]
+    arrays = {
+        "W": xp.reshape(weights["W"], (gates, hidden, features)),
+        "R": xp.reshape(weights["R"], (gates, hidden, hidden)),
+    }
+    arrays = {name: _in_our_order(xp, family, array) for name, array in arrays.items()}
+    if "B" in weights:
+        expect_shape(xp, "B", weights["B"], "directions 2*G*H", (1, 2 * rows))
+        halves = xp.reshape(weights["B"], (2, gates, hidden))
+        b, b_R = (_in_our_order(xp, family, halves[half]) for half in (0, 1))
+        arrays |= biases_to_spec(xp, family, b, b_R, both=True, after=after)
+    else:
+        arrays["b"] = xp.zeros((gates, hidden), arrays["W"].dtype)
+        if family == "gru" and after:
+            arrays["b_rn"] = xp.zeros((hidden,), arrays["W"].dtype)
+    return arrays | updated(xp, update, arrays) if family == "gru" else arrays
+
+
+def _in_our_order(xp: Shaping, family: Family, array: Tensor) -> Tensor:
+    return xp.concat([array[(place := ORDER[family].index(gate)) : place + 1] for gate in range(GATES[family])], 0)

@@ -17,11 +17,13 @@ from rnnspec.backends.layouts.gates import (
     LayoutError,
     Reset,
     Update,
+    biases_to_spec,
     expect_choice,
     expect_parameters,
     expect_shape,
     recurrent_bias,
     resets_after,
+    updated,
     with_update,
 )
 
@@ -102,12 +104,18 @@ def flat_from_spec(
 
 
 def to_spec(
-    xp: Shaping, family: Family, parameters: Mapping[str, Tensor], *, update: Update = "keeps", suffix: str = ""
+    xp: Shaping,
+    family: Family,
+    parameters: Mapping[str, Tensor],
+    *,
+    update: Update = "keeps",
+    suffix: str = "",
+    both: bool = False,
 ) -> dict[str, Tensor]:
-    """Return the specification's arrays for torch's parameters: the inverse of `from_spec`, where there is no b_R.
+    """Return the specification's arrays for torch's parameters: the inverse of `from_spec`.
 
-    Both of torch's biases enter: they are added up, but for the GRU's candidate, whose recurrent bias is `b_rn`.
-    Without biases (``bias=False``) they are zero.
+    Torch's biases are added up, but for the GRU's candidate, whose recurrent bias is `b_rn`. Without biases
+    (``bias=False``) they are zero.
 
     Parameters
     ----------
@@ -117,6 +125,8 @@ def to_spec(
         A module's ``state_dict()``; of a layer's, those whose names end in `suffix`.
     suffix
         As in `from_spec`; ``"_l0_reverse"`` reads the other direction of a bidirectional layer.
+    both
+        Keep both biases, as `b` and `b_R`, in place of their sum.
 
     Raises
     ------
@@ -145,10 +155,7 @@ def to_spec(
         expect_shape(xp, name + suffix, bias, "G*H", (rows,))
         biases.append(xp.reshape(bias, (gates, hidden)))
     W, R = xp.reshape(weight_ih, (gates, hidden, features)), xp.reshape(weight_hh, (gates, hidden, state))
-    b_input, b_recurrent = biases
+    arrays = {"W": W, "R": R, **biases_to_spec(xp, family, biases[0], biases[1], both, after=True)}
     if family == "gru":
-        b = xp.concat([b_input[:2] + b_recurrent[:2], b_input[2:]], 0)
-        W, R, b = with_update(xp, update, W, R, b)
-        return {"W": W, "R": R, "b": b, "b_rn": b_recurrent[2]}
-    arrays = {"W": W, "R": R, "b": b_input + b_recurrent}
+        arrays |= updated(xp, update, arrays)
     return arrays if projection is None else {**arrays, "P": projection}

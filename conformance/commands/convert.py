@@ -3,86 +3,58 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import ml_dtypes
-from numpy.typing import NDArray
-from rich.table import Table
 from rich.text import Text
 
 from rnnspec.backends.layouts.arrays import NumpyShaping
-from rnnspec.backends.layouts.finding import Layout, family_of, layout_of, read_layers, write_layers
-from rnnspec.conformance.judge.formats import format_of
+from rnnspec.backends.layouts.finding import Layout, family_of, write_layers
+from rnnspec.conformance.commands.tables import titled
 from rnnspec.conformance.report.console import open_console
-from rnnspec.conformance.run.files import FileError, write_json
-from rnnspec.conformance.run.storage import read_stored, write_stored
-from rnnspec.spec import FLOAT_TYPES
+from rnnspec.conformance.run.files import write_json
+from rnnspec.conformance.weights.files import layout_for, read_weights, write_weights
+from rnnspec.conformance.weights.parity import Parity, Ran, parities
 
 
-def convert_weights(source: Path, target: Path, to: Layout, json_file: Path | None) -> None:
-    """Convert a file and print what became of every layer."""
-    for path in (source, target):
-        _expect_format(path)
-    if not source.is_file():
-        raise FileError(f"{source}: there is no such file")
-    arrays = read_stored(source)
-    _expect_named_types(source, arrays)
-    xp = NumpyShaping()
-    layout = layout_of(arrays)
-    layers, others = read_layers(xp, layout, arrays)
-    for place, parameters in layers.items():
-        _expect_a_layer(f"{source}: {place.grouped_name('')}", parameters)
-    written = write_layers(xp, to, layers)
-    _expect_named_types(target, written)
-    write_stored(target, written)
+def convert_weights(source: Path, target: Path, to: Layout | None, json_file: Path | None, check: bool = False) -> int:
+    """Convert a file, print what became of every layer, and perhaps run both sides; return the exit status."""
+    to = layout_for(target, to)
+    found = read_weights(source)
+    own = write_layers(NumpyShaping(), to, found.layers)
+    names, model = write_weights(target, to, own, found.layers)
     report = [
-        {"layer": place.grouped_name(""), "family": family_of(xp, parameters), "notes": _notes(layout, to, parameters)}
-        for place, parameters in layers.items()
+        {
+            "layer": place.grouped_name(""),
+            "family": family_of(NumpyShaping(), parameters),
+            "name": names[place],
+            "notes": [*found.notes.get(place, ()), *_notes(found.layout, to, parameters)],
+        }
+        for place, parameters in found.layers.items()
     ]
-    _print(layout, to, target, report, others)
+    _print(found.layout, to, target, report, found.left_out, model)
+    data = {"from": found.layout, "to": to, "layers": report, "left_out": found.left_out, "model": model}
+    agrees = True
+    if check:
+        sides = list(parities(found, read_weights(target)))  # the target as it stands in its file
+        agrees = all(one.agrees is not False for one in sides)
+        _print_parity(found.layout, to, sides)
+        data["parity"] = [one.to_json() for one in sides]
     if json_file:
-        write_json(json_file, {"from": layout, "to": to, "layers": report, "left_out": others})
-
-
-def _expect_a_layer(where: str, parameters: Mapping[str, NDArray[Any]]) -> None:
-    """Raise FileError for parameters that are no real floats of one type, or no layer's."""
-    for name, array in parameters.items():
-        if array.dtype not in _FLOATS:
-            raise FileError(f"{where}: {name}: expected one of {', '.join(FLOAT_TYPES)}, got {array.dtype}")
-    if len(types := {array.dtype.name for array in parameters.values()}) > 1:
-        raise FileError(f"{where}: expected parameters of one type, got {' and '.join(sorted(types))}")
-    axes: dict[str, int] = {}
-    for name, symbols in _AXES.items():
-        if name not in parameters:
-            if name in ("W", "b"):
-                raise FileError(f"{where}: {name} is missing")
-            continue
-        shape = parameters[name].shape
-        symbols = symbols if "P" in parameters else symbols.replace("S", "H")
-        due = tuple(axes.get(symbol, size) for symbol, size in zip(symbols, shape, strict=False))
-        if len(shape) != len(symbols) or shape != due or 0 in shape[:2]:
-            sizes = ", ".join(f"{symbol} = {axes[symbol]}" for symbol in symbols if symbol in axes)
-            raise FileError(f"{where}: {name}: expected the axes ({', '.join(symbols)}), {sizes}, got shape {shape}")
-        axes |= dict(zip(symbols, shape, strict=True))
-
-
-_AXES: Final = {"W": "GHD", "R": "GHS", "b": "GH", "b_rn": "H", "P": "SH"}
-"""Axes of the specification's parameters: gates, units, features and, with a projection, the state's size."""
-
-_FLOATS: Final = tuple(format_of(name).dtype for name in FLOAT_TYPES)
+        write_json(json_file, data)
+    return 0 if agrees else 1
 
 
 def _notes(layout: Layout, to: Layout, parameters: Mapping[str, Any]) -> list[str]:
     """Warnings of properties that the numbers alone do not carry over."""
     notes = []
     gates = parameters["R"].shape[0]
-    if layout == "torch":
-        kept = "for r and z; the candidate's stay apart" if gates == 3 else "into one"
-        notes.append(f"torch's two biases were added up, {kept}")
-    if to == "torch":
-        notes.append("the bias stands in bias_ih" + ("" if gates == 3 else "; bias_hh is 0"))
+    if "b_R" in parameters and to == "keras":
+        if "b_rn" not in parameters:
+            notes.append("its two biases were added up: Keras has one")
+    elif to in ("torch", "onnx") and "b_R" not in parameters and "b_rn" not in parameters:
+        notes.append("the bias stands beside the input's product; the other one is 0")
     if gates == 1:
         notes.append("the activation is none of the weights: see that both sides have the same")
     if gates == 3 and to == "keras":
@@ -90,24 +62,47 @@ def _notes(layout: Layout, to: Layout, parameters: Mapping[str, Any]) -> list[st
     return notes
 
 
-def _print(layout: Layout, to: Layout, target: Path, report: list[dict[str, Any]], others: list[str]) -> None:
+def _print(
+    layout: Layout, to: Layout, target: Path, report: list[dict[str, Any]], others: list[str], model: str
+) -> None:
     console = open_console(sys.stdout)
-    table = Table("layer", "family", "note", title=f"{layout} to {to}: {target}", title_justify="left")
+    console.print(Text(f"{layout} to {to}: {target}", style="italic"), soft_wrap=True)  # no name is cut to the table
+    table = titled("", ("layer", "family", "in the file"))
+    notes: dict[str, list[str]] = {}
     for row in report:
-        table.add_row(row["layer"] or "(top)", row["family"], "; ".join(row["notes"]))
+        layer = row["layer"] or "(top)"
+        table.add_row(layer, row["family"], row["name"] or "(top)")
+        for note in row["notes"]:
+            notes.setdefault(note, []).append(layer)
     console.print(table)
-    for name in others:
-        console.print(Text(f"left out: {name}, of no recurrent layer"), soft_wrap=True)
+    lines = [f"{', '.join(layers)}: {note}" for note, layers in notes.items()]
+    lines += [f"the file's layers, in this order: {model}"] * bool(model)
+    for line in (*lines, *(f"left out: {name}, of no recurrent layer" for name in others)):
+        console.print(Text(line), soft_wrap=True)
 
 
-def _expect_format(path: Path) -> None:
-    if path.suffix not in (".npz", ".safetensors"):
-        raise FileError(
-            f"{path}: expected a file that ends in .npz or .safetensors; others hold code, not arrays alone"
+def _print_parity(layout: Layout, to: Layout, sides: list[Parity]) -> None:
+    console = open_console(sys.stdout)
+    source, target = _side(layout, (one.source for one in sides)), _side(to, (one.target for one in sides))
+    title = f"{source} and {target} on the same random input: error ratios, at most 1 where right"
+    console.print(Text(title, style="italic"), soft_wrap=True)
+    table = titled("", ("layer", "verdict"), (layout, to if to != layout else f"{to} again", "largest difference"))
+    for one in sides:
+        difference = one.difference
+        verdict = {True: "agree", False: "differ", None: "not run"}[one.agrees]
+        if one.agrees and difference is None:
+            verdict = "one side is right"
+        ratios = (
+            "not run" if ran.error_ratio is None else f"{ran.error_ratio:.2f}" for ran in (one.source, one.target)
         )
+        table.add_row(
+            one.place.grouped_name("") or "(top)", verdict, *ratios, "" if difference is None else f"{difference:.1e}"
+        )
+    console.print(table)
+    for why in dict.fromkeys(ran.by for one in sides for ran in (one.source, one.target) if ran.error_ratio is None):
+        console.print(Text(why), soft_wrap=True)
 
 
-def _expect_named_types(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    for name, array in arrays.items():
-        if path.suffix == ".npz" and (array.dtype.kind == "V" or array.dtype == ml_dtypes.bfloat16):
-            raise FileError(f"{path}: {name}: NumPy's files do not name the type bfloat16; use .safetensors")
+def _side(layout: Layout, every: Iterable[Ran]) -> str:
+    """What ran the layers of a side."""
+    return " and ".join(dict.fromkeys(one.by for one in every if one.error_ratio is not None)) or layout

@@ -16,7 +16,7 @@ def titled(
     The first column has what must be typed, which is never cut; `least` has the widths of other columns below which
     their words would be.
     """
-    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for place, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=place == 0, min_width=(least or {}).get(column))
     for column in right:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -39,7 +39,7 @@ def export_vectors(
     only: Sequence[str],
     dtypes: Sequence[str],
     count: int,
-    storage: Storage,
+    storage: Storage | Literal["onnx"],
     json_file: Path | None,
     settings: Sequence[str] = (),
     padding: bool = True,
@@ -55,6 +55,13 @@ def export_vectors(
         if not dtypes or dtype in dtypes
     ]
     kinds = _wanted(list(dict.fromkeys(name for name, _ in targets)), settings, padding, plain)
+    if storage == "onnx":
+        from rnnspec.conformance.commands.vectors_onnx import export_onnx
+
+        exported = export_onnx(folder, targets, bool(only), count, kinds)
+        if json_file:
+            write_json(json_file, exported)
+        return
     console = open_console(sys.stdout)
     versions = {"rnnspec": version("rnnspec"), "numpy": np.__version__}
     vectors: list[Vector] = []

@@ -39,7 +39,7 @@ _MOVED: Final = {"CONTRIBUTING.md": "contributing.md", "example-adapter/": "exam
 
 _GUIDES: Final = (
     ("For authors of kernels", ("adapters", "python", "ci", "vectors", "repros", "diagnosis")),
-    ("For choosing a backend", ("reports", "frameworks", "benchmarks", "performance")),
+    ("For choosing a backend", ("reports", "frameworks", "convert", "benchmarks", "performance")),
     ("For research", ("specification", "gradients", "tolerances", "checks", "sharpness", "faults", "reliability")),
 )
 """Pages by the people whom they are for; all others come last."""

@@ -141,7 +141,7 @@ def _read_safe(path: Path) -> NamedArrays:
         raise ValueError(f"expected types in {', '.join(_SAFE_TYPES)}, got {', '.join(sorted(unknown))}")
     return {
         name: np.frombuffer(bytearray(entry["data"]), _SAFE_TYPES[entry["dtype"]]).reshape(entry["shape"])
-        for name, entry in entries
+        for name, entry in sorted(entries, key=lambda one: one[0])  # they come in another order each time
     }
 
 

@@ -68,7 +68,7 @@ def corpus(name: str, dtype: str, count: int, wanted: Wanted | None = None) -> I
     choices, scope = RandomChoices(np.random.default_rng(seed)), Scope(name, dtype)
     plain = [case for case in plain_cases(name, dtype, seed % 2**16, wanted) if wanted.admits(case)]
     if wanted.plain:
-        plain = [_again(plain[number % len(plain)], number // len(plain)) for number in range(count + ATTEMPTS)]
+        plain = [again(plain[number % len(plain)], number // len(plain)) for number in range(count + ATTEMPTS)]
     for number in range(count):
         for _ in range(ATTEMPTS):
             case = plain[number] if number < len(plain) else _drawn(choices, scope, wanted)
@@ -83,7 +83,7 @@ def corpus(name: str, dtype: str, count: int, wanted: Wanted | None = None) -> I
             raise FileError(f"{name} {dtype}: no case in {ATTEMPTS} has results that the type can hold")
 
 
-def _again(case: Case, time: int) -> Case:
+def again(case: Case, time: int) -> Case:
     """A plain case for another time: with other numbers, and each second time with other sizes."""
     sizes = {symbol: size + time // 2 for symbol, size in case.sizes.items()}
     return replace(case, sizes=sizes, seed=case.seed + time)

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from rnnspec.backends.layouts import keras, torch
+from rnnspec.backends.layouts import keras, onnx, torch
 from rnnspec.backends.layouts.arrays import NumpyShaping
 from rnnspec.backends.layouts.gates import GATES, Family, LayoutError
 from rnnspec.conformance.cli import main
+from rnnspec.conformance.weights.files import read_weights
 
 XP = NumpyShaping()
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -88,9 +89,9 @@ def test_a_state_dict_and_back(convert: Callable[..., Result], tmp_path: Path) -
     assert "left out: fc.weight" in result.output
     report = json.loads((tmp_path / "out.json").read_text())
     assert [(row["layer"], row["family"]) for row in report["layers"]] == [
-        ("cell/cell", "gru"),
         ("encoder/l0", "lstm"),
         ("encoder/l0_reverse", "lstm"),
+        ("cell/cell", "gru"),
     ]
     back = CliRunner().invoke(
         main, ["convert", str(tmp_path / "keras.safetensors"), str(tmp_path / "back.npz"), "--to", "torch"]
@@ -176,3 +177,192 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         assert name in result.output.replace("\n", "")
     with pytest.raises(LayoutError, match="family: expected rnn or lstm or gru, got 'lsmt'"):
         torch.to_spec(XP, "lsmt", {})  # type: ignore[arg-type]  # what a caller without types may pass
+
+
+def a_state_dict() -> Arrays:
+    """A bidirectional LSTM of two layers, a GRU that reads it and a cell, with two biases each."""
+    rng = np.random.default_rng(1)
+    state: Arrays = {}
+    layers = [("a.", f"_l{n}{way}", "lstm", 3 - n) for n in (0, 1) for way in ("", "_reverse")]
+    for path, suffix, family, features in [*layers, ("b.", "_l0", "gru", 3), ("c.", "", "rnn", 3)]:
+        arrays = parameters(family, features, 1 if path == "a." else 3)  # type: ignore[arg-type]  # a family's name
+        arrays["b_R"] = rng.normal(size=arrays["b"].shape).astype(np.float32)
+        named = torch.from_spec(XP, family, **arrays, suffix=suffix)  # type: ignore[arg-type]
+        state |= {path + name: array for name, array in named.items()}
+    return state
+
+
+def test_a_layer_without_a_path_keeps_its_place(convert: Callable[..., Result], tmp_path: Path) -> None:
+    named = torch.from_spec(XP, "lstm", **parameters("lstm"), suffix="_l1_reverse")
+    assert convert(named, "spec", "spec.npz").exit_code == 0
+    assert "l1_reverse/W" in np.load(tmp_path / "spec.npz").files
+    assert run(tmp_path / "spec.npz", tmp_path / "back.npz", "--to", "torch").exit_code == 0
+    assert same(dict(np.load(tmp_path / "back.npz")), named)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["convert", *map(str, arguments)])
+
+
+def test_both_biases_are_kept_through_onnx_and_back(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    state = a_state_dict()
+    np.savez(tmp_path / "in.npz", **state)  # type: ignore[arg-type]  # NumPy's stubs take only what is no name
+    first = run(tmp_path / "in.npz", tmp_path / "model.onnx", "--json", tmp_path / "out.json")
+    assert first.exit_code == 0, first.output
+    names = [row["name"] for row in json.loads((tmp_path / "out.json").read_text())["layers"]]
+    assert names == ["a/l0", "a/l0", "a/l1", "a/l1", "b/l0", "c/cell"]
+    assert run(tmp_path / "model.onnx", tmp_path / "back.npz", "--to", "torch").exit_code == 0
+    assert same(dict(np.load(tmp_path / "back.npz")), state)
+    assert run(tmp_path / "model.onnx", tmp_path / "spec.npz", "--to", "spec").exit_code == 0
+    assert run(tmp_path / "spec.npz", tmp_path / "back.npz", "--to", "torch").exit_code == 0
+    assert same(dict(np.load(tmp_path / "back.npz")), state)
+    again = run(tmp_path / "in.npz", tmp_path / "again.onnx")
+    assert again.exit_code == 0
+    assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "model.onnx").read_bytes()
+
+
+@pytest.mark.parametrize("target", ["model.weights.h5", "model.keras"])
+def test_keras_files_and_back(target: str, tmp_path: Path) -> None:
+    pytest.importorskip("h5py")
+    state = {name: array for name, array in a_state_dict().items() if not name.startswith("b.")}
+    state |= {name: np.zeros_like(array) for name, array in state.items() if "bias_hh" in name}  # Keras has one
+    state = {name: array for name, array in state.items() if not name.startswith("c.") or target != "model.keras"}
+    np.savez(tmp_path / "in.npz", **state)  # type: ignore[arg-type]  # NumPy's stubs take only what is no name
+    result = run(tmp_path / "in.npz", tmp_path / target)
+    assert result.exit_code == 0, result.output
+    assert "Bidirectional(LSTM(1, return_sequences=True))" in result.output
+    assert run(tmp_path / target, tmp_path / "back.npz", "--to", "torch").exit_code == 0
+    assert same(dict(np.load(tmp_path / "back.npz")), state)
+
+
+def test_an_older_file_of_keras(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        for name, array in keras.from_spec(XP, "lstm", **parameters("lstm")).items():
+            file[f"model_weights/mine/sequential/mine/lstm_cell/{name}:0"] = array
+        file["model_weights/dense/dense/kernel:0"] = np.ones((2, 2))
+    result = run(tmp_path / "old.h5", tmp_path / "out.npz", "--to", "torch")
+    assert result.exit_code == 0, result.output
+    assert "left out: dense/kernel" in result.output
+    assert "mine.weight_ih_l0" in np.load(tmp_path / "out.npz").files
+
+
+def test_bfloat16_among_keras_files(tmp_path: Path) -> None:
+    pytest.importorskip("h5py")
+    from safetensors.numpy import save_file
+
+    halves = {
+        name: np.ascontiguousarray(array.astype(ml_dtypes.bfloat16))
+        for name, array in keras.from_spec(XP, "gru", **parameters("gru")).items()
+    }
+    save_file({f"mine/{name}": array for name, array in halves.items()}, tmp_path / "in.safetensors")
+    assert run(tmp_path / "in.safetensors", tmp_path / "out.weights.h5").exit_code == 0
+    assert run(tmp_path / "out.weights.h5", tmp_path / "out.safetensors", "--to", "keras").exit_code == 0
+    (own,) = read_weights(tmp_path / "out.safetensors").own.values()
+    assert same(own, halves)
+    refused = run(tmp_path / "in.safetensors", tmp_path / "out.onnx")
+    assert (refused.exit_code, "as ONNX's operators have" in " ".join(refused.output.split())) == (2, True)
+
+
+def test_both_sides_are_run(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    np.savez(tmp_path / "in.npz", **a_state_dict())  # type: ignore[arg-type]  # NumPy's stubs take only what is no name
+    result = run(tmp_path / "in.npz", tmp_path / "out.onnx", "--check", "--json", tmp_path / "out.json")
+    assert result.exit_code == 0, result.output
+    sides = json.loads((tmp_path / "out.json").read_text())["parity"]
+    assert [side["layer"] for side in sides][-2:] == ["b/l0", "c/cell"]
+    for side in sides:
+        assert side["agrees"] is True
+        assert side["source"]["by"].startswith("torch ")
+        assert side["target"]["by"].startswith("onnx")
+        assert 0 <= side["largest_difference"] < 1e-5
+
+
+def test_a_wrong_conversion_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx")
+    np.savez(tmp_path / "in.npz", **parameters("gru"))  # type: ignore[arg-type]  # NumPy's stubs take only what is no name
+    monkeypatch.setitem(onnx.ORDER, "gru", (0, 1, 2))  # type: ignore[arg-type]  # a dict, though its type is narrower
+    wrong = onnx.from_spec(XP, "gru", **parameters("gru"))
+    monkeypatch.undo()
+    monkeypatch.setattr(onnx, "from_spec", lambda *_, **__: wrong)
+    result = run(tmp_path / "in.npz", tmp_path / "out.onnx", "--check", "--json", tmp_path / "out.json")
+    assert (result.exit_code, "differ" in result.output) == (1, True), result.output
+    assert json.loads((tmp_path / "out.json").read_text())["parity"][0]["target"]["error_ratio"] > 100
+
+
+def onnx_model(*nodes: object, constants: Arrays | None = None) -> bytes:
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = helper.make_graph(
+        list(nodes), "g", [helper.make_tensor_value_info("X", TensorProto.FLOAT, None)], [],
+        [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()],
+    )  # fmt: skip
+    return bytes(helper.make_model(graph).SerializeToString())
+
+
+def onnx_node(**options: object) -> object:
+    from onnx import helper
+
+    return helper.make_node(
+        "LSTM", ["X", "W", "R", "B", "", "", "", *options.pop("more", ())], ["Y"], "mine", **options
+    )  # type: ignore[misc]
+
+
+def test_what_onnx_models_may_not_have(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    arrays = onnx.from_spec(XP, "lstm", **parameters("lstm"))
+    path = tmp_path / "in.onnx"
+    for content, message in (
+        (b"no model", "expected an ONNX model"),
+        (onnx_model(), "expected a node RNN, LSTM or GRU, got none"),
+        (onnx_model(onnx_node(), constants={"W": arrays["W"]}), "mine: R: expected an initialiser or a Constant"),
+        (onnx_model(onnx_node(input_forget=1), constants=arrays), "input_forget=1 has no place"),
+        (onnx_model(onnx_node(more=["P"]), constants=arrays), "without peepholes"),
+        (onnx_model(onnx_node(direction="both"), constants=arrays), "expected forward, reverse or bidirectional"),
+        (
+            onnx_model(onnx_node(), constants=arrays | {"B": arrays["B"][:, :3]}),
+            "B: expected shape (directions = 1, 2*G*H = 16)",
+        ),
+    ):
+        path.write_bytes(content)
+        result = run(path, tmp_path / "out.npz", "--to", "torch")
+        assert (result.exit_code, result.output.count("\n")) == (2, 1), result.output
+        assert message in result.output
+    path.write_bytes(onnx_model(onnx_node(clip=3.0), constants=arrays))
+    result = run(path, tmp_path / "out.npz", "--to", "torch")
+    assert (result.exit_code, "its clip of 3 is none of the weights" in result.output) == (0, True)
+
+
+def test_files_of_hdf5_have_arrays_of_their_own_alone(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "in.weights.h5"
+    for fill, message in (
+        (lambda file: file.__setitem__("a", h5py.ExternalLink("other.h5", "b")), "a link to elsewhere"),
+        (lambda file: file.create_dataset("a", (2,), "f4", external=[("other", 0, 8)]), "one that stands in another"),
+        (lambda file: file.create_dataset("a", (2**20,), "f4", chunks=(2**10,)), "less is there"),
+        (lambda file: file.__setitem__("a", np.ones(2)), "expected the recurrent layers of one layout"),
+    ):
+        with h5py.File(path, "w") as file:
+            fill(file)
+        result = run(path, tmp_path / "out.npz", "--to", "torch")
+        assert (result.exit_code, result.output.count("\n")) == (2, 1), result.output
+        assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("target", "more", "message"),
+    [
+        ("out.h5", (), "expected a name that ends in .weights.h5"),
+        ("out.npz", (), "expected --to torch, keras or spec"),
+        ("out.npz", ("--to", "onnx"), "expected a file that ends in .onnx"),
+        ("out.onnx", ("--to", "keras"), "expected --to onnx"),
+        ("out.pt", ("--to", "torch"), "safetensors.torch.save_file"),
+    ],
+)
+def test_a_target_says_its_layout(target: str, more: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", **parameters("lstm"))  # type: ignore[arg-type]  # NumPy's stubs take only what is no name
+    result = run(tmp_path / "in.npz", tmp_path / target, *more)
+    assert (result.exit_code, message in result.output) == (2, True)
+    assert not (tmp_path / target).exists()

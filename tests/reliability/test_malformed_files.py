@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ class Kind:
     name: str
     content: bytes
     read: Callable[[Path], Any]
+    examples: int = EXAMPLES
 
 
 NUMPY = NumpyBackend()
@@ -189,7 +191,15 @@ def _deflated(content: bytes, method: int) -> bytes:
 
 
 def _converted(path: Path) -> None:
-    convert_weights(path, path.with_name(f"target{path.suffix}"), "keras", None)
+    convert_weights(path, path.with_name("target.npz"), "keras", None)
+
+
+def _models(folder: Path) -> Iterator[Kind]:
+    _arrays(".npz", folder)
+    for name, library in (("model.weights.h5", "h5py"), ("model.keras", "h5py"), ("model.onnx", "onnx")):
+        if find_spec(library):
+            convert_weights(folder / "weights.npz", folder / name, None, None)
+            yield Kind(name, (folder / name).read_bytes(), _converted, EXAMPLES // 5)
 
 
 def _judged(path: Path) -> None:
@@ -217,6 +227,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
         Kind("deflated.npz", _deflated(npz, zipfile.ZIP_DEFLATED), read_stored),
         Kind("lzma.npz", _deflated(npz, zipfile.ZIP_LZMA), read_stored),
         Kind("weights.safetensors", _arrays(".safetensors", folder), _converted),
+        *_models(folder),
     ]
     return {kind.name: kind for kind in found}
 
@@ -307,7 +318,7 @@ def _try(kind: Kind, content: bytes, folder: Path) -> None:
 NAMES = (
     "expected.toml", "workloads.toml", "run.json", "case.json", "state.json", "validation.json",
     *(f"{name}.json" for name in PIECES), "manifest.json", "stored.npz",
-    "deflated.npz", "lzma.npz", "weights.safetensors",
+    "deflated.npz", "lzma.npz", "weights.safetensors", "model.weights.h5", "model.keras", "model.onnx",
 )  # fmt: skip
 
 
@@ -315,12 +326,15 @@ NAMES = (
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no module resource")
 @pytest.mark.parametrize("name", NAMES)
 def test_mutated_files(name: str, kinds: dict[str, Kind], tmp_path: Path) -> None:
+    if name not in kinds:
+        pytest.skip("h5py or onnx is not installed")
     kind = kinds[name]
     _try(kind, kind.content, tmp_path)
     before = _peak()
 
     @settings(
-        max_examples=EXAMPLES // 4 if name.partition(".")[0] in PIECES else EXAMPLES,  # those share what reads them
+        # The files of pieces share what reads them.
+        max_examples=kind.examples // 4 if name.partition(".")[0] in PIECES else kind.examples,
         deadline=None, derandomize=True, database=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip

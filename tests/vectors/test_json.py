@@ -1,29 +1,18 @@
-"""The third storage: JSON, which every language reads; and a program in JavaScript that does."""
+"""The third storage: JSON, which every language reads."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from rnnspec.conformance.cli import main
 from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.storage import read_stored, write_stored
-
-ROOT = Path(__file__).parents[2]
-PLAIN = ("--op", "dense", "--plain", "--format", "json", "--dtype", "float32", "--cases", "6")
-
-
-def vectors(*arguments: str | Path) -> Any:
-    return CliRunner().invoke(main, ["vectors", *map(str, arguments)])
 
 
 @pytest.mark.parametrize(
@@ -70,25 +59,3 @@ def test_a_file_of_another_form_is_one_line_of_error(content: Any, told: str, tm
     with pytest.raises(FileError, match=re.escape(told)) as caught:
         read_stored(tmp_path / "a.json")
     assert "\n" not in str(caught.value)
-
-
-def test_the_program_in_javascript_conforms(tmp_path: Path) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("there is no node here, which runs JavaScript")
-    (program,) = re.findall(r"```js\n(.*?)```", (ROOT / "docs" / "vectors.md").read_text(), re.DOTALL)
-    folder, results = tmp_path / "corpus", tmp_path / "results"
-    assert vectors("export", folder, *PLAIN).exit_code == 0
-
-    def judged(source: str) -> Any:
-        shutil.rmtree(results, ignore_errors=True)
-        done = subprocess.run([node, "-e", source, "-", folder, results], capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return vectors("check", folder, results)
-
-    # With -e, the arguments begin one place earlier than with a file; "-" takes that place.
-    right = judged(program)
-    assert right.exit_code == 0, right.output
-    assert "judged 6 of the 6 cases: all" in right.output
-    wrong = judged(program.replace("b ? b.data[unit] : 0", "0"))
-    assert wrong.exit_code == 1, wrong.output

@@ -1,0 +1,153 @@
+"""Cases in the form of ONNX's backend tests: a folder for each, with a model of one node, its inputs and its outputs.
+
+ONNX's runtimes load such folders in tests of their own. The inputs and outputs are `TensorProto` files, the weights
+among the inputs. `data.json` has the tolerance, the largest of the bounds of a case, and ``bound_N.pb`` beside
+``output_N.pb`` has the bound of each element.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from rnnspec.backends import Call, Unsupported
+from rnnspec.backends.discovery import installs
+from rnnspec.conformance.cases import Case
+from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
+from rnnspec.conformance.judge.tolerance import Expected
+from rnnspec.conformance.run.files import FileError, write_bytes, write_json
+from rnnspec.conformance.run.plan import PlanError
+from rnnspec.conformance.vectors.corpus import Wanted, again, plain_cases
+from rnnspec.spec import CallError, check_attributes, operation
+from rnnspec.spec.arrays import Array
+
+CLIPPING: Final = 50
+"""The largest bound that clipping is tried with, over one that changes something."""
+SPARE: Final = 100
+"""Most cases of which an element is not judged, and which are left out."""
+
+
+class _Exported(Exception):
+    """The model and the feed of a call, in place of its results."""
+
+
+class OnnxForm:
+    """Writes cases of ONNX's operators, as the adapter of ONNX exports them."""
+
+    def __init__(self) -> None:
+        """Load the adapter; FileError if onnx is not installed."""
+        try:
+            from rnnspec.backends.libraries.onnx import OnnxReferenceBackend
+        except ImportError as error:
+            raise FileError(f"onnx is not installed: {installs('convert')}") from error
+
+        class Exporter(OnnxReferenceBackend):
+            constant_weights = False
+
+            def evaluate(self, model: Any, feed: Any) -> Any:
+                raise _Exported(model, feed)
+
+        self._exporter = Exporter()
+        self.operations = Exporter.operations()
+        self.dtypes = self._exporter.dtypes()
+
+    def cases(self, name: str, dtype: str, count: int, wanted: Wanted) -> Iterator[tuple[Case, Expected]]:
+        """Yield cases of an operation that ONNX has, and that are judged in every element.
+
+        The plain ones come first, then one attribute at a time; then all again, with other numbers and sizes.
+
+        Raises
+        ------
+        PlanError
+            If ONNX has no such call.
+        """
+        seed = zlib.crc32(f"{name} {dtype}".encode()) % 2**16
+        plain = plain_cases(name, dtype, seed, wanted)
+        whole = plain[-1]
+        varied = () if wanted.plain else (replace(whole, attributes=one) for one in _others(whole, wanted))
+        kinds = [case for case in (*plain, *varied) if wanted.admits(case) and self._has(case)]
+        if not kinds:
+            raise PlanError(f"{name}: ONNX has no such call: ask for other settings, or with padding")
+        found = 0
+        for number in range(count + SPARE):
+            case = again(kinds[number % len(kinds)], number // len(kinds))
+            if not self._has(case):  # with these numbers, a sequence has no step
+                continue
+            try:
+                expected = expected_of(case)
+            except OutOfRangeError:
+                continue
+            if all(np.isfinite(due.bound).all() for due in expected.outputs.values()):
+                yield case, expected
+                found += 1
+            if found == count:
+                return
+        raise PlanError(f"{name} {dtype}: {found} cases are judged, expected {count}: ask for fewer")
+
+    def write(self, folder: Path, number: int, case: Case, expected: Expected) -> None:
+        """Write the folder of a case."""
+        from onnx import numpy_helper
+
+        exported = self._export(case.call)
+        assert exported is not None
+        model, feed = exported
+        name = f"test_{case.operation}_{case.dtype}_{number:03}"
+        there = folder / name / "test_data_set_0"
+        for place, entry in enumerate(model.graph.input):
+            tensor = numpy_helper.from_array(feed[entry.name], entry.name)
+            write_bytes(there / f"input_{place}.pb", tensor.SerializeToString(deterministic=True))
+        worst = 0.0
+        pairs = zip(model.graph.output, expected.outputs.values(), strict=True)
+        for place, (entry, due) in enumerate(pairs):
+            value, bound = (_in_its_place(array, place) for array in (due.value, due.bound))
+            stored = value.astype(case.dtype)
+            for size in stored.shape:
+                entry.type.tensor_type.shape.dim.add().dim_value = size
+            bound = bound + np.abs(stored.astype(np.float64) - value)  # what is stored is rounded once
+            worst = max(worst, float(bound.max(initial=0.0)))
+            for kind, array in (("output", stored), ("bound", bound)):
+                tensor = numpy_helper.from_array(np.ascontiguousarray(array), entry.name)
+                write_bytes(there / f"{kind}_{place}.pb", tensor.SerializeToString(deterministic=True))
+        write_bytes(folder / name / "model.onnx", model.SerializeToString(deterministic=True))
+        write_json(folder / name / "data.json", {"rtol": 0.0, "atol": worst, "rnnspec": version("rnnspec")})
+
+    def _has(self, case: Case) -> bool:
+        """Whether ONNX has the call, and says what it is to give: not which state a sequence without a step ends in."""
+        lengths = case.call.inputs.get("lengths", np.ones(1))
+        return bool(np.all(lengths > 0)) and self._export(case.call) is not None
+
+    def _export(self, call: Call) -> tuple[Any, dict[str, Array]] | None:
+        try:
+            self._exporter.run(call)
+        except _Exported as exported:
+            model, feed = exported.args
+            return model, feed
+        except (Unsupported, LookupError):  # or an activation that the exporter has no name for
+            return None
+        raise AssertionError("the exporter runs nothing")
+
+
+def _others(case: Case, wanted: Wanted) -> Iterator[dict[str, Any]]:
+    """The attributes of a case with another value for one of them."""
+    for name, attribute in operation(case.operation).attributes.items():
+        values: list[Any] = [value for value in attribute.values if value != attribute.default]
+        if attribute.is_tuple:
+            values = [(value,) * len(attribute.functions) for value in values]
+        if attribute.range and not attribute.size:
+            values.append(attribute.ends(case.sizes)[1] / CLIPPING)
+        for value in values:
+            if name not in wanted.attributes.get(case.operation, {}):
+                with suppress(CallError):  # it does not go with the others
+                    yield check_attributes(operation(case.operation), {**case.attributes, name: value})
+
+
+def _in_its_place(array: Array, place: int) -> Array:
+    """Y as (T, 1, B, H), or a final state as (1, B, H)."""
+    return array.transpose(1, 0, 2)[:, None] if place == 0 else array[None]
