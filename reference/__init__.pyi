@@ -654,30 +654,32 @@ def seq2seq_vjp(
     recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def greedy_decode(
-    start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
-    b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, W_p: Array |
-    None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None
-    = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell",
-    "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
-    "nested_lstm_cell"] = "gru_cell", feedback: Literal["token", "vector"] = "token", embedding: Literal["table",
-    "one_hot"] = "table", end: int | None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update:
-    Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float
-    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection:
-    bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw",
-    "normalised"] = "raw",
+    V: Array, c: Array, W: Array, R: Array, b: Array, start: Array | None = None, E: Array | None = None, first: Array |
+    None = None, h0: Array | None = None, b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None,
+    P: Array | None = None, W_p: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array
+    | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell:
+    Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell",
+    "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", feedback: Literal["token", "vector"]
+    = "token", begin: Literal["token", "vector"] = "token", embedding: Literal["table", "one_hot"] = "table", end: int |
+    None = None, minimum: int = 0, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps",
+    "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float | None = None,
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection: bool = False,
+    gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
+    "raw",
 ) -> tuple[Array, Array, Array]: ...
 def greedy_decode_vjp(
-    start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
-    b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, W_p: Array |
-    None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None
-    = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell",
-    "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
-    "nested_lstm_cell"] = "gru_cell", feedback: Literal["token", "vector"] = "token", embedding: Literal["table",
-    "one_hot"] = "table", end: int | None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update:
-    Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float
-    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection:
-    bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw",
-    "normalised"] = "raw",
+    V: Array, c: Array, W: Array, R: Array, b: Array, start: Array | None = None, E: Array | None = None, first: Array |
+    None = None, h0: Array | None = None, b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None,
+    P: Array | None = None, W_p: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array
+    | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell:
+    Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell",
+    "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", feedback: Literal["token", "vector"]
+    = "token", begin: Literal["token", "vector"] = "token", embedding: Literal["table", "one_hot"] = "table", end: int |
+    None = None, minimum: int = 0, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps",
+    "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float | None = None,
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection: bool = False,
+    gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
+    "raw",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def beam_search(
     start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
@@ -685,12 +687,13 @@ def beam_search(
     None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None
     = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell",
     "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
-    "nested_lstm_cell"] = "gru_cell", width: int = 2, normalise: bool = True, embedding: Literal["table", "one_hot"] =
-    "table", end: int | None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update:
-    Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float
-    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection:
-    bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw",
-    "normalised"] = "raw",
+    "nested_lstm_cell"] = "gru_cell", width: int = 2, normalise: bool = True, length_penalty: float | None = None,
+    hypotheses: Literal["best", "all"] = "best", embedding: Literal["table", "one_hot"] = "table", end: int | None =
+    None, minimum: int = 0, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps",
+    "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float | None = None,
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection: bool = False,
+    gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
+    "raw",
 ) -> tuple[Array, Array, Array]: ...
 def beam_search_vjp(
     start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
@@ -698,10 +701,11 @@ def beam_search_vjp(
     None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None
     = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell",
     "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
-    "nested_lstm_cell"] = "gru_cell", width: int = 2, normalise: bool = True, embedding: Literal["table", "one_hot"] =
-    "table", end: int | None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update:
-    Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float
-    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection:
-    bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw",
-    "normalised"] = "raw",
+    "nested_lstm_cell"] = "gru_cell", width: int = 2, normalise: bool = True, length_penalty: float | None = None,
+    hypotheses: Literal["best", "all"] = "best", embedding: Literal["table", "one_hot"] = "table", end: int | None =
+    None, minimum: int = 0, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps",
+    "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float | None = None,
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection: bool = False,
+    gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
+    "raw",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...

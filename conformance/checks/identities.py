@@ -315,7 +315,9 @@ IDENTITIES: tuple[Identity, ...] = (
         "independent softmaxes are a chain whose transitions are 0",
         _equal(_no_transitions, gradients=unchanged),
     ),
-    Identity("greedy_decode", "a beam of width 1 decodes greedily", _beam_of_one, {"feedback": "token"}),
+    Identity(
+        "greedy_decode", "a beam of width 1 decodes greedily", _beam_of_one, {"feedback": "token", "begin": "token"}
+    ),
 )
 """Every identity between operations of the specification."""
 

@@ -88,7 +88,7 @@ class Ties(Check):
         asked.named({name: due.shape for name, due in zip(example.results, best, strict=True)}, outputs)
         for (name, output), got, due in zip(example.results.items(), outputs, best, strict=True):
             if output.kind == "ids" and not np.array_equal(got, due):
-                b = int(np.argmax(np.any(np.atleast_2d(got.T != due.T), axis=0)))
+                b = int(np.argmax((got != due).reshape(len(due), -1).any(axis=1)))
                 message = f"{name}[{b}]: expected the lowest of the best, {due[b]}, got {got[b]}"
                 raise asked.violation(message, name)
         return 0.0
