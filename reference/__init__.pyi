@@ -33,38 +33,40 @@ def dropout_vjp(
     Literal["none", "time"] = "none",
 ) -> tuple[tuple[Array], Vjp]: ...
 def mean_absolute_error(
-    prediction: Array, target: Array, *, lengths: Array | None = None, mask: Array | None = None, reduction:
-    Literal["none", "sum", "mean"] = "mean",
+    prediction: Array, target: Array, weights: Array | None = None, *, lengths: Array | None = None, mask: Array | None
+    = None, reduction: Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[Array]: ...
 def mean_absolute_error_vjp(
-    prediction: Array, target: Array, *, lengths: Array | None = None, mask: Array | None = None, reduction:
-    Literal["none", "sum", "mean"] = "mean",
+    prediction: Array, target: Array, weights: Array | None = None, *, lengths: Array | None = None, mask: Array | None
+    = None, reduction: Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[tuple[Array], Vjp]: ...
 def mean_squared_error(
-    prediction: Array, target: Array, *, lengths: Array | None = None, mask: Array | None = None, reduction:
-    Literal["none", "sum", "mean"] = "mean",
+    prediction: Array, target: Array, weights: Array | None = None, *, lengths: Array | None = None, mask: Array | None
+    = None, reduction: Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[Array]: ...
 def mean_squared_error_vjp(
-    prediction: Array, target: Array, *, lengths: Array | None = None, mask: Array | None = None, reduction:
-    Literal["none", "sum", "mean"] = "mean",
+    prediction: Array, target: Array, weights: Array | None = None, *, lengths: Array | None = None, mask: Array | None
+    = None, reduction: Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[tuple[Array], Vjp]: ...
 def binary_cross_entropy(
-    target: Array, logits: Array | None = None, probabilities: Array | None = None, *, lengths: Array | None = None,
-    mask: Array | None = None, given: Literal["logits", "probabilities"] = "logits", reduction: Literal["none", "sum",
-    "mean"] = "mean",
+    target: Array, logits: Array | None = None, probabilities: Array | None = None, weights: Array | None = None, *,
+    lengths: Array | None = None, mask: Array | None = None, given: Literal["logits", "probabilities"] = "logits",
+    reduction: Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[Array]: ...
 def binary_cross_entropy_vjp(
-    target: Array, logits: Array | None = None, probabilities: Array | None = None, *, lengths: Array | None = None,
-    mask: Array | None = None, given: Literal["logits", "probabilities"] = "logits", reduction: Literal["none", "sum",
-    "mean"] = "mean",
+    target: Array, logits: Array | None = None, probabilities: Array | None = None, weights: Array | None = None, *,
+    lengths: Array | None = None, mask: Array | None = None, given: Literal["logits", "probabilities"] = "logits",
+    reduction: Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[tuple[Array], Vjp]: ...
 def cross_entropy(
-    logits: Array, ids: Array | None = None, target: Array | None = None, *, lengths: Array | None = None, mask: Array |
-    None = None, targets: Literal["ids", "distribution"] = "ids", reduction: Literal["none", "sum", "mean"] = "mean",
+    logits: Array, ids: Array | None = None, target: Array | None = None, weights: Array | None = None, *, lengths:
+    Array | None = None, mask: Array | None = None, targets: Literal["ids", "distribution"] = "ids", reduction:
+    Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[Array]: ...
 def cross_entropy_vjp(
-    logits: Array, ids: Array | None = None, target: Array | None = None, *, lengths: Array | None = None, mask: Array |
-    None = None, targets: Literal["ids", "distribution"] = "ids", reduction: Literal["none", "sum", "mean"] = "mean",
+    logits: Array, ids: Array | None = None, target: Array | None = None, weights: Array | None = None, *, lengths:
+    Array | None = None, mask: Array | None = None, targets: Literal["ids", "distribution"] = "ids", reduction:
+    Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[tuple[Array], Vjp]: ...
 def perplexity(
     logits: Array, ids: Array, *, lengths: Array | None = None, mask: Array | None = None, reduction: Literal["none",

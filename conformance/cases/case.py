@@ -165,7 +165,8 @@ class Case:
     @property
     def sampled(self) -> bool:
         """Whether only a sample is judged: the batch is large, and no sequence depends on another."""
-        return self.sizes.get("B", 0) > _JUDGED_WHOLE and "batch" in self.spec.laws
+        large = self.sizes.get("B", 0) > _JUDGED_WHOLE and "batch" in self.spec.laws
+        return large and all(output.shape[:1] == ("B",) for output in self.results.values())
 
     @cached_property
     def judged(self) -> NDArray[np.int64]:

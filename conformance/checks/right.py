@@ -66,4 +66,6 @@ def _spread_out(bounded: Bounded, case: Case, bound: float) -> Bounded:
     shape = (case.sizes["B"], *bounded.value.shape[1:])
     value, bounds = np.zeros(shape, bounded.value.dtype), np.full(shape, bound)
     value[case.judged], bounds[case.judged] = bounded.value, bounded.bound
-    return Bounded(value, bounds)
+    # Where some of the judged are impossible, others may be.
+    unjudged = bounded.impossible if np.any(bounded.value == bounded.impossible) else np.nan
+    return Bounded(value, bounds, impossible=bounded.impossible, unjudged=unjudged)

@@ -65,11 +65,13 @@ class Bounded:
     bound: Array
     perturbed: Array | None = None
     impossible: float = -np.inf
+    unjudged: float = np.nan
+    """An infinity that is right too where the bound is infinite: the result may be of what is impossible there."""
 
     def take(self, rows: Any) -> Bounded:
         """These rows (sequences) alone, in this order."""
         perturbed = None if self.perturbed is None else self.perturbed[:, rows]
-        return Bounded(self.value[rows], self.bound[rows], perturbed, self.impossible)
+        return replace(self, value=self.value[rows], bound=self.bound[rows], perturbed=perturbed)
 
     def error_ratios(self, got: Array, largest: float) -> Array:
         """|got - value| / bound, elementwise; infinite where `got` is no number.
@@ -83,7 +85,8 @@ class Bounded:
             return ratios
         overflow = np.isinf(got) & (np.sign(got) == np.sign(self.value)) & (np.abs(self.value) + self.bound >= largest)
         exact = (got == self.value) & (np.isinf(got) | (self.bound == 0))
-        ratios[exact | overflow | (np.isposinf(self.bound) & np.isfinite(got))] = 0.0
+        unjudged = np.isposinf(self.bound) & (np.isfinite(got) | (got == self.unjudged))
+        ratios[exact | overflow | unjudged] = 0.0
         ratios[np.isnan(ratios)] = np.inf
         return ratios
 
