@@ -206,9 +206,7 @@ class Writer:
         initial = zip(self.states, dstates, strict=True)
         return totals | {s: from_columns(d, self.given[s].shape) for s, d in initial if s in self.given}
 
-    def search(
-        self, steps: int, width: int, divisor: Callable[[Array], Array | None]
-    ) -> tuple[Array, Array, Array]:
+    def search(self, steps: int, width: int, divisor: Callable[[Array], Array | None]) -> tuple[Array, Array, Array]:
         """Return the tokens ``(B, Z, N)``, lengths ``(B, Z)`` and scores ``(B, Z)`` of the hypotheses, the best first.
 
         A score is the sum of log-probabilities, over the `divisor` of the lengths. The hypotheses of one sequence are

@@ -162,7 +162,7 @@ class _Steps:
         return total
 
     def computed(self, each: Array, back: Callable[[Array], dict[str, Array]]) -> Computed:
-        """Return the output from each step's loss, ``(B, T)``, and the way back from it, by that of each step's loss."""
+        """Return the output from each step's loss, ``(B, T)``, and the way back, by that from each step's loss."""
         loss = self.reduced(each)
 
         def vjp(dloss: Array) -> dict[str, Array]:

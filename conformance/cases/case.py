@@ -73,7 +73,7 @@ class Case:
     zero: tuple[str, ...] = ()
     """Float inputs of which every number is 0."""
 
-    worked_out: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    worked_out: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """Cache of values that follow from the case, by name; a case made from this one begins with an empty one."""
 
     def to_json(self) -> dict[str, Any]:

@@ -52,7 +52,9 @@ def mean_squared_error(*, prediction: Tensor, target: Tensor, **others: Any) -> 
 
 
 @native("torch.nn.functional.binary_cross_entropy_with_logits", _refuse_binary_cross_entropy)
-def binary_cross_entropy(*, logits: Tensor, target: Tensor, given: str, reduction: str, weighted: bool, **steps: Any) -> Outputs:
+def binary_cross_entropy(
+    *, logits: Tensor, target: Tensor, given: str, reduction: str, weighted: bool, **steps: Any
+) -> Outputs:
     """Return the loss."""
     valid = valid_steps(logits.shape[1], **steps)
     if valid is None:
