@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,8 @@ class Writer:
     def __init__(self, call: Admitted) -> None:
         floats = dict(call.floats)
         name, self.end = call.attributes["cell"], call.attributes["end"]
-        self.start, self.first = call.inputs.get("start"), floats.pop("first", None)
+        self.start: Any = call.inputs.get("start")  # there, unless the first input is a vector
+        self.first = floats.pop("first", None)
         self.V = floats.pop("V")
         self.c = floats.pop("c")[:, np.newaxis]
         self.E = floats.pop("E", None)

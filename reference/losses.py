@@ -133,11 +133,11 @@ class _Steps:
         self.divisor: Array | int = 1
         if self.reduction == "batch_mean":
             self.divisor = max(len(self.valid), 1)
-        elif self.reduction == "mean" and self.weights is None:
-            self.divisor = max(int(self.valid.sum()), 1)
-        elif self.reduction == "mean":
+        elif self.reduction == "mean" and self.weights is not None:
             total = self._total(self.weights)
             self.divisor = np.where(total == 0, 1, total)
+        elif self.reduction == "mean":
+            self.divisor = max(int(self.valid.sum()), 1)
 
     def taken(self, name: str, elsewhere: float = 0.0) -> Array:
         """Return an input with the harmless number `elsewhere` at invalid steps."""
