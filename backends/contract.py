@@ -25,8 +25,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnnspec import spec
+from rnnspec.backends.accuracy import Declared, must_be_an_accuracy
 from rnnspec.backends.call import Call, Cotangents, Unsupported
-from rnnspec.backends.refusals import Declared
+from rnnspec.backends.refusals import Declared as Refusals
 from rnnspec.backends.taking import Taken, must_be_declared_rightly, taken_by
 from rnnspec.spec.arrays import Array
 
@@ -68,12 +69,16 @@ class Backend:
     checks_calls: ClassVar[bool] = True
     """Whether bad input is refused by the specification, before the method sees it. False: the library is asked."""
 
-    refuses_with: ClassVar[Declared] = {}
+    refuses_with: ClassVar[Refusals] = {}
     """The library's own errors that are refusals: types of exceptions, each with a text that the message contains.
 
     ``{ValueError: "first timestep"}`` says that a ValueError with these words is no crash but a refusal, of which the
     first line of the message is the reason. A type that is not imported yet goes by its name, ``"mylibrary.Error"``.
     Only a type of the library's own, or NotImplementedError, may have an empty text."""
+
+    accuracy: ClassVar[Declared] = None
+    """How far its operations may be off, where that is more than rounding to the type: ``Accuracy(transcendental=…,
+    product=…)``, or one by the name of a type. The bounds are computed for it, and the verdict says so."""
 
     opened_as: str = ""
     """The name that it was opened by, as the user gave it; empty for an adapter that was not opened by name."""
@@ -90,6 +95,7 @@ class Backend:
             raise ValueError(f"backend {self.name}: expected a device in {', '.join(self.devices())}, got {device!r}")
         self.device = device
         must_be_declared_rightly(type(self))
+        must_be_an_accuracy(self.name, self.accuracy)
 
     # The part that an adapter writes.
 

@@ -33,38 +33,40 @@ def dropout_vjp(
     Literal["none", "time"] = "none",
 ) -> tuple[tuple[Array], Vjp]: ...
 def mean_absolute_error(
-    prediction: Array, target: Array, *, lengths: Array | None = None, mask: Array | None = None, reduction:
-    Literal["none", "sum", "mean"] = "mean",
+    prediction: Array, target: Array, weights: Array | None = None, *, lengths: Array | None = None, mask: Array | None
+    = None, reduction: Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[Array]: ...
 def mean_absolute_error_vjp(
-    prediction: Array, target: Array, *, lengths: Array | None = None, mask: Array | None = None, reduction:
-    Literal["none", "sum", "mean"] = "mean",
+    prediction: Array, target: Array, weights: Array | None = None, *, lengths: Array | None = None, mask: Array | None
+    = None, reduction: Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[tuple[Array], Vjp]: ...
 def mean_squared_error(
-    prediction: Array, target: Array, *, lengths: Array | None = None, mask: Array | None = None, reduction:
-    Literal["none", "sum", "mean"] = "mean",
+    prediction: Array, target: Array, weights: Array | None = None, *, lengths: Array | None = None, mask: Array | None
+    = None, reduction: Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[Array]: ...
 def mean_squared_error_vjp(
-    prediction: Array, target: Array, *, lengths: Array | None = None, mask: Array | None = None, reduction:
-    Literal["none", "sum", "mean"] = "mean",
+    prediction: Array, target: Array, weights: Array | None = None, *, lengths: Array | None = None, mask: Array | None
+    = None, reduction: Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[tuple[Array], Vjp]: ...
 def binary_cross_entropy(
-    target: Array, logits: Array | None = None, probabilities: Array | None = None, *, lengths: Array | None = None,
-    mask: Array | None = None, given: Literal["logits", "probabilities"] = "logits", reduction: Literal["none", "sum",
-    "mean"] = "mean",
+    target: Array, logits: Array | None = None, probabilities: Array | None = None, weights: Array | None = None, *,
+    lengths: Array | None = None, mask: Array | None = None, given: Literal["logits", "probabilities"] = "logits",
+    reduction: Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[Array]: ...
 def binary_cross_entropy_vjp(
-    target: Array, logits: Array | None = None, probabilities: Array | None = None, *, lengths: Array | None = None,
-    mask: Array | None = None, given: Literal["logits", "probabilities"] = "logits", reduction: Literal["none", "sum",
-    "mean"] = "mean",
+    target: Array, logits: Array | None = None, probabilities: Array | None = None, weights: Array | None = None, *,
+    lengths: Array | None = None, mask: Array | None = None, given: Literal["logits", "probabilities"] = "logits",
+    reduction: Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[tuple[Array], Vjp]: ...
 def cross_entropy(
-    logits: Array, ids: Array | None = None, target: Array | None = None, *, lengths: Array | None = None, mask: Array |
-    None = None, targets: Literal["ids", "distribution"] = "ids", reduction: Literal["none", "sum", "mean"] = "mean",
+    logits: Array, ids: Array | None = None, target: Array | None = None, weights: Array | None = None, *, lengths:
+    Array | None = None, mask: Array | None = None, targets: Literal["ids", "distribution"] = "ids", reduction:
+    Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[Array]: ...
 def cross_entropy_vjp(
-    logits: Array, ids: Array | None = None, target: Array | None = None, *, lengths: Array | None = None, mask: Array |
-    None = None, targets: Literal["ids", "distribution"] = "ids", reduction: Literal["none", "sum", "mean"] = "mean",
+    logits: Array, ids: Array | None = None, target: Array | None = None, weights: Array | None = None, *, lengths:
+    Array | None = None, mask: Array | None = None, targets: Literal["ids", "distribution"] = "ids", reduction:
+    Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,
 ) -> tuple[tuple[Array], Vjp]: ...
 def perplexity(
     logits: Array, ids: Array, *, lengths: Array | None = None, mask: Array | None = None, reduction: Literal["none",
@@ -455,45 +457,75 @@ def adamw_step(
     = True, step: int = 1, decay: float = 0.01,
 ) -> tuple[Array, Array, Array]: ...
 def crf_score(
-    emissions: Array, transitions: Array, tags: Array, start: Array | None = None, end: Array | None = None, *, lengths:
-    Array | None = None, mask: Array | None = None, padding: Literal["lengths", "label"] = "lengths",
+    emissions: Array, transitions: Array, tags: Array, start: Array | None = None, end: Array | None = None, allowed:
+    Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, padding: Literal["lengths",
+    "label"] = "lengths", masked_moves: bool = False,
 ) -> tuple[Array]: ...
 def crf_score_vjp(
-    emissions: Array, transitions: Array, tags: Array, start: Array | None = None, end: Array | None = None, *, lengths:
-    Array | None = None, mask: Array | None = None, padding: Literal["lengths", "label"] = "lengths",
+    emissions: Array, transitions: Array, tags: Array, start: Array | None = None, end: Array | None = None, allowed:
+    Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, padding: Literal["lengths",
+    "label"] = "lengths", masked_moves: bool = False,
 ) -> tuple[tuple[Array], Vjp]: ...
 def crf_log_partition(
-    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, *, lengths: Array | None
-    = None, mask: Array | None = None,
+    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
+    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool
+    = False, partly_known: bool = False,
 ) -> tuple[Array]: ...
 def crf_log_partition_vjp(
-    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, *, lengths: Array | None
-    = None, mask: Array | None = None,
+    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
+    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool
+    = False, partly_known: bool = False,
 ) -> tuple[tuple[Array], Vjp]: ...
 def crf_log_likelihood(
-    emissions: Array, transitions: Array, tags: Array, start: Array | None = None, end: Array | None = None, *, lengths:
-    Array | None = None, mask: Array | None = None, padding: Literal["lengths", "label"] = "lengths",
+    emissions: Array, transitions: Array, tags: Array, start: Array | None = None, end: Array | None = None, allowed:
+    Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, padding: Literal["lengths",
+    "label"] = "lengths", masked_moves: bool = False, reduction: Literal["none", "sum", "mean", "token_mean"] = "none",
 ) -> tuple[Array]: ...
 def crf_log_likelihood_vjp(
-    emissions: Array, transitions: Array, tags: Array, start: Array | None = None, end: Array | None = None, *, lengths:
-    Array | None = None, mask: Array | None = None, padding: Literal["lengths", "label"] = "lengths",
+    emissions: Array, transitions: Array, tags: Array, start: Array | None = None, end: Array | None = None, allowed:
+    Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, padding: Literal["lengths",
+    "label"] = "lengths", masked_moves: bool = False, reduction: Literal["none", "sum", "mean", "token_mean"] = "none",
 ) -> tuple[tuple[Array], Vjp]: ...
 def crf_marginals(
-    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, *, lengths: Array | None
-    = None, mask: Array | None = None,
+    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
+    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool
+    = False, partly_known: bool = False,
 ) -> tuple[Array]: ...
 def crf_marginals_vjp(
-    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, *, lengths: Array | None
-    = None, mask: Array | None = None,
+    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
+    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool
+    = False, partly_known: bool = False,
 ) -> tuple[tuple[Array], Vjp]: ...
 def crf_viterbi(
-    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, *, lengths: Array | None
-    = None, mask: Array | None = None,
+    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
+    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool
+    = False, partly_known: bool = False,
 ) -> tuple[Array, Array]: ...
 def crf_viterbi_vjp(
-    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, *, lengths: Array | None
-    = None, mask: Array | None = None,
+    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
+    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool
+    = False, partly_known: bool = False,
 ) -> tuple[tuple[Array, Array], Vjp]: ...
+def crf_best_paths(
+    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
+    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, paths: int = 2,
+    masked_moves: bool = False, partly_known: bool = False,
+) -> tuple[Array, Array]: ...
+def crf_best_paths_vjp(
+    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
+    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, paths: int = 2,
+    masked_moves: bool = False, partly_known: bool = False,
+) -> tuple[tuple[Array, Array], Vjp]: ...
+def crf_entropy(
+    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
+    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool
+    = False, partly_known: bool = False,
+) -> tuple[Array]: ...
+def crf_entropy_vjp(
+    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
+    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool
+    = False, partly_known: bool = False,
+) -> tuple[tuple[Array], Vjp]: ...
 def framewise_log_likelihood(
     emissions: Array, tags: Array, *, lengths: Array | None = None, mask: Array | None = None, padding:
     Literal["lengths", "label"] = "lengths",
@@ -654,30 +686,32 @@ def seq2seq_vjp(
     recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def greedy_decode(
-    start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
-    b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, W_p: Array |
-    None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None
-    = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell",
-    "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
-    "nested_lstm_cell"] = "gru_cell", feedback: Literal["token", "vector"] = "token", embedding: Literal["table",
-    "one_hot"] = "table", end: int | None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update:
-    Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float
-    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection:
-    bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw",
-    "normalised"] = "raw",
+    V: Array, c: Array, W: Array, R: Array, b: Array, start: Array | None = None, E: Array | None = None, first: Array |
+    None = None, h0: Array | None = None, b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None,
+    P: Array | None = None, W_p: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array
+    | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell:
+    Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell",
+    "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", feedback: Literal["token", "vector"]
+    = "token", begin: Literal["token", "vector"] = "token", embedding: Literal["table", "one_hot"] = "table", end: int |
+    None = None, minimum: int = 0, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps",
+    "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float | None = None,
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection: bool = False,
+    gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
+    "raw",
 ) -> tuple[Array, Array, Array]: ...
 def greedy_decode_vjp(
-    start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
-    b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None, P: Array | None = None, W_p: Array |
-    None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None
-    = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell",
-    "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
-    "nested_lstm_cell"] = "gru_cell", feedback: Literal["token", "vector"] = "token", embedding: Literal["table",
-    "one_hot"] = "table", end: int | None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update:
-    Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float
-    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection:
-    bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw",
-    "normalised"] = "raw",
+    V: Array, c: Array, W: Array, R: Array, b: Array, start: Array | None = None, E: Array | None = None, first: Array |
+    None = None, h0: Array | None = None, b_rn: Array | None = None, b_R: Array | None = None, c0: Array | None = None,
+    P: Array | None = None, W_p: Array | None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array
+    | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell:
+    Literal["gru_cell", "lstm_cell", "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell",
+    "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", feedback: Literal["token", "vector"]
+    = "token", begin: Literal["token", "vector"] = "token", embedding: Literal["table", "one_hot"] = "table", end: int |
+    None = None, minimum: int = 0, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps",
+    "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float | None = None,
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection: bool = False,
+    gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
+    "raw",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def beam_search(
     start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
@@ -685,12 +719,13 @@ def beam_search(
     None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None
     = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell",
     "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
-    "nested_lstm_cell"] = "gru_cell", width: int = 2, normalise: bool = True, embedding: Literal["table", "one_hot"] =
-    "table", end: int | None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update:
-    Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float
-    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection:
-    bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw",
-    "normalised"] = "raw",
+    "nested_lstm_cell"] = "gru_cell", width: int = 2, normalise: bool = True, length_penalty: float | None = None,
+    hypotheses: Literal["best", "all"] = "best", embedding: Literal["table", "one_hot"] = "table", end: int | None =
+    None, minimum: int = 0, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps",
+    "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float | None = None,
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection: bool = False,
+    gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
+    "raw",
 ) -> tuple[Array, Array, Array]: ...
 def beam_search_vjp(
     start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
@@ -698,10 +733,11 @@ def beam_search_vjp(
     None = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None
     = None, R_inner: Array | None = None, b_inner: Array | None = None, *, cell: Literal["gru_cell", "lstm_cell",
     "rnn_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell", "peephole_lstm_cell", "layer_norm_lstm_cell",
-    "nested_lstm_cell"] = "gru_cell", width: int = 2, normalise: bool = True, embedding: Literal["table", "one_hot"] =
-    "table", end: int | None = None, steps: int = 3, reset: Literal["before", "after"] = "after", update:
-    Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float
-    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection:
-    bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw",
-    "normalised"] = "raw",
+    "nested_lstm_cell"] = "gru_cell", width: int = 2, normalise: bool = True, length_penalty: float | None = None,
+    hypotheses: Literal["best", "all"] = "best", embedding: Literal["table", "one_hot"] = "table", end: int | None =
+    None, minimum: int = 0, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps",
+    "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float | None = None,
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection: bool = False,
+    gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
+    "raw",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...

@@ -11,10 +11,12 @@ import numpy as np
 
 from rnnspec.reference.call import Admitted, Computed, no_way_back
 from rnnspec.reference.linear_chain import (
+    Entropy,
     Gradients,
     Partition,
     Scores,
     best_path,
+    best_paths,
     log_sum_exp,
     passes,
     path_gradients,
@@ -50,14 +52,17 @@ def _crf_log_likelihood(call: Admitted) -> Computed:
     scores, path = Scores.of(call, steps), steps.pack(call.inputs["tags"])
     score, partition = path_score(scores, path), Partition(scores, call.record)
     # Minus infinity if the score is, whatever the partition.
-    log_likelihood = score - np.where(np.isfinite(score), partition.log_partition, 0)
+    each = score - np.where(np.isfinite(score), partition.log_partition, 0)
+    reduction = call.attributes["reduction"]
+    counts = {"mean": len(each), "token_mean": int(call.steps.sum())}
+    divisor = max(counts.get(reduction, 1), 1)
 
     def vjp(dlog_likelihood: Array) -> Gradients:
-        d = _of_finite(dlog_likelihood, log_likelihood)
+        d = _of_finite(dlog_likelihood / divisor, each)
         of_path, of_all = path_gradients(scores, path, d), partition.gradients(d)
         return steps.in_place({name: of_path[name] - of_all[name] for name in of_path})
 
-    return (log_likelihood,), vjp
+    return (each if reduction == "none" else each.sum(axis=0) / divisor,), vjp
 
 
 @computes("crf_marginals")
@@ -82,6 +87,27 @@ def _crf_viterbi(call: Admitted) -> Computed:
         return steps.in_place(path_gradients(scores, path, _of_finite(dscore, score)))
 
     return (score, steps.unpack(path)), vjp
+
+
+@computes("crf_best_paths")
+def _crf_best_paths(call: Admitted) -> Computed:
+    steps = Packed(call.steps)
+    scores = Scores.of(call, steps)
+    score, paths = best_paths(scores, call.attributes["paths"])
+
+    def vjp(dscore: Array) -> Gradients:
+        d = _of_finite(dscore, score)
+        each = [path_gradients(scores, path, d[:, m]) for m, path in enumerate(paths)]
+        return steps.in_place({name: sum((one[name] for one in each[1:]), array) for name, array in each[0].items()})
+
+    return (score, np.stack([steps.unpack(path) for path in paths], axis=1)), vjp
+
+
+@computes("crf_entropy")
+def _crf_entropy(call: Admitted) -> Computed:
+    steps = Packed(call.steps)
+    found = Entropy(Scores.of(call, steps))
+    return (found.entropy,), lambda d: steps.in_place(found.gradients(d))
 
 
 @computes("framewise_log_likelihood")

@@ -6,7 +6,9 @@ that of the chosen tokens' log-probabilities for fixed tokens.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,37 +22,48 @@ from rnnspec.spec.arrays import Array, Arrays, Mask
 def _greedy_decode(call: Admitted) -> Computed:
     writer, a = Writer(call), call.attributes
     tape: Tape = []
-    outputs = writer.write(
-        call.inputs["start"], a["steps"], a["end"], a["feedback"] == "vector", tape=tape if call.record else None
-    )
+    outputs = writer.write(a["steps"], vector=a["feedback"] == "vector", tape=tape if call.record else None)
     return outputs, lambda dlog_probabilities: writer.back(dlog_probabilities, tape)
 
 
 @computes("beam_search")
 def _beam_search(call: Admitted) -> Computed:
-    writer, start, a = Writer(call), call.inputs["start"], call.attributes
-    steps, end, normalise = a["steps"], a["end"], a["normalise"]
-    tokens, lengths, score = writer.search(start, steps, end, a["width"], normalise)
+    writer, steps, a = Writer(call), call.attributes["steps"], call.attributes
+
+    def divisor(lengths: Array) -> Array | None:
+        """Return the number that the sum over a sequence's tokens is divided by."""
+        if not a["normalise"]:
+            return None
+        lengths = lengths.astype(writer.c.dtype)
+        return lengths if a["length_penalty"] is None else np.exp(a["length_penalty"] * np.log((5 + lengths) / 6))
+
+    tokens, lengths, score = writer.search(steps, a["width"], divisor)
+    best = a["hypotheses"] == "best"
+    if best:
+        tokens, lengths, score = tokens[:, :1], lengths[:, :1], score[:, :1]
     # The caller may write to the outputs.
-    own_tokens, own_lengths = tokens.copy(), lengths.copy()
+    own_tokens, divided, possible = tokens.copy(), divisor(lengths), np.isfinite(score)
 
     def vjp(dscore: Array) -> dict[str, Array]:
-        d = dscore[:, np.newaxis]
-        if normalise:
-            d = d / own_lengths[:, np.newaxis].astype(d.dtype)
-        tape: Tape = []
-        writer.write(start, steps, end, given=own_tokens, tape=tape)
-        return writer.back(np.concatenate((d,) * steps, axis=1), tape)
+        d = np.where(possible, dscore[:, np.newaxis] if best else dscore, 0)
+        if divided is not None:
+            d = d / np.where(possible, divided, 1)
+        each = []
+        for place in range(own_tokens.shape[1]):
+            tape: Tape = []
+            writer.write(steps, given=own_tokens[:, place], tape=tape)
+            each.append(writer.back(np.concatenate((d[:, place, np.newaxis],) * steps, axis=1), tape))
+        return {name: sum((one[name] for one in each[1:]), of_first) for name, of_first in each[0].items()}
 
-    return (tokens, lengths, score), vjp
+    return (tokens[:, 0], lengths[:, 0], score[:, 0]) if best else (tokens, lengths, score), vjp
 
 
 @dataclass(frozen=True)
 class _Step:
     """Arrays of one step for the backward pass, with a column or an entry for each sequence."""
 
-    entered: Array
-    """The token read, ``(B,)``, or the distribution, ``(K, B)``."""
+    entered: Array | None
+    """The token read, ``(B,)``, or the distribution, ``(K, B)``; None of a vector that is the caller's."""
 
     u: Array
     """The cell's input, ``(D, B)``."""
@@ -71,21 +84,31 @@ class Writer:
 
     def __init__(self, call: Admitted) -> None:
         floats = dict(call.floats)
-        name = call.attributes["cell"]
+        name, self.end = call.attributes["cell"], call.attributes["end"]
+        self.start: Any = call.inputs.get("start")  # there, unless the first input is a vector
+        self.first = floats.pop("first", None)
         self.V = floats.pop("V")
         self.c = floats.pop("c")[:, np.newaxis]
         self.E = floats.pop("E", None)
         self.every_token = np.arange(self.V.shape[0])[:, np.newaxis]
+        # The end may not be written before, unless there is nothing else to write.
+        self.minimum = call.attributes["minimum"] if self.V.shape[0] > 1 else 0
         self.states = state_names(name)
         self.given = {state: floats.pop(state) for state in self.states if state in floats}
         self.cell = build_part(name, floats, call.attributes)
 
-    def begin(self, batch: int) -> Arrays:
-        """Return the initial states ``(S, B)``."""
-        return tuple(
-            columns(self.given[state]) if state in self.given else np.zeros_like(self.V, shape=(size, batch))
+    def begin(self) -> tuple[Arrays, Array]:
+        """Return the initial states ``(S, B)`` and the first input ``(D, B)``."""
+        u = self.read(self.start) if self.first is None else columns(self.first)
+        states = tuple(
+            columns(self.given[state]) if state in self.given else np.zeros_like(self.V, shape=(size, u.shape[1]))
             for state, size in zip(self.states, self.cell.state_sizes, strict=True)
         )
+        return states, u
+
+    def barred(self, t: int) -> Mask | None:
+        """Return which tokens ``(K, 1)`` may not be written at step t; None if all may."""
+        return self.every_token == self.end if self.end is not None and t < self.minimum else None
 
     def one_hot(self, token: Array) -> Array:
         """Return the distribution ``(K, B)`` with all probability on each sequence's token ``(B,)``."""
@@ -113,9 +136,7 @@ class Writer:
 
     def write(
         self,
-        start: Array,
         steps: int,
-        end: int | None,
         vector: bool = False,
         given: Array | None = None,
         tape: Tape | None = None,
@@ -125,15 +146,19 @@ class Writer:
         Return the tokens ``(B, N)``, the lengths ``(B,)`` and the log-probabilities ``(B, N)``. The `tape`, if given,
         receives the arrays that `back` needs.
         """
-        batch = start.shape[0]
-        states, entered, u = self.begin(batch), start, self.read(start)
-        alive = None if end is None else np.ones(batch, np.bool_)
+        states, u = self.begin()
+        batch, entered = u.shape[1], None if self.first is not None else self.start
+        alive = None if self.end is None else np.ones(batch, np.bool_)
         lengths = np.full(batch, steps) if alive is None else np.zeros(batch, np.int64)
         tokens, log_probabilities = [], []
         for t in range(steps):
             after, known = self.cell.step(u, *states)
             logits, log_p, p = self.scores(after[0])
-            token = np.argmax(logits, axis=0) if given is None else given[:, t]
+            barred = self.barred(t)
+            if given is not None:
+                token = given[:, t]
+            else:
+                token = np.argmax(logits if barred is None else np.where(barred, -np.inf, logits), axis=0)
             log_probability = np.take_along_axis(log_p, token[np.newaxis], axis=0)[0]
             if alive is not None:
                 token, log_probability = np.where(alive, token, 0), np.where(alive, log_probability, 0)
@@ -145,7 +170,7 @@ class Writer:
             entered = p if vector else token
             states, u = after, self.read_distribution(p) if vector else self.read(token)
             if alive is not None:
-                alive = np.logical_and(alive, token != end)
+                alive = np.logical_and(alive, token != self.end)
                 # No output reads the states of an ended sequence; zeros cannot overflow.
                 states, u = tuple(np.where(alive, state, 0) for state in states), np.where(alive, u, 0)
         return np.stack(tokens, axis=1), lengths, np.stack(log_probabilities, axis=1)
@@ -171,44 +196,46 @@ class Writer:
             du = gradients.pop("x")
             if step.alive is not None:
                 dstates, du = tuple(np.where(step.alive, ds, 0) for ds in dstates), np.where(step.alive, du, 0)
-            came_back = step.entered.ndim == 2
-            if E is not None:
+            came_back = step.entered is not None and step.entered.ndim == 2
+            if step.entered is None:
+                gradients["first"] = du.T
+            elif E is not None:
                 gradients["E"] = (step.entered if came_back else self.one_hot(step.entered)) @ du.T
             dp = None if not came_back else du if E is None else E @ du
             gradients |= {"V": dlogits @ step.h.T, "c": dlogits.sum(axis=1)[:, np.newaxis]}
-            totals = {name: totals[name] + d if name in totals else d for name, d in gradients.items()}
+            totals |= {name: totals[name] + d if name in totals else d for name, d in gradients.items()}
         totals["c"] = totals["c"][:, 0]
         initial = zip(self.states, dstates, strict=True)
         return totals | {s: from_columns(d, self.given[s].shape) for s, d in initial if s in self.given}
 
-    def search(
-        self, start: Array, steps: int, end: int | None, width: int, normalise: bool
-    ) -> tuple[Array, Array, Array]:
-        """Return the best hypothesis's tokens ``(B, N)``, lengths ``(B,)`` and score ``(B,)``.
+    def search(self, steps: int, width: int, divisor: Callable[[Array], Array | None]) -> tuple[Array, Array, Array]:
+        """Return the tokens ``(B, Z, N)``, lengths ``(B, Z)`` and scores ``(B, Z)`` of the hypotheses, the best first.
 
-        The hypotheses of one sequence are neighbours: ``(B, beams)``, or in columns ``(…, B · beams)``. A place of the
-        beam is empty if there are fewer candidates than places.
+        A score is the sum of log-probabilities, over the `divisor` of the lengths. The hypotheses of one sequence are
+        neighbours: ``(B, beams)``, or in columns ``(…, B · beams)``. A place of the beam is empty if there are fewer
+        candidates than places.
         """
-        batch, kinds = start.shape[0], self.V.shape[0]
+        states, u = self.begin()
+        batch, kinds, end = u.shape[1], self.V.shape[0], self.end
         beams = 1
-        states, u = self.begin(batch), self.read(start)
         total = np.zeros_like(self.V, shape=(batch, beams))
         filled, finished = np.ones((batch, beams), np.bool_), np.zeros((batch, beams), np.bool_)
         lengths = np.zeros((batch, beams), np.int64)
         as_it_is = np.arange(kinds) == 0  # a finished hypothesis is a candidate at token 0
         written: list[tuple[Array, Array]] = []
-        for _ in range(steps):
+        for t in range(steps):
             after, _known = self.cell.step(u, *states)
             _, log_p, _ = self.scores(after[0])
             longer = total[:, :, np.newaxis] + log_p.reshape(kinds, batch, beams).transpose(1, 2, 0)
-            ended = finished[:, :, np.newaxis]
+            ended, barred = finished[:, :, np.newaxis], self.barred(t)
             candidates = np.where(ended, total[:, :, np.newaxis], longer)
             there = np.logical_and(filled[:, :, np.newaxis], np.logical_or(np.logical_not(ended), as_it_is))
+            if barred is not None:
+                there = np.logical_and(there, np.logical_not(barred[:, 0]))
             ranked = np.where(there, candidates, -np.inf).reshape(batch, beams * kinds)
-            places = _best(ranked, min(width, beams * kinds))
+            places, total = _best(ranked, min(width, beams * kinds))
             parents, tokens = places // kinds, places % kinds
 
-            total = np.take_along_axis(ranked, places, axis=1)
             filled = np.logical_not(np.isneginf(total))
             total = np.where(filled, total, 0)
             went_on = np.logical_not(np.take_along_axis(finished, parents, axis=1))
@@ -227,30 +254,46 @@ class Writer:
                 running = np.logical_not(finished).reshape(batch * beams)
                 states, u = tuple(np.where(running, state, 0) for state in states), np.where(running, u, 0)
 
-        score = total / lengths.astype(total.dtype) if normalise else total
-        best = np.argmax(np.where(filled, score, -np.inf), axis=1)[:, np.newaxis]
+        divided = divisor(lengths)
+        final = np.where(filled, total if divided is None else total / divided, -np.inf)
+        place, score = _best(final, beams)
+        there = np.logical_not(np.isneginf(score))
+        lengths = np.where(there, np.take_along_axis(lengths, place, axis=1), 0)
         chosen = []
-        place = best
         for parents, tokens in reversed(written):
-            chosen.append(np.take_along_axis(tokens, place, axis=1)[:, 0])
+            chosen.append(np.where(there, np.take_along_axis(tokens, place, axis=1), 0))
             place = np.take_along_axis(parents, place, axis=1)
-        tokens_of_best = np.stack(chosen[::-1], axis=1)
+        return self._in_every_place(width, np.stack(chosen[::-1], axis=2), lengths, score)
+
+    @staticmethod
+    def _in_every_place(width: int, tokens: Array, lengths: Array, score: Array) -> tuple[Array, Array, Array]:
+        """Return the same with empty places up to the width."""
+        batch, beams, steps = tokens.shape
+        if beams == width:
+            return tokens, lengths, score
+        none = np.zeros((batch, width - beams), np.int64)
+        no_tokens = np.zeros((batch, width - beams, steps), np.int64)
+        never = np.zeros_like(score, shape=none.shape) - np.inf
         return (
-            tokens_of_best,
-            np.take_along_axis(lengths, best, axis=1)[:, 0],
-            np.take_along_axis(score, best, axis=1)[:, 0],
+            np.concatenate((tokens, no_tokens), axis=1),
+            np.concatenate((lengths, none), axis=1),
+            np.concatenate((score, never), axis=1),
         )
 
 
-def _best(ranked: Array, number: int) -> Array:
-    """Places of the greatest entries of each row, ``(B, number)``: the greatest first, and the first of equal ones."""
+def _best(ranked: Array, number: int) -> tuple[Array, Array]:
+    """Places of the greatest entries of each row, ``(B, number)``, and the entries.
+
+    The greatest comes first, and the first of equal ones. Where only minus infinity is left, a place may come again.
+    """
     every = np.arange(ranked.shape[1])
-    found = []
+    found, entries = [], []
     for _ in range(number):
         place = np.argmax(ranked, axis=1)[:, np.newaxis]
         found.append(place)
+        entries.append(np.take_along_axis(ranked, place, axis=1))
         ranked = np.where(every == place, -np.inf, ranked)
-    return np.concatenate(found, axis=1)
+    return np.concatenate(found, axis=1), np.concatenate(entries, axis=1)
 
 
 def _moved(states: Array, parents: Array) -> Array:

@@ -19,7 +19,7 @@ Gradients = dict[str, Array]
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of paths; `start` and `end` are 0 if they were not given."""
+    """Scores of paths; `start` and `end` are 0 if they were not given. What is ruled out scores minus infinity."""
 
     steps: Packed
     emissions: Array
@@ -31,9 +31,9 @@ class Scores:
     def of(cls, call: Admitted, steps: Packed) -> Scores:
         """Return the scores of a call."""
         floats = call.floats
-        transitions = floats["transitions"]
+        transitions = _ruled_out(floats["transitions"], call.inputs.get("allowed"))
         zero = np.zeros_like(transitions, shape=transitions.shape[:1])
-        emissions = steps.pack(floats["emissions"])
+        emissions = steps.pack(_ruled_out(floats["emissions"], call.inputs.get("possible")))
         return cls(steps, emissions, transitions, floats.get("start", zero), floats.get("end", zero))
 
     @property
@@ -49,6 +49,10 @@ class Scores:
     def moved(self, state: Array, out: Array) -> Array:
         """Return ``state[i] + transitions[i, j]``, ``(K, B, K)``, in `out`."""
         return np.add(state.T[:, :, np.newaxis], self.transitions[:, np.newaxis, :], out=out)
+
+
+def _ruled_out(scores: Array, but: Array | None) -> Array:
+    return scores if but is None else np.where(but, scores, -np.inf)
 
 
 def log_sum_exp(scores: Array) -> tuple[Array, Array]:
@@ -150,6 +154,63 @@ class Partition:
         return {"emissions": demissions, "transitions": dtransitions, "start": dstart, "end": dend}
 
 
+class Entropy:
+    """The entropy of all paths, ``(B,)``, by the chain rule: that of each tag, given the tag after it."""
+
+    def __init__(self, scores: Scores) -> None:
+        self.scores, present = scores, scores.steps.present
+        alpha, before = scores.zero, scores.zero
+        self._steps: list[tuple[Array, Array]] = []
+        """For step t + 1, the shares ``(K, B, K)`` of the tags before, and by how much more than others each one adds.
+
+        A share adds the entropy of the way to its tag and its own surprise.
+        """
+        for t in range(len(present)):
+            reached, further = scores.start, before
+            if t > 0:
+                reached, shares, surprise = _shares(scores.moved(alpha, out=scores.moves(1)[0]))
+                adds = before.T[:, :, np.newaxis] + surprise
+                further = np.sum(shares * adds, axis=0)
+                self._steps.append((shares, adds - further))
+            here = present[t][:, np.newaxis]
+            alpha, before = np.where(here, reached + scores.emissions[t], alpha), np.where(here, further, before)
+        _, ends, surprise = _shares((alpha + scores.end).T)
+        self._ends = np.where(scores.steps.lengths > 0, ends, 0)
+        adds = before.T + surprise
+        self.entropy = np.sum(self._ends * adds, axis=0)
+        self._ends_add = adds - self.entropy
+
+    def gradients(self, dentropy: Array) -> Gradients:
+        """Return the gradients of the scores."""
+        scores, present = self.scores, self.scores.steps.present
+        d, dbefore = (dentropy * self._ends * self._ends_add).T, (dentropy * self._ends).T
+        dend = d.sum(axis=0)
+        demissions, dtransitions = np.empty_like(scores.emissions), np.zeros_like(scores.transitions)
+        for t in range(len(present) - 1, 0, -1):
+            here = present[t][:, np.newaxis]
+            demissions[t] = np.where(here, d, 0)
+            shares, adds = self._steps[t - 1]
+            further = np.where(here, dbefore, 0)
+            moved = shares * (demissions[t] + further * adds)
+            dtransitions += moved.sum(axis=1)
+            d = np.where(here, moved.sum(axis=2).T, d)
+            dbefore = np.where(here, (shares * further).sum(axis=2).T, dbefore)
+        demissions[:1] = np.where(present[:1, :, np.newaxis], d, 0)
+        dstart = demissions[:1].sum(axis=(0, 1))
+        return {"emissions": demissions, "transitions": dtransitions, "start": dstart, "end": dend}
+
+
+def _shares(scores: Array) -> tuple[Array, Array, Array]:
+    """Return the log of the sum of exponentials over the first axis, each share, and minus its logarithm.
+
+    The latter is 0 for a score of minus infinity.
+    """
+    total, shares = log_sum_exp(scores.copy())
+    never = np.isneginf(scores)
+    least = np.where(np.isneginf(total), 0, total)
+    return total, shares, np.where(never, 0, least - np.where(never, 0, scores))
+
+
 def best_path(scores: Scores) -> tuple[Array, Array]:
     """Return score ``(B,)`` and tags ``(n, B)`` of a best path; ties go to the lowest tags, the last tag first."""
     present = scores.steps.present
@@ -174,6 +235,53 @@ def best_path(scores: Scores) -> tuple[Array, Array]:
     # If every sequence is empty, there is no step and no tag.
     tags = np.stack(path[::-1])[: len(present)]
     return np.where(scores.steps.lengths > 0, np.max(ended, axis=1), 0), tags
+
+
+def best_paths(scores: Scores, number: int) -> tuple[Array, Array]:
+    """Return scores ``(B, M)`` of that number of best paths, in descending order, and their tags ``(M, n, B)``.
+
+    Where there is no further path, the score is minus infinity and the tags are 0.
+    """
+    present, (batch, tags) = scores.steps.present, scores.zero.shape
+    never = np.zeros_like(scores.emissions, shape=(number, batch, tags)) - np.inf
+    # The ways to reach a tag are (M, B, K), the best first.
+    reach, pointers = never, []
+    for t in range(len(present)):
+        if t == 0:
+            reached = np.where((np.arange(number) == 0)[:, np.newaxis, np.newaxis], scores.start, never)
+        else:
+            # From tag i by its way of rank m: the way of number i M + m, in front of all arrays.
+            moved = reach.transpose(2, 0, 1)[:, :, :, np.newaxis] + scores.transitions[:, np.newaxis, np.newaxis, :]
+            places, reached = greatest(moved.reshape(tags * number, batch, tags), number)
+            pointers.append(places)
+        reach = np.where(present[t][:, np.newaxis], reached + scores.emissions[t], reach)
+    ended = (reach + scores.end).transpose(2, 0, 1).reshape(tags * number, batch)
+    place, score = greatest(ended, number)
+    nonempty = scores.steps.lengths > 0
+    score = np.where(nonempty, score, np.where((np.arange(number) == 0)[:, np.newaxis], 0, -np.inf))
+    there, path = np.logical_not(np.isneginf(score)), [place // number]
+    for t in range(len(present) - 1, 0, -1):
+        # The pointers (M, B, K) of the tag that was reached, at the rank of the way to it.
+        ways = pointers[t - 1].transpose(2, 0, 1).reshape(tags * number, batch)
+        place = np.where(present[t], np.take_along_axis(ways, place, axis=0), place)
+        path.append(place // number)
+    tags_of = np.stack(path[::-1], axis=1)[:, : len(present)]
+    return score.T, np.where(there[:, np.newaxis], tags_of, 0)
+
+
+def greatest(array: Array, number: int) -> tuple[Array, Array]:
+    """Return the places of the greatest entries along the first axis, and the entries, in descending order.
+
+    The first of equal ones comes first. Where only minus infinity is left, a place may come again.
+    """
+    every = np.arange(array.shape[0]).reshape(-1, *[1] * (array.ndim - 1))
+    places, entries = [], []
+    for _ in range(number):
+        place = np.argmax(array, axis=0)
+        places.append(place)
+        entries.append(np.max(array, axis=0))
+        array = np.where(every == place, -np.inf, array)
+    return np.stack(places), np.stack(entries)
 
 
 def path_score(scores: Scores, tags: Array) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from rnnspec.reference.call import Admitted, Computed
@@ -15,11 +17,11 @@ def _mean_absolute_error(call: Admitted) -> Computed:
     error = steps.taken("prediction") - steps.taken("target")
     features = error.shape[2]
 
-    def vjp(dloss: Array) -> dict[str, Array]:
-        d = steps.handed(dloss)[:, :, np.newaxis] * np.sign(error) / features
+    def back(de: Array) -> dict[str, Array]:
+        d = de[:, :, np.newaxis] * np.sign(error) / features
         return {"prediction": d, "target": -d}
 
-    return (steps.loss(np.abs(error).sum(axis=2) / features),), vjp
+    return steps.computed(np.abs(error).sum(axis=2) / features, back)
 
 
 @computes("mean_squared_error")
@@ -28,11 +30,11 @@ def _mean_squared_error(call: Admitted) -> Computed:
     error = steps.taken("prediction") - steps.taken("target")
     features = error.shape[2]
 
-    def vjp(dloss: Array) -> dict[str, Array]:
-        d = steps.handed(dloss)[:, :, np.newaxis] * error * 2 / features
+    def back(de: Array) -> dict[str, Array]:
+        d = de[:, :, np.newaxis] * error * 2 / features
         return {"prediction": d, "target": -d}
 
-    return (steps.loss((error * error).sum(axis=2) / features),), vjp
+    return steps.computed((error * error).sum(axis=2) / features, back)
 
 
 @computes("binary_cross_entropy")
@@ -48,12 +50,11 @@ def _of_logits(steps: _Steps) -> Computed:
     likely = np.where(z < 0, 1 - wanted, wanted)
     each = np.abs(z) - np.abs(z) * likely + np.log1p(np.exp(-np.abs(z)))
 
-    def vjp(dloss: Array) -> dict[str, Array]:
-        d = steps.handed(dloss)
+    def back(de: Array) -> dict[str, Array]:
         p = (1 + np.tanh(z / 2)) / 2  # the logistic, in the form that cannot overflow
-        return {"logits": d * (p - wanted), "target": -d * z}
+        return {"logits": de * (p - wanted), "target": -de * z}
 
-    return (steps.loss(each),), vjp
+    return steps.computed(each, back)
 
 
 def _of_probabilities(steps: _Steps) -> Computed:
@@ -63,14 +64,13 @@ def _of_probabilities(steps: _Steps) -> Computed:
         log_p, log_not_p = np.log(p), np.log(1 - p)
         each = -np.where(never, 0, wanted * log_p) - np.where(always, 0, (1 - wanted) * log_not_p)
 
-    def vjp(dloss: Array) -> dict[str, Array]:
-        d = steps.handed(dloss)
+    def back(de: Array) -> dict[str, Array]:
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = np.where(always, 0, (1 - wanted) / (1 - p)) - np.where(never, 0, wanted / p)
-            gradients = {"probabilities": d * slope, "target": d * (log_not_p - log_p)}
-        return {name: np.where(d == 0, 0, array) for name, array in gradients.items()}
+            gradients = {"probabilities": de * slope, "target": de * (log_not_p - log_p)}
+        return {name: np.where(de == 0, 0, array) for name, array in gradients.items()}
 
-    return (steps.loss(each),), vjp
+    return steps.computed(each, back)
 
 
 @computes("cross_entropy")
@@ -83,22 +83,20 @@ def _cross_entropy(call: Admitted) -> Computed:
 def _of_ids(steps: _Steps, log_p: Array) -> Computed:
     ids = steps.ids()
 
-    def vjp(dloss: Array) -> dict[str, Array]:
-        d = steps.handed(dloss)[:, :, np.newaxis]
-        return {"logits": d * (np.exp(log_p) - _came_true(ids, log_p))}
+    def back(de: Array) -> dict[str, Array]:
+        return {"logits": de[:, :, np.newaxis] * (np.exp(log_p) - _came_true(ids, log_p))}
 
-    return (steps.loss(-_at(log_p, ids)),), vjp
+    return steps.computed(-_at(log_p, ids), back)
 
 
 def _of_weights(steps: _Steps, log_p: Array) -> Computed:
     weights = steps.taken("target")
 
-    def vjp(dloss: Array) -> dict[str, Array]:
-        d = steps.handed(dloss)[:, :, np.newaxis]
-        total = weights.sum(axis=2)[:, :, np.newaxis]
+    def back(de: Array) -> dict[str, Array]:
+        d, total = de[:, :, np.newaxis], weights.sum(axis=2)[:, :, np.newaxis]
         return {"logits": d * (np.exp(log_p) * total - weights), "target": -d * log_p}
 
-    return (steps.loss(-(weights * log_p).sum(axis=2)),), vjp
+    return steps.computed(-(weights * log_p).sum(axis=2), back)
 
 
 @computes("perplexity")
@@ -126,12 +124,20 @@ def _perplexity(call: Admitted) -> Computed:
 
 
 class _Steps:
-    """The valid steps of a call, and the reduction of their losses: none, sum or mean."""
+    """The valid steps of a call, their weights if they have any, and the reduction of their losses."""
 
     def __init__(self, call: Admitted) -> None:
-        self.call, self.valid = call, call.steps
-        self.each = call.attributes["reduction"] == "none"
-        self.divisor = max(int(self.valid.sum()), 1) if call.attributes["reduction"] == "mean" else 1
+        self.call, self.valid, self.reduction = call, call.steps, call.attributes["reduction"]
+        self.each = self.reduction == "none"
+        self.weights = self.taken("weights") if "weights" in call.floats else None
+        self.divisor: Array | int = 1
+        if self.reduction == "batch_mean":
+            self.divisor = max(len(self.valid), 1)
+        elif self.reduction == "mean" and self.weights is not None:
+            total = self._total(self.weights)
+            self.divisor = np.where(total == 0, 1, total)
+        elif self.reduction == "mean":
+            self.divisor = max(int(self.valid.sum()), 1)
 
     def taken(self, name: str, elsewhere: float = 0.0) -> Array:
         """Return an input with the harmless number `elsewhere` at invalid steps."""
@@ -145,18 +151,31 @@ class _Steps:
     def reduced(self, each: Array) -> Array:
         """Return the reduction of the valid steps' numbers, ``(B, T)`` or ``(1, 1)``, from all ``(B, T)``."""
         kept = np.where(self.valid, each, 0)
-        if self.each:
-            return kept
-        together: Array = kept.reshape(1, kept.shape[0] * kept.shape[1]).sum(axis=1)[:, np.newaxis]
-        return together / self.divisor
+        if self.weights is not None:
+            with np.errstate(invalid="ignore"):  # an infinite loss counts nothing where the weight is 0
+                kept = np.where(self.weights == 0, 0, kept * self.weights)
+        return kept if self.each else self._total(kept) / self.divisor
 
-    def loss(self, each: Array) -> Array:
-        """Return the output from each step's loss, ``(B, T)``."""
-        reduced = self.reduced(each)
-        return reduced if self.each else reduced.reshape(())
+    def _total(self, array: Array) -> Array:
+        """The sum ``(1, 1)`` over all sequences and steps."""
+        total: Array = array.reshape(1, array.shape[0] * array.shape[1]).sum(axis=1)[:, np.newaxis]
+        return total
+
+    def computed(self, each: Array, back: Callable[[Array], dict[str, Array]]) -> Computed:
+        """Return the output from each step's loss, ``(B, T)``, and the way back, by that from each step's loss."""
+        loss = self.reduced(each)
+
+        def vjp(dloss: Array) -> dict[str, Array]:
+            d = self.handed(dloss)
+            if self.weights is None:
+                return back(d)
+            apart = each - loss if self.reduction == "mean" else each
+            return {**back(d * self.weights), "weights": np.where(d == 0, 0, d * np.where(self.valid, apart, 0))}
+
+        return (loss if self.each else loss.reshape(()),), vjp
 
     def handed(self, dloss: Array) -> Array:
-        """Return the gradient of each step's loss, ``(B, T)``, from the output's; 0 at invalid steps."""
+        """Return the gradient of each step's weighed loss, ``(B, T)``, from the output's; 0 at invalid steps."""
         return np.where(self.valid, dloss / self.divisor, 0)
 
 

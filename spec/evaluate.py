@@ -191,6 +191,7 @@ class LiteralCall:
                 values.update({f"{key}_{g}": array.take(i, axis=axis) for i, g in enumerate(self.system.gates)})
         if self.checked.valid is not None:
             values["valid"] = self.checked.valid if self.op.over_batch else self.checked.valid[b]
+            values["all_valid"] = self.checked.valid
         return values
 
     def _gather(self, evaluation: Evaluation, name: str, shape: tuple[str, ...], array: Array, b: int) -> None:

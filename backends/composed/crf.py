@@ -31,10 +31,17 @@ class _Chain:
         transitions: Tensor,
         start: Tensor | None = None,
         end: Tensor | None = None,
+        allowed: Tensor | None = None,
+        possible: Tensor | None = None,
+        masked_moves: bool = False,
+        partly_known: bool = False,
         **valid: Tensor | None,
     ) -> None:
+        """Score the paths; moves and tags that a mask rules out score minus infinity."""
         batch, steps, self.tags = xp.shape(emissions)
         self.xp, self.packing = xp, Packing(xp, (batch, steps), **valid)
+        emissions = emissions if possible is None else xp.where(possible, emissions, -inf)
+        transitions = transitions if allowed is None else xp.where(allowed, transitions, -inf)
         self.emissions, self.transitions = xp.widened(self.packing.pack(emissions)), xp.widened(transitions)
         self.start, self.end = (None if score is None else xp.widened(score) for score in (start, end))
 
@@ -121,9 +128,73 @@ class _Chain:
         (tags,) = recur(xp, trace, (xp.argmax(deltas[0], -1),), deltas)
         return self.packing.zeroed(self.packing.reverse(_swapped(xp, tags)))
 
+    def best_paths(self, number: int) -> tuple[Tensor, Tensor]:
+        """Packed tags (B, M, T) of that number of best paths, the best first, and whether there is such a path.
+
+        A way to reach a tag is the q-th of all K M: from tag q // M, by the way of rank q % M there.
+        """
+        xp, tags = self.xp, self.tags
+        into = xp.permute_dims(xp.stop_gradient(self.transitions), (1, 0))[:, :, None]
+        scores = _swapped(xp, xp.stop_gradient(self.scores()))
+        batch = xp.shape(scores)[1]
+        first = xp.where(xp.arange(number) == 0, scores[0][..., None], -inf)
+
+        # The scores of the ways to reach each tag are (B, K, M).
+        def reach(carry: Many, entering: Many) -> tuple[Many, Many]:
+            (ways,), (score,) = carry, entering
+            moved = xp.reshape(ways[:, None] + into, (batch, tags, tags * number))
+            best, places = xp.top_k(moved, number)
+            ways = best + score[..., None]
+            return (ways,), (ways, places)
+
+        none = xp.zeros((batch, tags, number), xp.int64)
+        reached, pointers = recur(xp, reach, (first, none), scores)
+        reached, pointers = _swapped(xp, reached), _swapped(xp, pointers)
+        ended = xp.max(xp.where(self.packing.last()[..., None, None], reached, -inf), 1)
+        best, place = xp.top_k(xp.reshape(ended, (batch, tags * number)), number)
+        # Backwards, the pointers of a step lead to the place at the step before.
+        steps = xp.shape(scores)[0]
+        back = _swapped(xp, self.packing.reverse(xp.reshape(pointers, (batch, steps, tags * number))))
+
+        def trace(carry: Many, entering: Many) -> tuple[Many, Many]:
+            place = xp.take_along_axis(entering[0], carry[0], 1)
+            return (place,), (place,)
+
+        (places,) = recur(xp, trace, (place,), xp.concat([back[:1], back[:-1]]))
+        tags_of = self.packing.zeroed(self.packing.reverse(_swapped(xp, places) // number))
+        return xp.permute_dims(tags_of, (0, 2, 1)), self._or_empty(best > -inf, xp.arange(number) == 0)
+
+    def entropy(self) -> Tensor:
+        """The entropy of all paths, (B,), by the chain rule: that of each tag, given the tag after it."""
+        xp, moves = self.xp, self.transitions[:, :, None]
+        scores = xp.permute_dims(self.scores(), (1, 2, 0))
+
+        # With the tags in front of the batch, (K, K, B) is summed up over its first axis.
+        def step(carry: Many, entering: Many) -> tuple[Many, Many]:
+            (alpha, before), (score,) = carry, entering
+            reached, further = _with_entropy(xp, alpha[:, None] + moves, before[:, None])
+            alpha = reached + score
+            return (alpha, further), (alpha, further)
+
+        alphas, befores = recur(xp, step, (scores[0], xp.zeros(xp.shape(scores[0]), scores.dtype)), scores, carried=2)
+        _, totals = _with_entropy(xp, *(xp.permute_dims(array, (1, 0, 2)) for array in (alphas, befores)))
+        return xp.sum(xp.where(_swapped(xp, self.packing.last()), totals, 0.0), 0)
+
+    def _or_empty(self, there: Tensor, first: Tensor) -> Tensor:
+        """Whether there is a path, (B, M); of an empty sequence the first."""
+        lengths = self.packing.lengths
+        return there if lengths is None else self.xp.where(lengths[:, None] == 0, first, there)
+
     def _unless_empty(self, score: Tensor) -> Tensor:
         lengths = self.packing.lengths
         return score if lengths is None else self.xp.where(lengths > 0, score, 0.0)
+
+
+def _with_entropy(xp: ArrayNamespace, arriving: Tensor, before: Tensor) -> Many:
+    """Log of the sum of exponentials over the first axis, and the entropy of the shares with what was before each."""
+    total, never = log_sum_exp(xp, arriving, 0), arriving <= -inf  # which NaN is not
+    log_share = xp.where(never, 0.0, xp.where(never, 0.0, arriving) - xp.where(total <= -inf, 0.0, total))
+    return total, xp.sum(xp.where(never, 0.0, xp.exp(log_share) * (before - log_share)), 0)
 
 
 def _scored(
@@ -152,13 +223,23 @@ def crf_log_partition(xp: ArrayNamespace, *, emissions: Tensor, **chain: Any) ->
     return (xp.astype(_Chain(xp, emissions, **chain).log_partition(), emissions.dtype),)
 
 
-def crf_log_likelihood(xp: ArrayNamespace, *, emissions: Tensor, tags: Tensor, padding: str, **chain: Any) -> Many:
+def crf_log_likelihood(
+    xp: ArrayNamespace, *, emissions: Tensor, tags: Tensor, padding: str, reduction: str, **chain: Any
+) -> Many:
     """Score of the path less log Z; minus infinity, and constant, where the path is forbidden."""
     batch, steps, _ = xp.shape(emissions)
     if batch == 0 or steps == 0:
-        return (xp.zeros((batch,), emissions.dtype),)
+        return (xp.zeros((batch,) if reduction == "none" else (), emissions.dtype),)
     own, score = _scored(xp, emissions, tags, padding, **chain)
-    return (xp.astype(xp.where(score <= -inf, -inf, score - own.log_partition()), emissions.dtype),)
+    each = xp.where(score <= -inf, -inf, score - own.log_partition())
+    if reduction != "none":
+        each = xp.sum(each)
+    if reduction == "mean":
+        each = each / batch
+    elif reduction == "token_mean":
+        lengths = own.packing.lengths
+        each = each / (batch * steps if lengths is None else xp.maximum(xp.astype(xp.sum(lengths), each.dtype), 1.0))
+    return (xp.astype(each, emissions.dtype),)
 
 
 def crf_marginals(xp: ArrayNamespace, *, emissions: Tensor, **chain: Any) -> Many:
@@ -178,6 +259,30 @@ def crf_viterbi(xp: ArrayNamespace, *, emissions: Tensor, **chain: Any) -> Many:
     own = _Chain(xp, emissions, **chain)
     tags = own.best_path()
     return xp.astype(own.path_score(tags), emissions.dtype), own.packing.unpack(tags)
+
+
+def crf_best_paths(xp: ArrayNamespace, *, emissions: Tensor, paths: int, **chain: Any) -> Many:
+    """The scores of the best paths, in descending order, and the paths; the gradient is that of their scores."""
+    batch, steps, _ = xp.shape(emissions)
+    first = xp.arange(paths) == 0
+    none = xp.broadcast_to(xp.where(first, xp.zeros((paths,), emissions.dtype), -inf), (batch, paths))
+    if batch == 0 or steps == 0:
+        return none, xp.zeros((batch, paths, steps), xp.int64)
+    own = _Chain(xp, emissions, **chain)
+    tags, there = own.best_paths(paths)
+    tags = xp.where(there[..., None], tags, 0)
+    each = [own.path_score(tags[:, place]) for place in range(paths)]
+    score = xp.astype(xp.where(there, xp.stack(each, 1), -inf), emissions.dtype)
+    unpacked = [own.packing.unpack(tags[:, place]) for place in range(paths)]
+    return score, xp.stack(unpacked, 1)
+
+
+def crf_entropy(xp: ArrayNamespace, *, emissions: Tensor, **chain: Any) -> Many:
+    """Entropy of the paths in nats; 0 where none is possible."""
+    batch, steps, _ = xp.shape(emissions)
+    if batch == 0 or steps == 0:
+        return (xp.zeros((batch,), emissions.dtype),)
+    return (xp.astype(_Chain(xp, emissions, **chain).entropy(), emissions.dtype),)
 
 
 def framewise_log_likelihood(

@@ -97,12 +97,12 @@ def over_logarithms(xp: ArrayNamespace, scores: Tensor, transitions: Tensor) -> 
     return Recursion(messages, alphas, log_sum_exp(xp, alphas, -1))
 
 
-def recur(xp: ArrayNamespace, step: Step, first: Many, entering: Tensor) -> Many:
-    """The output of all steps, along axis 0: `first` is that of the first one, and its first entry is carried on."""
+def recur(xp: ArrayNamespace, step: Step, first: Many, entering: Tensor, carried: int = 1) -> Many:
+    """The output of all steps, along axis 0: `first` is that of the first one, and its first entries are carried on."""
     steps = xp.shape(entering)[0]
     if steps == 1:
         return tuple(array[None] for array in first)
-    _, others = xp.scan(step, first[:1], (entering[1:],), steps - 1)
+    _, others = xp.scan(step, first[:carried], (entering[1:],), steps - 1)
     return tuple(xp.concat([one[None], more]) for one, more in zip(first, others, strict=True))
 
 

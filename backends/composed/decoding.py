@@ -60,39 +60,55 @@ class Writer:
 def greedy_decode(
     xp: ArrayNamespace,
     *,
-    start: Tensor,
+    start: Tensor | None = None,
+    first: Tensor | None = None,
     V: Tensor,
     c: Tensor,
     E: Tensor | None = None,
     h0: Tensor | None = None,
     c0: Tensor | None = None,
     cell: str,
+    begin: str,
     feedback: str,
     end: int | None,
+    minimum: int,
     steps: int,
     **arguments: Any,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The most probable token at every step; the gradient is that of the chosen tokens' log-probabilities."""
-    (batch,) = xp.shape(start)
+    given = start if begin == "token" else _widened(xp, first)
+    batch = xp.shape(given)[0]
     writer = Writer(xp, cell, arguments, V, c, E, reads=batch * (steps if feedback == "token" else 1))
     carry = writer.cell.first(batch, h=_widened(xp, h0), c=_widened(xp, c0))
 
-    def step(held: Many, _: Many) -> tuple[Many, Many]:
-        ended, fed, *before = held
-        entered = writer.read(fed) if feedback == "token" else writer.cell.enter(fed)
+    def go_on(entered: Many, held: Many, *entering: Tensor) -> tuple[Many, Many]:
+        ended, *before = held
         carry = writer.cell.step(entered, tuple(before))
         if end is not None:
             carry = _blanked(xp, carry, ended)
         logits = writer.logits(carry)
         log_p = xp.log_softmax(logits)
+        for barred in entering:
+            logits = xp.where(barred, -float("inf"), logits)
         token = xp.argmax(logits, 1)
         wrote = (token, xp.take_along_axis(log_p, token[:, None], 1)[:, 0], ended)
         if end is not None:
             ended = xp.logical_or(ended, token == end)
-        return (ended, token if feedback == "token" else writer.mix(xp.exp(log_p)), *carry), wrote
+        return (token if feedback == "token" else writer.mix(xp.exp(log_p)), ended, *carry), wrote
 
-    first = start if feedback == "token" else writer.embed(start)
-    _, wrote = xp.scan(step, (xp.zeros((batch,), xp.boolean), first, *carry), (), steps)
+    def step(held: Many, entering: Many) -> tuple[Many, Many]:
+        fed, *others = held
+        entered = writer.read(fed) if feedback == "token" else writer.cell.enter(fed)
+        return go_on(entered, tuple(others), *entering)
+
+    # The first input may be a vector where tokens come back.
+    entering = _barred(xp, writer.kinds, end, minimum, steps)
+    entered = writer.read(given) if begin == "token" else writer.cell.enter(given)
+    held, once = go_on(entered, (xp.zeros((batch,), xp.boolean), *carry), *(array[0] for array in entering))
+    wrote = tuple(array[None] for array in once)
+    if steps > 1:
+        _, later = xp.scan(step, held, tuple(array[1:] for array in entering), steps - 1)
+        wrote = tuple(xp.concat([one, more]) for one, more in zip(wrote, later, strict=True))
     tokens, log_probabilities, ended = (xp.permute_dims(array, (1, 0)) for array in wrote)
     lengths = xp.sum(xp.astype(xp.logical_not(ended), xp.int64), 1)
     log_probabilities = xp.where(ended, 0.0, log_probabilities)
@@ -111,11 +127,14 @@ def beam_search(
     cell: str,
     width: int,
     normalise: bool,
+    length_penalty: float | None,
+    hypotheses: str,
     end: int | None,
+    minimum: int,
     steps: int,
     **arguments: Any,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The best of the sequences that a beam of `width` beginnings leads to; the gradient is that of its score.
+    """The best of the sequences that a beam of `width` beginnings leads to, or all; the gradient is that of scores.
 
     The beginnings stand side by side, as (B, Z), or one after the other as rows (B·Z) of the cell.
     """
@@ -130,12 +149,14 @@ def beam_search(
     as_it_stands = xp.where(xp.arange(kinds) == 0, xp.zeros((kinds,), writer.c.dtype), -float("inf"))
     first_row = width * xp.arange(batch)[:, None]
 
-    def step(held: Many, _: Many) -> tuple[Many, Many]:
+    def step(held: Many, entering: Many) -> tuple[Many, Many]:
         ended, length, sum_of, token, *before = held
         carry = writer.cell.step(writer.read(xp.reshape(token, (rows,))), tuple(before))
         if end is not None:
             carry = _blanked(xp, carry, xp.reshape(ended, (rows,)))
         log_p = xp.reshape(xp.log_softmax(writer.logits(carry)), (batch, width, kinds))
+        for barred in entering:
+            log_p = xp.where(barred, -float("inf"), log_p)
         if end is not None:
             log_p = xp.where(ended[..., None], as_it_stands, log_p)
         candidates = xp.reshape(sum_of[..., None] + log_p, (batch, width * kinds))
@@ -158,23 +179,44 @@ def beam_search(
         xp.broadcast_to(start[:, None], (batch, width)),
         *carry,
     )
-    (_, length, sum_of, *_), (best,) = xp.scan(step, held, (), steps)
+    entering = _barred(xp, kinds, end, minimum, steps)
+    (_, length, sum_of, *_), (best,) = xp.scan(step, held, entering, steps)
 
-    final = sum_of / xp.astype(length, sum_of.dtype) if normalise else sum_of
-    winner = xp.argmax(final, 1)[:, None]
-    score, lengths = (xp.take_along_axis(array, winner, 1)[:, 0] for array in (final, length))
-    return _traced(xp, best, winner, kinds), lengths, xp.astype(score, writer.dtype)
+    final = sum_of
+    if normalise:
+        divisor = xp.astype(length, sum_of.dtype)
+        if length_penalty is not None:
+            divisor = xp.exp(length_penalty * xp.log((5.0 + divisor) / 6.0))
+        final = sum_of / divisor
+    if hypotheses == "best":
+        winner = xp.argmax(final, 1)[:, None]
+        score, lengths = (xp.take_along_axis(array, winner, 1)[:, 0] for array in (final, length))
+        return _traced(xp, best, winner, kinds)[:, 0], lengths, xp.astype(score, writer.dtype)
+    # Places without a sequence are the last ones.
+    score, rank = xp.top_k(final, width)
+    there = score > -float("inf")
+    tokens = xp.where(there[..., None], _traced(xp, best, rank, kinds), 0)
+    lengths = xp.where(there, xp.take_along_axis(length, rank, 1), 0)
+    return tokens, lengths, xp.astype(xp.where(there, score, -float("inf")), writer.dtype)
 
 
-def _traced(xp: ArrayNamespace, best: Tensor, winner: Tensor, kinds: int) -> Tensor:
-    """Tokens (B, N) of the beginning in place `winner` (B, 1), from the candidates (N, B, Z) that were best."""
+def _traced(xp: ArrayNamespace, best: Tensor, places: Tensor, kinds: int) -> Tensor:
+    """Tokens (B, M, N) of the beginnings in these places (B, M), from the candidates (N, B, Z) that were best."""
 
     def step(held: Many, entering: Many) -> tuple[Many, Many]:
         candidate = xp.take_along_axis(entering[0], held[0], 1)
-        return (candidate // kinds,), (candidate[:, 0],)
+        return (candidate // kinds,), (candidate,)
 
-    _, (path,) = xp.scan(step, (winner,), (xp.flip(best, 0),), xp.shape(best)[0])
-    return xp.permute_dims(xp.flip(path, 0), (1, 0)) % kinds
+    _, (path,) = xp.scan(step, (places,), (xp.flip(best, 0),), xp.shape(best)[0])
+    return xp.permute_dims(xp.flip(path, 0), (1, 2, 0)) % kinds
+
+
+def _barred(xp: ArrayNamespace, kinds: int, end: int | None, minimum: int, steps: int) -> Many:
+    """Which tokens may not be written at each step, (N, K): the end, before the minimum; nothing if all may."""
+    if end is None or end >= kinds or minimum == 0 or kinds == 1:
+        return ()
+    early = xp.arange(steps) < minimum
+    return (xp.logical_and(early[:, None], xp.arange(kinds) == end),)
 
 
 def _blanked(xp: ArrayNamespace, carry: Many, ended: Tensor) -> Many:

@@ -29,12 +29,14 @@ def _of_error(
     prediction: Tensor,
     target: Tensor,
     reduction: str,
+    weighted: bool,
+    weights: Tensor | None = None,
     **steps: Any,
 ) -> Many:
     valid = valid_steps(xp, xp.shape(prediction)[1], **steps)
     error = xp.widened(zeroed(xp, prediction, valid)) - xp.widened(zeroed(xp, target, valid))
     mean = xp.sum(loss(error), -1) / xp.shape(error)[-1]
-    return (_reduced(xp, mean, valid, reduction, prediction.dtype),)
+    return (_reduced(xp, mean, valid, reduction, prediction.dtype, weights),)
 
 
 def binary_cross_entropy(
@@ -45,6 +47,8 @@ def binary_cross_entropy(
     target: Tensor,
     given: str,
     reduction: str,
+    weighted: bool,
+    weights: Tensor | None = None,
     **steps: Any,
 ) -> Many:
     """Surprise at which of two things came true, from the first one's logit or probability."""
@@ -56,7 +60,7 @@ def binary_cross_entropy(
     else:
         p = xp.widened(zeroed(xp, probabilities, valid))
         loss = -_weighted_log(xp, weight, p) - _weighted_log(xp, 1 - weight, 1 - p)
-    return (_reduced(xp, loss, valid, reduction, target.dtype),)
+    return (_reduced(xp, loss, valid, reduction, target.dtype, weights),)
 
 
 def cross_entropy(
@@ -67,6 +71,8 @@ def cross_entropy(
     target: Tensor | None = None,
     targets: str,
     reduction: str,
+    weighted: bool,
+    weights: Tensor | None = None,
     **steps: Any,
 ) -> Many:
     """Surprise at the class that came true: one, by its id, or a weight for each."""
@@ -74,9 +80,9 @@ def cross_entropy(
     if targets == "ids":
         loss = -log_probability(xp, logits, ids, valid)
     else:
-        weights = xp.widened(zeroed(xp, target, valid))
-        loss = -xp.sum(weights * xp.log_softmax(xp.widened(zeroed(xp, logits, valid))), -1)
-    return (_reduced(xp, loss, valid, reduction, logits.dtype),)
+        shares = xp.widened(zeroed(xp, target, valid))
+        loss = -xp.sum(shares * xp.log_softmax(xp.widened(zeroed(xp, logits, valid))), -1)
+    return (_reduced(xp, loss, valid, reduction, logits.dtype, weights),)
 
 
 def perplexity(xp: ArrayNamespace, *, logits: Tensor, ids: Tensor, reduction: str, **steps: Any) -> Many:
@@ -104,16 +110,31 @@ def _weighted_log(xp: ArrayNamespace, weight: Tensor, p: Tensor) -> Tensor:
     return xp.where(impossible, at_zero, weight * xp.log(xp.where(impossible, 1.0, p)))
 
 
-def _reduced(xp: ArrayNamespace, loss: Tensor, valid: Tensor | None, reduction: str, dtype: Any) -> Tensor:
-    """The losses (B, T) themselves, their sum over the valid steps, or their mean (0 where there is none)."""
+def _reduced(
+    xp: ArrayNamespace,
+    loss: Tensor,
+    valid: Tensor | None,
+    reduction: str,
+    dtype: Any,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """The losses (B, T) themselves, their sum over the valid steps, their mean, or their sum over the batch's size."""
     loss = zeroed(xp, loss, valid)
+    if weights is not None:
+        weights = xp.widened(zeroed(xp, weights, valid))
+        # An infinite loss counts nothing where the weight is 0.
+        finite = xp.where(xp.isfinite(loss), loss, 0.0)
+        loss = xp.where(weights == 0, weights * finite, weights * loss)
     if reduction == "none":
         return xp.astype(loss, dtype)
-    total = xp.sum(loss)
-    if reduction == "mean":
-        batch, steps = xp.shape(loss)
-        if valid is None:
-            total = total / max(batch * steps, 1)
-        else:
-            total = total / xp.maximum(xp.sum(xp.astype(valid, loss.dtype)), 1.0)
+    total, (batch, steps) = xp.sum(loss), xp.shape(loss)
+    if reduction == "batch_mean":
+        total = total / max(batch, 1)
+    elif reduction == "mean" and weights is not None:
+        count = xp.sum(weights)
+        total = total / xp.where(count == 0, 1.0, count)
+    elif reduction == "mean" and valid is None:
+        total = total / max(batch * steps, 1)
+    elif reduction == "mean":
+        total = total / xp.maximum(xp.sum(xp.astype(valid, loss.dtype)), 1.0)
     return xp.astype(total, dtype)

@@ -19,6 +19,8 @@ from rnnspec.backends.composed.cells import CELLS, cell_operation
 from rnnspec.backends.composed.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from rnnspec.backends.composed.context_vector import context_vector
 from rnnspec.backends.composed.crf import (
+    crf_best_paths,
+    crf_entropy,
     crf_log_likelihood,
     crf_log_partition,
     crf_marginals,
@@ -86,6 +88,8 @@ OPERATIONS: Final[Mapping[str, Callable[..., tuple[Any, ...]]]] = {
     "crf_log_likelihood": crf_log_likelihood,
     "crf_marginals": crf_marginals,
     "crf_viterbi": crf_viterbi,
+    "crf_best_paths": crf_best_paths,
+    "crf_entropy": crf_entropy,
     "framewise_log_likelihood": framewise_log_likelihood,
     "token_accuracy": token_accuracy,
     "ctc_loss": ctc_loss,

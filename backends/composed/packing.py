@@ -63,5 +63,6 @@ class Packing:
 
     def _where(self, valid: Tensor | None, array: Tensor) -> Tensor:
         if valid is not None and array.dtype == self.xp.int64:
-            return self.xp.where(valid, array, 0)
+            rest = (None,) * (len(self.xp.shape(array)) - 2)
+            return self.xp.where(valid[(..., *rest)], array, 0)
         return zeroed(self.xp, array, valid)

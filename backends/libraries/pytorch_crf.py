@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torchcrf import CRF
 
+from rnnspec.backends import Unsupported
 from rnnspec.backends.composed.operations import OPERATIONS
 from rnnspec.backends.taking import at_least, only
 from rnnspec.backends.torch import TorchLibrary, holding
@@ -33,9 +34,21 @@ class PytorchCrfBackend(TorchLibrary):
 
     @only(T=at_least(1), holes=False, nan_padding=False)
     def crf_log_likelihood(
-        self, emissions: Tensor, transitions: Tensor, tags: Tensor, start: Tensor, end: Tensor, mask: Tensor
+        self,
+        emissions: Tensor,
+        transitions: Tensor,
+        tags: Tensor,
+        start: Tensor,
+        end: Tensor,
+        mask: Tensor,
+        *,
+        reduction: str,
     ) -> tuple[Tensor, ...]:
         """Return the log-likelihood."""
+        if reduction != "none":
+            if not len(mask) or not bool(mask[:, 0].all()):
+                raise Unsupported("pytorch-crf's reductions know no empty sequence")
+            return (_crf(transitions, start, end)(emissions, tags, mask, reduction=reduction),)
         found = _crf(transitions, start, end)(emissions, tags, _begun(mask), reduction="none")
         return (torch.where(mask[:, 0], found, 0),)
 
@@ -57,7 +70,7 @@ def score_of(path: Tensor, emissions: Tensor, transitions: Tensor, start: Tensor
     """The score of a path that a library decodes without a score: what is judged is whether the path is a best one."""
     given = {"emissions": emissions, "transitions": transitions, "start": start, "end": end, "mask": mask}
     score: Tensor
-    (score,) = OPERATIONS["crf_score"](TorchArrays("cpu"), tags=path, padding="lengths", **given)
+    (score,) = OPERATIONS["crf_score"](TorchArrays("cpu"), tags=path, padding="lengths", masked_moves=False, **given)
     return score
 
 

@@ -73,7 +73,7 @@ class Case:
     zero: tuple[str, ...] = ()
     """Float inputs of which every number is 0."""
 
-    worked_out: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    worked_out: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """Cache of values that follow from the case, by name; a case made from this one begins with an empty one."""
 
     def to_json(self) -> dict[str, Any]:
@@ -165,7 +165,8 @@ class Case:
     @property
     def sampled(self) -> bool:
         """Whether only a sample is judged: the batch is large, and no sequence depends on another."""
-        return self.sizes.get("B", 0) > _JUDGED_WHOLE and "batch" in self.spec.laws
+        large = self.sizes.get("B", 0) > _JUDGED_WHOLE and "batch" in self.spec.laws
+        return large and all(output.shape[:1] == ("B",) for output in self.results.values())
 
     @cached_property
     def judged(self) -> NDArray[np.int64]:

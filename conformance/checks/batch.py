@@ -23,8 +23,15 @@ class Batch(Check):
     calls = 2
 
     def of(self, case: Case, scope: Scope) -> Case:
-        """Cases of at least two sequences."""
-        return case.with_at_least(B=2)
+        """Cases of at least two sequences, each of which has results of its own."""
+        common = {
+            key: case.spec.attributes[key].default
+            for output in case.spec.outputs.values()
+            for when, shape in output.shapes
+            if shape[:1] != ("B",)
+            for key in when
+        }
+        return case.with_attributes(**common).with_at_least(B=2)
 
     def examine(self, backend: Backend, example: Case) -> float:
         """Reverse the order of the sequences; then run the last alone, which none may take for the first."""

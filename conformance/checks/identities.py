@@ -315,7 +315,9 @@ IDENTITIES: tuple[Identity, ...] = (
         "independent softmaxes are a chain whose transitions are 0",
         _equal(_no_transitions, gradients=unchanged),
     ),
-    Identity("greedy_decode", "a beam of width 1 decodes greedily", _beam_of_one, {"feedback": "token"}),
+    Identity(
+        "greedy_decode", "a beam of width 1 decodes greedily", _beam_of_one, {"feedback": "token", "begin": "token"}
+    ),
 )
 """Every identity between operations of the specification."""
 
@@ -369,7 +371,7 @@ class MarginalsAreGradients(Check):
         if not backend.has_gradients("crf_log_partition"):
             raise Unsupported("no gradient of crf_log_partition to compare the marginals with")
         marginals = results_of(backend, example, example.call).outputs["marginals"]
-        call = Call("crf_log_partition", example.call.inputs, {})
+        call = Call("crf_log_partition", example.call.inputs, example.attributes)
         ones = (np.ones(example.sizes["B"], example.call.inputs["emissions"].dtype),)
         gradient = results_of(backend, example, call, ones).gradients["emissions"]
         due = Bounded(marginals.value, marginals.bound + gradient.bound)

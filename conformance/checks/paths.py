@@ -43,12 +43,14 @@ class BestPath(Check):
         outputs = backend.run(example.call)
         expected = expected_of(example).outputs
         worst = asked.compare(expected, outputs)
-        wide = _wide(example.call)
+        wide, moves = _wide(example.call), {"masked_moves": example.attributes["masked_moves"]}
+        if "possible" in wide:
+            wide["emissions"] = np.where(wide.pop("possible"), wide["emissions"], -np.inf)
         tags = np.where(example.valid, outputs[1], 0)
         if np.any((tags < 0) | (tags >= example.lengths_of["K"])):
             raise asked.violation("path: expected tags below K", "path")
         score: Callable[..., tuple[Array, ...]] = reference.crf_score
-        scored = score(tags=tags, **wide)[0]
+        scored = score(tags=tags, **wide, **moves)[0]
         best = expected["score"]
         with np.errstate(invalid="ignore"):
             short = np.asarray(np.where(scored == best.value, 0.0, best.value - scored) > best.bound)
@@ -88,7 +90,7 @@ class Ties(Check):
         asked.named({name: due.shape for name, due in zip(example.results, best, strict=True)}, outputs)
         for (name, output), got, due in zip(example.results.items(), outputs, best, strict=True):
             if output.kind == "ids" and not np.array_equal(got, due):
-                b = int(np.argmax(np.any(np.atleast_2d(got.T != due.T), axis=0)))
+                b = int(np.argmax((got != due).reshape(len(due), -1).any(axis=1)))
                 message = f"{name}[{b}]: expected the lowest of the best, {due[b]}, got {got[b]}"
                 raise asked.violation(message, name)
         return 0.0

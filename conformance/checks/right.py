@@ -8,6 +8,7 @@ import numpy as np
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
+from rnnspec.conformance.judge.declared import in_force
 from rnnspec.conformance.judge.tolerance import Bounded, Expected, expect, expect_both
 
 
@@ -20,10 +21,10 @@ def expected_of(case: Case, *, gradients: bool = False, both: bool = False) -> E
 
     With `both`, gradients are worked out too, as they will be asked for.
     """
-    known = case.worked_out
-    if both and "gradients" not in known:
-        known["outputs"], known["gradients"] = _expected(case, both=True)
-    name = "gradients" if gradients else "outputs"
+    declared, known = in_force(case.dtype), case.worked_out
+    if both and ("gradients", declared) not in known:
+        known["outputs", declared], known["gradients", declared] = _expected(case, both=True)
+    name = ("gradients" if gradients else "outputs", declared)
     if name not in known:
         known[name] = _expected(case, both=gradients)[-1]
     expected: Expected = known[name]
@@ -66,4 +67,6 @@ def _spread_out(bounded: Bounded, case: Case, bound: float) -> Bounded:
     shape = (case.sizes["B"], *bounded.value.shape[1:])
     value, bounds = np.zeros(shape, bounded.value.dtype), np.full(shape, bound)
     value[case.judged], bounds[case.judged] = bounded.value, bounded.bound
-    return Bounded(value, bounds)
+    # Where some of the judged are impossible, others may be.
+    unjudged = bounded.impossible if np.any(bounded.value == bounded.impossible) else np.nan
+    return Bounded(value, bounds, impossible=bounded.impossible, unjudged=unjudged)

@@ -23,11 +23,19 @@ SHIFTED: Final[Mapping[str, Mapping[str, int]]] = {
     "perplexity": {"logits": 2},
     "ctc_loss": {"logits": 2},
     "framewise_log_likelihood": {"emissions": 2},
-    **dict.fromkeys(("crf_score", "crf_log_partition", "crf_log_likelihood", "crf_marginals", "crf_viterbi"), _CHAIN),
-}
+    **dict.fromkeys(
+        (
+            "crf_score", "crf_log_partition", "crf_log_likelihood", "crf_marginals", "crf_viterbi", "crf_best_paths",
+            "crf_entropy",
+        ),
+        _CHAIN,
+    ),
+}  # fmt: skip
 """Inputs of scores, and how many of their first axes have a shift of their own for each place."""
 
-_SUMMED: Final = {"crf_score": "score", "crf_log_partition": "log_partition", "crf_viterbi": "score"}
+_SUMMED: Final = {
+    "crf_score": "score", "crf_log_partition": "log_partition", "crf_viterbi": "score", "crf_best_paths": "score",
+}  # fmt: skip
 """Outputs to which scores add up; no other output, and no gradient, sees a shift."""
 
 _GRID: Final = 8
@@ -62,8 +70,9 @@ class Shift(Check):
             if not summed:
                 return results
             of_paths = results[summed]
-            moved = Bounded(of_paths.value + _along_a_path(example, name, shift), of_paths.bound)
-            return {**results, summed: moved}
+            along = _along_a_path(example, name, shift)
+            each = along.reshape(along.shape + (1,) * (of_paths.value.ndim - along.ndim))
+            return {**results, summed: Bounded(of_paths.value + each, of_paths.bound)}
 
         attributes = example.call.attributes
         pair = Pair(

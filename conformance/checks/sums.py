@@ -64,7 +64,7 @@ class PathSums(Check):
         """Hold log Z between the two."""
         call = example.call
         z = results_of(backend, example, call).outputs["log_partition"]
-        best = results_of(backend, example, Call("crf_viterbi", call.inputs, {})).outputs["score"]
+        best = results_of(backend, example, Call("crf_viterbi", call.inputs, call.attributes)).outputs["score"]
         bound = z.bound + best.bound
         most = best.value + example.valid.sum(axis=1) * np.log(example.lengths_of["K"])
         with np.errstate(invalid="ignore"):

@@ -22,6 +22,7 @@ from rnnspec.conformance.commands.validate_cluster import validate_on_cluster
 from rnnspec.conformance.commands.validate_pytest import must_have_run, processes_asked, run_pytest, shared_out
 from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.hosting.available import available
+from rnnspec.conformance.judge.declared import declared_by
 from rnnspec.conformance.options import DECIDING, Options
 from rnnspec.conformance.report.conditions import conditions
 from rnnspec.conformance.report.console import open_console
@@ -122,6 +123,7 @@ def _identity(options: Options, opened: dict[str, Backend]) -> dict[str, Any]:
         "validate",
         (checks, run, diagnosis),
         versions={name: backend.versions() for name, backend in opened.items()},
+        accuracy={name: declared_by(backend) for name, backend in opened.items()},
         expected=expected,
         **{name: getattr(options, name) for name in DECIDING},
     )
@@ -168,7 +170,7 @@ def _report(console: Console, asked: _Run, collector: Collector) -> int:
     summaries = [
         summarise(
             name, backend.versions(), collector.results, asked.known[name], options.profile, options.seed,
-            collector.faults,
+            collector.faults, declared_by(backend),
         )
         for name, backend in asked.opened.items()
     ]  # fmt: skip

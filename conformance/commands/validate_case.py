@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rnnspec.conformance.commands.validate import installed
+from rnnspec.conformance.judge.declared import declared_by
 from rnnspec.conformance.options import Options
 from rnnspec.conformance.report.conditions import conditions
 from rnnspec.conformance.report.console import open_console
@@ -61,7 +62,7 @@ def _asked(name: str, questions: list[Question], options: Options) -> BackendSum
             repro_dir=options.repro_dir, expected=known, only=question.example,
         )  # fmt: skip
         results.append(replace(result, backend=name))
-    return summarise(name, backend.versions(), results)
+    return summarise(name, backend.versions(), results, accuracy=declared_by(backend))
 
 
 def _print(console: Console, name: str, question: Question, check: CheckResult) -> None:

@@ -12,6 +12,7 @@ from rnnspec.conformance.diagnosis.faults import Diagnosis, FoundFault
 from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.hosting.isolated import GuestLostError
+from rnnspec.conformance.judge.declared import judged_as_declared
 from rnnspec.conformance.run.expected import ExpectedFailure
 from rnnspec.conformance.run.repro import Witness, try_repro
 from rnnspec.conformance.run.runner import Failed
@@ -44,6 +45,17 @@ def diagnose(
     """
     if all(one.check.level != "MUST" for one in failed):
         return []
+    with judged_as_declared(backend):
+        return _diagnosed(backend, operation, failed, known, repro_dir)
+
+
+def _diagnosed(
+    backend: Backend,
+    operation: str,
+    failed: Sequence[Failed],
+    known: tuple[ExpectedFailure, ...],
+    repro_dir: Path | None,
+) -> list[FaultResult]:
     faults = Diagnosis(backend, operation, known).find(failed)
     for number, fault in enumerate(faults, 1):
         if repro_dir is not None:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec import reference
+from rnnspec import reference, spec
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.spec import check_call
+from rnnspec.spec import Checked, check_call
 from rnnspec.spec.arrays import Array, NamedArrays, Vjp
 
 
@@ -156,7 +156,11 @@ class CrfLoops(NumpyBackend):
 
     def crf_log_likelihood(self, **call: Any) -> tuple[Array, ...]:
         """Score less log Z."""
-        return self._values("crf_log_likelihood", call, self._log_likelihood)
+        (each,) = self._values("crf_log_likelihood", call, self._log_likelihood)
+        if call["reduction"] == "none":
+            return (each,)
+        total = each.astype(np.float64).sum() / self._divisor(call)
+        return (np.asarray(total, each.dtype),)
 
     def crf_score_vjp(self, **call: Any) -> tuple[tuple[Array, ...], Vjp]:
         """Score, and its gradient."""
@@ -173,7 +177,13 @@ class CrfLoops(NumpyBackend):
             of_path, of_all = self._of_path(c), self._of_all(c)
             return {name: of_path[name] - of_all[name] for name in of_path}
 
-        return self._with_gradients("crf_log_likelihood", call, self.crf_log_likelihood(**call), difference)
+        each = self._values("crf_log_likelihood", call, self._log_likelihood)
+        _, vjp = self._with_gradients("crf_log_likelihood", call, each, difference)
+
+        def of_reduced(d: Array) -> NamedArrays:
+            return vjp(np.broadcast_to(d.astype(np.float64) / self._divisor(call), each[0].shape))
+
+        return self.crf_log_likelihood(**call), of_reduced
 
     def crf_marginals(self, **call: Any) -> tuple[Array, ...]:
         """Marginals."""
@@ -228,12 +238,14 @@ class CrfLoops(NumpyBackend):
 
     def chains(self, operation: str, call: NamedArrays) -> Iterator[Chains]:
         """The sequences of a call that have a valid step, by their number of steps."""
-        padding = {"padding": call["padding"]} if "padding" in call else {}
-        inputs = {name: array for name, array in call.items() if name != "padding"}
-        checked = check_call(operation, inputs, padding)
-        assert checked.valid is not None
-        valid = self.valid_steps(checked.valid, call)
+        checked = _checked(operation, call)
+        valid = self.valid_steps(np.asarray(checked.valid), call)
         emissions = call["emissions"]
+        if "possible" in call:
+            emissions = np.where(call["possible"], emissions, emissions.dtype.type(-np.inf))
+        if "allowed" in call:
+            moves = call["transitions"]
+            call = {**call, "transitions": np.where(call["allowed"], moves, moves.dtype.type(-np.inf))}
         units = emissions.shape[2]
         zero = np.zeros(units)
         parameters = self.parameters(
@@ -275,6 +287,12 @@ class CrfLoops(NumpyBackend):
 
         return values, vjp
 
+    def _divisor(self, call: NamedArrays) -> int:
+        """What the sum over the batch is divided by."""
+        valid = np.asarray(_checked("crf_log_likelihood", call).valid)
+        counts = {"mean": len(valid), "token_mean": int(self.valid_steps(valid, call).sum())}
+        return max(counts.get(str(call["reduction"]), 1), 1)
+
     def _log_likelihood(self, c: Chains) -> Array:
         score = self.path_score(c)
         impossible = np.isneginf(score)
@@ -297,3 +315,10 @@ class CrfLoops(NumpyBackend):
 
 def _one_hot(c: Chains) -> Array:
     return np.asarray(c.tags[:, :, np.newaxis] == np.arange(c.emissions.shape[2]), np.float64)
+
+
+def _checked(operation: str, call: NamedArrays) -> Checked:
+    """The call, whose attributes stand among its inputs, as the specification checks it."""
+    known = spec.operation(operation).attributes
+    attributes = {name: value for name, value in call.items() if name in known}
+    return check_call(operation, {k: v for k, v in call.items() if k not in attributes}, attributes)

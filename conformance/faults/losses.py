@@ -21,7 +21,7 @@ class PaddingCountsALittle(Altered):
 
     def shown(self, call: Call, outputs: Arrays) -> Arrays:
         (loss,), valid, reduction = outputs, valid_of(call), call.attributes["reduction"]
-        if reduction == "none" or not valid.any():
+        if reduction == "none" or call.attributes["weighted"] or not valid.any():
             return outputs
         apart = (call.inputs["prediction"] - call.inputs["target"])[~valid]
         little = 1e-9 * np.nansum(apart.astype(np.float64) ** 2) / apart.shape[1]
@@ -44,6 +44,6 @@ def by_the_log_of_the_logistic(**arguments: Any) -> Result:
     def back(dloss: Array) -> dict[str, Array]:
         gradients = vjp(dloss)
         with np.errstate(invalid="ignore"):
-            return {"logits": gradients["probabilities"] * p * (1 - p), "target": gradients["target"]}
+            return {**gradients, "logits": gradients["probabilities"] * p * (1 - p)}
 
     return outputs, back

@@ -128,7 +128,7 @@ class EndAfter16StepsUnnoticed(Altered):
         late = (lengths > 16) & (lengths < tokens.shape[1])
         if not late.any():
             return outputs
-        endless = Call(call.operation, call.inputs, {**call.attributes, "end": None})
+        endless = Call(call.operation, call.inputs, {**call.attributes, "end": None, "minimum": 0})
         others = NumpyBackend().run(endless)
         return tuple(
             np.where(late.reshape(-1, *[1] * (mine.ndim - 1)), other, mine)

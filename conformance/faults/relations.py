@@ -56,7 +56,7 @@ class EmissionsByTheirDifferences(NumpyBackend):
         emissions = call["emissions"]
         if emissions.size == 0 or emissions.shape[2] == 1:
             return result
-        others = tuple((name, array.tobytes()) for name, array in call.items() if name != "emissions")
+        others = tuple((name, np.asarray(value).tobytes()) for name, value in call.items() if name != "emissions")
         return self._seen.setdefault(((emissions - emissions[:, :, :1]).tobytes(), others), result)
 
 

@@ -111,7 +111,7 @@ class HighestFirst(NumpyBackend):
     def run(self, call: Call) -> tuple[Array, ...]:
         turned = self._turned(call)
         tokens, lengths, logs = super().run(turned)
-        written = np.arange(tokens.shape[1]) < lengths[:, np.newaxis]
+        written = np.arange(tokens.shape[-1]) < lengths[..., np.newaxis]
         return np.where(written, len(call.inputs["V"]) - 1 - tokens, 0), lengths, logs
 
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
@@ -123,11 +123,13 @@ class HighestFirst(NumpyBackend):
         inputs = {name: array[self._order(call, name)] for name, array in call.inputs.items()}
         end = call.attributes["end"]
         end = None if end is None or end > last else last - end
-        return Call(call.operation, {**inputs, "start": last - inputs["start"]}, {**call.attributes, "end": end})
+        if "start" in inputs:
+            inputs["start"] = last - inputs["start"]
+        return Call(call.operation, inputs, {**call.attributes, "end": end})
 
     def _order(self, call: Call, name: str) -> Any:
         """The tokens' axis of an input the other way round; with one-hot vectors, features are tokens."""
-        if name == "W" and call.attributes["embedding"] == "one_hot":
+        if name in ("W", "first") and call.attributes["embedding"] == "one_hot":
             return ..., slice(None, None, -1)
         return slice(None, None, -1 if name in ("V", "c", "E") else 1)
 

@@ -21,6 +21,7 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from rnnspec.backends import Backend, BackendError, Call, Unsupported, open_backend
+from rnnspec.backends.accuracy import Declared
 from rnnspec.backends.refusals import declared_refusal
 from rnnspec.backends.words import kind_of, name_of, visible, words_of
 from rnnspec.conformance.hosting.keeper import KEPT, become_kept
@@ -53,6 +54,7 @@ class About:
     expected_failures: Path | None
     by_default: bool
     compiles: int
+    accuracy: Declared
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,7 @@ def about(backend: Backend) -> About:
         expected_failures=None if expected is None else Path(expected),
         by_default=bool(backend.by_default),
         compiles=int(backend.compiles),
+        accuracy=backend.accuracy,
     )
 
 

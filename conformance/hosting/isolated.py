@@ -87,6 +87,7 @@ class Isolated(Backend):
         self.device = self._about.device
         self.name = self._about.name  # type: ignore[misc]  # each has the name of the backend behind it
         self.compiles = self._about.compiles  # type: ignore[misc]  # and its price of a new shape
+        self.accuracy = self._about.accuracy  # type: ignore[misc]  # and what it declares
 
     def dtypes(self) -> tuple[str, ...]:
         """Return the types in which the backend computes."""

@@ -21,6 +21,7 @@ from rnnspec.backends.interrupts import interruptible
 from rnnspec.conformance.diagnosis import FaultResult, diagnose
 from rnnspec.conformance.hosting.isolated import Isolation, Limits
 from rnnspec.conformance.hosting.process import environment
+from rnnspec.conformance.judge.declared import declared_by
 from rnnspec.conformance.options import OPTIONS, Options
 from rnnspec.conformance.report.conditions import conditions
 from rnnspec.conformance.report.console import open_console
@@ -197,4 +198,5 @@ class _Told:
                     faults += [replace(fault, backend=name) for fault in found]
         if not self._kept:
             results, faults = without_paths(results, faults)
-        return summarise(name, backend.versions(), results, known, options.profile, options.seed, faults)
+        made = (options.profile, options.seed, faults, declared_by(backend))
+        return summarise(name, backend.versions(), results, known, *made)

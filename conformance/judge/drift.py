@@ -14,7 +14,7 @@ the slope of the quantity is the weighted mean over calls. Rounding explains at 
     bound = u + Σ q f + T SE / √6,   SE² = Σ q² t²
 
 - u, the unit roundoff, is left to what is right though biased: a last rounding toward zero (0.7 u on average), or a
-  function whose approximation errs to one side.
+  function whose approximation errs to one side. Where a coarser accuracy is declared, it is as many times that.
 - f is the change of a call's slope where numbers below the smallest normal are flushed to zero.
 - SE is the standard error under rounding. The weights for each version's part of it come from the other versions.
   Weights that a version helped to choose favour the calls in which it happened to err little.
@@ -46,6 +46,7 @@ from typing import Final
 
 import numpy as np
 
+from rnnspec.conformance.judge.declared import in_force
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.student import student
 from rnnspec.conformance.judge.tolerance import Bounded
@@ -102,6 +103,7 @@ class Slopes:
 
     def __init__(self, dtype: str) -> None:
         self._format = format_of(dtype)
+        self._unit = self._format.unit_roundoff * in_force(dtype).biased
         self._slopes: list[float] = []
         self._of_versions: list[Floats] = []
         self._flushed: list[float] = []
@@ -131,7 +133,7 @@ class Slopes:
         along_of_unit = along / (along @ along)
         of_versions = (versions - value) / bound @ along_of_unit
         moved = math.sqrt(float((of_versions**2).mean()))
-        if not moved <= LOST * self._format.unit_roundoff:
+        if not moved <= LOST * self._unit:
             return
         self._slopes.append(float((came - value) / bound @ along_of_unit))
         self._of_versions.append(of_versions)
@@ -144,7 +146,7 @@ class Slopes:
             return None
         slopes, flushed = np.array(self._slopes), np.array(self._flushed)
         squares = np.array(self._of_versions).T ** 2
-        u = self._format.unit_roundoff
+        u = self._unit
         known = flushed**2 + (u / 2) ** 2
         expected = np.sqrt(squares.mean(0) + known)
         weights = _weights(expected)

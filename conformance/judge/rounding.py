@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnspec.backends.accuracy import USUAL, Accuracy
 from rnnspec.conformance.judge.directions import COUNT, SIGNS, Directions, factors, shifts
 
 RUNS: Final = 7
@@ -97,20 +98,29 @@ class Noise:
         The greatest number of the type. `overflowed` tells whether a finite result of version 0, or the sum of its
         terms' magnitudes, was beyond it. A computation in the type itself then meets an infinity on the way, even if
         its result is small.
+    accuracy
+        By how many units of roundoff transcendental functions and products of matrices may be off.
     """
 
     def __init__(
-        self, unit_roundoff: float, smallest_normal: float, seed: int, whole: bool = False, largest: float = math.inf
+        self,
+        unit_roundoff: float,
+        smallest_normal: float,
+        seed: int,
+        whole: bool = False,
+        largest: float = math.inf,
+        accuracy: Accuracy = USUAL,
     ) -> None:
         self.unit_roundoff = unit_roundoff
         self.smallest_normal = smallest_normal
         self._smallest_normal = np.array(smallest_normal)  # NumPy adds it faster than a Python number
         self.whole = whole
         self.largest = largest
+        self.accuracy = accuracy
         self.overflowed = False
         self._calm = min(_CALM, largest / 2 * largest)
         self._tables: dict[float, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
-        for units in filter(None, set(_UNITS.values())):
+        for units in filter(None, {*_UNITS.values(), float(accuracy.transcendental)}):
             if (scaling := factors(units * unit_roundoff)) is not None:
                 self._tables[units] = scaling, shifts(units * unit_roundoff * smallest_normal)
         self.directions = Directions(seed)
@@ -391,7 +401,9 @@ def _elementwise(noise: Noise, ufunc: np.ufunc, operands: tuple[Any, ...]) -> ND
         result = _either_sign(noise, result, values[1])
     if not units or (ufunc is np.multiply and any(map(_power_of_two, values))):
         return result
-    return noise.perturb(result, None, units, transcendental=ufunc in _TRANSCENDENTAL)
+    transcendental = ufunc in _TRANSCENDENTAL
+    units = float(noise.accuracy.transcendental) if transcendental else units
+    return noise.perturb(result, None, units, transcendental=transcendental)
 
 
 def _either_sign(noise: Noise, quotient: NDArray[Any], divisor: NDArray[Any]) -> NDArray[Any]:
@@ -481,7 +493,9 @@ def _matmul(noise: Noise, left: Any, right: Any) -> NDArray[Any]:
     first_a = a[:1] if isinstance(left, Rounded) else a
     first_b = b[:1] if isinstance(right, Rounded) else b
     magnitude = np.matmul(np.abs(first_a), np.abs(first_b))
-    return noise.perturb(np.matmul(a, b), magnitude, _roundings(a.shape[-1]))
+    # The rounding of the terms themselves is one of the roundings, unless it is declared to be coarser.
+    units = _roundings(a.shape[-1]) + noise.accuracy.product - 1
+    return noise.perturb(np.matmul(a, b), magnitude, units)
 
 
 def _inner(array: Rounded, axis: Any) -> tuple[int, ...]:

@@ -18,6 +18,9 @@ alignment gives (infinity), has no rounding error: its bound is 0, and nothing e
 constant, with gradient 0; others give it the gradient of the sum that it is. So what has a part of its gradient must be
 finite, and is not judged beyond that.
 
+A backend may declare that its transcendental functions or products are coarser than rounding to the type
+(`rnnspec.conformance.judge.declared`). The versions are then moved by as much, and nothing else changes.
+
 No relative or absolute tolerance is chosen anywhere. The error ratio, error / bound, is at most 1 for a right result
 and is the accuracy grade.
 """
@@ -34,6 +37,7 @@ import numpy as np
 
 from rnnspec import reference
 from rnnspec.backends import Call, Cotangents
+from rnnspec.conformance.judge.declared import in_force
 from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.conformance.judge.rounding import Noise, Rounded, greatest
 from rnnspec.reference.traced import Traced, gradients
@@ -65,11 +69,13 @@ class Bounded:
     bound: Array
     perturbed: Array | None = None
     impossible: float = -np.inf
+    unjudged: float = np.nan
+    """An infinity that is right too where the bound is infinite: the result may be of what is impossible there."""
 
     def take(self, rows: Any) -> Bounded:
         """These rows (sequences) alone, in this order."""
         perturbed = None if self.perturbed is None else self.perturbed[:, rows]
-        return Bounded(self.value[rows], self.bound[rows], perturbed, self.impossible)
+        return replace(self, value=self.value[rows], bound=self.bound[rows], perturbed=perturbed)
 
     def error_ratios(self, got: Array, largest: float) -> Array:
         """|got - value| / bound, elementwise; infinite where `got` is no number.
@@ -83,7 +89,8 @@ class Bounded:
             return ratios
         overflow = np.isinf(got) & (np.sign(got) == np.sign(self.value)) & (np.abs(self.value) + self.bound >= largest)
         exact = (got == self.value) & (np.isinf(got) | (self.bound == 0))
-        ratios[exact | overflow | (np.isposinf(self.bound) & np.isfinite(got))] = 0.0
+        unjudged = np.isposinf(self.bound) & (np.isfinite(got) | (got == self.unjudged))
+        ratios[exact | overflow | unjudged] = 0.0
         ratios[np.isnan(ratios)] = np.inf
         return ratios
 
@@ -271,7 +278,7 @@ class _Recent:
         if sum(array.size for array in call.inputs.values()) > self._largest:
             return PerturbedRun(call, dtype, seed)
         inputs = tuple((name, array.dtype, array.shape, array.tobytes()) for name, array in call.inputs.items())
-        key = (call.operation, dtype, seed, settings_of(call.attributes), inputs)
+        key = (call.operation, dtype, seed, settings_of(call.attributes), inputs, in_force(dtype))
         if key not in self._runs:
             self._runs[key] = PerturbedRun(call, dtype, seed)
             if len(self._runs) > self._most:
@@ -350,7 +357,7 @@ def bounded(result: Rounded, form: Format, loudest: float) -> Bounded:
 
 def noise_of(form: Format, seed: int, whole: bool) -> Noise:
     """Where rounding to a type comes from, for numbers that are whole or not."""
-    return Noise(form.unit_roundoff, form.smallest_normal, seed, whole, form.largest)
+    return Noise(form.unit_roundoff, form.smallest_normal, seed, whole, form.largest, in_force(form.name))
 
 
 def _all_whole(arrays: Iterable[Array]) -> bool:
@@ -418,8 +425,9 @@ def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence
     widest = greatest(spread, axis=together, keepdims=True)
     r = widest / (greatest(size, axis=together, keepdims=True) + form.smallest_normal)
     grown = 1 + 8 * r
-    if not greatest(r) <= AMPLIFIED * form.unit_roundoff:  # else the rest adds nothing; not so where r is NaN
-        decades = np.log10(np.maximum(r / (AMPLIFIED * form.unit_roundoff), 1))
+    amplified = AMPLIFIED * form.unit_roundoff * in_force(form.name).coarser
+    if not greatest(r) <= amplified:  # else the rest adds nothing; not so where r is NaN
+        decades = np.log10(np.maximum(r / amplified, 1))
         # Where nothing is left of a result, a right implementation may be anywhere: beyond the type, too. (A version of
         # minus infinity is none that is beyond the type.)
         unjudged = np.where((widest < form.most_judged) | np.isinf(widest), np.inf, np.nan)

@@ -17,7 +17,16 @@ from rnnspec.backends.words import visible
 from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.report.faults import number_text, numbers_text, quantity_text
 from rnnspec.conformance.report.summary import BackendSummary, OperationSummary
-from rnnspec.conformance.report.words import asked, missing, ratio_text, refusals, sentence, unjudged, versions_text
+from rnnspec.conformance.report.words import (
+    accuracy_text,
+    asked,
+    missing,
+    ratio_text,
+    refusals,
+    sentence,
+    unjudged,
+    versions_text,
+)
 from rnnspec.conformance.run import CheckResult, Verdict
 from rnnspec.conformance.run.files import FileError
 from rnnspec.spec import operation, operations
@@ -137,6 +146,7 @@ class _Backend:
     kind: str
     sentence: str
     versions: str
+    accuracy: str
     faults: Sequence[_Fault]
     findings: Sequence[_Finding]
     profile: str
@@ -153,6 +163,7 @@ class _Backend:
         not_asked += [f"expected failure not seen in this run: {title}" for title in one.not_seen]
         return cls(
             f"backend-{place}", one.name, _kind(one.verdict), sentence(one), versions_text(one),
+            accuracy_text(one),
             [_Fault.of(f"backend-{place}-fault-{number}", fault) for number, fault in enumerate(one.faults, 1)],
             [_Finding.of(part, check) for part in one.operations for check in _untold(one, part)],
             one.profile, one.seed, list(asked(one)), missing(one), not_asked,

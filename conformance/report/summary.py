@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rnnspec.conformance.diagnosis.result import FaultResult
@@ -112,6 +112,9 @@ class BackendSummary:
     seed: int | None = None
     """Profile and seed by which the calls were planned; empty and None for results made elsewhere."""
 
+    accuracy: Mapping[str, str] = field(default_factory=dict)
+    """The accuracy that the backend declares, in words by type; empty where it declares none."""
+
     @property
     def verdict(self) -> Verdict:
         """Verdict on the backend: the worst of its operations."""
@@ -157,6 +160,7 @@ class BackendSummary:
                 for check in self.nothing_judged
             ],
             "versions": dict(self.versions),
+            "accuracy": dict(self.accuracy),
             "expected_failures_not_seen": list(self.not_seen),
             "operations": [
                 {
@@ -192,6 +196,7 @@ class BackendSummary:
             raise ValueError(f"the specification has no {', '.join(sorted(of_another))}")
         whole = summarise(name, {}, results, (), "", None, list(faults.values()))
         known = {"versions": data["versions"], "not_seen": data["expected_failures_not_seen"]}
+        known["accuracy"] = data.get("accuracy", {})
         return made(cls, {**vars(whole), **known, "profile": data["profile"], "seed": data["seed"]})
 
 
@@ -203,6 +208,7 @@ def summarise(
     profile: str = "",
     seed: int | None = None,
     faults: Sequence[FaultResult] = (),
+    accuracy: Mapping[str, str] | None = None,
 ) -> BackendSummary:
     """Group a backend's results by operation and type, in the specification's order."""
     known, types = list(operations()), FLOAT_TYPES[::-1]
@@ -219,7 +225,8 @@ def summarise(
     ]
     grouped = tuple(OperationSummary(*key, tuple(groups[key])) for key in order)
     own = tuple(fault for fault in faults if fault.backend == name)
-    return BackendSummary(name, versions, grouped, tuple(not_seen(expected, seen, ran)), own, profile, seed)
+    unseen = tuple(not_seen(expected, seen, ran))
+    return BackendSummary(name, versions, grouped, unseen, own, profile, seed, accuracy or {})
 
 
 def without_paths(

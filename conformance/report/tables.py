@@ -12,7 +12,15 @@ from rich.text import Text
 
 from rnnspec.conformance.report.faults import print_fault
 from rnnspec.conformance.report.summary import BackendSummary, OperationSummary
-from rnnspec.conformance.report.words import asked, missing, ratio_text, refusals, unjudged, versions_text
+from rnnspec.conformance.report.words import (
+    accuracy_text,
+    asked,
+    missing,
+    ratio_text,
+    refusals,
+    unjudged,
+    versions_text,
+)
 from rnnspec.conformance.run import Verdict
 from rnnspec.spec import operations
 
@@ -39,17 +47,24 @@ def print_backends(console: Console, summaries: Sequence[BackendSummary]) -> Non
         for number, summary in enumerate(summaries, 1):
             heading = f"{f'[{number}] ' * _crowded(summaries)}{summary.name} ({versions_text(summary)})"
             console.print(Text(heading, "bold"), soft_wrap=True)
+            _print_accuracy(console, summary)
         console.print(Text(f"{_RATIOS}, over all types", "bold"), soft_wrap=True)
         console.print(_table_of_backends(summaries))
     for summary in summaries:
         if len(summaries) == 1:
             heading = f"{summary.name} ({versions_text(summary)}): {_RATIOS}"
             console.print(Text(heading, "bold"), soft_wrap=True)
+            _print_accuracy(console, summary)
             console.print(_table_of_types(summary))
         else:
             console.print()
             console.print(Text(summary.name, "bold"), soft_wrap=True)
         _print_rest(console, summary)
+
+
+def _print_accuracy(console: Console, summary: BackendSummary) -> None:
+    if told := accuracy_text(summary):
+        console.print(Text(f"  {told}", "yellow"), soft_wrap=True)
 
 
 _RATIOS: Final = "worst error ratio, at most 1 where it conforms; else the verdict"

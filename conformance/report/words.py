@@ -32,6 +32,15 @@ def versions_text(summary: BackendSummary) -> str:
     return ", ".join(f"{name} {version}" for name, version in summary.versions.items())
 
 
+def accuracy_text(summary: BackendSummary) -> str:
+    """Say which accuracy a backend declares, in units of roundoff u; empty where it declares none."""
+    by_words: dict[str, list[str]] = {}
+    for dtype, words in summary.accuracy.items():
+        by_words.setdefault(words, []).append(dtype)
+    told = "; ".join(f"{words} in {', '.join(dtypes)}" for words, dtypes in by_words.items())
+    return f"judged by the accuracy that it declares: {told}" if told else ""
+
+
 def sentence(summary: BackendSummary) -> str:
     """Give the verdict on a backend in a sentence."""
     verdict = summary.verdict
@@ -45,6 +54,8 @@ def sentence(summary: BackendSummary) -> str:
     if not bad:
         known = [operation for operation in judged if operation.verdict is Verdict.EXPECTED]
         but = f", but for known faults of {_listed(known)}" if known else ""
+        if summary.accuracy:
+            but = f" to within the accuracy that it declares{but}"
         return (
             f"{summary.name} conforms to the specification{but}: {_counted(len(every), 'operation')}, {cases:,} cases."
         )

@@ -25,6 +25,7 @@ from rnnspec.conformance.checks.check import cases_of
 from rnnspec.conformance.checks.right import OutOfRangeError
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.hosting.isolated import GuestLostError
+from rnnspec.conformance.judge.declared import judged_as_declared
 from rnnspec.conformance.run.expected import ExpectedFailure, concerning
 from rnnspec.conformance.run.profile import Profile
 from rnnspec.conformance.run.replay import failures_of, has_failures
@@ -151,6 +152,37 @@ def run_check(
     DeckError
         If no deck can be planned for what the backend supports.
     """
+    with judged_as_declared(backend):
+        return _run_check(
+            check,
+            backend,
+            operation,
+            dtype,
+            profile,
+            seed_number,
+            repro_dir,
+            replay_dir,
+            shrink,
+            expected,
+            only,
+            failed,
+        )
+
+
+def _run_check(
+    check: Check,
+    backend: Backend,
+    operation: str,
+    dtype: str,
+    profile: Profile,
+    seed_number: int,
+    repro_dir: Path | None,
+    replay_dir: Path | None,
+    shrink: bool,
+    expected: tuple[ExpectedFailure, ...],
+    only: Any,
+    failed: list[Failed] | None,
+) -> CheckResult:
     tally = _Tally(known=expected, watched=repro_dir is not None)
     started = time.perf_counter()
     verdict, message, repro, no_repro = Verdict.CONFORMS, "", "", ""

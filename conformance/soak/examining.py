@@ -18,6 +18,7 @@ from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.hosting.isolated import GuestLostError, Isolation, Limits
+from rnnspec.conformance.judge.declared import judged_as_declared
 from rnnspec.conformance.judge.tolerance import Bounded, forget
 from rnnspec.conformance.run.expected import ExpectedFailure, concerning, expected_failures
 from rnnspec.conformance.run.session import support_of
@@ -102,10 +103,11 @@ class Examiner:
 
     def outcomes(self, case: Case) -> dict[str, SoakOutcome]:
         """Return the outcomes of a case's values and gradients, which share their expected results."""
-        outcomes = {"values": self._outcome(case, "values")}
-        answered = outcomes["values"].ending in (Ending.JUDGED, Ending.REJECTED, Ending.EXPECTED)
-        if answered and self._backend.has_gradients(case.operation):
-            outcomes["gradients"] = self._outcome(case, "gradients")
+        with judged_as_declared(self._opened):
+            outcomes = {"values": self._outcome(case, "values")}
+            answered = outcomes["values"].ending in (Ending.JUDGED, Ending.REJECTED, Ending.EXPECTED)
+            if answered and self._backend.has_gradients(case.operation):
+                outcomes["gradients"] = self._outcome(case, "gradients")
         return outcomes
 
     def _outcome(self, case: Case, quantity: str) -> SoakOutcome:

@@ -95,7 +95,7 @@ def test_which_checks_ask_what_of_whom() -> None:
     assert {"rnn", "lstm", "gru", "greedy_decode"} <= asked["identities"]
     assert asked["marginals_are_gradients"] == {"crf_marginals"}
     assert asked["best_path"] == {"crf_viterbi"}
-    assert asked["ties"] == {"crf_viterbi", "greedy_decode", "beam_search"}
+    assert asked["ties"] == {"crf_viterbi", "crf_best_paths", "greedy_decode", "beam_search"}
 
 
 # One fault each.

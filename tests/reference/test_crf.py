@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from rnnspec.reference import (
+    crf_best_paths,
+    crf_entropy,
     crf_log_likelihood,
     crf_log_likelihood_vjp,
     crf_log_partition,
@@ -123,6 +125,62 @@ def test_values_are_those_of_all_paths(seed, kind):
             close(paths.score(path[b, steps]), paths.best)
         if kind == {"whole": True}:
             assert tuple(path[b, steps]) == paths.best_path()
+
+
+@KINDS
+@pytest.mark.parametrize("seed", range(8))
+def test_best_paths_and_entropy_are_those_of_all_paths(seed, kind):
+    given, _ = draw(seed, **kind)
+    score, path = crf_best_paths(**given, paths=4)
+    (entropy,) = crf_entropy(**given)
+    assert not path[np.broadcast_to(~given["mask"][:, np.newaxis], path.shape)].any()
+    for b, steps, paths in sequences(given):
+        ranked = sorted((s for s in paths.scores if s > -INF), reverse=True)[:4]
+        close(score[b], ranked + [-INF] * (4 - len(ranked)))
+        found = [tuple(one[steps]) for one in path[b, : len(ranked)]]
+        assert len(set(found)) == len(found)
+        close([paths.score(one) for one in found], ranked)
+        assert not path[b, len(ranked) :].any()
+        logs = [s - paths.log_partition for s in paths.scores if s > -INF]
+        close(entropy[b], -sum(math.exp(log) * log for log in logs))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_a_mask_rules_out_is_forbidden(seed):
+    given, tags = draw(seed)
+    rng = np.random.default_rng(seed)
+    allowed, possible = rng.random(given["transitions"].shape) < 0.7, rng.random(given["emissions"].shape) < 0.7
+    ruled = {
+        **given,
+        "transitions": np.where(allowed, given["transitions"], -INF),
+        "emissions": np.where(possible, given["emissions"], -INF),
+    }
+    moves, known = {"allowed": allowed, "masked_moves": True}, {"possible": possible, "partly_known": True}
+    (log_partition,), (marginals,) = (f(**given, **moves, **known) for f in (crf_log_partition, crf_marginals))
+    (score,) = crf_score(**given, **moves, tags=tags)
+    for b, steps, paths in sequences(ruled):
+        close(log_partition[b], paths.log_partition)
+        close(marginals[b, steps], paths.marginals())
+    for b, steps, paths in sequences({**given, "transitions": ruled["transitions"]}):
+        close(score[b], paths.score(tags[b, steps]))
+
+
+def test_marginals_of_known_tags_are_certain():
+    given, tags = draw(1)
+    possible = tags[..., np.newaxis] == np.arange(given["emissions"].shape[2])
+    (marginals,) = crf_marginals(**given, possible=possible, partly_known=True)
+    close(marginals[given["mask"]], 1.0 * possible[given["mask"]])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_reductions_of_the_likelihood(seed):
+    given, tags = draw(seed)
+    (each,) = crf_log_likelihood(**given, tags=tags)
+    divisors = {"sum": 1, "mean": max(len(each), 1), "token_mean": max(given["mask"].sum(), 1)}
+    for reduction, divisor in divisors.items():
+        (found,) = crf_log_likelihood(**given, tags=tags, reduction=reduction)
+        assert found.shape == ()
+        close(found, each.sum() / divisor)
 
 
 def complex_step(function, inputs, name, cotangent):

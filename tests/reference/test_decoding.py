@@ -203,7 +203,7 @@ def copier(tokens, gain):
 @pytest.mark.parametrize("end", [0, 3])
 def test_greedy_stops_after_the_end(end):
     network = copier(4, 50.0)
-    tokens, lengths, logs = greedy_decode(np.array([0, 1, 2, 3]), **network, steps=5, end=end)
+    tokens, lengths, logs = greedy_decode(start=np.array([0, 1, 2, 3]), **network, steps=5, end=end)
     wanted = {
         0: ([[1, 2, 3, 0, 0], [2, 3, 0, 0, 0], [3, 0, 0, 0, 0], [0, 0, 0, 0, 0]], [4, 3, 2, 1]),
         3: ([[1, 2, 3, 0, 0], [2, 3, 0, 0, 0], [3, 0, 0, 0, 0], [0, 1, 2, 3, 0]], [3, 2, 1, 4]),
@@ -215,13 +215,13 @@ def test_greedy_stops_after_the_end(end):
 
 
 def test_greedy_goes_on_where_nothing_ends():
-    tokens, lengths, _ = greedy_decode(np.array([2]), **copier(4, 50.0), steps=6)
+    tokens, lengths, _ = greedy_decode(start=np.array([2]), **copier(4, 50.0), steps=6)
     np.testing.assert_array_equal(tokens, [[3, 0, 1, 2, 3, 0]])
     np.testing.assert_array_equal(lengths, [6])
 
 
 def test_an_end_that_is_no_token_is_never_chosen():
-    _, lengths, _ = greedy_decode(np.array([2]), **copier(4, 50.0), steps=6, end=4)
+    _, lengths, _ = greedy_decode(start=np.array([2]), **copier(4, 50.0), steps=6, end=4)
     np.testing.assert_array_equal(lengths, [6])
 
 
@@ -231,7 +231,7 @@ def test_large_logits_do_not_overflow(dtype, logit):
     network = {name: a.astype(dtype) if isinstance(a, np.ndarray) else a for name, a in copier(3, 1.0).items()}
     network["c"] = np.array([logit, 0, -logit], dtype)
     network["V"][...] = 0
-    (tokens, _, logs), vjp = greedy_decode_vjp(np.array([1]), **network, steps=2)
+    (tokens, _, logs), vjp = greedy_decode_vjp(start=np.array([1]), **network, steps=2)
     np.testing.assert_array_equal(tokens, [[0, 0]] if logit > 0 else [[2, 2]])
     np.testing.assert_array_equal(logs, [[0, 0]])
     assert all(np.isfinite(gradient).all() for gradient in vjp(np.ones_like(logs)).values())
@@ -255,7 +255,7 @@ def test_half_precision_is_computed_wider_and_rounded_once(rng):
 
 def test_equal_logits_go_to_the_lowest_token():
     network = copier(3, 0.0)
-    tokens, _, logs = greedy_decode(np.array([2]), **network, steps=2)
+    tokens, _, logs = greedy_decode(start=np.array([2]), **network, steps=2)
     np.testing.assert_array_equal(tokens, [[0, 0]])
     same(logs, -np.log(3))
     tokens, _, score = beam_search(np.array([2]), **network, steps=3, width=2)
@@ -282,7 +282,7 @@ def test_what_would_follow_the_end_cannot_overflow():
     growing = {"W": one, "R": 100 * one, "b": one[0], "V": np.zeros((1, 1), np.float32), "c": np.zeros(1, np.float32)}
     chosen = {"cell": "rnn_cell", "activation": "relu", "embedding": "one_hot", "end": 0, "steps": 40}
     with np.errstate(all="raise"):
-        (_, lengths, logs), vjp = greedy_decode_vjp(np.array([0]), **growing, **chosen)
+        (_, lengths, logs), vjp = greedy_decode_vjp(start=np.array([0]), **growing, **chosen)
         assert lengths == 1
         assert all(np.isfinite(gradient).all() for gradient in vjp(np.ones_like(logs)).values())
         (_, lengths, score), vjp = beam_search_vjp(np.array([0]), **growing, **chosen, width=2)
@@ -342,7 +342,7 @@ def test_a_beam_can_beat_greedy():
     network["c"] = np.log([0.6, 0.4, 1e-9])
     network["V"] = np.array([[0, 0, 0], [0, 60.0, 0], [0, 0, 0]]) - np.log([0.6, 0.4, 1e-9])[:, None] * [1, 0, 0]
     start = np.array([2])
-    np.testing.assert_array_equal(greedy_decode(start, **network, steps=2)[0], [[0, 0]])
+    np.testing.assert_array_equal(greedy_decode(start=start, **network, steps=2)[0], [[0, 0]])
     tokens, _, score = beam_search(start, **network, steps=2, width=2, normalise=False)
     np.testing.assert_array_equal(tokens, [[1, 1]])
     same(score, np.log(0.4 / (1 + 1e-9)))
@@ -382,6 +382,45 @@ def test_beam_gradient_is_that_of_the_chosen_sequence(rng, kind, embedding, end,
 
     same(score, by_loop(inputs))
     same_by_name(vjp(d), complex_step(by_loop, inputs, d))
+
+
+@pytest.mark.parametrize("minimum", [0, 2])
+@pytest.mark.parametrize("penalty", [None, 0.7])
+def test_all_sequences_come_in_the_order_of_their_scores(rng, penalty, minimum):
+    inputs, steps, end = draw(rng, "rnn"), 3, 1
+    chosen = {"cell": "rnn_cell", "steps": steps, "width": TOKENS**steps, "end": end, "hypotheses": "all"}
+    found = beam_search(**inputs, **chosen, minimum=minimum, length_penalty=penalty)
+    for k in range(BATCH):
+        loop = Loop("rnn", {}, inputs, k)
+        every = {
+            tokens[: tokens.index(end) + 1] if end in tokens else tokens
+            for tokens in product(range(TOKENS), repeat=steps)
+        }
+        legal = [tokens for tokens in every if end not in tokens[:minimum]]
+        divided = [len(tokens) if penalty is None else ((5 + len(tokens)) / 6) ** penalty for tokens in legal]
+        scored = sorted(((loop.total(t) / d, t) for t, d in zip(legal, divided, strict=True)), reverse=True)
+        assert [len(tokens) for _, tokens in scored] == found[1][k, : len(legal)].tolist()
+        np.testing.assert_array_equal([[*t, *[0] * (steps - len(t))] for _, t in scored], found[0][k, : len(legal)])
+        same(found[2][k, : len(legal)], [score for score, _ in scored])
+        for tokens, lengths, score in zip(*(output[k, len(legal) :] for output in found), strict=True):
+            assert (tokens.any(), lengths, score) == (False, 0, -np.inf)
+
+
+@pytest.mark.parametrize("minimum", [1, 3])
+def test_the_end_is_not_written_before_the_minimum_is(minimum):
+    # The end has probability 0.9 at every step, and keeps it where it is barred.
+    network = {**copier(2, 0.0), "c": np.log([0.9, 0.1])}
+    tokens, lengths, logs = greedy_decode(start=np.array([0]), **network, steps=4, end=0, minimum=minimum)
+    np.testing.assert_array_equal(tokens, [[1] * minimum + [0] * (4 - minimum)])
+    np.testing.assert_array_equal(lengths, [minimum + 1])
+    same(logs[0, : minimum + 1], np.log([0.1] * minimum + [0.9]))
+
+
+def test_greedy_begins_with_a_vector():
+    # The state is the last input: zeros give equal logits, and a one-hot vector the token after it.
+    first = np.array([[0, 0, 0, 0.0], [0, 1, 0, 0]])
+    tokens, *_ = greedy_decode(first=first, begin="vector", **copier(4, 50.0), steps=3)
+    np.testing.assert_array_equal(tokens, [[0, 1, 2], [2, 3, 0]])
 
 
 # Both.

@@ -24,11 +24,18 @@ def _loss(kind: str, reduction: str, dtype: str, **options: Any) -> Any:
 
 
 def _weighted(
-    kind: str, target: Tensor, prediction: Tensor, reduction: str, steps: Mapping[str, Tensor], **options: Any
+    kind: str,
+    target: Tensor,
+    prediction: Tensor,
+    reduction: str,
+    steps: Mapping[str, Tensor],
+    weights: Tensor | None = None,
+    **options: Any,
 ) -> Outputs:
     """One of Keras's losses over (B, T, D), a mean over D at each step."""
     valid = valid_steps(prediction.shape[1], **steps)
-    weights = None if valid is None else tf.cast(valid, prediction.dtype)
+    if valid is not None:
+        weights = tf.cast(valid, prediction.dtype) if weights is None else tf.where(valid, weights, 0)
     loss = _loss(kind, reduction, prediction.dtype.name, **options)
     return (loss(target, prediction, sample_weight=weights),)
 
@@ -36,34 +43,67 @@ def _weighted(
 def _error(kind: str) -> Native:
     """One of Keras's losses of predictions and targets of real numbers."""
 
-    def loss(*, prediction: Tensor, target: Tensor, reduction: str, **steps: Any) -> Outputs:
-        return _weighted(kind, target, prediction, reduction, steps)
+    def loss(
+        *,
+        prediction: Tensor,
+        target: Tensor,
+        reduction: str,
+        weighted: bool,
+        weights: Tensor | None = None,
+        **steps: Any,
+    ) -> Outputs:
+        return _weighted(kind, target, prediction, reduction, steps, weights)
 
-    return Native(f"keras.losses.{kind}", loss)
+    return Native(f"keras.losses.{kind}", loss, _refuse_batch_mean)
 
 
-def _binary_cross_entropy(*, target: Tensor, logits: Tensor, given: str, reduction: str, **steps: Any) -> Outputs:
+def _refuse_batch_mean(*, reduction: str, **others: Any) -> None:
+    if reduction == "batch_mean":
+        raise Unsupported("Keras's losses have no mean over the sequences of sums over their steps")
+
+
+def _binary_cross_entropy(
+    *,
+    target: Tensor,
+    logits: Tensor,
+    given: str,
+    reduction: str,
+    weighted: bool,
+    weights: Tensor | None = None,
+    **steps: Any,
+) -> Outputs:
     # Keras takes a mean over the last axis.
     target, logits = target[..., None], logits[..., None]
-    return _weighted("BinaryCrossentropy", target, logits, reduction, steps, from_logits=True)
+    return _weighted("BinaryCrossentropy", target, logits, reduction, steps, weights, from_logits=True)
 
 
-def _refuse_binary_cross_entropy(*, given: str, **others: Any) -> None:
+def _refuse_binary_cross_entropy(*, given: str, reduction: str, **others: Any) -> None:
+    _refuse_batch_mean(reduction=reduction)
     if given == "probabilities":
         raise Unsupported(
             "Keras's BinaryCrossentropy clips probabilities to 1e-7 .. 1 - 1e-7, and in 16 bits a 1 then costs NaN"
         )
 
 
-def _cross_entropy(*, logits: Tensor, ids: Tensor, targets: str, reduction: str, **steps: Any) -> Outputs:
+def _cross_entropy(
+    *,
+    logits: Tensor,
+    ids: Tensor,
+    targets: str,
+    reduction: str,
+    weighted: bool,
+    weights: Tensor | None = None,
+    **steps: Any,
+) -> Outputs:
     valid = valid_steps(logits.shape[1], **steps)
     options: dict[str, Any] = {"from_logits": True}
     if valid is not None:
         ids, options = tf.where(valid, ids, IGNORED), {**options, "ignore_class": IGNORED}
-    return _weighted("SparseCategoricalCrossentropy", ids, logits, reduction, steps, **options)
+    return _weighted("SparseCategoricalCrossentropy", ids, logits, reduction, steps, weights, **options)
 
 
-def _refuse_cross_entropy(*, logits: Tensor, targets: str, **others: Any) -> None:
+def _refuse_cross_entropy(*, logits: Tensor, targets: str, reduction: str, **others: Any) -> None:
+    _refuse_batch_mean(reduction=reduction)
     if targets == "distribution":
         # Said by tf.nn.softmax_cross_entropy_with_logits: its gradient is wrong for weights with any other sum.
         raise Unsupported("Keras's CategoricalCrossentropy takes weights that add up to 1 only")
@@ -83,11 +123,11 @@ def _source(kind: str) -> Script:
             y_true, y_pred = f"{y_true}[..., None]", f"{y_pred}[..., None]"
         if prediction == "logits":
             options.append("from_logits=True")
-        given, weights = [], "None"
+        given, weights = [], 't["weights"]' if "weights" in call.inputs else "None"
         mask = mask_source(call, f"{y_pred.removesuffix('[..., None]')}.shape[1]")
         if mask is not None:
             given = [f"valid = {mask}"]
-            weights = "tf.cast(valid, dtype)"
+            weights = 'tf.where(valid, t["weights"], 0)' if "weights" in call.inputs else "tf.cast(valid, dtype)"
             if target == "ids":
                 given.append(f"ids = tf.where(valid, {y_true}, {IGNORED})")
                 y_true = "ids"

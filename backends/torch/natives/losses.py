@@ -23,8 +23,12 @@ IGNORED = -100
 """The class id that torch's cross-entropy takes for padding."""
 
 
-def _refuse_none(*, reduction: str, target: Tensor | None = None, ids: Tensor | None = None, **others: Any) -> None:
+def _refuse_none(
+    *, reduction: str, weighted: bool, target: Tensor | None = None, ids: Tensor | None = None, **others: Any
+) -> None:
     given = ids if target is None else target
+    if weighted or reduction == "batch_mean":
+        raise Unsupported("torch's losses have no weights of steps, and no mean over the sequences")
     if reduction == "mean" and given is not None and 0 in given.shape[:2]:
         raise Unsupported("torch's mean over no step at all is NaN")
 
@@ -48,7 +52,9 @@ def mean_squared_error(*, prediction: Tensor, target: Tensor, **others: Any) -> 
 
 
 @native("torch.nn.functional.binary_cross_entropy_with_logits", _refuse_binary_cross_entropy)
-def binary_cross_entropy(*, logits: Tensor, target: Tensor, given: str, reduction: str, **steps: Any) -> Outputs:
+def binary_cross_entropy(
+    *, logits: Tensor, target: Tensor, given: str, reduction: str, weighted: bool, **steps: Any
+) -> Outputs:
     """Return the loss."""
     valid = valid_steps(logits.shape[1], **steps)
     if valid is None:
@@ -64,6 +70,7 @@ def cross_entropy(
     logits: Tensor,
     targets: str,
     reduction: str,
+    weighted: bool,
     ids: Tensor | None = None,
     target: Tensor | None = None,
     **steps: Any,
@@ -87,7 +94,7 @@ def cross_entropy(
 
 
 def _over_features(
-    loss: Callable[..., Tensor], prediction: Tensor, target: Tensor, *, reduction: str, **steps: Any
+    loss: Callable[..., Tensor], prediction: Tensor, target: Tensor, *, reduction: str, weighted: bool, **steps: Any
 ) -> Tensor:
     """Loss of steps that have several features, of which each step's own is the mean."""
     valid = valid_steps(prediction.shape[1], **steps)
