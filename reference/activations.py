@@ -17,7 +17,7 @@ from rnnspec.spec.vocabulary import SELU
 
 
 @dataclass(frozen=True)
-class Activation:
+class Elementwise:
     """A function of one argument ``a``.
 
     ``value(a, out)`` computes it, into `out` unless that is None; `out` may be ``a`` itself. ``back(dv, a, v)`` is the
@@ -33,7 +33,7 @@ class Activation:
         """Return the value at ``a``, in `out` if it is given."""
         return self.value(a, out)
 
-    def clipped(self, clip: float) -> Activation:
+    def clipped(self, clip: float) -> Elementwise:
         """Return the same function of an argument clipped to ``-clip .. clip``."""
 
         def value(a: Array, out: Array | None) -> Array:
@@ -42,7 +42,7 @@ class Activation:
         def back(dv: Array, a: Array, v: Array) -> Array:
             return np.where(np.abs(a) <= clip, self.back(dv, a, v), 0)
 
-        return Activation(value, back, reads_argument=True)
+        return Elementwise(value, back, reads_argument=True)
 
 
 def _logistic(a: Array, out: Array | None) -> Array:
@@ -84,7 +84,7 @@ def _identity_back(dv: Array, a: Array, v: Array) -> Array:
     return dv
 
 
-def _hard_sigmoid(alpha: float, beta: float) -> Activation:
+def _hard_sigmoid(alpha: float, beta: float) -> Elementwise:
     def value(a: Array, out: Array | None) -> Array:
         return _into(out, np.minimum(np.maximum(alpha * a + beta, 0), 1))
 
@@ -92,44 +92,44 @@ def _hard_sigmoid(alpha: float, beta: float) -> Activation:
         line = alpha * a + beta
         return np.where(line > 0, np.where(line < 1, dv * alpha, 0), 0)
 
-    return Activation(value, back, reads_argument=True)
+    return Elementwise(value, back, reads_argument=True)
 
 
-def _leaky_relu(alpha: float) -> Activation:
-    return Activation(
+def _leaky_relu(alpha: float) -> Elementwise:
+    return Elementwise(
         lambda a, out: _into(out, np.where(a > 0, a, a * alpha)),
         lambda dv, a, v: np.where(a > 0, dv, dv * alpha),
         reads_argument=True,
     )
 
 
-def _thresholded_relu(alpha: float) -> Activation:
-    return Activation(
+def _thresholded_relu(alpha: float) -> Elementwise:
+    return Elementwise(
         lambda a, out: _into(out, np.where(a > alpha, a, 0)),
         lambda dv, a, v: np.where(a > alpha, dv, 0),
         reads_argument=True,
     )
 
 
-def _scaled_tanh(alpha: float, beta: float) -> Activation:
+def _scaled_tanh(alpha: float, beta: float) -> Elementwise:
     def back(dv: Array, a: Array, v: Array) -> Array:
         return _tanh_back(dv * (alpha * beta), a, np.tanh(a * beta))
 
-    return Activation(lambda a, out: _into(out, np.tanh(a * beta) * alpha), back, reads_argument=True)
+    return Elementwise(lambda a, out: _into(out, np.tanh(a * beta) * alpha), back, reads_argument=True)
 
 
-def _affine(alpha: float, beta: float) -> Activation:
-    return Activation(lambda a, out: _into(out, a * alpha + beta), lambda dv, a, v: dv * alpha, reads_argument=False)
+def _affine(alpha: float, beta: float) -> Elementwise:
+    return Elementwise(lambda a, out: _into(out, a * alpha + beta), lambda dv, a, v: dv * alpha, reads_argument=False)
 
 
-def _elu(alpha: float, scale: float = 1.0) -> Activation:
+def _elu(alpha: float, scale: float = 1.0) -> Elementwise:
     def value(a: Array, out: Array | None) -> Array:
         return _into(out, np.where(a > 0, a, np.expm1(np.minimum(a, 0)) * alpha) * scale)
 
     def back(dv: Array, a: Array, v: Array) -> Array:
         return np.where(a > 0, dv, dv * (np.exp(np.minimum(a, 0)) * alpha)) * scale
 
-    return Activation(value, back, reads_argument=True)
+    return Elementwise(value, back, reads_argument=True)
 
 
 def _softsign(a: Array, out: Array | None) -> Array:
@@ -168,12 +168,12 @@ def _into(out: Array | None, v: Array) -> Array:
     return out
 
 
-logistic = Activation(_logistic, _logistic_back, reads_argument=False)
-tanh = Activation(_tanh, _tanh_back, reads_argument=False)
-relu = Activation(_relu, _relu_back, reads_argument=True)
-identity = Activation(_identity, _identity_back, reads_argument=False)
+logistic = Elementwise(_logistic, _logistic_back, reads_argument=False)
+tanh = Elementwise(_tanh, _tanh_back, reads_argument=False)
+relu = Elementwise(_relu, _relu_back, reads_argument=True)
+identity = Elementwise(_identity, _identity_back, reads_argument=False)
 
-ACTIVATIONS: dict[str, Callable[..., Activation]] = {
+ACTIVATIONS: dict[str, Callable[..., Elementwise]] = {
     "logistic": lambda: logistic,
     "tanh": lambda: tanh,
     "relu": lambda: relu,
@@ -185,14 +185,14 @@ ACTIVATIONS: dict[str, Callable[..., Activation]] = {
     "affine": _affine,
     "elu": _elu,
     "selu": lambda: _elu(SELU[1], SELU[0]),
-    "softsign": lambda: Activation(_softsign, _softsign_back, reads_argument=True),
-    "softplus": lambda: Activation(_softplus, _softplus_back, reads_argument=True),
-    "relu6": lambda: Activation(_relu6, _relu6_back, reads_argument=True),
+    "softsign": lambda: Elementwise(_softsign, _softsign_back, reads_argument=True),
+    "softplus": lambda: Elementwise(_softplus, _softplus_back, reads_argument=True),
+    "relu6": lambda: Elementwise(_relu6, _relu6_back, reads_argument=True),
 }
 """By name, functions from an activation's numbers to the activation."""
 
 
-def activation(text: str, clip: float | None = None) -> Activation:
+def activation(text: str, clip: float | None = None) -> Elementwise:
     """Return the activation that an attribute's value names; with `clip`, of a clipped argument."""
     name, numbers = chosen(text)
     function = ACTIVATIONS[name](*numbers)

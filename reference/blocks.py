@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnspec.reference.activations import Activation, activation
+from rnnspec.reference.activations import Elementwise, activation
 from rnnspec.reference.call import Admitted, Computed, dropout_scale
 from rnnspec.reference.registry import computes
 from rnnspec.spec.arrays import Array, Mask
@@ -98,4 +98,4 @@ def _softmax_back(dy: Array, a: Array, y: Array) -> Array:
     return da
 
 
-_SOFTMAX = Activation(_softmax_value, _softmax_back, reads_argument=False)
+_SOFTMAX = Elementwise(_softmax_value, _softmax_back, reads_argument=False)
