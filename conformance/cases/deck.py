@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
+from rnnspec.conformance.cases.alone import one_at_a_time
 from rnnspec.conformance.cases.beyond import counts_beyond_sizes, generic, none_valid
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.counts import beyond_ranges, late_ends
@@ -142,6 +143,7 @@ class Planner:
             cases += beyond_ranges(self._maker, rows)
             cases += late_ends(self._maker, rows)
             cases += looking_padded(self._maker, rows)
+            cases += one_at_a_time(self._maker, rows, self.refused)
         cases += generic(self._maker, rows, self.extent.generic)
         return Deck(self.scope, self.factors, rows, tuple(cases), model, impossible, climber.left_out)
 

@@ -259,6 +259,23 @@ class Factors:
             row = (*fits, *row[place + 1 :])
         return row
 
+    def one_at_a_time(self, refused: Collection[Combination]) -> Iterator[dict[str, Any]]:
+        """Yield levels that differ from the plainest ones in one attribute, or in one absent input.
+
+        What gives an attribute its meaning differs too. Functions are left out: the check `functions` asks of each.
+        """
+        plain = self._mended((0,) * len(self.all), 0) if self.all else None
+        if plain is None or _holds_any(refused, plain):
+            return
+        for place, factor in enumerate(self.all):
+            attribute = self.op.attributes.get(self._attribute_of(place))
+            if not factor.runs or factor.name == STEPS or (attribute and attribute.others):
+                continue
+            for level in range(len(factor.levels)):
+                row = self._mended((*plain[:place], level, *plain[place + 1 :]), place)
+                if row is not None and level != plain[place] and not _holds_any(refused, row):
+                    yield self.levels(row)
+
     @cached_property
     def _always_forbidden(self) -> frozenset[Combination]:
         return frozenset(self._forbidden())

@@ -77,7 +77,8 @@ def test_types_of_two_bytes_have_neither_large_nor_small_numbers() -> None:
 
 def test_what_had_probability_0_comes_true_and_costs_infinitely_much() -> None:
     cases = of_regime("binary_cross_entropy", "contradicting", "unforeseen")
-    assert {case.attributes["reduction"] for case in cases} == {"none", "sum", "mean"}
+    reductions = operation("binary_cross_entropy").attributes["reduction"].values
+    assert {case.attributes["reduction"] for case in cases} == set(reductions)
     assert not any(case.differentiated for case in cases)
     losses = [expected_of(case).outputs["loss"] for case in cases]
     assert sum(bool(np.isposinf(loss.value).any()) for loss in losses) >= 4
@@ -268,3 +269,27 @@ def test_the_first_call_is_judged_with_the_deck() -> None:
     assert session.deck.cases[-1].call is backend.calls[0]
     assert session.deck.cases[-1].seed != session_of(Forgetful(), "rnn_cell", "float32", QUICK, 4).deck.cases[-1].seed
     assert sum(case.call is backend.calls[0] for case in session.deck.cases) == 1
+
+
+# One choice at a time.
+
+
+@pytest.mark.parametrize("name", ["gru", "state_jacobian", "beam_search", "crf_log_likelihood"])
+def test_each_value_is_met_beside_the_plainest_of_all_others(name: str) -> None:
+    """As most people run it. Pairs of choices may come with a third that hides a fault, such as clipping."""
+    op = operation(name)
+    usual = op.defaults()
+    met = set()
+    for case in deck_of(name).cases:
+        differing = [key for key, value in case.attributes.items() if value != usual[key]]
+        shows = not case.spec.has_steps or case.valid.any()
+        if case.regime == "generic" and shows and len(differing) == 1:
+            met.add((differing[0], str(case.attributes[differing[0]])))
+    wanted = {
+        (key, str(value))
+        for key, attribute in op.attributes.items()
+        for value in attribute.values
+        if not attribute.when and not attribute.others and value != usual[key]
+    }
+    assert wanted
+    assert wanted <= met
