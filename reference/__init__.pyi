@@ -477,54 +477,54 @@ def crf_log_partition_vjp(
     = False, partly_known: bool = False,
 ) -> tuple[tuple[Array], Vjp]: ...
 def crf_log_likelihood(
-    emissions: Array, transitions: Array, tags: Array, start: Array | None = None, end: Array | None = None, allowed:
+    emissions: Array, tags: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed:
     Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, padding: Literal["lengths",
     "label"] = "lengths", masked_moves: bool = False, reduction: Literal["none", "sum", "mean", "token_mean"] = "none",
 ) -> tuple[Array]: ...
 def crf_log_likelihood_vjp(
-    emissions: Array, transitions: Array, tags: Array, start: Array | None = None, end: Array | None = None, allowed:
+    emissions: Array, tags: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed:
     Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, padding: Literal["lengths",
     "label"] = "lengths", masked_moves: bool = False, reduction: Literal["none", "sum", "mean", "token_mean"] = "none",
 ) -> tuple[tuple[Array], Vjp]: ...
 def crf_marginals(
-    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
-    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool
-    = False, partly_known: bool = False,
+    emissions: Array, transitions: Array, possible: Array | None = None, start: Array | None = None, end: Array | None =
+    None, allowed: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool =
+    False, partly_known: bool = False,
 ) -> tuple[Array]: ...
 def crf_marginals_vjp(
-    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
-    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool
-    = False, partly_known: bool = False,
+    emissions: Array, transitions: Array, possible: Array | None = None, start: Array | None = None, end: Array | None =
+    None, allowed: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool =
+    False, partly_known: bool = False,
 ) -> tuple[tuple[Array], Vjp]: ...
 def crf_viterbi(
-    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
-    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool
-    = False, partly_known: bool = False,
+    emissions: Array, transitions: Array, possible: Array | None = None, start: Array | None = None, end: Array | None =
+    None, allowed: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool =
+    False, partly_known: bool = False,
 ) -> tuple[Array, Array]: ...
 def crf_viterbi_vjp(
-    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
-    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool
-    = False, partly_known: bool = False,
+    emissions: Array, transitions: Array, possible: Array | None = None, start: Array | None = None, end: Array | None =
+    None, allowed: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool =
+    False, partly_known: bool = False,
 ) -> tuple[tuple[Array, Array], Vjp]: ...
 def crf_best_paths(
-    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
-    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, paths: int = 2,
-    masked_moves: bool = False, partly_known: bool = False,
+    emissions: Array, transitions: Array, possible: Array | None = None, start: Array | None = None, end: Array | None =
+    None, allowed: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool =
+    False, partly_known: bool = False, paths: int = 2,
 ) -> tuple[Array, Array]: ...
 def crf_best_paths_vjp(
-    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
-    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, paths: int = 2,
-    masked_moves: bool = False, partly_known: bool = False,
+    emissions: Array, transitions: Array, possible: Array | None = None, start: Array | None = None, end: Array | None =
+    None, allowed: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool =
+    False, partly_known: bool = False, paths: int = 2,
 ) -> tuple[tuple[Array, Array], Vjp]: ...
 def crf_entropy(
-    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
-    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool
-    = False, partly_known: bool = False,
+    emissions: Array, transitions: Array, possible: Array | None = None, start: Array | None = None, end: Array | None =
+    None, allowed: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool =
+    False, partly_known: bool = False,
 ) -> tuple[Array]: ...
 def crf_entropy_vjp(
-    emissions: Array, transitions: Array, start: Array | None = None, end: Array | None = None, allowed: Array | None =
-    None, possible: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool
-    = False, partly_known: bool = False,
+    emissions: Array, transitions: Array, possible: Array | None = None, start: Array | None = None, end: Array | None =
+    None, allowed: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, masked_moves: bool =
+    False, partly_known: bool = False,
 ) -> tuple[tuple[Array], Vjp]: ...
 def framewise_log_likelihood(
     emissions: Array, tags: Array, *, lengths: Array | None = None, mask: Array | None = None, padding:

@@ -249,7 +249,7 @@ def _including(op: Operation, other: Operation, sizes: Mapping[str, str]) -> Ope
             shapes=tuple((when, renamed_axes(shape, sizes)) for when, shape in item.shapes),
         )
         for name, item in other.inputs.items()
-        if item.kind == "float" and not item.per_sequence
+        if item.kind in ("float", "bits") and not item.per_sequence
     }
     axes = {
         axis for item in parameters.values() for shape in (item.shape, *(s for _, s in item.shapes)) for axis in shape
