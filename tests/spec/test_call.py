@@ -309,10 +309,11 @@ def test_none_is_allowed_where_it_is_the_default() -> None:
 def test_what_is_tried_and_every_default_lies_in_its_domain(size: int) -> None:
     for op in operations().values():
         for name, attribute in op.attributes.items():
+            sizes = {symbol: max(size, int(symbol not in ("B", "T"))) for symbol in resolved(op, op.defaults()).sizes}
             needed = {
                 key: value[0] if isinstance(value, (list, tuple)) else value for key, value in attribute.when.items()
             }
-            sizes = {symbol: max(size, symbol not in ("B", "T")) for symbol in resolved(op, op.defaults()).sizes}
+            needed |= {key: op.attributes[key].ends(sizes)[0] for key, value in needed.items() if value == "number"}
             ends = attribute.ends(sizes) if attribute.range else ()
             for value in (*ends, *attribute.usual, attribute.default):
                 assert check_attributes(op, {**needed, name: value})[name] == value
