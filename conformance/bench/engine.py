@@ -76,6 +76,7 @@ class Engine:
         self.contests = contests
         self.outcomes: list[Outcome] = []
         self.problems: list[str] = []
+        self.interrupted: BaseException | None = None
         self.told: Callable[[str], None] = lambda what: None
         self._setting = setting
         self._peaks: dict[str, dict[str, Peak | None]] = {}
@@ -105,6 +106,8 @@ class Engine:
                 with environment(PYTEST_ADDOPTS=None, PYTEST_PLUGINS=None, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"):
                     status = pytest.main([*options, str(suite / "test_benchmarks.py")], plugins=plugins)
             written = json.loads(file.read_text("utf-8")) if file.exists() and file.stat().st_size else None
+        if self.interrupted is not None:
+            raise self.interrupted
         if self.problems or status != pytest.ExitCode.OK:
             lines = [f"pytest could not run the benchmarks (exit status {int(status)})", *self.problems]
             raise BenchError("\n".join([*lines, "" if self.problems else output.getvalue()]))
@@ -114,6 +117,11 @@ class Engine:
                 "no conforming backend: expected one that is right on some workload, got\n  " + "\n  ".join(reasons)
             )
         return self._report(), written
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Keep what ended the run before its end: pytest makes a status of its own of it."""
+        if isinstance(excinfo.value, KeyboardInterrupt):  # pytest.exit() comes here too
+            self.interrupted = excinfo.value
 
     def hold(self, contest: Contest, request: pytest.FixtureRequest) -> None:
         """Hold one contest: admit the contenders that conform, then time them in turn."""

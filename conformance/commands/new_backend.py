@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import shlex
 import shutil
 import textwrap
 from collections.abc import Mapping
@@ -82,7 +83,8 @@ def new_backend(name: str, operations: tuple[str, ...], base: str, parent: Path)
         raise
     for path in texts:
         click.echo(f"wrote {folder / path}")
-    click.echo(f"next: cd {folder} && pip install -e '.[test]' && pytest; then write the methods in adapter.py")
+    there = shlex.quote(str(folder))
+    click.echo(f"next: cd {there} && pip install -e '.[test]' && pytest; then write the methods in adapter.py")
 
 
 def project(name: str, operations: list[Operation], base: Base) -> dict[str, str]:

@@ -2,9 +2,9 @@
 
 A comment before the block says what becomes of it:
 
-- ``<!-- run -->``: its commands are run, in the order of the page and in one folder, and so is Python. The lines after a
-  ``$`` line are those that the command prints, but for times, versions and ratios. A line ``…`` stands for any lines, a
-  ``…`` at the end of a line for its rest.
+- ``<!-- run -->``: its commands are run, in the order of the page and in one folder, and so is Python. The lines after
+  a ``$`` line are those that the command prints, but for times, versions and ratios. A line ``…`` stands for any lines,
+  a ``…`` at the end of a line for its rest.
 - ``<!-- run by tox -e commands -->``: the same, in that environment alone: it takes long, or needs more packages.
 - ``<!-- tested by tests/… -->``: that file has to do with the page, and reads its block or runs what it shows.
 - ``<!-- not run: REASON -->``.
