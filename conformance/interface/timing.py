@@ -118,8 +118,6 @@ def bench(
     backends = kinds.names("backends", backends)
     if not backends:
         raise PlanError("expected a backend, got none")
-    chosen = {"workloads": workloads, "operations": operations, "modes": modes, "dtypes": dtypes}
-    listed = {name: kinds.names(name, value) for name, value in chosen.items()}
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not LEAST <= seconds <= MOST_SECONDS:
         raise PlanError(f"seconds: expected a number from {LEAST:g} to {MOST_SECONDS:g}, got {seconds!r}")
     kinds.whole("rounds", rounds, 2)
@@ -129,7 +127,9 @@ def bench(
         kinds.words(name, text)
     request = Request(
         backends=backends, alone=len(backends) == 1, scale=scale, sizes=_sizes(sizes), scan=scan, device=device,
-        seconds=seconds, rounds=rounds, memory=memory, **listed,
+        seconds=seconds, rounds=rounds, memory=memory,
+        workloads=kinds.names("workloads", workloads), operations=kinds.names("operations", operations),
+        modes=kinds.names("modes", modes), dtypes=kinds.names("dtypes", dtypes),
     )  # fmt: skip
     with interruptible(), pinned(threads):
         return Bench(*timed(request))
