@@ -3,8 +3,7 @@
 A comment before the block says what becomes of it:
 
 - ``<!-- run -->``: its commands are run, in the order of the page and in one folder, and so is Python. The lines after
-  a ``$`` line are those that the command prints, but for times, versions and ratios. A line ``…`` stands for any lines,
-  a ``…`` at the end of a line for its rest.
+  a ``$`` line are those that the command prints, but for times, versions and ratios. A ``…`` stands for any words.
 - ``<!-- run by tox -e commands -->``: the same, in that environment alone: it takes long, or needs more packages.
 - ``<!-- tested by tests/… -->``: that file has to do with the page, and reads its block or runs what it shows.
 - ``<!-- not run: REASON -->``.
@@ -92,28 +91,21 @@ _VARIES = (
     (r"(?<![\w.])\d\.\d\d(?![\d.e])", "#"),  # an error ratio in a table
     (r"(?<![\w.])\d\.\de[-+]\d\d(?![\d.])", "#"),  # a difference or a bound
     (r"[─━]+", "─"),
-    (r" +", " "),
 )
 
 
-def lines_of(text: str) -> list[str]:
-    """The lines that are no space, without what differs from run to run and from machine to machine."""
+def words_of(text: str) -> str:
+    """The words, without what differs from run to run and from machine to machine, and with no line's end."""
+    text = " ".join(text.split())
     for pattern, put in _VARIES:
         text = re.sub(pattern, put, text)
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return text
 
 
 def agrees(shown: str, printed: str) -> bool:
-    """Whether a page shows what was printed."""
-    pattern = ""
-    for line in lines_of(shown):
-        if line == "…":
-            pattern += r"(?:.*\n)*?"
-        elif line.endswith("…"):
-            pattern += re.escape(line.removesuffix("…").rstrip()) + r".*\n"
-        else:
-            pattern += re.escape(line) + r"\n"
-    return re.fullmatch(pattern, "".join(f"{line}\n" for line in lines_of(printed))) is not None
+    """Whether a page shows what was printed, however long the lines."""
+    parts = (re.escape(part.strip()) for part in words_of(shown).split("…"))
+    return re.fullmatch(" ?.*? ?".join(parts), words_of(printed)) is not None
 
 
 def test_output_is_compared_but_for_what_varies() -> None:
