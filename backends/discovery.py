@@ -170,12 +170,20 @@ def _load(name: str) -> object:
     return loaded
 
 
+def must_have_a_name(adapter: object, shown: str) -> None:
+    """Raise BackendError unless an adapter, or its class, has a name that can stand in a line."""
+    name = getattr(adapter, "name", None)
+    if not (isinstance(name, str) and name and name.isprintable()):
+        what = "" if name is None else f", got {name_of(repr(name))}"
+        title = (adapter if isinstance(adapter, type) else type(adapter)).__name__
+        raise BackendError(f"backend {shown!r}: expected {title} to have a name, like name = 'mine'{what}")
+
+
 def _must_be_adapter(loaded: object, shown: str) -> type[Backend]:
     if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
         what = "another class" if isinstance(loaded, type) else f"an object of type {kind_of(loaded)}"
         raise BackendError(f"backend {shown!r}: expected a subclass of rnnspec.backends.Backend, got {what}")
-    if not isinstance(getattr(loaded, "name", None), str):
-        raise BackendError(f"backend {shown!r}: expected {loaded.__name__} to have a name, like name = 'mine'")
+    must_have_a_name(loaded, shown)
     try:
         must_be_narrow(loaded.refuses_with)
     except ValueError as error:

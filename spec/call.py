@@ -96,11 +96,21 @@ def check_call(name: str, inputs: Mapping[str, Any], attributes: Mapping[str, An
 
 
 def check_attributes(op: Operation, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every attribute of `op`, defaults filled in; raise CallError for unknown ones and wrong values."""
+    """Return every attribute of `op`, defaults filled in; raise CallError for unknown ones and wrong values.
+
+    A number or a word of NumPy's counts as Python's.
+    """
+    attributes = {name: _plain(value) for name, value in attributes.items()}
     try:
         return dict(_complete(op, tuple((name, type(value), value) for name, value in attributes.items())))
     except TypeError:  # a list in place of a tuple is no key
         return _completed(op, attributes)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return type(value)(map(_plain, value)) if type(value) in (tuple, list) else value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 @lru_cache(maxsize=4096)

@@ -12,6 +12,7 @@ from typing import Any
 from rnnspec.spec.language import Equation, indexed, indices_of
 from rnnspec.spec.loading import operations
 from rnnspec.spec.operation import Operation
+from rnnspec.spec.printing import without_truisms
 from rnnspec.spec.ranks import Ranks, rank_of, ranks_of
 from rnnspec.spec.system import System
 from rnnspec.spec.vocabulary import REDUCERS
@@ -56,7 +57,7 @@ class Typesetter:
     def equation(self, equation: Equation) -> str:
         """Typeset an equation as one line of an ``align`` environment."""
         inner = _InEquation(self, equation)
-        return f"{inner.latex(indexed(equation.target, equation.indices))} &= {inner.latex(equation.value)}"
+        return f"{inner.latex(indexed(equation.target, equation.indices))} &= {inner.latex(without_truisms(equation))}"
 
     def expression(self, node: ast.expr) -> str:
         """Typeset an expression."""
@@ -194,7 +195,7 @@ def _name(name: str, index: str) -> str:
     if differential + stem in _GREEK or name.startswith(_prefixes()):
         differential, stem = "", differential + stem
     letter = f"\\{stem}" if stem in _GREEK else stem if len(stem) == 1 else f"\\mathrm{{{stem}}}"
-    words = [f"\\mathrm{{{word}}}" for word in [digits, *suffix.split("_")] if word]
+    words = [word if word.isdigit() else f"\\mathrm{{{word}}}" for word in [digits, *suffix.split("_")] if word]
     subscript = ",".join([*words, *([index] if index else [])])
     body = f"{letter}_{{{subscript}}}" if subscript else letter
     return f"\\mathrm{{d}}{body}" if differential else body

@@ -32,7 +32,26 @@ def to_text(node: ast.expr) -> str:
 
 def equation_text(equation: Equation) -> str:
     """Print an equation in the equation language itself."""
-    return f"{equation.left} = {to_text(equation.value)}"
+    return f"{equation.left} = {to_text(without_truisms(equation))}"
+
+
+def without_truisms(equation: Equation) -> ast.expr:
+    """The value of an equation, without conditions that always hold: an index is never negative where it is a letter.
+
+    A part's equations name a condition, as of attention whether a query sees a key, that may be none in a given call.
+    """
+    letters = {index.id for index in equation.indices if isinstance(index, ast.Name)}
+
+    def visit(node: ast.expr) -> ast.expr:
+        match node:
+            case ast.IfExp(
+                test=ast.Compare(left=ast.Name(id=letter), ops=[ast.GtE()], comparators=[ast.Constant(value=0)]),
+                body=body,
+            ) if letter in letters:
+                return body
+        return node
+
+    return transform(equation.value, visit)
 
 
 def reading_order(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 import numpy as np
 
 from rnnspec.spec.arrays import Array
 from rnnspec.spec.errors import SpecError
-from rnnspec.spec.evaluate import Evaluation, LiteralCall
+from rnnspec.spec.evaluate import Evaluation, Key, LiteralCall
 from rnnspec.spec.language import Equation
 from rnnspec.spec.loading import operation
 from rnnspec.spec.printing import equation_text, reading_order
@@ -71,7 +72,8 @@ def trace(
     Returns
     -------
     list of Quantity
-        In the order in which the equations are read, step by step. Steps count the sequence's valid steps.
+        In the order in which the equations are read, step by step, and each after those that it uses. Steps count the
+        sequence's valid steps.
 
     Raises
     ------
@@ -90,16 +92,29 @@ def trace(
     return call.quantities(sequence, count)
 
 
+class _Recorded(Evaluation):
+    """An evaluation that records which quantities each one uses."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.uses: dict[Key, set[Key]] = {}
+
+    def _value(self, name: str, index: tuple[int, ...]) -> Any:
+        if self.path:
+            self.uses.setdefault(self.path[-1], set()).add((name, index))
+        return super()._value(name, index)
+
+
 class _Call(LiteralCall):
     """A call that keeps what was worked out."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._kept: list[Evaluation] = []
+        self._kept: list[_Recorded] = []
 
     def evaluation(self, values: Mapping[str, Array], sizes: Mapping[str, int]) -> Evaluation:
         """The evaluation that computes the quantities of one sequence; kept."""
-        self._kept.append(super().evaluation(values, sizes))
+        self._kept.append(_Recorded(self.system, values, sizes))
         return self._kept[-1]
 
     def quantities(self, sequence: int, count: int) -> list[Quantity]:
@@ -109,7 +124,34 @@ class _Call(LiteralCall):
         places = {id(equation): place for place, equation in enumerate((*forward, *gradient))}
         known = {key: (value, one) for one in evaluations for key, value in one.known.items()}
         found = [Quantity(*key, value, evaluation.rule_of(*key)) for key, (value, evaluation) in known.items()]
-        return sorted(found, key=lambda one: _place(places[id(one.equation)], one.index, back=len(forward)))
+        order = {(one.name, one.index): _place(places[id(one.equation)], one.index, back=len(forward)) for one in found}
+        uses: dict[Key, set[Key]] = {key: set() for key in order}
+        for evaluation in evaluations:
+            for key, used in evaluation.uses.items():
+                if key in uses:
+                    uses[key] |= used & order.keys()
+        named = {(one.name, one.index): one for one in found}
+        return [named[key] for key in _after_what_they_use(order, uses)]
+
+
+def _after_what_they_use(order: Mapping[Key, Any], uses: Mapping[Key, set[Key]]) -> list[Key]:
+    """The quantities in this order, but each after those that it uses."""
+    waits = {key: len(used) for key, used in uses.items()}
+    users: dict[Key, list[Key]] = {key: [] for key in order}
+    for key, used in uses.items():
+        for one in used:
+            users[one].append(key)
+    ready = [(order[key], key) for key, count in waits.items() if count == 0]
+    heapify(ready)
+    found = []
+    while ready:
+        _, key = heappop(ready)
+        found.append(key)
+        for user in users[key]:
+            waits[user] -= 1
+            if waits[user] == 0:
+                heappush(ready, (order[user], user))
+    return found
 
 
 def _in_order(rules: System) -> tuple[tuple[Equation, ...], tuple[Equation, ...]]:

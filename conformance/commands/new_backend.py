@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import shlex
 import shutil
 import textwrap
 from collections.abc import Mapping
@@ -74,7 +75,8 @@ def new_backend(name: str, operations: tuple[str, ...], base: str, parent: Path)
         _write(texts, folder)
     for path in texts:
         click.echo(f"wrote {folder / path}")
-    click.echo(f"next: cd {folder} && pip install -e '.[test]' && pytest; then write the methods in adapter.py")
+    there = shlex.quote(str(folder))
+    click.echo(f"next: cd {there} && pip install -e '.[test]' && pytest; then write the methods in adapter.py")
 
 
 def _write(texts: Mapping[str, str], folder: Path) -> None:

@@ -16,11 +16,12 @@ from typing import Literal
 import numpy as np
 
 from rnnspec.backends import Backend
-from rnnspec.backends.discovery import open_class
+from rnnspec.backends.discovery import must_have_a_name, open_class
 from rnnspec.backends.interrupts import interruptible
 from rnnspec.conformance.diagnosis import FaultResult, diagnose
 from rnnspec.conformance.hosting.isolated import Isolation, Limits
 from rnnspec.conformance.hosting.process import environment
+from rnnspec.conformance.interface import kinds
 from rnnspec.conformance.judge.declared import declared_by
 from rnnspec.conformance.options import OPTIONS, Options
 from rnnspec.conformance.report.conditions import conditions
@@ -97,9 +98,10 @@ def validate(
         raise PlanError(f"expected a backend's name, a class, an adapter or a list of these, got {backend!r}")
     several = (backend,) if isinstance(backend, str | type | Backend) else tuple(backend)
     options = Options(
-        operations=_listed("operations", operations), dtypes=_listed("dtypes", dtypes), device=device, profile=profile,
-        seed=seed, largest=largest, expected=None if expected is None else Path(expected),
-        repro_dir=None if repro_dir is None else Path(repro_dir), time_limit=time_limit, memory_limit=memory_limit,
+        operations=_listed("operations", operations), dtypes=_listed("dtypes", dtypes),
+        device=kinds.words("device", device), profile=kinds.words("profile", profile),
+        seed=seed, largest=largest, expected=kinds.path("expected", expected),
+        repro_dir=kinds.path("repro_dir", repro_dir), time_limit=time_limit, memory_limit=memory_limit,
     )  # fmt: skip
     profile_of(options)
     _must_be_in_range(options)
@@ -126,7 +128,7 @@ def _listed(what: str, names: Sequence[str] | None) -> tuple[str, ...]:
         return ()
     if isinstance(names, str):
         raise PlanError(f"{what}: expected a list of names, like [{names!r}], got {names!r}")
-    listed = tuple(names)
+    listed = tuple(names) if isinstance(names, Iterable) else (names,)
     if not listed or not all(isinstance(name, str) for name in listed):
         raise PlanError(f"{what}: expected names, or None for all, got {listed!r}")
     return listed
@@ -153,7 +155,9 @@ def _opened(one: Judged, options: Options, stack: ExitStack) -> tuple[str, Backe
         adapter = Isolation.ALWAYS.open(one, options.device, limits)
         stack.callback(getattr(adapter, "close", lambda: None))
         return one, adapter
-    if not isinstance(one, Backend):
+    if isinstance(one, Backend):
+        must_have_a_name(one, type(one).__name__)
+    else:
         one = open_class(one, options.device)
     return one.name, one
 

@@ -14,6 +14,8 @@ from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
 from rnnspec.conformance.bench.request import BenchRequest, timed
 from rnnspec.conformance.bench.table import print_report
 from rnnspec.conformance.bench.threads import pinned
+from rnnspec.conformance.interface import kinds
+from rnnspec.conformance.options import LEAST, MOST_SECONDS
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import write_bytes, write_json
 from rnnspec.conformance.run.plan import PlanError
@@ -113,16 +115,34 @@ def bench(
     BackendError
         If a backend does not open.
     """
-    if isinstance(backends, str):
-        raise PlanError(f"expected a list of backends, like [{backends!r}], got {backends!r}")
+    backends = kinds.names("backends", backends)
+    if not backends:
+        raise PlanError("expected a backend, got none")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not LEAST <= seconds <= MOST_SECONDS:
+        raise PlanError(f"seconds: expected a number from {LEAST:g} to {MOST_SECONDS:g}, got {seconds!r}")
+    kinds.whole("rounds", rounds, 2)
+    if threads is not None:
+        kinds.whole("threads", threads, 1)
+    for name, text in (("scale", scale), ("device", device), ("scan", scan or "")):
+        kinds.words(name, text)
     request = BenchRequest(
-        backends=tuple(backends), alone=len(backends) == 1, workloads=tuple(workloads), operations=tuple(operations),
-        scale=scale, sizes={key: (n,) if isinstance(n, int) else tuple(n) for key, n in (sizes or {}).items()},
-        scan=scan, modes=tuple(modes), dtypes=tuple(dtypes), device=device, seconds=seconds, rounds=rounds,
-        memory=memory,
+        backends=backends, alone=len(backends) == 1, scale=scale, sizes=_sizes(sizes), scan=scan, device=device,
+        seconds=seconds, rounds=rounds, memory=memory,
+        workloads=kinds.names("workloads", workloads), operations=kinds.names("operations", operations),
+        modes=kinds.names("modes", modes), dtypes=kinds.names("dtypes", dtypes),
     )  # fmt: skip
     with interruptible(), pinned(threads):
         report, written, interrupted = timed(request)
     if interrupted:
         raise Interrupted(interrupted - 128)
     return Bench(report, written)
+
+
+def _sizes(sizes: object) -> dict[str, tuple[int, ...]]:
+    found = {}
+    for symbol, size in kinds.mapping("sizes", sizes, "{'T': 200}").items():
+        several = tuple(size) if isinstance(size, Sequence) and not isinstance(size, str) else (size,)
+        if not several or not all(type(one) is int for one in several):
+            raise PlanError(f"sizes: {symbol}: expected a whole number or a list of some, got {size!r}")
+        found[symbol] = several
+    return found

@@ -8,9 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
+import numpy as np
+
+from rnnspec.conformance.interface import kinds
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.trace import drawn, print_trace, to_json, value_text
-from rnnspec.spec import Operation, check_attributes, operation
+from rnnspec.conformance.run.plan import PlanError
+from rnnspec.conformance.run.reading import shown
+from rnnspec.spec import Operation, check_attributes, operation, resolved
 from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.printing import equation_text
 from rnnspec.spec.tracing import Quantity
@@ -64,6 +69,15 @@ def _row(kind: str, *cells: str) -> str:
     return f"<tr>{''.join(f'<{kind} style={_LEFT}>{html.escape(cell)}</{kind}>' for cell in cells)}</tr>"
 
 
+def _cotangents(op: Operation, attributes: Mapping[str, Any], given: object) -> tuple[Array, ...]:
+    """The cotangents, as many as there are float outputs."""
+    due = [item.name for item in resolved(op, attributes).outputs_for(attributes).values() if item.kind == "float"]
+    arrays = tuple(given) if isinstance(given, Sequence) else (given,)
+    if len(arrays) != len(due) or not all(isinstance(one, np.ndarray) for one in arrays):
+        raise PlanError(f"cotangents: expected an array for each of {', '.join(due)}, got {shown(given)}")
+    return arrays
+
+
 def trace(
     name: str,
     inputs: NamedArrays | None = None,
@@ -104,11 +118,15 @@ def trace(
     UnknownOperationError, CallError, SpecError, PlanError
         If the call breaks the specification.
     """
-    op = operation(name)
-    chosen = check_attributes(op, dict(attributes or {}))
+    op = operation(kinds.words("expected an operation's name", name))
+    chosen = check_attributes(op, kinds.mapping("attributes", attributes, "{'reset': 'before'}"))
+    kinds.whole("sequence", sequence, 0)
     if inputs is None:
-        call, at_random = drawn(op, chosen, dict(sizes or {}), seed)
+        whole = kinds.mapping("sizes", sizes, "{'T': 3}")
+        wanted_sizes = {symbol: kinds.whole(f"sizes: {symbol}", size, 0) for symbol, size in whole.items()}
+        call, at_random = drawn(op, chosen, wanted_sizes, kinds.whole("seed", seed, 0))
         wanted = at_random if gradient else None
     else:
-        call, wanted = inputs, None if cotangents is None else tuple(cotangents)
+        call = dict(kinds.mapping("inputs", inputs, "{'x': array}"))
+        wanted = None if cotangents is None else _cotangents(op, chosen, cotangents)
     return Trace(op, chosen, call, tuple(traced(name, call, chosen, cotangents=wanted, sequence=sequence)))

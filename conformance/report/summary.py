@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -185,12 +186,16 @@ class BackendSummary:
             If the data has another form.
         """
         results, faults = list[CheckResult](), dict[str, FaultResult]()
-        name = str(data["name"])
+        name = data["name"]
+        if not isinstance(name, str) or not name.isprintable():
+            raise ValueError(f"name: expected words in one line, got {name!r}")
         for part in data["operations"]:
             place = {"backend": name, "operation": part["name"], "dtype": part["dtype"], "device": part["device"]}
             results += [made(CheckResult, check, **place) for check in part["checks"]]
             for fault in part["faults"]:
                 faults[repr(fault)] = made(FaultResult, fault, backend=name)
+        for result in results:
+            _must_make_sense(result)
         of_another = {result.operation for result in results} - set(operations())
         if of_another:
             raise ValueError(f"the specification has no {', '.join(sorted(of_another))}")
@@ -198,6 +203,21 @@ class BackendSummary:
         known = {"versions": data["versions"], "not_seen": data["expected_failures_not_seen"]}
         known["accuracy"] = data.get("accuracy", {})
         return made(cls, {**vars(whole), **known, "profile": data["profile"], "seed": data["seed"]})
+
+
+def _must_make_sense(result: CheckResult) -> None:
+    """Raise ValueError for a result that no check has."""
+    where = f"{result.operation} {result.dtype}: {result.id}"
+    if result.dtype not in FLOAT_TYPES:
+        raise ValueError(f"{where}: dtype: expected one of {', '.join(FLOAT_TYPES)}")
+    for name in ("examples", "refused", "out_of_range", "seconds"):
+        if not getattr(result, name) >= 0:
+            raise ValueError(f"{where}: {name}: expected a number from 0 on, got {getattr(result, name)}")
+    ratio = result.worst_error_ratio
+    if ratio is not None and not 0 <= ratio < math.inf:
+        raise ValueError(f"{where}: worst_error_ratio: expected a number from 0 on, or null, got {ratio}")
+    if ratio is not None and ratio > 1 and result.verdict is Verdict.CONFORMS:
+        raise ValueError(f"{where}: it conforms with an error ratio of {ratio:g}: expected at most 1")
 
 
 def summarise(

@@ -136,8 +136,11 @@ def _write_whole(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
         # made first, so that an error in it leaves the file as it was.
         content = io.BytesIO()
         fill(content)
-        with file.open("wb") as there:
-            there.write(content.getvalue())
+        try:
+            with file.open("wb") as there:
+                there.write(content.getvalue())
+        except OSError as error:
+            raise FileError(f"{path}: cannot be written: {_why(error)}; name another file") from error
         return
     opened, temporary = _temporary(file)
     try:

@@ -21,7 +21,7 @@ def read_text(path: Path) -> str:
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise FileError(f"{path}: expected at most {MOST_BYTES / 2**20:.0f} MiB of text")
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")  # some editors mark the encoding
     except UnicodeDecodeError as error:
         raise FileError(f"{path}: expected text in UTF-8, got other bytes at byte {error.start}") from error
     except OSError as error:

@@ -81,3 +81,10 @@ def test_bad_input_is_one_line_and_writes_nothing(tmp_path: Path, arguments: tup
     assert message in result.output
     assert "Traceback" not in result.output
     assert [path.name for path in tmp_path.iterdir()] == ["rnnspec-there"]
+
+
+def test_the_next_command_can_be_pasted(tmp_path: Path) -> None:
+    (tmp_path / "sp ace").mkdir()
+    done = CliRunner().invoke(main, ["new-backend", "mine", "--op", "gru", "--in", str(tmp_path / "sp ace")])
+    assert done.exit_code == 0, done.output
+    assert f"next: cd '{tmp_path / 'sp ace' / 'rnnspec-mine'}' && pip" in done.output

@@ -60,6 +60,8 @@ def test_no_input_of_the_action_is_read_as_a_command() -> None:
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["version"][
+        "fallback-version"
+    ].removesuffix(".dev0")
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
     assert f"OWNER/rnnspec@v{version}" in (ROOT / "docs" / "ci.md").read_text()

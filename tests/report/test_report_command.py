@@ -175,3 +175,40 @@ def test_no_operations_name_is_cut() -> None:
     shown = " ".join(printed(summary("one", *every), summary("two", *every)))
     for name in operations():
         assert f" {name} " in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("worst_error_ratio", 7, "it conforms with an error ratio of 7: expected at most 1"),
+        ("worst_error_ratio", -5, "worst_error_ratio: expected a number from 0 on, or null, got -5"),
+        ("worst_error_ratio", float("nan"), "worst_error_ratio: expected a number from 0 on, or null, got nan"),
+        ("examples", -1, "examples: expected a number from 0 on, got -1"),
+    ],
+)
+def test_a_result_that_no_check_has(name: str, value: object, told: str, written: Path, tmp_path: Path) -> None:
+    data = json.loads((written / "a.json").read_text())
+    data["backends"][0]["operations"][0]["checks"][0][name] = value
+    (tmp_path / "b.json").write_text(json.dumps(data))
+    done = command("report", tmp_path / "b.json")
+    assert (done.exit_code, told in " ".join(done.output.split())) == (2, True), done.output
+
+
+@pytest.mark.parametrize("name", [["numpy"], "two\nlines"])
+def test_a_name_is_words_in_a_line(name: object, written: Path, tmp_path: Path) -> None:
+    data = json.loads((written / "a.json").read_text())
+    data["backends"][0]["name"] = name
+    (tmp_path / "b.json").write_text(json.dumps(data))
+    done = command("report", tmp_path / "b.json")
+    assert (done.exit_code, "name: expected words in one line" in " ".join(done.output.split())) == (2, True)
+
+
+def test_a_file_that_marks_its_encoding_is_read(written: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text((written / "a.json").read_text(), encoding="utf-8-sig")
+    assert command("report", tmp_path / "b.json").exit_code == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_told_with_the_file(written: Path) -> None:
+    done = command("report", written / "a.json", "--html", "/dev/full")
+    assert (done.exit_code, "/dev/full: cannot be written: No space left on device" in done.output) == (2, True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnspec.spec import operation, operations, system
+from rnnspec.spec import operation, operations, resolved, system
 from rnnspec.spec.language import parse
 from rnnspec.spec.latex import Typesetter
 from rnnspec.spec.printing import (
@@ -156,7 +156,7 @@ def test_text_has_the_parentheses_it_needs(expression: str, text: str) -> None:
         ("not (a < b)", r"\lnot \left(a < b\right)"),
         ("not (a or b)", r"\lnot \left(a \lor b\right)"),
         ("a_i[t]", r"a_{\mathrm{i},t}"),
-        ("h0", r"h_{\mathrm{0}}"),
+        ("h0", r"h_{0}"),
         ("dc_all[t]", r"\mathrm{d}c_{\mathrm{all},t}"),
         ("d", "d"),
         ("delta", r"\delta"),
@@ -232,3 +232,12 @@ def test_a_name_that_begins_with_d_is_a_differential_unless_it_is_a_part_s() -> 
     assert Typesetter().expression(tree("dh_n")).startswith("\\mathrm{d}h")
     assert Typesetter().expression(tree("decoder_h")).startswith("\\mathrm{decoder}")
     assert Typesetter().expression(tree("ddecoder_h")).startswith("\\mathrm{d}\\mathrm{decoder}")
+
+
+def test_no_condition_is_printed_that_always_holds() -> None:
+    for name in ("attention", "multi_head_attention"):
+        op = operation(name)
+        rules = system(resolved(op, op.defaults()), op.defaults())
+        text = "\n".join(map(equation_text, rules.forward))
+        assert " >= 0" not in text
+        assert "exp(" in text

@@ -60,3 +60,19 @@ def test_outputs_are_among_the_quantities() -> None:
     found = values()
     assert (found["y[0]"], found["h_n"]) == (y[0, 0, 0], h_n[0, 0])
     assert "rnn" in operations()
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("attention", "weights[0, 1]", "context[0]"),
+        ("ctc_loss", "gap[1, 0]", "ended"),
+        ("lstm", "c[1]", "h[1]"),
+        ("gru", "h[0]", "z[1]"),
+    ],
+)
+def test_a_value_stands_after_those_that_it_uses(name: str, before: str, after: str) -> None:
+    from rnnspec.conformance.interface.tracing import trace as drawn
+
+    found = [str(one) for one in drawn(name, sizes={"T": 2}, gradient=True)]
+    assert found.index(before) < found.index(after)
