@@ -69,6 +69,9 @@ class Program(click.Group):
             click.echo("Error: not enough memory for this: ask for smaller sizes", err=True)
             return CANNOT_RUN
         except Exception:  # not 1, which would say that something violates
+            if not _is_somewhere():
+                click.echo("Error: the current folder was removed meanwhile: go to another", err=True)
+                return CANNOT_RUN
             click.echo(_visible(traceback.format_exc()), err=True)
             click.echo("Error: this is a fault of rnnspec itself: please report it", err=True)
             return CANNOT_RUN
@@ -95,6 +98,14 @@ def _must_be_somewhere() -> None:
         Path.cwd()
     except OSError as error:
         raise CannotRunError(f"the current folder is not there any more ({error.strerror}): go to another") from error
+
+
+def _is_somewhere() -> bool:
+    try:
+        _must_be_somewhere()
+    except CannotRunError:
+        return False
+    return True
 
 
 def have_help(group: click.Group, source: Path) -> None:
