@@ -21,8 +21,15 @@ from typing import Any, Final, NoReturn, TextIO, cast
 
 import click
 
+try:
+    import resource
+except ImportError:  # Windows has no limits of this kind
+    resource = None  # type: ignore[assignment]  # asked for before each use
+
 CANNOT_RUN: Final = 2
 INTERRUPTED: Final = 130
+FEWEST_FILES: Final = 64
+"""Files that a command may have open: it imports, and starts processes."""
 
 
 class CannotRunError(click.ClickException):
@@ -57,6 +64,7 @@ class Program(click.Group):
     def _status(self, args: Any, more: Any, given: Any) -> int:
         try:
             _must_be_somewhere()
+            _must_open_files()
             came = self.main(args, *more, standalone_mode=False, **given)
             return came if isinstance(came, int) else 0
         except click.ClickException as error:
@@ -98,6 +106,17 @@ def _must_be_somewhere() -> None:
         Path.cwd()
     except OSError as error:
         raise CannotRunError(f"the current folder is not there any more ({error.strerror}): go to another") from error
+
+
+def _must_open_files() -> None:
+    """Raise CannotRunError where so few files may be open that whatever needs another would fail, each in its way."""
+    if resource is None:
+        return
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < FEWEST_FILES:
+        raise CannotRunError(
+            f"only {most} files may be open here: expected {FEWEST_FILES} or more, as by ulimit -n 1024"
+        )
 
 
 def _is_somewhere() -> bool:

@@ -64,6 +64,11 @@ def _has_xdist() -> bool:
 
 def processes_asked(for_pytest: tuple[str, ...]) -> tuple[str, ...]:
     """The user's arguments, of which ``-n 0`` asks for nothing where pytest-xdist is not installed."""
+    for place, argument in enumerate(for_pytest):
+        value = argument.removeprefix("--numprocesses").removeprefix("-n").removeprefix("=")
+        asked = value if value != argument and value else "".join(for_pytest[place + 1 : place + 2])
+        if value != argument and asked.startswith("-") and asked[1:].isdecimal():
+            raise PlanError(f"-n: expected 0 or more processes, got {asked}")
     if _has_xdist():
         return for_pytest
     left, arguments = [], list(for_pytest)

@@ -136,3 +136,35 @@ def test_an_unknown_option_is_one_line() -> None:
 def _interrupted_by(number: signal.Signals) -> None:
     with interruptible():
         os.kill(os.getpid(), number)
+
+
+@posix
+def test_too_few_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (16, 64))
+    result = CliRunner().invoke(main, ["list"])
+    assert result.exit_code == 2
+    assert result.stderr == "Error: only 16 files may be open here: expected 64 or more, as by ulimit -n 1024\n"
+
+
+@posix
+def test_a_folder_that_goes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def goes() -> object:
+        gone.rmdir()
+        return Path.cwd()
+
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    result = CliRunner().invoke(program_of(goes), ["do"])
+    assert result.exit_code == 2
+    assert "the current folder was removed meanwhile" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_processes_are_not_fewer_than_none() -> None:
+    for given in (["-n", "-3"], ["-n-3"], ["--numprocesses=-3"]):
+        result = CliRunner().invoke(main, ["validate", "numpy", "--op", "dense", *given])
+        assert result.exit_code == 2
+        assert result.stderr == "Error: -n: expected 0 or more processes, got -3\n"
