@@ -162,8 +162,9 @@ class Engine:
             return admitted, refusals, ()
         try:
             standards = tuple(self._standard(case, contest.mode == "gradient") for case in cases)
-        except NotConformingError as impossible:
-            return admitted, refusals | {one.name: str(impossible) for one in able}, ()
+        except (NotConformingError, MemoryError) as impossible:
+            why = str(impossible) if isinstance(impossible, NotConformingError) else "cannot be run: not enough memory"
+            return admitted, refusals | {one.name: why for one in able}, ()
         for one in able:
             try:
                 admitted[one.name] = self._admit(one, cases, contest.mode, standards)

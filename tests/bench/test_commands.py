@@ -144,6 +144,11 @@ ERRORS = {
     "nobody conforms": (("fakes_timed:Wrong", "fakes_timed:Wrong@cpu", *SMALL), ("no conforming backend",)),
     "threads": (("numpy", "torch", "--threads", "100000"), ("threads: expected 1 to", "got 100000")),
     "scan": (("numpy", "--op", "lstm", "--scan", "Q"), ("--scan Q", "expected one of its sizes B, T, D, H")),
+    "no scan": (("numpy", "--op", "lstm", "--scan", ""), ("--scan ", "expected one of its sizes B, T, D, H")),
+    "memory": (
+        ("numpy", "--alone", "--op", "dense", "-B", "2000000000", "-D", "2000000000"),
+        ("dense-medium B=2000000000 D=2000000000 forward float32: expected arrays that fit this machine's",),
+    ),
     "no file to compare": (("compare", "no-such.json", "no-such.json"), ("no-such.json",)),
     "foreign file": (("compare", __file__, __file__), ("test_commands.py", "got no JSON")),
 }
