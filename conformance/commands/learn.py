@@ -31,6 +31,9 @@ def learn_model(
     model(name)
     if name not in LESSONS:
         raise DataError(f"{name}: there is no data for this model: expected one of {', '.join(LESSONS)}")
+    for file in files:
+        if not file.is_file():  # a device has no end
+            raise DataError(f"{file}: expected a file, and this is none")
     asked = LESSONS[name](files, seed)
     if epochs is not None:
         asked = type(asked)(asked.sizes, asked.train, epochs, asked.source, asked.measure)

@@ -60,7 +60,7 @@ def become_kept(folder: Path) -> None:
         if os.getppid() != keeper:
             os._exit(1)
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         return
     if asked_to_end:
         _kill(guest)
