@@ -82,7 +82,7 @@ def main() -> None:
     """An executable specification and conformance suite for recurrent sequence models.
 
     Exit status: 0 if all conforms, 1 if something violates the specification, 2 if the command cannot run, 130 if
-    Ctrl-C interrupts it and 143 if SIGTERM does.
+    Ctrl-C interrupts it, 143 if SIGTERM does and 129 if its terminal is closed.
     """
 
 

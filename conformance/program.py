@@ -1,7 +1,7 @@
 """The program around the commands: its streams, its interrupts, and its exit status.
 
-0: all conforms; 1: something violates, and nothing else; 2: the command cannot run; 130 and 143: interrupted by Ctrl-C
-or SIGTERM.
+0: all conforms; 1: something violates, and nothing else; 2: the command cannot run; 130, 143 and 129: interrupted by
+Ctrl-C, SIGTERM or the end of the terminal.
 """
 
 from __future__ import annotations

@@ -90,6 +90,12 @@ def test_who_ends_the_process_or_hangs_is_not_timed() -> None:
     assert "%" in row
 
 
+def test_who_hangs_in_this_process_is_not_timed() -> None:
+    result = bench("numpy", "fakes_timed:Hangs", *SMALL, "--mode", "forward", "--time-limit", "0.3")
+    assert result.exit_code == 0, result.output
+    assert "fakes_timed:Hangs timed out: no answer within the time limit" in result.stdout
+
+
 def test_a_scan_takes_a_single_backend() -> None:
     result = bench("numpy", *SMALL, "--mode", "forward", "--scan", "T=2,4,8")
     assert result.exit_code == 0, result.output

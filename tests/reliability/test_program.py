@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from rnnspec.backends.interrupts import Interrupted, interruptible
+from rnnspec.backends.interrupts import Interrupted, asking_to_end, interruptible
 from rnnspec.conformance.cli import main
 from rnnspec.conformance.program import Program
 
@@ -119,8 +119,21 @@ def test_the_exit_status(error: BaseException, status: int, told: str) -> None:
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_command(number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_a_command(number: str) -> None:
+    _ends_a_command(signal.Signals[number])
+
+
+@posix
+def test_the_end_of_a_terminal_that_is_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert signal.SIGHUP not in asking_to_end()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _ends_a_command(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     result = CliRunner().invoke(program_of(lambda: _interrupted_by(number)), ["do"])
     assert result.exit_code == 128 + number
