@@ -110,13 +110,12 @@ def _must_be_somewhere() -> None:
 
 def _must_open_files() -> None:
     """Raise CannotRunError where so few files may be open that whatever needs another would fail, each in its way."""
-    if resource is None:
-        return
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most != resource.RLIM_INFINITY and most < FEWEST_FILES:
-        raise CannotRunError(
-            f"only {most} files may be open here: expected {FEWEST_FILES} or more, as by ulimit -n 1024"
-        )
+    if resource:
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if most != resource.RLIM_INFINITY and most < FEWEST_FILES:
+            raise CannotRunError(
+                f"only {most} files may be open here: expected {FEWEST_FILES} or more, as by ulimit -n 1024"
+            )
 
 
 def _is_somewhere() -> bool:

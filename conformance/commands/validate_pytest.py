@@ -42,6 +42,10 @@ def must_have_run(status: int, output: str, for_pytest: tuple[str, ...], collect
         raise PlanError("\n".join(collector.unplanned))
     ran = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
     if collector.results:  # they are told; what went wrong is told after them
+        if status not in ran and not collector.interrupted:
+            collector.problems.append(
+                f"pytest ended before the last check (exit status {int(status)}): {_end_of(output)}"
+            )
         return
     if not collector.interrupted and (collector.problems or status not in ran):
         told = "\n".join(map(_end_of, [*collector.problems[:2], output]))

@@ -79,6 +79,8 @@ class ResumeFile:
         """Return what is kept; nothing if there is no file. Raise FileError if the file is of other work."""
         if self.path is None or not self.path.exists():
             return {}
+        if not self.path.is_file():  # a pipe would be waited for without end
+            raise self.error("got something that is no file")
         data = read_json(self.path, f"expected the file of an earlier {self.what}")
         if not isinstance(data, dict) or not isinstance(found := data.pop("of", None), dict):
             raise self.error("got something else")
@@ -207,7 +209,10 @@ def _locked(path: Path, lock: Path) -> int | None:
     if not fcntl:
         return None
     while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            raise FileError(f"{path}: cannot be locked by {lock.name} beside it: {error.strerror}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

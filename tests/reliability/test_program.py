@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import click
 import pytest
@@ -15,6 +17,7 @@ from click.testing import CliRunner
 
 from rnnspec.backends.interrupts import Interrupted, asking_to_end, interruptible
 from rnnspec.conformance.cli import main
+from rnnspec.conformance.commands.validate_pytest import must_have_run
 from rnnspec.conformance.program import Program
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -181,3 +184,13 @@ def test_processes_are_not_fewer_than_none() -> None:
         result = CliRunner().invoke(main, ["validate", "numpy", "--op", "dense", *given])
         assert result.exit_code == 2
         assert result.stderr == "Error: -n: expected 0 or more processes, got -3\n"
+
+
+def test_a_suite_that_ends_early_is_no_verdict() -> None:
+    collector = SimpleNamespace(results=[object()], problems=[], interrupted=0, unplanned=[])
+    must_have_run(3, "what\nhappened", (), cast(Any, collector))
+    (told,) = collector.problems
+    assert told.startswith("pytest ended before the last check (exit status 3)")
+    assert "happened" in told
+    for status in (0, 1, 5):
+        must_have_run(status, "", (), cast(Any, SimpleNamespace(**{**vars(collector), "problems": None})))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -134,3 +136,21 @@ def test_cases_beyond_those_that_are_asked_are_refused(tmp_path: Path) -> None:
     file(tmp_path).save(some_state().to_json())
     with pytest.raises(FileError, match="has cases up to 30, and 29 are asked: expected --cases 30 or more"):
         State.load(file(tmp_path), 29)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such files")
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder as lock", "link as lock"])
+def test_a_state_is_a_file_and_so_is_its_lock(kind: str, tmp_path: Path) -> None:
+    state, lock = tmp_path / "state", tmp_path / ".state.lock"
+    if kind == "pipe":
+        os.mkfifo(state)
+    elif kind == "device":
+        state.symlink_to("/dev/null")
+    elif kind == "folder as lock":
+        lock.mkdir()
+    else:
+        lock.symlink_to(tmp_path / "another")
+    told = "cannot be locked" if "lock" in kind else "got something that is no file"
+    with pytest.raises(FileError, match=told), file(tmp_path) as held:
+        State.load(held, 30)
+    assert not (tmp_path / "another").exists()
