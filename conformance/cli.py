@@ -628,4 +628,13 @@ def _run(command: Any, *arguments: Any) -> Any:
             _try_files(click.get_current_context())
             return command(*arguments)
     except told as error:
-        raise CannotRunError(str(error)) from error
+        raise CannotRunError(_told(error)) from error
+
+
+def _told(error: Exception) -> str:
+    """The error's message; of one of the system, the file and the reason."""
+    if not (isinstance(error, OSError) and error.strerror):
+        return str(error)
+    from rnnspec.backends.words import name_of
+
+    return f"{name_of(str(error.filename))}: {error.strerror}" if error.filename else error.strerror

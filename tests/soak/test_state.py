@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rnnspec.conformance.run import resuming
 from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.resuming import ResumeFile
 from rnnspec.conformance.soak.examining import Soak
@@ -154,3 +155,41 @@ def test_a_state_is_a_file_and_so_is_its_lock(kind: str, tmp_path: Path) -> None
     with pytest.raises(FileError, match=told), file(tmp_path) as held:
         State.load(held, 30)
     assert not (tmp_path / "another").exists()
+
+
+def test_a_disk_that_becomes_full_loses_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = False
+
+    def write(path: Path, content: bytes) -> None:
+        if full:
+            raise FileError("no space")
+        path.write_bytes(content)
+
+    monkeypatch.setattr(resuming, "write_bytes", write)
+    with file(tmp_path) as held:
+        held.save({})
+        full = True
+        held.save({})
+        full = False
+        held.save({"seconds": 2})
+    assert json.loads((tmp_path / "state").read_text())["seconds"] == 2
+
+    def work() -> None:
+        nonlocal full
+        with file(tmp_path) as held:
+            held.save({})
+            full = True
+            held.save({})
+            held.save({})
+            done.append("all")
+
+    done: list[str] = []
+    with pytest.raises(FileError, match="no space"):
+        work()
+    assert done == ["all"]
+    assert capsys.readouterr().err.count("no space; the work goes on") == 2
+    with pytest.raises(FileError, match="no space"):
+        work()
+    assert done == ["all"], "it is told at once that nothing can be kept"
