@@ -224,6 +224,8 @@ def _locked(path: Path, lock: Path) -> int | None:
     """Return a descriptor that holds the lock of a file; raise FileError if another process has it."""
     if not fcntl:
         return None
+    if path.is_file() and not os.access(path.parent, os.W_OK):
+        lock = path  # in a folder that is closed the file is written in place, and can be locked itself
     while True:
         try:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)

@@ -193,3 +193,16 @@ def test_a_disk_that_becomes_full_loses_no_report(
     with pytest.raises(FileError, match="no space"):
         work()
     assert done == ["all"], "it is told at once that nothing can be kept"
+
+
+def test_a_file_in_a_closed_folder_is_locked_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "state").write_text("{}")
+    monkeypatch.setattr(os, "access", lambda path, mode: not Path(path).is_dir())
+    with file(tmp_path) as held:
+        assert [one.name for one in tmp_path.iterdir()] == ["state"]
+        with pytest.raises(FileError, match="another command is writing to it"), file(tmp_path):
+            pass
+        held.save({})
+    assert [one.name for one in tmp_path.iterdir()] == ["state"]
+    with file(tmp_path):
+        pass
