@@ -16,6 +16,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO, cast
 
@@ -60,6 +61,16 @@ class Program(click.Group):
         if args is None and any(not one.daemon for one in set(threading.enumerate()) - before):
             _leave(status)  # an adapter's threads would go on for ever
         sys.exit(status)
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        """Find the command; where there is none, name the one that is like it, as newer versions of click do."""
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            like = get_close_matches(args[0], self.list_commands(context), 1)
+            if like and "Did you mean" not in error.message:
+                error.message += f" Did you mean {like[0]!r}?"
+            raise
 
     def _status(self, args: Any, more: Any, given: Any) -> int:
         try:
