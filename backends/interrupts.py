@@ -1,4 +1,4 @@
-"""The user's interrupts, Ctrl-C and SIGTERM, which are told apart from a KeyboardInterrupt that a guest raises."""
+"""The user's interrupts (Ctrl-C, SIGTERM, the end of the terminal), told apart from a guest's KeyboardInterrupt."""
 
 from __future__ import annotations
 
@@ -18,13 +18,20 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def status(self) -> int:
-        """130 for Ctrl-C, 143 for SIGTERM."""
+        """130 for Ctrl-C, 143 for SIGTERM, 129 for the end of the terminal."""
         return 128 + self.number
+
+
+def asking_to_end() -> tuple[int, ...]:
+    """Return the signals that ask this process to end. A terminal's end is none under nohup, which ignores it."""
+    hangup = getattr(signal, "SIGHUP", None)
+    heeded = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM, *((hangup,) if heeded else ()))
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise `Interrupted` where Ctrl-C or SIGTERM comes meanwhile; only the main thread receives signals."""
+    """Raise `Interrupted` where a signal asks to end meanwhile; only the main thread receives signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -32,7 +39,7 @@ def interruptible() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, interrupt) for number in asking_to_end()}
     try:
         yield
     finally:

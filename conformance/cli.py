@@ -82,7 +82,7 @@ def main() -> None:
     """An executable specification and conformance suite for recurrent sequence models.
 
     Exit status: 0 if all conforms, 1 if something violates the specification, 2 if the command cannot run, 130 if
-    Ctrl-C interrupts it and 143 if SIGTERM does.
+    Ctrl-C interrupts it, 143 if SIGTERM does and 129 if its terminal is closed.
     """
 
 
@@ -641,4 +641,13 @@ def _run(command: Any, *arguments: Any) -> Any:
             _try_files(click.get_current_context())
             return command(*arguments)
     except told as error:
-        raise CannotRunError(str(error)) from error
+        raise CannotRunError(_told(error)) from error
+
+
+def _told(error: Exception) -> str:
+    """The error's message; of one of the system, the file and the reason."""
+    if not (isinstance(error, OSError) and error.strerror):
+        return str(error)
+    from rnnspec.backends.words import name_of
+
+    return f"{name_of(str(error.filename))}: {error.strerror}" if error.filename else error.strerror

@@ -1,7 +1,7 @@
 """The program around the commands: its streams, its interrupts, and its exit status.
 
-0: all conforms; 1: something violates, and nothing else; 2: the command cannot run; 130 and 143: interrupted by Ctrl-C
-or SIGTERM.
+0: all conforms; 1: something violates, and nothing else; 2: the command cannot run; 130, 143 and 129: interrupted by
+Ctrl-C, SIGTERM or the end of the terminal.
 """
 
 from __future__ import annotations
@@ -16,13 +16,21 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO, cast
 
 import click
 
+try:
+    import resource
+except ImportError:  # Windows has no limits of this kind
+    resource = None  # type: ignore[assignment]  # asked for before each use
+
 CANNOT_RUN: Final = 2
 INTERRUPTED: Final = 130
+FEWEST_FILES: Final = 64
+"""Files that a command may have open: it imports, and starts processes."""
 
 
 class CannotRunError(click.ClickException):
@@ -54,9 +62,20 @@ class Program(click.Group):
             _leave(status)  # an adapter's threads would go on for ever
         sys.exit(status)
 
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        """Find the command; where there is none, name the one that is like it, as newer versions of click do."""
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            like = get_close_matches(args[0], self.list_commands(context), 1)
+            if like and "Did you mean" not in error.message:
+                raise click.UsageError(f"{error.message} Did you mean {like[0]!r}?", error.ctx) from error
+            raise
+
     def _status(self, args: Any, more: Any, given: Any) -> int:
         try:
             _must_be_somewhere()
+            _must_open_files()
             came = self.main(args, *more, standalone_mode=False, **given)
             return came if isinstance(came, int) else 0
         except click.ClickException as error:
@@ -69,6 +88,9 @@ class Program(click.Group):
             click.echo("Error: not enough memory for this: ask for smaller sizes", err=True)
             return CANNOT_RUN
         except Exception:  # not 1, which would say that something violates
+            if not _is_somewhere():
+                click.echo("Error: the current folder was removed meanwhile: go to another", err=True)
+                return CANNOT_RUN
             click.echo(_visible(traceback.format_exc()), err=True)
             click.echo("Error: this is a fault of rnnspec itself: please report it", err=True)
             return CANNOT_RUN
@@ -95,6 +117,24 @@ def _must_be_somewhere() -> None:
         Path.cwd()
     except OSError as error:
         raise CannotRunError(f"the current folder is not there any more ({error.strerror}): go to another") from error
+
+
+def _must_open_files() -> None:
+    """Raise CannotRunError where so few files may be open that whatever needs another would fail, each in its way."""
+    if resource:
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if most != resource.RLIM_INFINITY and most < FEWEST_FILES:
+            raise CannotRunError(
+                f"only {most} files may be open here: expected {FEWEST_FILES} or more, as by ulimit -n 1024"
+            )
+
+
+def _is_somewhere() -> bool:
+    try:
+        _must_be_somewhere()
+    except CannotRunError:
+        return False
+    return True
 
 
 def have_help(group: click.Group, source: Path) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnnspec.backends import Backend, Unsupported
+from rnnspec.backends.discovery import is_own
 from rnnspec.backends.words import kind_of, words_of
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.timing import Run, RunElsewhere
 from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.hosting.available import available
+from rnnspec.conformance.hosting.deadline import DeadlineError, at_most
 from rnnspec.conformance.hosting.guard import BackendCrashError, GuestLostError
 from rnnspec.conformance.hosting.isolated import Isolated, Isolation, Limits
 from rnnspec.conformance.hosting.timed import prepared
@@ -37,7 +39,15 @@ class Contender:
         calls = [(case.call, case.cotangents if mode == "gradient" else None) for case in cases]
         if isinstance(self.backend, Isolated):
             return RunElsewhere(self.backend.timed(calls))
-        return prepared(self.backend, calls)
+        run, seconds = prepared(self.backend, calls), self.backend.time_limit
+        if seconds is None or is_own(self.backend.opened_as):  # nothing but the calls is to be timed
+            return run
+
+        def limited() -> None:
+            with at_most(seconds):
+                run()
+
+        return limited
 
     def missing(self, cases: Sequence[Case], mode: Mode) -> str:
         """Return which operation, type or gradient the backend lacks for the cases; empty if it lacks none."""
@@ -90,6 +100,8 @@ def reason(error: BaseException) -> str:
     """Return the reason of a failed call in one line."""
     if isinstance(error, GuestLostError):
         return f"{'timed out' if error.timed_out else 'crashed'}: {error.reason}"
+    if isinstance(error, DeadlineError):
+        return "timed out: no answer within the time limit"
     words = words_of(error).strip().splitlines()
     first = words[0] if words else kind_of(error)
     has_its_kind = isinstance(error, Unsupported | BackendCrashError)

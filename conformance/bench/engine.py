@@ -39,6 +39,7 @@ from rnnspec.conformance.bench.timing import (
 )
 from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
+from rnnspec.conformance.hosting.deadline import DeadlineError
 from rnnspec.conformance.hosting.guard import GuestLostError
 from rnnspec.conformance.hosting.process import environment
 
@@ -162,8 +163,9 @@ class Engine:
             return admitted, refusals, ()
         try:
             standards = tuple(self._standard(case, contest.mode == "gradient") for case in cases)
-        except NotConformingError as impossible:
-            return admitted, refusals | {one.name: str(impossible) for one in able}, ()
+        except (NotConformingError, MemoryError) as impossible:
+            why = str(impossible) if isinstance(impossible, NotConformingError) else "cannot be run: not enough memory"
+            return admitted, refusals | {one.name: why for one in able}, ()
         for one in able:
             try:
                 admitted[one.name] = self._admit(one, cases, contest.mode, standards)
@@ -187,7 +189,7 @@ class Engine:
         except Interrupted:
             raise
         except BaseException as error:  # a backend may fail in any way at all
-            before = "" if isinstance(error, GuestLostError) else "cannot be run: "
+            before = "" if isinstance(error, GuestLostError | DeadlineError) else "cannot be run: "
             raise NotConformingError(before + reason(error)) from error
 
     def _result(self, admitted: WarmContender, timing: Timing, cases: Sequence[Case], contest: Contest) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -10,6 +11,7 @@ from typing import Any
 
 from rnnspec.conformance.bench.catalogue import Catalogue, at_scale, load_catalogue, must_be_a_size
 from rnnspec.conformance.bench.contender import open_contenders
+from rnnspec.conformance.bench.cost import cost_of
 from rnnspec.conformance.bench.engine import Engine, Setting
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.memory import peak_memory
@@ -19,6 +21,7 @@ from rnnspec.conformance.bench.scan import parse_scan, scanned
 from rnnspec.conformance.bench.threads import cores
 from rnnspec.conformance.bench.timing import Effort
 from rnnspec.conformance.bench.workload import MODES, Workload, WorkloadStage
+from rnnspec.conformance.cases import Case
 from rnnspec.conformance.hosting.isolated import Isolation, Limits
 from rnnspec.spec import operation, resolved
 from rnnspec.spec.errors import one_of
@@ -63,7 +66,7 @@ def timed(request: BenchRequest) -> tuple[BenchReport, dict[str, Any], int]:
     contenders = open_contenders(
         request.backends,
         request.device,
-        alone=request.alone or bool(request.scan),
+        alone=request.alone or request.scan is not None,
         isolation=request.isolation,
         limits=request.limits,
     )
@@ -89,7 +92,7 @@ def contests_of(request: BenchRequest) -> list[Contest]:
     for work in (one for workload in _workloads(request, catalogue) for one in _variants(workload, request)):
         series: list[Workload] = [work]
         symbol = ""
-        if request.scan:
+        if request.scan is not None:
             symbol, sizes = parse_scan(request.scan, work)
             series = scanned(work, symbol, sizes)
         modes = [mode for mode in work.modes if not request.modes or mode in request.modes]
@@ -99,8 +102,20 @@ def contests_of(request: BenchRequest) -> list[Contest]:
     if not contests:
         raise BenchError(f"nothing to time: expected a workload with the mode {' or '.join(request.modes)}, got none")
     for contest in contests:  # their errors are reported before anything is timed
-        contest.workload.cases(contest.mode, contest.dtype)
+        _must_fit(contest, contest.workload.cases(contest.mode, contest.dtype))
     return contests
+
+
+def _must_fit(contest: Contest, cases: Sequence[Case]) -> None:
+    """Raise BenchError if the arrays of a contest alone are more than this machine's memory."""
+    if not hasattr(os, "sysconf"):
+        return
+    most, taken = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), cost_of(cases, "forward").bytes
+    if taken > most:
+        raise BenchError(
+            f"{contest.name}: expected arrays that fit this machine's {most / 2**30:.0f} GiB, got {taken / 2**30:,.0f} "
+            "GiB: name smaller sizes"
+        )
 
 
 def _variants(workload: Workload, request: BenchRequest) -> Iterator[Workload]:

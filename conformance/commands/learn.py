@@ -13,6 +13,7 @@ from rnnspec.backends import Backend, BackendError, Unsupported
 from rnnspec.backends.discovery import is_own
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.words import kind_of, name_of, words_of
+from rnnspec.conformance.hosting.guard import BackendCrashError, GuestLostError
 from rnnspec.conformance.hosting.isolated import Isolation, Limits
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
@@ -30,6 +31,9 @@ def learn_model(
     model(name)
     if name not in LESSONS:
         raise DataError(f"{name}: there is no data for this model: expected one of {', '.join(LESSONS)}")
+    for file in files:
+        if not file.is_file():  # a device has no end
+            raise DataError(f"{file}: expected a file, and this is none")
     asked = LESSONS[name](files, seed)
     if epochs is not None:
         asked = type(asked)(asked.sizes, asked.train, epochs, asked.source, asked.measure)
@@ -71,7 +75,8 @@ def _learned(name: str, backend: Backend, asked: Lesson, seed: int, advanced: Ca
     except BaseException as error:
         if is_own(backend.opened_as) and not isinstance(error, Unsupported):
             raise
-        what = "refused a call" if isinstance(error, Unsupported) else f"failed: {kind_of(error)}"
+        lost = isinstance(error, BackendCrashError | GuestLostError)
+        what = "refused a call" if isinstance(error, Unsupported) else "failed" if lost else kind_of(error)
         raise BackendError(
             f"backend {name_of(backend.name)!r} cannot learn {name}: {what}: {words_of(error)}"
         ) from error

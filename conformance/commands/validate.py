@@ -167,18 +167,14 @@ def installed() -> tuple[str, ...]:
 
 def _report(console: Console, asked: _Run, collector: Collector) -> int:
     options, items = asked.options, asked.items
-    summaries = [
-        summarise(
-            name, backend.versions(), collector.results, asked.known[name], options.profile, options.seed,
-            collector.faults, declared_by(backend),
-        )
-        for name, backend in asked.opened.items()
-    ]  # fmt: skip
+    summaries = _summaries(asked, collector.results, collector.faults)
     if not (collector.results or collector.interrupted):
         click.echo(f"{len(items)} of {len(items)} checks were left out", err=True)
         raise PlanError("no check was run: expected at least one; loosen -k or the like")
     if collector.results:
-        print_backends(console, summaries)
+        # The page has the repros themselves; their folder is gone when the report is read.
+        shown = _summaries(asked, *without_paths(collector.results, collector.faults)) if asked.passing else summaries
+        print_backends(console, shown)
     interrupts = Interrupts()
     interrupts.status = collector.interrupted
     if interrupts.status:
@@ -199,6 +195,17 @@ def _report(console: Console, asked: _Run, collector: Collector) -> int:
         if summary.operations and not summary.verdict.judged:
             raise PlanError(f"nothing was judged: {_why(summary)}")
     return int(options.strict and any(summary.not_seen or summary.departures for summary in summaries))
+
+
+def _summaries(asked: _Run, results: list[CheckResult], faults: list[FaultResult]) -> list[BackendSummary]:
+    options = asked.options
+    return [
+        summarise(
+            name, backend.versions(), results, asked.known[name], options.profile, options.seed, faults,
+            declared_by(backend),
+        )
+        for name, backend in asked.opened.items()
+    ]  # fmt: skip
 
 
 def _why(summary: BackendSummary) -> str:

@@ -42,6 +42,10 @@ def must_have_run(status: int, output: str, for_pytest: tuple[str, ...], collect
         raise PlanError("\n".join(collector.unplanned))
     ran = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
     if collector.results:  # they are told; what went wrong is told after them
+        if status not in ran and not collector.interrupted:
+            collector.problems.append(
+                f"pytest ended before the last check (exit status {int(status)}): {_end_of(output)}"
+            )
         return
     if not collector.interrupted and (collector.problems or status not in ran):
         told = "\n".join(map(_end_of, [*collector.problems[:2], output]))
@@ -64,6 +68,11 @@ def _has_xdist() -> bool:
 
 def processes_asked(for_pytest: tuple[str, ...]) -> tuple[str, ...]:
     """The user's arguments, of which ``-n 0`` asks for nothing where pytest-xdist is not installed."""
+    for place, argument in enumerate(for_pytest):
+        value = argument.removeprefix("--numprocesses").removeprefix("-n").removeprefix("=")
+        asked = value if value != argument and value else "".join(for_pytest[place + 1 : place + 2])
+        if value != argument and asked.startswith("-") and asked[1:].isdecimal():
+            raise PlanError(f"-n: expected 0 or more processes, got {asked}")
     if _has_xdist():
         return for_pytest
     left, arguments = [], list(for_pytest)

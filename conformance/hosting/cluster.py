@@ -18,6 +18,7 @@ import click
 from rnnspec.backends.discovery import installs
 from rnnspec.backends.words import readable, visible
 from rnnspec.conformance.hosting.block import asked
+from rnnspec.conformance.hosting.deadline import DeadlineError, at_most
 from rnnspec.conformance.hosting.errors import ClusterError
 from rnnspec.conformance.hosting.facts import facts_of
 from rnnspec.conformance.hosting.jobs import Again, PooledWorkers
@@ -163,8 +164,9 @@ class Cluster(PooledWorkers):
             raise ClusterError(f"expected a scheduler's address like tcp://HOST:8786, got {self.address!r}") from error
         try:
             connect: Any = Client
-            return connect(self.address, timeout=seconds, set_as_default=False, deserializers=_PLAIN)
-        except (OSError, TimeoutError, ValueError) as error:
+            with at_most(seconds + CLOSE_SECONDS):  # another server's words may be waited on for longer than is asked
+                return connect(self.address, timeout=seconds, set_as_default=False, deserializers=_PLAIN)
+        except (OSError, TimeoutError, ValueError, MemoryError, DeadlineError) as error:
             raise ClusterError(
                 f"nobody answers at {self.address} within {seconds:g} s: expected a scheduler, which "
                 "`dask scheduler` starts; finished work is kept with --resume"

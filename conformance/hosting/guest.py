@@ -11,9 +11,10 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -90,6 +91,10 @@ class Raised:
     exhausted: bool = False
 
 
+MOST_LISTED: Final = 1000
+"""Operations, types or versions of an adapter."""
+OPENING_BYTES: Final = 2**33
+"""Data that a process may have while it opens a backend, even where its limit is less: a framework is imported."""
 FARTHEST: Final = 2**33
 """Bytes that an array's memory spans at most."""
 REOPEN: Final = "reopen"
@@ -179,6 +184,7 @@ def serve(connection: Connection, name: str, device: str, memory: int, seconds: 
     seconds
         Time limit of a call. The suite enforces it; the process enforces it too, in case the suite has ended.
     """
+    _limit(max(memory, OPENING_BYTES))
     backend, answer = _opened(name, device)
     if backend is not None:
         _limit(memory)
@@ -200,6 +206,7 @@ def serve(connection: Connection, name: str, device: str, memory: int, seconds: 
 
 def describe(connection: Connection, names: Sequence[str], device: str) -> None:
     """Try to open each backend in turn, and answer for each with what is to be known of it."""
+    _limit(OPENING_BYTES)
     for number, name in enumerate(names):
         connection.send((number, _opened(name, device)[1]))
 
@@ -233,10 +240,19 @@ def _limit(memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
+def _few(what: str, several: Iterable[Any]) -> tuple[Any, ...]:
+    """What an adapter lists; ValueError if there is no end of it in sight."""
+    found = tuple(islice(several, MOST_LISTED + 1))
+    if len(found) > MOST_LISTED:
+        raise ValueError(f"{what}: expected at most {MOST_LISTED}, got more")
+    return found
+
+
 def about(backend: Backend) -> About:
     """Ask a backend for what needs no call; raise whatever it raises, or ValueError for an answer of a wrong kind."""
-    operations = tuple(backend.operations())
-    dtypes = tuple(backend.dtypes())
+    operations = _few("operations", backend.operations())
+    dtypes = _few("dtypes", backend.dtypes())
+    versions = _few("versions", backend.versions().items())
     expected = backend.expected_failures()
     if not all(isinstance(name, str) for name in (*operations, *dtypes)):
         raise ValueError("expected names of operations and of dtypes")
@@ -247,7 +263,7 @@ def about(backend: Backend) -> About:
         operations=operations,
         with_gradients=frozenset(name for name in operations if backend.has_gradients(name)),
         with_second_order=frozenset(name for name in operations if backend.has_second_order(name)),
-        versions={name_of(str(key)): name_of(str(version)) for key, version in backend.versions().items()},
+        versions={name_of(str(key)): name_of(str(version)) for key, version in versions},
         expected_failures=None if expected is None else Path(expected),
         by_default=bool(backend.by_default),
         compiles=int(backend.compiles),

@@ -7,6 +7,7 @@ when the suite ends, however it does, and all of these processes when the guest 
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import multiprocessing
 import os
 import shutil
@@ -30,6 +31,7 @@ _SET_CHILD_SUBREAPER: Final = 36
 
 def become_kept(folder: Path) -> None:
     """Fork: return in the guest, which this process goes on to keep; it removes `folder` if the suite has ended."""
+    faulthandler.disable()  # PYTHONFAULTHANDLER enables it, with handlers that Python does not know
     os.setsid()  # a terminal's signals go to the suite, which passes on what matters
     library = ctypes.CDLL(None)
     library.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -58,7 +60,7 @@ def become_kept(folder: Path) -> None:
         if os.getppid() != keeper:
             os._exit(1)
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         return
     if asked_to_end:
         _kill(guest)

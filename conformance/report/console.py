@@ -14,6 +14,9 @@ from rnnspec.backends.words import visible
 NARROWEST: Final = 80
 """Columns below which tables would lose what they tell; a terminal that has fewer folds the lines."""
 
+WIDEST: Final = 1000
+"""Columns beyond which no line goes: each is filled up with spaces."""
+
 
 class PlainConsole(Console):
     """A console without markup, that shows control characters in its text in place of obeying them."""
@@ -31,6 +34,5 @@ class PlainConsole(Console):
 def open_console(file: TextIO | None = None, **more: Any) -> Console:
     """Return a console on standard output, or on a file."""
     console = PlainConsole(file=file, markup=False, emoji=False, **more)
-    if console.width < NARROWEST:
-        console.width = NARROWEST
+    console.width = min(max(console.width, NARROWEST), WIDEST)
     return console

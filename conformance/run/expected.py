@@ -106,7 +106,7 @@ def expected_failures(backend: Backend, own_file: str | Path | None = None) -> t
     """The known faults of a backend in the installed versions: its own file's entries, and the user's."""
     of_backend = backend.expected_failures()
     if of_backend and not Path(of_backend).is_file():  # what the adapter names may be a pipe, which never ends
-        told = "expected the backend's file of expected failures, and there is no such file"
+        told = "expected the backend's file of expected failures, and this is no file"
         raise FileError(f"{visible(str(of_backend))}: {told}")
     paths = [Path(path) for path in (of_backend, own_file) if path]
     return tuple(entry for path in paths for entry in load_expected(path, backend.versions()))

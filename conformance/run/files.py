@@ -40,6 +40,8 @@ def must_be_writable(path: Path) -> None:
     """Raise FileError if a file cannot be written; it is left as it is, and none is made."""
     try:
         file = _target(path)
+        if file.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         if _is_replaceable(file):
             opened, temporary = _temporary(file)
             opened.close()

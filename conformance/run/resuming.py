@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Final, Self, TypeVar
 
+import click
 from rich.console import Console
 from rich.text import Text
 
@@ -55,6 +56,7 @@ class ResumeFile:
         self.path, self.of, self.what = path, json.loads(json.dumps(of)), what
         self._lock: int | None = None
         self._saved = -math.inf
+        self._failure: FileError | None = None
 
     def __enter__(self) -> Self:
         if self.path is not None:
@@ -69,6 +71,8 @@ class ResumeFile:
             self._lock_file.unlink(missing_ok=True)  # while it is held: whoever waits for it makes another
             os.close(self._lock)
             self._lock = None
+        if self._failure is not None and kind is None:  # the report is made
+            raise self._failure
 
     @property
     def _lock_file(self) -> Path:
@@ -79,6 +83,8 @@ class ResumeFile:
         """Return what is kept; nothing if there is no file. Raise FileError if the file is of other work."""
         if self.path is None or not self.path.exists():
             return {}
+        if not self.path.is_file():  # a pipe would be waited for without end
+            raise self.error("got something that is no file")
         data = read_json(self.path, f"expected the file of an earlier {self.what}")
         if not isinstance(data, dict) or not isinstance(found := data.pop("of", None), dict):
             raise self.error("got something else")
@@ -96,9 +102,21 @@ class ResumeFile:
         return data
 
     def save(self, content: Mapping[str, Any]) -> None:
-        """Write what is to be kept, whole or not at all."""
+        """Write what is to be kept, whole or not at all.
+
+        Where the first writing succeeds and a later one does not, as on a disk that is full, the work goes on: at its
+        end the error is raised, unless another writing has succeeded since.
+        """
         if self.path is not None:
-            write_bytes(self.path, json.dumps({"of": self.of, **content}).encode())
+            try:
+                write_bytes(self.path, json.dumps({"of": self.of, **content}).encode())
+                self._failure = None
+            except FileError as error:
+                if math.isinf(self._saved):
+                    raise
+                if self._failure is None:
+                    click.echo(f"{error}; the work goes on, and is tried to be kept again", err=True)
+                self._failure = error
         self._saved = time.monotonic()
 
     def save_now_and_then(self, content: Callable[[], Mapping[str, Any]]) -> None:
@@ -206,8 +224,13 @@ def _locked(path: Path, lock: Path) -> int | None:
     """Return a descriptor that holds the lock of a file; raise FileError if another process has it."""
     if not fcntl:
         return None
+    if path.is_file() and not os.access(path.parent, os.W_OK):
+        lock = path  # in a folder that is closed the file is written in place, and can be locked itself
     while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            raise FileError(f"{path}: cannot be locked by {lock.name} beside it: {error.strerror}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

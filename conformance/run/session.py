@@ -180,6 +180,10 @@ def _first_call(answers: Answers, operation: str, dtype: str, seed: int) -> tupl
     return (case,)
 
 
+MOST_SILENT: Final = 3
+"""Calls without an answer in time, after which no more are asked whether they are refused."""
+
+
 def forget() -> None:
     """Forget what backends answered and what they support."""
     session_of.cache_clear()
@@ -189,8 +193,17 @@ def forget() -> None:
 def _refused(planner: Planner, deck: Deck, answers: Answers, reasons: dict[str, None]) -> set[Combination]:
     """Combinations of levels that are refused together, of which no part is refused alone."""
     found: set[Combination] = set()
+    silent = 0
     for row, case in zip(deck.rows, deck.cases, strict=False):
-        reason = _reason(answers, case)
+        try:
+            reason = answers.refuses(case.call)
+        except BackendCrashError:
+            continue  # a crash is no refusal
+        except GuestLostError as lost:
+            silent += lost.timed_out
+            if silent == MOST_SILENT:  # each more would take the time limit: the checks tell
+                break
+            continue
         if reason is not None:
             reasons[reason] = None
         while reason is not None and not any(combination <= _combination(row) for combination in found):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 from zipfile import ZipFile, ZipInfo, is_zipfile
@@ -76,11 +77,15 @@ def write_stored(path: Path, arrays: Mapping[str, Array]) -> None:
 
 def read_stored(path: Path) -> NamedArrays:
     """Read arrays as they are stored; raise FileError if the file holds anything else, or more than `MOST_BYTES`."""
+    reader = _READERS.get(path.suffix)
+    if reader is None:
+        raise FileError(f"{path}: expected a file of arrays that ends in {', '.join(_READERS)}")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a device has no end
+            raise FileError(f"{path}: expected a file of arrays, and this is no file")
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(_TOO_MUCH)
-        readers = {".npz": _read_npz, ".json": _read_json}
-        arrays = readers.get(path.suffix, _read_safe)(path)
+        arrays = reader(path)
     except FileError:
         raise
     except OSError as error:
@@ -186,6 +191,13 @@ def _from_json(name: str, one: Any) -> Array:
     if not named:
         raise ValueError(f"{name}: data: expected numbers, 'inf', '-inf' or 'nan'")
     return np.array([float(x) for x in numbers], np.float64).astype(wanted).reshape(shape)
+
+
+_READERS: Final[Mapping[str, Callable[[Path], NamedArrays]]] = {
+    ".npz": _read_npz,
+    ".safetensors": _read_safe,
+    ".json": _read_json,
+}
 
 
 def _safetensors() -> Any:

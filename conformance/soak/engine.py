@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import FrameType
 from typing import Any, Final
 
-from rnnspec.backends.interrupts import Interrupted
+from rnnspec.backends.interrupts import Interrupted, asking_to_end
 from rnnspec.conformance.hosting.errors import WorkerLostError
 from rnnspec.conformance.hosting.jobs import Workers, stopping
 from rnnspec.conformance.hosting.work import FormError, Work
@@ -127,7 +127,7 @@ def _interruptible(workers: Workers) -> Iterator[_Stopped]:
     if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield stopped
         return
-    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, interrupted) for number in asking_to_end()}
     try:
         yield stopped
     finally:

@@ -128,12 +128,10 @@ def _judge_case(folder: Path, vector: Vector, results: Path) -> dict[Question, J
 def _read_vector(folder: Path, vector: Vector) -> NamedArrays:
     """A case's arrays as they were exported; FileError if the file has changed."""
     path = folder / vector.file
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError as error:
-        raise FileError(
-            f"{path}: there is no such file, though the manifest has it: export the vectors anew"
-        ) from error
+    if not path.is_file():
+        raise FileError(f"{path}: there is no such file, though the manifest has it: export the vectors anew")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != vector.sha256:
         raise FileError(f"{path}: the file has changed since the export: export the vectors anew")
     if [entry.name for entry in vector.outputs] != list(vector.case.results):

@@ -90,6 +90,12 @@ def test_who_ends_the_process_or_hangs_is_not_timed() -> None:
     assert "%" in row
 
 
+def test_who_hangs_in_this_process_is_not_timed() -> None:
+    result = bench("numpy", "fakes_timed:Hangs", *SMALL, "--mode", "forward", "--time-limit", "0.3")
+    assert result.exit_code == 0, result.output
+    assert "fakes_timed:Hangs timed out: no answer within the time limit" in result.stdout
+
+
 def test_a_scan_takes_a_single_backend() -> None:
     result = bench("numpy", *SMALL, "--mode", "forward", "--scan", "T=2,4,8")
     assert result.exit_code == 0, result.output
@@ -144,6 +150,11 @@ ERRORS = {
     "nobody conforms": (("fakes_timed:Wrong", "fakes_timed:Wrong@cpu", *SMALL), ("no conforming backend",)),
     "threads": (("numpy", "torch", "--threads", "100000"), ("threads: expected 1 to", "got 100000")),
     "scan": (("numpy", "--op", "lstm", "--scan", "Q"), ("--scan Q", "expected one of its sizes B, T, D, H")),
+    "no scan": (("numpy", "--op", "lstm", "--scan", ""), ("--scan ", "expected one of its sizes B, T, D, H")),
+    "memory": (
+        ("numpy", "--alone", "--op", "dense", "-B", "2000000000", "-D", "2000000000"),
+        ("dense-medium B=2000000000 D=2000000000 forward float32: expected arrays that fit this machine's",),
+    ),
     "no file to compare": (("compare", "no-such.json", "no-such.json"), ("no-such.json",)),
     "foreign file": (("compare", __file__, __file__), ("test_commands.py", "got no JSON")),
 }

@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from rnnspec.conformance.run.files import FileError, write_arrays, write_bytes, write_json
+from rnnspec.conformance.run.files import FileError, must_be_writable, write_arrays, write_bytes, write_json
 
 
 def test_json_is_written_whole(tmp_path: Path) -> None:
@@ -97,3 +97,9 @@ def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path, monkeypatch:
         write_bytes(tmp_path / "report.json", b"{}")
     assert str(told.value) == f"{tmp_path / 'report.json'}: cannot be written: {os.strerror(errno.ENOSPC)}"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_link_that_leads_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "link")
+    with pytest.raises(FileError, match=os.strerror(errno.ELOOP)):
+        must_be_writable(tmp_path / "link")

@@ -23,9 +23,10 @@ from rnnspec.conformance.cases import Case, DeckError, Extent
 from rnnspec.conformance.cases.covering import Row
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.checks.check import cases_of
+from rnnspec.conformance.hosting.guard import GuestLostError
 from rnnspec.conformance.run import PROFILES, CheckResult, Profile, Verdict, run_check
 from rnnspec.conformance.run.runner import HANDFUL
-from rnnspec.conformance.run.session import Answers, Session, session_of
+from rnnspec.conformance.run.session import MOST_SILENT, Answers, Session, session_of
 
 QUICK = PROFILES["quick"]
 BY_ID = {check.id: check for check in CHECKS}
@@ -549,3 +550,17 @@ def test_the_reference_is_what_the_backend_computes() -> None:
     call = {**case.call.inputs, **case.call.attributes}
     assert np.array_equal(NumpyBackend().run(case.call)[0], reference.gru(**call)[0])
     assert judge("values", NumpyBackend()).verdict is Verdict.CONFORMS
+
+
+def test_a_backend_that_never_answers_is_not_asked_for_each_refusal() -> None:
+    """Each call takes the time limit."""
+    asked: list[Call] = []
+
+    class Silent(NumpyBackend):
+        def run(self, call: Call) -> tuple[Any, ...]:
+            asked.append(call)
+            raise GuestLostError(call, "no answer", timed_out=True)
+
+    found = session(Silent(), "dense")
+    assert len(asked) <= MOST_SILENT + 2
+    assert len(found.deck.cases) > MOST_SILENT

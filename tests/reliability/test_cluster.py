@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 
 pytest.importorskip("distributed", reason="a cluster needs Dask's distributed")
 
+from rnnspec.conformance.hosting import cluster as cluster_module
 from rnnspec.conformance.hosting.block import Guest
 from rnnspec.conformance.hosting.cluster import Cluster
 from rnnspec.conformance.hosting.errors import ClusterError
@@ -304,6 +306,23 @@ def test_an_answer_of_another_form_is_refused(answer: str, cluster: LocalCluster
         future = workers._client.submit(str, answer, pure=False)
         with pytest.raises(ClusterError, match="something else than a result"):
             workers.outcome(EXAMINE, [0, 1], future)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the client that came to nothing
+def test_another_server_is_no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers something that announces more than ever comes."""
+    monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(cluster_module, "CLOSE_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    server.accept()[0].sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(ClusterError, match="nobody answers at tcp://"):
+            Cluster(f"tcp://127.0.0.1:{server.getsockname()[1]}")
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(

@@ -30,6 +30,10 @@ ENDS = {
     "hangs": ("import time\ntime.sleep(1000)", f"no answer within {SECONDS:g} s"),
     "colours": ("raise RuntimeError('\\x1b[31m[/red]' + 'long ' * 10**6)", r"RuntimeError: \x1b[31m[/red]long long"),
     "no_versions": (FINE + "    def versions(self):\n        raise SystemExit(0)", "does not open: SystemExit: 0"),
+    "endless": (
+        FINE + "    def dtypes(self):\n        while True:\n            yield 'float32'",
+        "dtypes: expected at most 1000, got more",
+    ),
     "odd": (FINE + "    def operations(self):\n        return (1,)", "expected names of operations"),
 }
 Install = Callable[..., Path]

@@ -368,6 +368,16 @@ def test_long_and_deep_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         read_text(tmp_path / "none")
 
 
+@pytest.mark.parametrize("name", ["/dev/zero", "link.npz", "link.safetensors", "link.json", "arrays.pt"])
+def test_what_is_no_file_of_arrays(name: str, tmp_path: Path) -> None:
+    """A device has no end, and whoever reads it to the end takes all memory."""
+    path = tmp_path / name
+    if name.startswith("link"):
+        path.symlink_to("/dev/zero")
+    with pytest.raises(FileError, match="expected a file of arrays"):
+        read_stored(path)
+
+
 def test_an_archive_that_would_grow(tmp_path: Path) -> None:
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 3), }".ljust(117) + b"\n"
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w") as archive:

@@ -95,6 +95,11 @@ def test_what_a_guest_writes_into_its_pipe(how: str, told: str, guest: Isolated,
     assert not (folder / "made").exists()
 
 
+def test_a_guest_of_an_interpreter_that_tells_its_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONFAULTHANDLER", "1")
+    Isolated("numpy").close()
+
+
 X = np.ones(2, np.float32)
 ANSWERS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "outputs in a list": ([X], "run", {}),

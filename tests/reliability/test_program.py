@@ -8,13 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from rnnspec.backends.interrupts import Interrupted, interruptible
+from rnnspec.backends.interrupts import Interrupted, asking_to_end, interruptible
 from rnnspec.conformance.cli import main
+from rnnspec.conformance.commands.validate_pytest import must_have_run
 from rnnspec.conformance.program import Program
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -119,8 +122,21 @@ def test_the_exit_status(error: BaseException, status: int, told: str) -> None:
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_command(number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_a_command(number: str) -> None:
+    _ends_a_command(signal.Signals[number])
+
+
+@posix
+def test_the_end_of_a_terminal_that_is_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert signal.SIGHUP not in asking_to_end()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _ends_a_command(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     result = CliRunner().invoke(program_of(lambda: _interrupted_by(number)), ["do"])
     assert result.exit_code == 128 + number
@@ -136,3 +152,45 @@ def test_an_unknown_option_is_one_line() -> None:
 def _interrupted_by(number: signal.Signals) -> None:
     with interruptible():
         os.kill(os.getpid(), number)
+
+
+@posix
+def test_too_few_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (16, 64))
+    result = CliRunner().invoke(main, ["list"])
+    assert result.exit_code == 2
+    assert result.stderr == "Error: only 16 files may be open here: expected 64 or more, as by ulimit -n 1024\n"
+
+
+@posix
+def test_a_folder_that_goes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def goes() -> object:
+        gone.rmdir()
+        return Path.cwd()
+
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    result = CliRunner().invoke(program_of(goes), ["do"])
+    assert result.exit_code == 2
+    assert "the current folder was removed meanwhile" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_processes_are_not_fewer_than_none() -> None:
+    for given in (["-n", "-3"], ["-n-3"], ["--numprocesses=-3"]):
+        result = CliRunner().invoke(main, ["validate", "numpy", "--op", "dense", *given])
+        assert result.exit_code == 2
+        assert result.stderr == "Error: -n: expected 0 or more processes, got -3\n"
+
+
+def test_a_suite_that_ends_early_is_no_verdict() -> None:
+    collector = SimpleNamespace(results=[object()], problems=[], interrupted=0, unplanned=[])
+    must_have_run(3, "what\nhappened", (), cast(Any, collector))
+    (told,) = collector.problems
+    assert told.startswith("pytest ended before the last check (exit status 3)")
+    assert "happened" in told
+    for status in (0, 1, 5):
+        must_have_run(status, "", (), cast(Any, SimpleNamespace(**{**vars(collector), "problems": None})))

@@ -174,9 +174,10 @@ class Sending(NumpyBackend):
 
 
 def test_workers_end_when_no_one_waits_for_their_results() -> None:
+    before = set(multiprocessing.active_children())  # another test's guests may still be there
     results = Processes(2).results(Work(time.sleep, as_it_is, as_it_is), [0, 1000, 1000])
     next(results)
-    workers = multiprocessing.active_children()
+    workers = set(multiprocessing.active_children()) - before
     assert workers
     results.close()
     for worker in workers:

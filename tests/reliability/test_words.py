@@ -16,7 +16,7 @@ from rnnspec.backends.words import MOST_CHARACTERS, MOST_LINES, kind_of, name_of
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
-from rnnspec.conformance.report.console import NARROWEST, open_console
+from rnnspec.conformance.report.console import NARROWEST, WIDEST, open_console
 from rnnspec.conformance.run import Profile, Verdict, run_check
 from rnnspec.conformance.run.runner import checks_for
 from rnnspec.spec import operation
@@ -177,3 +177,9 @@ def test_the_console_shows_text_as_it_is(columns: str, monkeypatch: pytest.Monke
     for text in ("[/x] ", "[red]head", "[/red] ", ":smile:", "[bold] "):
         assert text in printed
     assert console.width == NARROWEST
+
+
+def test_a_terminal_is_not_as_wide_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line is filled up."""
+    monkeypatch.setenv("COLUMNS", "999999999")
+    assert open_console(io.StringIO()).width == WIDEST

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rnnspec.conformance.run import resuming
 from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.resuming import ResumeFile
 from rnnspec.conformance.soak.examining import Soak
@@ -134,3 +137,72 @@ def test_cases_beyond_those_that_are_asked_are_refused(tmp_path: Path) -> None:
     file(tmp_path).save(some_state().to_json())
     with pytest.raises(FileError, match="has cases up to 30, and 29 are asked: expected --cases 30 or more"):
         State.load(file(tmp_path), 29)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such files")
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder as lock", "link as lock"])
+def test_a_state_is_a_file_and_so_is_its_lock(kind: str, tmp_path: Path) -> None:
+    state, lock = tmp_path / "state", tmp_path / ".state.lock"
+    if kind == "pipe":
+        os.mkfifo(state)
+    elif kind == "device":
+        state.symlink_to("/dev/null")
+    elif kind == "folder as lock":
+        lock.mkdir()
+    else:
+        lock.symlink_to(tmp_path / "another")
+    told = "cannot be locked" if "lock" in kind else "got something that is no file"
+    with pytest.raises(FileError, match=told), file(tmp_path) as held:
+        State.load(held, 30)
+    assert not (tmp_path / "another").exists()
+
+
+def test_a_disk_that_becomes_full_loses_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = False
+
+    def write(path: Path, content: bytes) -> None:
+        if full:
+            raise FileError("no space")
+        path.write_bytes(content)
+
+    monkeypatch.setattr(resuming, "write_bytes", write)
+    with file(tmp_path) as held:
+        held.save({})
+        full = True
+        held.save({})
+        full = False
+        held.save({"seconds": 2})
+    assert json.loads((tmp_path / "state").read_text())["seconds"] == 2
+
+    def work() -> None:
+        nonlocal full
+        with file(tmp_path) as held:
+            held.save({})
+            full = True
+            held.save({})
+            held.save({})
+            done.append("all")
+
+    done: list[str] = []
+    with pytest.raises(FileError, match="no space"):
+        work()
+    assert done == ["all"]
+    assert capsys.readouterr().err.count("no space; the work goes on") == 2
+    with pytest.raises(FileError, match="no space"):
+        work()
+    assert done == ["all"], "it is told at once that nothing can be kept"
+
+
+def test_a_file_in_a_closed_folder_is_locked_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "state").write_text("{}")
+    monkeypatch.setattr(os, "access", lambda path, mode: not Path(path).is_dir())
+    with file(tmp_path) as held:
+        assert [one.name for one in tmp_path.iterdir()] == ["state"]
+        with pytest.raises(FileError, match="another command is writing to it"), file(tmp_path):
+            pass
+        held.save({})
+    assert [one.name for one in tmp_path.iterdir()] == ["state"]
+    with file(tmp_path):
+        pass

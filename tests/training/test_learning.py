@@ -73,3 +73,10 @@ def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
     assert result.exit_code == 2
     assert message in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="it has no such device")
+def test_a_device_is_no_file_of_data() -> None:
+    result = CliRunner().invoke(main, ["learn", "numpy", "--model", "air-quality", "--file", "/dev/zero"])
+    assert result.exit_code == 2
+    assert result.stderr == "Error: /dev/zero: expected a file, and this is none\n"
