@@ -117,6 +117,7 @@ def judge(
     backends: Mapping[str, Backend],
     make: Make = right_trainer,
     advanced: Callable[[int], None] = lambda step: None,
+    engine: Callable[[Backend, str, Format], Engine] = BackendEngine,
 ) -> Judged:
     """Train a model on backends, and hold every step against the reference.
 
@@ -130,6 +131,8 @@ def judge(
         Makes the backends' trainers; a planted fault makes others.
     advanced
         Is told each step that is done.
+    engine
+        Makes the engine of a backend in a type.
     """
     form = format_of(request.dtype)
     parameters = first_parameters(request.model, request.sizes, request.seed)
@@ -137,8 +140,7 @@ def judge(
     right = right_trainer(request, ReferenceEngine(form, noise), parameters)
     outcomes = {name: Outcome(name, backend.versions()) for name, backend in backends.items()}
     trainers = {
-        name: make(request, BackendEngine(backend, request.dtype, form), parameters)
-        for name, backend in backends.items()
+        name: make(request, engine(backend, request.dtype, form), parameters) for name, backend in backends.items()
     }
     due: list[Due] = []
     for step, batch in enumerate(islice(request.batches, request.steps), start=1):
