@@ -423,10 +423,17 @@ def bench() -> None:
 @click.option("--workload", "-w", "workloads", multiple=True, help="A named one, or like lstm-large (repeatable).")
 @click.option("--workloads", "file", type=_FILE_THERE, help="File of workloads.")
 @click.option("--op", "operations", multiple=True, help="This operation, at --scale (repeatable).")
+@click.option("--model", "models", multiple=True, help="Training of this model, whole and in parts (repeatable).")
+@click.option("--stages", is_flag=True, help="With --model: each of its stages too, forward and backward.")
 @click.option("--scale", default="medium", show_default=True, help="small, medium or large.")
 @size_options
 @click.option("--scan", metavar="SIZE[=N,N,...]", help="Time against this size, with the fitted exponent.")
-@click.option("--mode", "modes", multiple=True, help="forward, gradient or decode (repeatable).")
+@click.option(
+    "--mode",
+    "modes",
+    multiple=True,
+    help="forward, gradient or decode; of a model step, forward, backward or update (repeatable).",
+)
 @click.option("--dtype", "dtypes", multiple=True, help="Type, float32 by default (repeatable).")
 @click.option("--lengths", is_flag=True, help="Give the sequences' lengths, which differ.")
 @click.option("--inputs", default="", callback=names_in, metavar="NAME,...", help="Optional inputs to give, like b_R.")

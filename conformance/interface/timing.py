@@ -69,6 +69,8 @@ def bench(
     scale: str = "medium",
     sizes: Mapping[str, int | Sequence[int]] | None = None,
     scan: str | None = None,
+    models: Sequence[str] = (),
+    stages: bool = False,
     modes: Sequence[str] = (),
     dtypes: Sequence[str] = (),
     device: str = "cpu",
@@ -90,8 +92,11 @@ def bench(
         Sizes other than the workloads', as ``{"T": 200}``; of several for a symbol, each is timed.
     scan
         Time against a size, as ``"T=64,128,256"``.
+    models, stages
+        Models whose training is timed in place of operations, and whether each of their stages is timed too.
     modes, dtypes
-        Some of ``forward``, ``gradient`` and ``decode``, and types; by default all modes, and float32.
+        Some of ``forward``, ``gradient`` and ``decode``, of models ``step``, ``forward``, ``backward`` and ``update``,
+        and types; by default all modes, and float32.
     device
         Device of backends that name none.
     threads
@@ -118,8 +123,8 @@ def bench(
     request = Request(
         backends=tuple(backends), alone=len(backends) == 1, workloads=tuple(workloads), operations=tuple(operations),
         scale=scale, sizes={key: (n,) if isinstance(n, int) else tuple(n) for key, n in (sizes or {}).items()},
-        scan=scan, modes=tuple(modes), dtypes=tuple(dtypes), device=device, seconds=seconds, rounds=rounds,
-        memory=memory,
+        scan=scan, models=tuple(models), stages=stages, modes=tuple(modes), dtypes=tuple(dtypes), device=device,
+        seconds=seconds, rounds=rounds, memory=memory,
     )  # fmt: skip
     with interruptible(), pinned(threads):
         return Bench(*timed(request))
