@@ -159,14 +159,16 @@ def train(context: click.Context, /, json_file: Path | None, html: Path | None, 
 @click.option("--epochs", type=click.IntRange(1), help="Times that it sees all examples; else as many as it needs.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of parameters and order.")
 @json_option
-def learn(json_file: Path | None, **given: Any) -> None:
+@click.pass_context
+def learn(context: click.Context, /, json_file: Path | None, **given: Any) -> None:
     """Train a model on BACKEND until it has learned, and measure it on data that it has not seen.
 
     The data is made by a program, of a package ('rnnspec[data]'), or in files of the original format.
     """
     from rnnspec.conformance.commands.learn import learn_model
 
-    _run(learn_model, given["backend"], given["name"], given["files"], given["epochs"], given["seed"], json_file)
+    asked = (given["backend"], given["name"], given["files"], given["epochs"], given["seed"])
+    context.exit(_run(learn_model, *asked, json_file))
 
 
 @main.command()

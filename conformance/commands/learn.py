@@ -12,41 +12,46 @@ from rnnspec.backends.discovery import open_backend
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.run.files import write_json
+from rnnspec.conformance.run.resuming import Interrupts
 from rnnspec.conformance.training.data.errors import DataError
 from rnnspec.conformance.training.learning import learn
 from rnnspec.conformance.training.lessons import LESSONS
+from rnnspec.conformance.training.memory import keep_freed_memory
 from rnnspec.spec.models import model
 
 
 def learn_model(
     backend: str, name: str, files: tuple[Path, ...], epochs: int | None, seed: int, json_file: Path | None
-) -> None:
-    """Train a model on a backend, and print what it has learned."""
+) -> int:
+    """Train a model on a backend, print what it has learned, and return the exit status."""
     model(name)
     if name not in LESSONS:
         raise DataError(f"{name}: there is no data for this model: expected one of {', '.join(LESSONS)}")
     asked = LESSONS[name](files, seed)
     if epochs is not None:
         asked = type(asked)(asked.sizes, asked.train, epochs, asked.source, asked.measure)
-    console = open_console()
+    console, interrupts = open_console(), Interrupts()
     opened = open_backend(backend)
+    keep_freed_memory()
     with bar(console) as progress:
         task = progress.add_task(f"learning {name}", total=asked.epochs)
 
         def advanced(epoch: int, loss: float) -> None:
             progress.update(task, completed=epoch, description=f"learning {name}, loss {loss:.4f}")
 
-        result = learn(name, opened, asked, seed, advanced)
+        result = learn(name, opened, asked, seed, advanced, interrupts)
     console.print(Text(f"{name} on {backend}: {asked.source}"), soft_wrap=True)
-    console.print(
-        f"{asked.epochs} epochs of {len(next(iter(asked.train.values())))} examples, {result.steps} steps, "
-        f"{result.seconds:.0f} s; mean loss {result.losses[0]:.4f} in the first epoch and {result.losses[-1]:.4f} in "
-        "the last",
-        soft_wrap=True,
-    )
+    epochs = f"{len(result.losses)} epochs of {len(next(iter(asked.train.values())))} examples"
+    means = f"; mean loss {result.losses[0]:.4f} in the first epoch and {result.losses[-1]:.4f} in the last"
+    told = f"{epochs}, {result.steps} steps, {result.seconds:.0f} s{means if result.losses else ''}"
+    console.print(told, soft_wrap=True)
     for about, value in result.measures.items():
         console.print(Text(f"{about}: {value:.4f}"), soft_wrap=True)
     if json_file:
         finite = {about: value if math.isfinite(value) else None for about, value in result.measures.items()}
         losses = [loss if math.isfinite(loss) else None for loss in result.losses]
-        write_json(json_file, {**asdict(result), "measures": finite, "losses": losses})
+        write_json(json_file, {**asdict(result), "measures": finite, "losses": losses, **interrupts.to_json()})
+    if interrupts.status:
+        words = f"interrupted: this is the result of {len(result.losses)} of {asked.epochs} epochs"
+        console.print(Text(words, "bold"), soft_wrap=True)
+    return interrupts.status

@@ -20,8 +20,10 @@ from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.words import ratio_text
 from rnnspec.conformance.run.files import write_bytes, write_json
+from rnnspec.conformance.run.resuming import Interrupts
 from rnnspec.conformance.training.drawing import Batches, drawn_examples
 from rnnspec.conformance.training.judging import Judged, Outcome, Request, judge
+from rnnspec.conformance.training.memory import keep_freed_memory
 from rnnspec.spec import SpecError
 from rnnspec.spec.models import model, shapes
 
@@ -53,18 +55,26 @@ def train_backends(asked: Asked, json_file: Path | None, html: Path | None) -> i
             has = ", ".join(backend.dtypes())
             raise BackendError(f"backend {name_of(name)!r}: expected a type in {has}, got {asked.dtype!r}")
     batches = Batches(found, sizes, drawn_examples(found, sizes, asked.seed), asked.seed)
+    keep_freed_memory()
     request = Request(found, sizes, asked.steps, batches, asked.dtype, asked.seed)
-    console = open_console()
+    console, interrupts = open_console(), Interrupts()
     with bar(console) as progress:
         task = progress.add_task(f"training {found.name}", total=asked.steps)
-        judged = judge(request, backends, advanced=lambda step: progress.update(task, completed=step))
-    _print(console, judged)
+        judged = judge(
+            request, backends, advanced=lambda step: progress.update(task, completed=step), ending=interrupts
+        )
+    if judged.due:
+        _print(console, judged)
     if json_file:
-        write_json(json_file, as_json(judged))
-    if html:
+        write_json(json_file, {**as_json(judged), **interrupts.to_json()})
+    if html and judged.due:
         from rnnspec.conformance.training.page import page  # imported here, so that only the page needs matplotlib
 
         write_bytes(html, page(judged, [sentence(outcome, judged) for outcome in judged.outcomes]).encode())
+    if interrupts.status:
+        words = f"interrupted: this is the result of {len(judged.due)} of {asked.steps} steps"
+        console.print(Text(words, "bold"), soft_wrap=True)
+        return interrupts.status
     verdicts = {outcome.verdict for outcome in judged.outcomes}
     return 1 if "violates" in verdicts else 2 if verdicts == {"refused"} else 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
@@ -91,6 +92,13 @@ class Outcome:
     seconds: list[float] = field(default_factory=list)
     """How long each step took, without its judgement."""
 
+    def forget_after(self, step: int) -> None:
+        """Leave out what belongs to later steps, which were not done for all."""
+        if self.step > step:
+            self.verdict, self.step, self.quantity, self.reason = "conforms", 0, "", ""
+        for told in (self.losses, self.norms, self.ratios, self.seconds):
+            del told[step:]
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -118,6 +126,7 @@ def judge(
     make: Make = right_trainer,
     advanced: Callable[[int], None] = lambda step: None,
     engine: Callable[[Backend, str, Format], Engine] = BackendEngine,
+    ending: AbstractContextManager[Any, bool | None] | None = None,
 ) -> Judged:
     """Train a model on backends, and hold every step against the reference.
 
@@ -133,6 +142,8 @@ def judge(
         Is told each step that is done.
     engine
         Makes the engine of a backend in a type.
+    ending
+        A block that the steps run in; where it ends them early, the steps that are done are the result.
     """
     form = format_of(request.dtype)
     parameters = first_parameters(request.model, request.sizes, request.seed)
@@ -143,20 +154,25 @@ def judge(
         name: make(request, engine(backend, request.dtype, form), parameters) for name, backend in backends.items()
     }
     due: list[Due] = []
-    for step, batch in enumerate(islice(request.batches, request.steps), start=1):
-        began = time.perf_counter()
-        with np.errstate(all="ignore"):
-            record = right.do(batch)
-        bounds = dict(_bounds(record, _loudest(parameters, batch), form))
-        due.append(Due(step, bounds, time.perf_counter() - began))
-        if not due[-1].told:
-            break
-        for name, trainer in trainers.items():
-            if outcomes[name].verdict == "conforms":
-                _judge_step(outcomes[name], trainer, batch, due[-1], form)
-        advanced(step)
-        if all(outcome.verdict != "conforms" for outcome in outcomes.values()):
-            break
+    done = 0
+    with ending or nullcontext():
+        for step, batch in enumerate(islice(request.batches, request.steps), start=1):
+            began = time.perf_counter()
+            with np.errstate(all="ignore"):
+                record = right.do(batch)
+            bounds = dict(_bounds(record, _loudest(parameters, batch), form))
+            now = Due(step, bounds, time.perf_counter() - began)
+            if now.told:
+                for name, trainer in trainers.items():
+                    if outcomes[name].verdict == "conforms":
+                        _judge_step(outcomes[name], trainer, batch, now, form)
+            due.append(now)
+            done = step
+            advanced(step)
+            if not now.told or all(outcome.verdict != "conforms" for outcome in outcomes.values()):
+                break
+    for outcome in outcomes.values():
+        outcome.forget_after(done)
     return Judged(request, tuple(due), tuple(outcomes.values()))
 
 

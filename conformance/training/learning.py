@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -99,6 +100,7 @@ def learn(
     asked: Lesson,
     seed: int = 0,
     advanced: Callable[[int, float], Any] = lambda epoch, loss: None,
+    ending: AbstractContextManager[Any, bool | None] | None = None,
 ) -> Learned:
     """Train a model on a backend in float32, and measure it.
 
@@ -114,6 +116,9 @@ def learn(
         Of first parameters, order and dropout.
     advanced
         Is told each epoch that is done, and its mean loss.
+    ending
+        A block that the epochs run in; where it ends them early, those that are done are the result, and what was
+        learned is measured as well.
     """
     found = model(name)
     began = time.monotonic()
@@ -121,12 +126,16 @@ def learn(
     trainer = Trainer(found, engine, first_parameters(found, asked.sizes, seed), asked.sizes, answers=False)
     batches = Batches(found, asked.sizes, asked.train, seed)
     result = Learned(name, backend.name, asked.source, asked.epochs)
-    for epoch in range(asked.epochs):
-        trainer.carried = {}
-        losses = [float(trainer.do(batch).loss) for batch in batches.epoch(epoch)]
-        result.steps += len(losses)
-        result.losses.append(float(np.mean(losses)))
-        advanced(epoch + 1, result.losses[-1])
-    result.measures = dict(asked.measure(Learner(found, trainer)))
+    with ending or nullcontext():
+        for epoch in range(asked.epochs):
+            trainer.carried = {}
+            losses = []
+            for batch in batches.epoch(epoch):
+                losses.append(float(trainer.do(batch).loss))
+                result.steps += 1
+            result.losses.append(float(np.mean(losses)))
+            advanced(epoch + 1, result.losses[-1])
+    if result.steps:
+        result.measures = dict(asked.measure(Learner(found, trainer)))
     result.seconds = time.monotonic() - began
     return result

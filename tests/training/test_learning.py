@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cli import main
+from rnnspec.conformance.run.resuming import Interrupts
 from rnnspec.conformance.training.data.air import read_air
 from rnnspec.conformance.training.learning import learn
 from rnnspec.conformance.training.lessons import LESSONS
@@ -27,6 +29,19 @@ def test_roles_are_learned_better_than_by_chance() -> None:
     assert after.losses[0] == before.losses[0]
     assert all(later < earlier for earlier, later in pairwise(after.losses))
     assert after.measures["accuracy of roles"] > before.measures["accuracy of roles"]
+
+
+def test_an_interrupt_loses_no_epoch() -> None:
+    few = replace(LESSONS["semantic-roles"]((), 0), epochs=3)
+    few = replace(few, train={name: array[:16] for name, array in few.train.items()})
+
+    def interrupted(epoch: int, loss: float) -> None:
+        if epoch == 2:
+            raise Interrupted
+
+    result = learn("semantic-roles", NumpyBackend(), few, advanced=interrupted, ending=Interrupts())
+    assert (len(result.losses), result.steps) == (2, 2)
+    assert "F1 of phrases" in result.measures
 
 
 def test_digits_need_their_package_or_files(tmp_path: Path) -> None:
