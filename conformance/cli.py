@@ -135,6 +135,9 @@ def show(
 @click.option("--small", is_flag=True, help="The model's small sizes, in place of those of its program.")
 @click.option("--size", "sizes", multiple=True, metavar="SYMBOL=NUMBER", help="Another size (repeatable).")
 @click.option("--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float64"]), help="Type.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="An attribute of the optimizer (repeatable)."
+)
 @click.option("--device", default="cpu", show_default=True, help="Device of the backends.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of parameters and batches.")
 @click.option("--html", type=_FILE, help="Write a page with plots to this file.")
@@ -143,6 +146,7 @@ def show(
 def train(context: click.Context, /, json_file: Path | None, html: Path | None, **given: Any) -> None:
     """Train a model on each BACKEND, and hold every step against the reference.
 
+    Beside backends, torch-module trains a torch.nn.Module with torch.optim, and keras-fit a keras.Model by its fit.
     All start from equal parameters and see the same batches and masks. Loss, gradients and parameters of every step are
     held to bounds from versions of the reference that are trained with rounding. A backend that leaves a bound is told
     with the first step and the first quantity.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from rnnspec.backends import Backend
 from rnnspec.backends.discovery import BackendError, open_backend
+from rnnspec.backends.training import Program
 from rnnspec.backends.words import name_of
 from rnnspec.conformance.bench.page import must_be_drawable
 from rnnspec.conformance.bench.table import duration
+from rnnspec.conformance.commands.show import parse_settings
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.words import ratio_text
@@ -24,8 +27,9 @@ from rnnspec.conformance.run.resuming import Interrupts
 from rnnspec.conformance.training.drawing import Batches, drawn_examples
 from rnnspec.conformance.training.judging import Judged, Outcome, Request, judge
 from rnnspec.conformance.training.memory import keep_freed_memory
-from rnnspec.spec import SpecError
-from rnnspec.spec.models import model, shapes
+from rnnspec.conformance.training.programs import PROGRAMS, program
+from rnnspec.spec import SpecError, check_attributes
+from rnnspec.spec.models import Model, model, shapes
 
 
 @dataclass(frozen=True)
@@ -40,18 +44,23 @@ class Asked:
     dtype: str
     device: str
     seed: int
+    settings: tuple[str, ...] = ()
+    """Attributes of the optimizer in place of the model's own, ``NAME=VALUE``."""
 
 
 def train_backends(asked: Asked, json_file: Path | None, html: Path | None) -> int:
     """Train a model on each backend, print what became of it, and return the exit status."""
     if html:
         must_be_drawable()
-    found = model(asked.model)
+    found = with_optimizer(model(asked.model), asked.settings)
     sizes = {**(found.small if asked.small else {}), **sizes_of(asked.sizes)}
     shapes(found, sizes)  # refuses sizes that do not fit before any work
-    backends = {name: open_backend(name, asked.device) for name in dict.fromkeys(asked.backends)}
+    backends: dict[str, Backend | Program] = {
+        name: program(name) if name in PROGRAMS else open_backend(name, asked.device)
+        for name in dict.fromkeys(asked.backends)
+    }
     for name, backend in backends.items():
-        if asked.dtype not in backend.dtypes():
+        if isinstance(backend, Backend) and asked.dtype not in backend.dtypes():
             has = ", ".join(backend.dtypes())
             raise BackendError(f"backend {name_of(name)!r}: expected a type in {has}, got {asked.dtype!r}")
     batches = Batches(found, sizes, drawn_examples(found, sizes, asked.seed), asked.seed)
@@ -77,6 +86,16 @@ def train_backends(asked: Asked, json_file: Path | None, html: Path | None) -> i
         return interrupts.status
     verdicts = {outcome.verdict for outcome in judged.outcomes}
     return 1 if "violates" in verdicts else 2 if verdicts == {"refused"} else 0
+
+
+def with_optimizer(found: Model, settings: tuple[str, ...]) -> Model:
+    """Return a model with these attributes of its optimizer, ``NAME=VALUE``; raise CallError for wrong ones."""
+    if not settings:
+        return found
+    step = found.optimizer
+    given = parse_settings(step.operation, settings)
+    attributes = check_attributes(step.operation, {**step.attributes, **given})
+    return replace(found, optimizer=replace(step, attributes=attributes))
 
 
 def sizes_of(texts: tuple[str, ...]) -> dict[str, int]:
@@ -121,7 +140,8 @@ def sentence(outcome: Outcome, judged: Judged) -> str:
         case "violates":
             ratio = ratio_text(outcome.ratio)
             return f"{name}: violates at step {outcome.step}: {outcome.quantity}, error ratio {ratio}"
-    return f"{name}: refused at step {outcome.step}: {outcome.reason}"
+    place = f" at step {outcome.step}" if outcome.step else ""
+    return f"{name}: refused{place}: {outcome.reason}"
 
 
 def _pace(seconds: Sequence[float]) -> str:

@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from rnnspec.backends import Backend, Unsupported
+from rnnspec.backends.training import Program
 from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.conformance.judge.tolerance import Bounded, bounded, noise_of
 from rnnspec.conformance.training.drawing import Batches, first_parameters
 from rnnspec.conformance.training.engine import BackendEngine, Engine, ReferenceEngine
+from rnnspec.conformance.training.programs import ProgramTrainer
 from rnnspec.conformance.training.trainer import Record, Trainer
-from rnnspec.spec.arrays import NamedArrays
+from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.models import Model
 
 
@@ -35,6 +37,13 @@ class Request:
     batches: Batches
     dtype: str = "float32"
     seed: int = 0
+
+
+class Trains(Protocol):
+    """Makes steps, and shows what each gives."""
+
+    def do(self, batch: Mapping[str, Array]) -> Record:
+        """Make one step with a batch."""
 
 
 Make = Callable[[Request, Engine, NamedArrays], Trainer]
@@ -122,7 +131,7 @@ _UPDATE: Final = "update of {}"
 
 def judge(
     request: Request,
-    backends: Mapping[str, Backend],
+    backends: Mapping[str, Backend | Program],
     make: Make = right_trainer,
     advanced: Callable[[int], None] = lambda step: None,
     engine: Callable[[Backend, str, Format], Engine] = BackendEngine,
@@ -135,7 +144,7 @@ def judge(
     request
         What is trained, and for how long.
     backends
-        Backends by the names that they are told by.
+        Backends, and programs of frameworks, by the names that they are told by.
     make
         Makes the backends' trainers; a planted fault makes others.
     advanced
@@ -150,9 +159,15 @@ def judge(
     noise = noise_of(form, request.seed, whole=False)
     right = right_trainer(request, ReferenceEngine(form, noise), parameters)
     outcomes = {name: Outcome(name, backend.versions()) for name, backend in backends.items()}
-    trainers = {
-        name: make(request, engine(backend, request.dtype, form), parameters) for name, backend in backends.items()
-    }
+    trainers: dict[str, Trains] = {}
+    for name, backend in backends.items():
+        try:
+            if isinstance(backend, Program):
+                trainers[name] = ProgramTrainer(backend.begin(request.model, request.sizes, parameters, request.dtype))
+            else:
+                trainers[name] = make(request, engine(backend, request.dtype, form), parameters)
+        except Unsupported as error:
+            outcomes[name].verdict, outcomes[name].reason = "refused", str(error)
     due: list[Due] = []
     done = 0
     with ending or nullcontext():
@@ -176,7 +191,7 @@ def judge(
     return Judged(request, tuple(due), tuple(outcomes.values()))
 
 
-def _judge_step(outcome: Outcome, trainer: Trainer, batch: NamedArrays, due: Due, form: Format) -> None:
+def _judge_step(outcome: Outcome, trainer: Trains, batch: NamedArrays, due: Due, form: Format) -> None:
     """Make a backend's step, and note the first quantity that leaves its bound."""
     began = time.perf_counter()
     try:
@@ -187,13 +202,14 @@ def _judge_step(outcome: Outcome, trainer: Trainer, batch: NamedArrays, due: Due
         outcome.verdict, outcome.reason, outcome.step = "refused", str(error), due.step
         return
     worst = 0.0
-    for name, value in quantities(got):
-        ratio = _ratio(due.quantities[name], np.asarray(value), form)
+    shown = dict(quantities(got))
+    for name in sorted(shown, key=[*due.quantities].index):  # the first one that is wrong makes others wrong
+        ratio = _ratio(due.quantities[name], np.asarray(shown[name]), form)
         if ratio > 1 and not outcome.step:
             outcome.verdict, outcome.step, outcome.quantity, outcome.ratio = "violates", due.step, name, ratio
         worst = max(worst, ratio)
     outcome.losses.append(float(got.loss))
-    outcome.norms.append(float(got.norm))
+    outcome.norms.append(np.nan if got.norm is None else float(got.norm))
     outcome.ratios.append(worst)
     if outcome.verdict == "conforms":
         outcome.worst = max(outcome.worst, worst)
@@ -204,7 +220,8 @@ def quantities(record: Record) -> Iterator[tuple[str, Any]]:
     yield "loss", record.loss
     for name, gradient in record.gradients.items():
         yield _GRADIENT.format(name), gradient
-    yield "norm of all gradients", record.norm
+    if record.norm is not None:
+        yield "norm of all gradients", record.norm
     for name, gradient in record.clipped.items():
         yield _CLIPPED.format(name), gradient
     for (name, key), state in record.states.items():

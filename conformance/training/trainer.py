@@ -21,6 +21,8 @@ class Record:
 
     loss: Any
     norm: Any
+    """None where the gradients are not shown, as within Keras's fit."""
+
     gradients: Mapping[str, Any]
     parameters: Mapping[str, Any]
     clipped: Mapping[str, Any]
