@@ -38,7 +38,7 @@ class _Weights:
     """A layer's weights as parameters of the specification: its own to ours, and back."""
 
     layer: Any
-    own: Callable[[NamedArrays], list[Array]]
+    own: Callable[[dict[str, Any]], list[Array]]
     ours: Callable[[list[Array]], NamedArrays]
 
 
@@ -70,14 +70,14 @@ class _Builder:
         name, read = stage.operation.name, {key: self._read(one, stage) for key, one in stage.reads.items()}
         if stage.shares:
             raise Unsupported(f"stage {stage.name}: shared parameters")
-        build = {
+        builders: dict[str, Callable[..., dict[str, Tensor]]] = {
             "embedding": self._embedding, "dense": self._dense, "output_projection": self._dense,
             "dropout": self._dropout, "stacked": self._stacked, "bidirectional": self._bidirectional,
             **dict.fromkeys(_LAYERS, self._recurrent),
-        }.get(name)  # fmt: skip
-        if build is None:
+        }  # fmt: skip
+        if name not in builders:
             raise Unsupported(f"stage {stage.name}: Keras has no layer {name}")
-        outputs = build(stage, self.known.sizes[stage.name], **read)
+        outputs = builders[name](stage, self.known.sizes[stage.name], **read)
         self.values |= {f"{stage.name}.{key}": output for key, output in outputs.items()}
 
     def _read(self, read: Read, stage: Stage) -> Tensor:
@@ -155,7 +155,7 @@ class _Builder:
         each = 3  # kernel, recurrent kernel and bias of a direction
 
         def own(arrays: NamedArrays) -> list[Array]:
-            both = ({name: array[d] for name, array in arrays.items()} for d in (0, 1))
+            both: list[dict[str, Any]] = [{name: array[d] for name, array in arrays.items()} for d in (0, 1)]
             return [weight for one in both for weight in layout.from_spec(_XP, family, **one).values()]
 
         def ours(weights: list[Array]) -> NamedArrays:
@@ -218,7 +218,7 @@ class Fitting:
         """A property of all variables, by the specification's names and in its arrays."""
         found: dict[str, NamedArrays] = {}
         for place, one in self._built.weights.items():
-            numbers = [np.array(of[id(variable)].value) for variable in one.layer.trainable_variables]
+            numbers = [np.array(of[id(variable)].numpy()) for variable in one.layer.trainable_variables]
             found[place] = one.ours(numbers)
         whole: NamedArrays = {}
         for stage in self._model.stages:
