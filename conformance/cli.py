@@ -162,9 +162,10 @@ def train(context: click.Context, /, json_file: Path | None, html: Path | None, 
 @click.option("--file", "files", multiple=True, type=_FILE_THERE, help="A file of its data (repeatable).")
 @click.option("--epochs", type=click.IntRange(1), help="Times that it sees all examples; else as many as it needs.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of parameters and order.")
+@click.option("--html", type=_FILE, help="Write a page with curves and pictures to this file.")
 @json_option
 @click.pass_context
-def learn(context: click.Context, /, json_file: Path | None, **given: Any) -> None:
+def learn(context: click.Context, /, json_file: Path | None, html: Path | None, **given: Any) -> None:
     """Train a model on BACKEND until it has learned, and measure it on data that it has not seen.
 
     The data is made by a program, of a package ('rnnspec[data]'), or in files of the original format.
@@ -172,7 +173,7 @@ def learn(context: click.Context, /, json_file: Path | None, **given: Any) -> No
     from rnnspec.conformance.commands.learn import learn_model
 
     asked = (given["backend"], given["name"], given["files"], given["epochs"], given["seed"])
-    context.exit(_run(learn_model, *asked, json_file))
+    context.exit(_run(learn_model, *asked, json_file, html))
 
 
 @main.command()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.text import Text
 
 from rnnspec.backends.discovery import open_backend
+from rnnspec.conformance.bench.page import must_be_drawable
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
-from rnnspec.conformance.run.files import write_json
+from rnnspec.conformance.run.files import write_bytes, write_json
 from rnnspec.conformance.run.resuming import Interrupts
 from rnnspec.conformance.training.data.errors import DataError
 from rnnspec.conformance.training.learning import learn
@@ -21,15 +22,23 @@ from rnnspec.spec.models import model
 
 
 def learn_model(
-    backend: str, name: str, files: tuple[Path, ...], epochs: int | None, seed: int, json_file: Path | None
+    backend: str,
+    name: str,
+    files: tuple[Path, ...],
+    epochs: int | None,
+    seed: int,
+    json_file: Path | None,
+    html: Path | None,
 ) -> int:
     """Train a model on a backend, print what it has learned, and return the exit status."""
+    if html:
+        must_be_drawable()
     model(name)
     if name not in LESSONS:
         raise DataError(f"{name}: there is no data for this model: expected one of {', '.join(LESSONS)}")
     asked = LESSONS[name](files, seed)
     if epochs is not None:
-        asked = type(asked)(asked.sizes, asked.train, epochs, asked.source, asked.measure)
+        asked = replace(asked, epochs=epochs)
     console, interrupts = open_console(), Interrupts()
     opened = open_backend(backend)
     keep_freed_memory()
@@ -47,10 +56,17 @@ def learn_model(
     console.print(told, soft_wrap=True)
     for about, value in result.measures.items():
         console.print(Text(f"{about}: {value:.4f}"), soft_wrap=True)
+    for about, text in result.texts.items():
+        console.print(Text(f"{about}:\n{text}"), soft_wrap=True)
+    if html:
+        from rnnspec.conformance.training.page import learned_page  # only the page needs matplotlib
+
+        write_bytes(html, learned_page(result).encode())
     if json_file:
         finite = {about: value if math.isfinite(value) else None for about, value in result.measures.items()}
+        plain = {key: value for key, value in asdict(replace(result, pictures=())).items() if key != "pictures"}
         losses = [loss if math.isfinite(loss) else None for loss in result.losses]
-        write_json(json_file, {**asdict(result), "measures": finite, "losses": losses, **interrupts.to_json()})
+        write_json(json_file, {**plain, "measures": finite, "losses": losses, **interrupts.to_json()})
     if interrupts.status:
         words = f"interrupted: this is the result of {len(result.losses)} of {asked.epochs} epochs"
         console.print(Text(words, "bold"), soft_wrap=True)
