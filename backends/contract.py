@@ -17,7 +17,7 @@ raises an error for such a call, `Backend.refuses_with` says which.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -136,6 +136,16 @@ class Backend:
         none for it, not an array of zeros.
         """
         raise Unsupported(f"backend {self.name} has no gradients")
+
+    def record(
+        self, function: Callable[..., tuple[Any, ...]], inputs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], dict[str, Any]]]:
+        """Outputs of ``function(**inputs)``, and their vector-Jacobian product as of `differentiate`.
+
+        By default the function is computed again for the product. A framework that keeps what it computed overrides
+        this. The product may be asked for several times.
+        """
+        return function(**inputs), lambda cotangents: self.differentiate(function, inputs, cotangents)
 
     def differentiate_twice(
         self,
@@ -258,24 +268,55 @@ class Backend:
         return {name: self.to_numpy(array) for name, array in self._gradient(call, cotangents, wanted)().items()}
 
     def recorded(
-        self, call: Call
-    ) -> tuple[tuple[Array, ...], Callable[[Cotangents, Collection[str]], dict[str, Array]]]:
-        """Outputs of the call, and the function from cotangents to the gradients of inputs that are named: `gradients`.
+        self, call: Call, wanted: Collection[str] | None = None
+    ) -> tuple[tuple[Array, ...], Callable[[Cotangents], dict[str, Array]]]:
+        """Outputs of the call, and the function from cotangents to the gradients of the inputs that are wanted.
 
-        Where the gradient is by hand, the outputs are computed once for both; else the call is made again.
+        The outputs are computed once for both, unless the adapter has its own `run` or `gradients`, or can only compile
+        a gradient whole: the call is then made again.
         """
-        with_vjp = getattr(self, call.operation + "_vjp", None)
-        is_own = type(self).run is Backend.run and type(self).gradients is Backend.gradients
-        if with_vjp is None or not is_own:
-            return self.run(call), lambda cotangents, wanted: self.gradients(call, cotangents, wanted)
-        self._admit(call)
-        outputs, vjp = with_vjp(**self.inputs_to_native(call.inputs), **call.attributes)
+        if not self.flows:
+            return self.run(call), lambda cotangents: self.gradients(call, cotangents, wanted)
+        names = wanted_of(call, wanted)
+        admitted = self._admit(call)
+        native = replace(admitted, inputs=self.inputs_to_native(admitted.inputs))
+        outputs, pull = self.recorded_here(native, names)
 
-        def back(cotangents: Cotangents, wanted: Collection[str]) -> dict[str, Array]:
-            found = vjp(*self._seeds(call, outputs, self._native_cotangents(cotangents)))
-            return {name: self.to_numpy(found[name]) for name in wanted}
+        def back(cotangents: Cotangents) -> dict[str, Array]:
+            found = pull(self._native_cotangents(cotangents))
+            return {name: self.to_numpy(array) for name, array in found.items()}
 
         return tuple(self.to_numpy(output) for output in outputs), back
+
+    # The part for work whose arrays stay on the device. Nothing is checked: a call like it was made before.
+
+    @property
+    def flows(self) -> bool:
+        """Whether a call and its gradient can be made one after the other, on arrays of its own."""
+        own = type(self)
+        return (own.run, own.gradients, own._gradient) == (Backend.run, Backend.gradients, Backend._gradient)
+
+    def run_here(self, call: Call) -> tuple[Any, ...]:
+        """Outputs of a call whose inputs are arrays of its own, as such."""
+        return self._method(call.operation)(**call.inputs, **call.attributes)
+
+    def recorded_here(
+        self, call: Call, wanted: Collection[str]
+    ) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], dict[str, Any]]]:
+        """As `recorded`, on arrays of its own; None stands for the cotangent of an output that is not used."""
+        with_vjp = getattr(self, call.operation + "_vjp", None)
+        if with_vjp is None:
+            method = self._differentiable(call.operation)
+            floats = {name: array for name, array in call.inputs.items() if name in wanted}
+            others = {name: array for name, array in call.inputs.items() if name not in wanted}
+            return self.record(lambda **inputs: method(**inputs, **others, **call.attributes), floats)
+        outputs, vjp = with_vjp(**call.inputs, **call.attributes)
+
+        def pull(cotangents: tuple[Any, ...]) -> dict[str, Any]:
+            found = vjp(*self._seeds(call, outputs, cotangents))
+            return {name: found[name] for name in wanted}
+
+        return outputs, pull
 
     def second_order(self, call: Call, cotangents: Cotangents, directions: Mapping[str, Array]) -> dict[str, Array]:
         """Gradient, of every float input, of the sum of `directions` times what `gradients` gives: a Hessian's product.

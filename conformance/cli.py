@@ -135,6 +135,9 @@ def show(
 @click.option("--small", is_flag=True, help="The model's small sizes, in place of those of its program.")
 @click.option("--size", "sizes", multiple=True, metavar="SYMBOL=NUMBER", help="Another size (repeatable).")
 @click.option("--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float64"]), help="Type.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="An attribute of the optimizer (repeatable)."
+)
 @click.option("--device", default="cpu", show_default=True, help="Device of the backends.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of parameters and batches.")
 @click.option("--html", type=_FILE, help="Write a page with plots to this file.")
@@ -143,6 +146,7 @@ def show(
 def train(context: click.Context, /, json_file: Path | None, html: Path | None, **given: Any) -> None:
     """Train a model on each BACKEND, and hold every step against the reference.
 
+    Beside backends, torch-module trains a torch.nn.Module with torch.optim, and keras-fit a keras.Model by its fit.
     All start from equal parameters and see the same batches and masks. Loss, gradients and parameters of every step are
     held to bounds from versions of the reference that are trained with rounding. A backend that leaves a bound is told
     with the first step and the first quantity.
@@ -158,17 +162,18 @@ def train(context: click.Context, /, json_file: Path | None, html: Path | None, 
 @click.option("--file", "files", multiple=True, type=_FILE_THERE, help="A file of its data (repeatable).")
 @click.option("--epochs", type=click.IntRange(1), help="Times that it sees all examples; else as many as it needs.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of parameters and order.")
+@click.option("--html", type=_FILE, help="Write a page with curves and pictures to this file.")
 @json_option
 @click.pass_context
-def learn(context: click.Context, /, json_file: Path | None, **given: Any) -> None:
+def learn(context: click.Context, /, json_file: Path | None, html: Path | None, **given: Any) -> None:
     """Train a model on BACKEND until it has learned, and measure it on data that it has not seen.
 
     The data is made by a program, of a package ('rnnspec[data]'), or in files of the original format.
     """
     from rnnspec.conformance.commands.learn import learn_model
 
-    asked = given["backend"], given["name"], given["files"], given["epochs"], given["seed"]
-    context.exit(_run(learn_model, *asked, json_file))
+    asked = (given["backend"], given["name"], given["files"], given["epochs"], given["seed"])
+    context.exit(_run(learn_model, *asked, json_file, html))
 
 
 @main.command()
@@ -436,10 +441,17 @@ def bench() -> None:
 @click.option("--workload", "-w", "workloads", multiple=True, help="A named one, or like lstm-large (repeatable).")
 @click.option("--workloads", "file", type=_FILE_THERE, help="File of workloads.")
 @click.option("--op", "operations", multiple=True, help="This operation, at --scale (repeatable).")
+@click.option("--model", "models", multiple=True, help="Training of this model, whole and in parts (repeatable).")
+@click.option("--stages", is_flag=True, help="With --model: each of its stages too, forward and backward.")
 @click.option("--scale", default="medium", show_default=True, help="small, medium or large.")
 @size_options
 @click.option("--scan", metavar="SIZE[=N,N,...]", help="Time against this size, with the fitted exponent.")
-@click.option("--mode", "modes", multiple=True, help="forward, gradient or decode (repeatable).")
+@click.option(
+    "--mode",
+    "modes",
+    multiple=True,
+    help="forward, gradient or decode; of a model step, forward, backward or update (repeatable).",
+)
 @click.option("--dtype", "dtypes", multiple=True, help="Type, float32 by default (repeatable).")
 @click.option("--lengths", is_flag=True, help="Give the sequences' lengths, which differ.")
 @click.option("--inputs", default="", callback=names_in, metavar="NAME,...", help="Optional inputs to give, like b_R.")

@@ -43,6 +43,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "bench torch numpy -w speech --html bench.html",
         "bench torch --op crf_log_likelihood --lengths --inputs start,end --alone",
         "bench torch --op gru --scan T=64,128,256",
+        "bench torch numpy --model image-rows -B 32 --stages",
         "bench compare old.json new.json",
     ),
     "bench compare": ("bench compare old.json new.json --threshold 0.05",),

@@ -99,21 +99,21 @@ def unroll_back(
     """
     steps, features, batch = x.shape
     valid, scale, cuts = reading.valid, reading.recurrent_scale, reading.cuts(steps, batch)
-    known_at: dict[int, Arrays] = {}
+    together: Arrays = ()
     for t, known in reversed(tape):
         dafter = (dstates[0] + dy[t], *dstates[1:])
         if valid is not None:
             dafter = tuple(np.where(valid[t], d, 0) for d in dafter)
-        dbefore, known_at[t] = cell.back(known, *dafter)
+        dbefore, parts = cell.back(known, *dafter)
+        together = together or tuple(np.empty_like(one, shape=(one.shape[0], steps, batch)) for one in parts)
+        for whole, one in zip(together, parts, strict=True):
+            whole[:, t] = one
         if scale is not None:
             dbefore = (dbefore[0] * scale, *dbefore[1:])
         if cuts is not None:
             dbefore = tuple(np.where(cuts[t], 0, d) for d in dbefore)
         dstates = dbefore if valid is None else _choose(valid[t], dbefore, dstates)
-    side_by_side = (
-        np.stack(parts, axis=1).reshape(parts[0].shape[0], steps * batch)
-        for parts in zip(*(known_at[t] for t in range(steps)), strict=True)
-    )
+    side_by_side = (whole.reshape(whole.shape[0], steps * batch) for whole in together)
     gradients = cell.gradients(x.transpose(0, 2, 1).reshape(steps * batch, features).T, *side_by_side)
     gradients["x"] = gradients["x"].reshape(features, steps, batch).transpose(1, 0, 2)
     return gradients, dstates

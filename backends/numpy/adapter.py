@@ -42,6 +42,9 @@ class NumpyBackend(Backend):
             for (name, variable), d in zip(variables.items(), second, strict=True)
         }
 
+    def _zeros(self, output: Array) -> Array:
+        return np.zeros_like(output)
+
     def vjp_of(self, operation: str) -> Callable[..., Any]:
         """The function whose gradients are differentiated."""
         function: Callable[..., Any] = getattr(self, f"{operation}_vjp")

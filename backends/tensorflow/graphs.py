@@ -42,7 +42,7 @@ class TracedFunction:
         graph = tf.function(
             lambda tensors: self._function(**tensors, **attributes), autograph=False, jit_compile=self._jit_compile
         )
-        with _no_retracing_warnings():
+        with no_retracing_warnings():
             outputs = graph(tensors)
         self._graphs[key] = graph
         if len(self._graphs) > _KEPT:
@@ -156,7 +156,7 @@ def _signature(tensors: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 @contextmanager
-def _no_retracing_warnings() -> Iterator[None]:
+def no_retracing_warnings() -> Iterator[None]:
     """TensorFlow warns of functions traced often for the same lines of code; here, each trace is another function."""
     logger = logging.getLogger("tensorflow")
 

@@ -70,6 +70,19 @@ class TensorFlowLibrary(Backend):
                 outputs = _floats(function(**inputs))
             return _gradients(tape, outputs, cotangents, inputs)
 
+    def record(
+        self, function: Callable[..., tuple[Any, ...]], inputs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], dict[str, Any]]]:
+        """By a tape that is kept as long as the product is."""
+        with self._settings(), _watching(inputs, persistent=True) as tape:
+            outputs = function(**inputs)
+
+        def pull(cotangents: tuple[Any, ...]) -> dict[str, Any]:
+            with self._settings():
+                return _gradients(tape, _floats(outputs), cotangents, inputs)
+
+        return outputs, pull
+
     def differentiate_twice(
         self,
         function: Callable[..., tuple[Any, ...]],
@@ -100,9 +113,9 @@ class TensorFlowLibrary(Backend):
 
 
 @contextmanager
-def _watching(inputs: Mapping[str, Tensor]) -> Iterator[Any]:
+def _watching(inputs: Mapping[str, Tensor], *, persistent: bool = False) -> Iterator[Any]:
     """Record what is computed of these inputs."""
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
+    with tf.GradientTape(persistent=persistent, watch_accessed_variables=False) as tape:
         tape.watch(list(inputs.values()))
         yield tape
 

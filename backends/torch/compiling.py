@@ -68,6 +68,11 @@ class TorchCompileBackend(TorchBackend):
         """True for the layers that are left to eager torch: compiled code has no gradients of gradients."""
         return operation in _LAYERS and super().has_second_order(operation)
 
+    @property
+    def flows(self) -> bool:
+        """False: compiled code gives the buffers of its forward pass away, and no product of it can be kept."""
+        return False
+
     def compiled(self, function: Function) -> Function:
         """Compile what torch.compile compiles."""
         if getattr(function, "func", function) in _LEFT_TO_EAGER:  # composed operations are bound to their arrays

@@ -106,6 +106,21 @@ class TorchLibrary(Backend):
         with self._precision():
             return _gradients(_floats(function(**leaves)), cotangents, leaves)
 
+    def record(
+        self, function: Callable[..., tuple[Any, ...]], inputs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], dict[str, Any]]]:
+        """Autograd, whose graph is kept as long as the product is; the outputs have no part in it."""
+        leaves = {name: tensor.detach().requires_grad_() for name, tensor in inputs.items()}
+        with self._precision():
+            outputs = function(**leaves)
+        floats = _floats(outputs)
+
+        def pull(cotangents: tuple[Any, ...]) -> dict[str, Any]:
+            with self._precision():
+                return _gradients(floats, cotangents, leaves, retain_graph=True)
+
+        return tuple(output.detach() for output in outputs), pull
+
     def differentiate_twice(
         self,
         function: Callable[..., tuple[Any, ...]],
@@ -161,6 +176,7 @@ def _gradients(
     leaves: Mapping[str, Tensor],
     *,
     create_graph: bool = False,
+    retain_graph: bool = False,
 ) -> dict[str, Tensor]:
     """Gradients of the leaves; 0 for a leaf that no output depends on. An output without a cotangent is not used."""
     seeded = [(y, dy) for y, dy in zip(outputs, cotangents, strict=True) if dy is not None and y.requires_grad]
@@ -171,6 +187,7 @@ def _gradients(
         list(leaves.values()),
         [dy for _, dy in seeded],
         create_graph=create_graph,
+        retain_graph=create_graph or retain_graph,
         allow_unused=True,
         materialize_grads=True,
     )

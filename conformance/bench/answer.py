@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
 from rnnspec.conformance.bench.statistics import Estimate, differs, mean_ratio
-from rnnspec.conformance.bench.workload import MODES
+from rnnspec.conformance.bench.workload import Mode
 
-_WORDS = {"forward": "forward", "gradient": "training (forward and backward)", "decode": "decoding"}
+_WORDS: Final[Mapping[Mode, str]] = {
+    "step": "a step of training",
+    "forward": "forward",
+    "backward": "backward",
+    "update": "the optimizer",
+    "gradient": "training (forward and backward)",
+    "decode": "decoding",
+}
 
 
 def answers(report: BenchReport) -> list[str]:
     """Return the sentences; a scan, which asks for growth and not for a winner, has none."""
-    compared = [outcome for outcome in report.outcomes if not outcome.contest.scanned]
-    found = list(_compared(report, compared))
+    compared = [outcome for outcome in report.outcomes if outcome.contest.whole]
+    found = [*_paces(compared), *_compared(report, compared)]
     timed = {name for outcome in report.outcomes for name in outcome.results}
     for name in report.contenders:
         if name not in timed:
@@ -23,8 +31,16 @@ def answers(report: BenchReport) -> list[str]:
     return found
 
 
+def _paces(outcomes: list[BenchOutcome]) -> Iterator[str]:
+    """Yield how many steps of training each backend makes in a second."""
+    for outcome in outcomes:
+        if outcome.contest.mode == "step" and outcome.results:
+            each = (f"{name} {1 / result.timing.median:.3g}" for name, result in outcome.results.items())
+            yield f"{outcome.contest.workload.name}, steps of training a second: {', '.join(each)}"
+
+
 def _compared(report: BenchReport, outcomes: list[BenchOutcome]) -> Iterator[str]:
-    for mode in MODES:
+    for mode, words in _WORDS.items():
         of_mode = [outcome for outcome in outcomes if outcome.contest.mode == mode]
         timed = [name for name in report.contenders if any(name in outcome.results for outcome in of_mode)]
         for name in timed[1:]:
@@ -32,7 +48,7 @@ def _compared(report: BenchReport, outcomes: list[BenchOutcome]) -> Iterator[str
             pairs = [(o.results[name].timing.times, o.results[timed[0]].timing.times) for o in both]
             if pairs:
                 mean = f", in the geometric mean of {len(pairs)} measurements" if len(pairs) > 1 else ""
-                yield f"{_WORDS[mode]}: {_verdict(name, timed[0], mean_ratio(pairs))}{mean}"
+                yield f"{words}: {_verdict(name, timed[0], mean_ratio(pairs))}{mean}"
 
 
 def _verdict(name: str, to: str, ratio: Estimate) -> str:

@@ -21,7 +21,7 @@ from rnnspec.backends.discovery import installs
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.bench.conformity import NotConformingError, Standard, must_conform, standard_of
 from rnnspec.conformance.bench.contender import Contender, reason
-from rnnspec.conformance.bench.cost import Peak, cost_of
+from rnnspec.conformance.bench.cost import Cost, Peak, cost_of
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.machine import best_of, peak_of
 from rnnspec.conformance.bench.memory import Memory, peak_memory
@@ -39,7 +39,6 @@ from rnnspec.conformance.bench.timing import (
 )
 from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.hosting.deadline import DeadlineError
 from rnnspec.conformance.hosting.guard import GuestLostError
 from rnnspec.conformance.hosting.process import environment
 
@@ -55,7 +54,7 @@ class Setting:
     threads: int
     cores: Sequence[int]
     effort: Effort
-    memory: Callable[[str, str, Sequence[Case], str], Memory | None] | None = peak_memory
+    memory: Callable[[str, str, Mapping[str, Any]], Memory | None] | None = peak_memory
     clock: Clock = CLOCK
 
 
@@ -82,7 +81,7 @@ class Engine:
         self.interrupted = 0
         """The exit status of an interrupt that ended the contests before the last; 0: none did."""
         self.told: Callable[[str], None] = lambda what: None
-        self._setting = setting
+        self.setting = setting
         self._peaks: dict[str, dict[str, Peak | None]] = {}
         self._standards: dict[tuple[str, bool], Standard] = {}
 
@@ -130,32 +129,32 @@ class Engine:
     def hold(self, contest: Contest, request: pytest.FixtureRequest) -> None:
         """Hold one contest: admit the contenders that conform, then time them in turn."""
         self.told(contest.name)
-        cases = contest.workload.cases(contest.mode, contest.dtype)
-        admitted, refusals, judged = self._admit_all(contest, cases)
+        admitted, refusals, judged = self.admit_all(contest)
         timings: Mapping[str, Timing] = {}
         if admitted:
-            request.applymarker(pytest.mark.benchmark(group=contest.name, timer=self._setting.clock, disable_gc=True))
+            request.applymarker(pytest.mark.benchmark(group=contest.name, timer=self.setting.clock, disable_gc=True))
             benchmark = request.getfixturevalue("benchmark")
             runs = {name: one.run for name, one in admitted.items()}
             warm_ups = {name: one.warm_up for name, one in admitted.items()}
-            timings, failed = interleaved(by_pytest_benchmark(benchmark), runs, warm_ups, self._setting.effort)
+            timings, failed = interleaved(by_pytest_benchmark(benchmark), runs, warm_ups, self.setting.effort)
             refusals |= {name: f"failed while it was timed: {reason(error)}" for name, error in failed.items()}
             if contest.dtype not in self._peaks:
                 self._measure_machine(contest.dtype)
-        results = {name: self._result(admitted[name], timing, cases, contest) for name, timing in timings.items()}
+        results = {name: self._result(admitted[name], timing, contest) for name, timing in timings.items()}
         peaks = self._peaks.get(contest.dtype, {})
-        self.outcomes.append(BenchOutcome(contest, cost_of(cases, contest.mode), judged, peaks, results, refusals))
+        self.outcomes.append(BenchOutcome(contest, self.cost(contest), judged, peaks, results, refusals))
         if len(self.outcomes) == len(self.contests):
             # A disturbance at the beginning may be over now, so the peaks are measured again.
             for dtype in self._peaks:
                 self._measure_machine(dtype)
             self.outcomes = [replace(o, peaks=self._peaks.get(o.contest.dtype, {})) for o in self.outcomes]
 
-    def _admit_all(
-        self, contest: Contest, cases: Sequence[Case]
+    def admit_all(
+        self, contest: Contest
     ) -> tuple[dict[str, WarmContender], dict[str, str], tuple[tuple[int, int], ...]]:
-        """Admitted contenders, reasons of refusals by contender, and judged sequences of each case."""
-        contenders = self._setting.contenders
+        """Return admitted contenders, reasons of refusals by contender, and judged sequences of each call."""
+        cases = contest.workload.cases(contest.mode, contest.dtype)
+        contenders = self.setting.contenders
         refusals = {one.name: why for one in contenders if (why := one.missing(cases, contest.mode))}
         able = [one for one in contenders if one.name not in refusals]
         admitted: dict[str, WarmContender] = {}
@@ -182,21 +181,34 @@ class Engine:
         return WarmContender(contender, must_conform(contender, standards), run, warmed)
 
     def _warm_up(self, contender: Contender, cases: Sequence[Case], mode: Mode) -> tuple[Run, WarmUp]:
-        longest = self._setting.effort.warm_up / len(self._setting.contenders)
+        return self.warmed_up(lambda: contender.prepare(cases, mode))
+
+    def warmed_up(self, prepare: Callable[[], Run]) -> tuple[Run, WarmUp]:
+        """Prepare calls and make them until they are steady; raise NotConformingError if that fails."""
+        longest = self.setting.effort.warm_up / len(self.setting.contenders)
         try:
-            run = contender.prepare(cases, mode)
-            return run, warm_up(run, longest, self._setting.clock)
+            run = prepare()
+            return run, warm_up(run, longest, self.setting.clock)
         except Interrupted:
             raise
         except BaseException as error:  # a backend may fail in any way at all
-            before = "" if isinstance(error, GuestLostError | DeadlineError) else "cannot be run: "
+            before = "" if isinstance(error, GuestLostError) else "cannot be run: "
             raise NotConformingError(before + reason(error)) from error
 
-    def _result(self, admitted: WarmContender, timing: Timing, cases: Sequence[Case], contest: Contest) -> Result:
-        contender, measure = admitted.contender, self._setting.memory
+    def _result(self, admitted: WarmContender, timing: Timing, contest: Contest) -> Result:
+        contender, measure = admitted.contender, self.setting.memory
         device = contender.backend.device
-        memory = measure(contender.name, device, cases, contest.mode) if measure else None
+        memory = measure(contender.name, device, self.to_measure(contest)) if measure else None
         return Result(timing, admitted.error_ratio, device, contender.place, memory)
+
+    def cost(self, contest: Contest) -> Cost:
+        """Return the least work of a contest."""
+        return cost_of(contest.workload.cases(contest.mode, contest.dtype), contest.mode)
+
+    def to_measure(self, contest: Contest) -> Mapping[str, Any]:
+        """Return a contest's calls as plain data, for the process that measures their memory."""
+        cases = contest.workload.cases(contest.mode, contest.dtype)
+        return {"cases": [case.to_json() for case in cases], "mode": contest.mode}
 
     def _standard(self, case: Case, gradient: bool) -> Standard:
         """A case's expected results, computed once for all contenders and for successive modes."""
@@ -209,16 +221,14 @@ class Engine:
     def _measure_machine(self, dtype: str) -> None:
         """Measure the peaks in a type, and keep the best of all measurements."""
         self.told(f"the machine's peaks in {dtype}")
-        known, contenders = self._peaks.get(dtype, {}), self._setting.contenders
+        known, contenders = self._peaks.get(dtype, {}), self.setting.contenders
         places = dict.fromkeys(contender.place for contender in contenders)
-        measured = {place: peak_of(place, dtype, contenders, self._setting.clock) for place in places}
+        measured = {place: peak_of(place, dtype, contenders, self.setting.clock) for place in places}
         self._peaks[dtype] = {place: best_of(known.get(place), peak) for place, peak in measured.items()}
 
     def _report(self) -> BenchReport:
-        versions = {contender.name: contender.backend.versions() for contender in self._setting.contenders}
-        return BenchReport(
-            tuple(self.outcomes), self._setting.threads, tuple(self._setting.cores), versions, self._peaks
-        )
+        versions = {contender.name: contender.backend.versions() for contender in self.setting.contenders}
+        return BenchReport(tuple(self.outcomes), self.setting.threads, tuple(self.setting.cores), versions, self._peaks)
 
     # Hooks and fixtures of pytest and pytest-benchmark.
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from rnnspec.conformance.bench.contender import Contender
 
 CALLS: Final = 2
 """Calls that are made; the second shows the memory that the first keeps."""
@@ -36,9 +39,9 @@ class Memory:
         return max(0, self.resident - self.before)
 
 
-def peak_memory(contender: str, device: str, cases: Sequence[Any], mode: str) -> Memory | None:
-    """Measure in a new process; return None if that fails."""
-    request = {"contender": contender, "device": device, "mode": mode, "cases": [case.to_json() for case in cases]}
+def peak_memory(contender: str, device: str, work: Mapping[str, Any]) -> Memory | None:
+    """Measure in a new process; return None if that fails. The work is that of `calls_of`."""
+    request = {"contender": contender, "device": device, **work}
     command = [sys.executable, "-m", "rnnspec.conformance.bench.memory"]
     try:
         done = subprocess.run(
@@ -52,14 +55,24 @@ def peak_memory(contender: str, device: str, cases: Sequence[Any], mode: str) ->
 def measure(request: Mapping[str, Any]) -> Memory:
     """Make the calls in this process, and return their memory."""
     from rnnspec.conformance.bench.contender import open_contender
-    from rnnspec.conformance.cases import Case
 
     contender = open_contender(request["contender"], request["device"])
-    run = contender.prepare([Case.from_json(data) for data in request["cases"]], request["mode"])
+    run = calls_of(contender, request)
     before = most_resident_anew()
     for _ in range(CALLS):
         run()
     return Memory(most_resident(), before, contender.backend.peak_device_memory())
+
+
+def calls_of(contender: Contender, work: Mapping[str, Any]) -> Callable[[], object]:
+    """Return the function that makes the calls: of cases, or of a part of a model's training."""
+    if "model" in work:
+        from rnnspec.conformance.bench.training import run_of, work_of
+
+        return run_of(contender.backend, work_of(work), work["mode"], work["dtype"])
+    from rnnspec.conformance.cases import Case
+
+    return contender.prepare([Case.from_json(data) for data in work["cases"]], work["mode"])
 
 
 def most_resident_anew() -> int:

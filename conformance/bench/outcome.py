@@ -33,6 +33,11 @@ class Contest:
         return self.series + (f" {self.scanned}={self.size}" if self.scanned else "")
 
     @property
+    def whole(self) -> bool:
+        """Whether it counts in the answer of a run: a part of a model does not, nor one size of a scan."""
+        return not self.scanned and not self.workload.part
+
+    @property
     def size(self) -> int:
         """Value of the scanned size."""
         return self.workload.sizes[self.scanned]
@@ -86,6 +91,7 @@ class BenchOutcome:
             "device": result.device,
             "workload": self.contest.workload.name,
             "mode": self.contest.mode,
+            "calls_a_second": 1 / result.timing.median,
             "dtype": self.contest.dtype,
             "sizes": dict(self.contest.workload.sizes),
             "scanned": self.contest.scanned,

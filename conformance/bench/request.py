@@ -20,10 +20,11 @@ from rnnspec.conformance.bench.progress import own_errors, telling
 from rnnspec.conformance.bench.scan import parse_scan, scanned
 from rnnspec.conformance.bench.threads import cores
 from rnnspec.conformance.bench.timing import Effort
+from rnnspec.conformance.bench.training import PARTS, TrainingEngine, trainings
 from rnnspec.conformance.bench.workload import MODES, Workload, WorkloadStage
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.hosting.isolated import Isolation, Limits
-from rnnspec.spec import operation, resolved
+from rnnspec.spec import FLOAT_TYPES, operation, resolved
 from rnnspec.spec.errors import one_of
 
 
@@ -36,6 +37,12 @@ class BenchRequest:
     workloads: tuple[str, ...] = ()
     file: Path | None = None
     operations: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    """Models whose training is timed, in place of operations."""
+
+    stages: bool = False
+    """Whether each stage of a model is timed too."""
+
     scale: str = "medium"
     sizes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """The sizes to time for each symbol; of several symbols, every combination."""
@@ -67,20 +74,54 @@ def timed(request: BenchRequest) -> tuple[BenchReport, dict[str, Any], int]:
         request.backends,
         request.device,
         alone=request.alone or request.scan is not None,
-        isolation=request.isolation,
+        isolation=Isolation.NEVER if request.models else request.isolation,
         limits=request.limits,
     )
     effort = Effort(fewest=min(Effort.fewest, request.rounds), most=request.rounds, seconds=request.seconds)
     chosen = cores()
     setting = Setting(contenders, len(chosen), chosen, effort, peak_memory if request.memory else None)
-    engine = Engine(contests, setting)
+    engine = TrainingEngine(contests, setting) if request.models else Engine(contests, setting)
     with own_errors() as console, telling(engine, console):
         report, written = engine.run()
     return report, written, engine.interrupted
 
 
 def contests_of(request: BenchRequest) -> list[Contest]:
-    """The contests to hold; the size that a scan varies changes fastest."""
+    """The contests to hold."""
+    return _trainings(request) if request.models or request.stages else _of_operations(request)
+
+
+def _trainings(request: BenchRequest) -> list[Contest]:
+    """The contests of training: each model at each combination of sizes, whole, in parts and, if asked, by stage."""
+    if not request.models:
+        raise BenchError("--stages goes with --model: operations have no stages")
+    others = {
+        "--workload": request.workloads, "--workloads": request.file, "--op": request.operations,
+        "--scan": request.scan, "--lengths": request.lengths, "--inputs": request.inputs,
+    }  # fmt: skip
+    for option, value in others.items():
+        if value:
+            raise BenchError(f"{option} does not go with --model: a model has its own stages, data and lengths")
+    for mode in request.modes:
+        if mode not in PARTS:
+            raise BenchError(f"unknown mode {mode!r} of a model: {one_of(mode, PARTS)}")
+    dtypes = request.dtypes or ("float32",)
+    for dtype in dtypes:
+        if dtype not in FLOAT_TYPES:
+            raise BenchError(f"unknown dtype {dtype!r}: {one_of(dtype, FLOAT_TYPES)}")
+    contests = []
+    for name in dict.fromkeys(request.models):
+        for combination in product(*request.sizes.values()):
+            given = dict(zip(request.sizes, combination, strict=True))
+            label = " ".join(f"{symbol}={size}" for symbol, size in given.items())
+            for work in trainings(name, given, label, stages=request.stages):
+                modes = [mode for mode in work.modes if not request.modes or mode in request.modes]
+                contests += [Contest(work, mode, dtype) for mode in modes for dtype in dtypes]
+    return contests
+
+
+def _of_operations(request: BenchRequest) -> list[Contest]:
+    """The contests of operations and workloads; the size that a scan varies changes fastest."""
     catalogue = load_catalogue(request.file)
     for mode in request.modes:
         if mode not in MODES:

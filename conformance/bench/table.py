@@ -107,15 +107,18 @@ def conditions(report: BenchReport) -> list[str]:
         for place, peak in places.items()
         if peak
     ]
-    judged = sorted({pair for outcome in report.outcomes for pair in outcome.judged if pair[0] < pair[1]})
+    judged: dict[str, set[tuple[int, int]]] = {}
+    for outcome in report.outcomes:
+        partly = {pair for pair in outcome.judged if pair[0] < pair[1]}
+        judged.setdefault(outcome.contest.workload.judged_in_part, set()).update(partly)
     lines = [
         f"{report.threads} thread{'s' * (report.threads > 1)} for each, on cores {', '.join(map(str, report.cores))}",
         *(f"{name}: {_listed(versions)}" for name, versions in report.versions.items()),
         *(f"peak of the {line}" for line in peaks),
     ]
-    if judged:
-        shares = ", ".join(f"{some} of {all_of_them}" for some, all_of_them in judged)
-        lines.append(f"large batches were run whole before timing, and some of their sequences were judged: {shares}")
+    for words, pairs in judged.items():
+        if pairs:
+            lines.append(f"{words}: {', '.join(f'{some} of {whole}' for some, whole in sorted(pairs))}")
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal
 
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.cases import Case
@@ -14,9 +14,11 @@ from rnnspec.spec.errors import one_of
 from rnnspec.spec.language import parse_size, size_of, sizes_in
 from rnnspec.spec.operation import Input, Output
 
-Mode = Literal["forward", "gradient", "decode"]
-"""The forward pass; the forward and the backward pass; the search for the best output."""
-MODES: tuple[Mode, ...] = get_args(Mode)
+Mode = Literal["forward", "gradient", "decode", "step", "backward", "update"]
+"""The forward pass; the forward and the backward pass; the search for the best output; of a model's training a whole
+step, the backward pass alone, and the optimizer's part."""
+MODES: Final[tuple[Mode, ...]] = ("forward", "gradient", "decode")
+"""Modes of a workload of operations."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,14 @@ class Workload:
     about: str
     sizes: Mapping[str, int]
     stages: tuple[WorkloadStage, ...]
+
+    part: str = ""
+    """Of a model, the stage that is timed alone; empty where the whole is timed."""
+
+    @property
+    def judged_in_part(self) -> str:
+        """What is done before a batch is timed of which not all is judged, in words."""
+        return "large batches were run whole before timing, and some of their sequences were judged"
 
     @property
     def modes(self) -> tuple[Mode, ...]:

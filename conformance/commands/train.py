@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,25 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from rnnspec.backends import Backend
 from rnnspec.backends.discovery import BackendError
+from rnnspec.backends.training import Program
 from rnnspec.backends.words import name_of
 from rnnspec.conformance.bench.page import must_be_drawable
 from rnnspec.conformance.bench.table import duration
+from rnnspec.conformance.commands.show import parse_settings
 from rnnspec.conformance.hosting.isolated import Isolation, Limits
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.words import ratio_text
 from rnnspec.conformance.run.files import write_bytes, write_json
+from rnnspec.conformance.run.resuming import Interrupts
 from rnnspec.conformance.training.drawing import Batches, drawn_examples
 from rnnspec.conformance.training.judging import Judged, Training, TrainingOutcome, judge
-from rnnspec.spec import SpecError
-from rnnspec.spec.models import model, shapes
+from rnnspec.conformance.training.memory import keep_freed_memory
+from rnnspec.conformance.training.programs import PROGRAMS, program
+from rnnspec.spec import SpecError, check_attributes
+from rnnspec.spec.models import Model, model, shapes
 
 
 @dataclass(frozen=True)
@@ -39,38 +45,58 @@ class TrainRequest:
     dtype: str
     device: str
     seed: int
+    settings: tuple[str, ...] = ()
+    """Attributes of the optimizer in place of the model's own, ``NAME=VALUE``."""
 
 
 def train_backends(asked: TrainRequest, json_file: Path | None, html: Path | None) -> int:
     """Train a model on each backend, print what became of it, and return the exit status."""
     if html:
         must_be_drawable()
-    found = model(asked.model)
+    found = with_optimizer(model(asked.model), asked.settings)
     sizes = {**(found.small if asked.small else {}), **sizes_of(asked.sizes)}
     shapes(found, sizes)  # refuses sizes that do not fit before any work
-    backends = {name: Isolation.AUTO.open(name, asked.device, Limits()) for name in dict.fromkeys(asked.backends)}
+    backends: dict[str, Backend | Program] = {
+        name: program(name) if name in PROGRAMS else Isolation.AUTO.open(name, asked.device, Limits())
+        for name in dict.fromkeys(asked.backends)
+    }
     for name, backend in backends.items():
-        if asked.dtype not in backend.dtypes():
+        if isinstance(backend, Backend) and asked.dtype not in backend.dtypes():
             has = ", ".join(backend.dtypes())
             raise BackendError(f"backend {name_of(name)!r}: expected a type in {has}, got {asked.dtype!r}")
     batches = Batches(found, sizes, drawn_examples(found, sizes, asked.seed), asked.seed)
+    keep_freed_memory()
     request = Training(found, sizes, asked.steps, batches, asked.dtype, asked.seed)
-    console = open_console()
+    console, interrupts = open_console(), Interrupts()
     with bar(console) as progress:
         task = progress.add_task(f"training {found.name}", total=asked.steps)
-        judged = judge(request, backends, advanced=lambda step: progress.update(task, completed=step))
-    _print(console, judged)
+        judged = judge(
+            request, backends, advanced=lambda step: progress.update(task, completed=step), ending=interrupts
+        )
+    if judged.due:
+        _print(console, judged)
     if json_file:
-        write_json(json_file, as_json(judged))
-    if html:
+        write_json(json_file, {**as_json(judged), **interrupts.to_json()})
+    if html and judged.due:
         from rnnspec.conformance.training.page import page  # imported here, so that only the page needs matplotlib
 
         write_bytes(html, page(judged, [sentence(outcome, judged) for outcome in judged.outcomes]).encode())
-    if judged.interrupted:
-        console.print(f"interrupted: this is of the first {len(judged.due)} of {asked.steps} steps")
-        return judged.interrupted
+    if interrupts.status:
+        words = f"interrupted: this is the result of {len(judged.due)} of {asked.steps} steps"
+        console.print(Text(words, "bold"), soft_wrap=True)
+        return interrupts.status
     verdicts = {outcome.verdict for outcome in judged.outcomes}
     return 1 if verdicts & {"violates", "crashed"} else 2 if verdicts == {"refused"} else 0
+
+
+def with_optimizer(found: Model, settings: tuple[str, ...]) -> Model:
+    """Return a model with these attributes of its optimizer, ``NAME=VALUE``; raise CallError for wrong ones."""
+    if not settings:
+        return found
+    step = found.optimizer
+    given = parse_settings(step.operation, settings)
+    attributes = check_attributes(step.operation, {**step.attributes, **given})
+    return replace(found, optimizer=replace(step, attributes=attributes))
 
 
 def sizes_of(texts: tuple[str, ...]) -> dict[str, int]:
@@ -115,7 +141,8 @@ def sentence(outcome: TrainingOutcome, judged: Judged) -> str:
         case "violates":
             ratio = ratio_text(outcome.ratio)
             return f"{name}: violates at step {outcome.step}: {outcome.quantity}, error ratio {ratio}"
-    return f"{name}: {outcome.verdict} at step {outcome.step}: {outcome.reason}"
+    place = f" at step {outcome.step}" if outcome.step else ""
+    return f"{name}: {outcome.verdict}{place}: {outcome.reason}"
 
 
 def _pace(seconds: Sequence[float]) -> str:
@@ -136,7 +163,6 @@ def as_json(judged: Judged) -> Mapping[str, Any]:
         "dtype": request.dtype,
         "seed": request.seed,
         "steps": request.steps,
-        **({"interrupted": True} if judged.interrupted else {}),
         "silent_from": judged.silent_from or None,
         "reference": [
             {

@@ -71,6 +71,8 @@ def bench(
     scale: str = "medium",
     sizes: Mapping[str, int | Sequence[int]] | None = None,
     scan: str | None = None,
+    models: Sequence[str] = (),
+    stages: bool = False,
     modes: Sequence[str] = (),
     dtypes: Sequence[str] = (),
     device: str = "cpu",
@@ -92,8 +94,11 @@ def bench(
         Sizes other than the workloads', as ``{"T": 200}``; of several for a symbol, each is timed.
     scan
         Time against a size, as ``"T=64,128,256"``.
+    models, stages
+        Models whose training is timed in place of operations, and whether each of their stages is timed too.
     modes, dtypes
-        Some of ``forward``, ``gradient`` and ``decode``, and types; by default all modes, and float32.
+        Some of ``forward``, ``gradient`` and ``decode``, of models ``step``, ``forward``, ``backward`` and ``update``,
+        and types; by default all modes, and float32.
     device
         Device of backends that name none.
     threads
@@ -127,7 +132,7 @@ def bench(
         kinds.words(name, text)
     request = BenchRequest(
         backends=backends, alone=len(backends) == 1, scale=scale, sizes=_sizes(sizes), scan=scan, device=device,
-        seconds=seconds, rounds=rounds, memory=memory,
+        seconds=seconds, rounds=rounds, memory=memory, models=kinds.names("models", models), stages=stages,
         workloads=kinds.names("workloads", workloads), operations=kinds.names("operations", operations),
         modes=kinds.names("modes", modes), dtypes=kinds.names("dtypes", dtypes),
     )  # fmt: skip

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from rnnspec.backends import Backend, Unsupported
 from rnnspec.backends.interrupts import Interrupted
+from rnnspec.backends.training import Program
 from rnnspec.backends.words import kind_of, words_of
 from rnnspec.conformance.hosting.guard import BackendCrashError, GuestLostError
 from rnnspec.conformance.hosting.guest import place_of
@@ -23,8 +25,9 @@ from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.conformance.judge.tolerance import Bounded, bounded, noise_of
 from rnnspec.conformance.training.drawing import Batches, first_parameters
 from rnnspec.conformance.training.engine import ArrayEngine, BackendEngine, ReferenceEngine
+from rnnspec.conformance.training.programs import ProgramTrainer
 from rnnspec.conformance.training.trainer import StepRecord, Trainer
-from rnnspec.spec.arrays import NamedArrays
+from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.models import Model
 
 
@@ -38,6 +41,13 @@ class Training:
     batches: Batches
     dtype: str = "float32"
     seed: int = 0
+
+
+class Trains(Protocol):
+    """Makes steps, and shows what each gives."""
+
+    def do(self, batch: Mapping[str, Array]) -> StepRecord:
+        """Make one step with a batch."""
 
 
 Make = Callable[[Training, ArrayEngine, NamedArrays], Trainer]
@@ -95,12 +105,12 @@ class TrainingOutcome:
     seconds: list[float] = field(default_factory=list)
     """How long each step took, without its judgement."""
 
-    def forget_after(self, steps: int) -> None:
-        """Forget what is of later steps."""
-        for series in (self.losses, self.norms, self.ratios, self.seconds):
-            del series[steps:]
-        if self.step > steps:
+    def forget_after(self, step: int) -> None:
+        """Leave out what belongs to later steps, which were not done for all."""
+        if self.step > step:
             self.verdict, self.step, self.quantity, self.reason = "conforms", 0, "", ""
+        for told in (self.losses, self.norms, self.ratios, self.seconds):
+            del told[step:]
 
 
 @dataclass(frozen=True)
@@ -110,8 +120,6 @@ class Judged:
     request: Training
     due: tuple[Due, ...]
     outcomes: tuple[TrainingOutcome, ...]
-    interrupted: int = 0
-    """The exit status of an interrupt that ended it early; 0: none did."""
 
     @property
     def silent_from(self) -> int:
@@ -127,9 +135,11 @@ _UPDATE: Final = "update of {}"
 
 def judge(
     request: Training,
-    backends: Mapping[str, Backend],
+    backends: Mapping[str, Backend | Program],
     make: Make = right_trainer,
     advanced: Callable[[int], None] = lambda step: None,
+    engine: Callable[[Backend, str, Format], ArrayEngine] = BackendEngine,
+    ending: AbstractContextManager[Any, bool | None] | None = None,
 ) -> Judged:
     """Train a model on backends, and hold every step against the reference.
 
@@ -138,50 +148,54 @@ def judge(
     request
         What is trained, and for how long.
     backends
-        Backends by the names that they are told by.
+        Backends, and programs of frameworks, by the names that they are told by.
     make
         Makes the backends' trainers; a planted fault makes others.
     advanced
         Is told each step that is done.
+    engine
+        Makes the engine of a backend in a type.
+    ending
+        A block that the steps run in; where it ends them early, the steps that are done are the result.
     """
     form = format_of(request.dtype)
     parameters = first_parameters(request.model, request.sizes, request.seed)
     noise = noise_of(form, request.seed, whole=False)
     right = right_trainer(request, ReferenceEngine(form, noise), parameters)
     outcomes = {name: TrainingOutcome(name, backend.versions()) for name, backend in backends.items()}
-    trainers = {
-        name: make(request, BackendEngine(backend, request.dtype, form), parameters)
-        for name, backend in backends.items()
-    }
+    trainers: dict[str, Trains] = {}
+    for name, backend in backends.items():
+        try:
+            if isinstance(backend, Program):
+                trainers[name] = ProgramTrainer(backend.begin(request.model, request.sizes, parameters, request.dtype))
+            else:
+                trainers[name] = make(request, engine(backend, request.dtype, form), parameters)
+        except Unsupported as error:
+            outcomes[name].verdict, outcomes[name].reason = "refused", words_of(error)
     due: list[Due] = []
-    done, interrupted = 0, 0
-    try:
+    done = 0
+    with ending or nullcontext():
         for step, batch in enumerate(islice(request.batches, request.steps), start=1):
             began = time.perf_counter()
             with np.errstate(all="ignore"):
                 record = right.do(batch)
             bounds = dict(_bounds(record, _loudest(parameters, batch), form))
-            due.append(Due(step, bounds, time.perf_counter() - began))
-            if not due[-1].told:
-                break
-            for name, trainer in trainers.items():
-                if outcomes[name].verdict == "conforms":
-                    _judge_step(outcomes[name], trainer, batch, due[-1], form)
+            now = Due(step, bounds, time.perf_counter() - began)
+            if now.told:
+                for name, trainer in trainers.items():
+                    if outcomes[name].verdict == "conforms":
+                        _judge_step(outcomes[name], trainer, batch, now, form)
+            due.append(now)
             done = step
             advanced(step)
-            if all(outcome.verdict != "conforms" for outcome in outcomes.values()):
+            if not now.told or all(outcome.verdict != "conforms" for outcome in outcomes.values()):
                 break
-    except Interrupted as error:
-        if not done:
-            raise
-        interrupted = error.status
-        del due[done:]
-        for outcome in outcomes.values():
-            outcome.forget_after(done)
-    return Judged(request, tuple(due), tuple(outcomes.values()), interrupted)
+    for outcome in outcomes.values():
+        outcome.forget_after(done)
+    return Judged(request, tuple(due), tuple(outcomes.values()))
 
 
-def _judge_step(outcome: TrainingOutcome, trainer: Trainer, batch: NamedArrays, due: Due, form: Format) -> None:
+def _judge_step(outcome: TrainingOutcome, trainer: Trains, batch: NamedArrays, due: Due, form: Format) -> None:
     """Make a backend's step, and note the first quantity that leaves its bound."""
     try:
         _hold(outcome, trainer, batch, due, form)
@@ -195,20 +209,21 @@ def _judge_step(outcome: TrainingOutcome, trainer: Trainer, batch: NamedArrays, 
         outcome.verdict, outcome.reason, outcome.step = "crashed", reason, due.step
 
 
-def _hold(outcome: TrainingOutcome, trainer: Trainer, batch: NamedArrays, due: Due, form: Format) -> None:
+def _hold(outcome: TrainingOutcome, trainer: Trains, batch: NamedArrays, due: Due, form: Format) -> None:
     """Make a step, and hold its quantities against their bounds."""
     began = time.perf_counter()
     with np.errstate(all="ignore"):
         got = trainer.do(batch)
     outcome.seconds.append(time.perf_counter() - began)
     worst = 0.0
-    for name, value in quantities(got):
-        ratio = _ratio(due.quantities[name], np.asarray(value), form)
+    shown = dict(quantities(got))
+    for name in sorted(shown, key=[*due.quantities].index):  # the first one that is wrong makes others wrong
+        ratio = _ratio(due.quantities[name], np.asarray(shown[name]), form)
         if ratio > 1 and not outcome.step:
             outcome.verdict, outcome.step, outcome.quantity, outcome.ratio = "violates", due.step, name, ratio
         worst = max(worst, ratio)
     outcome.losses.append(float(got.loss))
-    outcome.norms.append(float(got.norm))
+    outcome.norms.append(np.nan if got.norm is None else float(got.norm))
     outcome.ratios.append(worst)
     if outcome.verdict == "conforms":
         outcome.worst = max(outcome.worst, worst)
@@ -219,7 +234,8 @@ def quantities(record: StepRecord) -> Iterator[tuple[str, Any]]:
     yield "loss", record.loss
     for name, gradient in record.gradients.items():
         yield _GRADIENT.format(name), gradient
-    yield "norm of all gradients", record.norm
+    if record.norm is not None:
+        yield "norm of all gradients", record.norm
     for name, gradient in record.clipped.items():
         yield _CLIPPED.format(name), gradient
     for (name, key), state in record.states.items():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -11,11 +12,11 @@ from typing import Any, Final
 import numpy as np
 
 from rnnspec.backends import Backend
-from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.training.drawing import Batches, first_parameters
 from rnnspec.conformance.training.engine import BackendEngine
 from rnnspec.conformance.training.passing import Pass, through
+from rnnspec.conformance.training.pictures import Picture
 from rnnspec.conformance.training.trainer import Trainer
 from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.models import Model, model
@@ -36,6 +37,12 @@ class Lesson:
 
     measure: Callable[[Learner], Mapping[str, float]]
     """Measures of what was learned, by name, with those of a simple rule to compare with."""
+
+    picture: Callable[[Learner], Sequence[Picture]] = lambda learner: ()
+    """Pictures of what was learned."""
+
+    write: Callable[[Learner], Mapping[str, str]] = lambda learner: {}
+    """Texts that the model writes, by what they are."""
 
 
 Prepare = Callable[[tuple[Path, ...], int], Lesson]
@@ -89,11 +96,13 @@ class Learned:
     source: str
     epochs: int
     steps: int = 0
+    seed: int = 0
     losses: list[float] = field(default_factory=list)
+    step_losses: list[float] = field(default_factory=list)
     measures: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
-    interrupted: int = 0
-    """The exit status of an interrupt, after which nothing was measured; 0: none came."""
+    texts: dict[str, str] = field(default_factory=dict)
+    pictures: Sequence[Picture] = ()
 
 
 def learn(
@@ -102,6 +111,7 @@ def learn(
     asked: Lesson,
     seed: int = 0,
     advanced: Callable[[int, float], Any] = lambda epoch, loss: None,
+    ending: AbstractContextManager[Any, bool | None] | None = None,
 ) -> Learned:
     """Train a model on a backend in float32, and measure it.
 
@@ -117,24 +127,29 @@ def learn(
         Of first parameters, order and dropout.
     advanced
         Is told each epoch that is done, and its mean loss.
+    ending
+        A block that the epochs run in; where it ends them early, those that are done are the result, and what was
+        learned is measured as well.
     """
     found = model(name)
     began = time.monotonic()
     engine = BackendEngine(backend, "float32", format_of("float32"))
     trainer = Trainer(found, engine, first_parameters(found, asked.sizes, seed), asked.sizes, answers=False)
     batches = Batches(found, asked.sizes, asked.train, seed)
-    result = Learned(name, backend.name, asked.source, asked.epochs)
-    try:
+    result = Learned(name, backend.name, asked.source, asked.epochs, seed=seed)
+    with ending or nullcontext():
         for epoch in range(asked.epochs):
             trainer.carried = {}
-            losses = [float(trainer.do(batch).loss) for batch in batches.epoch(epoch)]
-            result.steps += len(losses)
+            losses = []
+            for batch in batches.epoch(epoch):
+                losses.append(float(trainer.do(batch).loss))
+                result.step_losses.append(losses[-1])
+                result.steps += 1
             result.losses.append(float(np.mean(losses)))
             advanced(epoch + 1, result.losses[-1])
-        result.measures = dict(asked.measure(Learner(found, trainer)))
-    except Interrupted as error:
-        if not result.losses:
-            raise
-        result.interrupted = error.status
+    if result.steps:
+        learner = Learner(found, trainer)
+        result.measures = dict(asked.measure(learner))
+        result.pictures, result.texts = asked.picture(learner), dict(asked.write(learner))
     result.seconds = time.monotonic() - began
     return result

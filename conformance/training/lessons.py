@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,11 +12,14 @@ from rnnspec.backends.discovery import installs
 from rnnspec.conformance.training.data.air import air_examples, read_air
 from rnnspec.conformance.training.data.errors import DataError
 from rnnspec.conformance.training.data.idx import read_images
-from rnnspec.conformance.training.data.made import ROLES, SYMBOLS, VERBS, VOCABULARY, reversal, sentences
-from rnnspec.conformance.training.data.prose import letters, prose, segmented, stretches
+from rnnspec.conformance.training.data.made import ROLES, SYMBOLS, VERBS, VOCABULARY, choices, reversal, sentences
+from rnnspec.conformance.training.data.prose import TAGS, letters, prose, segmented, stretches
+from rnnspec.conformance.training.data.temperatures import TEMPERATURES, read_temperatures
 from rnnspec.conformance.training.data.texts import padded, read_texts
 from rnnspec.conformance.training.learning import LESSONS, Learner, Lesson, lesson
-from rnnspec.conformance.training.measures import bigram_perplexity, f1, phrases_of, root_mean_square, words_of
+from rnnspec.conformance.training.measures import bigram_perplexity, f1, fitting, phrases_of, root_mean_square, words_of
+from rnnspec.conformance.training.pictures import Picture, attention, confusion, forecast
+from rnnspec.conformance.training.sampling import sampled
 from rnnspec.spec import operation
 from rnnspec.spec.arrays import Array, NamedArrays
 
@@ -26,36 +29,57 @@ __all__ = ["LESSONS"]
 @lesson("image-rows")
 def _images(files: tuple[Path, ...], seed: int) -> Lesson:
     """Scikit-learn's digits, a fifth of them held out; or IDX files: images and labels, then those to test with."""
+    return _of_digits("image-rows", files, seed, epochs=40)
+
+
+@lesson("stacked-classifier")
+def _stacked(files: tuple[Path, ...], seed: int) -> Lesson:
+    """The same images, each row a step of the sequence."""
+    return _of_digits("stacked-classifier", files, seed, epochs=30)
+
+
+@lesson("bidirectional-stack")
+def _both_ways(files: tuple[Path, ...], seed: int) -> Lesson:
+    """The same images, read in both directions by ten units each."""
+    return _of_digits("bidirectional-stack", files, seed, epochs=60)
+
+
+def _of_digits(name: str, files: tuple[Path, ...], seed: int, epochs: int) -> Lesson:
     if files:
         if len(files) != 4:
-            raise DataError("image-rows: expected four files: images and labels to train with, then those to test with")
+            raise DataError(f"{name}: expected four files: images and labels to train with, then those to test with")
         pictures, label = read_images(files[0], files[1])
         test = _of_images(*read_images(files[2], files[3]))
         train, source, epochs = _of_images(pictures, label), "the IDX files that were given", 3
     else:
-        pictures, label = _digits()
+        pictures, label = _digits(name)
         order = np.random.default_rng((seed, 7)).permutation(len(label))
         held = len(label) // 5
         test, train = (_of_images(pictures[part], label[part]) for part in (order[:held], order[held:]))
-        source, epochs = "scikit-learn's digits (UCI, optical recognition of handwritten digits; CC BY 4.0)", 40
+        source = "scikit-learn's digits (UCI, optical recognition of handwritten digits; CC BY 4.0)"
     steps, width = train["x"].shape[1:]
 
+    def found(learned: Learner) -> Array:
+        return np.asarray(learned.answers({"x": test["x"]}).argmax(axis=1))
+
     def measure(learned: Learner) -> Mapping[str, float]:
-        right = learned.answers({"x": test["x"]}).argmax(axis=1) == test["label"][:, 0]
         usual = np.bincount(train["label"][:, 0]).argmax()
         return {
-            "accuracy on held-out images": float(right.mean()),
+            "accuracy on held-out images": float((found(learned) == test["label"][:, 0]).mean()),
             "of the most frequent class": float((test["label"] == usual).mean()),
         }
 
-    return Lesson({"B": 32, "T": steps, "D": width}, train, epochs, source, measure)
+    def picture(learned: Learner) -> list[Picture]:
+        return [confusion(test["label"][:, 0], found(learned), [str(digit) for digit in range(10)])]
+
+    return Lesson({"B": 32, "T": steps, "D": width, "K": 10}, train, epochs, source, measure, picture)
 
 
-def _digits() -> tuple[Array, Array]:
+def _digits(name: str) -> tuple[Array, Array]:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise DataError(f"image-rows: expected scikit-learn, or --file: {installs('data')}") from error
+        raise DataError(f"{name}: expected scikit-learn, or --file: {installs('data')}") from error
     found: Any = load_digits()
     return found.images / 16.0, found.target.astype(np.int64)
 
@@ -99,21 +123,52 @@ def _exact(learned: Learner, test: NamedArrays, *, vectors: bool) -> float:
 
 @lesson("air-quality")
 def _air(files: tuple[Path, ...], seed: int) -> Lesson:
-    """The original table: its first year to train with, all later ones to test with."""
-    if len(files) != 1:
+    """Seattle's hourly temperature, the last quarter of the year held out; or the original table of the air."""
+    if len(files) > 1:
         raise DataError("air-quality: expected one --file, the table of Beijing's pollution (UCI, PRSA data, as CSV)")
-    train, test, scale = air_examples(read_air(files[0]))
+    if files:
+        train, test, scale = air_examples(read_air(files[0]))
+        source, unit, epochs = "the table that was given", "the unit of the table", 50
+    else:
+        table = read_temperatures()
+        train, test, scale = air_examples(table, n_in=24, hours=len(table) * 3 // 4)
+        source, unit, epochs = TEMPERATURES, "degrees Fahrenheit", 30
+    right, before = (scale.unscaled(a.ravel(), 0) for a in (test["target"], test["x"][:, -1, 0]))
+
+    def found(learned: Learner) -> Array:
+        return scale.unscaled(learned.answers({"x": test["x"]}).ravel().astype(np.float64), 0)
 
     def measure(learned: Learner) -> Mapping[str, float]:
-        right = scale.unscaled(test["target"].ravel(), 0)
-        found = scale.unscaled(learned.answers({"x": test["x"]}).ravel().astype(np.float64), 0)
-        before = scale.unscaled(test["x"][:, -1, 0], 0)
         return {
-            "root mean square error, in the unit of the table": root_mean_square(found, right),
+            f"root mean square error, in {unit}": root_mean_square(found(learned), right),
             "of persistence": root_mean_square(before, right),
         }
 
-    return Lesson({"T": 1, "D": train["x"].shape[2]}, train, 50, "the table that was given", measure)
+    def picture(learned: Learner) -> list[Picture]:
+        return [forecast(right, found(learned), unit)]
+
+    return Lesson({"T": train["x"].shape[1], "D": train["x"].shape[2]}, train, epochs, source, measure, picture)
+
+
+@lesson("feature-attention")
+def _attention(files: tuple[Path, ...], seed: int) -> Lesson:
+    """Numbers that a program makes: the first says which of two others counts."""
+    _no_files("feature-attention", files)
+    train, test = choices(6400, seed), choices(1000, seed + 1)
+
+    def measure(learned: Learner) -> Mapping[str, float]:
+        right = (learned.answers({"x": test["x"]}) > 0) == (test["target"] > 0.5)
+        return {"accuracy": float(right.mean()), "of the more frequent class": _most_frequent(test["target"])}
+
+    def picture(learned: Learner) -> list[Picture]:
+        gated = learned.passed({"x": test["x"]}).values["gate.y"]
+        shares = np.asarray(gated, np.float64) / test["x"]
+        first = test["x"][:, 0] > 0
+        rows = np.stack([shares[first].mean(axis=0), shares[~first].mean(axis=0)])
+        about = "Mean share of each feature, where feature 0 is positive, so that 1 counts, and where 2 counts."
+        return [attention(rows, ["1 counts", "2 counts"], about)]
+
+    return Lesson({}, train, 40, "made by a program of this project", measure, picture)
 
 
 @lesson("text-bilstm-sigmoid")
@@ -146,7 +201,7 @@ def _prose(files: tuple[Path, ...], seed: int) -> Lesson:
     """The specification's own prose, the last tenth held out; or a text file."""
     text, source = _text("char-rnn", files)
     kinds = 64
-    ids, _ = letters(text, kinds)
+    ids, names = letters(text, kinds)
     rows, steps, cut = 16, 40, len(ids) * 9 // 10
     train, test = stretches(ids[:cut], rows, steps), ids[cut:]
 
@@ -163,7 +218,10 @@ def _prose(files: tuple[Path, ...], seed: int) -> Lesson:
             "of a bigram model": bigram_perplexity(ids[:cut], test, kinds),
         }
 
-    return Lesson({"B": rows, "T": steps, "K": kinds}, train, 30, source, measure)
+    def write(learned: Learner) -> Mapping[str, str]:
+        return {f"a text at temperature {heat:g}": sampled(learned, names, heat, seed) for heat in (0.5, 1.0)}
+
+    return Lesson({"B": rows, "T": steps, "K": kinds}, train, 30, source, measure, write=write)
 
 
 @lesson("tagging")
@@ -188,9 +246,13 @@ def _segmentation(name: str, files: tuple[Path, ...], seed: int) -> Lesson:
         return {
             "accuracy of tags": _tag_accuracy(found, test["tags"], test["lengths"]),
             "F1 of words": f1(*(_spans(tags, test["lengths"], words_of) for tags in (test["tags"], found))),
+            "sentences whose tags fit together": fitting(found, test["lengths"]),
         }
 
-    return Lesson({"V": kinds, "T": 40, "B": 16}, train, 30, source, measure)
+    def picture(learned: Learner) -> list[Picture]:
+        return [_confused(_tags(learned, test), test["tags"], test["lengths"], TAGS)]
+
+    return Lesson({"V": kinds, "T": 40, "B": 16}, train, 30, source, measure, picture)
 
 
 @lesson("semantic-roles")
@@ -205,7 +267,16 @@ def _roles(files: tuple[Path, ...], seed: int) -> Lesson:
         return {"accuracy of roles": _tag_accuracy(found, test["roles"], test["lengths"]), "F1 of phrases": f1(*spans)}
 
     sizes = {"T": 22, "V": len(VOCABULARY), "P": len(VERBS), "K": len(ROLES), "H": 32, "D": 16}
-    return Lesson(sizes, train, 10, "made by a grammar of this project", measure)
+
+    def picture(learned: Learner) -> list[Picture]:
+        return [_confused(_tags(learned, test), test["roles"], test["lengths"], ROLES)]
+
+    return Lesson(sizes, train, 10, "made by a grammar of this project", measure, picture)
+
+
+def _confused(found: Array, right: Array, lengths: Array, names: Sequence[str]) -> Picture:
+    valid = np.arange(right.shape[1]) < lengths[:, np.newaxis]
+    return confusion(right[valid], found[valid], names)
 
 
 def _tags(learned: Learner, test: NamedArrays) -> Array:

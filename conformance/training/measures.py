@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -47,6 +48,16 @@ def words_of(tags: Array) -> set[Span]:
     if begin is not None:
         spans.add((begin, len(tags), ""))
     return spans
+
+
+def fitting(tags: Array, lengths: Array) -> float:
+    """Return the share of rows whose tags s, b, m, e are whole words one after another."""
+    follows = {0: (0, 1), 1: (2, 3), 2: (2, 3), 3: (0, 1)}
+    fit = 0
+    for row, length in zip(tags, lengths, strict=True):
+        path = [3, *(int(tag) for tag in row[:length]), 0]  # as between two words of one letter
+        fit += all(after in follows[before] for before, after in pairwise(path))
+    return fit / len(tags)
 
 
 def phrases_of(roles: Array, names: Sequence[str]) -> set[Span]:

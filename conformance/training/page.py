@@ -9,7 +9,9 @@ import numpy as np
 
 from rnnspec.conformance.bench.drawing import figures, svg_of
 from rnnspec.conformance.training.judging import Judged
-from rnnspec.spec.models import mermaid
+from rnnspec.conformance.training.learning import Learned
+from rnnspec.conformance.training.pictures import losses
+from rnnspec.spec.models import mermaid, model
 
 
 def page(judged: Judged, sentences: list[str]) -> str:
@@ -29,6 +31,25 @@ def page(judged: Judged, sentences: list[str]) -> str:
         sentences=sentences,
         plots=plots,
         diagram=mermaid(request.model, request.sizes),
+    )
+    return rendered
+
+
+def learned_page(learned: Learned) -> str:
+    """Return the page of what a model has learned: its measures, curves, pictures and texts."""
+    import jinja2  # imported here, so that only the page needs it
+
+    source = (files("rnnspec.conformance.training") / "learned.html.jinja").read_text("utf-8")
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
+    pictures = [losses(learned.losses, learned.step_losses), *learned.pictures]
+    with figures() as pyplot:
+        drawn = [svg_of(pyplot, picture.draw(pyplot)) for picture in pictures]
+    found = model(learned.model)
+    rendered: str = template.render(
+        learned=learned,
+        title=found.title,
+        summary=found.summary,
+        pictures=[(picture, text[text.index("<svg") :]) for picture, text in zip(pictures, drawn, strict=True)],
     )
     return rendered
 

@@ -40,7 +40,7 @@ class Pass:
 
     def loss(self) -> Any:
         """Return the loss, a number."""
-        parts = [self.values[part.of].sum() * self.weight(part) for part in self.model.losses]
+        parts = [self.engine.sum(self.values[part.of]) * self.weight(part) for part in self.model.losses]
         return sum(parts[1:], start=parts[0])
 
     def weight(self, part: Loss) -> float:
@@ -51,7 +51,7 @@ class Pass:
         """Return the gradient of every parameter, that of the last stage first."""
         handed: Arrays = {}
         for part in self.model.losses:
-            _add(handed, part.of, self.engine.array(np.full(self.values[part.of].shape, self.weight(part))))
+            _add(handed, part.of, self.engine.array(np.full(tuple(self.values[part.of].shape), self.weight(part))))
         found: Arrays = {}
         for stage in reversed(self.model.stages):
             outputs = stage.operation.outputs_for(stage.attributes)
@@ -63,12 +63,12 @@ class Pass:
     def _through(self, stage: Stage, cotangents: Arrays, handed: Arrays, found: Arrays) -> None:
         """Go back through a stage: add to what is handed to those before it, and to gradients of parameters."""
         data = self.model.data
-        reads = {k: r for k, r in stage.reads.items() if any(source not in data for source in r.sources)}
+        reads = {k: r for k, r in stage.reads.items() if _computed(r, self.model)}
         back = self.backs.get(stage.name)
         if back is None:  # the stage passed on what it read
             gradients: Mapping[str, Any] = dict(zip(reads, cotangents.values(), strict=True))
         else:
-            gradients = back(cotangents, [*reads, *stage.parameters])
+            gradients = back(cotangents)
         for name, read in reads.items():
             for source, part in zip(read.sources, self._taken_apart(read, gradients[name]), strict=True):
                 if source not in data:
@@ -78,10 +78,10 @@ class Pass:
 
     def _taken_apart(self, read: Read, gradient: Any) -> Sequence[Any]:
         """Return the gradient of each source of what was read."""
-        shapes = [self.values[source].shape for source in read.sources]
+        shapes = [tuple(self.values[source].shape) for source in read.sources]
         if len(shapes) == 1:
-            return [gradient.reshape(shapes[0])]
-        whole = gradient.reshape((*shapes[0][:-1], sum(shape[-1] for shape in shapes)))
+            return [self.engine.reshape(gradient, shapes[0])]
+        whole = self.engine.reshape(gradient, (*shapes[0][:-1], sum(shape[-1] for shape in shapes)))
         ends = [0, *(int(end) for end in np.cumsum([shape[-1] for shape in shapes]))]
         return [whole[..., first:last] for first, last in pairwise(ends)]
 
@@ -129,7 +129,8 @@ def through(
             inputs = {name: array for name, array in inputs.items() if name in kept}
             outputs = engine.run(stage.operation, inputs, attributes)
         else:
-            outputs, found.backs[stage.name] = engine.recorded(stage.operation, inputs, attributes)
+            wanted = [*(name for name, read in stage.reads.items() if _computed(read, model)), *stage.parameters]
+            outputs, found.backs[stage.name] = engine.recorded(stage.operation, inputs, attributes, wanted)
         found.values |= {f"{stage.name}.{name}": output for name, output in outputs.items()}
     return found
 
@@ -143,10 +144,16 @@ def _can_run(stage: Stage, values: Mapping[str, Any], model: Model) -> bool:
 def _read(found: Pass, stage: Stage, name: str) -> Any:
     read = stage.reads[name]
     parts = [found.values[source] for source in read.sources]
-    whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=parts[0].ndim - 1)
+    whole = parts[0] if len(parts) == 1 else found.engine.concat(parts, len(parts[0].shape) - 1)
     if not read.view:
         return whole
-    return whole.reshape(viewed(read, whole.shape, found.sizes, f"{found.model.name}: stage {stage.name}, {name}"))
+    place = f"{found.model.name}: stage {stage.name}, {name}"
+    return found.engine.reshape(whole, viewed(read, tuple(whole.shape), found.sizes, place))
+
+
+def _computed(read: Read, model: Model) -> bool:
+    """Whether something that is read is computed, and so has a gradient that goes on."""
+    return any(source not in model.data for source in read.sources)
 
 
 def _sizes(model: Model, batch: Mapping[str, Any], given: Mapping[str, int]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ class StepRecord:
 
     loss: Any
     norm: Any
+    """None where the gradients are not shown, as within Keras's fit."""
+
     gradients: Mapping[str, Any]
     parameters: Mapping[str, Any]
     clipped: Mapping[str, Any]
@@ -66,17 +69,24 @@ class Trainer:
 
     def do(self, batch: Mapping[str, Array]) -> StepRecord:
         """Make one step with a batch."""
+        gradients, clipped, done = self.move({name: self.engine.array(array) for name, array in batch.items()})
+        answer = self.predicted(batch) if self.answers and self.has_dropout and self.model.predicts else None
+        told = {name: self.engine.numbers(d) for name, d in gradients.items()}
+        moved_by = {name: self.engine.numbers(d) for name, d in clipped.items()} if self.model.clipping else {}
+        parameters = {name: self.engine.numbers(array) for name, array in self.parameters.items()}
+        states = {key: self.engine.numbers(array) for key, array in self.states.items()}
+        loss = self.engine.numbers(done.loss())
+        return StepRecord(loss, global_norm(told), told, parameters, moved_by, states, answer)
+
+    def move(self, batch: Arrays) -> tuple[Arrays, Arrays, Pass]:
+        """Make one step with a batch of arrays of the engine; return gradients, these as clipped, and the pass."""
         self.step += 1
-        done = self.go_through({name: self.engine.array(array) for name, array in batch.items()})
+        done = self.go_through(batch)
         gradients = self.gradients(done)
         self.carried = self.carry(done)
         clipped = self.clipped(gradients)
         self.update(clipped)
-        answer = self.predicted(batch) if self.answers and self.has_dropout and self.model.predicts else None
-        shown = clipped if self.model.clipping is not None else {}
-        return StepRecord(
-            done.loss(), global_norm(gradients), gradients, dict(self.parameters), shown, dict(self.states), answer
-        )
+        return gradients, clipped, done
 
     @property
     def has_dropout(self) -> bool:
@@ -87,7 +97,7 @@ class Trainer:
         """Return the model's answer, without dropout."""
         given = {name: self.engine.array(array) for name, array in batch.items()}
         done = through(self.model, self.engine, self.parameters, given, sizes=self.sizes, training=False)
-        return done.values[self.model.predicts]
+        return self.engine.numbers(done.values[self.model.predicts])
 
     # The parts of a step, which faults change.
 
@@ -108,18 +118,18 @@ class Trainer:
         if self.model.clipping is None:
             return gradients
         op, attributes = self.model.clipping.operation, self.model.clipping.attributes
-        flat = {name: d.reshape((d.size,)) for name, d in gradients.items()}
+        flat = {name: self._flat(d) for name, d in gradients.items()}
         if op.name == "clip_by_global_norm":
             # The operation has three arrays, which stand for any number: the third is here all others, end to end.
             first, second, *others = flat
-            rest = np.concatenate([flat[name] for name in others], axis=0)
+            rest = self.engine.concat([flat[name] for name in others], 0)
             done = self.engine.run(op, {"x1": flat[first], "x2": flat[second], "x3": rest}, attributes)
-            ends = np.cumsum([0, *(flat[name].size for name in others)])
+            ends = np.cumsum([0, *(flat[name].shape[0] for name in others)])
             parts = [done["y3"][int(ends[k]) : int(ends[k + 1])] for k in range(len(others))]
             flat = dict(zip(flat, [done["y1"], done["y2"], *parts], strict=True))
         else:
             flat = {name: self.engine.run(op, {"x": d}, attributes)["y"] for name, d in flat.items()}
-        return {name: flat[name].reshape(d.shape) for name, d in gradients.items()}
+        return {name: self.engine.reshape(flat[name], d.shape) for name, d in gradients.items()}
 
     def learning_rate(self) -> float:
         """Return the learning rate of this step."""
@@ -138,15 +148,18 @@ class Trainer:
         if "step" in attributes:
             attributes["step"] = self.step
         theta = self.parameters[name]
-        inputs = {"theta": theta.reshape((theta.size,)), "g": gradient.reshape((theta.size,))}
+        inputs = {"theta": self._flat(theta), "g": self._flat(gradient)}
         remembered = [key for key in op.inputs_for(attributes) if key not in inputs]
         for key in remembered:
             inputs[key] = self.states.get((name, key), None)
             if inputs[key] is None:
-                inputs[key] = self.engine.array(np.zeros(theta.size))
+                inputs[key] = self.engine.array(np.zeros(inputs["theta"].shape))
         after = self.engine.run(op, inputs, attributes)
         self.states |= {(name, key): after[f"{key}_next"] for key in remembered}
-        return after["theta_next"].reshape(theta.shape)
+        return self.engine.reshape(after["theta_next"], theta.shape)
+
+    def _flat(self, array: Any) -> Any:
+        return self.engine.reshape(array, (math.prod(array.shape),))
 
 
 def global_norm(gradients: Mapping[str, Any]) -> Any:

@@ -33,11 +33,13 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Shapes:
-    """Shapes of a model: of its data, of every output (``stage.output``), and its parameters by name."""
+    """Shapes of a model: of its data, of every output (``stage.output``), its parameters, and the sizes of stages."""
 
     data: Mapping[str, Shape]
     outputs: Mapping[str, Shape]
     parameters: Mapping[str, Parameter]
+    sizes: Mapping[str, Mapping[str, int]]
+    """Sizes of each stage's operation, by the stage's name."""
 
 
 def shapes(model: Model, sizes: Mapping[str, int] | None = None) -> Shapes:
@@ -62,10 +64,12 @@ def shapes(model: Model, sizes: Mapping[str, int] | None = None) -> Shapes:
         if size < 1:
             raise SpecError(f"{model.name}: size {name}: expected at least 1, got {size}")
     data = {name: _shape(item.shape, known, f"{model.name}: data {name}") for name, item in model.data.items()}
-    found = _Found(model, known, dict(data), {}, {})
+    found = _Found(model, known, dict(data), {}, {}, {})
     for stage in model.stages:
         found.add(stage)
-    return Shapes(data, {name: shape for name, shape in found.shapes.items() if name not in data}, found.parameters)
+    return Shapes(
+        data, {name: shape for name, shape in found.shapes.items() if name not in data}, found.parameters, found.stages
+    )
 
 
 def viewed(read: Read, whole: Shape, sizes: Mapping[str, int], place: str) -> Shape:
@@ -90,6 +94,7 @@ class _Found:
     shapes: dict[str, Shape]
     kinds: dict[str, Data]
     parameters: dict[str, Parameter]
+    stages: dict[str, Mapping[str, int]]
 
     def add(self, stage: Stage) -> None:
         """Work out the shapes of a stage's parameters and outputs, and check its call."""
@@ -114,6 +119,7 @@ class _Found:
         except CallError as error:
             raise SpecError(f"{place}: {error}") from error
         own = complete_sizes(op, stage.attributes, {**own, **checked.sizes})
+        self.stages[stage.name] = own
         for name, output in op.outputs_for(stage.attributes).items():
             self.shapes[f"{stage.name}.{name}"] = _resolved(output.shape, own, f"{place}, output {name}")
 

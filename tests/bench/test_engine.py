@@ -223,8 +223,8 @@ def test_memory_is_measured_for_whoever_is_timed(
 ) -> None:
     asked = []
 
-    def memory(name: str, device: str, cases: Any, mode: str) -> Memory:
-        asked.append((name, device, len(cases), mode))
+    def memory(name: str, device: str, work: Any) -> Memory:
+        asked.append((name, device, len(work["cases"]), work["mode"]))
         return Memory(3000, 1000, None)
 
     given = setting(contender("a", 0.01), contender("w", 0.01, lstm=wrong), memory=memory)

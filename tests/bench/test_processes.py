@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +14,12 @@ from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.memory import most_resident, most_resident_anew, peak_memory
 from rnnspec.conformance.bench.threads import cores, pinned
 from rnnspec.conformance.bench.workload import Workload
+from rnnspec.conformance.cases import Case
 from rnnspec.conformance.thread_variables import VARIABLES
+
+
+def calls(cases: Sequence[Case], mode: str) -> dict[str, Any]:
+    return {"cases": [case.to_json() for case in cases], "mode": mode}
 
 
 def test_threads_are_pinned_and_released(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,8 +50,8 @@ def test_more_threads_than_cores() -> None:
 def test_memory_in_a_process_of_its_own(tiny: Any) -> None:
     """An array of 64 MiB in, one out: beside the framework, both count."""
     (case,) = at_scale("clip_by_value", "small").with_sizes(N=2**24).cases("forward", "float32")
-    large = peak_memory("numpy", "cpu", [case], "forward")
-    small = peak_memory("numpy", "cpu", tiny().cases("gradient", "float32"), "gradient")
+    large = peak_memory("numpy", "cpu", calls([case], "forward"))
+    small = peak_memory("numpy", "cpu", calls(tiny().cases("gradient", "float32"), "gradient"))
     assert large is not None
     assert small is not None
     assert large.device is None
@@ -56,7 +62,7 @@ def test_memory_in_a_process_of_its_own(tiny: Any) -> None:
 
 
 def test_memory_of_what_fails_is_unknown(tiny: Workload | Any) -> None:
-    assert peak_memory("no-such-backend", "cpu", tiny().cases("forward", "float32"), "forward") is None
+    assert peak_memory("no-such-backend", "cpu", calls(tiny().cases("forward", "float32"), "forward")) is None
 
 
 def test_what_was_resident_before_does_not_count() -> None:

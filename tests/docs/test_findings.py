@@ -14,6 +14,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "findings.md"
 NEEDS = {
     "crf_forbidden.py": ("torchcrf", "TorchCRF"),
     "flax_empty.py": ("flax",),
+    "keras_adam_correction.py": ("keras", "tensorflow"),
+    "keras_repeated_ids.py": ("keras", "tensorflow"),
     "onnx_attributes.py": ("onnx",),
     "onnx_sequence_lens.py": ("onnx",),
     "onnxruntime_clip.py": ("onnx", "onnxruntime"),

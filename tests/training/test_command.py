@@ -40,6 +40,46 @@ def test_the_page_has_plots_and_verdicts(tmp_path: Path) -> None:
     assert "n_recurrent[&#34;recurrent: lstm&#34;]" in text
 
 
+INTERRUPTED_AT = '''
+from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.backends.interrupts import Interrupted
+
+class Until(NumpyBackend):
+    """A backend during whose third step the user interrupts."""
+    name = "until"
+    steps = 0
+
+    def recorded(self, call, wanted=None):
+        Until.steps += call.operation == "mean_absolute_error"
+        if Until.steps == 3:
+            raise Interrupted()
+        return super().recorded(call, wanted)
+'''
+
+
+def test_an_interrupt_loses_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fakes_trained.py").write_text(INTERRUPTED_AT)
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "t.json"
+    options = ["--model", "air-quality", "--small", "--steps", "5", "--json", str(file)]
+    result = CliRunner().invoke(main, ["train", "numpy", "fakes_trained:Until", *options])
+    assert result.exit_code == 130, result.output
+    assert "numpy: conforms for 2 steps" in result.output
+    assert "interrupted: this is the result of 2 of 5 steps" in result.output
+    report = json.loads(file.read_text())
+    assert report["interrupted"] is True
+    for backend in report["backends"]:
+        told = ("losses", "gradient_norms", "seconds", "error_ratios")
+        assert [len(backend[name]) for name in told] == [2] * 4
+
+
+def test_an_interrupt_before_the_first_step_ends_has_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fakes_at_once.py").write_text(INTERRUPTED_AT.replace("steps == 3", "steps == 1"))
+    monkeypatch.syspath_prepend(tmp_path)
+    result = CliRunner().invoke(main, ["train", "fakes_at_once:Until", "--model", "air-quality", "--small"])
+    assert (result.exit_code, "0 of 20 steps" in result.output) == (130, True), result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -18,6 +18,7 @@ from rnnspec.conformance.training.data.errors import DataError
 from rnnspec.conformance.training.data.idx import read_idx, read_images
 from rnnspec.conformance.training.data.made import ROLES, VERBS, VOCABULARY, reversal, sentences
 from rnnspec.conformance.training.data.prose import letters, prose, segmented, stretches
+from rnnspec.conformance.training.data.temperatures import read_temperatures
 from rnnspec.conformance.training.data.texts import padded, read_texts
 from rnnspec.conformance.training.measures import bigram_perplexity, f1, phrases_of, words_of
 
@@ -247,3 +248,25 @@ def test_measures_by_hand() -> None:
     assert f1([{(0, 1, "a"), (1, 2, "b")}], [{(0, 1, "a")}]) == pytest.approx(2 / 3)
     ids = np.array([0, 1, 0, 1])
     assert bigram_perplexity(ids, np.array([0, 1]), 2) == pytest.approx(4 / 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a head with date, temp, got nothing"),
+        ("date,heat\n2010,1", "expected a head with date, temp, got date, heat"),
+        ("date,temp\n2010,39.4\n2010", "line 3: expected a date and a number, got 2010"),
+        ("date,temp\n2010,nan", "line 2: expected a date and a number, got 2010, nan"),
+    ],
+)
+def test_damaged_temperatures_are_one_line(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_temperatures(file)
+
+
+def test_temperatures_are_read_in_order(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("date,temp\n2010/01/01 00:00,39.4\n2010/01/01 01:00,-2\n")
+    assert read_temperatures(file).tolist() == [[39.4], [-2.0]]

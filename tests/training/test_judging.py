@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 
 from rnnspec.backends import Call, Unsupported
-from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.training.drawing import Batches, drawn_examples
 from rnnspec.conformance.training.faults import FAULTS
@@ -129,22 +127,12 @@ def test_a_label_of_padding_and_lengths_are_one_training() -> None:
 )
 def test_a_backend_that_fails_has_crashed(result: Any, told: str) -> None:
     class Fails(NumpyBackend):
-        def recorded(self, call: Call) -> Any:
+        def recorded(self, call: Call, wanted: Any) -> Any:
             if isinstance(result, BaseException):
                 raise result
-            return result, lambda cotangents, wanted: {}
+            return result, lambda cotangents: {}
 
     failed, right = judge(asked("image-rows", 1), {"fails": Fails(), "numpy": NumpyBackend()}).outcomes
     assert (failed.verdict, failed.step) == ("crashed", 1)
     assert failed.reason.startswith(told)
     assert right.verdict == "conforms"
-
-
-def test_an_interrupt_keeps_the_steps_before() -> None:
-    def interrupts(step: int) -> None:
-        if step == 2:
-            raise Interrupted(signal.SIGTERM)
-
-    judged = judge(asked("image-rows", 5), {"numpy": NumpyBackend()}, advanced=interrupts)
-    assert (len(judged.due), judged.interrupted) == (2, 143)
-    assert len(judged.outcomes[0].losses) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,11 +12,22 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.conformance.bench.drawing import figures, svg_of
 from rnnspec.conformance.cli import main
+from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.run.resuming import Interrupts
 from rnnspec.conformance.training.data.air import read_air
-from rnnspec.conformance.training.learning import learn
+from rnnspec.conformance.training.drawing import first_parameters
+from rnnspec.conformance.training.engine import BackendEngine
+from rnnspec.conformance.training.learning import Learner, learn
 from rnnspec.conformance.training.lessons import LESSONS
+from rnnspec.conformance.training.measures import fitting
+from rnnspec.conformance.training.pictures import attention, confusion, forecast, losses
+from rnnspec.conformance.training.sampling import sampled
+from rnnspec.conformance.training.trainer import Trainer
+from rnnspec.spec.models import model
 
 
 def test_roles_are_learned_better_than_by_chance() -> None:
@@ -27,6 +39,19 @@ def test_roles_are_learned_better_than_by_chance() -> None:
     assert after.losses[0] == before.losses[0]
     assert all(later < earlier for earlier, later in pairwise(after.losses))
     assert after.measures["accuracy of roles"] > before.measures["accuracy of roles"]
+
+
+def test_an_interrupt_loses_no_epoch() -> None:
+    few = replace(LESSONS["semantic-roles"]((), 0), epochs=3)
+    few = replace(few, train={name: array[:16] for name, array in few.train.items()})
+
+    def interrupted(epoch: int, loss: float) -> None:
+        if epoch == 2:
+            raise Interrupted
+
+    result = learn("semantic-roles", NumpyBackend(), few, advanced=interrupted, ending=Interrupts())
+    assert (len(result.losses), result.steps) == (2, 2)
+    assert "F1 of phrases" in result.measures
 
 
 def test_digits_need_their_package_or_files(tmp_path: Path) -> None:
@@ -56,12 +81,68 @@ def test_the_air_is_learned_from_a_file_and_held_against_persistence(tmp_path: P
     assert result.measures["of persistence"] == pytest.approx(persistence, rel=1e-6)
 
 
+def test_a_forecaster_learns_from_the_temperatures_of_a_package() -> None:
+    if find_spec("vega_datasets") is None:  # it is read without being imported
+        pytest.skip("needs vega_datasets")
+    lesson = LESSONS["air-quality"]((), 0)
+    assert lesson.train["x"].shape[1:] == (24, 1)
+    few = {name: array[:288] for name, array in lesson.train.items()}
+    result = learn("air-quality", NumpyBackend(), replace(lesson, train=few, epochs=2))
+    assert result.losses[1] < result.losses[0]
+    assert result.measures["of persistence"] > 0
+
+
+def test_the_page_has_curves_pictures_and_texts(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    file = tmp_path / "l.html"
+    options = ["--model", "feature-attention", "--epochs", "1", "--html", str(file)]
+    result = CliRunner().invoke(main, ["learn", "numpy", *options])
+    assert result.exit_code == 0, result.output
+    text = file.read_text()
+    assert text.count("<svg") == 2
+    assert "Attention" in text
+    assert f"{float(result.output.split('accuracy: ')[1].split()[0]):.4f}" in text
+
+
+def test_every_picture_can_be_drawn() -> None:
+    pytest.importorskip("matplotlib")
+    tags = np.array([0, 1, 2, 2])
+    drawn = [
+        confusion(tags, np.array([0, 1, 2, 0]), ["a", "b", "c"]),
+        forecast(np.arange(5.0), np.arange(5.0) + 0.5, "metres"),
+        attention(np.eye(2), ["one", "two"], "about"),
+        losses([], []),
+    ]
+    with figures() as pyplot:
+        texts = [svg_of(pyplot, picture.draw(pyplot)) for picture in drawn]
+    assert [">metres<" in texts[1], ">one<" in texts[2], ">loss<" in texts[3]] == [True] * 3
+    assert (texts[0].count(">1<"), texts[0].count(">2<")) == (4, 0)  # of two c's one is found
+
+
+def test_a_sampled_text_follows_the_temperature() -> None:
+    found = model("char-rnn")
+    engine = BackendEngine(NumpyBackend(), "float32", format_of("float32"))
+    learned = Learner(found, Trainer(found, engine, first_parameters(found, found.small, 0), found.small))
+    coldest = {sampled(learned, "abcd?", 0, seed, length=12) for seed in (0, 1)}
+    assert len(coldest) == 1
+    warm = {sampled(learned, "abcd?", 1.0, seed, length=12) for seed in (0, 0, 1)}
+    assert len(warm) == 2
+    assert all(set(text) <= set("abcd?") for text in warm)
+
+
+def test_tags_fit_together_where_they_are_whole_words() -> None:
+    tags = np.array([[1, 2, 3, 0], [1, 3, 2, 3], [0, 1, 2, 2], [0, 0, 1, 3]])
+    assert fitting(tags, np.array([4, 4, 4, 4])) == 0.5
+    assert fitting(tags, np.array([4, 2, 1, 2])) == 1.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--model", "none"], "unknown model 'none'"),
-        (["--model", "feature-attention"], "there is no data for this model: expected one of image-rows, "),
-        (["--model", "air-quality"], "expected one --file, the table of Beijing's pollution"),
+        (["--model", "text-lstm"], "there is no data for this model: expected one of image-rows, "),
+        (["--model", "air-quality", "--file", __file__, "--file", __file__], "expected one --file, the table"),
         (["--model", "text-bilstm-sigmoid"], "expected one --file, imdb.npz"),
         (["--model", "sequence-reversal", "--file", __file__], "expected no --file"),
         (["--model", "image-rows", "--file", __file__], "expected four files"),

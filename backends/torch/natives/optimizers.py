@@ -21,13 +21,13 @@ from rnnspec.backends.torch.arrays import Outputs
 State = dict[str, str]
 """Torch's name of each thing that is remembered, by its input's name."""
 
-_STATES: Final[Mapping[str, State]] = {
+STATES: Final[Mapping[str, State]] = {
     "sgd_step": {"u": "momentum_buffer"},
     "rmsprop_step": {"v": "square_avg", "m": "grad_avg"},
     "adam_step": {"m": "exp_avg", "v": "exp_avg_sq"},
     "adamw_step": {"m": "exp_avg", "v": "exp_avg_sq"},
 }
-_CLASSES: Final = {"sgd_step": "SGD", "rmsprop_step": "RMSprop", "adam_step": "Adam", "adamw_step": "AdamW"}
+CLASSES: Final = {"sgd_step": "SGD", "rmsprop_step": "RMSprop", "adam_step": "Adam", "adamw_step": "AdamW"}
 
 
 def _refuse_velocity(*, velocity: str, momentum: float | None, **others: Any) -> None:
@@ -66,7 +66,7 @@ def adamw_step(**arguments: Any) -> Outputs:
     return _step("adamw_step", arguments)
 
 
-def _options(operation: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+def options_of(operation: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """The keywords of torch's class."""
     options: dict[str, Any] = {"lr": attributes["learning_rate"]}
     if operation == "sgd_step":
@@ -83,8 +83,8 @@ def _options(operation: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
 def _step(operation: str, arguments: dict[str, Any]) -> Outputs:
     parameter = Parameter(arguments["theta"].detach().clone())
     parameter.grad = arguments["g"].detach().clone()
-    optimizer: Optimizer = getattr(torch.optim, _CLASSES[operation])([parameter], **_options(operation, arguments))
-    names = {k: name for k, name in _STATES[operation].items() if arguments.get(k) is not None}
+    optimizer: Optimizer = getattr(torch.optim, CLASSES[operation])([parameter], **options_of(operation, arguments))
+    names = {k: name for k, name in STATES[operation].items() if arguments.get(k) is not None}
     state = optimizer.state[parameter]
     state.update({name: arguments[k].detach().clone() for k, name in names.items()})
     if operation != "sgd_step":  # the steps before this one
@@ -99,8 +99,8 @@ def _step(operation: str, arguments: dict[str, Any]) -> Outputs:
 def _source(call: Call) -> Lines:
     """A parameter with its gradient and state, and one step of torch's optimizer."""
     operation, attributes = call.operation, call.attributes
-    names = {k: name for k, name in _STATES[operation].items() if k in call.inputs}
-    options = ", ".join(f"{key}={value!r}" for key, value in _options(operation, attributes).items())
+    names = {k: name for k, name in STATES[operation].items() if k in call.inputs}
+    options = ", ".join(f"{key}={value!r}" for key, value in options_of(operation, attributes).items())
     state = ", ".join(f"{name!r}: t[{k!r}].clone()" for k, name in names.items())
     if operation != "sgd_step":
         state = f"'step': torch.tensor({float(attributes.get('step', 1) - 1)}), {state}"
@@ -111,7 +111,7 @@ def _source(call: Call) -> Lines:
         [
             "p = torch.nn.Parameter(t['theta'].detach().clone())",
             "p.grad = t['g'].detach().clone()",
-            f"o = torch.optim.{_CLASSES[operation]}([p], {options})",
+            f"o = torch.optim.{CLASSES[operation]}([p], {options})",
             "s = o.state[p]",
             f"s.update({{{state}}})",
             "o.step()",

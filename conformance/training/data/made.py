@@ -24,6 +24,16 @@ def reversal(count: int, seed: int) -> NamedArrays:
     return {"x": rows[symbols], "before": rows[before], "wanted": np.ascontiguousarray(wanted)}
 
 
+def choices(count: int, seed: int, features: int = 32) -> NamedArrays:
+    """Make numbers of which the first, by its sign, says if the second or the third has the sign that is asked for.
+
+    Inputs of ``feature-attention``.
+    """
+    x = np.random.default_rng((seed, 8)).normal(size=(count, features))
+    counts = np.where(x[:, 0] > 0, x[:, 1], x[:, 2])
+    return {"x": x, "target": (counts > 0).astype(np.float64)[:, np.newaxis]}
+
+
 NOUNS: Final = ("cat", "dog", "girl", "boy", "teacher", "farmer", "king", "bird", "horse", "doctor", "sailor", "child")
 ADJECTIVES: Final = ("old", "young", "small", "happy", "tired", "clever")
 VERBS: Final = ("chased", "saw", "helped", "found", "followed", "called", "heard", "pushed")
