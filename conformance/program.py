@@ -68,9 +68,9 @@ class Program(click.Group):
             return super().resolve_command(context, args)
         except click.UsageError as error:
             like = get_close_matches(args[0], self.list_commands(context), 1)
-            if like and "Did you mean" not in error.message:
-                raise click.UsageError(f"{error.message} Did you mean {like[0]!r}?", error.ctx) from error
-            raise
+            if not like or "Did you mean" in error.message:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {like[0]!r}?", context) from error
 
     def _status(self, args: Any, more: Any, given: Any) -> int:
         try:

@@ -178,7 +178,7 @@ class Isolated(Backend):
         try:
             if self._child is None:
                 self._start()
-        except BackendError as error:
+        except (BackendError, OSError) as error:
             raise GuestLostError(call, f"a new process could not be started: {error}", **asked) from error
         assert self._child is not None  # it was started
         try:

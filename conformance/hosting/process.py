@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from multiprocessing.connection import Connection, wait
@@ -53,23 +53,22 @@ class GuestProcess:
 
     def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="rnnspec-"))
-        self._trace = (self._folder / TRACE).open("w+b")  # opened here: the guest may put anything in its place
         self._number = 0
         self._is_late = False
-        self._connection, theirs = multiprocessing.Pipe()
-        self._process = multiprocessing.get_context("spawn").Process(
-            target=begin, args=(work, theirs, str(self._folder), *arguments)
-        )
-        try:
+        left = ExitStack()
+        left.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        with left:
+            # Opened here: the guest may put anything in its place.
+            self._trace = left.enter_context((self._folder / TRACE).open("w+b"))
+            self._connection, theirs = multiprocessing.Pipe()
+            left.callback(self._connection.close)
+            self._process = multiprocessing.get_context("spawn").Process(
+                target=begin, args=(work, theirs, str(self._folder), *arguments)
+            )
             # Its temporary files are in its own folder, which goes with it however it ends.
-            with alone(), environment(**dict.fromkeys(TEMPORARY_FOLDERS, str(self._folder))):
+            with closing(theirs), alone(), environment(**dict.fromkeys(TEMPORARY_FOLDERS, str(self._folder))):
                 self._process.start()
-        except BaseException:
-            self._trace.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise
-        finally:
-            theirs.close()
+            left.pop_all()  # it has started: its end takes care of them
         # The priority runs it before multiprocessing waits for the process, which would not end by itself.
         self.end = Finalize(self, _end, (self._process, self._connection, self._folder, self._trace), exitpriority=1)
 

@@ -15,7 +15,7 @@ from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.judge.declared import declared_by, in_force, judged_as_declared
-from rnnspec.conformance.judge.drift import Drift
+from rnnspec.conformance.judge.drift import Slopes
 from rnnspec.conformance.judge.tolerance import expect
 from rnnspec.conformance.report.report import Report
 from rnnspec.conformance.report.summary import summarise
@@ -182,7 +182,7 @@ def test_drift_allows_the_same_table_in_every_call() -> None:
     slopes = []
     for backend in (NumpyBackend(), Declared()):
         with judged_as_declared(backend):
-            slope = Drift("float32")
+            slope = Slopes("float32")
             for seed in range(12):
                 call = replace(CASE, seed=seed).call
                 right = expect(call, "float32").outputs["h"]

@@ -36,8 +36,7 @@ from rnnspec.conformance.commands.faults_edits import JUDGE
 from rnnspec.conformance.commands.sharpness import MEASURE
 from rnnspec.conformance.commands.validate import Progress
 from rnnspec.conformance.diagnosis.measuring import Diagnosed
-from rnnspec.conformance.faults.edits import Verdict as EditVerdict
-from rnnspec.conformance.faults.edits import chosen_edits
+from rnnspec.conformance.faults.edits import EditVerdict, chosen_edits
 from rnnspec.conformance.faults.score import FaultScore, VariantScore
 from rnnspec.conformance.hosting.jobs import Here
 from rnnspec.conformance.hosting.work import Work
@@ -50,7 +49,7 @@ from rnnspec.conformance.run.reading import read_json, read_text, read_toml
 from rnnspec.conformance.run.resuming import Kept, ResumeFile
 from rnnspec.conformance.run.storage import read_stored, write_stored
 from rnnspec.conformance.sharpness.drifting import DriftSharpness
-from rnnspec.conformance.sharpness.measuring import Run as SharpnessRun
+from rnnspec.conformance.sharpness.measuring import SeedRun as SharpnessRun
 from rnnspec.conformance.sharpness.measuring import Sharpness
 from rnnspec.conformance.sharpness.tolerances import TOLERANCES
 from rnnspec.conformance.soak.state import State

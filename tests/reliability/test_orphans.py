@@ -100,3 +100,16 @@ def test_a_closed_guest_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyP
     numbers = [number_in(folder / name) for name in ("guest", "near", "apart")]
     assert all(numbers)
     assert wait_for(lambda: not any(map(runs, numbers)))
+
+
+def test_a_guest_that_cannot_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError("no more")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for broken in ("multiprocessing.Pipe", "multiprocessing.context.SpawnProcess.start"):
+        with monkeypatch.context() as patched:
+            patched.setattr(broken, fails)
+            with pytest.raises(OSError, match="no more"):
+                Isolated("numpy")
+        assert not list(tmp_path.iterdir())
