@@ -38,14 +38,14 @@ class NoCostBeyond100(Altered):
     """No logarithm is below -100: what had probability 0 costs 100 where it comes true, and not infinitely much."""
 
     def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
-        if call.attributes["given"] == "logits":
+        if call.attributes["given"] == "logits" or call.attributes["weighted"]:
             return outputs
         (each,) = NumpyBackend().run(Call(call.operation, call.inputs, {**call.attributes, "reduction": "none"}))
         capped, reduction = np.minimum(each, 100), call.attributes["reduction"]
         if reduction == "none":
             return (capped,)
-        steps = max(valid_of(call).sum(), 1) if reduction == "mean" else 1
-        return (np.asarray(capped.sum() / steps, each.dtype),)
+        counts = {"mean": valid_of(call).sum(), "batch_mean": len(each)}
+        return (np.asarray(capped.sum() / max(counts.get(reduction, 1), 1), each.dtype),)
 
 
 @plant("token_accuracy")

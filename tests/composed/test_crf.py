@@ -141,7 +141,8 @@ def test_no_path_gives_no_nan_beside_sequences_that_have_one(needs_logarithms):
     emissions[0, 2] = -INF
     tags = torch.zeros(2, 6, dtype=torch.int64)
     emissions.requires_grad_()
-    (value,) = crf_log_likelihood(XP, emissions=emissions, transitions=transitions, tags=tags, padding="lengths")
+    given = {"emissions": emissions, "transitions": transitions, "tags": tags}
+    (value,) = crf_log_likelihood(XP, **given, padding="lengths", reduction="none")
     (marginals,) = crf_marginals(XP, emissions=emissions, transitions=transitions)
     assert value[0] == -INF
     assert value[1].isfinite()

@@ -94,7 +94,7 @@ def test_covers_a_cell_that_rounds_every_operation(name: str, dtype: str, scale:
 def test_covers_either_form_of_the_binary_cross_entropy(logit: float, target: float) -> None:
     z, w, one = np.float32(logit), np.float32(target), np.float32(1)
     inputs = {"logits": np.array([[z]]), "target": np.array([[w]])}
-    call = Call("binary_cross_entropy", inputs, {"given": "logits", "reduction": "none"})
+    call = Call("binary_cross_entropy", inputs, {"given": "logits", "reduction": "none", "weighted": False})
     rest = np.log1p(np.exp(-abs(z)))
     for loss in (max(z, 0 * z) - z * w + rest, (one - w) * z + max(-z, 0 * z) + rest):
         assert expect(call, "float32").outputs["loss"].error_ratios(np.array([[loss]]), np.inf) < 1
@@ -103,7 +103,7 @@ def test_covers_either_form_of_the_binary_cross_entropy(logit: float, target: fl
 def test_covers_the_surprise_at_a_rare_thing_that_did_not_come() -> None:
     p = np.array([[2.5e-11, 5.5e-7]], np.float32)
     inputs = {"probabilities": p, "target": np.zeros_like(p)}
-    call = Call("binary_cross_entropy", inputs, {"given": "probabilities", "reduction": "mean"})
+    call = Call("binary_cross_entropy", inputs, {"given": "probabilities", "reduction": "mean", "weighted": False})
     loss = -np.log(np.float32(1) - p).mean()
     assert expect(call, "float32").outputs["loss"].error_ratios(np.array(loss), np.inf) < 1
 

@@ -326,20 +326,24 @@ def silently_accepted() -> dict[str, Call]:
         bad[f"{kind}: lengths of bool"] = changed(call, lengths=np.array([True, True, True]))
     loss = {"prediction": np.ones((B, T, D)), "target": np.ones((B, T, D))}
     for name in ("mean_absolute_error", "mean_squared_error"):
-        call = Call(name, loss, {"reduction": "mean"})
+        call = Call(name, loss, {"reduction": "mean", "weighted": False})
         bad[f"{name}: target float32"] = changed(call, target=np.ones((B, T, D), np.float32))
     logits = {"logits": np.ones((B, T)), "target": np.full((B, T), 7.0)}
     bad["binary_cross_entropy: target 7"] = Call(
-        "binary_cross_entropy", logits, {"given": "logits", "reduction": "sum"}
+        "binary_cross_entropy", logits, {"given": "logits", "reduction": "sum", "weighted": False}
     )
     distribution = {"logits": np.ones((B, T, D)), "target": np.full((B, T, D), 7.0)}
     bad["cross_entropy: weights of 7"] = Call(
-        "cross_entropy", distribution, {"targets": "distribution", "reduction": "sum"}
+        "cross_entropy", distribution, {"targets": "distribution", "reduction": "sum", "weighted": False}
     )
     ids = {"logits": np.ones((B, T, D)), "ids": np.full((B, T), -100)}
-    bad["cross_entropy: id -100"] = Call("cross_entropy", ids, {"targets": "ids", "reduction": "sum"})
+    bad["cross_entropy: id -100"] = Call(
+        "cross_entropy", ids, {"targets": "ids", "reduction": "sum", "weighted": False}
+    )
     ids = {"logits": np.ones((B, T, D)), "ids": np.zeros((B, T), np.uint8)}
-    bad["cross_entropy: ids of uint8"] = Call("cross_entropy", ids, {"targets": "ids", "reduction": "sum"})
+    bad["cross_entropy: ids of uint8"] = Call(
+        "cross_entropy", ids, {"targets": "ids", "reduction": "sum", "weighted": False}
+    )
     bad["embedding: ids of int32"] = Call("embedding", {"ids": np.zeros((B, T), np.int32), "E": np.ones((D, H))}, {})
     bad["dense: b of one unit"] = Call(
         "dense", {"x": np.ones((B, D)), "W": np.ones((H, D)), "b": np.ones(1)}, {"activation": "tanh"}
