@@ -38,7 +38,9 @@ _COUNT = "n"
 def typesetter(op: Operation, attributes: Mapping[str, Any], rules: System) -> Typesetter:
     """Return a typesetter of an operation's equations; `op` has the parts that the attributes choose."""
     targets = {equation.target: len(equation.indices) for equation in (*rules.forward, *rules.gradient)}
-    return Typesetter(ranks_of(op, attributes, rules), targets)
+    ends = (*op.outputs_for(attributes), *(() if _COUNT in rules.gates else targets))
+    finals = frozenset(name for name in ends if name.endswith(f"_{_COUNT}"))
+    return Typesetter(ranks_of(op, attributes, rules), targets, finals)
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,12 @@ class Typesetter:
     `ranks` has the axes of quantities: numbers are multiplied without a sign, and a vector that is multiplied by a
     matrix from the right is transposed. An expression that is not known to be a number counts as an array. `targets`
     are the quantities that the equations define, with the numbers of their indices: the state ``h_n`` is the final one
-    of these, and not that of a gate.
+    of these, and not that of a gate. `finals` are other names of final states.
     """
 
     ranks: Ranks = field(default_factory=dict)
     targets: Mapping[str, int] = field(default_factory=dict)
+    finals: frozenset[str] = frozenset()
 
     def equation(self, equation: Equation) -> str:
         """Typeset an equation as one line of an ``align`` environment."""
@@ -161,7 +164,8 @@ class _InEquation:
     def _name(self, name: str, index: str) -> str:
         """Typeset a name: the letter of the number of steps is upright as a gate, and its label of a state a word."""
         stem, _, label = name.rpartition("_")
-        if label == _COUNT and stem in self.known.targets:
+        final = stem in self.known.targets or bool({name, name.removeprefix("d")} & self.known.finals)
+        if label == _COUNT and final:
             name = f"{stem}_final"
         indices = self.known.targets.get(_COUNT)  # of the gate n; None where the equations have no such gate
         if name.removeprefix("d") == _COUNT and indices is not None and (indices > 0) == (index != ""):

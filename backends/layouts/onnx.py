@@ -25,6 +25,10 @@ from rnnspec.backends.layouts.gates import (
     with_update,
 )
 
+OPSET: Final = 14
+IR_VERSION: Final = 8
+"""The version of the first release with the opset, which every runtime reads."""
+
 ORDER: Final[Mapping[Family, tuple[int, ...]]] = {"rnn": (0,), "lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 """Which of the specification's gates stands in each place."""
 

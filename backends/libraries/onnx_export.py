@@ -12,12 +12,8 @@ from onnx import helper, numpy_helper
 
 from rnnspec.backends.layouts.arrays import NumpyShaping
 from rnnspec.backends.layouts.gates import PARAMETERS, Family
-from rnnspec.backends.layouts.onnx import from_spec
+from rnnspec.backends.layouts.onnx import IR_VERSION, OPSET, from_spec
 from rnnspec.spec.arrays import Array, NamedArrays
-
-OPSET: Final = 14
-IR_VERSION: Final = 8
-"""The version of the first release with the opset, which every runtime reads."""
 
 _STATES: Final = ("initial_h", "initial_c")
 _INPUTS: Final = ("X", "W", "R", "B", "sequence_lens", *_STATES, "P")

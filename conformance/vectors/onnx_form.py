@@ -17,12 +17,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from rnnspec.backends import Call, Unsupported
-from rnnspec.backends.discovery import installs
+from rnnspec.backends import Call, Unsupported, open_backend
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.conformance.judge.tolerance import Expected
-from rnnspec.conformance.run.files import FileError, write_bytes, write_json
+from rnnspec.conformance.run.files import write_bytes, write_json
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.conformance.vectors.corpus import Wanted, again, plain_cases
 from rnnspec.spec import CallError, check_attributes, operation
@@ -42,20 +41,15 @@ class OnnxForm:
     """Writes cases of ONNX's operators, as the adapter of ONNX exports them."""
 
     def __init__(self) -> None:
-        """Load the adapter; FileError if onnx is not installed."""
-        try:
-            from rnnspec.backends.libraries.onnx import OnnxReferenceBackend
-        except ImportError as error:
-            raise FileError(f"onnx is not installed: {installs('convert')}") from error
+        """Open the adapter, whose models are kept in place of being run; BackendError if onnx is not installed."""
+        adapter: Any = type(open_backend("onnx-reference"))
 
-        class Exporter(OnnxReferenceBackend):
-            constant_weights = False
+        def evaluate(_: Any, model: Any, feed: Any) -> Any:
+            raise _Exported(model, feed)
 
-            def evaluate(self, model: Any, feed: Any) -> Any:
-                raise _Exported(model, feed)
-
-        self._exporter = Exporter()
-        self.operations = Exporter.operations()
+        exporter: Any = type("Exporter", (adapter,), {"constant_weights": False, "evaluate": evaluate})
+        self._exporter = exporter()
+        self.operations = exporter.operations()
         self.dtypes = self._exporter.dtypes()
 
     def cases(self, name: str, dtype: str, count: int, wanted: Wanted) -> Iterator[tuple[Case, Expected]]:

@@ -81,8 +81,6 @@ def write_onnx(stacks: list[list[Layer]], own: Groups, layers: Groups) -> tuple[
     A stack's inputs and outputs are batch second, as ONNX's are by default; each node's states begin at 0.
     """
     library = _onnx()
-    from rnnspec.backends.libraries.onnx_export import IR_VERSION, OPSET
-
     helper, numpy_helper = library.helper, library.numpy_helper
     nodes, inputs, outputs, constants, named = [], [], [], [], dict[LayerPlace, str]()
     for stack in stacks:
@@ -127,8 +125,8 @@ def write_onnx(stacks: list[list[Layer]], own: Groups, layers: Groups) -> tuple[
     graph = helper.make_graph(nodes, "recurrent", inputs, outputs, constants)
     model = helper.make_model(
         graph,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", layout.OPSET)],
+        ir_version=layout.IR_VERSION,
         producer_name="rnnspec",
     )
     library.checker.check_model(model)

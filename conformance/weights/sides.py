@@ -13,6 +13,7 @@ import numpy as np
 
 from rnnspec import reference
 from rnnspec.backends.discovery import installs
+from rnnspec.backends.layouts import onnx as onnx_layout
 from rnnspec.backends.layouts.finding import Layout
 from rnnspec.backends.layouts.gates import Family
 from rnnspec.backends.words import kind_of, words_of
@@ -122,8 +123,6 @@ def _of_onnx(family: Family, own: NamedArrays, x: Array, after: bool) -> Side:
     import onnx
     from onnx import helper, numpy_helper
 
-    from rnnspec.backends.libraries.onnx_export import IR_VERSION, OPSET
-
     element = helper.np_dtype_to_tensor_dtype(x.dtype)
     outputs = ["Y", "Y_h", *(["Y_c"] if family == "lstm" else [])]
     options = {"linear_before_reset": int(after)} if family == "gru" else {}
@@ -135,8 +134,8 @@ def _of_onnx(family: Family, own: NamedArrays, x: Array, after: bool) -> Side:
         [helper.make_tensor_value_info(name, element, None) for name in outputs],
         [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in own.items()],
     )  # fmt: skip
-    opset = helper.make_opsetid("", OPSET)
-    model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
+    opset = helper.make_opsetid("", onnx_layout.OPSET)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=onnx_layout.IR_VERSION)
     feed = {"X": np.ascontiguousarray(x.transpose(1, 0, 2))}
     if x.dtype == np.float32 and find_spec("onnxruntime"):  # its recurrent operators have no other type
         import onnxruntime

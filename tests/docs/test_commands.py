@@ -150,6 +150,7 @@ def running(page: Path) -> list[Block]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if running(page)], ids=lambda page: str(page.name))
 def test_what_a_page_shows_is_what_is_printed(page: Path, tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="pages show torch")
+    for needed in ("torch", "onnx", "h5py"):
+        pytest.importorskip(needed, reason="pages show what it does")
     for block in running(page):
         run_block(block, tmp_path)

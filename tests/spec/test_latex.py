@@ -117,6 +117,8 @@ def test_the_axes_of_quantities_are_those_of_their_values(name: str) -> None:
     [
         ("luong_decoder", r"e_{t,j} &= h_{t}^\top \left(W_{\mathrm{a}} \mathrm{annotations}_{j}\right)"),
         ("lstm", r"h_{\mathrm{final}} &= h_{n-1}"),
+        ("lstm", "h_{-1} &= h_{0} "),
+        ("seq2seq", r"h_{\mathrm{final}} &= \mathrm{decoder}_{\mathrm{h},U-1}"),
         ("gru", r"\mathrm{n}_{t} &= \tanh\left(a_{\mathrm{n},t}\right)"),
         ("gru", r"\mathrm{d}h_{\mathrm{after},n-1} &= \mathrm{d}h_{\mathrm{final}}"),
         ("gru_cell", r"h &= \left(1 - z\right) \odot \mathrm{n} + z \odot h_{\mathrm{prev}}"),
