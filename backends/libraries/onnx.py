@@ -35,7 +35,9 @@ class OnnxBackend(Backend):
         raise NotImplementedError
 
     @only(direction=_WAYS)
-    def rnn(self, x, W, R, b, b_R=None, h0=None, *, lengths=None, activation, direction):  # type: ignore[no-untyped-def]
+    def rnn(  # type: ignore[no-untyped-def]
+        self, x, W, R, b, b_R=None, h0=None, *, lengths=None, activation, clip, direction
+    ):
         """Return y and h_n."""
         return self._called("rnn", locals())
 
@@ -46,12 +48,31 @@ class OnnxBackend(Backend):
         """Return y, h_n and c_n."""
         return self._called("lstm", locals())
 
-    def peephole_lstm(self, x, W, R, b, P, h0=None, c0=None, *, lengths=None, direction):  # type: ignore[no-untyped-def]
+    @only(direction=_WAYS)
+    def peephole_lstm(  # type: ignore[no-untyped-def]
+        self, x, W, R, b, P, h0=None, c0=None, *, lengths=None, activations, clip, coupled, direction
+    ):
         """Return y, h_n and c_n."""
         return self._called("lstm", locals())
 
+    @only(direction=_WAYS)
     def gru(  # type: ignore[no-untyped-def]
-        self, x, W, R, b, b_rn=None, b_R=None, h0=None, *, lengths=None, reset, update, direction
+        self,
+        x,
+        W,
+        R,
+        b,
+        b_rn=None,
+        b_R=None,
+        h0=None,
+        *,
+        lengths=None,
+        reset,
+        update,
+        activation,
+        recurrent_activation,
+        clip,
+        direction,
     ):
         """Return y and h_n."""
         return self._called("gru", locals())
@@ -135,3 +156,23 @@ class OnnxRuntimeFedBackend(OnnxRuntimeBackend):
 
     name: ClassVar[str] = "onnxruntime-fed"
     constant_weights: ClassVar[bool] = False
+
+
+class OpenVinoBackend(OnnxBackend):
+    """OpenVINO on the CPU, told to compute in float32 wherever the processor is faster in another type."""
+
+    name: ClassVar[str] = "openvino"
+    libraries: ClassVar[tuple[str, ...]] = ("openvino", "onnx")
+
+    def dtypes(self) -> tuple[str, ...]:
+        """The only type that it is asked to compute in."""
+        return ("float32",)
+
+    def evaluate(self, model: onnx.ModelProto, feed: NamedArrays) -> Any:
+        """Read, compile and run a model."""
+        import openvino
+
+        core = openvino.Core()
+        options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+        compiled = core.compile_model(core.read_model(model.SerializeToString()), "CPU", options)
+        return [np.array(output) for output in compiled(feed).values()]

@@ -10,9 +10,11 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from rnnspec.backends.call import Unsupported
 from rnnspec.backends.layouts.arrays import NumpyShaping
 from rnnspec.backends.layouts.gates import Family
 from rnnspec.backends.layouts.onnx import from_spec
+from rnnspec.spec.activations import chosen
 from rnnspec.spec.arrays import Array, NamedArrays
 
 OPSET: Final = 14
@@ -21,7 +23,27 @@ IR_VERSION: Final = 8
 
 _STATES: Final = ("initial_h", "initial_c")
 _INPUTS: Final = ("X", "W", "R", "B", "sequence_lens", *_STATES, "P")
-_ACTIVATIONS: Final = {"tanh": "Tanh", "relu": "Relu", "logistic": "Sigmoid"}
+_ACTIVATIONS: Final = {
+    "tanh": "Tanh",
+    "relu": "Relu",
+    "logistic": "Sigmoid",
+    "affine": "Affine",
+    "leaky_relu": "LeakyRelu",
+    "thresholded_relu": "ThresholdedRelu",
+    "scaled_tanh": "ScaledTanh",
+    "hard_sigmoid": "HardSigmoid",
+    "elu": "Elu",
+    "softsign": "Softsign",
+    "softplus": "Softplus",
+}
+"""ONNX's names of the activations; the numbers of each are ONNX's alpha and beta, in this order."""
+_CHOICES: Final = {
+    "rnn": ("activation",),
+    "lstm": ("activations",),
+    "gru": ("recurrent_activation", "activation"),
+}
+"""The attributes that choose activations, in the order in which ONNX lists them."""
+_BY_DEFAULT: Final = {"rnn": ["tanh"], "lstm": ["logistic", "tanh", "tanh"], "gru": ["logistic", "tanh"]}
 _PEEPHOLES: Final = (0, 2, 1)
 """Which of the specification's peepholes, i, f, o, stands in each place of ONNX's P: i, o, f."""
 
@@ -100,12 +122,15 @@ def outputs_of(found: Any, layout: int = 0) -> tuple[Array, ...]:
 
 
 def _parameters(family: Family, arrays: Mapping[str, Array], attributes: Mapping[str, Any]) -> dict[str, Array]:
-    given = {name: arrays[name] for name in ("W", "R", "b", "b_rn", "b_R") if name in arrays}
+    given = {name: arrays[name] for name in ("W", "R", "b", "b_rn", "b_R", "P") if name in arrays}
     if attributes.get("coupled"):  # ONNX keeps a place for the forget gate that it does not read
         given = {name: np.insert(array, 1, 0, axis=0) for name, array in given.items()}
+    peepholes = given.pop("P", None)
+    if attributes.get("update") == "admits" and attributes.get("recurrent_activation", "logistic") != "logistic":
+        raise Unsupported("ONNX's update gate keeps the state; with weights negated it admits it, if it is logistic")
     found = from_spec(NumpyShaping(), family, **given, update=attributes.get("update", "keeps"))
-    if "P" in arrays:
-        found["P"] = arrays["P"][list(_PEEPHOLES)].reshape(1, -1)
+    if peepholes is not None:
+        found["P"] = peepholes[list(_PEEPHOLES)].reshape(1, -1)
     return found
 
 
@@ -114,14 +139,29 @@ def _options(family: Family, attributes: Mapping[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if attributes.get("direction", "forward") != "forward":
         options["direction"] = attributes["direction"]
-    if attributes.get("activation", "tanh") != "tanh":
-        options["activations"] = [_ACTIVATIONS[attributes["activation"]]]
-    if attributes.get("activations", ("logistic", "tanh", "tanh")) != ("logistic", "tanh", "tanh"):
-        options["activations"] = [_ACTIVATIONS[name] for name in attributes["activations"]]
+    options |= _functions(family, attributes)
     if attributes.get("clip") is not None:
         options["clip"] = float(attributes["clip"])
     if attributes.get("coupled"):
         options["input_forget"] = 1
     if family == "gru" and attributes["reset"] == "after":
         options["linear_before_reset"] = 1
+    return options
+
+
+def _functions(family: Family, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The node's activations, and their numbers in order; Unsupported for a function that ONNX has not."""
+    given = [attributes[name] for name in _CHOICES[family] if name in attributes]
+    names = [name for value in given for name in ([value] if isinstance(value, str) else value)]
+    if not names or names == _BY_DEFAULT[family]:
+        return {}
+    functions = [chosen(name) for name in names]
+    for name, _ in functions:
+        if name not in _ACTIVATIONS:
+            raise Unsupported(f"ONNX's recurrent operators have no activation {name}")
+    options: dict[str, Any] = {"activations": [_ACTIVATIONS[name] for name, _ in functions]}
+    for place, attribute in enumerate(("activation_alpha", "activation_beta")):
+        numbers = [given[place] for _, given in functions if len(given) > place]
+        if numbers:
+            options[attribute] = numbers
     return options

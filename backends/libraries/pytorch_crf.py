@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,7 +37,7 @@ class PytorchCrfBackend(TorchLibrary):
         self, emissions: Tensor, transitions: Tensor, tags: Tensor, start: Tensor, end: Tensor, mask: Tensor
     ) -> tuple[Tensor, ...]:
         """Return the log-likelihood."""
-        found = _crf(transitions, start, end)(emissions, tags, _begun(mask), reduction="none")
+        found = _crf(transitions, start, end)(emissions, tags, begun(mask), reduction="none")
         return (torch.where(mask[:, 0], found, 0),)
 
     @only(T=at_least(1), holes=False, nan_padding=False, differentiable=False)
@@ -44,13 +45,24 @@ class PytorchCrfBackend(TorchLibrary):
         self, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor
     ) -> tuple[Tensor, ...]:
         """Return the path that it decodes, and that path's score, which it does not give."""
-        path = filled(_crf(transitions, start, end).decode(emissions, _begun(mask)), mask)
+        path = filled(_crf(transitions, start, end).decode(emissions, begun(mask)), mask)
         return score_of(path, emissions, transitions, start, end, mask), torch.where(mask, path, 0)
 
 
 def _crf(transitions: Tensor, start: Tensor, end: Tensor) -> Any:
-    scores = {"transitions": transitions, "start_transitions": start, "end_transitions": end}
-    return holding(CRF(len(start), batch_first=True), scores)
+    return held(CRF(len(start), batch_first=True), transitions, start, end)
+
+
+def held(crf: Any, transitions: Tensor, start: Tensor, end: Tensor) -> Any:
+    """A module with these scores; the names of pytorch-crf's parameters are those of its relatives too."""
+    return holding(crf, {"transitions": transitions, "start_transitions": start, "end_transitions": end})
+
+
+def of_each(loss: Callable[..., Tensor], emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+    """A loss (B,) by a call for each sequence, where a library sums or averages over the batch."""
+    rows = range(len(emissions))
+    found = [loss(*(array[row : row + 1] for array in (emissions, tags, mask))).reshape(1) for row in rows]
+    return torch.cat([emissions.new_zeros(0), *found])
 
 
 def score_of(path: Tensor, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
@@ -61,7 +73,7 @@ def score_of(path: Tensor, emissions: Tensor, transitions: Tensor, start: Tensor
     return score
 
 
-def _begun(mask: Tensor) -> Tensor:
+def begun(mask: Tensor) -> Tensor:
     """The mask with the first step of every sequence valid."""
     return torch.cat([torch.ones_like(mask[:, :1]), mask[:, 1:]], 1)
 
