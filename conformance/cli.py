@@ -382,6 +382,31 @@ def convert(source: Path, target: Path, to: str, json_file: Path | None) -> None
     _run(convert_weights, source, target, to, json_file)
 
 
+@main.command("bisect")
+@click.argument("backend")
+@click.option("--op", "operation", required=True, shell_complete=operations_like, help="The operation.")
+@click.option("--check", required=True, help="The check; 'rnnspec list --checks' has their names.")
+@click.option("--versions", required=True, help="The releases: 0.12.1,0.12.2 or a range, '>=0.10,<0.13'.")
+@click.option("--library", default="", metavar="NAME", help="The library; by default the first of the backend's.")
+@click.option("--dtype", default="float32", show_default=True, help="Type.")
+@click.option("--with", "others", multiple=True, metavar="REQUIREMENT", help="What to install beside it (repeatable).")
+@click.option("--profile", default="quick", show_default=True, help="quick, standard or thorough.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the cases.")
+@click.option("--keep", type=_FOLDER, help="Keep the environments in this folder, and take those that it has.")
+@json_option
+@click.pass_context
+def bisect_command(context: click.Context, /, json_file: Path | None, **given: Any) -> None:
+    """Find the first release of a library that violates a check, or conforms to it, by halving.
+
+    Each release that is asked is installed by pip in an environment of its own; what it does not bring along is found
+    where rnnspec is. A known fault counts as a violation. A release that does not install, or refuses every case, is
+    passed over. Exit status 1 if the newest release that was judged violates.
+    """
+    from rnnspec.conformance.commands.bisect import Request, bisect
+
+    context.exit(_run(bisect, Request(**given), json_file))
+
+
 @main.command("new-backend")
 @click.argument("name")
 @click.option("--op", "operations", multiple=True, required=True, help="An operation that it is to have (repeatable).")

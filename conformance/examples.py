@@ -32,6 +32,10 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "train torch --model char-rnn --size B=16 --html train.html",
     ),
     "learn": ("learn numpy --model sequence-reversal", "learn torch --model char-rnn --file text.txt"),
+    "bisect": (
+        "bisect flax-nnx --op gru --check values --versions '>=0.10,<0.13'",
+        "bisect pytorch-crf --op crf_viterbi --check values --versions 0.5.0,0.6.0,0.7.2 --keep environments",
+    ),
     "new-backend": ("new-backend mine --op lstm --op gru",),
     "convert": ("convert model.safetensors weights.npz --to keras",),
     "bench": (

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
 from allencrf.conditional_random_field import ConditionalRandomField
 from torch import Tensor
 
-from rnnspec.backends.libraries.pytorch_crf import filled, held, of_each
+from rnnspec.backends.libraries.pytorch_crf import begun, filled, held, of_each
 from rnnspec.backends.taking import at_least, only
 from rnnspec.backends.torch import TorchLibrary
 
 
 class AllencrfBackend(TorchLibrary):
-    """allencrf: log-likelihoods come summed over the batch, so that each sequence is a call of its own."""
+    """allencrf: log-likelihoods come summed over the batch, so that each sequence is a call of its own.
+
+    An empty sequence ends it in an error of an index: it is given a step, and its result left out.
+    """
 
     name: ClassVar[str] = "allencrf"
     libraries: ClassVar[tuple[str, ...]] = ("allencrf", "torch")
@@ -24,7 +28,8 @@ class AllencrfBackend(TorchLibrary):
         self, emissions: Tensor, transitions: Tensor, tags: Tensor, start: Tensor, end: Tensor, mask: Tensor
     ) -> tuple[Tensor, ...]:
         """Return the log-likelihood."""
-        return (of_each(_crf(transitions, start, end), emissions, tags, mask),)
+        found = of_each(_crf(transitions, start, end), emissions, tags, begun(mask))
+        return (torch.where(mask[:, 0], found, 0),)
 
     @only(T=at_least(1), holes=False, nan_padding=False, differentiable=False)
     def crf_viterbi(

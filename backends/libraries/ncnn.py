@@ -68,8 +68,9 @@ def _run(kind: str, weights: Many, x: Array, states: Many, lengths: Array, direc
     for row, steps in enumerate(lengths):
         if steps:
             run = net.create_extractor()
-            for name, value in zip(("x", *names), (x[row, :steps], *(state[[row]] for state in states)), strict=True):
-                run.input(name, ncnn.Mat(np.ascontiguousarray(value)))
+            fed = [np.ascontiguousarray(array) for array in (x[row, :steps], *(state[[row]] for state in states))]
+            for name, array in zip(("x", *names), fed, strict=True):
+                run.input(name, ncnn.Mat(array))  # which has no memory of its own
             y[row, :steps] = np.array(run.extract("y")[1])
             for name, final in zip(after, finals, strict=True):
                 final[row] = np.array(run.extract(name)[1])

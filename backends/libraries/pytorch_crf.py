@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor
 from torchcrf import CRF
 
+from rnnspec.backends.call import Unsupported
 from rnnspec.backends.composed.operations import OPERATIONS
 from rnnspec.backends.taking import at_least, only
 from rnnspec.backends.torch import TorchLibrary, holding
 from rnnspec.backends.torch.arrays import TorchArrays
+
+_MOST: Final = 1024
+"""Sequences of which each is a call of its own."""
 
 
 class PytorchCrfBackend(TorchLibrary):
@@ -60,6 +64,8 @@ def held(crf: Any, transitions: Tensor, start: Tensor, end: Tensor) -> Any:
 
 def of_each(loss: Callable[..., Tensor], emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
     """A loss (B,) by a call for each sequence, where a library sums or averages over the batch."""
+    if len(emissions) > _MOST:
+        raise Unsupported(f"sums over the batch, so that each sequence is a call of its own: {_MOST} at most")
     rows = range(len(emissions))
     found = [loss(*(array[row : row + 1] for array in (emissions, tags, mask))).reshape(1) for row in rows]
     return torch.cat([emissions.new_zeros(0), *found])

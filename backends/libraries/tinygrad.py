@@ -53,9 +53,7 @@ class TinygradBackend(Backend):
         return found
 
     @only(B=at_least(1), T=at_least(1))
-    def lstm(
-        self, x: Tensor, W: Tensor, R: Tensor, b: Tensor, b_R: Tensor, h0: Tensor, c0: Tensor
-    ) -> Many:
+    def lstm(self, x: Tensor, W: Tensor, R: Tensor, b: Tensor, b_R: Tensor, h0: Tensor, c0: Tensor) -> Many:
         """Return y, h_n and c_n."""
         cell, h, c, states = _cell(W, R, b, b_R), h0, c0, []
         for step in range(x.shape[1]):
