@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -22,6 +23,11 @@ class AllencrfBackend(TorchLibrary):
     name: ClassVar[str] = "allencrf"
     libraries: ClassVar[tuple[str, ...]] = ("allencrf", "torch")
     by_default: ClassVar[bool] = False
+
+    @classmethod
+    def expected_failures(cls) -> Path | None:
+        """The file of its known faults."""
+        return Path(__file__).with_name("allencrf.toml")
 
     @only(T=at_least(1), holes=False, nan_padding=False)
     def crf_log_likelihood(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -23,6 +24,11 @@ class BiLstmCrfBackend(TorchLibrary):
     name: ClassVar[str] = "bi-lstm-crf"
     libraries: ClassVar[tuple[str, ...]] = ("bi-lstm-crf", "torch")
     by_default: ClassVar[bool] = False
+
+    @classmethod
+    def expected_failures(cls) -> Path | None:
+        """The file of its known faults."""
+        return Path(__file__).with_name("bi_lstm_crf.toml")
 
     @only(T=at_least(1), holes=False, nan_padding=False)
     def crf_log_likelihood(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Final
 
 import ncnn
@@ -22,6 +23,11 @@ class NcnnBackend(Backend):
     name: ClassVar[str] = "ncnn"
     libraries: ClassVar[tuple[str, ...]] = ("ncnn",)
     by_default: ClassVar[bool] = False
+
+    @classmethod
+    def expected_failures(cls) -> Path | None:
+        """The file of its known faults."""
+        return Path(__file__).with_name("ncnn.toml")
 
     def dtypes(self) -> tuple[str, ...]:
         """The type of its weights; it computes in half precision only if it is told to."""

@@ -26,7 +26,7 @@ def releases(library: str, text: str) -> list[str]:
     """
     text = text.strip()
     if text[:1] in _RANGE and text:
-        found = [one for one in _offered(library) if one in _specifier(text)]
+        found = [one for one in _offered(library) if _specifier(text).contains(one, prereleases=False)]
         where = f" of {library} in {text}"
     else:
         found = [_version(one.strip()) for one in text.split(",") if one.strip()]
