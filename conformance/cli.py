@@ -197,12 +197,14 @@ def trace(json_file: Path | None, **options: Any) -> None:
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
 @options(*(name for name, option in OPTIONS.items() if name != "backends" and option.in_commands))
+@click.option("--model", type=_FILE_THERE, help="Judge the recurrent nodes of this ONNX model, with its own weights.")
 @written_options
 @click.pass_context
 def validate(
     context: click.Context,
     /,
     backends: tuple[str, ...],
+    model: Path | None,
     json_file: Path | None,
     html: Path | None,
     badge: Path | None,
@@ -214,7 +216,7 @@ def validate(
     Options that rnnspec does not know go to pytest: -k lstm, --junitxml=FILE.
     With pytest-xdist, a process for each core shares many checks: -n 2 for two processes, -n 0 for only one.
     A call of an isolated backend that crashes, hangs or takes all memory ends in a verdict. Both limits are for
-    isolated backends.
+    isolated backends. --model judges an ONNX file as one runtime computes it, by default ONNX Runtime, in this process.
     A repro (--repro-dir) has 40 lines; of a library's call that is longer than the room in it, the repro calls the
     adapter. --case asks a repro's call again.
     """
@@ -223,6 +225,10 @@ def validate(
     from rnnspec.conformance.report.writing import Written
 
     written = Written(json_file, html, badge)
+    if model is not None:
+        from rnnspec.conformance.commands.validate_model import validate_model
+
+        context.exit(_run(validate_model, Options(names, **given), model, for_pytest, written))
     if given["case"] is None:
         from rnnspec.conformance.commands.validate import validate_backends
 

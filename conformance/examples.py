@@ -18,6 +18,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "validate mypackage.adapter:MyBackend --dtype float32 --repro-dir repros",
         "validate torch tensorflow --html report.html --badge badge.svg",
         "validate -n 0 torch -k gradients",
+        "validate onnxruntime --model lstm.onnx",
     ),
     "report": ("report torch.json mine.json --html report.html",),
     "faults": ("faults --op lstm --seeds 0-4", "faults --edits --op gru --sample 100", "faults --diagnose --sample 20"),

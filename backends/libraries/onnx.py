@@ -85,10 +85,10 @@ class OnnxBackend(Backend):
         y, *finals = outputs_of(self.evaluate(made.model, made.feed), self.layout)
         # ONNX leaves open which state a sequence of no steps ends in; its runtimes give 0, or read it like any other.
         steps = given.get("lengths", np.full(*given["x"].shape[:2]))
-        return (y, *(_kept(final, given.get(name), steps) for final, name in zip(finals, ("h0", "c0"), strict=False)))
+        return (y, *(kept(final, given.get(name), steps) for final, name in zip(finals, ("h0", "c0"), strict=False)))
 
 
-def _kept(final: Array, first: Array | None, steps: Array) -> Array:
+def kept(final: Array, first: Array | None, steps: Array) -> Array:
     """The final state, but the first one, 0 if absent, where there are no steps."""
     return np.where((steps > 0)[:, None], final, np.zeros_like(final) if first is None else first)
 

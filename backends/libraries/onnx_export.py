@@ -21,9 +21,9 @@ OPSET: Final = 14
 IR_VERSION: Final = 8
 """The version of the first release with the opset, which every runtime reads."""
 
-_STATES: Final = ("initial_h", "initial_c")
-_INPUTS: Final = ("X", "W", "R", "B", "sequence_lens", *_STATES, "P")
-_ACTIVATIONS: Final = {
+STATES: Final = ("initial_h", "initial_c")
+INPUTS: Final = ("X", "W", "R", "B", "sequence_lens", *STATES, "P")
+ACTIVATIONS: Final = {
     "tanh": "Tanh",
     "relu": "Relu",
     "logistic": "Sigmoid",
@@ -43,8 +43,8 @@ _CHOICES: Final = {
     "gru": ("recurrent_activation", "activation"),
 }
 """The attributes that choose activations, in the order in which ONNX lists them."""
-_BY_DEFAULT: Final = {"rnn": ["tanh"], "lstm": ["logistic", "tanh", "tanh"], "gru": ["logistic", "tanh"]}
-_PEEPHOLES: Final = (0, 2, 1)
+BY_DEFAULT: Final = {"rnn": ["tanh"], "lstm": ["logistic", "tanh", "tanh"], "gru": ["logistic", "tanh"]}
+PEEPHOLES: Final = (0, 2, 1)
 """Which of the specification's peepholes, i, f, o, stands in each place of ONNX's P: i, o, f."""
 
 
@@ -84,14 +84,14 @@ def exported(
     fed = {"X": x if layout else x.transpose(1, 0, 2)}
     if "lengths" in arrays:
         fed["sequence_lens"] = arrays["lengths"].astype(np.int32)
-    names = [theirs for ours, theirs in zip(("h0", "c0"), _STATES, strict=True) if ours in arrays]
+    names = [theirs for ours, theirs in zip(("h0", "c0"), STATES, strict=True) if ours in arrays]
     fed |= {name: state[:, None] if layout else state[None] for name, state in zip(names, first, strict=True)}
     feed = {
         name: np.ascontiguousarray(array) for name, array in (fed if constant_weights else fed | parameters).items()
     }
     constants = parameters if constant_weights else {}
     outputs = ["Y", "Y_h", "Y_c"][: 3 if family == "lstm" else 2]
-    inputs = [name if name in feed or name in constants else "" for name in _INPUTS]
+    inputs = [name if name in feed or name in constants else "" for name in INPUTS]
     while not inputs[-1]:
         inputs.pop()
     units = arrays["R"].shape[1]
@@ -130,7 +130,7 @@ def _parameters(family: Family, arrays: Mapping[str, Array], attributes: Mapping
         raise Unsupported("ONNX's update gate keeps the state; with weights negated it admits it, if it is logistic")
     found = from_spec(NumpyShaping(), family, **given, update=attributes.get("update", "keeps"))
     if peepholes is not None:
-        found["P"] = peepholes[list(_PEEPHOLES)].reshape(1, -1)
+        found["P"] = peepholes[list(PEEPHOLES)].reshape(1, -1)
     return found
 
 
@@ -153,13 +153,13 @@ def _functions(family: Family, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """The node's activations, and their numbers in order; Unsupported for a function that ONNX has not."""
     given = [attributes[name] for name in _CHOICES[family] if name in attributes]
     names = [name for value in given for name in ([value] if isinstance(value, str) else value)]
-    if not names or names == _BY_DEFAULT[family]:
+    if not names or names == BY_DEFAULT[family]:
         return {}
     functions = [chosen(name) for name in names]
     for name, _ in functions:
-        if name not in _ACTIVATIONS:
+        if name not in ACTIVATIONS:
             raise Unsupported(f"ONNX's recurrent operators have no activation {name}")
-    options: dict[str, Any] = {"activations": [_ACTIVATIONS[name] for name, _ in functions]}
+    options: dict[str, Any] = {"activations": [ACTIVATIONS[name] for name, _ in functions]}
     for place, attribute in enumerate(("activation_alpha", "activation_beta")):
         numbers = [given[place] for _, given in functions if len(given) > place]
         if numbers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -19,6 +20,11 @@ class PytorchcrfBackend(TorchLibrary):
     name: ClassVar[str] = "pytorchcrf"
     libraries: ClassVar[tuple[str, ...]] = ("pytorchcrf", "torch")
     by_default: ClassVar[bool] = False
+
+    @classmethod
+    def expected_failures(cls) -> Path | None:
+        """The file of its known faults."""
+        return Path(__file__).with_name("pytorchcrf.toml")
 
     @only(T=at_least(1), holes=False, nan_padding=False)
     def crf_log_likelihood(

@@ -12,14 +12,18 @@ import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "findings.md"
 NEEDS = {
+    "crf_floor.py": ("allencrf", "bi_lstm_crf"),
     "crf_forbidden.py": ("torchcrf", "TorchCRF"),
+    "crf_relatives.py": ("allencrf", "bi_lstm_crf", "pytorchcrf", "pytorch_partial_crf"),
     "flax_empty.py": ("flax",),
+    "ncnn_lstm.py": ("ncnn",),
     "onnx_attributes.py": ("onnx",),
     "onnx_sequence_lens.py": ("onnx",),
     "onnxruntime_clip.py": ("onnx", "onnxruntime"),
     "onnxruntime_empty_batch.py": ("onnx", "onnxruntime"),
     "onnxruntime_nan.py": ("onnx", "onnxruntime"),
     "onnxruntime_tanh.py": ("onnx", "onnxruntime"),
+    "openvino_lstm.py": ("onnx", "openvino"),
     "torch_struct_forbidden.py": ("torch_struct",),
     "torch_struct_floor.py": ("torch_struct",),
     "torchcrf_empty.py": ("TorchCRF",),
