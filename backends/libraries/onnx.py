@@ -11,7 +11,9 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 from rnnspec.backends import Backend, Unsupported, only
-from rnnspec.backends.libraries.onnx_export import exported, outputs_of
+from rnnspec.backends.given import Given
+from rnnspec.backends.libraries.onnx_export import exported, kept, outputs_of
+from rnnspec.backends.libraries.onnx_models import read_nodes
 from rnnspec.spec.arrays import Array, NamedArrays
 
 Many = tuple[Array, ...]
@@ -33,6 +35,10 @@ class OnnxBackend(Backend):
     def evaluate(self, model: onnx.ModelProto, feed: NamedArrays) -> Any:
         """Run a model; return its outputs in order."""
         raise NotImplementedError
+
+    def given_in(self, path: Path) -> list[Given]:
+        """The recurrent nodes of a model's file; ModelError if it has none, or cannot be read."""
+        return read_nodes(path, self.evaluate)
 
     @only(direction=_WAYS)
     def rnn(  # type: ignore[no-untyped-def]
@@ -86,11 +92,6 @@ class OnnxBackend(Backend):
         # ONNX leaves open which state a sequence of no steps ends in; its runtimes give 0, or read it like any other.
         steps = given.get("lengths", np.full(*given["x"].shape[:2]))
         return (y, *(kept(final, given.get(name), steps) for final, name in zip(finals, ("h0", "c0"), strict=False)))
-
-
-def kept(final: Array, first: Array | None, steps: Array) -> Array:
-    """The final state, but the first one, 0 if absent, where there are no steps."""
-    return np.where((steps > 0)[:, None], final, np.zeros_like(final) if first is None else first)
 
 
 class OnnxReferenceBackend(OnnxBackend):

@@ -121,6 +121,11 @@ def outputs_of(found: Any, layout: int = 0) -> tuple[Array, ...]:
     return (y[:, 0].transpose(1, 0, 2), *(final[0] for final in finals))
 
 
+def kept(final: Array, first: Array | None, steps: Array) -> Array:
+    """The final state, but the first one, 0 if absent, where there are no steps."""
+    return np.where((steps > 0)[:, None], final, np.zeros_like(final) if first is None else first)
+
+
 def _parameters(family: Family, arrays: Mapping[str, Array], attributes: Mapping[str, Any]) -> dict[str, Array]:
     given = {name: arrays[name] for name in ("W", "R", "b", "b_rn", "b_R", "P") if name in arrays}
     if attributes.get("coupled"):  # ONNX keeps a place for the forget gate that it does not read

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,43 +14,39 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.utils import Extractor
 
+from rnnspec.backends.given import Given, ModelError
 from rnnspec.backends.layouts.arrays import NumpyShaping
 from rnnspec.backends.layouts.gates import Family
 from rnnspec.backends.layouts.onnx import to_spec
-from rnnspec.backends.libraries.onnx import OnnxBackend, kept
-from rnnspec.backends.libraries.onnx_export import ACTIVATIONS, BY_DEFAULT, INPUTS, PEEPHOLES, STATES
+from rnnspec.backends.libraries.onnx_export import ACTIVATIONS, BY_DEFAULT, INPUTS, PEEPHOLES, STATES, kept
 from rnnspec.spec.activations import ACTIVATIONS as FUNCTIONS
 from rnnspec.spec.activations import written
 from rnnspec.spec.arrays import Array, NamedArrays
 
 _FAMILIES: Final[Mapping[str, Family]] = {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}
 _OUTPUTS: Final = ("Y", "Y_h", "Y_c")
+_OURS: Final = {"X": "x", "sequence_lens": "lengths", "initial_h": "h0", "initial_c": "c0"}
+"""The specification's names of what a node is fed."""
 
-
-class ModelError(ValueError):
-    """A model that cannot be read, or has nothing to judge; the message says why."""
+Evaluate = Callable[[onnx.ModelProto, NamedArrays], Any]
+"""A runtime: from a model and what it is fed to its outputs in order."""
 
 
 @dataclass(frozen=True)
-class Node:
-    """One direction of a recurrent node, and the node as a model of its own, with the weights of the file in it.
+class _Node:
+    """One direction of a recurrent node, which is a model of its own; `fed` names the node's inputs that are no
+    constants."""
 
-    `sizes` has the features and units, and the batch and steps where the file fixes them. `fed` names the node's inputs
-    that are no constants.
-    """
-
-    name: str
-    operation: str
-    attributes: Mapping[str, Any]
-    weights: NamedArrays
-    sizes: Mapping[str, int]
-    fed: tuple[str, ...]
+    evaluate: Evaluate
     model: onnx.ModelProto
-    place: int = 0
-    directions: int = 1
-    layout: int = 0
+    operation: str
+    fed: tuple[str, ...]
+    units: int
+    place: int
+    directions: int
+    layout: int
 
-    def run(self, runtime: OnnxBackend, inputs: Mapping[str, Array]) -> tuple[Array, ...]:
+    def run(self, inputs: Mapping[str, Array]) -> tuple[Array, ...]:
         """Run the node on the specification's x, h0, c0 and lengths; return y and the final states."""
         x = inputs["x"]
         feed = {"X": x if self.layout else x.transpose(1, 0, 2)}
@@ -58,10 +54,10 @@ class Node:
             feed["sequence_lens"] = inputs.get("lengths", np.full(len(x), x.shape[1])).astype(np.int32)
         for ours, theirs in zip(("h0", "c0"), STATES, strict=True):
             if theirs in self.fed:
-                states = np.zeros((self.directions, len(x), self.sizes["H"]), x.dtype)
+                states = np.zeros((self.directions, len(x), self.units), x.dtype)
                 states[self.place] = inputs[ours]
                 feed[theirs] = states.transpose(1, 0, 2) if self.layout else states
-        found = runtime.evaluate(self.model, {name: np.ascontiguousarray(array) for name, array in feed.items()})
+        found = self.evaluate(self.model, {name: np.ascontiguousarray(array) for name, array in feed.items()})
         y, *finals = found[: 3 if self.operation.endswith("lstm") else 2]
         if self.layout:
             y, finals = y[:, :, self.place], [final[:, self.place] for final in finals]
@@ -72,8 +68,8 @@ class Node:
         return (y, *(kept(final, first, steps) for final, first in zip(finals, firsts, strict=False)))
 
 
-def read_nodes(path: Path) -> list[Node]:
-    """Return the recurrent nodes of a model, each direction by itself.
+def read_nodes(path: Path, evaluate: Evaluate) -> list[Given]:
+    """Return the recurrent nodes of a model, each direction by itself, as a runtime evaluates them.
 
     Raises
     ------
@@ -94,7 +90,7 @@ def read_nodes(path: Path) -> list[Node]:
     if not found:
         raise ModelError(f"{path}: expected a node RNN, LSTM or GRU, got {_kinds(model)}")
     try:
-        return [one for number, node in enumerate(found) for one in _directions(model, node, number)]
+        return [one for number, node in enumerate(found) for one in _directions(model, node, number, evaluate)]
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
 
@@ -103,27 +99,27 @@ def _kinds(model: onnx.ModelProto) -> str:
     return ", ".join(sorted({node.op_type for node in model.graph.node})) or "no node at all"
 
 
-def _directions(model: onnx.ModelProto, node: onnx.NodeProto, number: int) -> Iterator[Node]:
-    title = node.name or f"{node.op_type} {number + 1}"
-    given = {name: actual for name, actual in zip(INPUTS, node.input, strict=False) if actual}
+def _directions(model: onnx.ModelProto, node: onnx.NodeProto, number: int, evaluate: Evaluate) -> Iterator[Given]:
+    name = node.name or f"{node.op_type} {number + 1}"
+    given = {one: actual for one, actual in zip(INPUTS, node.input, strict=False) if actual}
     options = {one.name: helper.get_attribute_value(one) for one in node.attribute}
-    constants = {name: _constant(model, actual) for name, actual in given.items() if name != "X"}
-    for name in ("W", "R", "B", "P"):
-        if name in given and constants[name] is None:
-            raise ModelError(f"{title}: expected constant weights, got {name} from what the model is fed")
-    known = {name: array for name, array in constants.items() if array is not None}
-    for name in ("sequence_lens", *STATES):
-        if name in known and np.any(known[name]):
-            raise ModelError(f"{title}: expected {name} to be fed or 0, got constants")
+    constants = {one: _constant(model, actual) for one, actual in given.items() if one != "X"}
+    for weight in ("W", "R", "B", "P"):
+        if weight in given and constants[weight] is None:
+            raise ModelError(f"{name}: expected constant weights, got {weight} from what the model is fed")
+    known = {one: array for one, array in constants.items() if array is not None}
+    for state in ("sequence_lens", *STATES):
+        if state in known and np.any(known[state]):
+            raise ModelError(f"{name}: expected {state} to be fed or 0, got constants")
     if "sequence_lens" in known:
-        raise ModelError(f"{title}: expected sequence_lens to be fed, got constants")
-    fed = tuple(name for name in given if name not in known)
-    alone = _alone(model, node, known, fed)
+        raise ModelError(f"{name}: expected sequence_lens to be fed, got constants")
+    fed = tuple(one for one in given if one not in known)
+    single = _alone(model, node, known, fed)
     direction = options.get("direction", b"forward").decode()
     ways = {"bidirectional": ("forward", "reverse")}.get(direction, (direction,))
     family = _FAMILIES[node.op_type]
     for place, way in enumerate(ways):
-        own = {name: known[name][place : place + 1] for name in ("W", "R", "B", "P") if name in known}
+        own = {one: known[one][place : place + 1] for one in ("W", "R", "B", "P") if one in known}
         weights = to_spec(NumpyShaping(), family, own)
         attributes = _attributes(family, options, place, len(ways)) | {"direction": way}
         if "P" in own:
@@ -131,19 +127,14 @@ def _directions(model: onnx.ModelProto, node: onnx.NodeProto, number: int) -> It
             weights["P"] = peepholes[np.argsort(PEEPHOLES)]
             weights["b"] = weights["b"] + weights.pop("b_R", 0)
         if attributes.get("coupled"):  # the place that ONNX keeps for the forget gate, and does not read
-            weights = {name: np.delete(array, 1, 0) for name, array in weights.items()}
-        yield Node(
-            title if len(ways) == 1 else f"{title}, {way}",
-            "peephole_lstm" if "P" in own else family,
-            attributes,
-            weights,
-            _sizes(model, node, known, options.get("layout", 0)),
-            fed,
-            alone,
-            place,
-            len(ways),
-            options.get("layout", 0),
-        )
+            weights = {one: np.delete(array, 1, 0) for one, array in weights.items()}
+        operation = "peephole_lstm" if "P" in own else family
+        layout = options.get("layout", 0)
+        sizes = _sizes(model, node, known, layout)
+        alone = _Node(evaluate, single, operation, fed, sizes["H"], place, len(ways), layout)
+        title = name if len(ways) == 1 else f"{name}, {way}"
+        ours = frozenset(_OURS[theirs] for theirs in fed)
+        yield Given(title, operation, attributes, weights, sizes, ours, alone.run)
 
 
 def _constant(model: onnx.ModelProto, name: str) -> Array | None:

@@ -128,9 +128,8 @@ class TorchOnnxBackend(TorchExportedBackend):
         names = [one.name for one in session.get_inputs()]
 
         def run(*given: Tensor) -> list[Tensor]:
-            return [
-                torch.from_numpy(one) for one in session.run(None, dict(zip(names, map(_array, given), strict=True)))
-            ]
+            feed = {name: tensor.contiguous().numpy() for name, tensor in zip(names, given, strict=True)}
+            return [torch.from_numpy(one) for one in session.run(None, feed)]
 
         return run
 

@@ -162,6 +162,8 @@ def _read(version: str, data: Mapping[str, Any], item: Item) -> Judged:
     (check,) = checks
     verdict = Verdict(check["verdict"])
     reason = next(iter(check["reasons"]), "") if not verdict.judged else ""
+    if verdict in (Verdict.CRASHED, Verdict.TIMED_OUT):
+        reason = check["message"].partition("\n")[0]
     return Judged(version, verdict.value, check["worst_error_ratio"], reason)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from rich.console import Console
@@ -17,6 +17,7 @@ from rich.text import Text
 from rnnspec.backends import BackendError, Call
 from rnnspec.backends.contract import Backend
 from rnnspec.backends.discovery import installs, open_backend
+from rnnspec.backends.given import Given, ModelError
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.cases.regimes import regimes_for
 from rnnspec.conformance.cases.steps import BY_LENGTHS, needs_of
@@ -36,9 +37,6 @@ from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.spec import operation
 
-if TYPE_CHECKING:
-    from rnnspec.backends.libraries.onnx_models import Node
-
 _SIZES: Final = {"B": (1, 2, 3, 5), "T": (1, 2, 3, 7, 20)}
 """Sizes that are tried where the model leaves them open."""
 
@@ -51,11 +49,9 @@ def validate_model(options: Options, path: Path, for_pytest: tuple[str, ...], wr
         raise PlanError("--model says the operation and the type: expected neither --op, --dtype nor options of pytest")
     if find_spec("onnx") is None:
         raise BackendError(f"--model reads ONNX models: {installs('onnxruntime')} installs what it needs")
-    from rnnspec.backends.libraries.onnx_models import ModelError, read_nodes
-
     runtime = _runtime(options)
     try:
-        nodes = read_nodes(path)
+        nodes = runtime.given_in(path)
     except ModelError as error:
         raise FileError(str(error)) from error
     console = open_console()
@@ -71,24 +67,22 @@ def validate_model(options: Options, path: Path, for_pytest: tuple[str, ...], wr
 
 
 def _runtime(options: Options) -> Any:
-    from rnnspec.backends.libraries.onnx import OnnxBackend
-
     by_itself = "onnxruntime" if find_spec("onnxruntime") else "onnx-reference"
     if len(options.backends) > 1:
         raise PlanError(f"--model: expected one runtime of ONNX, got {', '.join(options.backends)}")
     backend = open_backend(next(iter(options.backends), by_itself), options.device)
-    if not isinstance(backend, OnnxBackend):
+    if not hasattr(backend, "given_in"):
         raise PlanError(f"--model: expected a runtime of ONNX such as onnxruntime, got {backend.name}")
     return backend
 
 
-def _judged(node: Node, runtime: Backend, options: Options) -> CheckResult:
+def _judged(node: Given, runtime: Backend, options: Options) -> CheckResult:
     """The verdict on a node, and on the first case that it gets wrong."""
     verdict, message, ratios, beyond = Verdict.CONFORMS, "", [0.0], 0
     for case in _cases(node, options):
         try:
             expected = expected_of(case)
-            outputs = node.run(runtime, case.call.inputs)  # type: ignore[arg-type]  # checked above
+            outputs = node.run(case.call.inputs)
             ratios.append(Asked(case, case.call).compare(expected.outputs, outputs))
         except OutOfRangeError:
             beyond += 1
@@ -107,14 +101,14 @@ def _judged(node: Node, runtime: Backend, options: Options) -> CheckResult:
     )  # fmt: skip
 
 
-def _cases(node: Node, options: Options) -> Iterator[Case]:
+def _cases(node: Given, options: Options) -> Iterator[Case]:
     """Cases with the node's own weights, in every regime, at the sizes that it takes."""
     op = operation(node.operation)
     rng = np.random.default_rng(options.seed)
-    fed = {"h0": "initial_h" in node.fed, "c0": "initial_c" in node.fed, "b_R": "b_R" in node.weights, "b_rn": False}
-    absent = tuple(name for name, there in fed.items() if not there and name in op.inputs)
+    there = node.fed | node.weights.keys()
+    absent = tuple(name for name in ("h0", "c0", "b_R", "b_rn") if name in op.inputs and name not in there)
     attributes = {**op.defaults(), **node.attributes}
-    kinds = ("all", *BY_LENGTHS) if "sequence_lens" in node.fed else ("all",)
+    kinds = ("all", *BY_LENGTHS) if "lengths" in node.fed else ("all",)
     regimes = regimes_for(op)
     for number in range(PROFILES[options.profile].examples):
         steps = kinds[number % len(kinds)]
@@ -131,7 +125,7 @@ def _cases(node: Node, options: Options) -> Iterator[Case]:
         yield _with_weights(case, node)
 
 
-def _with_weights(case: Case, node: Node) -> Case:
+def _with_weights(case: Case, node: Given) -> Case:
     """The case with the model's weights in the place of those that are drawn."""
     given, made = case.given, replace(case)
     made.__dict__["given"] = Call(case.operation, {**given.inputs, **node.weights}, given.attributes)
@@ -154,7 +148,7 @@ def _worst(results: list[CheckResult]) -> CheckResult:
     )
 
 
-def _print(console: Console, node: Node, result: CheckResult) -> None:
+def _print(console: Console, node: Given, result: CheckResult) -> None:
     defaults = operation(node.operation).defaults()
     chosen = [f"{key}={value}" for key, value in node.attributes.items() if value != defaults[key]]
     sizes = [f"{symbol}={size}" for symbol, size in node.sizes.items()]
@@ -166,7 +160,7 @@ def _print(console: Console, node: Node, result: CheckResult) -> None:
         console.print(Text("  " + result.message.replace("\n", "\n  ")), soft_wrap=True)
 
 
-def _plain(nodes: list[Node], results: list[CheckResult]) -> list[dict[str, Any]]:
+def _plain(nodes: list[Given], results: list[CheckResult]) -> list[dict[str, Any]]:
     return [
         {
             "name": node.name,
