@@ -119,7 +119,7 @@ def _directions(model: onnx.ModelProto, node: onnx.NodeProto, number: int, evalu
     ways = {"bidirectional": ("forward", "reverse")}.get(direction, (direction,))
     family = _FAMILIES[node.op_type]
     for place, way in enumerate(ways):
-        own = {one: known[one][place : place + 1] for one in ("W", "R", "B", "P") if one in known}
+        own: dict[str, Array] = {one: known[one][place : place + 1] for one in ("W", "R", "B", "P") if one in known}
         weights = to_spec(NumpyShaping(), family, own)
         attributes = _attributes(family, options, place, len(ways)) | {"direction": way}
         if "P" in own:

@@ -59,7 +59,7 @@ class OpacusBackend(TorchLibrary):
         return _layer(DPGRU, "gru", x, (h0,), lengths, direction, W, R, b=b, b_rn=b_rn, b_R=b_R)
 
 
-def _held(module: Any, cell: str, family: Any, W: Tensor, R: Tensor, biases: dict[str, Tensor]) -> Any:
+def _held(module: Any, cell: str, family: Any, W: Tensor, R: Tensor, biases: dict[str, Any]) -> Any:
     """The module with a cell's parameters; Opacus names them ih and hh, each a linear layer's."""
     given = from_spec(family, W, R, **biases, reset="after" if family == "gru" else None)
     return holding(module, {f"{cell}{name[-2:]}.{name[:-3]}": tensor for name, tensor in given.items()})

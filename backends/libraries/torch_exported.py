@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from rnnspec.backends.taking import at_least, only
 from rnnspec.backends.torch import TorchLibrary, from_spec
 
 Many = tuple[Tensor, ...]
+
+_LAYERS: Final = {nn.RNN, nn.LSTM, nn.GRU}
 
 
 class TorchExportedBackend(TorchLibrary):
@@ -120,7 +122,7 @@ class TorchOnnxBackend(TorchExportedBackend):
         import onnxruntime
 
         file = io.BytesIO()
-        torch.onnx.export(module, inputs, file, dynamo=self.dynamo, verbose=False)
+        torch.onnx.export(module, inputs, file, dynamo=self.dynamo, verbose=False)  # type: ignore[arg-type]  # a file too
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
@@ -153,5 +155,6 @@ class TorchInt8Backend(TorchExportedBackend):
 
     def exported(self, module: nn.Module, inputs: Many) -> Callable[..., Any]:
         """Quantise a module."""
-        quantised: Callable[..., Any] = torch.ao.quantization.quantize_dynamic(module, {nn.RNN, nn.LSTM, nn.GRU})
+        quantised: Callable[..., Any]
+        quantised = torch.ao.quantization.quantize_dynamic(module, _LAYERS)  # type: ignore[no-untyped-call]  # no types
         return quantised

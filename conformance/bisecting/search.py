@@ -43,7 +43,8 @@ def turn(count: int, ask: Callable[[int], bool | None]) -> Turn | None:
     if low is None or high is None or answers[low] == answers[high]:
         return None
     while left := _not_asked(low, high, answers):
-        place = min(left, key=lambda one: abs(2 * one - low - high))
+        middle = (low + high) / 2
+        place = min(left, key=lambda one: abs(one - middle))
         if (found := answer(place)) is None:
             continue
         if found == answers[low]:

@@ -113,13 +113,13 @@ def _cases(node: Given, options: Options) -> Iterator[Case]:
     for number in range(PROFILES[options.profile].examples):
         steps = kinds[number % len(kinds)]
         sizes = {symbol: node.sizes.get(symbol, int(rng.choice(tried))) for symbol, tried in _SIZES.items()}
-        needed = {key: max(size, needs_of(steps).get(key, 1)) for key, size in sizes.items()}  # type: ignore[arg-type]
+        needed = {key: max(size, needs_of(steps).get(key, 1)) for key, size in sizes.items()}
         if any(needed[key] != node.sizes[key] for key in needed if key in node.sizes):
             steps, needed = "all", sizes
         regime = regimes[number % len(regimes)]
         own = {**needed, "D": node.sizes["D"], "H": node.sizes["H"]}
         case = Case(
-            node.operation, node.weights["W"].dtype.name, own, attributes, regime, steps,  # type: ignore[arg-type]
+            node.operation, node.weights["W"].dtype.name, own, attributes, regime, steps,
             absent, int(rng.integers(2**31)), differentiated=False,
         )  # fmt: skip
         yield _with_weights(case, node)
