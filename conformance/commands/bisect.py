@@ -176,9 +176,9 @@ def _summary(search: _Search, found: Turn | None) -> str:
         return f"the first and the last that can be judged {'violate' if True in told else 'conform'} alike; {count}"
     before, first = search.all[found.before], search.all[found.first]
     now = "violates" if search.judged[first].violates else "conforms"
-    was = "conforms" if now == "violates" else "violates"
     unsure = f"; {', '.join(search.all[one] for one in found.between)} cannot be judged" if found.between else ""
-    return f"first release that {now}: {search.library} {first} ({before} {was}){unsure}; {count}"
+    was = search.judged[before].verdict
+    return f"first release that {now}: {search.library} {first} ({before}: {was}){unsure}; {count}"
 
 
 def _plain(search: _Search, found: Turn | None) -> dict[str, Any]:

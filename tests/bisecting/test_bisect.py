@@ -57,7 +57,7 @@ def test_the_first_release_that_violates_is_found(tmp_path: Path, monkeypatch: p
     assert done.exit_code == 1, done.output
     first, *_, last = done.output.splitlines()
     assert first == "turning_adapter:Turning: values of embedding in float32, by release of turning"
-    assert last == "first release that violates: turning 1.1 (1.0 conforms); 2 of 2 releases were asked"
+    assert last == "first release that violates: turning 1.1 (1.0: conforms); 2 of 2 releases were asked"
     found = json.loads((tmp_path / "found.json").read_text())
     assert (found["before"], found["first"], found["first_violates"]) == ("1.0", "1.1", True)
     assert [one["verdict"] for one in found["judged"]] == ["conforms", "violates"]

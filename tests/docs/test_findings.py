@@ -23,6 +23,7 @@ NEEDS = {
     "onnxruntime_empty_batch.py": ("onnx", "onnxruntime"),
     "onnxruntime_nan.py": ("onnx", "onnxruntime"),
     "onnxruntime_tanh.py": ("onnx", "onnxruntime"),
+    "openvino_empty_batch.py": ("onnx", "openvino"),
     "openvino_lstm.py": ("onnx", "openvino"),
     "torch_struct_forbidden.py": ("torch_struct",),
     "torch_struct_floor.py": ("torch_struct",),
