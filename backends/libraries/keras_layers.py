@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Final
 
@@ -39,6 +40,11 @@ class KerasLayers:
     libraries: ClassVar[tuple[str, ...]] = ("keras",)
     by_default: ClassVar[bool] = False
     xp: ClassVar[Shaping]
+
+    @classmethod
+    def expected_failures(cls) -> Path | None:
+        """The file of Keras's known faults."""
+        return Path(__file__).with_name("keras.toml")
 
     @only(activation=_FUNCTIONS)
     def rnn_cell(self, x: Tensor, h_prev: Tensor, W: Tensor, R: Tensor, b: Tensor, *, activation: str) -> Many:
