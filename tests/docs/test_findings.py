@@ -20,6 +20,7 @@ NEEDS = {
     "ncnn_lstm.py": ("ncnn",),
     "onnx_attributes.py": ("onnx",),
     "onnx_sequence_lens.py": ("onnx",),
+    "onnxruntime_activations.py": ("onnx", "onnxruntime"),
     "onnxruntime_clip.py": ("onnx", "onnxruntime"),
     "onnxruntime_empty_batch.py": ("onnx", "onnxruntime"),
     "onnxruntime_nan.py": ("onnx", "onnxruntime"),
