@@ -204,12 +204,14 @@ def trace(json_file: Path | None, **options: Any) -> None:
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
 @options(*(name for name, option in OPTIONS.items() if name != "backends" and option.in_commands))
+@click.option("--model", type=_FILE_THERE, help="Judge the recurrent nodes of this ONNX model, with its own weights.")
 @written_options
 @click.pass_context
 def validate(
     context: click.Context,
     /,
     backends: tuple[str, ...],
+    model: Path | None,
     json_file: Path | None,
     html: Path | None,
     badge: Path | None,
@@ -221,7 +223,7 @@ def validate(
     Options that rnnspec does not know go to pytest: -k lstm, --junitxml=FILE.
     With pytest-xdist, a process for each core shares many checks: -n 2 for two processes, -n 0 for only one.
     A call of an isolated backend that crashes, hangs or takes all memory ends in a verdict. The limit of memory is for
-    isolated backends.
+    isolated backends. --model judges an ONNX file as one runtime computes it, by default ONNX Runtime, in this process.
     A repro (--repro-dir) has 40 lines; of a library's call that is longer than the room in it, the repro calls the
     adapter. --case asks a repro's call again.
     """
@@ -230,6 +232,10 @@ def validate(
     from rnnspec.conformance.report.writing import Written
 
     written = Written(json_file, html, badge)
+    if model is not None:
+        from rnnspec.conformance.commands.validate_model import validate_model
+
+        context.exit(_run(validate_model, Options(names, **given), model, for_pytest, written))
     if given["case"] is None:
         from rnnspec.conformance.commands.validate import validate_backends
 
@@ -398,6 +404,31 @@ def convert(context: click.Context, source: Path, target: Path, to: Any, check: 
     from rnnspec.conformance.commands.convert import convert_weights
 
     context.exit(_run(convert_weights, source, target, to, json_file, check))
+
+
+@main.command("bisect")
+@click.argument("backend")
+@click.option("--op", "operation", required=True, shell_complete=operations_like, help="The operation.")
+@click.option("--check", required=True, help="The check; 'rnnspec list --checks' has their names.")
+@click.option("--versions", required=True, help="The releases: 0.12.1,0.12.2 or a range, '>=0.10,<0.13'.")
+@click.option("--library", default="", metavar="NAME", help="The library; by default the first of the backend's.")
+@click.option("--dtype", default="float32", show_default=True, help="Type.")
+@click.option("--with", "others", multiple=True, metavar="REQUIREMENT", help="What to install beside it (repeatable).")
+@click.option("--profile", default="quick", show_default=True, help="quick, standard or thorough.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the cases.")
+@click.option("--keep", type=_FOLDER, help="Keep the environments in this folder, and take those that it has.")
+@json_option
+@click.pass_context
+def bisect_command(context: click.Context, /, json_file: Path | None, **given: Any) -> None:
+    """Find the first release of a library that violates a check, or conforms to it, by halving.
+
+    Each release that is asked is installed by pip in an environment of its own; what it does not bring along is found
+    where rnnspec is. A known fault counts as a violation. A release that does not install, or refuses every case, is
+    passed over. Exit status 1 if the newest release that was judged violates.
+    """
+    from rnnspec.conformance.commands.bisect import BisectRequest, bisect
+
+    context.exit(_run(bisect, BisectRequest(**given), json_file))
 
 
 @main.command("new-backend")

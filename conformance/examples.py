@@ -18,6 +18,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "validate mypackage.adapter:MyBackend --dtype float32 --repro-dir repros",
         "validate torch tensorflow --html report.html --badge badge.svg",
         "validate -n 0 torch -k gradients",
+        "validate onnxruntime --model lstm.onnx",
     ),
     "report": ("report torch.json mine.json --html report.html",),
     "faults": ("faults --op lstm --seeds 0-4", "faults --edits --op gru --sample 100", "faults --diagnose --sample 20"),
@@ -32,6 +33,10 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "train torch --model char-rnn --size B=16 --html train.html",
     ),
     "learn": ("learn numpy --model sequence-reversal", "learn torch --model char-rnn --file text.txt"),
+    "bisect": (
+        "bisect flax-nnx --op gru --check values --versions '>=0.10,<0.13'",
+        "bisect pytorch-crf --op crf_viterbi --check values --versions 0.5.0,0.6.0,0.7.2 --keep environments",
+    ),
     "new-backend": ("new-backend mine --op lstm --op gru",),
     "convert": (
         "convert model.safetensors model.weights.h5 --check",

@@ -8,6 +8,7 @@ Source: the weights of keras.layers.SimpleRNN, LSTM and GRU, as ``layer.weights`
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from rnnspec.backends.layouts.arrays import Shaping, Tensor
 from rnnspec.backends.layouts.gates import (
@@ -25,6 +26,17 @@ from rnnspec.backends.layouts.gates import (
     updated,
     with_update,
 )
+from rnnspec.spec.activations import written
+
+ACTIVATIONS: Final[Mapping[str, str]] = {
+    "identity": "linear",
+    "logistic": "sigmoid",
+    "softmax": "softmax",
+    **{name: name for name in ("elu", "relu", "relu6", "selu", "softplus", "softsign", "tanh")},
+    written("hard_sigmoid", (1 / 6, 0.5)): "hard_sigmoid",
+    written("leaky_relu", (0.2,)): "leaky_relu",
+}
+"""Keras's names of the activations, by values of attributes."""
 
 
 def from_spec(

@@ -5,19 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-import jax
-import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
 from rnnspec.backends.jax import JaxLibrary
+from rnnspec.backends.libraries.flax_functions import ACTIVATIONS, WAYS, zeroed
 from rnnspec.backends.taking import at_least, only
 
 Many = tuple[Array, ...]
 
 _ZEROS: Final = nnx.initializers.zeros_init()
-_ACTIVATIONS: Final = {"tanh": jnp.tanh, "relu": jax.nn.relu, "logistic": jax.nn.sigmoid}
-_WAYS: Final = {"forward", "reverse"}
 
 
 class FlaxNnxBackend(JaxLibrary):
@@ -32,9 +29,10 @@ class FlaxNnxBackend(JaxLibrary):
         """The file of Flax's known faults."""
         return Path(__file__).with_name("flax_nnx.toml")
 
+    @only(activation=set(ACTIVATIONS))
     def rnn_cell(self, x: Array, h_prev: Array, W: Array, R: Array, b: Array, *, activation: str) -> Many:
         """Return h."""
-        _, h = _cell(nnx.SimpleCell, W, R, b, activation_fn=_ACTIVATIONS[activation])(h_prev, x)
+        _, h = _cell(nnx.SimpleCell, W, R, b, activation_fn=ACTIVATIONS[activation])(h_prev, x)
         return (h,)
 
     def lstm_cell(self, x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array) -> Many:
@@ -48,15 +46,15 @@ class FlaxNnxBackend(JaxLibrary):
         _, h = _cell(nnx.GRUCell, W, R, b)(h_prev, x)
         return (h,)
 
-    @only(direction=_WAYS, T=at_least(1), nan_padding=False)
+    @only(activation=set(ACTIVATIONS), direction=WAYS, T=at_least(1), nan_padding=False)
     def rnn(
         self, x: Array, W: Array, R: Array, b: Array, h0: Array, *, lengths: Array, activation: str, direction: str
     ) -> Many:
         """Return y and h_n."""
-        cell = _cell(nnx.SimpleCell, W, R, b, activation_fn=_ACTIVATIONS[activation])
+        cell = _cell(nnx.SimpleCell, W, R, b, activation_fn=ACTIVATIONS[activation])
         return _unrolled(cell, x, h0, lengths, direction)
 
-    @only(direction=_WAYS, T=at_least(1), nan_padding=False)
+    @only(direction=WAYS, T=at_least(1), nan_padding=False)
     def lstm(
         self, x: Array, W: Array, R: Array, b: Array, h0: Array, c0: Array, *, lengths: Array, direction: str
     ) -> Many:
@@ -64,7 +62,7 @@ class FlaxNnxBackend(JaxLibrary):
         y, (c, h) = _unrolled(_cell(nnx.OptimizedLSTMCell, W, R, b), x, (c0, h0), lengths, direction)
         return y, h, c
 
-    @only(reset="after", update="keeps", direction=_WAYS, T=at_least(1), nan_padding=False)
+    @only(reset="after", update="keeps", direction=WAYS, T=at_least(1), nan_padding=False)
     def gru(self, x: Array, W: Array, R: Array, b: Array, h0: Array, *, lengths: Array, direction: str) -> Many:
         """Return y and h_n."""
         return _unrolled(_cell(nnx.GRUCell, W, R, b), x, h0, lengths, direction)
@@ -85,5 +83,4 @@ def _unrolled(cell: Any, x: Array, carry: Any, lengths: Array, direction: str) -
     """Outputs, 0 at padding, and the last carry."""
     layer = nnx.RNN(cell, return_carry=True, reverse=direction == "reverse", keep_order=True)
     last, y = layer(x, initial_carry=carry, seq_lengths=lengths)
-    valid = jnp.arange(x.shape[1]) < lengths[:, None]
-    return jnp.where(valid[:, :, None], y, 0), last
+    return zeroed(y, lengths), last

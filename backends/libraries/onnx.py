@@ -10,8 +10,10 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from rnnspec.backends import Backend, only
-from rnnspec.backends.libraries.onnx_export import exported, outputs_of
+from rnnspec.backends import Backend, Unsupported, only
+from rnnspec.backends.given import Given
+from rnnspec.backends.libraries.onnx_export import exported, kept, outputs_of
+from rnnspec.backends.libraries.onnx_models import read_nodes
 from rnnspec.spec.arrays import Array, NamedArrays
 
 Many = tuple[Array, ...]
@@ -34,8 +36,14 @@ class OnnxBackend(Backend):
         """Run a model; return its outputs in order."""
         raise NotImplementedError
 
+    def given_in(self, path: Path) -> list[Given]:
+        """The recurrent nodes of a model's file; ModelError if it has none, or cannot be read."""
+        return read_nodes(path, self.evaluate)
+
     @only(direction=_WAYS)
-    def rnn(self, x, W, R, b, b_R=None, h0=None, *, lengths=None, activation, direction):  # type: ignore[no-untyped-def]
+    def rnn(  # type: ignore[no-untyped-def]
+        self, x, W, R, b, b_R=None, h0=None, *, lengths=None, activation, clip, direction
+    ):
         """Return y and h_n."""
         return self._called("rnn", locals())
 
@@ -46,12 +54,31 @@ class OnnxBackend(Backend):
         """Return y, h_n and c_n."""
         return self._called("lstm", locals())
 
-    def peephole_lstm(self, x, W, R, b, P, h0=None, c0=None, *, lengths=None, direction):  # type: ignore[no-untyped-def]
+    @only(direction=_WAYS)
+    def peephole_lstm(  # type: ignore[no-untyped-def]
+        self, x, W, R, b, P, h0=None, c0=None, *, lengths=None, activations, clip, coupled, direction
+    ):
         """Return y, h_n and c_n."""
         return self._called("lstm", locals())
 
+    @only(direction=_WAYS)
     def gru(  # type: ignore[no-untyped-def]
-        self, x, W, R, b, b_rn=None, b_R=None, h0=None, *, lengths=None, reset, update, direction
+        self,
+        x,
+        W,
+        R,
+        b,
+        b_rn=None,
+        b_R=None,
+        h0=None,
+        *,
+        lengths=None,
+        reset,
+        update,
+        activation,
+        recurrent_activation,
+        clip,
+        direction,
     ):
         """Return y and h_n."""
         return self._called("gru", locals())
@@ -64,12 +91,7 @@ class OnnxBackend(Backend):
         y, *finals = outputs_of(self.evaluate(made.model, made.feed), self.layout)
         # ONNX leaves open which state a sequence of no steps ends in; its runtimes give 0, or read it like any other.
         steps = given.get("lengths", np.full(*given["x"].shape[:2]))
-        return (y, *(_kept(final, given.get(name), steps) for final, name in zip(finals, ("h0", "c0"), strict=False)))
-
-
-def _kept(final: Array, first: Array | None, steps: Array) -> Array:
-    """The final state, but the first one, 0 if absent, where there are no steps."""
-    return np.where((steps > 0)[:, None], final, np.zeros_like(final) if first is None else first)
+        return (y, *(kept(final, given.get(name), steps) for final, name in zip(finals, ("h0", "c0"), strict=False)))
 
 
 class OnnxReferenceBackend(OnnxBackend):
@@ -135,3 +157,32 @@ class OnnxRuntimeFedBackend(OnnxRuntimeBackend):
 
     name: ClassVar[str] = "onnxruntime-fed"
     constant_weights: ClassVar[bool] = False
+
+
+class OpenVinoBackend(OnnxBackend):
+    """OpenVINO on the CPU, told to compute in float32 wherever the processor is faster in another type."""
+
+    name: ClassVar[str] = "openvino"
+    libraries: ClassVar[tuple[str, ...]] = ("openvino", "onnx")
+
+    @classmethod
+    def expected_failures(cls) -> Path | None:
+        """The file of OpenVINO's known faults."""
+        return Path(__file__).with_name("openvino.toml")
+
+    def dtypes(self) -> tuple[str, ...]:
+        """The only type that it is asked to compute in."""
+        return ("float32",)
+
+    def evaluate(self, model: onnx.ModelProto, feed: NamedArrays) -> Any:
+        """Read, compile and run a model."""
+        import openvino
+
+        core = openvino.Core()
+        options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+        try:
+            compiled = core.compile_model(core.read_model(model.SerializeToString()), "CPU", options)
+        except RuntimeError as error:  # of its many lines the last one says most, before it counts nodes
+            said = str(error).strip().splitlines()[-1]
+            raise Unsupported(f"OpenVINO compiles no such model: {said.split(' END: ')[0].split('. ')[0]}") from error
+        return [np.array(output) for output in compiled(feed).values()]

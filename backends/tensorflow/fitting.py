@@ -16,9 +16,10 @@ import numpy as np
 from rnnspec.backends.contract import Unsupported
 from rnnspec.backends.layouts import keras as layout
 from rnnspec.backends.layouts.arrays import NumpyShaping
+from rnnspec.backends.layouts.keras import ACTIVATIONS
 from rnnspec.backends.tensorflow.framework import Tensor, keras
 from rnnspec.backends.tensorflow.graphs import no_retracing_warnings
-from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS, refuse_functions
+from rnnspec.backends.tensorflow.keras_layers import refuse_functions
 from rnnspec.backends.training import Program, StepTaken
 from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.models import Model, Read, Stage, Step, shapes
@@ -100,7 +101,7 @@ class _Builder:
         chosen = stage.attributes["activation"] if dense else "identity"
         refuse_functions(chosen)
         matrix, vector = ("W", "b") if dense else ("V", "c")
-        layer = keras.layers.Dense(sizes["H" if dense else "K"], activation=FUNCTIONS[chosen], dtype=self.dtype)
+        layer = keras.layers.Dense(sizes["H" if dense else "K"], activation=ACTIVATIONS[chosen], dtype=self.dtype)
         self.weights[stage.name] = _Weights(
             layer, lambda a: [a[matrix].T, a[vector]], lambda w: {matrix: w[0].T, vector: w[1]}
         )
@@ -121,7 +122,7 @@ class _Builder:
             if candidate != output:
                 raise Unsupported(f"stage {stage.name}: Keras's LSTM has one activation for candidate and output")
             refuse_functions(gate, candidate)
-            options |= {"activation": FUNCTIONS[candidate], "recurrent_activation": FUNCTIONS[gate]}
+            options |= {"activation": ACTIVATIONS[candidate], "recurrent_activation": ACTIVATIONS[gate]}
         return _LAYERS[family](sizes["H"], return_sequences=True, return_state=True, dtype=self.dtype, **options)
 
     def _recurrent(self, stage: Stage, sizes: Mapping[str, int], x: Tensor, **states: Tensor) -> dict[str, Tensor]:

@@ -10,27 +10,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 from rnnspec.backends.contract import Unsupported
+from rnnspec.backends.layouts.keras import ACTIVATIONS
 from rnnspec.backends.tensorflow.framework import Tensor, keras, tf
-from rnnspec.spec.activations import written
-
-FUNCTIONS: Final = {
-    "identity": "linear",
-    "logistic": "sigmoid",
-    "softmax": "softmax",
-    **{name: name for name in ("elu", "relu", "relu6", "selu", "softplus", "softsign", "tanh")},
-    written("hard_sigmoid", (1 / 6, 0.5)): "hard_sigmoid",
-    written("leaky_relu", (0.2,)): "leaky_relu",
-}
-"""Keras's names of the activations, by values of attributes."""
 
 
 def refuse_functions(*names: str) -> None:
     """Refuse activations that Keras has not."""
     for name in names:
-        if name not in FUNCTIONS:
+        if name not in ACTIVATIONS:
             raise Unsupported(f"Keras has no activation {name}")
 
 

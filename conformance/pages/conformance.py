@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from rnnspec.conformance.pages.markdown import table, written_by
 from rnnspec.conformance.report.words import ratio_text
+from rnnspec.conformance.run import Verdict
 from rnnspec.spec import operations
 
 Backend = Mapping[str, Any]
@@ -51,11 +52,12 @@ def stored(backend: Backend) -> Backend:
 
 
 def _merge(found: dict[str, Backend], backend: Backend) -> None:
-    """Add a backend; operations of one that is known already are added to its own."""
+    """Add a backend, and what it has; operations of one that is known already are added to its own."""
     before = found.get(backend["name"], {**backend, "operations": []})
     if before["versions"] != backend["versions"]:
         raise ValueError(f"{backend['name']}: expected one version of each library, got {backend['versions']} too")
-    found[backend["name"]] = {**before, "operations": [*before["operations"], *backend["operations"]]}
+    own = [one for one in backend["operations"] if one.get("verdict") != Verdict.NOT_IMPLEMENTED]
+    found[backend["name"]] = {**before, "operations": [*before["operations"], *own]}
 
 
 def _verdicts(backends: Sequence[Backend]) -> str:

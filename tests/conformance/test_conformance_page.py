@@ -36,6 +36,15 @@ def page_of(folder: Path, *reports: dict[str, Any]) -> tuple[int, str, str]:
     return done.exit_code, done.output, page.read_text()
 
 
+def test_what_a_backend_has_not_is_no_row(tmp_path: Path) -> None:
+    one = report("a", gru=[check("values", "conforms", 0.25)], lstm=[check("values", "not implemented", None)])
+    one["backends"][0]["operations"][1]["verdict"] = "not implemented"
+    status, _, page = page_of(tmp_path, one)
+    assert status == 0
+    assert "`gru`" in page
+    assert "`lstm`" not in page
+
+
 def test_a_row_for_each_operation_and_a_column_for_each_backend(tmp_path: Path) -> None:
     good = [
         check("values", "conforms", 0.25),

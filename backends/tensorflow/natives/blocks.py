@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rnnspec.backends.contract import Call, Unsupported
+from rnnspec.backends.layouts.keras import ACTIVATIONS
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Lines, Script
 from rnnspec.backends.tensorflow.framework import Outputs, Tensor, tf
-from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS, built, call, without_advice
+from rnnspec.backends.tensorflow.keras_layers import built, call, without_advice
 from rnnspec.backends.tensorflow.sequences import mask_source, valid_steps
 
 
@@ -20,7 +21,7 @@ def _dense(*, x: Tensor, W: Tensor, b: Tensor, activation: str) -> Outputs:
         (None, features),
         x.dtype.name,
         units=units,
-        activation=FUNCTIONS[activation],
+        activation=ACTIVATIONS[activation],
         kernel_initializer="zeros",
     )
     with without_advice():
@@ -65,7 +66,7 @@ def _dense_source(call: Call) -> Lines:
     return Lines(
         ['y, _ = layer.stateless_call([tf.transpose(t["W"]), t["b"]], [], t["x"])', "results = [y]"],
         (
-            f"layer = keras.layers.Dense({units}, {FUNCTIONS[call.attributes['activation']]!r}, dtype=dtype)",
+            f"layer = keras.layers.Dense({units}, {ACTIVATIONS[call.attributes['activation']]!r}, dtype=dtype)",
             f"layer.build((None, {features}))",
         ),
     )

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rnnspec.backends.contract import Call, Unsupported
+from rnnspec.backends.layouts.keras import ACTIVATIONS
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Script
-from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS, refuse_functions
+from rnnspec.backends.tensorflow.keras_layers import refuse_functions
 from rnnspec.backends.tensorflow.natives.recurrent import Network, cell_native, layer_native
 from rnnspec.backends.tensorflow.natives.recurrent_source import cell_source, layer_source
 
@@ -27,8 +28,8 @@ def _refuse(*, update: str, activation: str, recurrent_activation: str, clip: fl
 
 def _choices(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "activation": FUNCTIONS[attributes["activation"]],
-        "recurrent_activation": FUNCTIONS[attributes["recurrent_activation"]],
+        "activation": ACTIVATIONS[attributes["activation"]],
+        "recurrent_activation": ACTIVATIONS[attributes["recurrent_activation"]],
         "reset_after": attributes["reset"] == "after",
     }
 

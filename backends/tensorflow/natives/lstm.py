@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rnnspec.backends.contract import Unsupported
+from rnnspec.backends.layouts.keras import ACTIVATIONS
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Script
-from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS, refuse_functions
+from rnnspec.backends.tensorflow.keras_layers import refuse_functions
 from rnnspec.backends.tensorflow.natives.recurrent import Network, cell_native, layer_native
 from rnnspec.backends.tensorflow.natives.recurrent_source import cell_source, layer_source
 
@@ -32,8 +33,8 @@ def _refuse(
 def _choices(attributes: Mapping[str, Any]) -> dict[str, Any]:
     gate, candidate, _ = attributes["activations"]
     return {
-        "recurrent_activation": FUNCTIONS[gate],
-        "activation": FUNCTIONS[candidate],
+        "recurrent_activation": ACTIVATIONS[gate],
+        "activation": ACTIVATIONS[candidate],
         "unit_forget_bias": False,
     }
 

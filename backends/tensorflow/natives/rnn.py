@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rnnspec.backends.contract import Unsupported
+from rnnspec.backends.layouts.keras import ACTIVATIONS
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Script
-from rnnspec.backends.tensorflow.keras_layers import FUNCTIONS, refuse_functions
+from rnnspec.backends.tensorflow.keras_layers import refuse_functions
 from rnnspec.backends.tensorflow.natives.recurrent import Network, cell_native, layer_native
 from rnnspec.backends.tensorflow.natives.recurrent_source import cell_source, layer_source
 
@@ -20,7 +21,7 @@ def _refuse(*, activation: str, clip: float | None, **others: Any) -> None:
 
 
 def _choices(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {"activation": FUNCTIONS[attributes["activation"]]}
+    return {"activation": ACTIVATIONS[attributes["activation"]]}
 
 
 RNN: Final = Network("rnn", "SimpleRNN", ("h0",), _choices, _refuse, cudnn=False)

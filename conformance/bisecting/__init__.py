@@ -1,0 +1,1 @@
+"""The first release of a library that violates, or conforms: releases, an environment for each, and the search."""
