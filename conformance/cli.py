@@ -482,8 +482,8 @@ def bench_run(
         return bench_backends(Request(sizes=sizes_from(given), isolation=isolation, limits=limits, **given), json_file)
 
     try:
-        _tell_what_is_left_out()
-        with pinned(threads):  # before NumPy and the frameworks are imported
+        with pinned(threads):  # before NumPy and the frameworks are imported, as the next line does
+            _tell_what_is_left_out()
             context.exit(_run(run))
     except BenchError as error:
         raise CannotRunError(str(error)) from error
