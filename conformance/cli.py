@@ -526,8 +526,8 @@ def bench_run(
         return bench_backends(asked, json_file)
 
     try:
-        _tell_what_is_left_out()
-        with pinned(threads):  # before NumPy and the frameworks are imported
+        with pinned(threads):  # before NumPy and the frameworks are imported, as the next line does
+            _tell_what_is_left_out()
             context.exit(_run(run))
     except BenchError as error:
         raise CannotRunError(str(error)) from error

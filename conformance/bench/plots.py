@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.conformance.bench.drawing import figures, svg_of
 from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
 from rnnspec.conformance.bench.table import duration
+from rnnspec.conformance.report.drawing import figures, svg_of
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.conformance.bench.drawing import figures, save
 from rnnspec.conformance.pages import gradient_numbers as numbers
+from rnnspec.conformance.report.drawing import figures, save
 
 
 def draw_all(folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from rnnspec.conformance.bench.drawing import figures, save
+from rnnspec.conformance.report.drawing import figures, save
 from rnnspec.conformance.sharpness.measuring import PARTS, Sharpness
 from rnnspec.conformance.sharpness.tolerances import ASSERT_CLOSE, COMPUTED, ONNX, TOLERANCES
 from rnnspec.spec import FLOAT_TYPES

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rnnspec.conformance.bench.drawing import figures, save
+from rnnspec.conformance.report.drawing import figures, save
 from rnnspec.conformance.soak.statistics import SMALLEST, upper_edge
 
 FROM: Final = 1e-4

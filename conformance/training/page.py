@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.conformance.bench.drawing import figures, svg_of
+from rnnspec.conformance.report.drawing import figures, svg_of
 from rnnspec.conformance.training.judging import Judged
 from rnnspec.conformance.training.learning import Learned
 from rnnspec.conformance.training.pictures import losses

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.conformance.bench.drawing import figures, svg_of
 from rnnspec.conformance.cli import main
 from rnnspec.conformance.judge.formats import format_of
+from rnnspec.conformance.report.drawing import figures, svg_of
 from rnnspec.conformance.run.resuming import Interrupts
 from rnnspec.conformance.training.data.air import read_air
 from rnnspec.conformance.training.drawing import first_parameters
