@@ -16,8 +16,8 @@ from rnnspec.conformance.cases.making import ATTEMPTS, Maker
 from rnnspec.conformance.cases.regimes import choices_of
 from rnnspec.spec.operation import Operation
 
-COUNTS: Final = (33, 65)
-"""Numbers of things beyond blocks of 32 and of 64."""
+COUNTS: Final = (33, 130)
+"""Numbers of things beyond a block of 32, and beyond what a signed byte counts."""
 _STEPS: Final = 33
 """Steps of a call in which a sequence ends late."""
 _LAST: Final = 4

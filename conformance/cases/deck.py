@@ -21,7 +21,7 @@ from rnnspec.conformance.cases.counts import beyond_ranges, late_ends
 from rnnspec.conformance.cases.covering import Combination, FactorModel, Row, TupleCoverage, covering_rows, spread_order
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.factors import Factor, Factors
-from rnnspec.conformance.cases.grown import grown, wide
+from rnnspec.conformance.cases.grown import grown, paired, wide
 from rnnspec.conformance.cases.looks import looking_padded
 from rnnspec.conformance.cases.making import Maker
 from rnnspec.conformance.cases.numbers import special_numbers
@@ -139,6 +139,7 @@ class Planner:
             cases += climber.in_one_piece(rows, array)
             cases += climber.labelled(rows)
             cases += wide(self._maker, rows)
+            cases += paired(self._maker, rows)
             cases += special_numbers(self._maker, rows)
             cases += beyond_ranges(self._maker, rows)
             cases += late_ends(self._maker, rows)

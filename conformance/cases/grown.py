@@ -7,6 +7,8 @@ with an attribute or with other values, need large sizes that come together with
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 from typing import Any, Final
 
 from rnnspec.conformance.cases.beyond import bounding
@@ -14,6 +16,7 @@ from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.covering import Combination, Row, covering_rows
 from rnnspec.conformance.cases.ladder import depths
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
+from rnnspec.conformance.cases.regimes import choices_of
 from rnnspec.conformance.cases.rungs import flops_of
 
 TOGETHER: Final = (34, 40, 36, 48)
@@ -28,6 +31,13 @@ _LATE: Final = 9
 """Steps after which a gradient ends: beyond a block of 8, and few enough for what is cut off to count."""
 _WIDE: Final = 66
 """Sequences of a call with as many units, beyond a block of 64."""
+_PAIR: Final = (70, 96)
+"""Two sizes beyond a block of 64: one that no block divides, and one of one block and a half."""
+_BLOCK: Final = 64
+_BLOCKS: Final = {"B": 8, "T": 16, "U": 16}
+"""Sequences and steps of a call whose sizes are all whole blocks."""
+_STEP_BY_STEP: Final = {"T", "U"}
+"""Sizes whose gradient takes as long again as many small calls."""
 _DEAREST: Final = 2e7
 """Most floating-point operations of a call, by the specification's cost model."""
 
@@ -76,6 +86,31 @@ def wide(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
         if flops_of(case) <= _DEAREST:
             yield case
             return
+
+
+def paired(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
+    """Calls with two sizes beyond a block of 64 and small others, and one whose sizes are all whole blocks.
+
+    Kernels go through two sizes in tiles, and take another way where several sizes are whole blocks. Attributes are at
+    their defaults. An operation with chosen parts has these calls in its parts.
+    """
+    factors = maker.factors
+    if factors.few_shapes or not rows or any(part.operation in factors.op.attributes for part in factors.op.parts):
+        return
+    usual = factors.support.defaults()
+    first = replace(maker.with_some_step({**factors.levels(rows[0]), "regime": "generic"}, 0), attributes=usual)
+    symbols = [symbol for symbol in first.sizes if symbol not in depths(first.spec)]
+    dear = choices_of(factors.op)  # beside many steps, moves between so many alternatives take long
+    pairs = [pair for pair in combinations(symbols, 2) if not (dear & {*pair} and _STEP_BY_STEP & {*pair})]
+    sizes: list[dict[str, int]] = [dict(zip(pair, _PAIR, strict=True)) for pair in pairs]
+    if len(symbols) > 1:
+        sizes.append({symbol: _BLOCKS.get(symbol, _BLOCK) for symbol in symbols})
+    for number, large in enumerate(sizes):
+        choices = {**factors.levels(rows[number % len(rows)]), "regime": "generic"}
+        drawn = maker.with_some_step(choices, -ATTEMPTS * (10_000 + number), large)
+        case = replace(drawn, attributes=usual, differentiated=not large.keys() & _STEP_BY_STEP or len(large) > 2)
+        if flops_of(case) <= _DEAREST and not case.sampled:
+            yield case
 
 
 def _of_size(maker: Maker, row: Mapping[str, Any], number: int, size: int) -> Case:

@@ -29,6 +29,9 @@ WHERE_CHEAP: Final = (513, 1_100)
 IN_ONE_PIECE: Final = (70_000, 140_000, 2**20 + 1)
 """Sizes beyond 16 bits, twice that, and 20 bits, for any symbol whose call is cheap then and takes no step by step."""
 
+OF_GRADIENTS: Final = 5_000
+"""A size beyond a block of 4,096 for these symbols, at which gradients are judged too."""
+
 OF_ROWS: Final = 65_537
 """Rows of a table beyond the numbers of 16 bits."""
 
@@ -39,7 +42,7 @@ LARGEST: Final = 65_537
 """The largest size of the usual ladder."""
 
 
-DEEPEST: Final = 9
+DEEPEST: Final = 12
 """The largest number of layers or levels, each of which is computed by itself."""
 
 

@@ -17,6 +17,7 @@ from rnnspec.conformance.cases.ladder import (
     IN_ONE_PIECE,
     LABELS,
     LARGEST,
+    OF_GRADIENTS,
     OF_PARTS_DIFFERENTIATED,
     OF_ROWS,
     RUNGS,
@@ -112,7 +113,7 @@ class Climber:
                 number += 1
                 if flops_of(case) <= _CHEAP and _size_of(case, "elements") <= _FEW_ELEMENTS:
                     # Of a sum of so many equal numbers, each addition may be rounded to the same side.
-                    yield replace(case, differentiated=False)
+                    yield replace(case, differentiated=size == OF_ROWS and not self.of_parts)
         if not self.factors.few_shapes:
             steps = {STEPS: self.factors.support.steps[0]} if self.factors.support.steps else {}
             yield self._least({**levels[0], **steps})
@@ -133,7 +134,7 @@ class Climber:
         return next((case for case in made if not case.valid.all()), None)
 
     def in_one_piece(self, rows: Sequence[Row], array: Sequence[Case]) -> Iterator[Case]:
-        """Calls with one size beyond 16 bits, and one call with a size beyond 20 bits, where they are cheap.
+        """Calls with one size beyond a block or 16 bits, and one with a size beyond 20 bits, where they are cheap.
 
         Of an operation that goes on step by step, such a call takes too long whatever it costs; a layer's cell has it.
         """
@@ -144,7 +145,7 @@ class Climber:
         symbols = [symbol for symbol in dict.fromkeys(chain(*(case.sizes for case in array))) if symbol not in apart]
         having = {symbol: [place for place, case in enumerate(array) if symbol in case.sizes] for symbol in symbols}
         number, last = 0, None
-        for size in IN_ONE_PIECE:
+        for size in (*IN_ONE_PIECE, OF_GRADIENTS):
             for symbol in symbols:
                 places = having[symbol]
                 row = self.factors.levels(rows[places[spread_order(len(places))[number % len(places)]]])
@@ -153,7 +154,7 @@ class Climber:
                 work = flops_of(case) + _size_of(case, "elements")
                 if case.sampled or not _reaches(case, size):
                     continue
-                case = replace(case, differentiated=False)
+                case = replace(case, differentiated=size == OF_GRADIENTS)
                 if size == IN_ONE_PIECE[-1]:
                     last = case if work <= _MUCH_WORK else last
                 elif work <= _WORK:

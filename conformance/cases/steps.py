@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Steps = Literal[
     "all", "lengths", "equal", "shorter", "one_empty", "unsorted", "right_mask", "mask", "held_mask", "no_lengths",
-    "no_mask", "holed_right", "holed_left",
+    "no_mask", "holed_right", "holed_left", "holed_blocks",
 ]  # fmt: skip
 """Kinds of valid steps: all steps without an input, or steps given by lengths or by a mask.
 
@@ -18,10 +18,19 @@ Steps = Literal[
 - ``one_empty``: one length is 0, and the others are not; ``unsorted``: not in descending order.
 - ``right_mask``: a mask without holes; ``mask``: a mask with holes; ``held_mask``: holes behind a valid first step.
 - ``holed_right`` and ``holed_left``: masks with a hole inside, whose ends are those of padding on the right or left.
+- ``holed_blocks``: masks that take out whole blocks, the first 64 steps of one sequence and 32 amid the next.
 - ``no_lengths`` and ``no_mask``: no step is valid.
 """
 BY_LENGTHS: Final[tuple[Steps, ...]] = ("lengths", "equal", "shorter", "one_empty", "unsorted", "no_lengths")
-BY_MASK: Final[tuple[Steps, ...]] = ("right_mask", "mask", "held_mask", "no_mask", "holed_right", "holed_left")
+BY_MASK: Final[tuple[Steps, ...]] = (
+    "right_mask",
+    "mask",
+    "held_mask",
+    "no_mask",
+    "holed_right",
+    "holed_left",
+    "holed_blocks",
+)
 NEEDS: Final[Mapping[Steps, Mapping[str, int]]] = {
     "all": {"B": 0, "T": 0},
     "lengths": {"B": 0, "T": 0},
@@ -36,21 +45,27 @@ NEEDS: Final[Mapping[Steps, Mapping[str, int]]] = {
     "no_mask": {"B": 0, "T": 0},
 }
 """The least sizes at which steps can be of their kind, for every kind that any call may have."""
-HOLED: Final[Mapping[Steps, Steps]] = {"holed_right": "held_mask", "holed_left": "mask"}
+HOLED: Final[Mapping[Steps, Steps]] = {"holed_right": "held_mask", "holed_left": "mask", "holed_blocks": "mask"}
 """Kinds that a few calls of their own have, each with a kind that tells whether a backend takes it."""
 _LEAST_HOLED: Final = 6
-"""The least number of steps of these."""
+"""The least number of steps of those that look padded."""
+BLOCK: Final = 64
+"""Steps of a block, all of which a mask may take out."""
 
 
 def needs_of(kind: Steps) -> Mapping[str, int]:
     """Return the least sizes at which steps can be of a kind."""
-    return {"B": 1, "T": _LEAST_HOLED} if kind in HOLED else NEEDS[kind]
+    if kind in HOLED:
+        return {"B": 1, "T": BLOCK + 1 if kind == "holed_blocks" else _LEAST_HOLED}
+    return NEEDS[kind]
 
 
 def valid_steps(kind: Steps, batch: int, steps: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Return the valid steps of a kind, (B, T); sizes below those in `NEEDS` give the nearest kind that they allow."""
     if kind == "all":
         return np.ones((batch, steps), np.bool_)
+    if kind == "holed_blocks":
+        return _without_blocks(batch, steps)
     if kind in HOLED:
         return _padded_with_hole(batch, steps, rng, left=kind == "holed_left")
     if kind in ("mask", "held_mask"):
@@ -114,3 +129,10 @@ def _padded_with_hole(batch: int, steps: int, rng: np.random.Generator, *, left:
     place = np.arange(steps)
     mask = np.asarray((place < steps - out) & (place != hole))
     return np.ascontiguousarray(mask[:, ::-1]) if left else mask
+
+
+def _without_blocks(batch: int, steps: int) -> NDArray[np.bool_]:
+    """A mask without the first block of every other sequence, and without half a block amid the sequences between."""
+    place = np.arange(steps)
+    first, amid = place >= BLOCK, (place < BLOCK // 2) | (place >= BLOCK)
+    return np.asarray(np.where(np.arange(batch)[:, None] % 2 == 0, first, amid))

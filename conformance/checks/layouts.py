@@ -114,7 +114,22 @@ REPEATED: Final[Mapping[str, Rearrangement]] = {
 }
 """Ways in which arrays repeat themselves: a call of such arrays has numbers of its own."""
 
-_NAMES: Final = (*LAYOUTS, "mixed", *REPEATED)
+
+def _parts_of_one(arrays: Sequence[Array]) -> list[Array]:
+    """Arrays that follow on each other in one array of their type, as the parameters of a model often do."""
+    laid = list(arrays)
+    for dtype in {array.dtype for array in arrays}:
+        places = [place for place, array in enumerate(arrays) if array.dtype == dtype]
+        whole = np.concatenate([arrays[place].ravel() for place in places])
+        begin = 0
+        for place in places:
+            end = begin + arrays[place].size
+            laid[place], begin = whole[begin:end].reshape(arrays[place].shape), end
+    return laid
+
+
+TOGETHER: Final = "that are parts of one array"
+_NAMES: Final = (*LAYOUTS, "mixed", TOGETHER, *REPEATED)
 
 
 def _fitting(case: Case) -> list[str]:
@@ -129,7 +144,8 @@ class Layouts(Check):
     id = "layouts"
     about = (
         "inputs and cotangents in Fortran order, with axes swapped or backwards in memory, with gaps, with an offset, "
-        "unaligned, read-only or repeated by a stride of 0 give the results that their numbers have"
+        "unaligned, read-only, as parts of one array or repeated by a stride of 0 give the results that their numbers "
+        "have"
     )
     why = "users pass slices, transposes, expanded arrays and mapped files, and kernels take a bare pointer"
     calls = 10
@@ -151,10 +167,12 @@ class Layouts(Check):
     def examine(self, backend: Backend, example: tuple[Case, str]) -> float:
         """Lay the arrays out anew, and run and differentiate."""
         case, name = example
-        every = {**LAYOUTS, **REPEATED}
-        layouts = list(LAYOUTS.values()) if name == "mixed" else [every[name]]
         arrays = [*case.call.inputs.values(), *case.cotangents]
-        laid = [layout(array) for layout, array in zip(islice(cycle(layouts), len(arrays)), arrays, strict=True)]
+        if name == TOGETHER:
+            laid = _parts_of_one(arrays)
+        else:
+            layouts = list(LAYOUTS.values()) if name == "mixed" else [{**LAYOUTS, **REPEATED}[name]]
+            laid = [layout(array) for layout, array in zip(islice(cycle(layouts), len(arrays)), arrays, strict=True)]
         inputs = dict(zip(case.call.inputs, laid, strict=False))
         asked = Asked(case, Call(case.operation, inputs, case.call.attributes), tuple(laid[len(inputs) :]))
         with blamed_on(f"with arrays {name}: ", backend, case):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from rnnspec.conformance.cases import Case, Deck, Planner, Scope
 from rnnspec.conformance.cases.counts import COUNTS, counted
 from rnnspec.conformance.cases.ladder import IN_ONE_PIECE, LABELS, RUNGS, recurrent_sizes
 from rnnspec.conformance.cases.regimes import OF_THEIR_OWN, STRUCTURES, regimes_for, takes_spectra
-from rnnspec.conformance.cases.steps import HOLED, needs_of, valid_steps
+from rnnspec.conformance.cases.steps import HOLED, Steps, needs_of, valid_steps
 from rnnspec.conformance.checks.right import expected_of
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.session import session_of
@@ -232,14 +233,45 @@ def test_of_more_than_64_steps_a_sequence_has_some_by_lengths_and_by_a_mask(name
 @pytest.mark.parametrize("steps", [6, 7, 9, 40])
 @pytest.mark.parametrize("seed", range(20))
 def test_masks_look_padded_and_have_a_hole(steps: int, seed: int) -> None:
-    for kind in HOLED:
+    padded: tuple[Steps, ...] = ("holed_right", "holed_left")
+    for kind in padded:
         mask = valid_steps(kind, 3, steps, np.random.default_rng(seed))
         if kind == "holed_left":
             mask = mask[:, ::-1]
         assert mask[:, :2].all()
         assert not mask[:, -2:].any()
         assert (np.diff(mask.astype(int), axis=1) == 1).sum(axis=1).tolist() == [1, 1, 1]
-    assert all(needs_of(kind) == {"B": 1, "T": 6} for kind in HOLED)
+    assert all(needs_of(kind) == {"B": 1, "T": 6} for kind in padded)
+
+
+def test_masks_take_out_whole_blocks() -> None:
+    mask = valid_steps("holed_blocks", 2, 70, np.random.default_rng(0))
+    assert np.flatnonzero(mask[0]).tolist() == list(range(64, 70))
+    assert np.flatnonzero(~mask[1]).tolist() == list(range(32, 64))
+
+
+# Pairs of sizes.
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm_cell", "attention", "clip_by_global_norm", "crf_score"])
+def test_any_two_sizes_are_beyond_a_block_together(name: str) -> None:
+    met = {
+        frozenset(symbol for symbol, size in case.sizes.items() if size in (70, 96))
+        for case in deck_of(name).cases
+        if case.attributes == operation(name).defaults()
+    }
+    symbols = {"attention": "BUT", "clip_by_global_norm": "NMK", "crf_score": "BT"}.get(name, "BDH")
+    assert {frozenset(pair) for pair in combinations(symbols, 2)} <= met
+
+
+def test_sizes_are_whole_blocks_together() -> None:
+    wanted = {"B": 8, "T": 16, "D": 64, "H": 64}
+    assert any(wanted.items() <= case.sizes.items() for case in deck_of("lstm").cases)
+
+
+@pytest.mark.parametrize(("name", "symbol"), [("softmax", "T"), ("cross_entropy", "K"), ("embedding", "V")])
+def test_gradients_are_judged_beyond_a_block_of_4096(name: str, symbol: str) -> None:
+    assert any(case.sizes[symbol] == 5_000 and case.differentiated for case in deck_of(name).cases)
 
 
 @ALL
