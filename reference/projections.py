@@ -38,15 +38,16 @@ def _output_projection(call: Admitted) -> Computed:
 
 def _of_all(states: Array, V: Array, c: Array) -> Computed:
     """The projection of every step, where none is left out: one product."""
-    together = states.reshape(-1, states.shape[2])
+    B, T, H = states.shape
+    together = states.reshape(B * T, H)
     y = together @ V.T
     y += c
 
     def vjp(dy: Array) -> dict[str, Array]:
-        d = dy.reshape(-1, V.shape[0])
+        d = dy.reshape(B * T, V.shape[0])
         return {"h": (d @ V).reshape(states.shape), "V": d.T @ together, "c": d.sum(axis=0)}
 
-    return (y.reshape(*states.shape[:2], -1),), vjp
+    return (y.reshape(B, T, V.shape[0]),), vjp
 
 
 @computes("one_to_many")
