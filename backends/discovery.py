@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 from dataclasses import dataclass, field
-from importlib.metadata import Distribution, EntryPoint, distributions, metadata
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distributions, metadata
 from pathlib import Path
 from typing import Final
 
@@ -105,12 +105,27 @@ def names() -> list[str]:
 
 def installs(extra: str) -> str:
     """Return the command that installs what an extra of rnnspec needs, wherever rnnspec itself was installed from."""
+    return " ".join(["pip install", *(f"'{one.name}{one.specifier}'" for one in _needed(extra))])
+
+
+def missing(extra: str) -> list[str]:
+    """Return the names of the packages that an extra of rnnspec needs and that are not installed."""
+    return [one.name for one in _needed(extra) if not _is_installed(one.name)]
+
+
+def _needed(extra: str) -> list[Requirement]:
+    """The requirements of an extra beside those that rnnspec has anyway."""
     every = map(Requirement, metadata(OWN).get_all("Requires-Dist") or ())
-    needed = [one for one in every if one.marker and not one.marker.evaluate({"extra": ""})]
-    of_extra = [
-        f"'{one.name}{one.specifier}'" for one in needed if one.marker and one.marker.evaluate({"extra": extra})
-    ]
-    return f"pip install {' '.join(of_extra)}"
+    apart = [one for one in every if one.marker and not one.marker.evaluate({"extra": ""})]
+    return [one for one in apart if one.marker and one.marker.evaluate({"extra": extra})]
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        metadata(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def is_own(name: str) -> bool:

@@ -137,6 +137,11 @@ class Attribute:
         low, high = (_end(end, sizes) for end in self.range)
         return low, max(low, high)
 
+    @property
+    def a_number(self) -> int | float:
+        """A number for an attribute that must only be a number."""
+        return 1 if self.domain in WHOLE else 0.5
+
     def tried(self) -> str:
         """Return the numbers to try, in words; empty if the attribute is not numeric."""
         if not self.range:

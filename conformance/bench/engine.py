@@ -39,6 +39,7 @@ from rnnspec.conformance.bench.timing import (
 )
 from rnnspec.conformance.bench.workload import Mode
 from rnnspec.conformance.cases import Case
+from rnnspec.conformance.hosting.deadline import DeadlineError
 from rnnspec.conformance.hosting.guard import GuestLostError
 from rnnspec.conformance.hosting.process import environment
 
@@ -192,7 +193,7 @@ class Engine:
         except Interrupted:
             raise
         except BaseException as error:  # a backend may fail in any way at all
-            before = "" if isinstance(error, GuestLostError) else "cannot be run: "
+            before = "" if isinstance(error, GuestLostError | DeadlineError) else "cannot be run: "
             raise NotConformingError(before + reason(error)) from error
 
     def _result(self, admitted: WarmContender, timing: Timing, contest: Contest) -> Result:

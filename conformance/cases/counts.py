@@ -23,6 +23,10 @@ _STEPS: Final = 33
 _LAST: Final = 4
 """Steps after a late end, in which nothing may follow."""
 _SIZES: Final = {"B": 16, "D": 16, "H": 16}
+_FEW_STEPS: Final = 5
+_FEW_ALTERNATIVES: Final = 5
+_KEPT: Final = 4
+"""Sequences that are kept of those that have ended and those that have not."""
 _ALTERNATIVES: Final = 20
 """Sizes at which the chosen tokens go on to be others for many steps."""
 
@@ -64,6 +68,35 @@ def late_ends(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     case = maker.with_some_step(row, ATTEMPTS * 7000, sizes)
     case = replace(case, attributes=usual, drawn_for=None)
     yield case.with_attributes(**{end: _latest(case)})
+
+
+def unlike_ends(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
+    """Calls that return all of several sequences, whose order depends on their lengths: these differ.
+
+    The end is the token with which most sequences are no longer in the order of their sums.
+    """
+    op, support = maker.factors.op, maker.factors.support
+    kept = [key for key, attribute in op.attributes.items() if attribute.size and bounding(attribute)]
+    ends = [key for key, one in op.attributes.items() if key not in kept and set(bounding(one)) & choices_of(op)]
+    all_of_them = {key: value for item in op.outputs.values() for when, _ in item.shapes for key, value in when.items()}
+    if not rows or len(ends) != 1 or len(kept) != 1 or not all_of_them or maker.factors.few_shapes:
+        return
+    ((end,), (width,)) = ends, kept
+    several = {**dict.fromkeys(counted(op), _FEW_STEPS), width: _KEPT}
+    takes_all = all(value in {level.only for level in support.levels[key]} for key, value in all_of_them.items())
+    if not takes_all or any(len(support.levels[key]) < 2 for key in (end, *several)):
+        return
+    sizes = {**dict.fromkeys(choices_of(op), _FEW_ALTERNATIVES), **_SIZES}
+    case = maker.with_some_step({**maker.factors.levels(rows[0]), "regime": "generic"}, ATTEMPTS * 7500, sizes)
+    case = replace(case, attributes={**support.defaults(), **all_of_them, **several}, drawn_for=None)
+    by_end = [case.with_attributes(**{end: token}) for token in range(_FEW_ALTERNATIVES)]
+    yield max(by_end, key=_out_of_order)
+
+
+def _out_of_order(case: Case) -> int:
+    """The number of pairs of neighbours of which the first, which is better, is longer."""
+    lengths = getattr(reference, case.operation)(**case.given.inputs, **case.attributes)[1]
+    return int(np.sum(lengths[:, :-1] > lengths[:, 1:]))
 
 
 def _latest(case: Case) -> int:

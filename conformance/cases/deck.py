@@ -17,7 +17,7 @@ from functools import cached_property, lru_cache
 from rnnspec.conformance.cases.alone import one_at_a_time
 from rnnspec.conformance.cases.beyond import counts_beyond_sizes, generic, none_valid
 from rnnspec.conformance.cases.case import Case
-from rnnspec.conformance.cases.counts import beyond_ranges, late_ends
+from rnnspec.conformance.cases.counts import beyond_ranges, late_ends, unlike_ends
 from rnnspec.conformance.cases.covering import Combination, FactorModel, Row, TupleCoverage, covering_rows, spread_order
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.factors import Factor, Factors
@@ -143,6 +143,7 @@ class Planner:
             cases += special_numbers(self._maker, rows)
             cases += beyond_ranges(self._maker, rows)
             cases += late_ends(self._maker, rows)
+            cases += unlike_ends(self._maker, rows)
             cases += looking_padded(self._maker, rows)
             cases += one_at_a_time(self._maker, rows, self.refused)
         cases += generic(self._maker, rows, self.extent.generic)

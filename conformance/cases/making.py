@@ -9,7 +9,6 @@ from typing import Any, Final
 from rnnspec.conformance.cases.case import Case, Steps
 from rnnspec.conformance.cases.factors import SMALL, STEPS, UNUSED, Factors
 from rnnspec.conformance.cases.levels import settled, standing_for
-from rnnspec.conformance.cases.regimes import choices_of
 from rnnspec.conformance.cases.steps import needs_of
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.spec import resolved
@@ -21,9 +20,6 @@ _LARGE: Final = 255
 """Size from which all other sizes are at most 2."""
 _HUGE: Final = 512
 """Size from which all other sizes are 1, if they can be."""
-_KINDS: Final = 3
-"""Alternatives, such as tags, beside many steps. With fewer, the same score is added again and again to a growing sum:
-all its roundings go to one side, further than those of a model that has them go either way."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +58,6 @@ class Maker:
             found[symbol] = max(int(rng.integers(low, high + 1)), resolved_op.at_least.get(symbol, 0))
         for symbol, least in needs_of(steps).items() if op.has_steps else ():
             found[symbol] = max(found[symbol], least)
-        if sizes and sizes.get("T", 0) >= _LARGE:
-            for symbol in choices_of(op) & found.keys():
-                found[symbol] = max(found[symbol], _KINDS)
         found.update({symbol: size for symbol, size in (sizes or {}).items() if symbol in found})
         return Case(
             operation=op.name,

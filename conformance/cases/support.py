@@ -151,7 +151,7 @@ def _levels_where(base: Case, good: Good) -> AttributeLevels:
     """Levels of each attribute at which a call is good, with the other attributes as in the base."""
     levels: dict[str, tuple[Any, ...]] = {}
     for key, attribute in operation(base.operation).attributes.items():
-        case = base.with_attributes(**_needed(attribute, levels))
+        case = base.with_attributes(**_needed(base.operation, attribute, levels))
         if attribute.is_tuple:
             levels[key] = tuple(
                 _good_levels(case, key, entry_levels(attribute, index), good, index)
@@ -179,19 +179,15 @@ def _good_levels(case: Case, key: str, levels: Levels, good: Good, index: int | 
     return tuple(kept)
 
 
-def _needed(attribute: Attribute, levels: AttributeLevels) -> dict[str, Any]:
+def _needed(name: str, attribute: Attribute, levels: AttributeLevels) -> dict[str, Any]:
     """Values of other attributes that give an attribute a meaning, a good one if there is one."""
-    needed = {}
+    needed, attributes = {}, operation(name).attributes
     for key, wanted in attribute.when.items():
         options = wanted if isinstance(wanted, list | tuple) else (wanted,)
         good = [level.only for level in levels.get(key, ()) if isinstance(level, Level)]
         value = next((option for option in options if option in good), options[0])
-        needed[key] = _A_NUMBER if value == "number" else value
+        needed[key] = attributes[key].a_number if value == "number" else value
     return needed
-
-
-_A_NUMBER: Final = 0.5
-"""A number for an attribute that must only be a number."""
 
 
 def _steps_where(base: Case, good: Good) -> tuple[Steps, ...]:

@@ -213,7 +213,7 @@ def _no_transitions(case: Case) -> Call:
     emissions = case.call.inputs["emissions"]
     tags = emissions.shape[2]
     inputs = {**case.call.inputs, "transitions": np.zeros((tags, tags), emissions.dtype)}
-    return Call("crf_log_likelihood", inputs, case.call.attributes)
+    return Call("crf_log_likelihood", inputs, _attributes("crf_log_likelihood", case))
 
 
 def _beam_of_one(case: Case, about: str) -> Pair:

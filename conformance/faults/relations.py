@@ -57,7 +57,8 @@ class EmissionsByTheirDifferences(NumpyBackend):
         if emissions.size == 0 or emissions.shape[2] == 1:
             return result
         others = tuple((name, np.asarray(value).tobytes()) for name, value in call.items() if name != "emissions")
-        return self._seen.setdefault(((emissions - emissions[:, :, :1]).tobytes(), others), result)
+        key = emissions.shape, (emissions - emissions[:, :, :1]).tobytes(), others
+        return self._seen.setdefault(key, result)
 
 
 @plant("crf_log_partition")

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Final
 
 from rnnspec.backends import BackendError
-from rnnspec.backends.discovery import Offered, offered
+from rnnspec.backends.discovery import Offered, installs, missing, offered
 from rnnspec.conformance.hosting.isolated import tried
 
 SECONDS: Final = 20.0
@@ -29,13 +29,24 @@ class Available:
 
 
 def available(seconds: float = SECONDS, found: Offered | None = None) -> list[Available]:
-    """Try every installed backend for so many seconds; those of one module share a process, and so its imports."""
+    """Try every installed backend for so many seconds; those of one module share a process, and so its imports.
+
+    Those of rnnspec's own whose library is not installed are not tried.
+    """
     found = found or offered()
-    by_module = sorted((_module(found, name), name) for name in found.entries)
+    lacking = [_lacking(name, absent) for name in found.own if (absent := missing(name))]
+    known = {one.name for one in lacking}
+    by_module = sorted((_module(found, name), name) for name in found.entries if name not in known)
     groups = [[name for _, name in group] for _, group in groupby(by_module, lambda one: one[0])]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         tries = pool.map(lambda group: _tried(group, seconds), groups)
-        return sorted((one for group in tries for one in group), key=lambda one: one.name)
+        return sorted((*lacking, *(one for group in tries for one in group)), key=lambda one: one.name)
+
+
+def _lacking(name: str, absent: Sequence[str]) -> Available:
+    """One of rnnspec's own whose library is not installed, which needs no trial."""
+    reason = f"{', '.join(absent)} not installed; {installs(name)} installs what it needs"
+    return Available(name, False, reason, ())
 
 
 def _module(found: Offered, name: str) -> str:

@@ -97,7 +97,7 @@ class Noise:
     largest
         The greatest number of the type. `overflowed` tells whether a finite result of version 0, or the sum of its
         terms' magnitudes, was beyond it. A computation in the type itself then meets an infinity on the way, even if
-        its result is small.
+        its result is small. In the same way, `chose` tells whether several places were the greatest to within rounding.
     accuracy
         By how many units of roundoff transcendental functions and products of matrices may be off.
     """
@@ -118,6 +118,7 @@ class Noise:
         self.largest = largest
         self.accuracy = accuracy
         self.overflowed = False
+        self.chose = False
         self._calm = min(_CALM, largest / 2 * largest)
         self._tables: dict[float, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
         for units in filter(None, {*_UNITS.values(), float(accuracy.transcendental)}):
@@ -206,7 +207,7 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def versions(self) -> NDArray[Any]:
         """All versions, on the first axis."""
-        return self.data if self.data.shape[0] == RUNS else np.broadcast_to(self.data, (RUNS, *self.shape))
+        return self.data if self.data.shape[0] > 1 else np.broadcast_to(self.data, (RUNS, *self.shape))
 
     # The reference's questions to an array.
 
@@ -531,24 +532,37 @@ def _reduced(reduce: Callable[..., Any]) -> Callable[..., Rounded]:
 def _argmax(array: Rounded, axis: int = -1) -> Rounded:
     """Place of the greatest; among what rounding could put first, versions 1… choose each its own.
 
-    Version 1 takes the first and version 2 the last, so that no choice that is open passes for one that is not.
+    Version 1 takes the first and version 2 the last, so that no choice that is open passes for one that is not. Where
+    earlier choices have left other places possible to a version than to version 0, as in a beam that each fills in its
+    own order, they differ by more than rounding: that version takes the greatest of its own numbers.
     """
     inner = axis % array.ndim + 1
     versions = array.versions()
     exact = versions[:1]
-    greatest = exact.max(axis=inner, keepdims=True)
     with np.errstate(invalid="ignore"):
         spread = np.abs(versions - exact).max(axis=0, keepdims=True)
         spread = np.where(np.isfinite(spread), spread, 0.0)
         margin = spread + spread.max(axis=inner, keepdims=True)
-        margin += array.noise.unit_roundoff * np.where(np.isfinite(greatest), np.abs(greatest), 0.0)
-        rivals = (greatest - exact <= BRANCH_SPREAD * margin) | (exact == greatest)
+        rivals = _near_the_greatest(exact, inner, margin, array.noise)
+        impossible = np.isneginf(versions)
+        apart = (impossible != impossible[:1]).any(axis=inner, keepdims=True)
+        if apart.any():
+            rivals = np.where(apart, _near_the_greatest(versions, inner, 0.0, array.noise), rivals)
+    array.noise.chose |= bool(np.any(rivals.sum(axis=inner) > 1))
+    rivals = np.broadcast_to(rivals, versions.shape)
     places = np.repeat(exact.argmax(axis=inner), RUNS, axis=0)
     draws = np.random.default_rng(array.noise.directions.turn()).random((RUNS - 1, *rivals.shape[1:]))
-    places[1:] = np.where(rivals, draws, -1.0).argmax(axis=inner)
-    places[1] = rivals[0].argmax(axis=inner - 1)
-    places[2] = array.shape[inner - 1] - 1 - np.flip(rivals[0], inner - 1).argmax(axis=inner - 1)
+    places[1:] = np.where(rivals[1:], draws, -1.0).argmax(axis=inner)
+    places[1] = rivals[1].argmax(axis=inner - 1)
+    places[2] = array.shape[inner - 1] - 1 - np.flip(rivals[2], inner - 1).argmax(axis=inner - 1)
     return Rounded(places, array.noise)
+
+
+def _near_the_greatest(numbers: NDArray[Any], axis: int, margin: Any, noise: Noise) -> NDArray[np.bool_]:
+    """Which numbers rounding could make the greatest along an axis."""
+    greatest = numbers.max(axis=axis, keepdims=True)
+    margin = margin + noise.unit_roundoff * np.where(np.isfinite(greatest), np.abs(greatest), 0.0)
+    return np.asarray((greatest - numbers <= BRANCH_SPREAD * margin) | (numbers == greatest))
 
 
 def _take_along_axis(array: Any, indices: Any, axis: int) -> Rounded:

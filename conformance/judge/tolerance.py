@@ -39,7 +39,7 @@ from rnnspec import reference
 from rnnspec.backends import Call, Cotangents
 from rnnspec.conformance.judge.declared import in_force
 from rnnspec.conformance.judge.formats import Format, format_of
-from rnnspec.conformance.judge.rounding import Noise, Rounded, greatest
+from rnnspec.conformance.judge.rounding import RUNS, Noise, Rounded, greatest
 from rnnspec.reference.traced import Traced, gradients
 from rnnspec.spec.arrays import Array
 from rnnspec.spec.operation import settings_of
@@ -49,6 +49,9 @@ KAPPA: Final = 4.0
 
 AMPLIFIED: Final = 1e3
 """Spread over result, in units of roundoff, beyond which rounding has been amplified rather than added up."""
+
+MORE_CHOICES: Final = 4
+"""Further runs of a call that returns ids, where several places were the greatest to within rounding."""
 
 _KEPT: Final = 1 << 14
 """Numbers of a result up to which its versions are kept, for what all calls together say."""
@@ -218,7 +221,10 @@ class PerturbedRun:
                 outputs, self._vjp = getattr(reference, f"{call.operation}_vjp")(**inputs, **call.attributes)
             else:
                 outputs = getattr(reference, call.operation)(**inputs, **call.attributes)
+            self._after = self._noise.directions.position
             specified = call.spec.outputs_for(call.attributes)
+            if self._noise.chose and any(item.kind == "ids" for item in specified.values()):
+                outputs = self._with_more_choices(call, floats, outputs, seed)
             self._float_outputs = _FloatOutputs.of(call, outputs)
             self.outputs = {
                 name: replace(
@@ -228,9 +234,32 @@ class PerturbedRun:
                 else _exactly(output, item.shape[:1] == ("B",))
                 for (name, item), output in zip(specified.items(), outputs, strict=True)
             }
-        self._after = self._noise.directions.position
         self.overflowed = self._noise.overflowed
         self._gradients: dict[tuple[bytes, ...], tuple[dict[str, Bounded], bool]] = {}
+
+    def _with_more_choices(
+        self, call: Call, floats: Mapping[str, Array], outputs: Sequence[Any], seed: int
+    ) -> list[Rounded | Array]:
+        """The outputs with the versions of further runs, which differ where ids do.
+
+        Of choices that follow each other, one may undo another: six versions may agree by chance.
+        """
+        runs = [list(map(_versions, outputs))]
+        for more in range(1, MORE_CHOICES + 1):
+            noise = noise_of(self.form, seed + more, self._noise.whole)
+            inputs = {**call.inputs, **{name: Rounded.exactly(array, noise) for name, array in floats.items()}}
+            again = getattr(reference, call.operation)(**inputs, **call.attributes)
+            runs.append([_versions(output)[1:] for output in again])
+        every = [np.concatenate(versions) for versions in zip(*runs, strict=True)]
+        together = [Rounded(versions, self._noise) for versions in every]
+        undecided = _FloatOutputs.of(call, together).undecided
+        for versions, item in zip(every, call.spec.outputs_for(call.attributes).values(), strict=True):
+            if item.kind == "float":
+                open_ = for_each(undecided, versions[0], item.shape[:1] == ("B",))
+                versions[RUNS:] = np.where(open_, versions[RUNS:], versions[0])
+        return [
+            of_all if isinstance(output, Rounded) else output for of_all, output in zip(together, outputs, strict=True)
+        ]
 
     def outputs_alone(self) -> Expected:
         """The right outputs of the call."""
@@ -433,7 +462,7 @@ def _bounded(result: Rounded | Array, form: Format, loudest: float, per_sequence
         unjudged = np.where((widest < form.most_judged) | np.isinf(widest), np.inf, np.nan)
         grown = np.where((r > 1) & (widest > loudest), unjudged, 1 + 8 * np.minimum(r, WILD) + decades / 2)
     rounding = spread + form.unit_roundoff * size + (largest / 4 + form.smallest_normal)
-    perturbed = np.array(versions[1:]) if len(versions) > 1 and value.size <= _KEPT else None
+    perturbed = np.array(versions[1:RUNS]) if len(versions) > 1 and value.size <= _KEPT else None
     return Bounded(np.array(value), np.where(exact, 0.0, KAPPA * grown * rounding), perturbed)
 
 

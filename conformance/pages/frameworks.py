@@ -42,7 +42,7 @@ def probes(op: Operation) -> Iterator[Case]:
 def _changed(op: Operation, attribute: Attribute, value: Any) -> dict[str, Any]:
     """Return the defaults, except for one attribute and those that give it a meaning."""
     needed = {key: value[0] if isinstance(value, list | tuple) else value for key, value in attribute.when.items()}
-    numbers = {key: 0.5 for key, value in needed.items() if value == "number"}
+    numbers = {key: op.attributes[key].a_number for key, value in needed.items() if value == "number"}
     return {**op.defaults(), **needed, **numbers, attribute.name: value}
 
 

@@ -92,7 +92,7 @@ def load_expected(path: Path, versions: Mapping[str, str]) -> tuple[ExpectedFail
     """Read the entries of a file that are about these versions; raise FileError for what is none."""
     data = read_toml(path)
     if set(data) - {"failure"} or not isinstance(data.get("failure", []), list):
-        raise FileError(f"{path}: expected [[failure]] entries only, got {', '.join(data)}")
+        raise FileError(f"{path}: expected [[failure]] entries only, got {name_of(', '.join(data))}")
     entries = [_entry(f"{path}: failure {number}", entry) for number, entry in enumerate(data.get("failure", []), 1)]
     try:
         return tuple(entry for entry in entries if entry.holds_for(versions))

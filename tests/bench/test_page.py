@@ -159,5 +159,5 @@ def test_the_page_in_a_browser(in_browser: Callable[..., Any], report: BenchRepo
 
 
 def test_a_window_system_that_there_is_not_is_of_no_matter() -> None:
-    code = "from rnnspec.conformance.bench.drawing import figures\nwith figures(): pass"
+    code = "from rnnspec.conformance.report.drawing import figures\nwith figures(): pass"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "MPLBACKEND": "nosuch"})

@@ -158,6 +158,18 @@ def test_a_sequence_ends_late_and_others_do_not(seed: int) -> None:
     assert ((lengths > 16) & (lengths < COUNTS[0]) & judged).any()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_sequences_of_unlike_lengths_are_not_returned_in_the_order_of_their_sums(seed: int) -> None:
+    (case,) = (
+        case
+        for case in deck_of("beam_search", seed=seed).cases
+        if case.attributes["hypotheses"] == "all" and case.attributes["width"] == 4 and case.attributes["steps"] == 5
+    )
+    _, lengths, score = reference.beam_search(**case.call.inputs, **case.attributes)  # type: ignore[arg-type]
+    judged = np.isfinite(expected_of(case).outputs["tokens"].bound).all(axis=(1, 2))
+    assert (np.diff(score * lengths, axis=1)[judged] > 1e-3).any()
+
+
 # Sizes.
 
 

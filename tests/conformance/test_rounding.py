@@ -419,6 +419,26 @@ def test_equal_numbers_are_never_chosen_from_one_way(rivals: int) -> None:
         assert (places < rivals).all()
 
 
+def test_places_of_a_beam_are_filled_with_all_rivals_in_every_version() -> None:
+    for seed in range(50):
+        left, filled = exactly([[1.0, 1.0, 1.0, 0.25]], seed), []
+        for _ in range(3):
+            place = np.argmax(left, axis=1)[:, np.newaxis]
+            filled.append(place.versions()[:, 0, 0])
+            left = np.where(np.arange(4) == place, -np.inf, left)
+        np.testing.assert_array_equal(np.sort(np.stack(filled, axis=1)), [[0, 1, 2]] * RUNS)
+
+
+def test_a_version_that_went_another_way_chooses_by_its_own_numbers() -> None:
+    versions = np.full((RUNS, 1, 2), 1.0)
+    versions[:, 0, 1] = 0.0
+    versions[2] = [[-4.0, -3.0]]
+    versions[3] = [[-3.0, -np.inf]]
+    versions[4] = [[-np.inf, -3.0]]
+    places = np.argmax(Rounded(versions, noise()), axis=1).versions()[:, 0]
+    assert (places[0], places[3], places[4]) == (0, 0, 1)
+
+
 def test_the_greatest_by_far_is_chosen_by_all() -> None:
     assert (np.argmax(exactly([0.5, 2.0, 1.0]), axis=-1).versions() == 1).all()
 

@@ -316,3 +316,18 @@ def test_a_type_does_not_hold_what_rounding_moves_beyond_it() -> None:
     assert np.isinf(bounds([600.0], [5000.0], dtype="bfloat16")).all()
     lost = Bounded(np.array([600.0]), np.array([np.nan]))
     assert not Expected({}, {"x": lost}, format_of("float16")).in_range
+
+
+# Choices.
+
+
+@pytest.mark.parametrize("hypotheses", ["best", "all"])
+def test_a_beam_of_equal_tokens_has_all_its_ids_unjudged(hypotheses: str) -> None:
+    network = {"W": np.zeros((1, 1, 2)), "R": np.zeros((1, 1, 1)), "b": np.zeros((1, 1))}
+    tokens = {"V": np.zeros((3, 1)), "c": np.zeros(3), "E": np.zeros((3, 2)), "start": np.zeros(40, np.int64)}
+    chosen = {"cell": "rnn_cell", "normalise": False, "hypotheses": hypotheses, "end": 1, "minimum": 1, "steps": 1}
+    attributes = {**operation("beam_search").defaults(), **chosen}
+    expected = expect(Call("beam_search", {**network, **tokens}, attributes), "float32")
+    assert np.isinf(expected.outputs["tokens"].bound).all()
+    assert (expected.outputs["lengths"].bound == 0).all()
+    assert (expected.outputs["score"].bound < 1e-5).all()

@@ -162,7 +162,7 @@ def test_the_json_has_the_documented_structure(every_verdict: tuple[Run, Path]) 
     for backend in run.json["backends"]:
         assert set(backend) == {
             "name", "verdict", "versions", "operations", "expected_failures_not_seen", "asked", "profile", "seed",
-            "judged_nothing",
+            "judged_nothing", "accuracy",
         }  # fmt: skip
         assert "numpy" in backend["versions"]
         (operation,) = backend["operations"]

@@ -182,7 +182,7 @@ def test_no_operations_name_is_cut() -> None:
     [
         ("worst_error_ratio", 7, "it conforms with an error ratio of 7: expected at most 1"),
         ("worst_error_ratio", -5, "worst_error_ratio: expected a number from 0 on, or null, got -5"),
-        ("worst_error_ratio", float("nan"), "worst_error_ratio: expected a number from 0 on, or null, got nan"),
+        ("worst_error_ratio", float("nan"), "worst_error_ratio: expected a number that is finite"),
         ("examples", -1, "examples: expected a number from 0 on, got -1"),
     ],
 )

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from rnnspec.backends import Call
+from rnnspec.backends.interrupts import Interrupted
+from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cli import main
 from rnnspec.spec.models import models
 
@@ -40,29 +45,31 @@ def test_the_page_has_plots_and_verdicts(tmp_path: Path) -> None:
     assert "n_recurrent[&#34;recurrent: lstm&#34;]" in text
 
 
-INTERRUPTED_AT = '''
-from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.backends.interrupts import Interrupted
-
-class Until(NumpyBackend):
-    """A backend during whose third step the user interrupts."""
-    name = "until"
+@pytest.fixture
+def interrupted_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Make the user interrupt during a step of the backend `numpy`."""
     steps = 0
 
-    def recorded(self, call, wanted=None):
-        Until.steps += call.operation == "mean_absolute_error"
-        if Until.steps == 3:
-            raise Interrupted()
-        return super().recorded(call, wanted)
-'''
+    def arrange(step: int) -> None:
+        recorded = NumpyBackend.recorded
+
+        def until(self: NumpyBackend, call: Call, wanted: Any = None) -> Any:
+            nonlocal steps
+            steps += call.operation == "mean_absolute_error"
+            if steps == step:
+                raise Interrupted
+            return recorded(self, call, wanted)
+
+        monkeypatch.setattr(NumpyBackend, "recorded", until)
+
+    return arrange
 
 
-def test_an_interrupt_loses_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "fakes_trained.py").write_text(INTERRUPTED_AT)
-    monkeypatch.syspath_prepend(tmp_path)
+def test_an_interrupt_loses_no_step(tmp_path: Path, interrupted_at: Callable[[int], None]) -> None:
+    interrupted_at(3)
     file = tmp_path / "t.json"
     options = ["--model", "air-quality", "--small", "--steps", "5", "--json", str(file)]
-    result = CliRunner().invoke(main, ["train", "numpy", "fakes_trained:Until", *options])
+    result = CliRunner().invoke(main, ["train", "numpy", *options])
     assert result.exit_code == 130, result.output
     assert "numpy: conforms for 2 steps" in result.output
     assert "interrupted: this is the result of 2 of 5 steps" in result.output
@@ -73,10 +80,9 @@ def test_an_interrupt_loses_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert [len(backend[name]) for name in told] == [2] * 4
 
 
-def test_an_interrupt_before_the_first_step_ends_has_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "fakes_at_once.py").write_text(INTERRUPTED_AT.replace("steps == 3", "steps == 1"))
-    monkeypatch.syspath_prepend(tmp_path)
-    result = CliRunner().invoke(main, ["train", "fakes_at_once:Until", "--model", "air-quality", "--small"])
+def test_an_interrupt_before_the_first_step_ends_has_no_result(interrupted_at: Callable[[int], None]) -> None:
+    interrupted_at(1)
+    result = CliRunner().invoke(main, ["train", "numpy", "--model", "air-quality", "--small"])
     assert (result.exit_code, "0 of 20 steps" in result.output) == (130, True), result.output
 
 
