@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distributions, metadata
 from pathlib import Path
 from typing import Final
@@ -115,9 +116,14 @@ def missing(extra: str) -> list[str]:
 
 def _needed(extra: str) -> list[Requirement]:
     """The requirements of an extra beside those that rnnspec has anyway."""
+    return [one for one in _of_extras() if one.marker and one.marker.evaluate({"extra": extra})]
+
+
+@cache
+def _of_extras() -> tuple[Requirement, ...]:
+    """The requirements of all extras, read once for all backends."""
     every = map(Requirement, metadata(OWN).get_all("Requires-Dist") or ())
-    apart = [one for one in every if one.marker and not one.marker.evaluate({"extra": ""})]
-    return [one for one in apart if one.marker and one.marker.evaluate({"extra": extra})]
+    return tuple(one for one in every if one.marker and not one.marker.evaluate({"extra": ""}))
 
 
 def _is_installed(package: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, get_args
 
 from rnnspec.backends.layouts.arrays import Shaping, Tensor
@@ -65,6 +65,13 @@ def expect_parameters(
             raise LayoutError(f"b_rn: expected with the gru only, got it with the {family}; leave it out")
         expect_shape(xp, "b_rn", b_rn, "H", (hidden,))
     return gates, hidden, features, state
+
+
+def expect_present(weights: Mapping[str, Tensor], names: Sequence[str], kind: str = "weights") -> None:
+    """Raise LayoutError if a name is not among the weights of a library."""
+    missing = [name for name in names if name not in weights]
+    if missing:
+        raise LayoutError(f"{', '.join(missing)}: missing among {', '.join(weights) or f'no {kind}'}")
 
 
 def recurrent_bias(xp: Shaping, b: Tensor, b_rn: Tensor | None, b_R: Tensor | None) -> Tensor:

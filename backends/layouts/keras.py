@@ -14,12 +14,12 @@ from rnnspec.backends.layouts.arrays import Shaping, Tensor
 from rnnspec.backends.layouts.gates import (
     GATES,
     Family,
-    LayoutError,
     Reset,
     Update,
     biases_to_spec,
     expect_choice,
     expect_parameters,
+    expect_present,
     expect_shape,
     recurrent_bias,
     resets_after,
@@ -109,9 +109,7 @@ def to_spec(
     """
     expect_choice("family", family, tuple(GATES))
     gates = GATES[family]
-    missing = [name for name in ("kernel", "recurrent_kernel") if name not in weights]
-    if missing:
-        raise LayoutError(f"{', '.join(missing)}: missing among {', '.join(weights) or 'no weights'}")
+    expect_present(weights, ("kernel", "recurrent_kernel"))
     hidden = expect_shape(xp, "recurrent_kernel", weights["recurrent_kernel"], "H G*H", (None, None))[0]
     features = expect_shape(xp, "kernel", weights["kernel"], "D G*H", (None, gates * hidden))[0]
     expect_shape(xp, "recurrent_kernel", weights["recurrent_kernel"], "H G*H", (hidden, gates * hidden))

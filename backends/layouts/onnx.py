@@ -7,7 +7,7 @@ Source: the inputs documented for ONNX's operators RNN, LSTM and GRU.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from rnnspec.backends.layouts.arrays import Shaping, Tensor
@@ -19,6 +19,7 @@ from rnnspec.backends.layouts.gates import (
     biases_to_spec,
     expect_choice,
     expect_parameters,
+    expect_present,
     expect_shape,
     recurrent_bias,
     updated,
@@ -61,7 +62,7 @@ def from_spec(
     """
     gates, hidden, features, _ = expect_parameters(xp, family, W, R, b, b_rn, None, b_R)
     arrays = with_update(xp, update, W, R, b, recurrent_bias(xp, b, b_rn, b_R))
-    W, R, *biases = (xp.concat([array[gate : gate + 1] for gate in ORDER[family]], 0) for array in arrays)
+    W, R, *biases = (_reordered(xp, array, ORDER[family]) for array in arrays)
     return {
         "W": xp.reshape(W, (1, gates * hidden, features)),
         "R": xp.reshape(R, (1, gates * hidden, hidden)),
@@ -95,9 +96,7 @@ def to_spec(
     """
     expect_choice("family", family, tuple(GATES))
     gates = GATES[family]
-    missing = [name for name in ("W", "R") if name not in weights]
-    if missing:
-        raise LayoutError(f"{', '.join(missing)}: missing among {', '.join(weights) or 'no weights'}")
+    expect_present(weights, ("W", "R"))
     rows, hidden = expect_shape(xp, "R", weights["R"], "directions G*H H", (1, None, None))[1:]
     if rows != gates * hidden:
         raise LayoutError(f"R: expected {gates} gates of {hidden} units, got {rows} rows")
@@ -106,11 +105,12 @@ def to_spec(
         "W": xp.reshape(weights["W"], (gates, hidden, features)),
         "R": xp.reshape(weights["R"], (gates, hidden, hidden)),
     }
-    arrays = {name: _in_our_order(xp, family, array) for name, array in arrays.items()}
+    ours = [ORDER[family].index(gate) for gate in range(gates)]
+    arrays = {name: _reordered(xp, array, ours) for name, array in arrays.items()}
     if "B" in weights:
         expect_shape(xp, "B", weights["B"], "directions 2*G*H", (1, 2 * rows))
         halves = xp.reshape(weights["B"], (2, gates, hidden))
-        b, b_R = (_in_our_order(xp, family, halves[half]) for half in (0, 1))
+        b, b_R = (_reordered(xp, halves[half], ours) for half in (0, 1))
         arrays |= biases_to_spec(xp, family, b, b_R, both=True, after=after)
     else:
         arrays["b"] = xp.zeros((gates, hidden), arrays["W"].dtype)
@@ -119,5 +119,6 @@ def to_spec(
     return arrays | updated(xp, update, arrays) if family == "gru" else arrays
 
 
-def _in_our_order(xp: Shaping, family: Family, array: Tensor) -> Tensor:
-    return xp.concat([array[(place := ORDER[family].index(gate)) : place + 1] for gate in range(GATES[family])], 0)
+def _reordered(xp: Shaping, array: Tensor, places: Sequence[int]) -> Tensor:
+    """The gates of an array, on its first axis, in another order."""
+    return xp.concat([array[place : place + 1] for place in places], 0)

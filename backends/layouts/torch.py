@@ -20,6 +20,7 @@ from rnnspec.backends.layouts.gates import (
     biases_to_spec,
     expect_choice,
     expect_parameters,
+    expect_present,
     expect_shape,
     recurrent_bias,
     resets_after,
@@ -135,9 +136,7 @@ def to_spec(
     """
     expect_choice("family", family, tuple(GATES))
     gates = GATES[family]
-    missing = [name + suffix for name in ("weight_ih", "weight_hh") if name + suffix not in parameters]
-    if missing:
-        raise LayoutError(f"{', '.join(missing)}: missing among {', '.join(parameters) or 'no parameters'}")
+    expect_present(parameters, ("weight_ih" + suffix, "weight_hh" + suffix), "parameters")
     weight_ih, weight_hh = parameters["weight_ih" + suffix], parameters["weight_hh" + suffix]
     rows, features = expect_shape(xp, "weight_ih" + suffix, weight_ih, "G*H D", (None, None))
     if rows % gates:
