@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -313,12 +313,14 @@ def test_another_server_is_no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None
     """It answers something that announces more than ever comes."""
     monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 0.5)
     monkeypatch.setattr(cluster_module, "CLOSE_SECONDS", 0.5)
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with ExitStack() as connections, socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
             with suppress(OSError):
                 while True:
-                    server.accept()[0].sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+                    # Open until the test ends: a socket that nobody closes warns in whichever test runs next.
+                    connection = connections.enter_context(server.accept()[0])
+                    connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
 
         threading.Thread(target=serve, daemon=True).start()
         with pytest.raises(ClusterError, match="nobody answers at tcp://"):
