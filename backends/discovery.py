@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distributions, metadata
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution, distributions, metadata
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +44,7 @@ class Offered:
 
     def add(self, package: Distribution) -> None:
         """Add the backends of a package."""
-        title = name_of(f"{package.metadata['Name']} {package.version}")
+        title, is_own = name_of(f"{package.metadata['Name']} {package.version}"), _normal(package) == OWN
         try:
             found = [entry for entry in package.entry_points if entry.group == GROUP]
         except Exception as error:  # as many kinds as there are ways to write the file wrongly
@@ -50,7 +52,7 @@ class Offered:
             return
         for entry in found:
             self.entries.setdefault(entry.name, []).append((title, entry))
-            if _normal(package) == OWN:
+            if is_own:
                 self.own.add(entry.name)
 
     def notes(self) -> list[str]:
@@ -86,17 +88,29 @@ class Offered:
 
 def offered() -> Offered:
     """Read what the installed packages offer."""
-    found, seen = Offered(), set()
-    for package in distributions():
-        try:
-            name = _normal(package)
-            if name in seen:  # hidden by the one before it on the path, as its modules are
-                continue
-            seen.add(name)
-        except Exception:  # a folder that only looks like a package's
+    found = Offered()
+    seen: set[str] = set()
+    for name, package in _offering():
+        if name in seen:
             continue
+        seen.add(name)
+        with suppress(PackageNotFoundError):  # of a name that its folder has not
+            package = distribution(name)  # the first on the path, which hides others as its modules do
         found.add(package)
     return found
+
+
+def _offering() -> Iterator[tuple[str, Distribution]]:
+    """Yield the packages whose entry points have the group, or cannot be read.
+
+    Only these packages have their metadata parsed: that of hundreds takes longer than many a command.
+    """
+    for package in distributions():
+        with suppress(Exception):  # `Offered.add` says so of the package
+            if GROUP not in (package.read_text("entry_points.txt") or ""):
+                continue
+        with suppress(Exception):  # a folder that only looks like a package's
+            yield _normal(package), package
 
 
 def names() -> list[str]:

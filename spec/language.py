@@ -89,14 +89,18 @@ def initial(state: str) -> str:
     return f"{state}0"
 
 
-def parse(text: str, place: str) -> list[Equation]:
-    """Parse lines of equations; `place` (file, operation, block) opens every error message."""
+@lru_cache(maxsize=16384)
+def parse(text: str, place: str) -> tuple[Equation, ...]:
+    """Parse lines of equations; `place` (file, operation, block) opens every error message.
+
+    The same lines are read many times, as blocks of several systems, so that they are kept: nobody changes their trees.
+    """
     equations = []
     for number, line in enumerate(text.splitlines(), start=1):
         source = line.strip()
         if source and not source.startswith("#"):
             equations.append(_parse_line(source, f"{place}, line {number}: {source!r}"))
-    return equations
+    return tuple(equations)
 
 
 @lru_cache(maxsize=1024)

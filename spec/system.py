@@ -8,7 +8,7 @@ them. An operation with parts has its own equations and those of its parts, unde
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -148,7 +148,7 @@ class _Specialiser:
         for block in blocks:
             if not holds(block.when, self.attributes):
                 continue
-            equations = parse(block.text, block.place)
+            equations: Sequence[Equation] = parse(block.text, block.place)
             if block.each in ("STATE", "MEMORY"):
                 states = list(states_of(self.op, self.attributes).items())[block.each == "MEMORY" :]
                 reads = self.op.parts[0].reads if self.op.parts else {}

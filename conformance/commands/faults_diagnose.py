@@ -10,7 +10,7 @@ from typing import Final, get_args
 from rich.table import Table
 
 from rnnspec.conformance import checks, diagnosis, edits, faults
-from rnnspec.conformance.diagnosis.measuring import COUNTS, Diagnosed, WrongKind, diagnosed, implementation
+from rnnspec.conformance.diagnosis.measuring import Diagnosed, WrongKind, count_of, diagnosed, implementation
 from rnnspec.conformance.diagnosis.rates import Rates, rates
 from rnnspec.conformance.hosting.jobs import Workers, workers
 from rnnspec.conformance.hosting.work import Work
@@ -67,7 +67,7 @@ def _measured(request: DiagnosisRequest, kept: Kept, sharing: Workers, json_file
 
 def _numbers(kind: WrongKind, sample: int | None) -> Sequence[int]:
     """Places among the implementations of a kind, spread over them where there are fewer than all."""
-    count = COUNTS[kind]
+    count = count_of(kind)
     step = 1 if sample is None else max(1, count // sample)
     return range(0, count, step)[:sample]
 

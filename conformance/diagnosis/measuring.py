@@ -29,9 +29,9 @@ from rnnspec.conformance.diagnosis.suspect import Suspect
 from rnnspec.conformance.diagnosis.suspects import Searcher
 from rnnspec.conformance.edits.changing import changed
 from rnnspec.conformance.edits.single import Edit, EditedPart, single_edits
-from rnnspec.conformance.faults.catalogue import FAULTS
+from rnnspec.conformance.faults.catalogue import faults
 from rnnspec.conformance.faults.changed import backend_of
-from rnnspec.conformance.faults.equations import CHANGED, ChangedEquation
+from rnnspec.conformance.faults.equations import ChangedEquation, changed_equations
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.run.profile import Profile
@@ -79,8 +79,12 @@ class Diagnosed:
         return asdict(self)
 
 
-COUNTS: Final[Mapping[WrongKind, int]] = {"catalogue": len(FAULTS), "single": 500, "double": 200, "pair": 200}
-"""How many wrong implementations of each kind there are."""
+_DRAWN: Final[Mapping[WrongKind, int]] = {"single": 500, "double": 200, "pair": 200}
+
+
+def count_of(kind: WrongKind) -> int:
+    """How many wrong implementations of a kind there are."""
+    return len(faults()) if kind == "catalogue" else _DRAWN[kind]
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,8 @@ def implementation(kind: WrongKind, number: int, seed: int = 0) -> Wrong:
     drawn = stream(seed, f"{kind} {number}")
     match kind:
         case "catalogue":
-            return planted(FAULTS[(number + seed) % len(FAULTS)])
+            every = faults()
+            return planted(every[(number + seed) % len(every)])
         case "pair":
             return paired(drawn)
         case _:
@@ -117,8 +122,9 @@ def planted(fault: Fault) -> Wrong:
 def paired(drawn: np.random.Generator) -> Wrong:
     """Return an implementation with two faults of the catalogue that are changed equations."""
     by_operation: dict[str, list[ChangedEquation]] = {}
-    for one in CHANGED:
-        by_operation.setdefault(one.fault.operation, []).append(one)
+    for one in changed_equations():
+        if one.blocks:
+            by_operation.setdefault(one.fault.operation, []).append(one)
     names = [name for name, some in by_operation.items() if len(some) > 1]
     name = names[int(drawn.integers(len(names)))]
     some = by_operation[name]

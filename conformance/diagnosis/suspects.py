@@ -27,7 +27,7 @@ from rnnspec.conformance.diagnosis.probe import Probe, is_apart
 from rnnspec.conformance.diagnosis.suspect import Suspect
 from rnnspec.conformance.edits.running import Runner
 from rnnspec.conformance.edits.single import Edit, EditedPart, choosing, coarse_edits, gate_edits, single_edits
-from rnnspec.conformance.faults.catalogue import FAULTS
+from rnnspec.conformance.faults.catalogue import faults
 from rnnspec.spec import CallError, Operation, operation
 from rnnspec.spec.operation import Settings, settings_of
 
@@ -293,10 +293,9 @@ class Searcher:
 
     def _planted(self) -> Iterator[Suspect]:
         """Yield the faults of the catalogue."""
-        for fault in FAULTS:
-            if fault.operation == self.op.name:
-                self.clock.check()
-                yield Suspect.of(fault)
+        for fault in faults((self.op.name,)):
+            self.clock.check()
+            yield Suspect.of(fault)
 
     def _together(self, first: Probe, around: Around) -> list[Suspect]:
         """Return what is wrong beside other faults: what gives all where some inputs are 0, or else two at once."""

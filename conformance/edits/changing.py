@@ -141,7 +141,7 @@ def _with_parts(op: Operation) -> Iterator[Equation]:
             yield from _with_parts(choice)
 
 
-def _written(op: Operation, block: Block) -> list[Equation]:
+def _written(op: Operation, block: Block) -> Sequence[Equation]:
     """Return the equations of a block for every gate or state that the operation has under any attributes."""
     equations = parse(block.text, block.place)
     if block.each in ("STATE", "MEMORY"):

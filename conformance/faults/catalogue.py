@@ -43,17 +43,14 @@ from rnnspec.conformance.faults import (  # noqa: F401  (each module plants its 
 from rnnspec.conformance.faults.fault import Fault, planted
 from rnnspec.spec import operation
 
-FAULTS: tuple[Fault, ...] = (
-    *equations.FAULTS,
-    *gates.FAULTS,
-    *near_the_bound.FAULTS,
-    *planted(),
-)
-"""Every planted fault, those of the tables first; names are unique."""
-
 
 def faults(operations: Sequence[str] = ()) -> tuple[Fault, ...]:
-    """The faults planted in these operations, or in all; an operation that there is not raises."""
+    """The faults planted in these operations, or in all; an operation that there is not raises.
+
+    Those of the tables come first; names are unique.
+    """
     for name in operations:
         operation(name)
-    return tuple(fault for fault in FAULTS if not operations or fault.operation in operations)
+    changed = tuple(one.fault for one in equations.changed_equations(operations))
+    others = (*gates.FAULTS, *near_the_bound.FAULTS, *planted())
+    return changed + tuple(fault for fault in others if not operations or fault.operation in operations)

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from rnnspec.backends import Backend
-from rnnspec.conformance.faults.catalogue import FAULTS
+from rnnspec.conformance.faults.catalogue import faults
 
 
 def __getattr__(name: str) -> type[Backend]:
     """Return the wrong implementation of this name; AttributeError if there is none."""
-    found = next((fault for fault in FAULTS if fault.name.replace("-", "_") == name), None)
+    found = next((fault for fault in faults() if fault.name.replace("-", "_") == name), None)
     if found is None:
         raise AttributeError(f"no planted fault is named {name}: expected one of those in docs/faults.md")
     return found.implementation

@@ -28,14 +28,14 @@ from rnnspec.conformance.checks.habits import (
 )
 from rnnspec.conformance.checks.layouts import LAYOUTS, REPEATED, Layouts
 from rnnspec.conformance.checks.right import OutOfRangeError
-from rnnspec.conformance.faults.catalogue import FAULTS
+from rnnspec.conformance.faults.catalogue import faults
 from rnnspec.conformance.hosting.guard import Guarded
 from rnnspec.conformance.run import PROFILES, Verdict, run_check
 from rnnspec.spec import check_call, operation, operations
 
 Make = Callable[..., Any]
 
-PLANTED = {fault.name: fault for fault in FAULTS}
+PLANTED = {fault.name: fault for fault in faults()}
 OF_LAYOUTS = (
     "lstm-only-two-orders-known",
     "attention-scores-only-two-orders-known",

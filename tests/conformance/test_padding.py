@@ -16,7 +16,7 @@ from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.checks.padding import Padding, PaddingNan
 from rnnspec.conformance.checks.right import expected_of
 from rnnspec.conformance.checks.whereabouts import whereabouts
-from rnnspec.conformance.faults.catalogue import FAULTS
+from rnnspec.conformance.faults.catalogue import faults
 from rnnspec.conformance.faults.score import score_fault
 from rnnspec.conformance.run import PROFILES
 from rnnspec.spec import check_call, operations
@@ -67,14 +67,14 @@ def test_the_padding_alone_is_filled(name: str, dtype: str) -> None:
 
 
 def test_numbers_in_the_padding_that_count_are_caught_without_nan() -> None:
-    fault = next(fault for fault in FAULTS if fault.name == "mean-squared-error-padding-counts-a-little")
+    fault = next(fault for fault in faults() if fault.name == "mean-squared-error-padding-counts-a-little")
     found = score_fault(fault, PROFILES["quick"], shrink=False, exclusive=True)
     assert (found.check, found.also) == ("padding", "")
 
 
 @pytest.mark.parametrize("family", ["rnn", "lstm", "gru"])
 def test_nan_times_zero_is_caught_by_nan_alone(family: str) -> None:
-    fault = next(fault for fault in FAULTS if fault.name == f"{family}-padding-times-zero")
+    fault = next(fault for fault in faults() if fault.name == f"{family}-padding-times-zero")
     checks = (Padding(), PaddingNan())
     assert score_fault(fault, PROFILES["quick"], checks, shrink=False).check == "padding_nan"
     assert not score_fault(fault, PROFILES["quick"], checks[:1], shrink=False).caught

@@ -14,7 +14,7 @@ from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.cli import main
 from rnnspec.conformance.commands import faults as command
 from rnnspec.conformance.commands.faults import FaultsRequest
-from rnnspec.conformance.faults.catalogue import FAULTS
+from rnnspec.conformance.faults.catalogue import faults
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.score import NEVER_ALONE, CheckScore, FaultScore, by_check, score_fault
 from rnnspec.conformance.faults.seeds import seeds_from, seeds_text
@@ -25,7 +25,7 @@ from rnnspec.conformance.pages.faults import read, sections
 from rnnspec.conformance.run import PROFILES, Profile
 from rnnspec.conformance.run.plan import PlanError
 
-PLANTED = {fault.name: fault for fault in FAULTS}
+PLANTED = {fault.name: fault for fault in faults()}
 NO_FAULT = Fault("rnn-no-fault-at-all", "rnn_cell", "Nothing is wrong.", LOOPS["rnn"])
 CAUGHT = PLANTED["rnn-bias-dropped"]
 

@@ -26,14 +26,14 @@ from rnnspec.conformance.faults import (
     ties,
     written_arrays,
 )
-from rnnspec.conformance.faults.catalogue import FAULTS
+from rnnspec.conformance.faults.catalogue import faults
 from rnnspec.conformance.faults.fault import Fault, planted_in
 from rnnspec.conformance.judge.tolerance import expect
 from rnnspec.spec import check_call, operation
 
 Array = np.ndarray[Any, Any]
 KINDS = (sizes, axes, ranges, kinds_of_steps, minus_infinity, ties, layouts, written_arrays, drift)
-PLANTED = {fault.name: fault for fault in FAULTS}
+PLANTED = {fault.name: fault for fault in faults()}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rnnspec.backends import BackendError, open_backend
 from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.diagnosis import diagnose
-from rnnspec.conformance.faults.catalogue import FAULTS
+from rnnspec.conformance.faults.catalogue import faults
 from rnnspec.conformance.report.faults import print_fault
 from rnnspec.conformance.run import PROFILES, run_check
 from rnnspec.conformance.run.runner import Failed
@@ -41,7 +41,7 @@ def test_the_readme_shows_what_the_suite_says() -> None:
 
 
 def test_every_fault_has_a_name_of_its_own() -> None:
-    names = [fault.name.replace("-", "_") for fault in FAULTS]
+    names = [fault.name.replace("-", "_") for fault in faults()]
     assert len(set(names)) == len(names)
     assert all(name.isidentifier() for name in names)
 

@@ -14,13 +14,13 @@ from rnnspec.conformance.checks import CHECKS, Check, Violation
 from rnnspec.conformance.checks.identities import IDENTITIES, Identities, Identity
 from rnnspec.conformance.checks.shifts import SHIFTED
 from rnnspec.conformance.checks.sums import SHARES
-from rnnspec.conformance.faults.catalogue import FAULTS
+from rnnspec.conformance.faults.catalogue import faults
 from rnnspec.conformance.run import PROFILES, Verdict, run_check
 from rnnspec.conformance.run.runner import checks_for
 from rnnspec.spec import operations
 
 BY_ID = {check.id: check for check in CHECKS}
-PLANTED = {fault.name: fault for fault in FAULTS}
+PLANTED = {fault.name: fault for fault in faults()}
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import ast
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -41,8 +42,27 @@ class ChangedEquation:
     blocks: tuple[Block, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """A fault as it is written, for one of its operations."""
+
+    name: str
+    operation: str
+    table: Mapping[str, Any]
+    place: str
+
+    @cached_property
+    def read(self) -> ChangedEquation:
+        return _fault(self.name, operation(self.operation), self.table, self.place)
+
+
 def read(text: str, file: str) -> Iterator[ChangedEquation]:
     """Yield the faults of a file; where it is wrong, raise SpecError with the file, the fault and what was expected."""
+    for table in _tables(text, file):
+        yield table.read
+
+
+def _tables(text: str, file: str) -> Iterator[_Table]:
     for name, table in tomllib.loads(text).items():
         if not is_changed_equation(table):
             continue
@@ -55,10 +75,10 @@ def read(text: str, file: str) -> Iterator[ChangedEquation]:
                 raise SpecError(f"{place}: expected {key!r}")
         planted_into = table["operation"]
         if isinstance(planted_into, str):
-            yield _fault(name, operation(planted_into), table, place)
+            yield _Table(name, planted_into, table, place)
             continue
         for one in planted_into:
-            yield _fault(name.replace("*", family_of(one)), operation(one), table, place)
+            yield _Table(name.replace("*", family_of(one)), one, table, place)
 
 
 def _fault(name: str, op: Operation, table: Mapping[str, Any], place: str) -> ChangedEquation:
@@ -141,10 +161,14 @@ def files_of_faults() -> Iterator[tuple[str, str]]:
             yield file.name, file.read_text("utf-8")
 
 
-_READ = tuple(one for file, text in files_of_faults() for one in read(text, file))
+def changed_equations(operations: Collection[str] = ()) -> tuple[ChangedEquation, ...]:
+    """Every fault that is a changed equation, of these operations or of all; each is read when it is first asked for.
 
-FAULTS: tuple[Fault, ...] = tuple(one.fault for one in _READ)
-"""Every fault that is a changed equation."""
+    Raises SpecError where a table is wrong.
+    """
+    return tuple(one.read for one in _every_table() if not operations or one.operation in operations)
 
-CHANGED: tuple[ChangedEquation, ...] = tuple(one for one in _READ if one.blocks)
-"""Those that are nothing but lines in the place of others."""
+
+@cache
+def _every_table() -> tuple[_Table, ...]:
+    return tuple(one for file, text in files_of_faults() for one in _tables(text, file))
