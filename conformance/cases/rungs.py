@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import chain, pairwise
 from typing import Any, Final
 
@@ -30,7 +29,7 @@ from rnnspec.conformance.cases.ladder import (
     rungs_of,
 )
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
-from rnnspec.conformance.cases.regimes import activations_of, choices_of, regimes_for
+from rnnspec.conformance.cases.regimes import activations_of, choices_of
 from rnnspec.spec import Operation, resolved
 from rnnspec.spec.language import parse_size, size_of, sizes_in
 
@@ -55,8 +54,6 @@ _PADDED: Final = tuple(size for size in RUNGS if size > 64)
 _KINDS_OF_PADDING: Final[tuple[Steps, ...]] = ("lengths", "mask")
 _CHOOSING: Final = {"B": 4, "T": 3}
 """From so many alternatives on, calls have so many sequences and steps."""
-_SUMMED: Final = 65
-"""Steps up to which a sum of scores is rounded to either side often enough."""
 _STEADY_FROM: Final = 32
 """Size from which the attributes keep numbers within the type."""
 
@@ -203,8 +200,7 @@ class Climber:
     def _rung(self, row: Mapping[str, Any], number: int, sizes: Mapping[str, int], attempt: int = 0) -> Case:
         """A generic case of these sizes with a row's choices."""
         beside = self._beside(sizes)
-        regime = "integers" if sizes.get("T", 0) > _SUMMED and self._adds_up else "generic"
-        case = self.maker.with_some_step({**row, "regime": regime}, ATTEMPTS * number + attempt, {**beside, **sizes})
+        case = self.maker.with_some_step({**row, "regime": "generic"}, ATTEMPTS * number + attempt, {**beside, **sizes})
         if beside:
             case = replace(case, steps="all")
         if sizes.get("T", 0) > SMALL[-1][1] and case.spec.has_steps and not case.valid[:, -1].any():
@@ -224,16 +220,6 @@ class Climber:
                 case, sizes={**small, **{key: size for key, size in sizes.items() if key in small}}, steps="all"
             )
         return case
-
-    @cached_property
-    def _adds_up(self) -> bool:
-        """Whether the operation adds scores of moves, the same again and again, to a sum that grows with the steps.
-
-        Rounding then goes to one side, further than in a model that has it go either way. Whole numbers are exact.
-        """
-        op = self.factors.op
-        own = not op.parts and "T" in recurrent_sizes(op) and "integers" in regimes_for(op)
-        return own and any(item.domain == "forbidding" for item in op.inputs.values())
 
     def _steady(self, case: Case) -> Case:
         """The case with attributes under which numbers stay within the type over any number of steps."""

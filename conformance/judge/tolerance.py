@@ -50,6 +50,9 @@ KAPPA: Final = 4.0
 AMPLIFIED: Final = 1e3
 """Spread over result, in units of roundoff, beyond which rounding has been amplified rather than added up."""
 
+FEW_TERMS: Final = 64
+"""Terms of a sum up to which random directions of rounding lead as far as terms that are all alike."""
+
 MORE_CHOICES: Final = 4
 """Further runs of a call that returns ids, where several places were the greatest to within rounding."""
 
@@ -177,7 +180,7 @@ def expect_second_order(
     floats = {name: array.astype(np.float64) for name, array in call.float_inputs.items()}
     along = {name: array.astype(np.float64) for name, array in directions.items()}
     given = [*floats.values(), *along.values(), *(seed.astype(np.float64) for seed in cotangents if seed is not None)]
-    noise, loudest = noise_of(form, seed, _all_whole(given)), _loudest(given)
+    noise, loudest = noise_of(form, seed, _all_whole(given), _adds_many(call)), _loudest(given)
     variables = {name: Traced.variable(Rounded.exactly(array, noise)) for name, array in floats.items()}
     with np.errstate(all="ignore"):
         inputs = {**call.inputs, **variables}
@@ -209,7 +212,7 @@ class PerturbedRun:
         self._kinds = call.spec.inputs_for(call.attributes)
         floats = {name: array.astype(np.float64) for name, array in call.float_inputs.items()}
         self._loudest = _loudest(floats.values())
-        self._noise = noise_of(self.form, seed, _all_whole(floats.values()))
+        self._noise = noise_of(self.form, seed, _all_whole(floats.values()), _adds_many(call))
         inputs: dict[str, Any] = {
             name: Rounded.exactly(floats[name], self._noise) if name in floats else array
             for name, array in call.inputs.items()
@@ -246,7 +249,7 @@ class PerturbedRun:
         """
         runs = [list(map(_versions, outputs))]
         for more in range(1, MORE_CHOICES + 1):
-            noise = noise_of(self.form, seed + more, self._noise.whole)
+            noise = noise_of(self.form, seed + more, self._noise.whole, self._noise.adds_many)
             inputs = {**call.inputs, **{name: Rounded.exactly(array, noise) for name, array in floats.items()}}
             again = getattr(reference, call.operation)(**inputs, **call.attributes)
             runs.append([_versions(output)[1:] for output in again])
@@ -384,9 +387,16 @@ def bounded(result: Rounded, form: Format, loudest: float) -> Bounded:
     return _bounded(result, form, loudest, per_sequence=False)
 
 
-def noise_of(form: Format, seed: int, whole: bool) -> Noise:
-    """Where rounding to a type comes from, for numbers that are whole or not."""
-    return Noise(form.unit_roundoff, form.smallest_normal, seed, whole, form.largest, in_force(form.name))
+def noise_of(form: Format, seed: int, whole: bool, adds_many: bool) -> Noise:
+    """Where rounding to a type comes from, for numbers that are whole or not, and for sums of many terms or of few."""
+    return Noise(form.unit_roundoff, form.smallest_normal, seed, whole, form.largest, in_force(form.name), adds_many)
+
+
+def _adds_many(call: Call) -> bool:
+    """Whether a size or a number of rounds is so large that sums may have more than `FEW_TERMS` terms."""
+    sizes = (size for array in call.inputs.values() for size in array.shape)
+    rounds = (value for value in call.attributes.values() if isinstance(value, int))
+    return any(count > FEW_TERMS for count in (*sizes, *rounds))
 
 
 def _all_whole(arrays: Iterable[Array]) -> bool:

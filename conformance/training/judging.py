@@ -22,7 +22,7 @@ from rnnspec.backends.words import kind_of, words_of
 from rnnspec.conformance.hosting.guard import BackendCrashError, GuestLostError
 from rnnspec.conformance.hosting.guest import place_of
 from rnnspec.conformance.judge.formats import Format, format_of
-from rnnspec.conformance.judge.tolerance import Bounded, bounded, noise_of
+from rnnspec.conformance.judge.tolerance import FEW_TERMS, Bounded, bounded, noise_of
 from rnnspec.conformance.training.drawing import Batches, first_parameters
 from rnnspec.conformance.training.engine import ArrayEngine, BackendEngine, ReferenceEngine
 from rnnspec.conformance.training.programs import ProgramTrainer
@@ -160,7 +160,7 @@ def judge(
     """
     form = format_of(request.dtype)
     parameters = first_parameters(request.model, request.sizes, request.seed)
-    noise = noise_of(form, request.seed, whole=False)
+    noise = noise_of(form, request.seed, whole=False, adds_many=request.steps > FEW_TERMS)
     right = right_trainer(request, ReferenceEngine(form, noise), parameters)
     outcomes = {name: TrainingOutcome(name, backend.versions()) for name, backend in backends.items()}
     trainers: dict[str, Trains] = {}

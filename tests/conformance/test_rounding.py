@@ -587,3 +587,32 @@ def test_of_two_units_that_are_all_but_equal_a_layer_norm_may_give_either_sign()
     normalised = LayerNorm(np.ones((1, 2)), np.zeros((1, 2)), 1e-12)(z)[1].versions()
     assert normalised[:, 0].max() > 0.9
     assert normalised[:, 0].min() < -0.9
+
+
+@pytest.mark.parametrize("adds_many", [False, True])
+def test_equal_terms_that_are_added_one_after_another_round_to_one_side(adds_many: bool) -> None:
+    terms = np.random.default_rng(0).uniform(1, 2, 500).astype(np.float32)
+    source = Noise(2.0**-24, SMALLEST, 0, adds_many=adds_many)
+    total, rounded = np.zeros(500, np.float32), Rounded.exactly(np.zeros(500), source)
+    for _ in range(1_100):
+        total += terms
+        rounded = rounded + terms.astype(np.float64)
+    versions = rounded.versions()
+    farthest = np.abs(versions[1:] - versions[0]).max(axis=0)
+    beyond = np.abs(total - versions[0]) > 4 * farthest
+    assert beyond.any() == (not adds_many)
+
+
+def test_terms_beyond_one_of_many_do_not_round_to_one_side() -> None:
+    """Whole sums are exact, infinite ones stay so, and a term that is no small part of its sum rounds as ever."""
+    for numbers, whole, count in (
+        (np.full(4, 3.0), True, 100),
+        (np.full(4, np.inf), False, 100),
+        (np.ones(4), False, 9),
+    ):
+        one, other = (
+            Rounded.exactly(numbers, Noise(2.0**-24, SMALLEST, 0, whole=whole, adds_many=adds_many))
+            for adds_many in (False, True)
+        )
+        sums = [sum([addend] * count, start=addend) for addend in (one, other)]
+        np.testing.assert_array_equal(sums[0].versions(), sums[1].versions())
