@@ -17,7 +17,7 @@ from rnnspec.conformance.cases.covering import Combination, Row, covering_rows
 from rnnspec.conformance.cases.ladder import depths
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
 from rnnspec.conformance.cases.regimes import choices_of
-from rnnspec.conformance.cases.rungs import flops_of
+from rnnspec.conformance.cases.rungs import chooses, flops_of
 
 TOGETHER: Final = (34, 40, 36, 48)
 """Sizes beyond a block of 32, in turn: two and four above one, and multiples of 8 and of 16."""
@@ -39,7 +39,8 @@ _BLOCKS: Final = {"B": 8, "T": 16, "U": 16}
 _STEP_BY_STEP: Final = {"T", "U"}
 """Sizes whose gradient takes as long again as many small calls."""
 _DEAREST: Final = 2e7
-"""Most floating-point operations of a call, by the specification's cost model."""
+_DEAREST_OF_CHOICES: Final = 4e6
+"""Most floating-point operations of a call, by the specification's cost model; fewer where it chooses."""
 
 
 def grown(maker: Maker, refused: Collection[Combination]) -> Iterator[Case]:
@@ -63,7 +64,7 @@ def _large(maker: Maker, row: Mapping[str, Any], number: int) -> Case:
     """The case of a row's choices at large sizes, or at the largest ones that are affordable."""
     cases = (_of_size(maker, row, number, size) for size in (TOGETHER[number % len(TOGETHER)], *_SMALLER))
     for case in cases:
-        if flops_of(case) <= _DEAREST:
+        if _affordable(case):
             break
     return case
 
@@ -83,7 +84,7 @@ def wide(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     for some in (features, [symbol for symbol in features if symbol == "H"], *fewer):
         large = {symbol: _WIDE + 2 * place for place, symbol in enumerate(("B", *some))}
         case = maker.with_some_step(choices, salt, {**dict.fromkeys(symbols.sizes, 2), **large})
-        if flops_of(case) <= _DEAREST:
+        if _affordable(case):
             yield case
             return
 
@@ -109,8 +110,12 @@ def paired(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
         choices = {**factors.levels(rows[number % len(rows)]), "regime": "generic"}
         drawn = maker.with_some_step(choices, -ATTEMPTS * (10_000 + number), large)
         case = replace(drawn, attributes=usual, differentiated=not large.keys() & _STEP_BY_STEP or len(large) > 2)
-        if flops_of(case) <= _DEAREST and not case.sampled:
+        if _affordable(case) and not case.sampled:
             yield case
+
+
+def _affordable(case: Case) -> bool:
+    return flops_of(case) <= (_DEAREST_OF_CHOICES if chooses(case) else _DEAREST)
 
 
 def _of_size(maker: Maker, row: Mapping[str, Any], number: int, size: int) -> Case:

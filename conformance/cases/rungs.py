@@ -34,7 +34,8 @@ from rnnspec.spec import Operation, resolved
 from rnnspec.spec.language import parse_size, size_of, sizes_in
 
 DEAREST: Final = 2.5e8
-"""Most floating-point operations of a call on the ladder, by the specification's cost model."""
+_DEAREST_OF_CHOICES: Final = 1e7
+"""Most floating-point operations of a call on the ladder, by the specification's cost model; fewer where it chooses."""
 
 MEMORY: Final = 8
 """GiB that the largest call may take."""
@@ -207,7 +208,7 @@ class Climber:
             case = replace(case, steps="all")  # of steps that no sequence reaches, nothing would be seen
         if max(sizes.values()) >= _STEADY_FROM:
             case = self._steady(case)
-        if flops_of(case) > DEAREST:  # plainer parts and fewer rounds may be cheaper
+        if flops_of(case) > _dearest(case):  # plainer parts and fewer rounds may be cheaper
             case = self._plainest(case)
         if not all(is_differentiated(size, self.of_parts) for size in sizes.values()):
             case = replace(case, differentiated=False)
@@ -238,12 +239,12 @@ class Climber:
         others = (
             plain.with_attributes(**{key: level.only}) for key in choosers for level in self.factors.support.levels[key]
         )
-        return next((one for one in (plain, *others) if flops_of(one) <= DEAREST), plain)
+        return next((one for one in (plain, *others) if flops_of(one) <= _dearest(case)), plain)
 
     def _affordable(self, case: Case, symbol: str, size: int) -> bool:
-        """Whether a case costs at most `DEAREST`; beyond `LARGEST`, raise DeckError unless it fits the memory."""
+        """Whether a case is not too dear; beyond `LARGEST`, raise DeckError unless it fits the memory."""
         if self.largest <= LARGEST:
-            return flops_of(case) <= DEAREST
+            return flops_of(case) <= _dearest(case)
         gibibytes = _size_of(case, "elements") * _BYTES / 2**30
         if gibibytes > MEMORY:
             raise DeckError(
@@ -251,6 +252,16 @@ class Climber:
                 f"{gibibytes:,.0f} GiB where {symbol} is {size:,}"
             )
         return True
+
+
+def _dearest(case: Case) -> float:
+    """Most floating-point operations of a call: each choice is looked at in all versions, and may take further runs."""
+    return _DEAREST_OF_CHOICES if chooses(case) else DEAREST
+
+
+def chooses(case: Case) -> bool:
+    """Whether the call returns ids, each of which is the greatest of several numbers."""
+    return any(item.kind == "ids" for item in case.results.values())
 
 
 def counts_of(op: Operation) -> tuple[str, ...]:

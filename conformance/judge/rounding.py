@@ -583,13 +583,17 @@ def _argmax(array: Rounded, axis: int = -1) -> Rounded:
         apart = (impossible != impossible[:1]).any(axis=inner, keepdims=True)
         if apart.any():
             rivals = np.where(apart, _near_the_greatest(versions, inner, 0.0, array.noise), rivals)
-    array.noise.chose |= bool(np.any(rivals.sum(axis=inner) > 1))
-    rivals = np.broadcast_to(rivals, versions.shape)
-    places = np.repeat(exact.argmax(axis=inner), RUNS, axis=0)
-    draws = np.random.default_rng(array.noise.directions.turn()).random((RUNS - 1, *rivals.shape[1:]))
-    places[1:] = np.where(rivals[1:], draws, -1.0).argmax(axis=inner)
-    places[1] = rivals[1].argmax(axis=inner - 1)
-    places[2] = array.shape[inner - 1] - 1 - np.flip(rivals[2], inner - 1).argmax(axis=inner - 1)
+    places = np.repeat(rivals.argmax(axis=inner), RUNS // rivals.shape[0], axis=0)
+    places[:1] = exact.argmax(axis=inner)
+    open_ = (rivals.sum(axis=inner) > 1).any(axis=0)
+    if open_.any():
+        array.noise.chose = True
+        several = np.moveaxis(np.broadcast_to(rivals, versions.shape)[1:], inner, -1)[:, open_]
+        draws = np.random.default_rng(array.noise.directions.turn()).random(several.shape)
+        chosen = np.where(several, draws, -1.0).argmax(axis=-1)
+        chosen[0] = several[0].argmax(axis=-1)
+        chosen[1] = several.shape[-1] - 1 - np.flip(several[1], -1).argmax(axis=-1)
+        places[1:, open_] = chosen
     return Rounded(places, array.noise)
 
 
