@@ -4,8 +4,26 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from typing import Any, Final
 
 from rnnspec.spec.language import indices_of
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two expressions, or lists of them, are the same; this is sooner than to compare their dumps."""
+    if one is other:
+        return True
+    if isinstance(one, ast.AST):
+        return type(one) is type(other) and all(
+            alike(getattr(one, field), getattr(other, field)) for field in one._fields if field not in _IDLE
+        )
+    if isinstance(one, list):
+        return isinstance(other, list) and len(one) == len(other) and all(map(alike, one, other))
+    return type(one) is type(other) and bool(one == other)
+
+
+_IDLE: Final = ("ctx", "kind", "type_comment")
+"""Fields of nodes that mean nothing in an expression, and that made nodes lack."""
 
 
 def transform(node: ast.expr, visit: Callable[[ast.expr], ast.expr]) -> ast.expr:

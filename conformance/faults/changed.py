@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +20,7 @@ from rnnspec.spec import Operation, operation, resolved, system
 from rnnspec.spec.arrays import Array, Vjp
 from rnnspec.spec.language import Equation
 from rnnspec.spec.operation import Settings, settings_of
-from rnnspec.spec.tree import transform
+from rnnspec.spec.tree import alike, transform
 
 
 @dataclass(frozen=True)
@@ -105,19 +105,21 @@ def _compared(op: Operation, call: CompiledCall) -> _Known:
     """The changes under the attributes of a call."""
     own = system(resolved(operation(op.name), call.attributes), call.attributes)
     return _Known(
-        values=call.system.gates != own.gates or _value(call.system.forward) != _value(own.forward),
-        gradients=any(
-            _text(mine) != _text(right)
+        values=call.system.gates != own.gates or not _same(_value(call.system.forward), _value(own.forward)),
+        gradients=not all(
+            _same(mine, right)
             for mine, right in ((call.system.forward, own.forward), (call.system.gradient, own.gradient))
         ),
     )
 
 
-def _text(equations: Iterable[Equation]) -> list[tuple[str, str]]:
-    return [(equation.left, ast.dump(equation.value)) for equation in equations]
+def _same(some: Sequence[Equation], others: Sequence[Equation]) -> bool:
+    return len(some) == len(others) and all(
+        one.left == other.left and alike(one.value, other.value) for one, other in zip(some, others, strict=True)
+    )
 
 
-def _value(equations: Iterable[Equation]) -> list[tuple[str, str]]:
+def _value(equations: Iterable[Equation]) -> list[Equation]:
     """The equations by which values are compared: a constant has the value that a variable has."""
 
     def visit(node: ast.expr) -> ast.expr:
@@ -126,7 +128,7 @@ def _value(equations: Iterable[Equation]) -> list[tuple[str, str]]:
                 return a
         return node
 
-    return _text(replace(equation, value=transform(equation.value, visit)) for equation in equations)
+    return [replace(equation, value=transform(equation.value, visit)) for equation in equations]
 
 
 def _outputs(call: CompiledCall, arguments: Mapping[str, Any]) -> tuple[Array, ...]:

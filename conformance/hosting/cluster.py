@@ -27,6 +27,7 @@ from rnnspec.conformance.hosting.work import FormError, Work
 Result = TypeVar("Result")
 
 CONNECT_SECONDS: Final = 20.0
+WORKER_SECONDS: Final = 20.0
 """Time limit to reach the scheduler, and then its first worker."""
 RETURN_SECONDS: Final = 120.0
 """Time limit for a lost scheduler to come back."""
@@ -58,7 +59,7 @@ class Cluster(PooledWorkers):
         self._asked_again_at = 0.0
         self._client = self._connected(CONNECT_SECONDS)
         try:
-            self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+            self._client.wait_for_workers(1, timeout=WORKER_SECONDS)
         except TimeoutError as error:
             self.close()
             raise ClusterError(f"{address} has no worker: start one with `dask worker {address}`") from error
