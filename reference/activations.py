@@ -127,7 +127,8 @@ def _elu(alpha: float, scale: float = 1.0) -> Elementwise:
         return _into(out, np.where(a > 0, a, np.expm1(np.minimum(a, 0)) * alpha) * scale)
 
     def back(dv: Array, a: Array, v: Array) -> Array:
-        return np.where(a > 0, dv, dv * (np.exp(np.minimum(a, 0)) * alpha)) * scale
+        # From the value, as frameworks have it: exp(a) itself is more exact far below 0, and no one's gradient is.
+        return np.where(a > 0, dv, dv * (np.expm1(np.minimum(a, 0)) * alpha + alpha)) * scale
 
     return Elementwise(value, back, reads_argument=True)
 

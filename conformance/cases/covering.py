@@ -7,7 +7,7 @@ factor, the level that adds most such tuples. Combinations of levels can be forb
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import combinations
@@ -24,6 +24,9 @@ Combination = frozenset[tuple[int, int]]
 
 CANDIDATES: Final = 2
 """Candidates for each row; the one that adds most tuples is taken."""
+
+_MISSES: Final = 100
+"""Triples at random that are met already, or are impossible, after which no more are looked for."""
 
 TRIES: Final = 12
 """Rows that are tried for one tuple before it counts as impossible."""
@@ -175,6 +178,29 @@ def covering_rows(model: FactorModel, given: Iterable[Row] = ()) -> tuple[tuple[
         coverage.add(row)
         rows.append(row)
     return tuple(rows), coverage
+
+
+def more_rows(model: FactorModel, given: Iterable[Row]) -> Iterator[Row]:
+    """Yield rows that each add triples of the model's deep factors to those that the rows before it meet.
+
+    A missing triple is looked for at random, as the one that is needed most takes a look at all of them. The rows end
+    where few are left. The same model gives the same rows.
+    """
+    coverage = TupleCoverage(model)
+    for row in given:
+        coverage.add(row)
+    missing, rng = coverage.missing[3], np.random.default_rng(1)
+    misses = 0
+    while misses < _MISSES:
+        factors = rng.choice(np.array(model.deep), 3, replace=False)
+        seed = [int(model.starts[factor] + rng.integers(model.levels[factor])) for factor in factors]
+        found = _grown(coverage, seed, rng) if missing[tuple(seed)] else None
+        if found is None:
+            misses += 1
+            continue
+        misses = 0
+        coverage.add(found[1])
+        yield found[1]
 
 
 def _next(coverage: TupleCoverage) -> tuple[int, ...]:

@@ -18,7 +18,15 @@ from rnnspec.conformance.cases.alone import one_at_a_time
 from rnnspec.conformance.cases.beyond import counts_beyond_sizes, generic, none_valid
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.counts import beyond_ranges, late_ends, unlike_ends
-from rnnspec.conformance.cases.covering import Combination, FactorModel, Row, TupleCoverage, covering_rows, spread_order
+from rnnspec.conformance.cases.covering import (
+    Combination,
+    FactorModel,
+    Row,
+    TupleCoverage,
+    covering_rows,
+    more_rows,
+    spread_order,
+)
 from rnnspec.conformance.cases.draw import Scope
 from rnnspec.conformance.cases.factors import Factor, Factors
 from rnnspec.conformance.cases.grown import grown, paired, wide
@@ -132,7 +140,7 @@ class Planner:
         rows, impossible = _planned(model, self._own()) if self.factors else (((),), 0)
         array = tuple(self.case_of(row) for row in rows)
         climber = Climber(self._maker, self.extent.largest)
-        cases = [*array, *none_valid(self.choices, rows, array), *climber.cases(rows, array)]
+        cases = [*array, *none_valid(self.choices, rows, array), *climber.cases(rows, array, self._more(rows))]
         if self.extent.largest:
             cases += counts_beyond_sizes(self._maker, rows)
             cases += grown(self._maker, self.refused)
@@ -148,6 +156,11 @@ class Planner:
             cases += one_at_a_time(self._maker, rows, self.refused)
         cases += generic(self._maker, rows, self.extent.generic)
         return Deck(self.scope, self.factors, rows, tuple(cases), model, impossible, climber.left_out)
+
+    def _more(self, rows: Sequence[Row]) -> Iterator[Row]:
+        """Rows of other triples of the choices that change the path through the code."""
+        deep = self.choices.model(self.extent.strength, True, self.refused)
+        return more_rows(deep, rows) if deep.deep and self.extent.strength > 1 else iter(())
 
     def _own(self) -> FactorModel | None:
         """The model of choices that the judged library itself has; None if it has all of them, or none.

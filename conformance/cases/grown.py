@@ -14,7 +14,7 @@ from typing import Any, Final
 from rnnspec.conformance.cases.beyond import bounding
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.covering import Combination, Row, covering_rows
-from rnnspec.conformance.cases.ladder import depths
+from rnnspec.conformance.cases.ladder import depths, recurrent_sizes
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
 from rnnspec.conformance.cases.regimes import choices_of
 from rnnspec.conformance.cases.rungs import chooses, flops_of
@@ -23,6 +23,9 @@ TOGETHER: Final = (34, 40, 36, 48)
 """Sizes beyond a block of 32, in turn: two and four above one, and multiples of 8 and of 16."""
 _SEQUENCES: Final = (0, 16, 9, 8)
 """Sequences of the calls, in turn; 0: as many as the other sizes."""
+_TILES: Final = (70, 96)
+_FEW: Final = 2
+"""Sizes beyond a block of 64, in turn, and sequences of every other call that goes in one piece."""
 _SMALLER: Final = (18, 10, 6)
 """Sizes in place of those that take too long to judge."""
 _LAYERS: Final = 2
@@ -36,6 +39,9 @@ _PAIR: Final = (70, 96)
 _BLOCK: Final = 64
 _BLOCKS: Final = {"B": 8, "T": 16, "U": 16}
 """Sequences and steps of a call whose sizes are all whole blocks."""
+_CHUNKS: Final = (600, 1_030)
+"""Two sizes beyond blocks of 512 and of 1,024, where the call is cheap."""
+_CHEAP: Final = 2e6
 _STEP_BY_STEP: Final = {"T", "U"}
 """Sizes whose gradient takes as long again as many small calls."""
 _DEAREST: Final = 2e7
@@ -62,7 +68,10 @@ def grown(maker: Maker, refused: Collection[Combination]) -> Iterator[Case]:
 
 def _large(maker: Maker, row: Mapping[str, Any], number: int) -> Case:
     """The case of a row's choices at large sizes, or at the largest ones that are affordable."""
-    cases = (_of_size(maker, row, number, size) for size in (TOGETHER[number % len(TOGETHER)], *_SMALLER))
+    op = maker.factors.op
+    by_steps = op.unrolls or bool(recurrent_sizes(op)) or any(part.step for part in op.parts)
+    tiles = () if by_steps or number % 2 == 0 else (_TILES[number // 2 % len(_TILES)],)
+    cases = (_of_size(maker, row, number, size) for size in (*tiles, TOGETHER[number % len(TOGETHER)], *_SMALLER))
     for case in cases:
         if _affordable(case):
             break
@@ -103,14 +112,16 @@ def paired(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     symbols = [symbol for symbol in first.sizes if symbol not in depths(first.spec)]
     dear = choices_of(factors.op)  # beside many steps, moves between so many alternatives take long
     pairs = [pair for pair in combinations(symbols, 2) if not (dear & {*pair} and _STEP_BY_STEP & {*pair})]
-    sizes: list[dict[str, int]] = [dict(zip(pair, _PAIR, strict=True)) for pair in pairs]
+    sizes: list[dict[str, int]] = [dict(zip(pair, two, strict=True)) for two in (_PAIR, _CHUNKS) for pair in pairs]
     if len(symbols) > 1:
         sizes.append({symbol: _BLOCKS.get(symbol, _BLOCK) for symbol in symbols})
     for number, large in enumerate(sizes):
         choices = {**factors.levels(rows[number % len(rows)]), "regime": "generic"}
         drawn = maker.with_some_step(choices, -ATTEMPTS * (10_000 + number), large)
         case = replace(drawn, attributes=usual, differentiated=not large.keys() & _STEP_BY_STEP or len(large) > 2)
-        if _affordable(case) and not case.sampled:
+        in_chunks = max(large.values()) >= _CHUNKS[0]
+        too_dear = in_chunks and (flops_of(case) > _CHEAP or bool(_STEP_BY_STEP & large.keys()))
+        if _affordable(case) and not case.sampled and not too_dear:
             yield case
 
 
@@ -124,7 +135,7 @@ def _of_size(maker: Maker, row: Mapping[str, Any], number: int, size: int) -> Ca
     layers = depths(symbols.spec)
     sizes = {symbol: _LAYERS if symbol in layers else size for symbol in symbols.sizes}
     if "B" in sizes:
-        sizes["B"] = _SEQUENCES[number % len(_SEQUENCES)] or size
+        sizes["B"] = _FEW if size in _TILES else _SEQUENCES[number % len(_SEQUENCES)] or size
     return _truncated_late(maker.with_some_step(row, salt, sizes))
 
 

@@ -20,11 +20,11 @@ NOT_DIFFERENTIATED: Final = frozenset((127, 128, 255, 256, 257, 300))
 OF_PARTS_DIFFERENTIATED: Final = frozenset((*(size for size in RUNGS if size < 63), 129))
 """Sizes at which gradients of operations with chosen parts are judged; each part has a ladder of its own."""
 
-ONCE: Final = {"B": (65_537,), "T": (1_100,), "H": (513,)}
-"""Sizes of one symbol each: sequences beyond 16 bits, steps beyond a block of 1,024, units beyond a block of 512."""
+ONCE: Final = {"B": (65_537,), "T": (1_100,), "H": (512, 513)}
+"""Sizes of one symbol each: sequences beyond 16 bits, steps beyond a block of 1,024, units around a block of 512."""
 
-WHERE_CHEAP: Final = (513, 1_100)
-"""Sizes beyond blocks of 512 and of 1,024, for any symbol whose call is cheap then."""
+WHERE_CHEAP: Final = (512, 513, 1_024, 1_100)
+"""Blocks of 512 and of 1,024, and sizes beyond them, for any symbol whose call is cheap then."""
 
 IN_ONE_PIECE: Final = (70_000, 140_000, 2**20 + 1)
 """Sizes beyond 16 bits, twice that, and 20 bits, for any symbol whose call is cheap then and takes no step by step."""

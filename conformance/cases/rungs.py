@@ -42,7 +42,7 @@ MEMORY: Final = 8
 
 _BYTES: Final = 8 * 7 * 4
 """Bytes for each number of a call: eight in each of seven versions, times four for intermediate results."""
-_CHEAP: Final = 1e7
+_CHEAP: Final = 1.2e7
 _FEW_ELEMENTS: Final = 1e6
 """Most operations and numbers of a call beyond the usual ladder."""
 _WORK: Final = 1.5e6
@@ -77,8 +77,11 @@ class Climber:
         """The choices."""
         return self.maker.factors
 
-    def cases(self, rows: Sequence[Row], array: Sequence[Case]) -> Iterator[Case]:
-        """Calls with one size at which kernels break and small others, then calls with equal sizes."""
+    def cases(self, rows: Sequence[Row], array: Sequence[Case], more: Iterator[Row]) -> Iterator[Case]:
+        """Calls with one size at which kernels break and small others, then calls with equal sizes.
+
+        Up to a block of 32 they have choices of `more` rows, which meet together what the array's rows do not.
+        """
         if not self.largest or not rows:
             return
         levels = [self.factors.levels(row) for row in rows]
@@ -101,6 +104,9 @@ class Climber:
                 places = having_own if size >= _STEADY_FROM else having
                 row = levels[places[spread_order(len(places))[number % len(places)]]]
                 case = self._rung(row, number, {symbol: size})
+                if size < _STEADY_FROM and (another := next(more, None)) is not None:
+                    other = self._rung(self.factors.levels(another), number, {symbol: size})
+                    case = other if symbol in other.sizes else case
                 if symbol == "T" and size in _PADDED:
                     case = self._padded(own_choices, number, size) or case
                 number += 1
@@ -140,7 +146,13 @@ class Climber:
         Of an operation that goes on step by step, such a call takes too long whatever it costs; a layer's cell has it.
         """
         op = self.factors.op
-        if self.largest < LARGEST or self.factors.few_shapes or op.parts or op.unrolls or not rows:
+        if (
+            any(part.step for part in op.parts)
+            or self.largest < LARGEST
+            or self.factors.few_shapes
+            or op.unrolls
+            or not rows
+        ):
             return
         apart = recurrent_sizes(op) | depths(op)
         symbols = [symbol for symbol in dict.fromkeys(chain(*(case.sizes for case in array))) if symbol not in apart]

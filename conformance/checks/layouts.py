@@ -128,8 +128,45 @@ def _parts_of_one(arrays: Sequence[Array]) -> list[Array]:
     return laid
 
 
-TOGETHER: Final = "that are parts of one array"
-_NAMES: Final = (*LAYOUTS, "mixed", TOGETHER, *REPEATED)
+def _slabs_of_one(arrays: Sequence[Array]) -> list[Array]:
+    """Arrays of one shape as entries of one array, the last one first, as projections that are stored together."""
+    laid = list(arrays)
+    for places in _of_one_form(arrays):
+        whole = np.stack([arrays[place] for place in reversed(places)])
+        for number, place in enumerate(reversed(places)):
+            laid[place] = whole[number]
+    return laid
+
+
+def _windows_of_one(arrays: Sequence[Array]) -> list[Array]:
+    """Arrays of one shape that overlap in memory, each one number further on, as a sequence and the next steps."""
+    laid = list(arrays)
+    for places in _of_one_form(arrays):
+        first = arrays[places[0]]
+        whole = np.concatenate([first.ravel(), *(arrays[place].ravel()[-1:] for place in places[1:])])
+        for number, place in enumerate(places):
+            laid[place] = whole[number : number + first.size].reshape(first.shape)
+    return laid
+
+
+def _of_one_form(arrays: Sequence[Array]) -> list[list[int]]:
+    """Places of the arrays that have one shape and one type of numbers, where there are several."""
+    found: dict[tuple[Any, ...], list[int]] = {}
+    for place, array in enumerate(arrays):
+        if array.size and array.dtype.kind not in "biu":
+            found.setdefault((array.dtype, array.shape), []).append(place)
+    return [places for places in found.values() if len(places) > 1]
+
+
+TOGETHER: Final[Mapping[str, Callable[[Sequence[Array]], list[Array]]]] = {
+    "that are parts of one array": _parts_of_one,
+    "that are slabs of one array": _slabs_of_one,
+}
+"""Ways in which all arrays of a call lie in one; sizes are equal, so that shapes are."""
+
+WINDOWS: Final = "that are overlapping windows of one array"
+_NAMES: Final = (*LAYOUTS, "mixed", *TOGETHER, WINDOWS, *REPEATED)
+_EQUAL: Final = 3
 
 
 def _fitting(case: Case) -> list[str]:
@@ -138,14 +175,21 @@ def _fitting(case: Case) -> list[str]:
     return [name for name in _NAMES if not any(axis in name for axis in _AXES[max(axes, 1) :])]
 
 
+def _laid_together(case: Case, name: str) -> Case:
+    """The case with equal sizes where arrays of one shape are to lie in one."""
+    if name not in TOGETHER and name != WINDOWS:
+        return case
+    return replace(case, sizes=dict.fromkeys(case.sizes, _EQUAL))
+
+
 class Layouts(Check):
     """The same numbers, lying elsewhere and otherwise."""
 
     id = "layouts"
     about = (
         "inputs and cotangents in Fortran order, with axes swapped or backwards in memory, with gaps, with an offset, "
-        "unaligned, read-only, as parts of one array or repeated by a stride of 0 give the results that their numbers "
-        "have"
+        "unaligned, read-only, as parts or overlapping windows of one array, or repeated by a stride of 0 give the "
+        "results that their numbers have"
     )
     why = "users pass slices, transposes, expanded arrays and mapped files, and kernels take a bare pointer"
     calls = 10
@@ -156,24 +200,31 @@ class Layouts(Check):
         wanted: tuple[tuple[Steps, ...], ...] = (("unsorted", usual.steps), ("mask", "right_mask"))
         found = [[kind for kind in each if kind in scope.supported.steps] for each in wanted]
         cases = [replace(usual, steps=each[0]) for each in found if each]
-        return [(case, name) for case in cases for name in _fitting(case)]
+        return [(_laid_together(case, name), name) for case in cases for name in _fitting(case)]
 
     def of(self, case: Case, scope: Scope) -> tuple[Case, str]:
         """A case and how its arrays lie; of ordinary numbers, where others come in the place of some."""
         names = _fitting(case)
         name = names[int(stream(case.seed, "layout").integers(len(names)))]
-        return (replace(case, regime="generic") if name in REPEATED else case), name
+        changes_numbers = name in REPEATED or name == WINDOWS
+        return _laid_together(replace(case, regime="generic") if changes_numbers else case, name), name
 
     def examine(self, backend: Backend, example: tuple[Case, str]) -> float:
         """Lay the arrays out anew, and run and differentiate."""
         case, name = example
         arrays = [*case.call.inputs.values(), *case.cotangents]
-        if name == TOGETHER:
-            laid = _parts_of_one(arrays)
+        if name in TOGETHER:
+            laid = TOGETHER[name](arrays)
+        elif name == WINDOWS:
+            free = [place for place, name in enumerate(case.call.inputs) if not case.items[name].domain]
+            laid = list(arrays)
+            for place, array in zip(free, _windows_of_one([arrays[place] for place in free]), strict=True):
+                laid[place] = array
         else:
             layouts = list(LAYOUTS.values()) if name == "mixed" else [{**LAYOUTS, **REPEATED}[name]]
             laid = [layout(array) for layout, array in zip(islice(cycle(layouts), len(arrays)), arrays, strict=True)]
         inputs = dict(zip(case.call.inputs, laid, strict=False))
         asked = Asked(case, Call(case.operation, inputs, case.call.attributes), tuple(laid[len(inputs) :]))
         with blamed_on(f"with arrays {name}: ", backend, case):
-            return asked.compare_all(backend, None if name in REPEATED else expected_from(backend, case))
+            own = name in REPEATED or name == WINDOWS
+            return asked.compare_all(backend, None if own else expected_from(backend, case))

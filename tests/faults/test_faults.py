@@ -21,7 +21,7 @@ CAUGHT_FIRST = {
     "gradients": "gru-truncation-counts-the-padding",
     "drift": "gru-recurrent-gradient-five-percent-short",
     "edges": "gru-state-forgotten-without-a-step",
-    "functions": "rnn-selu-without-its-scale",
+    "functions": "gru-softplus-slope-of-the-value",
     "special_values": "crf-log-partition-nan-taken-for-forbidden",
     "layouts": "lstm-strides-ignored",
     "padding": "mean-squared-error-padding-counts-a-little",

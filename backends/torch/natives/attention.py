@@ -31,7 +31,13 @@ def attention_weights(*, scores: Tensor, lengths: Tensor | None = None, mask: Te
     return (over_valid(functional.softmax, scores, None if valid is None else valid[:, None]),)
 
 
+_MOST_KEYS: Final = 4_096
+"""Keys up to which weights are read: a matrix of as many rows and columns does it."""
+
+
 def _refuse(*, q: Tensor, k: Tensor, score: str, **others: Any) -> None:
+    if k.shape[1] > _MOST_KEYS:
+        raise Unsupported(f"no weights of more than {_MOST_KEYS:,} keys are read from scaled_dot_product_attention")
     if score not in ("dot", "scaled_dot"):
         raise Unsupported(f"torch's scaled_dot_product_attention has no score {score}")
     if 0 in (*q.shape, *k.shape):
