@@ -38,6 +38,9 @@ class Check(ABC):
     needs_second_order: ClassVar[bool] = False
     """Whether there is nothing to ask of a backend without gradients of gradients."""
 
+    needs_drawing: ClassVar[bool] = False
+    """Whether it asks nothing but calls of which the library draws the masks: there is then no deck."""
+
     @classmethod
     def sentence(cls) -> str:
         """The question and the reason for it."""
@@ -46,6 +49,10 @@ class Check(ABC):
     def applies_to(self, op: Operation) -> bool:
         """Whether there is anything to ask of this operation."""
         return not self.law or self.law in op.laws
+
+    def concerns(self, backend: Backend, op: Operation) -> bool:
+        """Whether it is asked of a backend; one that draws no masks is asked nothing of them."""
+        return self.applies_to(op) and (not self.needs_drawing or backend.draws(op.name))
 
     def operations(self) -> list[str]:
         """Names of the operations that it asks something of."""
@@ -86,6 +93,10 @@ class Check(ABC):
 
     def forced(self, scope: Scope) -> Sequence[Any]:
         """The examples that are always asked, before the deck; in float32, or else in the backend's first type."""
+        return ()
+
+    def without_deck(self, scope: Scope, seed: int) -> Sequence[Any]:
+        """The examples of a check that has no deck, for a run's seed."""
         return ()
 
     @abstractmethod

@@ -1,0 +1,278 @@
+"""Check ``drawn``: the laws of dropout whose masks a library draws itself.
+
+A result of chance has no right number. The mask is therefore read off a call that shows it: its outputs are exactly 0
+where a unit is dropped. Given its mask, each call has a right result, which the reference computes as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+
+from rnnspec.backends import Backend, Call, Drawing, Unsupported
+from rnnspec.backends.drawing import Masks, masks_of
+from rnnspec.conformance.cases import Case, Scope
+from rnnspec.conformance.cases.streams import stream
+from rnnspec.conformance.checks.asked import Asked, prefixed_by
+from rnnspec.conformance.checks.chance import are_the_same, binomial_interval
+from rnnspec.conformance.checks.check import Check
+from rnnspec.conformance.judge.tolerance import Bounded
+from rnnspec.spec import Operation, operation
+from rnnspec.spec.arrays import Array, NamedArrays
+
+RATES: Final = (0.25, 0.625)
+"""Rates that every type holds exactly; neither is the share that it keeps."""
+
+SIZES: Final = {"B": 8, "T": 8, "D": 12, "H": 12, "L": 2}
+WIDE: Final = {**SIZES, "D": 64, "H": 64}
+"""Sizes where one mask holds for all steps: there are more choices among other units in its place."""
+
+LAYERS: Final = ("rnn", "lstm", "gru")
+"""The layers that stacks are made of."""
+
+SHUT: Final = -1000.0
+"""The bias of a gate that is then 0, and not only nearly."""
+
+Example = tuple[Case, str]
+"""A case, and whether its masks are to be the same over time, where no attribute of the operation says so."""
+
+
+class Drawn(Check):
+    """Calls of which the library draws the masks."""
+
+    id = "drawn"
+    about = (
+        "masks that the library draws drop nothing in evaluation or at rate 0, and all at rate 1; what they keep is "
+        "divided by 1 - p; they drop as many as the rate says, each sequence, step and unit for itself, or the same "
+        "units at every step where that is asked for; states and the outputs of the last layer are not touched; one "
+        "seed repeats a mask, and other calls have others"
+    )
+    why = "no reference has the numbers of chance, and networks train with wrong dropout too"
+    law = "drawn"
+    by_case = False
+    needs_drawing = True
+
+    def without_deck(self, scope: Scope, seed: int) -> Sequence[Example]:
+        """Each kind of layer, with masks for each step and with one for all."""
+        number = int(stream(seed, "drawn").integers(2**31))
+        return [
+            (replace(_case(scope, choices, wide="time" in (over, *choices.values())), seed=number), over)
+            for choices, over in _choices(operation(scope.operation))
+        ]
+
+    def examine(self, backend: Backend, example: Example) -> float:
+        """Ask without masks and with them, at each rate."""
+        case, over = example
+        drawn = _Drawn(backend, case, over)
+        return max(drawn.without_masks(), *(drawn.with_masks(rate) for rate in RATES))
+
+
+def _choices(op: Operation) -> Iterator[tuple[dict[str, Any], str]]:
+    """Attributes that differ from their defaults, and whether masks are to be shared over time."""
+    if "shared_over" in op.attributes:
+        yield from (({"shared_over": over}, "none") for over in op.attributes["shared_over"].values)
+    elif "layer" in op.attributes:
+        yield from (({"layer": layer}, over) for over in ("none", "time") for layer in LAYERS)
+    else:
+        yield {}, "none"
+
+
+def _case(scope: Scope, choices: Mapping[str, Any], *, wide: bool) -> Case:
+    """A case with a mask, states, and no parameter that a library may not have."""
+    op = operation(scope.operation)
+    attributes = {**op.defaults(), **choices, _masks(op.name).rate: RATES[0]}
+    case = Case(op.name, scope.dtype, WIDE if wide or op.unrolls else SIZES, attributes)
+    absent = (name for name, item in case.items.items() if item.optional and item.kind == "float")
+    return replace(case, absent=tuple(name for name in absent if not case.items[name].per_sequence))
+
+
+def _masks(operation: str) -> Masks:
+    masks = masks_of(operation)
+    assert masks is not None  # the operation has the law
+    return masks
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The library as it draws the masks of one case."""
+
+    backend: Backend
+    case: Case
+    over: str
+
+    # Laws.
+
+    def without_masks(self) -> float:
+        """In evaluation, at rate 0 and at rate 1 there is nothing to draw."""
+        inputs = self.case.given.inputs
+        evaluated = self.came(inputs, RATES[-1], training=False)
+        plain = _Right(self.case, self.call(inputs, 0.0))
+        worst = max(
+            plain.judge("off in evaluation", evaluated), plain.judge("rate 0 drops nothing", self.came(inputs, 0.0))
+        )
+        with suppress(Unsupported):  # to drop everything is asked of no one who refuses to
+            nothing = self.call(inputs, 0.5, np.zeros_like(inputs[self.masks.mask]))
+            worst = max(worst, _Right(self.case, nothing).judge("rate 1 drops everything", self.came(inputs, 1.0)))
+        return worst
+
+    def with_masks(self, rate: float) -> float:
+        """Draw masks at a rate, in calls that show them and in another."""
+        seed, other = (int(number) for number in stream(self.case.seed, f"masks at {rate}").integers(2**31, size=2))
+        showing = _showing(self.case)
+        first, further, again = (self.came(showing, rate, number) for number in (seed, None, seed))
+        asked = Asked(self.case, self.call(showing, rate))
+        if not all(_same(first, again)):
+            raise asked.violation("one seed repeats: expected the same results of the same seed, got others", "y")
+        for others, told in ((further, "the next call"), (self.came(showing, rate, other), "another seed")):
+            if all(_same(first, others)):
+                raise asked.violation(f"two calls differ: expected another mask in {told}, got the same", "y")
+        usual = self.came(self.case.given.inputs, rate, seed)
+        if self.stacked and np.mean(usual["y"] == 0) > rate / 2:
+            message = "none after the last layer: expected outputs other than 0, got dropped ones"
+            raise asked.violation(message, "y")
+        choices = self.must_be_shared(asked, _seen(self.case, first["y"]))
+        keep = choices[:, np.newaxis] if self.stacked else choices
+        if self.stacked and self.shared:
+            keep = np.repeat(keep[:, :, np.newaxis], self.case.sizes["T"], axis=2)
+        shown = _Right(self.case, self.call(showing, rate, keep))
+        worst = shown.judge_first_layer("states are not touched", first) if self.stacked else 0.0
+        worst = max(worst, shown.judge("kept units are divided by 1 - p", first))
+        self.must_be_drawn(asked, choices, rate)
+        same = _Right(self.case, self.call(self.case.given.inputs, rate, keep))
+        return max(worst, same.judge("nothing else is touched", usual))
+
+    def must_be_shared(self, asked: Asked, seen: Array) -> Array:
+        """Return the choices that a mask consists of: one for all steps, if they share it."""
+        if not self.shared:
+            return seen
+        if not (seen == seen[:, :1]).all():
+            raise asked.violation("the same over time: expected one mask for all steps, got several", "y")
+        return np.ascontiguousarray(seen[:, 0])
+
+    @staticmethod
+    def must_be_drawn(asked: Asked, choices: Array, rate: float) -> None:
+        """As many are kept as the rate says, and none of them because another is."""
+        least, most = binomial_interval(choices.size, 1 - rate)
+        kept = int(choices.sum())
+        if not least <= kept <= most:
+            told = f"expected {least} to {most} of {choices.size} units kept at rate {rate}, got {kept}"
+            raise asked.violation(f"the share: {told}", "y")
+        axes = ("sequences", "steps", "units") if choices.ndim == 3 else ("sequences", "units")
+        for axis, name in enumerate(axes):
+            rows = np.moveaxis(choices, axis, 0).reshape(choices.shape[axis], -1)
+            if found := are_the_same(rows, rate):
+                told = f"expected masks of their own for {name}, but {found}"
+                raise asked.violation(f"each for itself: {told}", "y")
+
+    # Calls.
+
+    @property
+    def masks(self) -> Masks:
+        """The mask and the rate of the operation."""
+        return _masks(self.case.operation)
+
+    @property
+    def stacked(self) -> bool:
+        """Whether the mask stands between layers."""
+        return "A" in self.case.spec.sizes
+
+    @property
+    def shared(self) -> bool:
+        """Whether one mask holds for all steps of a sequence."""
+        return "time" in (self.over, self.case.attributes.get("shared_over"))
+
+    def call(self, inputs: Mapping[str, Array], rate: float, keep: Array | None = None) -> Call:
+        """The call with this mask, by default one that keeps everything."""
+        mask = np.ones_like(inputs[self.masks.mask]) if keep is None else keep
+        arrays = {name: array.copy() for name, array in inputs.items()} | {self.masks.mask: mask}
+        return Call(self.case.operation, arrays, {**self.case.attributes, self.masks.rate: rate})
+
+    def came(
+        self, inputs: Mapping[str, Array], rate: float, seed: int | None = 0, *, training: bool = True
+    ) -> dict[str, Array]:
+        """The library's outputs by name; Violation unless they have the right form."""
+        call = self.call(inputs, 0.0)
+        over: Any = self.over
+        outputs = self.backend.drawn(call, Drawing(rate, training, seed, over))
+        shapes = {name: self.case.shape_of(output.shape) for name, output in self.case.results.items()}
+        return Asked(self.case, call).named(shapes, outputs)
+
+
+@dataclass(frozen=True)
+class _Right:
+    """A call whose mask is known, and its right results."""
+
+    case: Case
+    call: Call
+
+    @cached_property
+    def outputs(self) -> dict[str, Bounded]:
+        """The right outputs by name; OutOfRangeError if the case's type cannot hold them."""
+        return Asked(self.case, self.call).right().outputs
+
+    def judge(self, law: str, came: Mapping[str, Array]) -> float:
+        """Compare all outputs."""
+        with prefixed_by(f"{law}: "):
+            return Asked(self.case, self.call).compare(self.outputs, tuple(came.values()))
+
+    def judge_first_layer(self, law: str, came: Mapping[str, Array]) -> float:
+        """Compare the final states of a stack's first layer, which no dropout reaches."""
+        asked, worst = Asked(self.case, self.call), 0.0
+        with prefixed_by(f"{law}: "):
+            for name, bounded in self.outputs.items():
+                if name != "y":
+                    bound = np.array(bounded.bound)
+                    bound[:, 1:] = np.inf
+                    worst = max(worst, asked.judge(name, Bounded(bounded.value, bound), came[name]))
+        return worst
+
+
+# Calls that show their masks.
+
+
+def _showing(case: Case) -> NamedArrays:
+    """Inputs of which the outputs are exactly 0 where a unit is dropped, and nowhere else."""
+    inputs = {name: array.copy() for name, array in case.given.inputs.items()}
+    if case.spec.unrolls:
+        _show_the_first_state(inputs)
+    elif "A" in case.spec.sizes:
+        _show_what_lies_below(inputs, case.spec.gates, case.spec.memory_gate)
+    else:
+        inputs["x"][inputs["x"] == 0] = 1
+    return inputs
+
+
+def _show_the_first_state(inputs: NamedArrays) -> None:
+    """The first step of a layer reads the state before it, unit by unit, and nothing else."""
+    inputs["R"][...] = np.eye(inputs["R"].shape[-1])
+    for name in inputs.keys() & {"W", "b", "c0"}:
+        inputs[name][...] = 0
+    inputs["h0"][inputs["h0"] == 0] = 1
+
+
+def _show_what_lies_below(inputs: NamedArrays, gates: Sequence[str], memory: str) -> None:
+    """The layer above the first reads the outputs below it, unit by unit, and remembers nothing."""
+    inward = inputs["W_above"]
+    units, width = inward.shape[-2:]
+    unit_by_unit = np.eye(width).reshape(width // units, 1, units, width)
+    inward[...] = np.broadcast_to(unit_by_unit, (len(inward), len(unit_by_unit), *inward.shape[-3:])).reshape(
+        inward.shape
+    )
+    inputs["R"][1:] = 0
+    inputs["b"][1:] = 0
+    if memory:
+        inputs["b"][1:, ..., gates.index(memory), :] = SHUT
+
+
+def _seen(case: Case, y: Array) -> Array:
+    """The units that are kept, by the outputs of a call that shows them."""
+    return (y[:, 0] if case.spec.unrolls else y) != 0
+
+
+def _same(one: Mapping[str, Array], other: Mapping[str, Array]) -> Iterator[bool]:
+    return (array.tobytes() == other[name].tobytes() for name, array in one.items())
