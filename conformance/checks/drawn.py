@@ -7,14 +7,13 @@ where a unit is dropped. Given its mask, each call has a right result, which the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 
-from rnnspec.backends import Backend, Call, Drawing, Unsupported
+from rnnspec.backends import Backend, Call, Drawing
 from rnnspec.backends.drawing import Masks, masks_of
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.streams import stream
@@ -28,6 +27,10 @@ from rnnspec.spec.arrays import Array, NamedArrays
 RATES: Final = (0.25, 0.625)
 """Rates that every type holds exactly; neither is the share that it keeps."""
 
+NOTHING: Final = 0.0
+EVERYTHING: Final = 0.5
+"""The rate of the case at which nothing is drawn, and of the one of which no unit is kept: the library's is then 1."""
+
 SIZES: Final = {"B": 8, "T": 8, "D": 12, "H": 12, "L": 2}
 WIDE: Final = {**SIZES, "D": 64, "H": 64}
 """Sizes where one mask holds for all steps: there are more choices among other units in its place."""
@@ -37,6 +40,9 @@ LAYERS: Final = ("rnn", "lstm", "gru")
 
 SHUT: Final = -1000.0
 """The bias of a gate that is then 0, and not only nearly."""
+
+_SMALL: Final = 2.0**-7
+"""A factor of weights beside which a bias decides."""
 
 Example = tuple[Case, str]
 """A case, and whether its masks are to be the same over time, where no attribute of the operation says so."""
@@ -58,18 +64,21 @@ class Drawn(Check):
     needs_drawing = True
 
     def without_deck(self, scope: Scope, seed: int) -> Sequence[Example]:
-        """Each kind of layer, with masks for each step and with one for all."""
+        """Each kind of layer, with masks for each step and with one for all, at each rate."""
         number = int(stream(seed, "drawn").integers(2**31))
         return [
-            (replace(_case(scope, choices, wide="time" in (over, *choices.values())), seed=number), over)
+            (replace(_case(scope, choices, rate, wide="time" in (over, *choices.values())), seed=number), over)
             for choices, over in _choices(operation(scope.operation))
+            for rate in (NOTHING, EVERYTHING, *RATES)
         ]
 
     def examine(self, backend: Backend, example: Example) -> float:
-        """Ask without masks and with them, at each rate."""
+        """Ask for what the case's rate is there for."""
         case, over = example
         drawn = _Drawn(backend, case, over)
-        return max(drawn.without_masks(), *(drawn.with_masks(rate) for rate in RATES))
+        if drawn.rate == NOTHING:
+            return drawn.without_masks()
+        return drawn.with_everything_dropped() if drawn.rate == EVERYTHING else drawn.with_masks()
 
 
 def _choices(op: Operation) -> Iterator[tuple[dict[str, Any], str]]:
@@ -82,10 +91,10 @@ def _choices(op: Operation) -> Iterator[tuple[dict[str, Any], str]]:
         yield {}, "none"
 
 
-def _case(scope: Scope, choices: Mapping[str, Any], *, wide: bool) -> Case:
+def _case(scope: Scope, choices: Mapping[str, Any], rate: float, *, wide: bool) -> Case:
     """A case with a mask, states, and no parameter that a library may not have."""
     op = operation(scope.operation)
-    attributes = {**op.defaults(), **choices, _masks(op.name).rate: RATES[0]}
+    attributes = {**op.defaults(), **choices, _masks(op.name).rate: rate}
     case = Case(op.name, scope.dtype, WIDE if wide or op.unrolls else SIZES, attributes)
     absent = (name for name, item in case.items.items() if item.optional and item.kind == "float")
     return replace(case, absent=tuple(name for name in absent if not case.items[name].per_sequence))
@@ -108,24 +117,24 @@ class _Drawn:
     # Laws.
 
     def without_masks(self) -> float:
-        """In evaluation, at rate 0 and at rate 1 there is nothing to draw."""
-        inputs = self.case.given.inputs
-        evaluated = self.came(inputs, RATES[-1], training=False)
-        plain = _Right(self.case, self.call(inputs, 0.0))
-        worst = max(
-            plain.judge("off in evaluation", evaluated), plain.judge("rate 0 drops nothing", self.came(inputs, 0.0))
-        )
-        with suppress(Unsupported):  # to drop everything is asked of no one who refuses to
-            nothing = self.call(inputs, 0.5, np.zeros_like(inputs[self.masks.mask]))
-            worst = max(worst, _Right(self.case, nothing).judge("rate 1 drops everything", self.came(inputs, 1.0)))
-        return worst
+        """In evaluation, and at rate 0, nothing is dropped."""
+        inputs, right = self.case.given.inputs, _Right(self.case, self.call(self.case.given.inputs))
+        worst = right.judge("off in evaluation", self.came(inputs, RATES[-1], training=False))
+        return max(worst, right.judge("rate 0 drops nothing", self.came(inputs, 0.0)))
 
-    def with_masks(self, rate: float) -> float:
-        """Draw masks at a rate, in calls that show them and in another."""
+    def with_everything_dropped(self) -> float:
+        """At rate 1, the result is that of a mask that keeps nothing."""
+        inputs = self.case.given.inputs
+        right = _Right(self.case, self.call(inputs, np.zeros_like(inputs[self.masks.mask])))
+        return right.judge("rate 1 drops everything", self.came(inputs, 1.0))
+
+    def with_masks(self) -> float:
+        """Draw masks, in calls that show them and in another."""
+        rate = self.rate
         seed, other = (int(number) for number in stream(self.case.seed, f"masks at {rate}").integers(2**31, size=2))
         showing = _showing(self.case)
         first, further, again = (self.came(showing, rate, number) for number in (seed, None, seed))
-        asked = Asked(self.case, self.call(showing, rate))
+        asked = Asked(self.case, self.call(showing))
         if not all(_same(first, again)):
             raise asked.violation("one seed repeats: expected the same results of the same seed, got others", "y")
         for others, told in ((further, "the next call"), (self.came(showing, rate, other), "another seed")):
@@ -139,11 +148,10 @@ class _Drawn:
         keep = choices[:, np.newaxis] if self.stacked else choices
         if self.stacked and self.shared:
             keep = np.repeat(keep[:, :, np.newaxis], self.case.sizes["T"], axis=2)
-        shown = _Right(self.case, self.call(showing, rate, keep))
-        worst = shown.judge_first_layer("states are not touched", first) if self.stacked else 0.0
+        shown, same = (_Right(self.case, self.call(inputs, keep)) for inputs in (showing, self.case.given.inputs))
+        worst = same.judge_first_layer("states are not touched", usual) if self.stacked else 0.0
         worst = max(worst, shown.judge("kept units are divided by 1 - p", first))
         self.must_be_drawn(asked, choices, rate)
-        same = _Right(self.case, self.call(self.case.given.inputs, rate, keep))
         return max(worst, same.judge("nothing else is touched", usual))
 
     def must_be_shared(self, asked: Asked, seen: Array) -> Array:
@@ -186,17 +194,22 @@ class _Drawn:
         """Whether one mask holds for all steps of a sequence."""
         return "time" in (self.over, self.case.attributes.get("shared_over"))
 
-    def call(self, inputs: Mapping[str, Array], rate: float, keep: Array | None = None) -> Call:
-        """The call with this mask, by default one that keeps everything."""
+    @property
+    def rate(self) -> float:
+        """The rate of the case."""
+        return float(self.case.attributes[self.masks.rate])
+
+    def call(self, inputs: Mapping[str, Array], keep: Array | None = None) -> Call:
+        """The case's call with these inputs and this mask, by default one that keeps everything."""
         mask = np.ones_like(inputs[self.masks.mask]) if keep is None else keep
         arrays = {name: array.copy() for name, array in inputs.items()} | {self.masks.mask: mask}
-        return Call(self.case.operation, arrays, {**self.case.attributes, self.masks.rate: rate})
+        return Call(self.case.operation, arrays, self.case.attributes)
 
     def came(
         self, inputs: Mapping[str, Array], rate: float, seed: int | None = 0, *, training: bool = True
     ) -> dict[str, Array]:
         """The library's outputs by name; Violation unless they have the right form."""
-        call = self.call(inputs, 0.0)
+        call = self.call(inputs)
         over: Any = self.over
         outputs = self.backend.drawn(call, Drawing(rate, training, seed, over))
         shapes = {name: self.case.shape_of(output.shape) for name, output in self.case.results.items()}
@@ -243,8 +256,12 @@ def _showing(case: Case) -> NamedArrays:
     elif "A" in case.spec.sizes:
         _show_what_lies_below(inputs, case.spec.gates, case.spec.memory_gate)
     else:
-        inputs["x"][inputs["x"] == 0] = 1
+        inputs["x"] = _away_from_0(inputs["x"])
     return inputs
+
+
+def _away_from_0(array: Array) -> Array:
+    return np.asarray(array + np.where(array < 0, -1, 1).astype(array.dtype))
 
 
 def _show_the_first_state(inputs: NamedArrays) -> None:
@@ -252,17 +269,24 @@ def _show_the_first_state(inputs: NamedArrays) -> None:
     inputs["R"][...] = np.eye(inputs["R"].shape[-1])
     for name in inputs.keys() & {"W", "b", "c0"}:
         inputs[name][...] = 0
-    inputs["h0"][inputs["h0"] == 0] = 1
+    inputs["h0"] = _away_from_0(inputs["h0"])
 
 
 def _show_what_lies_below(inputs: NamedArrays, gates: Sequence[str], memory: str) -> None:
     """The layer above the first reads the outputs below it, unit by unit, and remembers nothing."""
     inward = inputs["W_above"]
     units, width = inward.shape[-2:]
-    unit_by_unit = np.eye(width).reshape(width // units, 1, units, width)
-    inward[...] = np.broadcast_to(unit_by_unit, (len(inward), len(unit_by_unit), *inward.shape[-3:])).reshape(
-        inward.shape
-    )
+    directions = width // units
+    each = inward.reshape(len(inward), directions, -1, units, width)
+    each[...] = np.eye(width).reshape(directions, 1, units, width)
+    inward[...] = each.reshape(inward.shape)
+    # The outputs below it keep a sign of their own, and so are never 0.
+    signs = np.where(np.arange(units) % 2, -1, 1)
+    for name in ("W", "R"):
+        inputs[name] *= np.asarray(_SMALL, inputs[name].dtype)
+    inputs["b"][...] = 2 * signs
+    for name in inputs.keys() & {"h0", "c0"}:
+        inputs[name][...] = np.abs(inputs[name]) * signs
     inputs["R"][1:] = 0
     inputs["b"][1:] = 0
     if memory:
@@ -271,7 +295,7 @@ def _show_what_lies_below(inputs: NamedArrays, gates: Sequence[str], memory: str
 
 def _seen(case: Case, y: Array) -> Array:
     """The units that are kept, by the outputs of a call that shows them."""
-    return (y[:, 0] if case.spec.unrolls else y) != 0
+    return np.asarray((y[:, 0] if case.spec.unrolls else y) != 0)
 
 
 def _same(one: Mapping[str, Array], other: Mapping[str, Array]) -> Iterator[bool]:
