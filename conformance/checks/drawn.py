@@ -44,8 +44,11 @@ SHUT: Final = -1000.0
 _SMALL: Final = 2.0**-7
 """A factor of weights beside which a bias decides."""
 
+EACH: Final = "a mask for each step"
+ALL: Final = "one mask for all steps"
+
 Example = tuple[Case, str]
-"""A case, and whether its masks are to be the same over time, where no attribute of the operation says so."""
+"""A case, and the masks that are to be drawn: EACH or ALL."""
 
 
 class Drawn(Check):
@@ -67,35 +70,34 @@ class Drawn(Check):
         """Each kind of layer, with masks for each step and with one for all, at each rate."""
         number = int(stream(seed, "drawn").integers(2**31))
         return [
-            (replace(_case(scope, choices, rate, wide="time" in (over, *choices.values())), seed=number), over)
-            for choices, over in _choices(operation(scope.operation))
-            for rate in (NOTHING, EVERYTHING, *RATES)
+            (replace(_case(scope, choices, rate, wide=masks == ALL), seed=number), masks)
+            for choices, masks in _choices(operation(scope.operation))
+            for rate in (NOTHING, *RATES, EVERYTHING)
         ]
 
     def examine(self, backend: Backend, example: Example) -> float:
         """Ask for what the case's rate is there for."""
-        case, over = example
-        drawn = _Drawn(backend, case, over)
+        drawn = _Drawn(backend, *example)
         if drawn.rate == NOTHING:
             return drawn.without_masks()
         return drawn.with_everything_dropped() if drawn.rate == EVERYTHING else drawn.with_masks()
 
 
 def _choices(op: Operation) -> Iterator[tuple[dict[str, Any], str]]:
-    """Attributes that differ from their defaults, and whether masks are to be shared over time."""
+    """Attributes that differ from their defaults, and the masks."""
     if "shared_over" in op.attributes:
-        yield from (({"shared_over": over}, "none") for over in op.attributes["shared_over"].values)
+        yield from (({"shared_over": over}, masks) for over, masks in (("none", EACH), ("time", ALL)))
     elif "layer" in op.attributes:
-        yield from (({"layer": layer}, over) for over in ("none", "time") for layer in LAYERS)
+        yield from (({"layer": layer}, masks) for masks in (EACH, ALL) for layer in LAYERS)
     else:
-        yield {}, "none"
+        yield {}, ALL
 
 
 def _case(scope: Scope, choices: Mapping[str, Any], rate: float, *, wide: bool) -> Case:
     """A case with a mask, states, and no parameter that a library may not have."""
     op = operation(scope.operation)
     attributes = {**op.defaults(), **choices, _masks(op.name).rate: rate}
-    case = Case(op.name, scope.dtype, WIDE if wide or op.unrolls else SIZES, attributes)
+    case = Case(op.name, scope.dtype, WIDE if wide else SIZES, attributes)
     absent = (name for name, item in case.items.items() if item.optional and item.kind == "float")
     return replace(case, absent=tuple(name for name in absent if not case.items[name].per_sequence))
 
@@ -112,7 +114,7 @@ class _Drawn:
 
     backend: Backend
     case: Case
-    over: str
+    drawn: str
 
     # Laws.
 
@@ -146,7 +148,7 @@ class _Drawn:
             raise asked.violation(message, "y")
         choices = self.must_be_shared(asked, _seen(self.case, first["y"]))
         keep = choices[:, np.newaxis] if self.stacked else choices
-        if self.stacked and self.shared:
+        if self.stacked and self.drawn == ALL:
             keep = np.repeat(keep[:, :, np.newaxis], self.case.sizes["T"], axis=2)
         shown, same = (_Right(self.case, self.call(inputs, keep)) for inputs in (showing, self.case.given.inputs))
         worst = same.judge_first_layer("states are not touched", usual) if self.stacked else 0.0
@@ -156,7 +158,7 @@ class _Drawn:
 
     def must_be_shared(self, asked: Asked, seen: Array) -> Array:
         """Return the choices that a mask consists of: one for all steps, if they share it."""
-        if not self.shared:
+        if self.drawn == EACH or seen.ndim == 2:
             return seen
         if not (seen == seen[:, :1]).all():
             raise asked.violation("the same over time: expected one mask for all steps, got several", "y")
@@ -190,11 +192,6 @@ class _Drawn:
         return "A" in self.case.spec.sizes
 
     @property
-    def shared(self) -> bool:
-        """Whether one mask holds for all steps of a sequence."""
-        return "time" in (self.over, self.case.attributes.get("shared_over"))
-
-    @property
     def rate(self) -> float:
         """The rate of the case."""
         return float(self.case.attributes[self.masks.rate])
@@ -210,8 +207,8 @@ class _Drawn:
     ) -> dict[str, Array]:
         """The library's outputs by name; Violation unless they have the right form."""
         call = self.call(inputs)
-        over: Any = self.over
-        outputs = self.backend.drawn(call, Drawing(rate, training, seed, over))
+        drawing = Drawing(rate, training, seed, "time" if self.stacked and self.drawn == ALL else "none")
+        outputs = self.backend.drawn(call, drawing)
         shapes = {name: self.case.shape_of(output.shape) for name, output in self.case.results.items()}
         return Asked(self.case, call).named(shapes, outputs)
 
