@@ -259,8 +259,9 @@ class Backend:
         self.accept(call)
         admitted = self._admit_drawn(masks.left_out_of(call))
         native = self.inputs_to_native({name: array for name, array in admitted.inputs.items() if name != masks.mask})
+        attributes = {name: value for name, value in admitted.attributes.items() if name != masks.rate}
         options = drawing.options(method, call, self.name)
-        return tuple(self.to_numpy(output) for output in method(**native, **admitted.attributes, **options))
+        return tuple(self.to_numpy(output) for output in method(**native, **attributes, **options))
 
     def run(self, call: Call) -> tuple[Array, ...]:
         """Outputs of the call, in the specification's order."""

@@ -39,7 +39,8 @@ class Drawing:
     def options(self, method: Callable[..., Any], call: Call, who: str) -> dict[str, Any]:
         """Keyword arguments for a method that draws; Unsupported if it has no choice of steps and one is asked for."""
         options = {"rate": self.rate, "training": self.training, "seed": self.seed}
-        if "shared_over" in call.spec.attributes:  # the operation's own attribute says so
+        masks = masks_of(call.operation)
+        if masks is None or not masks.at_each_step:
             return options
         parameters = inspect.signature(method).parameters.values()
         if any(one.name == "shared_over" or one.kind is one.VAR_KEYWORD for one in parameters):
@@ -55,14 +56,15 @@ class Masks:
 
     mask: str
     rate: str
+    at_each_step: bool = False
+    """Whether the mask has a choice for each step, and no attribute says that it is the same at all."""
 
     def left_out_of(self, call: Call) -> Call:
-        """The call without its rate, and without the mask where the operation then has none."""
-        attributes = {name: value for name, value in call.attributes.items() if name != self.rate}
-        items = call.spec.inputs_for({**call.spec.defaults(), **attributes})
-        return replace(
-            call, attributes=attributes, inputs={name: array for name, array in call.inputs.items() if name in items}
-        )
+        """The call with the rate at its default, and without the mask where the operation then has none."""
+        attributes = {**call.attributes, self.rate: call.spec.attributes[self.rate].default}
+        items = call.spec.inputs_for(attributes)
+        inputs = {name: array for name, array in call.inputs.items() if name in items}
+        return replace(call, attributes=attributes, inputs=inputs)
 
 
 @cache
@@ -73,5 +75,5 @@ def masks_of(operation: str) -> Masks | None:
         if item.kind == "bits" and item.per_sequence:
             chances = {key for key, attribute in op.attributes.items() if attribute.domain == "probability"}
             for rate in chances & item.when.keys() or chances:
-                return Masks(name, rate)
+                return Masks(name, rate, "T" in item.shape and "shared_over" not in op.attributes)
     return None

@@ -207,7 +207,7 @@ class _Drawn:
     ) -> dict[str, Array]:
         """The library's outputs by name; Violation unless they have the right form."""
         call = self.call(inputs)
-        drawing = Drawing(rate, training, seed, "time" if self.stacked and self.drawn == ALL else "none")
+        drawing = Drawing(rate, training, seed, "time" if self.masks.at_each_step and self.drawn == ALL else "none")
         outputs = self.backend.drawn(call, drawing)
         shapes = {name: self.case.shape_of(output.shape) for name, output in self.case.results.items()}
         return Asked(self.case, call).named(shapes, outputs)

@@ -70,7 +70,7 @@ class Draws(NumpyBackend):
         above, finals = call.pop("x"), []
         for index, W in enumerate([call.pop("W"), *call.pop("W_above")]):
             x = above if index == 0 else self.dropped(above, rate, shared_over)
-            part = {**call, "W": W, **{name: call[name][index] for name in own}}
+            part: dict[str, Any] = {**call, "W": W, **{name: call[name][index] for name in own}}
             part |= {name: self.state(call[name][:, index], rate) for name in states}
             outputs: tuple[Array, ...] = getattr(reference, layer)(x=x, **part)
             above = outputs[0]

@@ -48,7 +48,6 @@ def _drawn(
     rate: float,
     training: bool,
     seed: int | None,
-    shared_over: str,
     **arguments: Any,
 ) -> Outputs:
     return run_drawing(
