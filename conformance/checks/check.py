@@ -32,7 +32,7 @@ class Check(ABC):
     calls: ClassVar[int] = 1
     """About how many times the calls of other checks an example makes: it gets so many times fewer examples."""
     by_case: ClassVar[bool] = True
-    """Whether each example is a case of its own; else the deck as a whole is the one example."""
+    """Whether any case makes an example; else the deck as a whole is the one example, or the check has its own."""
     needs_gradients: ClassVar[bool] = False
     """Whether there is nothing to ask of a backend without gradients."""
     needs_second_order: ClassVar[bool] = False
