@@ -59,6 +59,9 @@ class Masks:
     at_each_step: bool = False
     """Whether the mask has a choice for each step, and no attribute says that it is the same at all."""
 
+    mixes: bool = False
+    """Whether a unit that is not kept is that of another input, and the operation with a rate is the expectation."""
+
     def left_out_of(self, call: Call) -> Call:
         """The call with the rate at its default, and without the mask where the operation then has none."""
         attributes = {**call.attributes, self.rate: call.spec.attributes[self.rate].default}
@@ -75,5 +78,6 @@ def masks_of(operation: str) -> Masks | None:
         if item.kind == "bits" and item.per_sequence:
             chances = {key for key, attribute in op.attributes.items() if attribute.domain == "probability"}
             for rate in chances & item.when.keys() or chances:
-                return Masks(name, rate, "T" in item.shape and "shared_over" not in op.attributes)
+                at_each_step = "T" in item.shape and "shared_over" not in op.attributes
+                return Masks(name, rate, at_each_step, mixes=item.when.get(rate) == "none")
     return None

@@ -47,6 +47,14 @@ _SMALL: Final = 2.0**-7
 EACH: Final = "a mask for each step"
 ALL: Final = "one mask for all steps"
 
+OF_ZONEOUT: Final = {
+    "off in evaluation": "evaluation takes the expectation",
+    "rate 0 drops nothing": "rate 0 renews everything",
+    "rate 1 drops everything": "rate 1 renews nothing",
+    "kept units are divided by 1 - p": "each unit is the old or the new one",
+}
+"""Laws of units that are kept as they were, in the place of those of units that are dropped."""
+
 Example = tuple[Case, str]
 """A case, and the masks that are to be drawn: EACH or ALL."""
 
@@ -121,14 +129,18 @@ class _Drawn:
     def without_masks(self) -> float:
         """In evaluation, and at rate 0, nothing is dropped."""
         inputs, right = self.case.given.inputs, _Right(self.case, self.call(self.case.given.inputs))
-        worst = right.judge("off in evaluation", self.came(inputs, RATES[-1], training=False))
-        return max(worst, right.judge("rate 0 drops nothing", self.came(inputs, 0.0)))
+        evaluated = right
+        if self.masks.mixes:
+            attributes = {**self.attributes, self.masks.rate: RATES[-1]}
+            evaluated = _Right(self.case, Call(self.case.operation, inputs, attributes))
+        worst = evaluated.judge(self.law("off in evaluation"), self.came(inputs, RATES[-1], training=False))
+        return max(worst, right.judge(self.law("rate 0 drops nothing"), self.came(inputs, 0.0)))
 
     def with_everything_dropped(self) -> float:
         """At rate 1, the result is that of a mask that keeps nothing."""
         inputs = self.case.given.inputs
-        right = _Right(self.case, self.call(inputs, np.zeros_like(inputs[self.masks.mask])))
-        return right.judge("rate 1 drops everything", self.came(inputs, 1.0))
+        right = _Right(self.case, self.call(inputs, ~self.everything))
+        return right.judge(self.law("rate 1 drops everything"), self.came(inputs, 1.0))
 
     def with_masks(self) -> float:
         """Draw masks, in calls that show them and in another."""
@@ -146,13 +158,13 @@ class _Drawn:
         if self.stacked and np.mean(usual["y"] == 0) > rate / 2:
             message = "none after the last layer: expected outputs other than 0, got dropped ones"
             raise asked.violation(message, "y")
-        choices = self.must_be_shared(asked, _seen(self.case, first["y"]))
+        choices = self.must_be_shared(asked, _seen(self.case, showing, first["y"]))
         keep = choices[:, np.newaxis] if self.stacked else choices
         if self.stacked and self.drawn == ALL:
             keep = np.repeat(keep[:, :, np.newaxis], self.case.sizes["T"], axis=2)
         shown, same = (_Right(self.case, self.call(inputs, keep)) for inputs in (showing, self.case.given.inputs))
         worst = same.judge_first_layer("states are not touched", usual) if self.stacked else 0.0
-        worst = max(worst, shown.judge("kept units are divided by 1 - p", first))
+        worst = max(worst, shown.judge(self.law("kept units are divided by 1 - p"), first))
         self.must_be_drawn(asked, choices, rate)
         return max(worst, same.judge("nothing else is touched", usual))
 
@@ -191,16 +203,31 @@ class _Drawn:
         """Whether the mask stands between layers."""
         return "A" in self.case.spec.sizes
 
+    def law(self, of_dropout: str) -> str:
+        """The name of a law of dropout, or of its like for states that are mixed."""
+        return OF_ZONEOUT[of_dropout] if self.masks.mixes else of_dropout
+
     @property
     def rate(self) -> float:
         """The rate of the case."""
         return float(self.case.attributes[self.masks.rate])
 
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The attributes of a call with a mask."""
+        return {**self.case.attributes, self.masks.rate: None} if self.masks.mixes else self.case.attributes
+
+    @property
+    def everything(self) -> Array:
+        """The mask that keeps everything."""
+        items = self.case.spec.inputs_for(self.attributes)
+        return np.ones(self.case.shape_of(items[self.masks.mask].shape), np.bool_)
+
     def call(self, inputs: Mapping[str, Array], keep: Array | None = None) -> Call:
         """The case's call with these inputs and this mask, by default one that keeps everything."""
-        mask = np.ones_like(inputs[self.masks.mask]) if keep is None else keep
+        mask = self.everything if keep is None else keep
         arrays = {name: array.copy() for name, array in inputs.items()} | {self.masks.mask: mask}
-        return Call(self.case.operation, arrays, self.case.attributes)
+        return Call(self.case.operation, arrays, self.attributes)
 
     def came(
         self, inputs: Mapping[str, Array], rate: float, seed: int | None = 0, *, training: bool = True
@@ -250,6 +277,10 @@ def _showing(case: Case) -> NamedArrays:
     inputs = {name: array.copy() for name, array in case.given.inputs.items()}
     if case.spec.unrolls:
         _show_the_first_state(inputs)
+    elif "h_prev" in inputs:  # the new state is above 0, and the old one below
+        inputs["h"], inputs["h_prev"] = (
+            sign * _away_from_0(np.abs(inputs[name])) for sign, name in ((1, "h"), (-1, "h_prev"))
+        )
     elif "A" in case.spec.sizes:
         _show_what_lies_below(inputs, case.spec.gates, case.spec.memory_gate)
     else:
@@ -290,8 +321,10 @@ def _show_what_lies_below(inputs: NamedArrays, gates: Sequence[str], memory: str
         inputs["b"][1:, ..., gates.index(memory), :] = SHUT
 
 
-def _seen(case: Case, y: Array) -> Array:
+def _seen(case: Case, inputs: NamedArrays, y: Array) -> Array:
     """The units that are kept, by the outputs of a call that shows them."""
+    if "h_prev" in inputs:
+        return np.asarray(np.abs(y - inputs["h"]) < np.abs(y - inputs["h_prev"]))
     return np.asarray((y[:, 0] if case.spec.unrolls else y) != 0)
 
 

@@ -60,6 +60,18 @@ class Draws(NumpyBackend):
         self.begin(seed)
         return (self.dropped(x, self.rate(rate, training), shared_over),)
 
+    def drawn_zoneout(
+        self, h: Array, h_prev: Array, *, rate: float, training: bool, seed: int | None
+    ) -> tuple[Array, ...]:
+        self.begin(seed)
+        if not training:
+            return (self.expected(h, h_prev, rate),)
+        return (np.where(self.mask(h.shape, rate), h, h_prev),)
+
+    def expected(self, h: Array, h_prev: Array, rate: float) -> Array:
+        """A state of which nothing is chosen."""
+        return (h * (1 - rate) + h_prev * rate).astype(h.dtype)
+
     def drawn_stacked(
         self, *, layer: str, rate: float, training: bool, seed: int | None, shared_over: str, **call: Any
     ) -> tuple[Array, ...]:
@@ -175,7 +187,7 @@ class OneMaskForAllSteps(Draws):
         return super().shape(shape, "time")
 
 
-@plant("dropout", "stacked")
+@plant("dropout", "stacked", "zoneout")
 class SameMaskAtEveryCall(Draws):
     """Every call begins with the same seed."""
 
@@ -218,3 +230,33 @@ class StateDropped(Draws):
 
     def state(self, state: Array, rate: float) -> Array:
         return (state * self.mask(state.shape, rate) * self.scale(rate)).astype(state.dtype)
+
+
+@plant("zoneout")
+class NothingKeptInEvaluation(Draws):
+    """In evaluation, the state is the new one, and not the expectation of both."""
+
+    def expected(self, h: Array, h_prev: Array, rate: float) -> Array:
+        return h
+
+
+@plant("zoneout")
+class ScaledLikeDropout(Draws):
+    """Units of the new state are divided by the share that is renewed, as dropout does."""
+
+    def mask(self, shape: tuple[int, ...], rate: float) -> Array:
+        self._scale = self.scale(rate)
+        return super().mask(shape, rate)
+
+    def drawn_zoneout(self, h: Array, h_prev: Array, **asked: Any) -> tuple[Array, ...]:
+        self._scale = 1.0
+        (y,) = super().drawn_zoneout(h, h_prev, **asked)
+        return (np.where(y == h, y * self._scale, y).astype(y.dtype),)
+
+
+@plant("zoneout")
+class OneChoiceForTheState(Draws):
+    """A state is kept or renewed as a whole."""
+
+    def mask(self, shape: tuple[int, ...], rate: float) -> Array:
+        return np.broadcast_to(super().mask((shape[0], 1), rate), shape)

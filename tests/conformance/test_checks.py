@@ -95,7 +95,7 @@ def test_which_checks_ask_what_of_whom() -> None:
     assert {"rnn", "lstm", "gru", "greedy_decode"} <= asked["identities"]
     assert asked["marginals_are_gradients"] == {"crf_marginals"}
     assert asked["best_path"] == {"crf_viterbi"}
-    assert asked["drawn"] == {"dropout", "stacked", "bidirectional_stack", "rnn", "lstm", "gru"}
+    assert asked["drawn"] == {"dropout", "zoneout", "stacked", "bidirectional_stack", "rnn", "lstm", "gru"}
     assert asked["ties"] == {"crf_viterbi", "crf_best_paths", "greedy_decode", "beam_search"}
 
 

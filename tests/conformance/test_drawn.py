@@ -19,6 +19,7 @@ from rnnspec.conformance.checks.chance import are_the_same, binomial_interval
 from rnnspec.conformance.checks.drawn import Drawn
 from rnnspec.conformance.faults import drawn as planted
 from rnnspec.conformance.faults.drawn import Draws
+from rnnspec.conformance.faults.fault import planted_in
 from rnnspec.conformance.hosting.isolated import Isolated
 from rnnspec.conformance.run import PROFILES, CheckResult, Verdict, run_check
 from rnnspec.conformance.run.expected import expected_failures
@@ -72,8 +73,9 @@ def test_rows_are_the_same_by_chance_or_not() -> None:
 
 def test_the_law_names_operations_with_a_mask_and_a_rate() -> None:
     lawful = {name for name, op in operations().items() if "drawn" in op.laws}
-    assert lawful == {"dropout", "stacked", "bidirectional_stack", "rnn", "lstm", "gru"}
-    assert {name: masks_of(name) for name in ("dropout", "stacked", "lstm", "dense")} == {
+    assert lawful == {"dropout", "zoneout", "stacked", "bidirectional_stack", "rnn", "lstm", "gru"}
+    assert {name: masks_of(name) for name in ("dropout", "zoneout", "stacked", "lstm", "dense")} == {
+        "zoneout": Masks("renewed", "p", mixes=True),
         "dropout": Masks("keep", "p"),
         "stacked": Masks("keep", "dropout", at_each_step=True),
         "lstm": Masks("recurrent_keep", "recurrent_dropout"),
@@ -105,7 +107,7 @@ class DropsTheInputToo(DrawsLayers):
         return super().called(**call)
 
 
-@pytest.mark.parametrize("name", ["dropout", "stacked", "rnn", "lstm", "gru"])
+@pytest.mark.parametrize("name", ["dropout", "zoneout", "stacked", "rnn", "lstm", "gru"])
 def test_what_is_right_conforms(name: str) -> None:
     result = judged(DrawsLayers(), name)
     assert (result.verdict, result.message, result.refused) == (Verdict.CONFORMS, "", 0)
@@ -133,7 +135,7 @@ def test_keras_conforms_but_for_a_rate_of_1() -> None:
 def test_a_backend_in_a_process_of_its_own_draws_there() -> None:
     backend = Isolated("rnnspec.conformance.faults.drawn:Draws")
     try:
-        assert [name for name in operations() if backend.draws(name)] == ["dropout", "stacked"]
+        assert [name for name in operations() if backend.draws(name)] == ["dropout", "zoneout", "stacked"]
         assert judged(backend, "dropout").verdict is Verdict.CONFORMS
         assert "no masks of its own" in judged(backend, "lstm").message
     finally:
@@ -157,6 +159,9 @@ LAWS = {
     "SameMaskAtEveryCall": "two calls differ",
     "SameMaskUntilSeeded": "two calls differ",
     "SeedIgnored": "one seed repeats",
+    "NothingKeptInEvaluation": "evaluation takes the expectation",
+    "ScaledLikeDropout": "each unit is the old or the new one",
+    "OneChoiceForTheState": "each for itself",
     "AfterTheLastLayer": "none after the last layer",
     "StateDropped": "states are not touched",
 }
@@ -164,8 +169,9 @@ LAWS = {
 
 @pytest.mark.parametrize("name", LAWS)
 def test_each_fault_breaks_its_law_at_every_seed(name: str) -> None:
-    where = "stacked" if name in ("AfterTheLastLayer", "StateDropped") else "dropout"
-    assert [words(getattr(planted, name)(), where, seed) for seed in SEEDS] == [LAWS[name]] * len(SEEDS)
+    fault = getattr(planted, name)
+    (where, *_) = (one.operation for one in planted_in(planted) if isinstance(fault(), one.implementation))
+    assert [words(fault(), where, seed) for seed in SEEDS] == [LAWS[name]] * len(SEEDS)
 
 
 def test_every_fault_is_named_here() -> None:
