@@ -179,17 +179,17 @@ class _Drawn:
     @staticmethod
     def must_be_drawn(asked: Asked, choices: Array, rate: float) -> None:
         """As many are kept as the rate says, and none of them because another is."""
-        least, most = binomial_interval(choices.size, 1 - rate)
-        kept = int(choices.sum())
-        if not least <= kept <= most:
-            told = f"expected {least} to {most} of {choices.size} units kept at rate {rate}, got {kept}"
-            raise asked.violation(f"the share: {told}", "y")
         axes = ("sequences", "steps", "units") if choices.ndim == 3 else ("sequences", "units")
         for axis, name in enumerate(axes):
             rows = np.moveaxis(choices, axis, 0).reshape(choices.shape[axis], -1)
             if found := are_the_same(rows, rate):
                 told = f"expected masks of their own for {name}, but {found}"
                 raise asked.violation(f"each for itself: {told}", "y")
+        least, most = binomial_interval(choices.size, 1 - rate)
+        kept = int(choices.sum())
+        if not least <= kept <= most:
+            told = f"expected {least} to {most} of {choices.size} units kept at rate {rate}, got {kept}"
+            raise asked.violation(f"the share: {told}", "y")
 
     # Calls.
 

@@ -13,7 +13,6 @@ from rnnspec import reference
 from rnnspec.backends import Backend, Drawing, Unsupported, only
 from rnnspec.backends.drawing import Masks, masks_of
 from rnnspec.backends.numpy import NumpyBackend
-from rnnspec.backends.torch import TorchBackend, TorchCompileBackend
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks.chance import are_the_same, binomial_interval
 from rnnspec.conformance.checks.drawn import Drawn
@@ -117,6 +116,9 @@ def test_what_is_right_conforms(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["dropout", "stacked", "bidirectional_stack"])
 def test_torch_conforms(name: str) -> None:
+    pytest.importorskip("torch")
+    from rnnspec.backends.torch import TorchBackend
+
     result = judged(TorchBackend(), name, "bfloat16" if name == "dropout" else "float32")
     assert (result.verdict, result.message) == (Verdict.CONFORMS, "")
     assert result.examples == (8 if name == "dropout" else 12)
@@ -208,12 +210,18 @@ def test_forms_and_crashes() -> None:
 
 
 def test_a_backend_that_draws_nothing_is_not_asked() -> None:
-    asked = {item.check for item in plan("numpy", NumpyBackend(), ["dropout", "lstm"], ["float32"])}
-    assert "drawn" not in asked
-    assert "drawn" in {item.check for item in plan("torch", TorchBackend(), ["dropout"], ["float32"])}
-    assert not any(TorchCompileBackend.drawing)
+    assert "drawn" not in {item.check for item in plan("numpy", NumpyBackend(), ["dropout", "lstm"], ["float32"])}
+    assert "drawn" in {item.check for item in plan("draws", Draws(), ["dropout"], ["float32"])}
     result = judged(NumpyBackend(), "lstm")
     assert (result.verdict, result.message) == (Verdict.REFUSED, "backend numpy draws no masks of its own")
+
+
+def test_eager_torch_is_asked_and_compiled_torch_is_not() -> None:
+    pytest.importorskip("torch")
+    from rnnspec.backends.torch import TorchBackend, TorchCompileBackend
+
+    assert [*TorchBackend.drawing] == ["dropout", "stacked", "bidirectional_stack"]
+    assert not TorchCompileBackend.drawing
 
 
 class OneMask(Draws):
