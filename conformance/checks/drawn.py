@@ -147,18 +147,19 @@ class _Drawn:
         rate = self.rate
         seed, other = (int(number) for number in stream(self.case.seed, f"masks at {rate}").integers(2**31, size=2))
         showing = _showing(self.case)
-        first, further, again = (self.came(showing, rate, number) for number in (seed, None, seed))
+        first, *others = (self.came(showing, rate, number) for number in (seed, None, seed, other))
         asked = Asked(self.case, self.call(showing))
-        if not all(_same(first, again)):
-            raise asked.violation("one seed repeats: expected the same results of the same seed, got others", "y")
-        for others, told in ((further, "the next call"), (self.came(showing, rate, other), "another seed")):
-            if all(_same(first, others)):
+        seen, further, again, elsewhere = (_seen(self.case, showing, came["y"]) for came in (first, *others))
+        if not np.array_equal(seen, again):
+            raise asked.violation("one seed repeats: expected the same mask of the same seed, got another", "y")
+        for mask, told in ((further, "the next call"), (elsewhere, "another seed")):
+            if np.array_equal(seen, mask):
                 raise asked.violation(f"two calls differ: expected another mask in {told}, got the same", "y")
         usual = self.came(self.case.given.inputs, rate, seed)
         if self.stacked and np.mean(usual["y"] == 0) > rate / 2:
             message = "none after the last layer: expected outputs other than 0, got dropped ones"
             raise asked.violation(message, "y")
-        choices = self.must_be_shared(asked, _seen(self.case, showing, first["y"]))
+        choices = self.must_be_shared(asked, seen)
         keep = choices[:, np.newaxis] if self.stacked else choices
         if self.stacked and self.drawn == ALL:
             keep = np.repeat(keep[:, :, np.newaxis], self.case.sizes["T"], axis=2)
@@ -326,7 +327,3 @@ def _seen(case: Case, inputs: NamedArrays, y: Array) -> Array:
     if "h_prev" in inputs:
         return np.asarray(np.abs(y - inputs["h"]) < np.abs(y - inputs["h_prev"]))
     return np.asarray((y[:, 0] if case.spec.unrolls else y) != 0)
-
-
-def _same(one: Mapping[str, Array], other: Mapping[str, Array]) -> Iterator[bool]:
-    return (array.tobytes() == other[name].tobytes() for name, array in one.items())
