@@ -27,6 +27,7 @@ import numpy as np
 from rnnspec import spec
 from rnnspec.backends.accuracy import Declared, must_be_an_accuracy
 from rnnspec.backends.call import Call, Cotangents, Unsupported
+from rnnspec.backends.drawing import DRAWN, Drawing, masks_of
 from rnnspec.backends.refusals import Declared as Refusals
 from rnnspec.backends.taking import Taken, must_be_declared_rightly, taken_by
 from rnnspec.spec.arrays import Array
@@ -240,6 +241,28 @@ class Backend:
         differentiated = type(self).differentiate_twice is not Backend.differentiate_twice
         return spec.operation(operation).differentiable and differentiated and self._declares_gradients(operation)
 
+    def draws(self, operation: str) -> bool:
+        """Whether it draws the masks of this operation's dropout itself, if it is asked to."""
+        return self._drawing(operation) is not None
+
+    def drawn(self, call: Call, drawing: Drawing) -> tuple[Array, ...]:
+        """Outputs of a call of which the library draws the masks itself; those of the call, and its rate, go unread.
+
+        Raises
+        ------
+        Unsupported
+            If it draws no masks of this operation, or none like these.
+        """
+        method, masks = self._drawing(call.operation), masks_of(call.operation)
+        if method is None or masks is None:
+            raise Unsupported(f"backend {self.name} draws no masks of {call.operation}")
+        self.accept(call)
+        admitted = self._admit_drawn(masks.left_out_of(call))
+        native = self.inputs_to_native({name: array for name, array in admitted.inputs.items() if name != masks.mask})
+        attributes = {name: value for name, value in admitted.attributes.items() if name != masks.rate}
+        options = drawing.options(method, call, self.name)
+        return tuple(self.to_numpy(output) for output in method(**native, **attributes, **options))
+
     def run(self, call: Call) -> tuple[Array, ...]:
         """Outputs of the call, in the specification's order."""
         method, admitted = self._method(call.operation), self._admit(call)
@@ -355,6 +378,15 @@ class Backend:
         if not self._declares_gradients(call.operation):
             raise Unsupported(f"{self.name}'s {call.operation} has no gradient")
         return admitted
+
+    def _admit_drawn(self, call: Call) -> Call:
+        """As `_admit`, of a call whose masks the library draws."""
+        return taken_by(getattr(type(self), DRAWN + call.operation), call.operation).admit(call, self.name)
+
+    def _drawing(self, operation: str) -> Callable[..., tuple[Any, ...]] | None:
+        """Return the method that draws an operation's masks; None if there is none."""
+        method: Callable[..., tuple[Any, ...]] | None = getattr(self, DRAWN + operation, None)
+        return method
 
     def _taken(self, operation: str) -> Taken:
         return taken_by(getattr(type(self), operation, None), operation)

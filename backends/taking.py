@@ -22,6 +22,7 @@ import numpy as np
 
 from rnnspec import spec
 from rnnspec.backends.call import Call, Unsupported
+from rnnspec.backends.drawing import DRAWN, OPTIONS
 from rnnspec.spec.composition import possible_inputs, possible_sizes
 from rnnspec.spec.errors import one_of, shown
 from rnnspec.spec.operation import holds
@@ -191,25 +192,27 @@ def must_be_declared_rightly(adapter: type) -> None:
     """
     for name in dir(adapter):
         method = getattr(adapter, name, None)
-        is_operation = name in spec.operations()
+        operation = name.removeprefix(DRAWN)
+        is_operation = operation in spec.operations()
         if isinstance(getattr(method, _DECLARED, None), _Only):
             if not is_operation:
                 raise ValueError(f"only(…) of {name}: expected a method with the name of an operation")
-            taken_by(method, name)
+            taken_by(method, operation)
         if is_operation and callable(method):
             _must_have_known_parameters(adapter, method, name)
 
 
-def _must_have_known_parameters(adapter: type, method: Callable[..., Any], operation: str) -> None:
+def _must_have_known_parameters(adapter: type, method: Callable[..., Any], name: str) -> None:
     """Raise ValueError for a parameter that no call would ever fill, or that is nearly the name of one."""
+    operation = name.removeprefix(DRAWN)
     try:
         parameters = list(inspect.signature(method).parameters.values())
     except (TypeError, ValueError):  # it tells nothing of them
         return
-    if not isinstance(inspect.getattr_static(adapter, operation, None), staticmethod | classmethod):
+    if not isinstance(inspect.getattr_static(adapter, name, None), staticmethod | classmethod):
         parameters = parameters[1:]  # the adapter itself
     op = spec.operation(operation)
-    known = (*possible_inputs(op), *op.attributes)
+    known = (*possible_inputs(op), *op.attributes, *(OPTIONS if name != operation else ()))
     taken = {parameter.name for parameter in parameters}
     for parameter in parameters:
         if parameter.name in known or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
@@ -217,7 +220,7 @@ def _must_have_known_parameters(adapter: type, method: Callable[..., Any], opera
         is_own = parameter.default is not parameter.empty
         if is_own and not get_close_matches(parameter.name, set(known) - taken, 1):
             continue  # an option of the adapter's own
-        raise ValueError(f"{operation}: unknown parameter {parameter.name}: {one_of(parameter.name, known)}")
+        raise ValueError(f"{name}: unknown parameter {parameter.name}: {one_of(parameter.name, known)}")
 
 
 @lru_cache(maxsize=1024)

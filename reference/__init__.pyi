@@ -32,6 +32,10 @@ def dropout_vjp(
     x: Array, keep: Array, *, lengths: Array | None = None, mask: Array | None = None, p: float = 0.5, shared_over:
     Literal["none", "time"] = "none",
 ) -> tuple[tuple[Array], Vjp]: ...
+def zoneout(h: Array, h_prev: Array, renewed: Array | None = None, *, p: float | None = None) -> tuple[Array]: ...
+def zoneout_vjp(
+    h: Array, h_prev: Array, renewed: Array | None = None, *, p: float | None = None,
+) -> tuple[tuple[Array], Vjp]: ...
 def mean_absolute_error(
     prediction: Array, target: Array, weights: Array | None = None, *, lengths: Array | None = None, mask: Array | None
     = None, reduction: Literal["none", "sum", "mean", "batch_mean"] = "mean", weighted: bool = False,

@@ -1,4 +1,4 @@
-"""Building blocks: a dense layer, embeddings, the softmax over a sequence, dropout."""
+"""Building blocks: a dense layer, embeddings, the softmax over a sequence, dropout, zoneout."""
 
 from __future__ import annotations
 
@@ -70,6 +70,18 @@ def _dropout(call: Admitted) -> Computed:
         return product
 
     return (scaled(x),), lambda dy: {"x": scaled(dy)}
+
+
+@computes("zoneout")
+def _zoneout(call: Admitted) -> Computed:
+    h, h_prev, p = call.floats["h"], call.floats["h_prev"], call.attributes["p"]
+    if p is not None:
+        return (h * (1 - p) + h_prev * p,), lambda dy: {"h": dy * (1 - p), "h_prev": dy * p}
+    renewed = call.inputs["renewed"]
+    return (np.where(renewed, h, h_prev),), lambda dy: {
+        "h": np.where(renewed, dy, 0),
+        "h_prev": np.where(renewed, 0, dy),
+    }
 
 
 def _shifted(x: Array, valid: Mask) -> tuple[Array, Array, Array]:

@@ -23,6 +23,8 @@ class FrameworkBackend(Backend):
 
     arrays: ArrayNamespace
     natives: ClassVar[Mapping[str, Native]]
+    drawing: ClassVar[Mapping[str, Native]] = {}
+    """The framework's own operations that draw the masks of their dropout, by name."""
 
     def __init__(self, device: str = "cpu") -> None:
         """Open the framework on `device`."""
@@ -56,6 +58,12 @@ class FrameworkBackend(Backend):
         """Natives and composed operations take every attribute, and refuse for themselves."""
         self.accept(call)
         return call
+
+    def _admit_drawn(self, call: Call) -> Call:
+        return call
+
+    def _drawing(self, operation: str) -> Function | None:
+        return self.drawing.get(operation)
 
     def _method(self, operation: str) -> Function:
         return self._dispatching(operation, gradient=False)

@@ -1,4 +1,4 @@
-"""Building blocks: a dense layer, a table of embeddings, dropout."""
+"""Building blocks: a dense layer, a table of embeddings, dropout, zoneout."""
 
 from __future__ import annotations
 
@@ -30,3 +30,10 @@ def dropout(xp: ArrayNamespace, *, x: Tensor, keep: Tensor, p: float, shared_ove
     valid = valid_steps(xp, xp.shape(x)[1], **steps)
     kept = keep[:, None, :] if shared_over == "time" else keep
     return (xp.where(kept, zeroed(xp, x, valid) / (1 - p), 0.0),)
+
+
+def zoneout(xp: ArrayNamespace, *, h: Tensor, h_prev: Tensor, p: float | None, renewed: Tensor | None = None) -> Many:
+    """The renewed units of the state, and the others as they were; with a number p, the expectation of both."""
+    if p is not None:
+        return (h * (1 - p) + h_prev * p,)
+    return (xp.where(renewed, h, h_prev),)

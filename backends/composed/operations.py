@@ -14,7 +14,7 @@ from rnnspec.backends.composed.attention import (
     multi_head_attention,
 )
 from rnnspec.backends.composed.attention_decoders import bahdanau_decoder, luong_decoder
-from rnnspec.backends.composed.blocks import dense, dropout, embedding
+from rnnspec.backends.composed.blocks import dense, dropout, embedding, zoneout
 from rnnspec.backends.composed.cells import CELLS, cell_operation
 from rnnspec.backends.composed.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from rnnspec.backends.composed.context_vector import context_vector
@@ -60,6 +60,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., tuple[Any, ...]]]] = {
     "softmax": softmax,
     "log_softmax": log_softmax,
     "dropout": dropout,
+    "zoneout": zoneout,
     "mean_absolute_error": mean_absolute_error,
     "mean_squared_error": mean_squared_error,
     "binary_cross_entropy": binary_cross_entropy,

@@ -12,7 +12,7 @@ from rnnspec.backends.contract import Call
 from rnnspec.backends.native import Function, Native
 from rnnspec.backends.tensorflow.arrays import TensorFlowArrays
 from rnnspec.backends.tensorflow.library import TensorFlowLibrary
-from rnnspec.backends.tensorflow.natives import NATIVES
+from rnnspec.backends.tensorflow.natives import DRAWING, NATIVES
 from rnnspec.backends.tensorflow.script import script
 
 
@@ -21,6 +21,7 @@ class TensorFlowBackend(TensorFlowLibrary, FrameworkBackend):
 
     name: ClassVar[str] = "tensorflow"
     natives: ClassVar[Mapping[str, Native]] = NATIVES
+    drawing: ClassVar[Mapping[str, Native]] = DRAWING
     graph: ClassVar[str | None] = None
     """The decorator that makes a graph of a call, in a script; None: there is none."""
 
@@ -40,9 +41,14 @@ class TensorFlowBackend(TensorFlowLibrary, FrameworkBackend):
         """The file of known faults of Keras and TensorFlow."""
         return Path(__file__).with_name("expected_failures.toml")
 
-    def _dispatch(self, operation: str, *, gradient: bool) -> Function:
-        method = super()._dispatch(operation, gradient=gradient)
+    def _drawing(self, operation: str) -> Function | None:
+        native = super()._drawing(operation)
+        return None if native is None else self._on_device(native)
 
+    def _dispatch(self, operation: str, *, gradient: bool) -> Function:
+        return self._on_device(super()._dispatch(operation, gradient=gradient))
+
+    def _on_device(self, method: Function) -> Function:
         def on_device(**arguments: Any) -> tuple[Any, ...]:
             with self._settings():
                 return method(**arguments)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Final
 
 from rnnspec.backends.contract import Call, Cotangents, wanted_of
-from rnnspec.backends.native import Function
+from rnnspec.backends.native import Function, Native
 from rnnspec.backends.tensorflow.adapter import TensorFlowBackend
 from rnnspec.backends.tensorflow.arrays import TensorFlowArrays
 from rnnspec.backends.tensorflow.framework import Tensor, tf
@@ -57,6 +57,7 @@ class TensorFlowFunctionBackend(TensorFlowBackend):
     by_default: ClassVar[bool] = False
     compiles: ClassVar[int] = 10
     jit_compile: ClassVar[bool] = False
+    drawing: ClassVar[Mapping[str, Native]] = {}  # eager Keras is asked: a graph keeps the seed that it was traced with
     graph: ClassVar[str | None] = "@tf.function(autograph=False)"
 
     def __init__(self, device: str = "cpu") -> None:

@@ -55,6 +55,20 @@ def built(kind: str, shape: tuple[Any, ...], dtype: str, **options: Any) -> Any:
     return layer
 
 
+_drawing: dict[tuple[Any, ...], Any] = {}
+"""The layers that draw, as the calls before left them."""
+
+
+def drawing(kind: str, shape: tuple[Any, ...], dtype: str, seed: int | None, **options: Any) -> Any:
+    """Return a layer of keras.layers that draws masks: one with a new seed or, for None, as the last call left it."""
+    key = (kind, shape, dtype, *options.items())
+    if seed is not None or key not in _drawing:
+        layer = getattr(keras.layers, kind)(dtype=dtype, seed=seed, **options)
+        layer.build(shape)
+        _drawing[key] = layer
+    return _drawing[key]
+
+
 @contextmanager
 def without_advice() -> Iterator[None]:
     """Keras says of a softmax over a single number that it is always 1."""
@@ -67,4 +81,13 @@ def call(layer: Any, weights: Sequence[Tensor], *arguments: Any, **more: Any) ->
     """Outputs of a layer with these in place of its trainable weights."""
     others = [variable.value for variable in layer.non_trainable_variables]  # seeds of dropout, which is off
     outputs, _ = layer.stateless_call(list(weights), others, *arguments, **more)
+    return outputs
+
+
+def call_drawing(layer: Any, weights: Sequence[Tensor], *arguments: Any, training: bool, **more: Any) -> Any:
+    """As `call`, with a layer that draws masks in training: its seeds go on."""
+    others = [variable.value for variable in layer.non_trainable_variables]
+    outputs, after = layer.stateless_call(list(weights), others, *arguments, training=training, **more)
+    for variable, value in zip(layer.non_trainable_variables, after, strict=True):
+        variable.assign(value)
     return outputs

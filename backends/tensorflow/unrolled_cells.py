@@ -81,6 +81,8 @@ class TensorFlowCellsBackend(TensorFlowBackend):
         "stacked": Native("keras.layers.RNN of StackedRNNCells", _stacked, refuse_stack),
     }
 
+    drawing: ClassVar[Mapping[str, Native]] = {}
+
     @classmethod
     def operations(cls) -> tuple[str, ...]:
         """Those four: all else is as `tensorflow` has it."""

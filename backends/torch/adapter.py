@@ -13,7 +13,7 @@ from rnnspec.backends.contract import Call
 from rnnspec.backends.native import Function, Native
 from rnnspec.backends.torch.arrays import TorchArrays
 from rnnspec.backends.torch.library import TorchLibrary
-from rnnspec.backends.torch.natives import NATIVES
+from rnnspec.backends.torch.natives import DRAWING, NATIVES
 from rnnspec.backends.torch.script import script
 
 
@@ -22,6 +22,7 @@ class TorchBackend(TorchLibrary, FrameworkBackend):
 
     name: ClassVar[str] = "torch"
     natives: ClassVar[Mapping[str, Native]] = NATIVES
+    drawing: ClassVar[Mapping[str, Native]] = DRAWING
 
     def __init__(self, device: str = "cpu") -> None:
         """Open torch on `device`; see `devices`."""
@@ -40,6 +41,20 @@ class TorchBackend(TorchLibrary, FrameworkBackend):
         function = self.natives[call.operation].function
         compiled = self.compiled(function) is not function
         return script(call, self.device, wanted, directions, compiled=compiled)
+
+    def _drawing(self, operation: str) -> Function | None:
+        """As any framework, with torch's generators seeded as its callers do it."""
+        native = super()._drawing(operation)
+        if native is None:
+            return None
+
+        def method(*, seed: int | None, **arguments: Any) -> tuple[Any, ...]:
+            if seed is not None:
+                torch.manual_seed(seed)
+            with self._precision(), torch.no_grad():
+                return native(**arguments)
+
+        return method
 
     def _dispatch(self, operation: str, *, gradient: bool) -> Function:
         """As any framework, in full precision; and without autograd where none is asked for, which is faster."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Final
 
 import torch
 
 from rnnspec.backends.composed.operations import OPERATIONS
-from rnnspec.backends.native import Function
+from rnnspec.backends.native import Function, Native
 from rnnspec.backends.torch.adapter import TorchBackend
 from rnnspec.backends.torch.natives import NATIVES, stacks
 
@@ -35,6 +36,7 @@ class TorchCompileBackend(TorchBackend):
     name: ClassVar[str] = "torch-compile"
     by_default: ClassVar[bool] = False
     compiles: ClassVar[int] = 20
+    drawing: ClassVar[Mapping[str, Native]] = {}  # eager torch is asked: seeds are no part of what is compiled
     keeps_layouts: ClassVar[bool] = False  # each layout, and each set of inputs that are one, would be compiled anew
 
     def __init__(self, device: str = "cpu") -> None:

@@ -7,6 +7,7 @@ from rnnspec.conformance.checks.batch import Batch
 from rnnspec.conformance.checks.callers import Callers
 from rnnspec.conformance.checks.check import Check
 from rnnspec.conformance.checks.clipping import Clipping
+from rnnspec.conformance.checks.drawn import Drawn
 from rnnspec.conformance.checks.drift import Drift
 from rnnspec.conformance.checks.edges import Edges
 from rnnspec.conformance.checks.forms import Forms
@@ -32,7 +33,7 @@ CHECKS: tuple[Check, ...] = (
     Values(), Gradients(), Forms(), Unmodified(), Drift(), Edges(), Zeros(), Padding(), PaddingNan(),
     Attributes(), Functions(), Batch(), Split(), Reverse(), Permutation(), Shift(), SumsToOne(), PathSums(),
     Clipping(), Jacobian(), Identities(), MarginalsAreGradients(), BestPath(), Ties(), PartialGradients(),
-    SecondOrder(), SpecialValues(), Layouts(), Callers(), Repeatability(), BadInput(),
+    SecondOrder(), SpecialValues(), Layouts(), Callers(), Repeatability(), BadInput(), Drawn(),
 )  # fmt: skip
 """Every check, in the order in which they run."""
 

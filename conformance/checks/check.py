@@ -32,11 +32,14 @@ class Check(ABC):
     calls: ClassVar[int] = 1
     """About how many times the calls of other checks an example makes: it gets so many times fewer examples."""
     by_case: ClassVar[bool] = True
-    """Whether each example is a case of its own; else the deck as a whole is the one example."""
+    """Whether any case makes an example; else the deck as a whole is the one example, or the check has its own."""
     needs_gradients: ClassVar[bool] = False
     """Whether there is nothing to ask of a backend without gradients."""
     needs_second_order: ClassVar[bool] = False
     """Whether there is nothing to ask of a backend without gradients of gradients."""
+
+    needs_drawing: ClassVar[bool] = False
+    """Whether it asks nothing but calls of which the library draws the masks: there is then no deck."""
 
     @classmethod
     def sentence(cls) -> str:
@@ -46,6 +49,10 @@ class Check(ABC):
     def applies_to(self, op: Operation) -> bool:
         """Whether there is anything to ask of this operation."""
         return not self.law or self.law in op.laws
+
+    def concerns(self, backend: Backend, op: Operation) -> bool:
+        """Whether it is asked of a backend; one that draws no masks is asked nothing of them."""
+        return self.applies_to(op) and (not self.needs_drawing or backend.draws(op.name))
 
     def operations(self) -> list[str]:
         """Names of the operations that it asks something of."""
@@ -86,6 +93,10 @@ class Check(ABC):
 
     def forced(self, scope: Scope) -> Sequence[Any]:
         """The examples that are always asked, before the deck; in float32, or else in the backend's first type."""
+        return ()
+
+    def without_deck(self, scope: Scope, seed: int) -> Sequence[Any]:
+        """The examples of a check that has no deck, for a run's seed."""
         return ()
 
     @abstractmethod

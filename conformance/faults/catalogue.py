@@ -11,6 +11,7 @@ from rnnspec.conformance.faults import (  # noqa: F401  (each module plants its 
     blocks,
     crf,
     derivatives,
+    drawn,
     drift,
     encoder_decoder,
     equations,

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from rnnspec.backends import Backend, Call, Cotangents, Unsupported
+from rnnspec.backends import Backend, Call, Cotangents, Drawing, Unsupported
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.refusals import declared_refusal
 from rnnspec.backends.words import kind_of, words_of
@@ -115,6 +115,14 @@ class Guarded(Backend):
     def has_second_order(self, operation: str) -> bool:
         """Return whether the backend has gradients of the operation's gradients."""
         return self.backend.has_second_order(operation)
+
+    def draws(self, operation: str) -> bool:
+        """Return whether the backend draws the masks of the operation's dropout itself."""
+        return self.backend.draws(operation)
+
+    def drawn(self, call: Call, drawing: Drawing) -> tuple[Array, ...]:
+        """Return the outputs of the call, with masks that the library draws."""
+        return self._guard(call, lambda: tuple(map(plain, self.backend.drawn(call, drawing))))
 
     def refuses(self, call: Call) -> str | None:
         """Return the reason if the adapter refuses the call."""

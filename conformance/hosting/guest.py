@@ -21,6 +21,7 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
+from rnnspec import spec
 from rnnspec.backends import Backend, BackendError, Call, Unsupported, open_backend
 from rnnspec.backends.accuracy import Declared
 from rnnspec.backends.refusals import declared_refusal
@@ -51,6 +52,7 @@ class About:
     operations: tuple[str, ...]
     with_gradients: frozenset[str]
     with_second_order: frozenset[str]
+    with_drawing: frozenset[str]
     versions: Mapping[str, str]
     expected_failures: Path | None
     by_default: bool
@@ -263,6 +265,7 @@ def about(backend: Backend) -> About:
         operations=operations,
         with_gradients=frozenset(name for name in operations if backend.has_gradients(name)),
         with_second_order=frozenset(name for name in operations if backend.has_second_order(name)),
+        with_drawing=frozenset(name for name in spec.operations() if backend.draws(name)),
         versions={name_of(str(key)): name_of(str(version)) for key, version in versions},
         expected_failures=None if expected is None else Path(expected),
         by_default=bool(backend.by_default),
@@ -311,7 +314,7 @@ def _answer(
 
 def _plain(request: str, result: Any) -> Any:
     """Convert a result to types that the other side knows."""
-    if request == "run":
+    if request in ("run", "drawn"):
         return tuple(_portable(output) for output in result)
     if request in ("gradients", "second_order"):
         return {f"{name}": _portable(gradient) for name, gradient in dict(result).items()}

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from rnnspec.backends import Backend, BackendError, Call, Cotangents, Unsupported, open_backend
+from rnnspec.backends import Backend, BackendError, Call, Cotangents, Drawing, Unsupported, open_backend
 from rnnspec.backends.discovery import is_own
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.words import kind_of, name_of, words_of
@@ -112,6 +112,14 @@ class Isolated(Backend):
     def has_second_order(self, operation: str) -> bool:
         """Return whether the backend has gradients of the operation's gradients."""
         return operation in self._about.with_second_order
+
+    def draws(self, operation: str) -> bool:
+        """Return whether the backend draws the masks of the operation's dropout itself."""
+        return operation in self._about.with_drawing
+
+    def drawn(self, call: Call, drawing: Drawing) -> tuple[Array, ...]:
+        """Return the outputs of the call, with masks that the library draws."""
+        return tuple(_seen(output) for output in self._ask("drawn", call, drawing))
 
     def refusal(self, call: Call, *, gradient: bool = False) -> str | None:
         """Return the reason if the library itself does not take the call."""

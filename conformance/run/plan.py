@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from rnnspec.backends import Backend
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.run.result import CheckResult
-from rnnspec.conformance.run.runner import checks_for
 from rnnspec.spec import FLOAT_TYPES, operation, operations
 from rnnspec.spec.errors import one_of
 
@@ -78,5 +77,6 @@ def plan(name: str, backend: Backend, only: Sequence[str] = (), dtypes: Sequence
         if not only or op in only
         for dtype in FLOAT_TYPES[::-1]
         if dtype in (dtypes or backend.dtypes())
-        for check in checks_for(op, CHECKS)
+        for check in CHECKS
+        if check.concerns(backend, operation(op))
     ]

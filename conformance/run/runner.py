@@ -18,7 +18,7 @@ from hypothesis.errors import FlakyFailure, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
 from rnnspec.backends import Backend, Call, Unsupported
-from rnnspec.conformance.cases import Case, Deck
+from rnnspec.conformance.cases import Case, Deck, Scope
 from rnnspec.conformance.checks import Check, Violation
 from rnnspec.conformance.checks.asked import Unsteady
 from rnnspec.conformance.checks.check import cases_of
@@ -187,7 +187,9 @@ def _run_check(
     started = time.perf_counter()
     verdict, message, repro, no_repro = Verdict.CONFORMS, "", "", ""
     session = None
-    if operation not in backend.operations():
+    if check.needs_drawing:
+        _ask_without_deck(check, backend, Scope(operation, dtype), seed_number, only, tally)
+    elif operation not in backend.operations():
         verdict = Verdict.NOT_IMPLEMENTED
     elif check.needs_gradients and not backend.has_gradients(operation):
         tally.reasons[f"backend {backend.name} has no gradients"] = None
@@ -241,6 +243,16 @@ def _run_check(
         out_of_range=tally.out_of_range,
         coverage=_coverage(session.deck, tally.planned) if session is not None and check.whole_deck else None,
     )
+
+
+def _ask_without_deck(check: Check, backend: Backend, scope: Scope, seed_number: int, only: Any, tally: _Tally) -> None:
+    """Ask a check's own examples of a backend that draws masks, up to the first failure."""
+    if not backend.draws(scope.operation):
+        tally.reasons[f"backend {backend.name} draws no masks of its own"] = None
+        return
+    with suppress(Violation, BackendCrashError, GuestLostError):  # the tally has it
+        for example in check.without_deck(scope, seed_number) if only is None else (only,):
+            tally.examine(check, Guarded(backend), example)
 
 
 def _case_line(example: Any, call: Call) -> str:

@@ -39,7 +39,7 @@ def run(check: str, backend: Backend, few: Profile, dtype: str = "float32", name
 @pytest.mark.parametrize("check", BY_ID)
 @pytest.mark.parametrize("name", ["lstm", "gru_cell"])
 def test_the_reference_conforms(check: str, name: str, few: Profile) -> None:
-    if not BY_ID[check].applies_to(operation(name)):
+    if not BY_ID[check].concerns(NumpyBackend(), operation(name)):
         pytest.skip("nothing to ask")
     if not BY_ID[check].by_case:
         few = replace(few, planned=Extent(1), planned_other_types=Extent(1))  # it asks a deck
@@ -57,7 +57,7 @@ def test_ids_and_levels() -> None:
         "values", "gradients", "forms", "unmodified", "drift", "edges", "zeros", "padding", "padding_nan",
         "attributes", "functions", "batch", "split", "reverse", "permutation", "shift", "sums_to_one", "partition",
         "clipping", "jacobian", "identities", "marginals_are_gradients", "best_path", "ties", "partial_gradients",
-        "second_order", "special_values", "layouts", "callers", "repeatability", "bad_input",
+        "second_order", "special_values", "layouts", "callers", "repeatability", "bad_input", "drawn",
     ]  # fmt: skip
     assert {check.id for check in CHECKS if check.level != "MUST"} == {"ties", "repeatability"}
     for check in CHECKS:
@@ -95,6 +95,7 @@ def test_which_checks_ask_what_of_whom() -> None:
     assert {"rnn", "lstm", "gru", "greedy_decode"} <= asked["identities"]
     assert asked["marginals_are_gradients"] == {"crf_marginals"}
     assert asked["best_path"] == {"crf_viterbi"}
+    assert asked["drawn"] == {"dropout", "zoneout", "stacked", "bidirectional_stack", "rnn", "lstm", "gru"}
     assert asked["ties"] == {"crf_viterbi", "crf_best_paths", "greedy_decode", "beam_search"}
 
 

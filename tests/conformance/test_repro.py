@@ -26,6 +26,7 @@ from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Case, Extent
 from rnnspec.conformance.checks import CHECKS, Check
 from rnnspec.conformance.checks.asked import Asked
+from rnnspec.conformance.faults.drawn import KeptAsTheyAre
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.judge.tolerance import Bounded
 from rnnspec.conformance.run import CheckResult, Profile, Verdict, run_check
@@ -173,9 +174,10 @@ OF_ITS_OWN: dict[str, type[Backend]] = {
     "unmodified": Overwriting,
     "repeatability": Changing,
     "drift": Drifting,
+    "drawn": KeptAsTheyAre,
 }
 """Checks that numbers alone do not break."""
-RECORDED = ("unmodified", "repeatability", "drift")
+RECORDED = ("unmodified", "repeatability", "drift", "drawn")
 
 
 @dataclass
@@ -224,7 +226,7 @@ def read(path: str) -> str:
 
 
 def operation_for(check: Check) -> str:
-    preferred = ("lstm", "softmax", "crf_viterbi", *operations())
+    preferred = ("dropout",) if check.needs_drawing else ("lstm", "softmax", "crf_viterbi", *operations())
     return next(name for name in preferred if check.applies_to(operations()[name]))
 
 
@@ -368,7 +370,8 @@ def test_the_archive_says_which_call_its_arrays_are_of(check: Check, tmp_path: P
     assert (written["dtype"], written["check"]) == ("float32", check.id)
     record = read_record(path)
     if not check.by_case:
-        assert (record.case, record.example, record.call) == (None, None, None)
+        assert record.call is None
+        assert (record.case is None, record.example is None) == (not check.needs_drawing, not check.needs_drawing)
         return
     assert isinstance(record.case, Case)
     assert record.case.operation == operation_for(check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -11,6 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from rnnspec.conformance.checks.drawn import Drawn
+from rnnspec.conformance.run import PROFILES, Verdict, run_check
 
 PAGE = Path(__file__).parents[2] / "docs" / "adapters.md"
 SAMPLE = re.compile(r"^```(?:python|c)\n(?:#|//) file: (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -57,3 +61,11 @@ def test_a_sample_conforms(folder: Path, tmp_path: Path, backend: str, needs: st
     assert found["verdict"] == "conforms"
     verdicts = {check["id"]: check["verdict"] for check in found["operations"][0]["checks"]}
     assert verdicts["values"] == verdicts["edges"] == verdicts["bad_input"] == "conforms"
+
+
+def test_the_sample_of_drawn_dropout_conforms(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(str(folder))
+    backend = importlib.import_module("in_dropout").DropoutBackend()
+    result = run_check(Drawn(), backend, "dropout", "float32", PROFILES["quick"])
+    assert (result.verdict, result.examples) == (Verdict.CONFORMS, 4)

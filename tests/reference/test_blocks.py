@@ -16,6 +16,7 @@ from rnnspec.reference import (
     log_softmax_vjp,
     softmax,
     softmax_vjp,
+    zoneout_vjp,
 )
 from rnnspec.spec import CallError
 
@@ -228,3 +229,20 @@ def test_dropout_of_nothing_is_the_input_in_other_memory():
 def test_dropout_refuses_to_drop_everything():
     with pytest.raises(CallError, match="p: expected a number from 0 to below 1"):
         dropout(np.ones((1, 1, 1)), np.ones((1, 1, 1), bool), p=1.0)
+
+
+# zoneout
+
+
+def test_zoneout_keeps_units_or_renews_them():
+    h, h_prev, dy = np.array([[1.0, 2.0]]), np.array([[3.0, 5.0]]), np.array([[7.0, 9.0]])
+    (y,), vjp = zoneout_vjp(h, h_prev, np.array([[True, False]]))
+    close(y, [[1, 5]])
+    close(vjp(dy)["h"], [[7, 0]])
+    close(vjp(dy)["h_prev"], [[0, 9]])
+    (y,), vjp = zoneout_vjp(h, h_prev, p=0.25)
+    close(y, [[1.5, 2.75]])
+    close(vjp(dy)["h"], [[5.25, 6.75]])
+    close(vjp(dy)["h_prev"], [[1.75, 2.25]])
+    with pytest.raises(CallError, match="renewed"):
+        zoneout_vjp(h, h_prev)

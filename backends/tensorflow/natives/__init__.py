@@ -12,4 +12,6 @@ from rnnspec.backends.tensorflow.natives import attention, blocks, clipping, ctc
 _FAMILIES: Final = (blocks, losses, rnn, lstm, gru, stacks, clipping, ctc, attention)
 
 NATIVES: Final[Mapping[str, Native]] = {name: one for family in _FAMILIES for name, one in family.NATIVES.items()}
+DRAWING: Final[Mapping[str, Native]] = {**blocks.DRAWING, **rnn.DRAWING, **stacks.DRAWING}
+"""Those of them that draw the masks of their dropout."""
 SCRIPTS: Final[Mapping[str, Script]] = {name: one for family in _FAMILIES for name, one in family.SCRIPTS.items()}

@@ -10,7 +10,7 @@ from rnnspec.backends.layouts.keras import ACTIVATIONS
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Lines, Script
 from rnnspec.backends.tensorflow.framework import Outputs, Tensor, tf
-from rnnspec.backends.tensorflow.keras_layers import built, call, without_advice
+from rnnspec.backends.tensorflow.keras_layers import built, call, call_drawing, drawing, without_advice
 from rnnspec.backends.tensorflow.sequences import mask_source, valid_steps
 
 
@@ -54,6 +54,23 @@ def _softmax(*, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None = 
 
 def _log_softmax(*, x: Tensor) -> Outputs:
     return (tf.nn.log_softmax(x),)
+
+
+def _drawn_dropout(
+    *,
+    x: Tensor,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+    shared_over: str,
+    rate: float,
+    training: bool,
+    seed: int | None,
+) -> Outputs:
+    """Keras's Dropout, and of whole features its SpatialDropout1D."""
+    kind = "SpatialDropout1D" if shared_over == "time" else "Dropout"
+    layer = drawing(kind, (None, None, x.shape[2]), x.dtype.name, seed, rate=rate)
+    y, valid = call_drawing(layer, [], x, training=training), valid_steps(x.shape[1], lengths, mask)
+    return (y if valid is None else tf.where(valid[..., None], y, tf.zeros((), y.dtype)),)
 
 
 def _refuse_padding(*, lengths: Tensor | None = None, mask: Tensor | None = None, **others: Any) -> None:
@@ -103,6 +120,7 @@ NATIVES: Final[Mapping[str, Native]] = {
     "softmax": Native("keras.layers.Softmax", _softmax),
     "log_softmax": Native("tf.nn.log_softmax", _log_softmax, _refuse_padding),
 }
+DRAWING: Final[Mapping[str, Native]] = {"dropout": Native("keras.layers.Dropout, SpatialDropout1D", _drawn_dropout)}
 SCRIPTS: Final[Mapping[str, Script]] = {
     "dense": _dense_source,
     "embedding": _embedding_source,

@@ -13,7 +13,7 @@ from rnnspec.backends.contract import Call, Unsupported
 from rnnspec.backends.layouts.gates import PARAMETERS, Family
 from rnnspec.backends.native import Native
 from rnnspec.backends.tensorflow.framework import Outputs, Tensor, tf
-from rnnspec.backends.tensorflow.keras_layers import built, call, cudnn
+from rnnspec.backends.tensorflow.keras_layers import built, call, call_drawing, cudnn, drawing
 from rnnspec.backends.tensorflow.sequences import valid_steps
 from rnnspec.backends.tensorflow.weights import from_spec
 
@@ -162,5 +162,30 @@ def run_layer(
     """
     layer = made(kind, x, arguments["W"].shape[1], mask, arguments, reverse=reverse)
     y, *after = call(layer, kind.weights(arguments), x, initial_state=states, mask=mask)
+    turned = reverse and arguments.get("output") != "last"
+    return (tf.reverse(y, [1]) if turned else y, *after)
+
+
+def refuse_padded(*, lengths: Tensor | None = None, mask: Tensor | None = None, **others: Any) -> None:
+    """Refuse steps that are taken out: what draws masks here is given whole sequences."""
+    if lengths is not None or mask is not None:
+        raise Unsupported("layers that draw masks are given whole sequences")
+
+
+def run_drawing(
+    kind: Network,
+    x: Tensor,
+    arguments: Arguments,
+    states: list[Tensor],
+    *,
+    training: bool,
+    seed: int | None,
+    reverse: bool = False,
+    **rates: float,
+) -> Outputs:
+    """Outputs and final states of Keras's layer with rates of dropout, whose masks hold for all steps."""
+    options = {"units": arguments["W"].shape[1], "go_backwards": reverse, **kind.layer_options(None, arguments)}
+    layer = drawing(kind.keras, (None, None, x.shape[2]), x.dtype.name, seed, **options, **rates)
+    y, *after = call_drawing(layer, kind.weights(arguments), x, initial_state=states, training=training)
     turned = reverse and arguments.get("output") != "last"
     return (tf.reverse(y, [1]) if turned else y, *after)

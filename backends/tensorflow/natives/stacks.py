@@ -14,7 +14,13 @@ from rnnspec.backends.tensorflow.framework import Outputs, Tensor, keras, tf
 from rnnspec.backends.tensorflow.keras_layers import call
 from rnnspec.backends.tensorflow.natives.gru import GRU
 from rnnspec.backends.tensorflow.natives.lstm import LSTM
-from rnnspec.backends.tensorflow.natives.recurrent import Network, refusing_layer, run_layer
+from rnnspec.backends.tensorflow.natives.recurrent import (
+    Network,
+    refuse_padded,
+    refusing_layer,
+    run_drawing,
+    run_layer,
+)
 from rnnspec.backends.tensorflow.natives.recurrent_source import (
     INPUT_WEIGHTS,
     before,
@@ -113,6 +119,26 @@ def _stack(reverse: Callable[[int], bool]) -> Callable[..., Outputs]:
     return stack
 
 
+def _refuse_drawing(*, shared_over: str, **arguments: Any) -> None:
+    if shared_over != "time":
+        raise Unsupported("Keras's layers draw one mask for all steps")
+    refuse_padded(**arguments)
+    refuse_stack(**arguments)
+
+
+def _drawn_stack(
+    *, x: Tensor, layer: str, rate: float, training: bool, seed: int | None, shared_over: str, **arguments: Any
+) -> Outputs:
+    """Layers one on another, of which all but the first drop some of their inputs."""
+    kind, finals, y = NETWORKS[layer], [], x
+    layers = kind.each(x, with_input_weights(**arguments), arguments["R"].shape[0])
+    for number, (own, states) in enumerate(layers):
+        own_seed = None if seed is None else seed + number
+        y, *after = run_drawing(kind, y, own, states, training=training, seed=own_seed, dropout=rate if number else 0.0)
+        finals.append(tuple(after))
+    return y, *(tf.stack(state, 1) for state in zip(*finals, strict=True))
+
+
 def _bidirectional_source(call: Call) -> Lines:
     kind = NETWORKS[call.attributes["layer"]]
     merge = None if call.attributes["merge"] == "none" else call.attributes["merge"]
@@ -198,6 +224,11 @@ NATIVES: Final[Mapping[str, Native]] = {
         "keras.layers of LSTM, GRU or SimpleRNN, every second with go_backwards",
         _stack(lambda number: number % 2 == 1),
         refuse_stack,
+    ),
+}
+DRAWING: Final[Mapping[str, Native]] = {
+    "stacked": Native(
+        "keras.layers of LSTM, GRU or SimpleRNN (dropout=rate), one on another", _drawn_stack, _refuse_drawing
     ),
 }
 SCRIPTS: Final[Mapping[str, Script]] = {

@@ -12,4 +12,6 @@ from rnnspec.backends.torch.natives import attention, blocks, clipping, ctc, gru
 _FAMILIES: Final = (blocks, losses, rnn, lstm, gru, stacks, clipping, optimizers, ctc, attention)
 
 NATIVES: Final[Mapping[str, Native]] = {name: one for family in _FAMILIES for name, one in family.NATIVES.items()}
+DRAWING: Final[Mapping[str, Native]] = {**blocks.DRAWING, **stacks.DRAWING}
+"""Those of them that draw the masks of their dropout."""
 SCRIPTS: Final[Mapping[str, Script]] = {name: one for family in _FAMILIES for name, one in family.SCRIPTS.items()}

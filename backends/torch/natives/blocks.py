@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnspec.backends.contract import Call, Unsupported
@@ -82,6 +82,25 @@ def log_softmax(*, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None
     return (over_valid(functional.log_softmax, x, valid_steps(x.shape[1], lengths, mask)),)
 
 
+@native("torch.nn.Dropout, Dropout1d")
+def drawn_dropout(
+    *,
+    x: Tensor,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+    shared_over: str,
+    rate: float,
+    training: bool,
+) -> Outputs:
+    """Return y, with dropout that torch draws; a Dropout1d drops whole channels, and its steps come last."""
+    if shared_over == "time":
+        y = nn.Dropout1d(rate).train(training)(x.transpose(1, 2)).transpose(1, 2)
+    else:
+        y = nn.Dropout(rate).train(training)(x)
+    valid = valid_steps(x.shape[1], lengths, mask)
+    return (y if valid is None else y.where(valid[:, :, None], 0),)
+
+
 def _dense_source(call: Call) -> Lines:
     linear = 'functional.linear(t["x"], t["W"], t["b"])'
     activation = {
@@ -134,6 +153,7 @@ NATIVES: Final[Mapping[str, Native]] = {
     "log_softmax": log_softmax,
     "output_projection": output_projection,
 }
+DRAWING: Final[Mapping[str, Native]] = {"dropout": drawn_dropout}
 SCRIPTS: Final[Mapping[str, Script]] = {
     "dense": _dense_source,
     "embedding": _embedding_source,

@@ -141,6 +141,7 @@ def run_module(
     attributes: Mapping[str, Any],
     *,
     reverse: bool = False,
+    training: bool = True,
     **options: Any,
 ) -> tuple[Tensor, States]:
     """Outputs (B, T, …) and final states (layers and directions, B, …) of torch's layer over a ragged batch.
@@ -159,12 +160,16 @@ def run_module(
         Attributes of the call; there may be other arguments among them.
     reverse
         Whether the sequences are read from their ends.
+    training
+        Whether the module is in training, which matters to its own dropout alone.
     options
-        Of torch's module: ``num_layers``, ``bidirectional``.
+        Of torch's module: ``num_layers``, ``bidirectional``, ``dropout``.
     """
     first = parts[0]
     hidden, width = first["W"].shape[1], first["R"].shape[2]
     module = _module(kind.layer, x.shape[2], hidden, **kind.options(**{**attributes, **first}), **options)
+    if module.training is not training:
+        module.train(training)
     update: Update = attributes.get("update", "keeps")
     weights = [weight for part in parts for weight in flat_weights(**part, update=update)]
     before = None

@@ -62,12 +62,9 @@ def bidirectional(*, merge: str, **arguments: Any) -> Outputs:
 @native("torch.nn.RNN, LSTM, GRU (bidirectional=True, num_layers=L; with dropout or merged, one on another)", _refuse)
 def bidirectional_stack(*, merge: str, dropout: float | None, **arguments: Any) -> Outputs:
     """Return the merged outputs of the last layer and the final states of all, (B, L, 2, …)."""
-    layers = [_directions(both) for both in _layers(**arguments)]
     if merge == "concat" and dropout is None:
-        states = {name: arguments.pop(name).flatten(1, 2) for name in ("h0", "c0") if name in arguments}
-        parts = [direction for both in layers for direction in both]
-        y, finals = _run(parts, module={"bidirectional": True, "num_layers": len(layers)}, **arguments, **states)
-        return (y, *(torch.unflatten(final, 1, (len(layers), 2)) for final in finals))
+        return _one_module_both_ways({}, **arguments)
+    layers = [_directions(both) for both in _layers(**arguments)]
     x, keep = arguments.pop("x"), arguments.pop("keep", None)
     states = {name: arguments.pop(name) for name in ("h0", "c0") if name in arguments}
     each: list[States] = []
@@ -79,6 +76,16 @@ def bidirectional_stack(*, merge: str, dropout: float | None, **arguments: Any) 
         (x,) = _merged(y, merge)
         each.append(finals)
     return (x, *(torch.stack(finals, 1) for finals in zip(*each, strict=True)))
+
+
+def _one_module_both_ways(module: Mapping[str, Any], **arguments: Any) -> Outputs:
+    """Run layers in both directions, their outputs joined, as one module of torch with these options of its own."""
+    layers = [_directions(both) for both in _layers(**arguments)]
+    states = {name: arguments.pop(name).flatten(1, 2) for name in ("h0", "c0") if name in arguments}
+    parts = [direction for both in layers for direction in both]
+    options = {"bidirectional": True, "num_layers": len(layers), **module}
+    y, finals = _run(parts, module=options, **arguments, **states)
+    return (y, *(torch.unflatten(final, 1, (len(layers), 2)) for final in finals))
 
 
 def _directions(both: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
@@ -107,6 +114,30 @@ def stacked(*, dropout: float | None, **arguments: Any) -> Outputs:
     parts = _layers(**arguments)
     y, finals = _run(parts, module={"num_layers": len(parts)}, **arguments)
     return (y, *finals)
+
+
+def _refuse_drawing(*, shared_over: str, **arguments: Any) -> None:
+    if shared_over != "none":
+        raise Unsupported("torch's layers draw a mask for each step")
+    if arguments.get("merge", "concat") != "concat":
+        raise Unsupported("torch's layers join the outputs of both directions")
+    _refuse(**arguments)
+
+
+@native("torch.nn.RNN, LSTM, GRU (num_layers=L, dropout=rate)", _refuse_drawing)
+def drawn_stacked(*, rate: float, training: bool, shared_over: str, **arguments: Any) -> Outputs:
+    """Return the outputs of the last layer and the final states of all, with dropout that torch draws."""
+    parts = _layers(**arguments)
+    y, finals = _run(parts, module={"num_layers": len(parts), "dropout": rate, "training": training}, **arguments)
+    return (y, *finals)
+
+
+@native("torch.nn.RNN, LSTM, GRU (bidirectional=True, num_layers=L, dropout=rate)", _refuse_drawing)
+def drawn_bidirectional_stack(
+    *, rate: float, training: bool, shared_over: str, merge: str, **arguments: Any
+) -> Outputs:
+    """Return the joined outputs of the last layer and the final states of all, with dropout that torch draws."""
+    return _one_module_both_ways({"dropout": rate, "training": training}, **arguments)
 
 
 @native("torch.nn.RNN, LSTM, GRU, one on another", _refuse)
@@ -186,5 +217,6 @@ NATIVES: Final[Mapping[str, Native]] = {
     "stacked": stacked,
     "alternating_stack": alternating_stack,
 }
+DRAWING: Final[Mapping[str, Native]] = {"stacked": drawn_stacked, "bidirectional_stack": drawn_bidirectional_stack}
 SCRIPTS: Final[Mapping[str, Script]] = {"bidirectional": _bidirectional_source, "stacked": _stacked_source}
 """An operation that makes several calls of torch's layers has none: a script of one layer shows which is at fault."""
