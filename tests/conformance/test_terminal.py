@@ -10,6 +10,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
+from rnnspec.backends.discovery import installs, offered
 from rnnspec.conformance.cases.regimes import REGIMES
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.cli import main, split_arguments
@@ -54,11 +55,18 @@ def test_no_name_of_the_lists_is_cut(columns: int) -> None:
         (("validate", "numpy", "--profile", "quik"), "did you mean quick?"),
         (("show", "lstm", "--set", "couppled=true"), "did you mean coupled?"),
         (("bench", "numpy", "-w", "speach", "--alone"), "did you mean speech?"),
+        (("show", "--model", "image-row"), "did you mean image-rows?"),
+        (("validate", "numpy", "--opp", "lstm"), "did you mean --op?"),
         (("validte",), "Did you mean 'validate'?"),
     ],
 )
 def test_what_is_mistyped_is_recognised(arguments: tuple[str, ...], meant: str) -> None:
     assert meant in run(*arguments)
+
+
+def test_a_backend_without_an_extra_is_installed_by_the_one_that_it_is_a_variant_of() -> None:
+    assert installs("jax-jit") == installs("jax") != installs("") == "pip install"
+    assert all(installs(name) != installs("") for name in offered().own - {"numpy"})
 
 
 def test_what_is_like_nothing_is_not_guessed() -> None:
