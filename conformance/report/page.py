@@ -65,6 +65,7 @@ def page(report: Report) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.DictLoader(sources),
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    environment.filters["marked"] = _marked
     rendered: str = environment.get_template("page.html.jinja").render(
         report=report,
         backends=[_Backend.of(place, one) for place, one in enumerate(report.backends, 1)],
@@ -76,6 +77,17 @@ def page(report: Report) -> str:
         digest=b64encode(sha256(script.encode()).digest()).decode(),
     )
     return visible(rendered)
+
+
+def _marked(text: str) -> str:
+    """The text as HTML, with code where it has backticks in pairs."""
+    from markupsafe import Markup, escape  # jinja2's own
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    code = Markup("<code>{}</code>")
+    return Markup().join(code.format(part) if place % 2 else escape(part) for place, part in enumerate(parts))
 
 
 def framed(report: Report) -> str:
