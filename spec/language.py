@@ -57,6 +57,10 @@ class Equation:
     value: ast.expr
     place: str
 
+    def __repr__(self) -> str:
+        """The equation, not its tree."""
+        return f"<{self.left} = {ast.unparse(self.value)}>"
+
     def letters(self, sizes: Collection[str]) -> tuple[str | None, ...]:
         """For each index its letter, if the equation holds wherever it stands; None if it holds at one place alone."""
         return tuple(
