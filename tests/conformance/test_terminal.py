@@ -74,6 +74,11 @@ def test_what_is_like_nothing_is_not_guessed() -> None:
     assert one_of("xyz", ()) == "expected none"
 
 
+def test_groups_list_whole_sentences() -> None:
+    words = " ".join(run("--help", columns=40).split())
+    assert all(one.help.partition(".\n")[0].replace("\n", " ").rstrip(".") in words for one in main.commands.values())
+
+
 @pytest.mark.parametrize(("path", "command"), commands(), ids=str)
 def test_every_help_has_examples_that_are_commands(path: str, command: click.Command) -> None:
     shown = run(*path.split(), "--help", columns=100)
