@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
@@ -91,17 +93,9 @@ def test_every_help_has_examples_that_are_commands(path: str, command: click.Com
 
 
 @pytest.mark.parametrize("example", [one for several in EXAMPLES.values() for one in several])
-def test_the_options_of_examples_are_there(example: str) -> None:
+def test_the_options_of_examples_are_there(unknown_options: Callable[[str], set[str]], example: str) -> None:
     """Each example is read as a command line, though not run."""
-    command: click.Command = main
-    words = shlex.split(example)
-    while isinstance(command, click.Group):
-        name = words[0] if words[0] in command.commands else "run"
-        words = words[words[0] in command.commands :]
-        command = command.commands[name]
-    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
-    options = {word for word in words if word.startswith("-")} - {"-n", "-k"}
-    assert options <= known
+    assert unknown_options(example) == set()
 
 
 def test_a_word_of_an_attribute_is_that_word() -> None:
@@ -123,6 +117,15 @@ def test_options_and_backends_come_in_any_order(
     words: str, backends: tuple[str, ...], for_pytest: tuple[str, ...]
 ) -> None:
     assert split_arguments(tuple(words.split())) == (backends, for_pytest)
+
+
+def test_the_lines_that_docs_reports_gives_for_shells_ask_for_their_scripts() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reports.md").read_text("utf-8")
+    shells = re.findall(r"_RNNSPEC_COMPLETE=(\w+)_source rnnspec", page)
+    assert shells == ["bash", "zsh", "fish"]
+    for shell in shells:
+        script = CliRunner(env={"_RNNSPEC_COMPLETE": f"{shell}_source"}).invoke(main, prog_name="rnnspec").output
+        assert f"{shell}_complete" in script
 
 
 def test_a_shell_completes_commands_options_and_operations() -> None:
