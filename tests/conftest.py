@@ -56,7 +56,7 @@ LAYOUT = """
 
 @pytest.fixture(scope="session")
 def unknown_options() -> Callable[[str], set[str]]:
-    """Return a function that reads a command line, without the program's name, and returns the options there are not."""
+    """Return a function that reads a command line, without the program's name, for the options that there are not."""
     import click
 
     from rnnspec.conformance.cli import main
