@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.cli import main, split_arguments
 from rnnspec.conformance.commands.show import parse_settings
 from rnnspec.conformance.examples import EXAMPLES
+from rnnspec.conformance.report.console import open_console
+from rnnspec.conformance.report.progress import bar
 from rnnspec.spec import operation, operations
 from rnnspec.spec.errors import one_of
 
@@ -46,6 +49,15 @@ def test_no_name_of_the_lists_is_cut(columns: int) -> None:
     assert {name for op in operations().values() for name in op.attributes} <= words
     assert {check.id for check in CHECKS} <= set(run("list", "--checks", columns=columns).split())
     assert set(REGIMES) <= set(run("list", "--regimes", columns=columns).split())
+
+
+@pytest.mark.parametrize("columns", [40, 100])
+def test_the_bar_of_progress_has_one_line_of_the_terminal(columns: int) -> None:
+    console = open_console(io.StringIO(), width=columns, force_terminal=True)
+    with bar(console) as shown:
+        shown.add_task("a backend with a long name lstm float32 values", total=100)
+        (line,) = console.render_lines(shown.get_renderable(), pad=False)
+    assert sum(len(part.text) for part in line) <= columns
 
 
 @pytest.mark.parametrize(
