@@ -97,6 +97,12 @@ def test_backticks_are_code_whatever_stands_between_them(in_browser: Browser) ->
     assert in_browser(text, script) == [True, 2, "h = n", True]
 
 
+def test_the_link_of_a_known_fault_can_be_followed(in_browser: Browser, page: str) -> None:
+    script = "return [...page.querySelectorAll('article pre a')].map((one) => one.href.slice(0, 22));"
+    assert in_browser(page, script) == ["https://example.org/aa"]
+    assert in_browser(hostile_report().html(), script) == []
+
+
 def test_a_page_that_is_too_wide_would_be_noticed(in_browser: Browser, page: str) -> None:
     wide = page.replace("<footer>", '<p style="width:900px">wide</p><p style="margin-top:-2em">over it</p><footer>')
     found = in_browser(wide, width=400)
