@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rnnspec.conformance.report.faults import print_fault
+from rnnspec.conformance.report.faults import moved_in, print_fault
 from rnnspec.conformance.report.summary import BackendSummary, OperationSummary
 from rnnspec.conformance.report.words import (
     accuracy_text,
@@ -169,7 +169,8 @@ _SHORT: Final = {Verdict.EXPECTED: "known fault"}
 def _print_violations(console: Console, summary: BackendSummary, operation: OperationSummary) -> None:
     for heading, alike in findings(summary, operation):
         console.print(Text(heading, STYLES[alike[0].verdict]))
-        console.print(Text("  " + alike[0].message.replace("\n", "\n  ")))
+        for line in moved_in(alike[0].message, console.width):
+            console.print(Text(line), soft_wrap=True)
         for check in alike:
             if check.repro:
                 console.print(Text(f"  repro: {check.repro}"), soft_wrap=True)

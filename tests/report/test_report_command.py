@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from rnnspec.conformance.cli import main
 from rnnspec.conformance.report.badge import badge_json, badge_svg
 from rnnspec.conformance.report.console import open_console
+from rnnspec.conformance.report.faults import moved_in
 from rnnspec.conformance.report.report import read_report
 from rnnspec.conformance.report.summary import summarise
 from rnnspec.conformance.report.tables import print_backends
@@ -224,3 +225,12 @@ def test_a_file_that_marks_its_encoding_is_read(written: Path, tmp_path: Path) -
 def test_a_full_disk_is_told_with_the_file(written: Path) -> None:
     done = command("report", written / "a.json", "--html", "/dev/full")
     assert (done.exit_code, "/dev/full: cannot be written: No space left on device" in done.output) == (2, True)
+
+
+def test_a_finding_s_lines_go_on_further_in_and_keep_their_addresses() -> None:
+    address = "https://example.org/" + "a" * 50
+    assert list(moved_in(f"Some words {address}\n  in lstm B=1", 40)) == [
+        "  Some words",
+        f"    {address}",
+        "    in lstm B=1",
+    ]
