@@ -119,7 +119,11 @@ def names() -> list[str]:
 
 
 def installs(extra: str) -> str:
-    """Return the command that installs what an extra of rnnspec needs, wherever rnnspec itself was installed from."""
+    """Return the command that installs what an extra of rnnspec needs, wherever rnnspec itself was installed from.
+
+    A backend without an extra of its own needs what the one needs with whose name its own begins: ``jax-jit`` needs
+    what ``jax`` does.
+    """
     return " ".join(["pip install", *(f"'{one.name}{one.specifier}'" for one in _needed(extra))])
 
 
@@ -130,7 +134,13 @@ def missing(extra: str) -> list[str]:
 
 def _needed(extra: str) -> list[Requirement]:
     """The requirements of an extra beside those that rnnspec has anyway."""
+    while extra and not _is_extra(extra):
+        extra = extra.rpartition("-")[0]
     return [one for one in _of_extras() if one.marker and one.marker.evaluate({"extra": extra})]
+
+
+def _is_extra(name: str) -> bool:
+    return name in (metadata(OWN).get_all("Provides-Extra") or ())
 
 
 @cache
@@ -199,7 +209,7 @@ def _load(name: str) -> object:
     except Interrupted:
         raise
     except BaseException as error:  # an adapter's import may fail in any way at all
-        ours = isinstance(error, ImportError) and name in (metadata(OWN).get_all("Provides-Extra") or ())
+        ours = isinstance(error, ImportError) and name in offered().own and missing(name)
         hint = f"; {installs(name)} installs what it needs" if ours else ""
         raise BackendError(f"backend {shown!r} fails to import: {kind_of(error)}: {words_of(error)}{hint}") from error
     return loaded

@@ -237,7 +237,7 @@ def taken_by(method: Callable[..., Any] | None, operation: str) -> Taken:
     known = {*op.attributes, *possible_sizes(op)} - others_names  # T_all is T by another name
     for name in declared.values:
         if name not in known:
-            raise ValueError(f"only({name}=…) of {operation}: expected one of {', '.join(sorted(known))}")
+            raise ValueError(f"only({name}=…) of {operation}: {one_of(name, sorted(known))}")
         _must_be_possible(op, name, declared.values[name])
     try:
         parameters = dict(inspect.signature(method).parameters) if method is not None else {}

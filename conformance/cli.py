@@ -168,7 +168,7 @@ def train(context: click.Context, /, json_file: Path | None, html: Path | None, 
 def learn(context: click.Context, /, json_file: Path | None, html: Path | None, **given: Any) -> None:
     """Train a model on BACKEND until it has learned, and measure it on data that it has not seen.
 
-    The data is made by a program, of a package ('rnnspec[data]'), or in files of the original format.
+    The data is made by a program, of a package (the extra data), or in files of the original format.
     """
     from rnnspec.conformance.commands.learn import learn_model
 

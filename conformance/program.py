@@ -33,6 +33,10 @@ FEWEST_FILES: Final = 64
 """Files that a command may have open: it imports, and starts processes."""
 
 
+_WHOLE: Final = 1000
+"""Characters beyond those of any sentence."""
+
+
 class CannotRunError(click.ClickException):
     """A command cannot run: one line of error, exit status 2."""
 
@@ -42,8 +46,30 @@ class CannotRunError(click.ClickException):
         super().__init__(_visible(message))
 
 
-class Program(click.Group):
+class Commands(click.Group):
+    """A group of commands that is told of in whole sentences."""
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with the whole first sentence of its help, which click would cut."""
+        rows = [(name, one.get_short_help_str(_WHOLE)) for name, one in self.commands.items() if not one.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(rows))
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        """Find the command; where there is none, name the one that is like it, as newer versions of click do."""
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            like = get_close_matches(args[0], self.list_commands(context), 1)
+            if not like or "Did you mean" in error.message:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {like[0]!r}?", context) from error
+
+
+class Program(Commands):
     """A group of commands that ends with the right status and loses no output, whatever the commands do."""
+
+    group_class = Commands
 
     def main(self, args: Any = None, *more: Any, **given: Any) -> Any:
         """Run a command as a program."""
@@ -61,16 +87,6 @@ class Program(click.Group):
         if args is None and any(not one.daemon for one in set(threading.enumerate()) - before):
             _leave(status)  # an adapter's threads would go on for ever
         sys.exit(status)
-
-    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
-        """Find the command; where there is none, name the one that is like it, as newer versions of click do."""
-        try:
-            return super().resolve_command(context, args)
-        except click.UsageError as error:
-            like = get_close_matches(args[0], self.list_commands(context), 1)
-            if not like or "Did you mean" in error.message:
-                raise
-            raise click.UsageError(f"{error.message} Did you mean {like[0]!r}?", context) from error
 
     def _status(self, args: Any, more: Any, given: Any) -> int:
         try:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from rnnspec.spec.errors import one_of
+
 
 @dataclass(frozen=True)
 class Activation:
@@ -51,7 +53,7 @@ def chosen(text: str) -> tuple[str, tuple[float, ...]]:
     """Return the name and all the numbers of an attribute's value; raise ValueError if it is none of `ACTIVATIONS`."""
     name, *given = text.split(":")
     if name not in ACTIVATIONS:
-        raise ValueError(f"expected one of {', '.join(ACTIVATIONS)}, got {text!r}")
+        raise ValueError(f"{one_of(name, ACTIVATIONS)}, got {text!r}")
     defaults = ACTIVATIONS[name].numbers
     if len(given) > len(defaults):
         raise ValueError(f"expected at most {len(defaults)} numbers after {name}, got {text!r}")

@@ -36,7 +36,15 @@ _OF_SIZES: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 LARGEST: Final = 10**30
 """Beyond any size, and any number of operations."""
-_COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+COMPARISONS: Final[Mapping[type[ast.cmpop], Callable[[Any, Any], Any]]] = {
+    ast.Eq: operators.eq,
+    ast.NotEq: operators.ne,
+    ast.Lt: operators.lt,
+    ast.LtE: operators.le,
+    ast.Gt: operators.gt,
+    ast.GtE: operators.ge,
+}
+"""The comparisons of the language, as of two numbers."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,10 @@ class Equation:
     parameters: tuple[str, ...] | None
     value: ast.expr
     place: str
+
+    def __repr__(self) -> str:
+        """The equation, not its tree."""
+        return f"<{self.left} = {ast.unparse(self.value)}>"
 
     def letters(self, sizes: Collection[str]) -> tuple[str | None, ...]:
         """For each index its letter, if the equation holds wherever it stands; None if it holds at one place alone."""
@@ -230,7 +242,7 @@ def _check_expression(node: ast.expr, place: str) -> None:
             _check_expression(operand, place)
         case ast.BoolOp(values=values):
             _check_all(values, place)
-        case ast.Compare(left=left, ops=[operator], comparators=[right]) if isinstance(operator, _COMPARISONS):
+        case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in COMPARISONS:
             _check_all((left, right), place)
         case ast.IfExp(test=test, body=body, orelse=other):
             _check_all((test, body, other), place)

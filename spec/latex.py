@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from rnnspec.spec.language import Equation, indexed, indices_of
+from rnnspec.spec.language import Equation, differentiated, gradient_of, indexed, indices_of, initial
 from rnnspec.spec.loading import operations
 from rnnspec.spec.operation import Operation
-from rnnspec.spec.printing import without_truisms
+from rnnspec.spec.printing import as_read, summed
 from rnnspec.spec.ranks import Ranks, rank_of, ranks_of
 from rnnspec.spec.system import System
-from rnnspec.spec.vocabulary import REDUCERS
+from rnnspec.spec.vocabulary import REDUCERS, VOCABULARY
 
 _GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "lambda", "mu", "sigma", "tau", "theta"}
 _PRECEDENCE = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.Div: 2, ast.MatMult: 3, ast.Pow: 5, ast.Mod: 2, ast.FloorDiv: 2}
@@ -40,7 +40,12 @@ def typesetter(op: Operation, attributes: Mapping[str, Any], rules: System) -> T
     targets = {equation.target: len(equation.indices) for equation in (*rules.forward, *rules.gradient)}
     ends = (*op.outputs_for(attributes), *(() if _COUNT in rules.gates else targets))
     finals = frozenset(name for name in ends if name.endswith(f"_{_COUNT}"))
-    return Typesetter(ranks_of(op, attributes, rules), targets, finals)
+    defined = {equation.target for equation in rules.forward}
+    quantities = {*op.inputs_for(attributes), *op.outputs_for(attributes), *defined}
+    words = frozenset(
+        name for name in (*quantities, *attributes) if name.startswith("d") and differentiated(name, quantities) is None
+    )
+    return Typesetter(ranks_of(op, attributes, rules), targets, finals, words)
 
 
 @dataclass(frozen=True)
@@ -50,17 +55,19 @@ class Typesetter:
     `ranks` has the axes of quantities: numbers are multiplied without a sign, and a vector that is multiplied by a
     matrix from the right is transposed. An expression that is not known to be a number counts as an array. `targets`
     are the quantities that the equations define, with the numbers of their indices: the state ``h_n`` is the final one
-    of these, and not that of a gate. `finals` are other names of final states.
+    of these, and not that of a gate; ``h0`` is the initial one, and not that after step 0. `finals` are other names of
+    final states, `words` the names that begin with a d and are no derivatives.
     """
 
     ranks: Ranks = field(default_factory=dict)
     targets: Mapping[str, int] = field(default_factory=dict)
     finals: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
 
     def equation(self, equation: Equation) -> str:
         """Typeset an equation as one line of an ``align`` environment."""
         inner = _InEquation(self, equation)
-        return f"{inner.latex(indexed(equation.target, equation.indices))} &= {inner.latex(without_truisms(equation))}"
+        return f"{inner.latex(indexed(equation.target, equation.indices))} &= {inner.latex(as_read(equation))}"
 
     def expression(self, node: ast.expr) -> str:
         """Typeset an expression."""
@@ -84,7 +91,7 @@ class _InEquation:
         """Return the LaTeX of a node and its precedence."""
         match node:
             case ast.Constant(value=number):
-                return str(number), _ATOM
+                return _number(str(number))
             case ast.Name(id="inf"):
                 return "\\infty", _ATOM
             case ast.Name(id=name):
@@ -115,8 +122,12 @@ class _InEquation:
             ) if name in REDUCERS:
                 return self._reduced(name, leading, element, loop)
             case ast.IfExp(test=test, body=body, orelse=other):
-                cases = f"{self.latex(body)} & {self.latex(test)} \\\\ {self.latex(other)} & \\text{{else}}"
-                return f"\\begin{{cases}}{cases}\\end{{cases}}", _ATOM
+                cases = [(body, self.latex(test))]
+                while isinstance(other, ast.IfExp):
+                    cases.append((other.body, self.latex(other.test)))
+                    other = other.orelse
+                rows = [f"{self.latex(value)} & {when}" for value, when in [*cases, (other, "\\text{else}")]]
+                return "\\begin{cases}" + " \\\\ ".join(rows) + "\\end{cases}", _ATOM
             case ast.Compare(left=left, ops=[operator], comparators=[right]):
                 binds = _PRECEDENCE[ast.Add]
                 relation = _RELATIONS[type(operator)]
@@ -143,7 +154,8 @@ class _InEquation:
         """A function over a range."""
         assert isinstance(loop.iter, ast.Call)
         first, last = ([ast.Constant(0), *loop.iter.args])[-2:]
-        below, above = f"{self.latex(loop.target)}={self.latex(first)}", f"{self.latex(last)}-1"
+        below = f"{self.latex(loop.target)}={self.latex(first)}"
+        above = self._index(summed(ast.BinOp(last, ast.Sub(), ast.Constant(1))))
         if name == "sum":
             term = self._wrap(element, _PRECEDENCE[ast.Mult])
             return f"\\sum_{{{below}}}^{{{above}}} {term}", _PRECEDENCE[ast.Add]
@@ -167,11 +179,23 @@ class _InEquation:
         final = stem in self.known.targets or bool({name, name.removeprefix("d")} & self.known.finals)
         if label == _COUNT and final:
             name = f"{stem}_final"
+        state = next((one for one in self.known.targets if name in (initial(one), gradient_of(initial(one)))), None)
+        if state is not None:
+            name = f"{name.removesuffix(initial(''))}_initial"
         indices = self.known.targets.get(_COUNT)  # of the gate n; None where the equations have no such gate
         if name.removeprefix("d") == _COUNT and indices is not None and (indices > 0) == (index != ""):
             differential = "\\mathrm{d}" * name.startswith("d")
             return f"{differential}\\mathrm{{{_COUNT}}}_{{{index}}}" if index else f"{differential}\\mathrm{{{_COUNT}}}"
-        return _name(name, index)
+        return _name(name, index, any(name == word or name.startswith(f"{word}_") for word in self.known.words))
+
+
+def _number(text: str) -> tuple[str, int]:
+    """The LaTeX of a number and its precedence; ``1e-08`` is a power of ten."""
+    digits, _, exponent = text.partition("e")
+    if not exponent:
+        return text, _ATOM
+    power = f"10^{{{int(exponent)}}}"
+    return (power, _PRECEDENCE[ast.Pow]) if digits == "1" else (f"{digits} \\cdot {power}", _PRECEDENCE[ast.Mult])
 
 
 def _function(name: str) -> str:
@@ -186,20 +210,29 @@ def _word(name: str) -> str:
 
 @cache
 def _prefixes() -> tuple[str, ...]:
-    """Return what the names of parts' quantities begin with, such as ``decoder_``, which is no differential."""
+    """Return what the names of parts' quantities begin with, such as ``decoder_``, before a name of the part's own."""
     return tuple({part.prefix for op in operations().values() for part in op.parts if part.prefix})
 
 
-def _name(name: str, index: str) -> str:
-    """Typeset a name: a leading d as a differential, labels as upright subscripts, the index as an italic one."""
+def _name(name: str, index: str, is_word: bool) -> str:
+    """Typeset a name: a leading d as a differential, labels as upright subscripts, the index as an italic one.
+
+    A label stands below a letter, as in ``h_prev``, or below a part. Of several words, as ``log_partition``, the second
+    is none: below the first it would be read as an index, or as the base of a logarithm.
+    """
     match = re.fullmatch(r"(d?)([A-Za-z]+?)(\d*)((?:_[A-Za-z0-9]+)*)", name)
     if match is None:
         return f"\\mathit{{{name}}}"
     differential, stem, digits, suffix = match.groups()
-    if differential + stem in _GREEK or name.startswith(_prefixes()):
+    if is_word or differential + stem in _GREEK:
         differential, stem = "", differential + stem
+    labels = [word for word in [digits, *suffix.split("_")] if word]
+    function = stem in VOCABULARY or stem in REDUCERS
+    in_words = len(stem) > 1 and stem not in _GREEK and not f"{stem}_".startswith(_prefixes())
+    if in_words and (function or any(len(one) > 1 for one in labels)):
+        stem, labels = _word(stem + suffix), [digits] * bool(digits)
     letter = f"\\{stem}" if stem in _GREEK else stem if len(stem) == 1 else f"\\mathrm{{{stem}}}"
-    words = [word if word.isdigit() else f"\\mathrm{{{word}}}" for word in [digits, *suffix.split("_")] if word]
+    words = [word if word.isdigit() else f"\\mathrm{{{word}}}" for word in labels]
     subscript = ",".join([*words, *([index] if index else [])])
     body = f"{letter}_{{{subscript}}}" if subscript else letter
     return f"\\mathrm{{d}}{body}" if differential else body

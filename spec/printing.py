@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from rnnspec.spec.language import Equation, indices_of
+from rnnspec.spec.language import COMPARISONS, Equation, indices_of
 from rnnspec.spec.tree import transform
 from rnnspec.spec.vocabulary import REDUCERS
 
@@ -32,13 +32,14 @@ def to_text(node: ast.expr) -> str:
 
 def equation_text(equation: Equation) -> str:
     """Print an equation in the equation language itself."""
-    return f"{equation.left} = {to_text(without_truisms(equation))}"
+    return f"{equation.left} = {to_text(as_read(equation))}"
 
 
-def without_truisms(equation: Equation) -> ast.expr:
-    """The value of an equation, without conditions that always hold: an index is never negative where it is a letter.
+def as_read(equation: Equation) -> ast.expr:
+    """The value of an equation as a person would write it: what parts and attributes put into it is worked out.
 
-    A part's equations name a condition, as of attention whether a query sees a key, that may be none in a given call.
+    A condition that always holds, or never, is left out: an index is never negative where it is a letter, and a part's
+    condition, as of attention whether a query sees a key, may be none in a given call. An index ``t + 1 - 1`` is ``t``.
     """
     letters = {index.id for index in equation.indices if isinstance(index, ast.Name)}
 
@@ -49,9 +50,47 @@ def without_truisms(equation: Equation) -> ast.expr:
                 body=body,
             ) if letter in letters:
                 return body
+            case ast.IfExp(test=test, body=body, orelse=other) if (holds := _settled(test)) is not None:
+                return body if holds else other
+            case ast.IfExp(test=test, body=ast.Compare() | ast.BoolOp() as body, orelse=other) if (
+                _settled(other) is False
+            ):
+                return ast.BoolOp(ast.And(), [test, body])
+            case ast.Subscript(value=value, slice=index):
+                indices = [summed(one) for one in indices_of(index)]
+                return ast.Subscript(value, indices[0] if len(indices) == 1 else ast.Tuple(indices))
         return node
 
     return transform(equation.value, visit)
+
+
+def summed(node: ast.expr) -> ast.expr:
+    """A whole number, such as an index, with the numbers at its end added up."""
+    number, rest = 0, node
+    while isinstance(rest, ast.BinOp) and isinstance(rest.op, ast.Add | ast.Sub):
+        match rest.right:
+            case ast.Constant(value=int(more)):
+                number += more if isinstance(rest.op, ast.Add) else -more
+                rest = rest.left
+            case _:
+                break
+    if isinstance(rest, ast.Constant) and isinstance(rest.value, int):
+        return ast.Constant(rest.value + number)
+    if number == 0:
+        return rest
+    return ast.BinOp(rest, ast.Add() if number > 0 else ast.Sub(), ast.Constant(abs(number)))
+
+
+def _settled(test: ast.expr) -> bool | None:
+    """Whether a comparison of two numbers holds; None of any other condition."""
+    match test:
+        case ast.Compare(
+            left=ast.Constant(value=int() | float() as one),
+            ops=[operator],
+            comparators=[ast.Constant(value=int() | float() as other)],
+        ):
+            return bool(COMPARISONS[type(operator)](one, other))
+    return None
 
 
 def reading_order(

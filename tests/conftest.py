@@ -4,6 +4,7 @@ import html
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -51,6 +52,25 @@ LAYOUT = """
   };
 """
 """A script that tells what of a page is cut off, and what lies over something else."""
+
+
+@pytest.fixture(scope="session")
+def unknown_options() -> Callable[[str], set[str]]:
+    """Return a function that reads a command line, without the program's name, for the options that there are not."""
+    import click
+
+    from rnnspec.conformance.cli import main
+
+    def read(line: str) -> set[str]:
+        command: click.Command = main
+        words = [word for word in shlex.split(line, comments=True) if word not in ("-n", "-k", "-x")]  # pytest's
+        while isinstance(command, click.Group):
+            known = bool(words) and words[0] in command.commands
+            command, words = command.commands[words[0] if known else "run"], words[known:]
+        options = {word.partition("=")[0] for word in words if word.startswith("-")}
+        return options - {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+
+    return read
 
 
 @pytest.fixture(scope="session")

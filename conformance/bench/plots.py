@@ -42,7 +42,7 @@ def _all(report: BenchReport, timed: list[BenchOutcome], pyplot: Any) -> Iterato
         yield "Ratio", about, _rows(report, timed, pyplot, _ratio, lambda value: f"{value:g}×", base=2, line=True)
     if any(outcome.efficiency(name) is not None for outcome in timed for name in outcome.results):
         about = "The least time that the machine's peaks allow, as a share of the time taken: 100 % is the roofline."
-        yield "Efficiency", about, _rows(report, timed, pyplot, _efficiency, lambda value: f"{value:.3g} %", line=100)
+        yield "Efficiency", about, _rows(report, timed, pyplot, _efficiency, lambda value: f"{value:,.10g} %", line=100)
     for title in report.growths():
         yield f"Growth: {title}", "Median time against size, and the fitted power.", _growth(report, title, pyplot)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from contextlib import redirect_stderr, redirect_stdout
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
@@ -36,7 +37,8 @@ def must_have_run(status: int, output: str, for_pytest: tuple[str, ...], collect
         said = next((line for line in lines if "error: " in line), lines[-1] if lines else "")
         raise PlanError(
             f"neither rnnspec nor pytest can make sense of {' '.join(for_pytest)!r}: "
-            f"{said.rpartition('error: ')[2]}; plugins of pytest have no part in this unless -p NAME says so"
+            f"{said.rpartition('error: ')[2]}{_like(for_pytest)}; plugins of pytest have no part in this unless "
+            "-p NAME says so"
         )
     if collector.unplanned:
         raise PlanError("\n".join(collector.unplanned))
@@ -53,6 +55,15 @@ def must_have_run(status: int, output: str, for_pytest: tuple[str, ...], collect
             f"pytest could not run the suite (exit status {int(status)}); a backend in the suite's own process can do "
             f"this to it: leave out --no-isolate\n{told}"
         )
+
+
+def _like(for_pytest: tuple[str, ...]) -> str:
+    """The option of the command that one of these is like, if any."""
+    context = click.get_current_context(silent=True)
+    options = [name for one in context.command.params for name in one.opts] if context else []
+    names = (word.partition("=")[0] for word in for_pytest if word.startswith("--"))
+    like = [found for name in names for found in get_close_matches(name, options, 1)]
+    return f"; did you mean {like[0]}?" if like else ""
 
 
 def _end_of(output: str) -> str:

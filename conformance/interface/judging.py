@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -118,7 +118,8 @@ def validate(
         opened: dict[str, Backend] = {}
         for one in several:
             name, adapter = _opened(one, options, stack)
-            opened[name if name not in opened else f"{name} ({len(opened) + 1})"] = adapter
+            again = (f"{name} ({number})" for number in count(2))
+            opened[name if name not in opened else next(other for other in again if other not in opened)] = adapter
         told = _Told(options, kept=repro_dir is not None, progress=progress)
         return Report(tuple(told.about(name, adapter) for name, adapter in opened.items()), conditions())
 

@@ -19,7 +19,12 @@ WIDEST: Final = 1000
 
 
 class PlainConsole(Console):
-    """A console without markup, that shows control characters in its text in place of obeying them."""
+    """A console without markup, that shows control characters in its text in place of obeying them.
+
+    `columns` are those of the terminal itself, which may be fewer than the width.
+    """
+
+    columns = NARROWEST
 
     def render_str(self, text: str, **how: Any) -> Text:
         """Return a string as text; a table measures it as it will be shown."""
@@ -34,5 +39,6 @@ class PlainConsole(Console):
 def open_console(file: TextIO | None = None, **more: Any) -> Console:
     """Return a console on standard output, or on a file."""
     console = PlainConsole(file=file, markup=False, emoji=False, **more)
+    console.columns = console.width
     console.width = min(max(console.width, NARROWEST), WIDEST)
     return console

@@ -50,6 +50,15 @@ def print_fault(console: Console, number: int, fault: FaultResult) -> None:
         console.print(Text(line), soft_wrap=True)
 
 
+def moved_in(message: str, width: int) -> Iterator[str]:
+    """Yield the lines of a message, moved in, and further in where one goes on; no address is broken."""
+    for line in message.split("\n"):
+        further = line[: len(line) - len(line.lstrip())] + "    "
+        yield from wrap(
+            line, width, initial_indent="  ", subsequent_indent=further, break_long_words=False, break_on_hyphens=False
+        ) or [""]
+
+
 def _wrapped(text: str, width: int) -> list[str]:
     """Lines of a part: the heading stands at the margin, and all else and what goes on is moved in."""
     first = "" if text.startswith("fault ") else "  "

@@ -20,6 +20,7 @@ from rnnspec.conformance.report.summary import BackendSummary, OperationSummary
 from rnnspec.conformance.report.words import (
     accuracy_text,
     asked,
+    findings,
     missing,
     ratio_text,
     refusals,
@@ -65,6 +66,7 @@ def page(report: Report) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.DictLoader(sources),
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    environment.filters["marked"] = _marked
     rendered: str = environment.get_template("page.html.jinja").render(
         report=report,
         backends=[_Backend.of(place, one) for place, one in enumerate(report.backends, 1)],
@@ -76,6 +78,17 @@ def page(report: Report) -> str:
         digest=b64encode(sha256(script.encode()).digest()).decode(),
     )
     return visible(rendered)
+
+
+def _marked(text: str) -> str:
+    """The text as HTML, with code where it has backticks in pairs."""
+    from markupsafe import Markup, escape  # jinja2's own
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    code = Markup("<code>{}</code>")
+    return Markup().join(code.format(part) if place % 2 else escape(part) for place, part in enumerate(parts))
 
 
 def framed(report: Report) -> str:
@@ -165,21 +178,14 @@ class _Backend:
             f"backend-{place}", one.name, _kind(one.verdict), sentence(one), versions_text(one),
             accuracy_text(one),
             [_Fault.of(f"backend-{place}-fault-{number}", fault) for number, fault in enumerate(one.faults, 1)],
-            [_Finding.of(part, check) for part in one.operations for check in _untold(one, part)],
+            [_Finding.of(part, *found) for part in one.operations for found in findings(one, part)],
             one.profile, one.seed, list(asked(one)), missing(one), not_asked,
         )  # fmt: skip
 
 
-def _untold(one: BackendSummary, part: OperationSummary) -> list[CheckResult]:
-    """The findings of an operation that are in none of its faults."""
-    told = {check for fault in one.faults_of(part) for check in fault.checks}
-    kinds = (Verdict.EXPECTED, Verdict.DEPARTS)
-    return [check for check in part.checks if check.verdict in kinds or (check.verdict.bad and check.id not in told)]
-
-
 @dataclass(frozen=True)
 class _Finding:
-    """A check that found something which is in no fault."""
+    """Something that checks found and that is in no fault."""
 
     operation: str
     family: str
@@ -189,10 +195,9 @@ class _Finding:
     message: str
 
     @classmethod
-    def of(cls, part: OperationSummary, check: CheckResult) -> _Finding:
-        heading = f"{part.name} {part.dtype}: {check.id} ({check.level}) {check.verdict}"
+    def of(cls, part: OperationSummary, heading: str, alike: Sequence[CheckResult]) -> _Finding:
         family = operation(part.name).family
-        return cls(part.name, family, part.dtype, _kind(check.verdict), heading, check.message)
+        return cls(part.name, family, part.dtype, _kind(alike[0].verdict), heading, alike[0].message)
 
 
 @dataclass(frozen=True)

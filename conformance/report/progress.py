@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.constrain import Constrain
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.conformance.diagnosis.result import FaultResult
+from rnnspec.conformance.report.console import NARROWEST, PlainConsole
 from rnnspec.conformance.report.summary import OperationSummary
 from rnnspec.conformance.report.words import ratio_text
 from rnnspec.conformance.run import CheckResult, Verdict
@@ -26,7 +28,22 @@ def bar(console: Console) -> Progress:
 
 
 class Bar(Progress):
-    """A progress bar that prints nothing where it does not show; some versions of rich end it with an empty line."""
+    """A progress bar in one line of the terminal, which a longer one would leave behind as it goes on.
+
+    It prints nothing where it does not show; some versions of rich end it with an empty line.
+    """
+
+    _columns = NARROWEST
+
+    def start(self) -> None:
+        """Show the bar, no wider than the terminal."""
+        if isinstance(self.console, PlainConsole):
+            self._columns = self.console.columns
+        super().start()
+
+    def get_renderable(self) -> RenderableType:
+        """Return what is shown."""
+        return Constrain(super().get_renderable(), self._columns)
 
     def stop(self) -> None:
         """Take the bar away."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,17 +113,26 @@ _BADGES: Final[Mapping[str, Callable[[Verdict], str]]] = {".svg": badge_svg, ".j
 def read_report(*paths: str | Path) -> Report:
     """Read the files that ``rnnspec validate --json`` wrote, as one report.
 
+    A backend in several files, as of two versions or machines, has the file's name behind its own: ``torch (old)``.
+
     Raises
     ------
     FileError
-        If a file is none of these, or two have the same backend.
+        If a file is none of these, or is named twice.
     """
-    reports = [_read(Path(path)) for path in paths]
-    backends = [backend for report in reports for backend in report.backends]
-    names = [backend.name for backend in backends]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise FileError(f"backend {shown(twice)} is in two of the files: expected each once")
+    files = [Path(path) for path in paths]
+    again = next((path for path in files if files.count(path) > 1), None)
+    if again is not None:
+        raise FileError(f"{again}: expected each file once")
+    reports = [_read(path) for path in files]
+    names = [backend.name for report in reports for backend in report.backends]
+    alike = len({path.stem for path in files}) < len(files)
+    backends = [
+        replace(backend, name=f"{backend.name} ({path if alike else path.stem})") if names.count(backend.name) > 1
+        else backend
+        for path, report in zip(files, reports, strict=True)
+        for backend in report.backends
+    ]  # fmt: skip
     every = [report.conditions for report in reports]
     return Report(tuple(backends), _together(every), all(report.complete for report in reports))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rnnspec.conformance.report.faults import print_fault
+from rnnspec.conformance.report.faults import moved_in, print_fault
 from rnnspec.conformance.report.summary import BackendSummary, OperationSummary
 from rnnspec.conformance.report.words import (
     accuracy_text,
     asked,
+    findings,
     missing,
     ratio_text,
     refusals,
@@ -119,8 +120,7 @@ def _print_rest(console: Console, summary: BackendSummary) -> None:
     for number, fault in enumerate(summary.faults, 1):
         print_fault(console, number, fault)
     for operation in summary.operations:
-        told = {check for fault in summary.faults_of(operation) for check in fault.checks}
-        _print_violations(console, operation, told)
+        _print_violations(console, summary, operation)
     reasons = dict.fromkeys(check.no_repro for operation in summary.operations for check in operation.checks)
     for reason in filter(None, reasons):
         console.print(Text(f"no repro could be written: {reason}", STYLES[Verdict.REFUSED]), soft_wrap=True)
@@ -166,14 +166,11 @@ _SHORT: Final = {Verdict.EXPECTED: "known fault"}
 """Verdicts whose own words would fill a column; the reason follows below the table."""
 
 
-def _print_violations(console: Console, operation: OperationSummary, told: Collection[str]) -> None:
-    """Print the checks' findings, but for those that are reported as faults."""
-    for check in operation.checks:
-        if check.id in told and check.verdict is not Verdict.EXPECTED:
-            continue
-        if check.verdict.bad or check.verdict in (Verdict.EXPECTED, Verdict.DEPARTS):
-            heading = f"{operation.name} {operation.dtype}: {check.id} ({check.level}) {check.verdict}"
-            console.print(Text(heading, STYLES[check.verdict]))
-            console.print(Text("  " + check.message.replace("\n", "\n  ")))
+def _print_violations(console: Console, summary: BackendSummary, operation: OperationSummary) -> None:
+    for heading, alike in findings(summary, operation):
+        console.print(Text(heading, STYLES[alike[0].verdict]))
+        for line in moved_in(alike[0].message, console.width):
+            console.print(Text(line), soft_wrap=True)
+        for check in alike:
             if check.repro:
                 console.print(Text(f"  repro: {check.repro}"), soft_wrap=True)

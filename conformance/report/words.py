@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from rnnspec.conformance.report.summary import BackendSummary, OperationSummary
-from rnnspec.conformance.run import Verdict
+from rnnspec.conformance.run import CheckResult, Verdict
 
 _TUPLES: Final = {
     (1, False): "choices",
@@ -25,6 +25,18 @@ Place = tuple[str, str]
 def ratio_text(ratio: float | None) -> str:
     """Format an error ratio; a dash if there is none."""
     return "–" if ratio is None else f"{ratio:.2f}" if ratio < 100 else f"{ratio:.2g}"
+
+
+def findings(summary: BackendSummary, part: OperationSummary) -> Iterator[tuple[str, list[CheckResult]]]:
+    """Yield what checks of an operation found that is in none of its faults: a heading, and all that found the same."""
+    told = {check for fault in summary.faults_of(part) for check in fault.checks}
+    groups: dict[tuple[str, Verdict, str], list[CheckResult]] = {}
+    for check in part.checks:
+        known = check.verdict in (Verdict.EXPECTED, Verdict.DEPARTS)
+        if known or (check.verdict.bad and check.id not in told):
+            groups.setdefault((check.level, check.verdict, check.message), []).append(check)
+    for (level, verdict, _), alike in groups.items():
+        yield f"{part.name} {part.dtype}: {', '.join(check.id for check in alike)} ({level}) {verdict}", alike
 
 
 def versions_text(summary: BackendSummary) -> str:

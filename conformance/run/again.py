@@ -20,6 +20,7 @@ from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.reading import read_json, shown
 from rnnspec.conformance.run.repro import FailureRecord, read_record
 from rnnspec.spec import FLOAT_TYPES, CallError, SpecError, check_attributes, operation
+from rnnspec.spec.errors import one_of
 
 MOST_NUMBERS: Final = 2**26
 """Numbers in a call of a file; the largest planned calls have fewer."""
@@ -82,7 +83,7 @@ def questions_in(path: Path) -> list[Question]:
     _must_be_possible(path, case)
     known = data.get("check")
     if known is not None and not (isinstance(known, str) and known in _BY_ID):
-        raise FileError(f"{path}: check: expected one of {', '.join(_BY_ID)}, got {shown(known)}")
+        raise FileError(f"{path}: check: {one_of(str(known), _BY_ID)}, got {shown(known)}")
     questions = list(_of_case(case, _UNKNOWN if known is None else (known,)))
     if not questions:
         raise FileError(f"{path}: check {known} asks nothing of {case}")
@@ -99,7 +100,7 @@ def _of_case(case: Case, names: tuple[str, ...]) -> Iterator[Question]:
 
 def _of_record(path: Path, record: FailureRecord) -> Question:
     if record.check not in _BY_ID:
-        raise FileError(f"{path}: check: expected one of {', '.join(_BY_ID)}, got {record.check!r}")
+        raise FileError(f"{path}: check: {one_of(record.check, _BY_ID)}, got {record.check!r}")
     check, case = _BY_ID[record.check], record.case
     if case is None:
         raise FileError(

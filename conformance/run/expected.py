@@ -36,6 +36,7 @@ from rnnspec.conformance.checks.check import cases_of
 from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.reading import read_toml, shown
 from rnnspec.spec import Operation, operation, operations
+from rnnspec.spec.errors import one_of
 
 _NAMES = ("operation", "check", "when", "versions", "reason", "link")
 _CHECKS = tuple(check.id for check in CHECKS)
@@ -185,5 +186,5 @@ def _names(where: str, key: str, given: str | Sequence[str], known: tuple[str, .
     names = (given,) if isinstance(given, str) else tuple(given)
     for name in names:
         if not isinstance(name, str) or name not in known:
-            raise FileError(f"{where}: {key}: expected one of {', '.join(known)}, got {shown(name)}")
+            raise FileError(f"{where}: {key}: {one_of(str(name), known)}, got {shown(name)}")
     return names

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,14 +21,18 @@ from rnnspec.conformance.judge.tolerance import Bounded, Expected
 from rnnspec.conformance.run.files import FileError, written_as
 from rnnspec.conformance.run.storage import Storage, write_stored
 from rnnspec.conformance.vectors.manifest import MANIFEST, Entry, Vector
-from rnnspec.spec import check_attributes, operation
+from rnnspec.spec import CallError, check_attributes, operation
 from rnnspec.spec.arrays import Array, NamedArrays
+from rnnspec.spec.operation import WHOLE
 
 DRAWS: Final = 20_000
 """Most draws for a case that is wanted; a draw takes no time."""
 
 _SIZES: Final = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
 """Sizes of plain cases, all different."""
+
+PART: Final = 50
+"""The largest number that an attribute is tried with, over one that changes something, as a bound of clipping."""
 
 ATTEMPTS: Final = 20
 """Most cases that are drawn for each wanted one, until its results fit the type."""
@@ -54,9 +58,9 @@ class Wanted:
 def corpus(name: str, dtype: str, count: int, wanted: Wanted | None = None) -> Iterator[tuple[Case, Expected]]:
     """Yield the first `count` cases of an operation in a type, with their expected results.
 
-    The plain ones come first: default attributes, ordinary numbers and no padding; then optional inputs, then lengths.
-    The others are drawn. The cases depend only on the operation, the type and what is wanted, so that fewer cases are
-    the first of more.
+    The plain ones come first: default attributes, ordinary numbers and no padding; then optional inputs, then lengths;
+    then each attribute by itself. The others are drawn. The cases depend only on the operation, the type and what is
+    wanted, so that fewer cases are the first of more.
 
     Raises
     ------
@@ -67,7 +71,9 @@ def corpus(name: str, dtype: str, count: int, wanted: Wanted | None = None) -> I
     seed = zlib.crc32(f"{name} {dtype}".encode())
     choices, scope = RandomChoices(np.random.default_rng(seed)), Scope(name, dtype)
     plain = [case for case in plain_cases(name, dtype, seed % 2**16, wanted) if wanted.admits(case)]
-    if wanted.plain:
+    if not wanted.plain:
+        plain += [case for case in others(plain[0], wanted, most=1) if wanted.admits(case)] if plain else []
+    else:
         plain = [again(plain[number % len(plain)], number // len(plain)) for number in range(count + ATTEMPTS)]
     for number in range(count):
         for _ in range(ATTEMPTS):
@@ -109,6 +115,24 @@ def plain_cases(name: str, dtype: str, seed: int, wanted: Wanted) -> list[Case]:
     least = replace(whole, absent=optional)
     padded = [replace(whole, steps="lengths")] if "lengths" in whole.items else []
     return [least, *([whole] if optional else []), *padded]
+
+
+def others(case: Case, wanted: Wanted, most: int | None = None) -> Iterator[Case]:
+    """Yield the case with another value for one of its attributes, in turn: with all, or with `most` of each."""
+    op = operation(case.operation)
+    for name, attribute in op.attributes_for(case.attributes).items():
+        values: list[Any] = [value for value in attribute.values if value != attribute.default]
+        if attribute.is_tuple:
+            values = [(value,) * len(attribute.functions) for value in values]
+        if attribute.range and not attribute.size:
+            low, high = attribute.ends(case.sizes)
+            values.append(max(low, 1) if attribute.domain in WHOLE else high / PART)
+        for value in values[:most]:
+            if name not in wanted.attributes.get(case.operation, {}):
+                with suppress(CallError):  # it does not go with the others
+                    other = replace(case, attributes=check_attributes(op, {**case.attributes, name: value}))
+                    if other != case:
+                        yield other
 
 
 def write_vector(folder: Path, storage: Storage, number: int, case: Case, expected: Expected) -> Vector:

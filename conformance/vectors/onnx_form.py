@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -23,12 +21,9 @@ from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.conformance.judge.tolerance import Expected
 from rnnspec.conformance.run.files import write_bytes, write_json
 from rnnspec.conformance.run.plan import PlanError
-from rnnspec.conformance.vectors.corpus import Wanted, again, plain_cases
-from rnnspec.spec import CallError, check_attributes, operation
+from rnnspec.conformance.vectors.corpus import Wanted, again, others, plain_cases
 from rnnspec.spec.arrays import Array
 
-CLIPPING: Final = 50
-"""The largest bound that clipping is tried with, over one that changes something."""
 SPARE: Final = 100
 """Most cases of which an element is not judged, and which are left out."""
 
@@ -64,8 +59,7 @@ class OnnxForm:
         """
         seed = zlib.crc32(f"{name} {dtype}".encode()) % 2**16
         plain = plain_cases(name, dtype, seed, wanted)
-        whole = plain[-1]
-        varied = () if wanted.plain else (replace(whole, attributes=one) for one in _others(whole, wanted))
+        varied = () if wanted.plain else others(plain[-1], wanted)
         kinds = [case for case in (*plain, *varied) if wanted.admits(case) and self._has(case)]
         if not kinds:
             raise PlanError(f"{name}: ONNX has no such call: ask for other settings, or with padding")
@@ -126,20 +120,6 @@ class OnnxForm:
         except (Unsupported, LookupError):  # or an activation that the exporter has no name for
             return None
         raise AssertionError("the exporter runs nothing")
-
-
-def _others(case: Case, wanted: Wanted) -> Iterator[dict[str, Any]]:
-    """The attributes of a case with another value for one of them."""
-    for name, attribute in operation(case.operation).attributes.items():
-        values: list[Any] = [value for value in attribute.values if value != attribute.default]
-        if attribute.is_tuple:
-            values = [(value,) * len(attribute.functions) for value in values]
-        if attribute.range and not attribute.size:
-            values.append(attribute.ends(case.sizes)[1] / CLIPPING)
-        for value in values:
-            if name not in wanted.attributes.get(case.operation, {}):
-                with suppress(CallError):  # it does not go with the others
-                    yield check_attributes(operation(case.operation), {**case.attributes, name: value})
 
 
 def _in_its_place(array: Array, place: int) -> Array:

@@ -58,7 +58,8 @@ def run_side(layout: Layout, family: Family, own: NamedArrays, x: Array, after: 
             warnings.simplefilter("ignore")
             return _SIDES[layout](family, own, x, after)
     except ImportError as error:
-        raise NotRunError(f"{layout} is not installed: {installs(_EXTRAS[layout])}") from error
+        extra = "keras-torch" if layout == "keras" and find_spec("torch") else _EXTRAS[layout]
+        raise NotRunError(f"{layout} is not installed: {installs(extra)}") from error
     except NotRunError:
         raise
     except Exception as error:  # a framework's own words for a layer that it has not in this type

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from rnnspec.spec.call import check_attributes
 from rnnspec.spec.composition import resolved
-from rnnspec.spec.errors import CallError, SpecError
+from rnnspec.spec.errors import CallError, SpecError, one_of
 from rnnspec.spec.loading import UnknownOperationError, operation, operations
 from rnnspec.spec.models.model import KINDS, Data, Loss, Model, Read, Schedule, Stage, Step
 from rnnspec.spec.models.shapes import shapes
@@ -34,7 +34,7 @@ def model(name: str) -> Model:
     """Return the model of this name; raise UnknownModelError if there is none."""
     known = models()
     if name not in known:
-        raise UnknownModelError(f"unknown model {name!r}: expected one of {', '.join(known)}")
+        raise UnknownModelError(f"unknown model {name!r}: {one_of(name, known)}")
     return known[name]
 
 

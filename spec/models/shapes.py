@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from rnnspec.spec.call import check_call, complete_sizes
-from rnnspec.spec.errors import CallError, SpecError
+from rnnspec.spec.errors import CallError, SpecError, one_of
 from rnnspec.spec.language import parse_size, size_of
 from rnnspec.spec.models.model import Data, Model, Read, Stage
 from rnnspec.spec.operation import Input
@@ -60,7 +60,7 @@ def shapes(model: Model, sizes: Mapping[str, int] | None = None) -> Shapes:
     known = model.at(sizes or {})
     for name, size in known.items():
         if name not in model.sizes:
-            raise SpecError(f"{model.name}: unknown size {name!r}: expected one of {', '.join(model.sizes)}")
+            raise SpecError(f"{model.name}: unknown size {name!r}: {one_of(name, model.sizes)}")
         if size < 1:
             raise SpecError(f"{model.name}: size {name}: expected at least 1, got {size}")
     data = {name: _shape(item.shape, known, f"{model.name}: data {name}") for name, item in model.data.items()}

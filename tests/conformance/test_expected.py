@@ -101,10 +101,10 @@ def test_an_entry_that_nothing_violates_is_named(tmp_path: Path) -> None:
         "another table": (("[[failure]]", "[[fault]]"), "expected [[failure]] entries only, got fault"),
         "another key": (("link", "url"), "failure 1: expected a table of operation, check"),
         "no reason": (('reason = "It reads the sequence in order."', ""), "failure 1: reason is missing"),
-        "no operation": (('"lstm", "gru"', '"lsmt"'), "operation: expected one of "),
+        "no operation": (('"lstm", "gru"', '"lsmt"'), "operation: did you mean lstm? expected one of "),
         "no check": (
             ('"values"', '"value"'),
-            f"check: expected one of {', '.join(check.id for check in CHECKS)}, got 'value'",
+            f"check: did you mean values? expected one of {', '.join(check.id for check in CHECKS)}, got 'value'",
         ),
         "no condition": (("direction", "way"), "got way"),
         "no version": ((">=2.6,<3", "new"), "versions: expected something like '>=2.20,<2.22'"),

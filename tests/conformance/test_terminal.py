@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
+from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
+from rnnspec.backends.discovery import installs, offered
 from rnnspec.conformance.cases.regimes import REGIMES
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.cli import main, split_arguments
 from rnnspec.conformance.commands.show import parse_settings
 from rnnspec.conformance.examples import EXAMPLES
+from rnnspec.conformance.report.console import open_console
+from rnnspec.conformance.report.progress import bar
 from rnnspec.spec import operation, operations
 from rnnspec.spec.errors import one_of
 
@@ -45,6 +51,15 @@ def test_no_name_of_the_lists_is_cut(columns: int) -> None:
     assert set(REGIMES) <= set(run("list", "--regimes", columns=columns).split())
 
 
+@pytest.mark.parametrize("columns", [40, 100])
+def test_the_bar_of_progress_has_one_line_of_the_terminal(columns: int) -> None:
+    console = open_console(io.StringIO(), width=columns, force_terminal=True)
+    with bar(console) as shown:
+        shown.add_task("a backend with a long name lstm float32 values", total=100)
+        (line,) = console.render_lines(shown.get_renderable(), pad=False)
+    assert sum(len(part.text) for part in line) <= columns
+
+
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [
@@ -54,6 +69,8 @@ def test_no_name_of_the_lists_is_cut(columns: int) -> None:
         (("validate", "numpy", "--profile", "quik"), "did you mean quick?"),
         (("show", "lstm", "--set", "couppled=true"), "did you mean coupled?"),
         (("bench", "numpy", "-w", "speach", "--alone"), "did you mean speech?"),
+        (("show", "--model", "image-row"), "did you mean image-rows?"),
+        (("validate", "numpy", "--opp", "lstm"), "did you mean --op?"),
         (("validte",), "Did you mean 'validate'?"),
     ],
 )
@@ -61,9 +78,19 @@ def test_what_is_mistyped_is_recognised(arguments: tuple[str, ...], meant: str) 
     assert meant in run(*arguments)
 
 
+def test_a_backend_without_an_extra_is_installed_by_the_one_that_it_is_a_variant_of() -> None:
+    assert installs("jax-jit") == installs("jax") != installs("") == "pip install"
+    assert all(installs(name) != installs("") for name in offered().own - {"numpy"})
+
+
 def test_what_is_like_nothing_is_not_guessed() -> None:
     assert one_of("xyz", ("lstm", "gru")) == "expected one of lstm, gru"
     assert one_of("xyz", ()) == "expected none"
+
+
+def test_groups_list_whole_sentences() -> None:
+    words = " ".join(run("--help", columns=40).split())
+    assert all(one.help.partition(".\n")[0].replace("\n", " ").rstrip(".") in words for one in main.commands.values())
 
 
 @pytest.mark.parametrize(("path", "command"), commands(), ids=str)
@@ -78,17 +105,9 @@ def test_every_help_has_examples_that_are_commands(path: str, command: click.Com
 
 
 @pytest.mark.parametrize("example", [one for several in EXAMPLES.values() for one in several])
-def test_the_options_of_examples_are_there(example: str) -> None:
+def test_the_options_of_examples_are_there(unknown_options: Callable[[str], set[str]], example: str) -> None:
     """Each example is read as a command line, though not run."""
-    command: click.Command = main
-    words = shlex.split(example)
-    while isinstance(command, click.Group):
-        name = words[0] if words[0] in command.commands else "run"
-        words = words[words[0] in command.commands :]
-        command = command.commands[name]
-    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
-    options = {word for word in words if word.startswith("-")} - {"-n", "-k"}
-    assert options <= known
+    assert unknown_options(example) == set()
 
 
 def test_a_word_of_an_attribute_is_that_word() -> None:
@@ -110,6 +129,15 @@ def test_options_and_backends_come_in_any_order(
     words: str, backends: tuple[str, ...], for_pytest: tuple[str, ...]
 ) -> None:
     assert split_arguments(tuple(words.split())) == (backends, for_pytest)
+
+
+def test_the_lines_that_docs_reports_gives_for_shells_ask_for_their_scripts() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reports.md").read_text("utf-8")
+    shells = re.findall(r"_RNNSPEC_COMPLETE=(\w+)_source rnnspec", page)
+    assert shells == ["bash", "zsh", "fish"]
+    for shell in shells:
+        script = CliRunner(env={"_RNNSPEC_COMPLETE": f"{shell}_source"}).invoke(main, prog_name="rnnspec").output
+        assert f"{shell}_complete" in script
 
 
 def test_a_shell_completes_commands_options_and_operations() -> None:

@@ -17,7 +17,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +81,19 @@ def test_every_block_is_run_or_says_why_not() -> None:
 def test_a_block_without_a_right_mark_would_be_noticed(mark: str) -> None:
     (block,) = blocks(ROOT / "README.md", f"{mark}```sh\nrnnspec list\n```\n")
     assert fault(block)
+
+
+NAMED = re.compile(r"`rnnspec ([a-z][^`\n]*)`|^(?:\$ |.*&& )?rnnspec ([a-z].*)$", re.MULTILINE)
+"""A command in a sentence or in a block."""
+
+
+def test_every_command_that_a_page_names_has_its_options(unknown_options: Callable[[str], set[str]]) -> None:
+    """Those of blocks that are not run too."""
+    lines = [(page.name, one or other) for page in PAGES for one, other in NAMED.findall(page.read_text("utf-8"))]
+    assert len(lines) > 100
+    wrong = {line: found for line in lines if (found := unknown_options(line[1]) - {"--junitxml"})}
+    assert wrong == {}
+    assert unknown_options("validate torch --opp lstm") == {"--opp"}
 
 
 _VARIES = (

@@ -26,6 +26,7 @@ def test_a_trace_of_a_drawn_call() -> None:
     assert trace[0] is trace.quantities[0]
     assert "h[t] = " in str(trace)
     assert trace._repr_html_().count("<tr>") == len(trace) + 1
+    assert " object at 0x" not in repr(trace[0])
 
 
 def test_a_trace_of_numbers_of_ones_own() -> None:

@@ -69,6 +69,40 @@ def test_nothing_is_cut_off_and_nothing_overlaps(in_browser: Browser, page: str,
     assert found["overlapping"] == []
 
 
+@pytest.mark.parametrize(("backends", "width", "columns"), [(8, 1200, True), (8, 900, False), (12, 1200, False)])
+def test_columns_stand_side_by_side_where_there_is_room_for_their_words(
+    in_browser: Browser, backends: int, width: int, columns: bool
+) -> None:
+    kinds = ({"verdict": Verdict.VIOLATES, "worst_error_ratio": 1.3e37}, {"verdict": Verdict.NOT_IMPLEMENTED})
+    many = tuple(
+        summarise(f"backend-{place}", {}, [check(f"backend-{place}", "recurrent_power_spectrum", **kinds[place % 2])])
+        for place in range(backends)
+    )
+    page = rnnspec.Report(many, {}).html()
+    found = in_browser(page, width=width)
+    assert (found["wide"] <= 0, found["cut"], found["overlapping"]) == (True, [], [])
+    script = "return page.querySelector('.matrix thead').offsetParent !== null;"
+    assert in_browser(page, script, width=width) is columns
+
+
+def test_backticks_are_code_whatever_stands_between_them(in_browser: Browser) -> None:
+    page = hostile_report()
+    (fault,) = page.backends[0].faults
+    marked = replace(fault, cause=f"only with `{HOSTILE}`", suspects=("`h = n` where", "one ` alone"))
+    text = replace(page, backends=(replace(page.backends[0], faults=(marked,)),)).html()
+    script = """
+      const codes = [...page.querySelectorAll(".fault dd:nth-of-type(-n+2) code")].map((one) => one.textContent);
+      return [window.hacked === undefined, codes.length, codes[1], page.body.textContent.includes("one ` alone")];
+    """
+    assert in_browser(text, script) == [True, 2, "h = n", True]
+
+
+def test_the_link_of_a_known_fault_can_be_followed(in_browser: Browser, page: str) -> None:
+    script = "return [...page.querySelectorAll('article pre a')].map((one) => one.href.slice(0, 22));"
+    assert in_browser(page, script) == ["https://example.org/aa"]
+    assert in_browser(hostile_report().html(), script) == []
+
+
 def test_a_page_that_is_too_wide_would_be_noticed(in_browser: Browser, page: str) -> None:
     wide = page.replace("<footer>", '<p style="width:900px">wide</p><p style="margin-top:-2em">over it</p><footer>')
     found = in_browser(wide, width=400)

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from rnnspec.conformance.cli import main
 from rnnspec.conformance.report.badge import badge_json, badge_svg
 from rnnspec.conformance.report.console import open_console
+from rnnspec.conformance.report.faults import moved_in
 from rnnspec.conformance.report.report import read_report
 from rnnspec.conformance.report.summary import summarise
 from rnnspec.conformance.report.tables import print_backends
@@ -113,12 +114,24 @@ def test_bad_files(written: Path, tmp_path: Path) -> None:
     (tmp_path / "text.json").write_text("no JSON")
     assert "got no JSON" in command("report", tmp_path / "text.json").stderr
     twice = command("report", written / "a.json", written / "a.json")
-    assert (twice.exit_code, "'numpy' is in two of the files" in twice.stderr) == (2, True)
+    assert (twice.exit_code, "a.json: expected each file once" in twice.stderr) == (2, True)
     suffix = command("report", written / "a.json", "--badge", tmp_path / "a.png")
     assert "expected a badge's file to end in .svg or .json, got '.png'" in suffix.stderr
     same = command("report", written / "a.json", "--html", written / "a.json")
     assert "name another file" in same.stderr
     assert read_report(written / "a.json").conforms
+
+
+def test_two_runs_of_one_backend_are_told_apart_by_their_files(written: Path, tmp_path: Path) -> None:
+    for name in ("old.json", "folder/a.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((written / "a.json").read_bytes())
+    assert [one.name for one in read_report(written / "a.json", tmp_path / "old.json").backends] == [
+        "numpy (a)",
+        "numpy (old)",
+    ]
+    same = read_report(written / "a.json", tmp_path / "folder" / "a.json")
+    assert same.backends[1].name == f"numpy ({tmp_path / 'folder' / 'a.json'})"
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
@@ -212,3 +225,12 @@ def test_a_file_that_marks_its_encoding_is_read(written: Path, tmp_path: Path) -
 def test_a_full_disk_is_told_with_the_file(written: Path) -> None:
     done = command("report", written / "a.json", "--html", "/dev/full")
     assert (done.exit_code, "/dev/full: cannot be written: No space left on device" in done.output) == (2, True)
+
+
+def test_a_finding_s_lines_go_on_further_in_and_keep_their_addresses() -> None:
+    address = "https://example.org/" + "a" * 50
+    assert list(moved_in(f"Some words {address}\n  in lstm B=1", 40)) == [
+        "  Some words",
+        f"    {address}",
+        "    in lstm B=1",
+    ]

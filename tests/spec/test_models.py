@@ -82,6 +82,11 @@ def test_stages_may_stand_in_any_order(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ('operation = "rnn"', 'operation = "rnm"', "[stages.recurrent.operation]: unknown operation 'rnm'"),
+        (
+            'reads = { x = "x" }',
+            'reads = { x = "head.y" }',
+            "[stages]: expected an order in which each reads from those before it, got 'recurrent reads from ",
+        ),
         ('reads = { x = "x" }', 'reads = { x = "y" }', "[stages.recurrent.reads.x]: expected one of x, target, "),
         ('reads = { x = "x" }', 'reads = { z = "x" }', "[stages.recurrent.reads]: expected one of x, h0, "),
         ('reads = { x = "x" }', "reads = {}", "[stages.recurrent.reads]: expected the input x"),
