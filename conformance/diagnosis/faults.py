@@ -65,6 +65,9 @@ _PROBED: Final = 40
 _WIDENED: Final = 24
 """Failing cases at which it is asked whether the same slip is made in another line."""
 
+_ALIKE: Final = 8
+"""Calls with other numbers, of which most must fail for the cause of small errors to be believed."""
+
 _UNKNOWN: Final = Cause(told="on what it depends was not found out in time")
 _NOT_ASKED: Final = Cause(told="on what it depends was not asked")
 _OF_BAD_INPUT: Final = Cause(told="of bad input")
@@ -91,6 +94,9 @@ class FoundFault:
     repro: str = ""
     known: Suspect = field(default_factory=Suspect)
     """The equations taken to be computed in all calls; nothing where there is no suspect."""
+
+    inexact: bool = False
+    """Whether the results are off by little more than rounding explains."""
 
     def count(self, one: Failed) -> None:
         """Count a failed check among those that found it; the repro is that of the check that the fault is told by."""
@@ -123,7 +129,10 @@ class Diagnosis:
 
         self.faults: list[FoundFault] = []
         self.known = Suspect()
-        """All that is suspected of the faults found so far."""
+        """All that is suspected of the faults found so far, the last one first."""
+
+        self._aside = set[str]()
+        """Cases that have led to a fault which does not explain them."""
 
     def find(self, failed: Sequence[Failed]) -> list[FoundFault]:
         """Return the faults that these failures show, and those that they hide."""
@@ -158,14 +167,65 @@ class Diagnosis:
         dtypes = [name for name in _PRECISE if any(one.dtype == name for one in failed)]
         for place, dtype in enumerate(dtypes):
             cases = self._cases(dtype, failed, planned=place == 0)
-            while len(self.faults) < _MOST_FAULTS:
+            while len(self.faults) < _MOST_FAULTS and len(self._aside) < _MOST_FAULTS:
                 failing = self._failing(part, cases)
-                fault = self._next(part, failing)
+                clear = [case for case in failing if not self._is_inexact(case, part)]
+                fault = self._next(part, clear) if clear else self._inexact(part, failing)
+                if fault is not None and fault.inexact and clear:
+                    near = [case for case in failing if self.searcher.is_near(case, part)]
+                    fault = self._told_as_inexact(fault, part, near or failing)
                 if fault is None:
                     break
-                self.faults.append(fault)
-                self._look_in_other_types(fault, part, dtypes)
+                self._keep(fault, (clear or failing)[0], part, dtypes)
             self._name_the_others(part)
+
+    def _keep(self, fault: FoundFault, first: Case, part: EditedPart, dtypes: Sequence[str]) -> None:
+        """Add a fault that a case has led to, once: what does not explain that case leads to it no second time."""
+        told = str(fault.cause), str(fault.case), [*map(str, fault.suspects[:1])]
+        among = [one for one in self.faults if one.part == part and not one.inexact]
+        if any(told[0] == str(one.cause) and told[1] == str(one.case) for one in among) or (
+            told[2] and any(told[2] == [*map(str, one.suspects[:1])] for one in among)
+        ):
+            self._aside.add(str(first))
+            return
+        self.faults.append(fault)
+        if fault.suspects and fault.known:
+            self.known = fault.known + self.known
+        self._look_in_other_types(fault, part, dtypes)
+        shown = self._shows(part)(first)
+        if shown is not None:
+            self._aside.add(str(first))
+
+    def _is_inexact(self, case: Case, part: EditedPart) -> bool:
+        """Whether a wrong result is off by little more than rounding explains."""
+        return isinstance(self.oracle.wrong(case, part), Violation) and self.searcher.is_inexact(case, part)
+
+    def _inexact(self, part: EditedPart, failing: Sequence[Case]) -> FoundFault | None:
+        """The fault of results that are off by little more than rounding explains, which chance shows here and there.
+
+        It has a cause only if that foretells where they are; else the worst is shown.
+        """
+        fault = self._next(part, failing, clear=False)
+        if fault is None:
+            return None
+        if fault.suspects or (all(map(fault.cause.holds, failing)) and self._shows_mostly(fault.case, part)):
+            return replace(fault, inexact=True)
+        return self._told_as_inexact(fault, part, failing)
+
+    def _told_as_inexact(self, fault: FoundFault, part: EditedPart, failing: Sequence[Case]) -> FoundFault:
+        """The fault of small errors by chance, shown by the worst of them."""
+        worst = max(failing, key=lambda case: self.searcher.error_ratio(case, part))
+        ratio = self.searcher.error_ratio(worst, part)
+        told = f"in some calls, less exact than rounding explains, by up to {ratio:.2g} times the bound"
+        failure = self.oracle.wrong(worst, part)
+        return replace(fault, cause=Cause(told=told), case=worst, failure=failure or fault.failure, inexact=True)
+
+    def _shows_mostly(self, case: Case | None, part: EditedPart) -> bool:
+        """Whether most calls that differ from a case in their numbers alone are wrong."""
+        if case is None:
+            return False
+        alike = (replace(case, seed=case.seed + number) for number in range(1, _ALIKE + 1))
+        return 4 * sum(self.oracle.wrong(one, part) is not None for one in alike) >= 3 * _ALIKE
 
     def _name_the_others(self, part: EditedPart) -> None:
         """Look once more for suspects of the faults that have none, beside those of the faults found after them."""
@@ -180,7 +240,7 @@ class Diagnosis:
             if found:
                 fault.suspects = [*found]
                 fault.known = self._widest(found[0], part, [fault.case])
-                self.known = self.known + fault.known
+                self.known = fault.known + self.known
             self.faults.append(fault)
 
     def _look_in_other_types(self, fault: FoundFault, part: EditedPart, dtypes: Sequence[str]) -> None:
@@ -205,18 +265,20 @@ class Diagnosis:
         shows, clock = self._shows(part), Clock(_SURVEY)
         found = []
         for case in cases:
-            if shows(case) is not None:
+            if str(case) not in self._aside and shows(case) is not None:
                 found.append(case)
             if clock.left <= 0:
                 break
         return simple_first(found)
 
-    def _shows(self, part: EditedPart, like: Shown | None = None) -> Shows:
+    def _shows(self, part: EditedPart, like: Shown | None = None, *, clear: bool = False) -> Shows:
         def shows(case: Case) -> Shown | None:
             if part == "gradients" and (not case.spec.differentiable or self.oracle.wrong(case, "values")):
                 return None
             failure = self.oracle.wrong(case, part)
             if failure is None or (like is not None and not same_kind(failure, like)):
+                return None
+            if clear and self._is_inexact(case, part):
                 return None
             return None if self._is_explained(case, part, failure) else failure
 
@@ -233,17 +295,21 @@ class Diagnosis:
         if isinstance(failure, BackendCrashError):
             same = any(_same_crash(fault.failure, failure) for fault in self.faults)
             return same or (bool(self.known) and self.searcher.breaks_at(self.known, case, part))
-        if any(not fault.known and fault.part == part and fault.cause.holds(case) for fault in self.faults):
+        if any(fault.inexact for fault in self.faults) and isinstance(failure, Violation) and self.searcher.is_near(case, part):
             return True
-        if part == "gradients" and any(fault.part == "values" and fault.cause.holds(case) for fault in self.faults):
+        found = [fault for fault in self.faults if fault.part == part and not fault.inexact]
+        if any(not fault.known and fault.cause.holds(case) for fault in found):
+            return True
+        values = [fault for fault in self.faults if fault.part == "values" and not fault.inexact]
+        if part == "gradients" and any(fault.cause.holds(case) for fault in values):
             return True  # the outputs of another function, right by chance, have its gradients
         return bool(self.known) and self.searcher.gives(self.known, case, part)
 
-    def _next(self, part: EditedPart, failing: Sequence[Case]) -> FoundFault | None:
+    def _next(self, part: EditedPart, failing: Sequence[Case], *, clear: bool = True) -> FoundFault | None:
         first = self._shows(part)(failing[0]) if failing else None
         if first is None:
             return None
-        shows, case, cause = self._shows(part, first), failing[0], _UNKNOWN
+        shows, case, cause = self._shows(part, first, clear=clear), failing[0], _UNKNOWN
         suspects: list[Suspect] = []
         with suppress(OutOfTimeError):
             case = simplest(case, shows)
@@ -259,18 +325,24 @@ class Diagnosis:
         with suppress(OutOfTimeError):
             smallest = numbers_gone(case, shows)
             case, failure = smallest, shows(smallest) or failure
+            cause = cause.fitting(case)
         fault = FoundFault(part, [case.dtype], cause, suspects or told, case, failure, [part])
         if suspects:
             fault.known = self._widest(suspects[0], part, failing)
-            self.known = self.known + fault.known
+        fault.inexact = clear and not suspects and isinstance(failure, Violation) and self._by_chance(fault, part)
         return fault
+
+    def _by_chance(self, fault: FoundFault, part: EditedPart) -> bool:
+        """Whether small errors show in some calls alone of those that differ in their numbers."""
+        near = fault.case is not None and self.searcher.is_near(fault.case, part)
+        return near and not self._shows_mostly(fault.case, part)
 
     def _widest(self, suspect: Suspect, part: EditedPart, failing: Sequence[Case]) -> Suspect:
         """The suspect, of the same lines under all attributes where that gives more of the answers."""
         wide = suspect.widened()
 
         def given(one: Suspect) -> int:
-            return sum(self.searcher.gives(self.known + one, case, part) for case in failing[:_WIDENED])
+            return sum(self.searcher.gives(one + self.known, case, part) for case in failing[:_WIDENED])
 
         return wide if given(wide) > given(suspect) else suspect
 

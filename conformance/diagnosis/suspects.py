@@ -107,6 +107,21 @@ class Searcher:
         probe = self.probe(case, part)
         return probe is not None and (probe.fits(suspect) or probe.nearly_fits(suspect))
 
+    def is_inexact(self, case: Case, part: EditedPart) -> bool:
+        """Whether what a backend answered is off by little more than rounding explains."""
+        probe = self.probe(case, part)
+        return probe is not None and probe.is_inexact
+
+    def is_near(self, case: Case, part: EditedPart) -> bool:
+        """Whether what a backend answered has small errors alone, however many times their bounds."""
+        probe = self.probe(case, part)
+        return probe is not None and probe.is_near
+
+    def error_ratio(self, case: Case, part: EditedPart) -> float:
+        """Return the largest error of what a backend answered, in units of the bounds."""
+        probe = self.probe(case, part)
+        return 0.0 if probe is None else probe.error_ratio
+
     def breaks_at(self, suspect: Suspect, case: Case, part: EditedPart) -> bool:
         """Whether a suspect cannot be worked out at a case, as an index that lies outside of an array."""
         return Probe(case, part, self.runner, {}).given_by(suspect) is None

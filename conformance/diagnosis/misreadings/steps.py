@@ -91,6 +91,14 @@ def _never_none(valid: Array) -> Array:
     return np.asarray(valid | (~valid.any(axis=1, keepdims=True) & (np.arange(valid.shape[1]) == 0)))
 
 
+def _one_late(valid: Array) -> Array:
+    return np.asarray(np.pad(valid, ((0, 0), (1, 0)), constant_values=True)[:, :-1])
+
+
+def _one_early(valid: Array) -> Array:
+    return np.asarray(np.pad(valid, ((0, 0), (0, 1)), constant_values=True)[:, 1:])
+
+
 _READINGS: Final[dict[str, Change]] = {
     "every step counts: padding is not seen": np.ones_like,
     "all sequences are taken to be as long as the longest": _up_to_the_longest,
@@ -103,6 +111,8 @@ _READINGS: Final[dict[str, Change]] = {
     "the last valid step is left out": _without_the_last,
     "the first valid step is left out": _without_the_first,
     "one step too many counts": _and_one_more,
+    "each step is masked as the one before it is, and the first counts": _one_late,
+    "each step is masked as the one after it is, and the last counts": _one_early,
     "the mask is read the other way round": np.logical_not,
     "a sequence without a valid step is taken to have one": _never_none,
 }
