@@ -9,6 +9,7 @@ and does not show without it, whatever the seed.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -42,6 +43,13 @@ _PLAIN: Final[tuple[Steps, ...]] = (
     "equal",
 )
 """Kinds of steps, the plainest first: a sequence that is shorter before one that is empty."""
+
+_RELATIONS: Final[dict[Callable[[Any, Any], bool], str]] = {
+    operator.gt: ">",
+    operator.eq: "=",
+    operator.ne: "other than",
+}
+"""Ways in which a size may stand to another, in words."""
 
 _EMPTY: Final[tuple[Steps, ...]] = ("one_empty", "no_lengths", "no_mask")
 _HELD: Final[tuple[Steps, ...]] = ("mask", "held_mask", *HOLED)
@@ -356,20 +364,22 @@ def _on_size_against_size(case: Case, shows: Shows) -> list[Condition]:
     for one, other in permutations(symbols, 2):
         if max(case.spec.at_least.get(one, 0), case.spec.at_least.get(other, 0)) > 2:
             continue
-        pairs = {
+        at = {
             pair: replace(case, sizes={**case.sizes, one: pair[0], other: pair[1]})
-            for pair in ((3, 2), (4, 3), (2, 3), (2, 2), (3, 3), (3, 4))
+            for pair in ((3, 2), (2, 2), (2, 3), (3, 3), (4, 3), (3, 4))
         }
-        # The first pair that speaks against it ends the search.
-        if all(
-            (_failing(at, shows) is not None) == (pair[0] > pair[1]) and shows.answers(at) for pair, at in pairs.items()
-        ):
-            return [Condition(f"with {one} > {other}", partial(_is_larger, one=one, other=other))]
+        for relation, words in _RELATIONS.items():
+            # The first pair that speaks against it ends the search.
+            if all(
+                (_failing(at[pair], shows) is not None) == relation(*pair) and shows.answers(at[pair]) for pair in at
+            ):
+                holds = partial(_are_related, one=one, other=other, relation=relation)
+                return [Condition(f"with {one} {words} {other}", holds)]
     return []
 
 
-def _is_larger(case: Case, one: str, other: str) -> bool:
-    return case.sizes.get(one, 0) > case.sizes.get(other, 0)
+def _are_related(case: Case, one: str, other: str, relation: Callable[[Any, Any], bool]) -> bool:
+    return bool(relation(case.sizes.get(one, 0), case.sizes.get(other, 0)))
 
 
 def _has_entry(case: Case, name: str, place: int, among: Sequence[Any]) -> bool:

@@ -132,11 +132,12 @@ class Probe:
         """The largest error of what came, in units of the array's largest number."""
         with np.errstate(all="ignore"):
             errors = [
-                float(np.abs(self.came[name].astype(np.float64) - bounded.value).max(initial=0.0))
-                / max(_largest(bounded.value), self.floor)
+                np.abs(self.came[name].astype(np.float64) - bounded.value).max(initial=0.0)
+                / np.float64(_largest(bounded.value))
                 for name, bounded in self.right.items()
+                if not np.array_equal(self.came[name], bounded.value)
             ]
-        return max(errors) if np.isfinite(errors).all() else np.inf
+        return float(max(errors, default=0.0)) if np.isfinite(errors).all() else np.inf
 
     def fits(self, suspect: Suspect) -> bool:
         """Whether a suspect gives all that came."""

@@ -107,6 +107,20 @@ class Searcher:
         probe = self.probe(case, part)
         return probe is not None and (probe.fits(suspect) or probe.nearly_fits(suspect))
 
+    def moves(self, suspect: Suspect, case: Case, part: EditedPart) -> bool:
+        """Whether a suspect changes all results of a case that are wrong, and makes as many of their numbers finite."""
+        probe = self.probe(case, part)
+        given = None if probe is None else probe.given_by(suspect)
+        if probe is None or given is None or not probe.wrong:
+            return False
+        return all(
+            name in given
+            and given[name].shape == probe.came[name].shape == probe.right_results[name].shape
+            and np.array_equal(np.isfinite(given[name]), np.isfinite(probe.came[name].astype(np.float64)))
+            and is_apart(given[name], probe.right_results[name], probe.tolerance[name])
+            for name in probe.wrong
+        )
+
     def is_inexact(self, case: Case, part: EditedPart) -> bool:
         """Whether what a backend answered is off by little more than rounding explains."""
         probe = self.probe(case, part)
