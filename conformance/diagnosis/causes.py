@@ -233,7 +233,7 @@ def _tried(variants: Mapping[Any, Case], shows: Shows) -> tuple[list[Any], list[
     """The values at which the fault shows, and those at which it does not."""
     failing = [value for value, case in variants.items() if _failing(case, shows)]
     others = [value for value in variants if value not in failing]
-    if failing and others:  # what hides the fault at some values alone may do so by chance
+    if others:  # what hides the fault at some values alone may do so by chance
         failing += [value for value in others if _failing(variants[value], shows, 2 * SEEDS)]
     return failing, [value for value in others if value not in failing and shows.answers(variants[value])]
 

@@ -22,7 +22,8 @@ from rnnspec.conformance.checks.asked import Unsteady
 from rnnspec.conformance.checks.bad_input import BadInput
 from rnnspec.conformance.checks.check import cases_of
 from rnnspec.conformance.checks.repetition import Unmodified
-from rnnspec.conformance.diagnosis.causes import Cause, Condition, cause_of, enlarged, numbers_gone, simplest
+from rnnspec.conformance.diagnosis.causes import Cause, cause_of, enlarged, numbers_gone, simplest
+from rnnspec.conformance.diagnosis.condition import Condition
 from rnnspec.conformance.diagnosis.oracle import (
     LARGEST,
     Clock,
@@ -214,8 +215,9 @@ class Diagnosis:
 
     def _told_as_inexact(self, fault: FoundFault, part: EditedPart, failing: Sequence[Case]) -> FoundFault:
         """The fault of small errors by chance, shown by the worst of them."""
-        worst = max(failing, key=lambda case: self.searcher.error_ratio(case, part))
-        ratio = self.searcher.error_ratio(worst, part)
+        ratios = {str(case): self.searcher.error_ratio(case, part) for case in failing}
+        ratio = max(ratios.values())
+        worst = next(case for case in failing if ratios[str(case)] >= ratio / 2)  # the simplest of the worst
         told = f"in some calls, less exact than rounding explains, by up to {ratio:.2g} times the bound"
         failure = self.oracle.wrong(worst, part)
         return replace(fault, cause=Cause(told=told), case=worst, failure=failure or fault.failure, inexact=True)
@@ -440,10 +442,11 @@ class Diagnosis:
                 self.faults.append(FoundFault(BadInput.id, [one.dtype], _OF_BAD_INPUT, [], None, one.failure))
             self._assign(one)
             return
-        if crash is not None and not any(isinstance(f.failure, BackendCrashError) for f in self.faults):
-            if _is_legal(crash.call):  # what is wrong elsewhere, as a shape, may make a call that is none
-                self._record(one, _NOT_ASKED).count(one)
-                return
+        crashes = any(isinstance(fault.failure, BackendCrashError) for fault in self.faults)
+        # What is wrong elsewhere, as a shape, may make a call that is none.
+        if crash is not None and not crashes and _is_legal(crash.call):
+            self._record(one, _NOT_ASKED).count(one)
+            return
         with suppress(OutOfTimeError):
             cases = cases_of(one.example)
             if one.check.whole_deck or not cases or self._shows_plainly(one, cases):

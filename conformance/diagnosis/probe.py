@@ -20,7 +20,7 @@ from rnnspec.conformance.edits.running import Runner, results
 from rnnspec.conformance.edits.single import EditedPart
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.judge.formats import format_of
-from rnnspec.spec.arrays import Array, NamedArrays
+from rnnspec.spec.arrays import Array, Arrays, NamedArrays
 
 CLEAR: Final = 30.0
 """How many times its tolerance a wrong number must be off, for what gives it to be a suspect."""
@@ -225,7 +225,10 @@ class Probe:
             edited = self.runner.edited(compiled, suspect.edits)
             if edited is self.compiled and not suspect.misreadings:
                 return self.right_results
-            found = results(edited, self.cotangents, self.part, None if suspect.misreadings else only)
+            cotangents: Arrays = self.cotangents
+            for one in suspect.misreadings:
+                cotangents = one.received(self.call, cotangents)
+            found = results(edited, cotangents, self.part, None if suspect.misreadings else only)
             for one in suspect.misreadings:
                 found = (one.outputs if self.part == "values" else one.gradients)(self.call, found)
         except Exception:  # a wrong equation, or a call that is none, gives nothing

@@ -71,15 +71,15 @@ def _traits(case: Case) -> Iterator[Condition]:
         if name not in case.given.inputs:
             continue
         if item.kind == "ids":
-            yield _of(name, f"with a 0 in {name}", lambda a: a == 0)
+            yield _of(name, f"with a 0 in {name}", _is_0)
             if len(item.shape) > 1:
-                yield _of(name, f"with equal neighbours in {name}", lambda a: np.diff(a, axis=-1) == 0)
+                yield _of(name, f"with equal neighbours in {name}", _is_as_before)
             if item.below:
                 greatest = f"with the greatest number that there may be in {name}"
                 yield Condition(greatest, partial(_has_greatest, name=name, below=item.below))
         elif item.kind == "bits":
             yield _of(name, f"with a False in {name}", np.logical_not)
-            yield _of(name, f"with nothing but False along the last axis of {name}", lambda a: ~a.any(axis=-1))
+            yield _of(name, f"with nothing but False along the last axis of {name}", _is_empty)
 
 
 def _of(name: str, text: str, where: Callable[[Array], Array]) -> Condition:
@@ -90,8 +90,20 @@ def _has(case: Case, name: str, where: Callable[[Array], Array]) -> bool:
     return name in case.given.inputs and bool(where(case.given.inputs[name]).any())
 
 
+def _is_0(array: Array) -> Array:
+    return np.equal(array, 0)
+
+
+def _is_as_before(array: Array) -> Array:
+    return np.equal(array[..., 1:], array[..., :-1])
+
+
+def _is_empty(array: Array) -> Array:
+    return np.asarray(~array.any(axis=-1))
+
+
 def _has_greatest(case: Case, name: str, below: str) -> bool:
-    return _has(case, name, lambda array: array == case.lengths_of[below] - 1)
+    return _has(case, name, lambda array: np.equal(array, case.lengths_of[below] - 1))
 
 
 def _lengths(case: Case) -> Array:

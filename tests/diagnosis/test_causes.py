@@ -12,7 +12,8 @@ import pytest
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.diagnosis import FoundFault, suspects
-from rnnspec.conformance.diagnosis.causes import Cause, Condition
+from rnnspec.conformance.diagnosis.causes import Cause
+from rnnspec.conformance.diagnosis.condition import Condition
 from rnnspec.spec import check_call
 from rnnspec.spec.arrays import Array
 
