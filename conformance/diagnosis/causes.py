@@ -379,7 +379,7 @@ def _on_size_against_size(case: Case, shows: Shows) -> list[Condition]:
 
 
 def _are_related(case: Case, one: str, other: str, relation: Callable[[Any, Any], bool]) -> bool:
-    return bool(relation(case.sizes.get(one, 0), case.sizes.get(other, 0)))
+    return bool(relation(case.lengths_of.get(one, 0), case.lengths_of.get(other, 0)))
 
 
 def _has_entry(case: Case, name: str, place: int, among: Sequence[Any]) -> bool:
@@ -395,7 +395,7 @@ def _has(case: Case, name: str) -> bool:
 
 
 def _is_of_size(case: Case, symbol: str, low: int, high: float = math.inf) -> bool:
-    return low <= case.sizes.get(symbol, 0) <= high
+    return low <= case.lengths_of.get(symbol, 0) <= high  # sizes that no case chose have a length too
 
 
 def _zeroable(case: Case) -> list[str]:

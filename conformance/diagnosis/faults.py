@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -69,6 +70,9 @@ _WIDENED: Final = 24
 _ALIKE: Final = 8
 """Calls with other numbers, of which most must fail for the cause of small errors to be believed."""
 
+_BY_CHANCE: Final = 3
+"""Faults that show by chance, after which no more are looked for in a type."""
+
 _UNKNOWN: Final = Cause(told="on what it depends was not found out in time")
 _NOT_ASKED: Final = Cause(told="on what it depends was not asked")
 _OF_BAD_INPUT: Final = Cause(told="of bad input")
@@ -98,6 +102,9 @@ class FoundFault:
 
     inexact: bool = False
     """Whether the results are off by little more than rounding explains."""
+
+    chance: bool = False
+    """Whether it shows in few of the calls that differ in their numbers alone, and nothing is known of these."""
 
     def count(self, one: Failed) -> None:
         """Count a failed check among those that found it; the repro is that of the check that the fault is told by."""
@@ -167,7 +174,7 @@ class Diagnosis:
     def _of_results(self, part: EditedPart, failed: Sequence[Failed]) -> None:
         dtypes = [name for name in _PRECISE if any(one.dtype == name for one in failed)]
         for place, dtype in enumerate(dtypes):
-            cases = self._cases(dtype, failed, planned=place == 0)
+            cases, by_chance = self._cases(dtype, failed, planned=place == 0), list[FoundFault]()
             while len(self.faults) < _MOST_FAULTS and len(self._aside) < _MOST_FAULTS:
                 failing = self._failing(part, cases)
                 clear = [case for case in failing if not self._is_inexact(case, part)]
@@ -177,7 +184,15 @@ class Diagnosis:
                     fault = self._told_as_inexact(fault, part, near or failing)
                 if fault is None:
                     break
-                self._keep(fault, (clear or failing)[0], part, dtypes)
+                if not fault.chance:
+                    self._keep(fault, (clear or failing)[0], part, dtypes)
+                    continue
+                by_chance.append(fault)
+                self._aside.add(str(clear[0]))
+                if len(by_chance) == _BY_CHANCE:
+                    break
+            if by_chance:
+                self._keep(_together(by_chance), clear[0], part, dtypes)
             self._name_the_others(part)
 
     def _keep(self, fault: FoundFault, first: Case, part: EditedPart, dtypes: Sequence[str]) -> None:
@@ -209,7 +224,8 @@ class Diagnosis:
         fault = self._next(part, failing, clear=False)
         if fault is None:
             return None
-        if fault.suspects or (all(map(fault.cause.holds, failing)) and self._shows_mostly(fault.case, part)):
+        mostly = fault.case is not None and self._shows_mostly(fault.case, part)
+        if fault.suspects or (mostly and all(map(fault.cause.holds, failing))):
             return replace(fault, inexact=True)
         return self._told_as_inexact(fault, part, failing)
 
@@ -222,12 +238,15 @@ class Diagnosis:
         failure = self.oracle.wrong(worst, part)
         return replace(fault, cause=Cause(told=told), case=worst, failure=failure or fault.failure, inexact=True)
 
-    def _shows_mostly(self, case: Case | None, part: EditedPart) -> bool:
-        """Whether most calls that differ from a case in their numbers alone are wrong."""
-        if case is None:
-            return False
-        alike = (replace(case, seed=case.seed + number) for number in range(1, _ALIKE + 1))
-        return 4 * sum(self.oracle.wrong(one, part) is not None for one in alike) >= 3 * _ALIKE
+    def _shows_mostly(self, case: Case, part: EditedPart) -> bool:
+        """Whether most calls that differ from a case in their float numbers alone are wrong; or it is not known."""
+        if any(item.kind in ("ids", "bits") for name, item in case.items.items() if name in case.given.inputs):
+            return True
+        others = (replace(case, seed=case.seed + number) for number in range(1, 8 * _ALIKE))
+        same = (one for one in others if not case.spec.has_steps or np.array_equal(one.valid, case.valid))
+        alike = [one for one in islice(same, _ALIKE) if self.oracle.answer(one, part) is not None]
+        shown = sum(self.oracle.wrong(one, part) is not None for one in alike)
+        return len(alike) < _ALIKE // 2 or 4 * shown >= 3 * len(alike)
 
     def _name_the_others(self, part: EditedPart) -> None:
         """Look once more for suspects of the faults that have none, beside those of the faults found after them."""
@@ -341,7 +360,10 @@ class Diagnosis:
             fault.known = self._widest(suspects[0], part, failing)
             with suppress(OutOfTimeError):
                 fault.cause = self._of_all(fault, part, failing)
-        fault.inexact = clear and not suspects and isinstance(failure, Violation) and self._by_chance(fault, part)
+        with suppress(OutOfTimeError):
+            if clear and not fault.suspects and isinstance(failure, Violation) and not self._shows_mostly(case, part):
+                fault.inexact = self.searcher.is_near(case, part)
+                fault.chance = not fault.inexact
         return fault
 
     def _of_all(self, fault: FoundFault, part: EditedPart, failing: Sequence[Case]) -> Cause:
@@ -351,11 +373,6 @@ class Diagnosis:
             if not cause.holds(case) and self.searcher.gives(whole, case, part):
                 cause = cause.fitting(case)
         return cause
-
-    def _by_chance(self, fault: FoundFault, part: EditedPart) -> bool:
-        """Whether small errors show in some calls alone of those that differ in their numbers."""
-        near = fault.case is not None and self.searcher.is_near(fault.case, part)
-        return near and not self._shows_mostly(fault.case, part)
 
     def _widest(self, suspect: Suspect, part: EditedPart, failing: Sequence[Case]) -> Suspect:
         """The suspect, of the same lines under all attributes where that gives more of the answers."""
@@ -502,6 +519,14 @@ class Diagnosis:
         fault = FoundFault(one.check.id, [one.dtype], cause, [], _case_of(one), one.failure)
         self.faults.append(fault)
         return fault
+
+
+def _together(faults: Sequence[FoundFault]) -> FoundFault:
+    """Faults that show by chance as one: on the choices that all their cases have, and on what is not known."""
+    first, cause = faults[0], faults[0].cause
+    for one in faults:
+        cause = cause.fitting(one.case) if one.case is not None else cause
+    return replace(first, cause=replace(cause, told=f"{cause}; in some of these calls, as their numbers are"))
 
 
 def _case_of(one: Failed) -> Case | None:
