@@ -174,7 +174,7 @@ class Diagnosis:
     def _of_results(self, part: EditedPart, failed: Sequence[Failed]) -> None:
         dtypes = [name for name in _PRECISE if any(one.dtype == name for one in failed)]
         for place, dtype in enumerate(dtypes):
-            cases, by_chance = self._cases(dtype, failed, planned=place == 0), list[FoundFault]()
+            cases, by_chance = self._cases(dtype, failed, planned=place == 0), list[tuple[FoundFault, Case]]()
             while len(self.faults) < _MOST_FAULTS and len(self._aside) < _MOST_FAULTS:
                 failing = self._failing(part, cases)
                 clear = [case for case in failing if not self._is_inexact(case, part)]
@@ -187,12 +187,12 @@ class Diagnosis:
                 if not fault.chance:
                     self._keep(fault, (clear or failing)[0], part, dtypes)
                     continue
-                by_chance.append(fault)
+                by_chance.append((fault, clear[0]))
                 self._aside.add(str(clear[0]))
                 if len(by_chance) == _BY_CHANCE:
                     break
             if by_chance:
-                self._keep(_together(by_chance), clear[0], part, dtypes)
+                self._keep(_together([fault for fault, _ in by_chance]), by_chance[0][1], part, dtypes)
             self._name_the_others(part)
 
     def _keep(self, fault: FoundFault, first: Case, part: EditedPart, dtypes: Sequence[str]) -> None:

@@ -160,6 +160,9 @@ class Searcher:
         """
         probes = self._probes(core, part)
         clear = [probe for probe in probes if probe.is_clear]
+        if not clear:  # as where all that is wrong is NaN
+            clear = [probe for probe in self._probes(others, part) if probe.is_clear and cause.holds(probe.case)]
+            probes += clear
         if not clear:
             return [] if beside else self._slightly(probes)
         probes.sort(key=lambda probe: probe is not clear[0])
