@@ -462,7 +462,10 @@ class Diagnosis:
         crashes = any(isinstance(fault.failure, BackendCrashError) for fault in self.faults)
         # What is wrong elsewhere, as a shape, may make a call that is none.
         if crash is not None and not crashes and _is_legal(crash.call):
-            self._record(one, _NOT_ASKED).count(one)
+            fault = self._record(one, _NOT_ASKED)
+            if fault.case is not None and fault.case.operation != crash.call.operation:
+                fault.case, fault.cause = None, Cause(told=f"in a call of {crash.call.operation}")
+            fault.count(one)
             return
         with suppress(OutOfTimeError):
             cases = cases_of(one.example)
