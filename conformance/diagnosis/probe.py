@@ -112,7 +112,8 @@ class Probe:
         for name, bounded in self.right.items():
             if self.came[name].shape != bounded.value.shape:
                 return np.inf
-            ratio = max(ratio, float(bounded.error_ratios(self.came[name], largest).max(initial=0.0)))
+            with np.errstate(all="ignore"):
+                ratio = max(ratio, float(bounded.error_ratios(self.came[name], largest).max(initial=0.0)))
         return ratio
 
     @cached_property
