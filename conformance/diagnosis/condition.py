@@ -14,3 +14,5 @@ class Condition:
 
     text: str
     holds: Callable[[Case], bool]
+    is_trait: bool = False
+    """Whether it is one of some numbers of a call, which one sequence may have and another not."""

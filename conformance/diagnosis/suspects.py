@@ -82,6 +82,11 @@ class Around:
         """The wrong part of the answers."""
         return self.core[0].part
 
+    @property
+    def has_trait(self) -> bool:
+        """Whether the cause has a trait of some numbers of a call."""
+        return any(condition.is_trait for condition in self.cause.conditions)
+
 
 class Searcher:
     """Looks for suspects of one operation."""
@@ -239,7 +244,8 @@ class Searcher:
         """Return those that give the answers to all neighbours, limited to the cause where they are to be."""
         some = [suspect.limited(around.cause) for suspect in suspects] if limited else suspects
         found = [suspect for suspect in some if self._fits_all(suspect + around.beside, around.neighbours)]
-        return self._confirmed(found, around, 0.75)
+        # A sequence with a trait beside one without it refutes what is limited to calls that have the trait.
+        return self._confirmed(found, around, 1.0 if limited and around.has_trait else 0.75)
 
     def _mostly_fitting(self, suspects: Sequence[Suspect], around: Around) -> list[Suspect]:
         """Return those that give all answers that are right, and most that are wrong where the cause holds.
@@ -248,7 +254,8 @@ class Searcher:
         """
         right = [probe for probe in around.neighbours if not probe.wrong]
         wrong = [probe for probe in around.neighbours if probe.wrong and around.cause.holds(probe.case)]
-        for some in (suspects, [suspect.limited(around.cause) for suspect in suspects]):
+        limited = [] if around.has_trait else suspects
+        for some in (suspects, [suspect.limited(around.cause) for suspect in limited]):
             found = [
                 suspect
                 for suspect in some
@@ -342,6 +349,9 @@ class Searcher:
                 found = self._confirmed([pair[0] + pair[1]], around, 0.75)
             # With few inputs at 0, what fits by chance at several calls is next to impossible.
             elif 2 * len(zero) <= len(first.call.float_inputs):
+                # Where no input is 0 any more, the calls that are right are evidence too.
+                right = [probe for probe in around.neighbours if not probe.wrong and not zero]
+                peeled = [one for one in peeled if self._fits_all(one + around.beside, right)]
                 found = self._confirmed(peeled, replace(around, zero=zero), 0.5)
         return found
 

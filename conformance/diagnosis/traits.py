@@ -20,7 +20,7 @@ from rnnspec.conformance.diagnosis.condition import Condition
 from rnnspec.conformance.diagnosis.oracle import Shown, Shows
 from rnnspec.spec.arrays import Array
 
-_FIRST: Final = 6
+_FIRST: Final = 12
 """Calls that are asked to see whether chance decides at all."""
 
 _ALL: Final = 24
@@ -46,7 +46,8 @@ def trait_of(case: Case, shows: Shows) -> Condition | None:
         if all(trait.holds(one) == wrong for one, wrong in seen)
         and _TELLING <= sum(wrong for _, wrong in seen) <= len(seen) - _TELLING
     )
-    return next(telling, None)
+    found = next(telling, None)
+    return None if found is None else replace(found, is_trait=True)
 
 
 def with_trait(shows: Shows, trait: Condition) -> Shows:
