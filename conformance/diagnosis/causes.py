@@ -9,17 +9,20 @@ and does not show without it, whatever the seed.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import islice, permutations
 from typing import Any, Final
 
 from rnnspec.conformance.cases import Case, entry_levels, regimes_for
 from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, HOLED, NEEDS, Steps, needs_of
 from rnnspec.conformance.cases.support import everything, values_of
+from rnnspec.conformance.diagnosis.condition import Condition
 from rnnspec.conformance.diagnosis.misreadings.attributes import told
 from rnnspec.conformance.diagnosis.oracle import Shows
+from rnnspec.conformance.diagnosis.traits import trait_of, with_trait
 from rnnspec.spec.operation import RANGED, WHOLE, Attribute, holds
 
 SEEDS: Final = 3
@@ -41,16 +44,15 @@ _PLAIN: Final[tuple[Steps, ...]] = (
 )
 """Kinds of steps, the plainest first: a sequence that is shorter before one that is empty."""
 
+_RELATIONS: Final[dict[Callable[[Any, Any], bool], str]] = {
+    operator.gt: ">",
+    operator.eq: "=",
+    operator.ne: "other than",
+}
+"""Ways in which a size may stand to another, in words."""
+
 _EMPTY: Final[tuple[Steps, ...]] = ("one_empty", "no_lengths", "no_mask")
 _HELD: Final[tuple[Steps, ...]] = ("mask", "held_mask", *HOLED)
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One condition, in words, and whether it holds for a case."""
-
-    text: str
-    holds: Callable[[Case], bool]
 
 
 EMPTY: Final = Condition("with a sequence that has no step", lambda case: not case.valid.any(axis=1).all())
@@ -71,6 +73,12 @@ class Cause:
         return all(condition.holds(case) for condition in self.conditions) and not any(
             name in case.zero or name in case.absent for name in self.gone
         )
+
+    def fitting(self, case: Case) -> Cause:
+        """The cause without what does not hold at a case in which the fault shows."""
+        conditions = tuple(condition for condition in self.conditions if condition.holds(case))
+        gone = tuple(name for name in self.gone if name not in case.zero and name not in case.absent)
+        return replace(self, conditions=conditions, gone=gone)
 
     def __str__(self) -> str:
         if self.told:
@@ -115,10 +123,15 @@ def enlarged(case: Case, shows: Shows) -> Case:
 def cause_of(case: Case, shows: Shows) -> Cause:
     """Return what the fault of a case, the simplest one at which it shows, depends on."""
     rich = enlarged(case, shows)
+    trait = trait_of(rich, shows)
+    shows = shows if trait is None else with_trait(shows, trait)
     conditions = [*_on_attributes(rich, shows), *_on_steps(rich, shows), *_on_inputs(rich, shows)]
     conditions += _on_numbers(rich, shows)
-    if EMPTY not in conditions:  # else chance decides at small sizes whether there is one
-        conditions += _on_sizes(case, rich, shows)
+    if trait is not None:
+        conditions = [one for one in conditions if one.text not in trait.text] + [trait]
+    elif EMPTY not in conditions:  # else chance decides at small sizes whether there is one
+        of_sizes = [*_on_sizes(case, rich, shows)]
+        conditions += of_sizes and (_on_size_against_size(case, shows) or of_sizes)
     gone = [name for name in _zeroable(rich) if _failing(replace(rich, zero=(name,)), shows) is None]
     return Cause(tuple(conditions), tuple(gone))
 
@@ -220,7 +233,7 @@ def _tried(variants: Mapping[Any, Case], shows: Shows) -> tuple[list[Any], list[
     """The values at which the fault shows, and those at which it does not."""
     failing = [value for value, case in variants.items() if _failing(case, shows)]
     others = [value for value in variants if value not in failing]
-    if failing and others:  # what hides the fault at some values alone may do so by chance
+    if others:  # what hides the fault at some values alone may do so by chance
         failing += [value for value in others if _failing(variants[value], shows, 2 * SEEDS)]
     return failing, [value for value in others if value not in failing and shows.answers(variants[value])]
 
@@ -237,7 +250,9 @@ def _only_smaller(attribute: Attribute, failing: Sequence[Any]) -> bool:
 def _of_attribute(name: str, attribute: Attribute, failing: Sequence[Any], right: Sequence[Any]) -> Condition:
     usual = attribute.default
     numbers = [value for value in right if value not in (None, usual)]
-    singled_out = len(failing) == 1 and numbers and (attribute.domain in WHOLE or failing[0] in attribute.usual)
+    own = failing[0]
+    known = attribute.domain in WHOLE or own in attribute.usual or own == 0  # no end of a range that is just near
+    singled_out = len(failing) == 1 and numbers and known
     if attribute.domain and usual in right and not singled_out:
         passing = [value for value in (usual, 0.0) if value in right]
         words = f"with {name}" if usual is None else f"with {name} other than {told(usual)}"
@@ -300,7 +315,9 @@ def _of_steps(found: set[Steps]) -> Iterator[Condition]:
 
 def _on_inputs(case: Case, shows: Shows) -> Iterator[Condition]:
     for name in case.absent:
-        yield Condition(f"without {name}", partial(_lacks, name=name))
+        there = replace(case, absent=tuple(other for other in case.absent if other != name))
+        if shows.answers(there):  # who refuses an input can be asked without it alone
+            yield Condition(f"without {name}", partial(_lacks, name=name))
     for name, item in case.items.items():
         if item.optional and item.kind == "float" and name not in case.absent and name in case.call.inputs:
             without = replace(case, absent=(*case.absent, name))
@@ -341,6 +358,30 @@ def _on_sizes(case: Case, rich: Case, shows: Shows) -> Iterator[Condition]:
             yield Condition(f"with {symbol} >= {size}", partial(_is_of_size, symbol=symbol, low=size))
 
 
+def _on_size_against_size(case: Case, shows: Shows) -> list[Condition]:
+    """The condition that one size is above another; none where the fault shows at other pairs of sizes too."""
+    symbols = [symbol for symbol in case.sizes if symbol in case.spec.sizes]
+    for one, other in permutations(symbols, 2):
+        if max(case.spec.at_least.get(one, 0), case.spec.at_least.get(other, 0)) > 2:
+            continue
+        at = {
+            pair: replace(case, sizes={**case.sizes, one: pair[0], other: pair[1]})
+            for pair in ((3, 2), (2, 2), (2, 3), (3, 3), (4, 3), (3, 4))
+        }
+        for relation, words in _RELATIONS.items():
+            # The first pair that speaks against it ends the search.
+            if all(
+                (_failing(at[pair], shows) is not None) == relation(*pair) and shows.answers(at[pair]) for pair in at
+            ):
+                holds = partial(_are_related, one=one, other=other, relation=relation)
+                return [Condition(f"with {one} {words} {other}", holds)]
+    return []
+
+
+def _are_related(case: Case, one: str, other: str, relation: Callable[[Any, Any], bool]) -> bool:
+    return bool(relation(case.lengths_of.get(one, 0), case.lengths_of.get(other, 0)))
+
+
 def _has_entry(case: Case, name: str, place: int, among: Sequence[Any]) -> bool:
     return case.attributes[name][place] in among
 
@@ -354,7 +395,7 @@ def _has(case: Case, name: str) -> bool:
 
 
 def _is_of_size(case: Case, symbol: str, low: int, high: float = math.inf) -> bool:
-    return low <= case.sizes.get(symbol, 0) <= high
+    return low <= case.lengths_of.get(symbol, 0) <= high  # sizes that no case chose have a length too
 
 
 def _zeroable(case: Case) -> list[str]:

@@ -11,18 +11,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from typing import Final
 
 import numpy as np
 
-from rnnspec.backends import Backend, Unsupported
+from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
 from rnnspec.conformance.checks.asked import Unsteady
 from rnnspec.conformance.checks.bad_input import BadInput
 from rnnspec.conformance.checks.check import cases_of
 from rnnspec.conformance.checks.repetition import Unmodified
-from rnnspec.conformance.diagnosis.causes import Cause, Condition, cause_of, enlarged, numbers_gone, simplest
+from rnnspec.conformance.diagnosis.causes import Cause, cause_of, enlarged, numbers_gone, simplest
+from rnnspec.conformance.diagnosis.condition import Condition
 from rnnspec.conformance.diagnosis.oracle import (
     LARGEST,
     Clock,
@@ -46,7 +48,7 @@ from rnnspec.conformance.judge.tolerance import expect
 from rnnspec.conformance.run.expected import ExpectedFailure
 from rnnspec.conformance.run.repro import Failure
 from rnnspec.conformance.run.runner import Failed
-from rnnspec.spec import FLOAT_TYPES
+from rnnspec.spec import FLOAT_TYPES, CallError, check_call
 
 SECONDS: Final = 19.0
 """The time that the diagnosis of one operation may take."""
@@ -64,6 +66,12 @@ _PROBED: Final = 40
 
 _WIDENED: Final = 24
 """Failing cases at which it is asked whether the same slip is made in another line."""
+
+_ALIKE: Final = 8
+"""Calls with other numbers, of which most must fail for the cause of small errors to be believed."""
+
+_BY_CHANCE: Final = 3
+"""Faults that show by chance, after which no more are looked for in a type."""
 
 _UNKNOWN: Final = Cause(told="on what it depends was not found out in time")
 _NOT_ASKED: Final = Cause(told="on what it depends was not asked")
@@ -91,6 +99,12 @@ class FoundFault:
     repro: str = ""
     known: Suspect = field(default_factory=Suspect)
     """The equations taken to be computed in all calls; nothing where there is no suspect."""
+
+    inexact: bool = False
+    """Whether the results are off by little more than rounding explains."""
+
+    chance: bool = False
+    """Whether it shows in few of the calls that differ in their numbers alone, and nothing is known of these."""
 
     def count(self, one: Failed) -> None:
         """Count a failed check among those that found it; the repro is that of the check that the fault is told by."""
@@ -123,7 +137,10 @@ class Diagnosis:
 
         self.faults: list[FoundFault] = []
         self.known = Suspect()
-        """All that is suspected of the faults found so far."""
+        """All that is suspected of the faults found so far, the last one first."""
+
+        self._aside = set[str]()
+        """Cases that have led to a fault which does not explain them."""
 
     def find(self, failed: Sequence[Failed]) -> list[FoundFault]:
         """Return the faults that these failures show, and those that they hide."""
@@ -157,15 +174,79 @@ class Diagnosis:
     def _of_results(self, part: EditedPart, failed: Sequence[Failed]) -> None:
         dtypes = [name for name in _PRECISE if any(one.dtype == name for one in failed)]
         for place, dtype in enumerate(dtypes):
-            cases = self._cases(dtype, failed, planned=place == 0)
-            while len(self.faults) < _MOST_FAULTS:
+            cases, by_chance = self._cases(dtype, failed, planned=place == 0), list[tuple[FoundFault, Case]]()
+            while len(self.faults) < _MOST_FAULTS and len(self._aside) < _MOST_FAULTS:
                 failing = self._failing(part, cases)
-                fault = self._next(part, failing)
+                clear = [case for case in failing if not self._is_inexact(case, part)]
+                fault = self._next(part, clear) if clear else self._inexact(part, failing)
+                if fault is not None and fault.inexact and clear:
+                    near = [case for case in failing if self.searcher.is_near(case, part)]
+                    fault = self._told_as_inexact(fault, part, near or failing)
                 if fault is None:
                     break
-                self.faults.append(fault)
-                self._look_in_other_types(fault, part, dtypes)
+                if not fault.chance:
+                    self._keep(fault, (clear or failing)[0], part, dtypes)
+                    continue
+                by_chance.append((fault, clear[0]))
+                self._aside.add(str(clear[0]))
+                if len(by_chance) == _BY_CHANCE:
+                    break
+            if by_chance:
+                self._keep(_together([fault for fault, _ in by_chance]), by_chance[0][1], part, dtypes)
             self._name_the_others(part)
+
+    def _keep(self, fault: FoundFault, first: Case, part: EditedPart, dtypes: Sequence[str]) -> None:
+        """Add a fault that a case has led to, once: what does not explain that case leads to it no second time."""
+        told = str(fault.cause), str(fault.case), [*map(str, fault.suspects[:1])]
+        among = [one for one in self.faults if one.part == part and not one.inexact]
+        if any(told[0] == str(one.cause) and told[1] == str(one.case) for one in among) or (
+            told[2] and any(told[2] == [*map(str, one.suspects[:1])] for one in among)
+        ):
+            self._aside.add(str(first))
+            return
+        self.faults.append(fault)
+        if fault.suspects and fault.known:
+            self.known = fault.known + self.known
+        self._look_in_other_types(fault, part, dtypes)
+        shown = self._shows(part)(first)
+        if shown is not None:
+            self._aside.add(str(first))
+
+    def _is_inexact(self, case: Case, part: EditedPart) -> bool:
+        """Whether a wrong result is off by little more than rounding explains."""
+        return isinstance(self.oracle.wrong(case, part), Violation) and self.searcher.is_inexact(case, part)
+
+    def _inexact(self, part: EditedPart, failing: Sequence[Case]) -> FoundFault | None:
+        """The fault of results that are off by little more than rounding explains, which chance shows here and there.
+
+        It has a cause only if that foretells where they are; else the worst is shown.
+        """
+        fault = self._next(part, failing, clear=False)
+        if fault is None:
+            return None
+        mostly = fault.case is not None and self._shows_mostly(fault.case, part)
+        if fault.suspects or (mostly and all(map(fault.cause.holds, failing))):
+            return replace(fault, inexact=True)
+        return self._told_as_inexact(fault, part, failing)
+
+    def _told_as_inexact(self, fault: FoundFault, part: EditedPart, failing: Sequence[Case]) -> FoundFault:
+        """The fault of small errors by chance, shown by the worst of them."""
+        ratios = {str(case): self.searcher.error_ratio(case, part) for case in failing}
+        ratio = max(ratios.values())
+        worst = next(case for case in failing if ratios[str(case)] >= ratio / 2)  # the simplest of the worst
+        told = f"in some calls, less exact than rounding explains, by up to {ratio:.2g} times the bound"
+        failure = self.oracle.wrong(worst, part)
+        return replace(fault, cause=Cause(told=told), case=worst, failure=failure or fault.failure, inexact=True)
+
+    def _shows_mostly(self, case: Case, part: EditedPart) -> bool:
+        """Whether most calls that differ from a case in their float numbers alone are wrong; or it is not known."""
+        if any(item.kind in ("ids", "bits") for name, item in case.items.items() if name in case.given.inputs):
+            return True
+        others = (replace(case, seed=case.seed + number) for number in range(1, 8 * _ALIKE))
+        same = (one for one in others if not case.spec.has_steps or np.array_equal(one.valid, case.valid))
+        alike = [one for one in islice(same, _ALIKE) if self.oracle.answer(one, part) is not None]
+        shown = sum(self.oracle.wrong(one, part) is not None for one in alike)
+        return len(alike) < _ALIKE // 2 or 4 * shown >= 3 * len(alike)
 
     def _name_the_others(self, part: EditedPart) -> None:
         """Look once more for suspects of the faults that have none, beside those of the faults found after them."""
@@ -180,7 +261,7 @@ class Diagnosis:
             if found:
                 fault.suspects = [*found]
                 fault.known = self._widest(found[0], part, [fault.case])
-                self.known = self.known + fault.known
+                self.known = fault.known + self.known
             self.faults.append(fault)
 
     def _look_in_other_types(self, fault: FoundFault, part: EditedPart, dtypes: Sequence[str]) -> None:
@@ -205,18 +286,20 @@ class Diagnosis:
         shows, clock = self._shows(part), Clock(_SURVEY)
         found = []
         for case in cases:
-            if shows(case) is not None:
+            if str(case) not in self._aside and shows(case) is not None:
                 found.append(case)
             if clock.left <= 0:
                 break
         return simple_first(found)
 
-    def _shows(self, part: EditedPart, like: Shown | None = None) -> Shows:
+    def _shows(self, part: EditedPart, like: Shown | None = None, *, clear: bool = False) -> Shows:
         def shows(case: Case) -> Shown | None:
             if part == "gradients" and (not case.spec.differentiable or self.oracle.wrong(case, "values")):
                 return None
             failure = self.oracle.wrong(case, part)
             if failure is None or (like is not None and not same_kind(failure, like)):
+                return None
+            if clear and self._is_inexact(case, part):
                 return None
             return None if self._is_explained(case, part, failure) else failure
 
@@ -233,17 +316,29 @@ class Diagnosis:
         if isinstance(failure, BackendCrashError):
             same = any(_same_crash(fault.failure, failure) for fault in self.faults)
             return same or (bool(self.known) and self.searcher.breaks_at(self.known, case, part))
-        if any(not fault.known and fault.part == part and fault.cause.holds(case) for fault in self.faults):
+        if (
+            any(fault.inexact for fault in self.faults)
+            and isinstance(failure, Violation)
+            and self.searcher.is_near(case, part)
+        ):
             return True
-        if part == "gradients" and any(fault.part == "values" and fault.cause.holds(case) for fault in self.faults):
+        found = [fault for fault in self.faults if fault.part == part and not fault.inexact]
+        if any(not fault.known and fault.cause.holds(case) for fault in found):
+            return True
+        values = [fault for fault in self.faults if fault.part == "values" and not fault.inexact]
+        if part == "gradients" and any(fault.cause.holds(case) for fault in values):
             return True  # the outputs of another function, right by chance, have its gradients
-        return bool(self.known) and self.searcher.gives(self.known, case, part)
+        if not self.known:
+            return False
+        # What an equation gives of unusual numbers may be worse conditioned than what is right.
+        unusual = case.regime != "generic" and self.searcher.moves(self.known, case, part)
+        return unusual or self.searcher.gives(self.known, case, part)
 
-    def _next(self, part: EditedPart, failing: Sequence[Case]) -> FoundFault | None:
+    def _next(self, part: EditedPart, failing: Sequence[Case], *, clear: bool = True) -> FoundFault | None:
         first = self._shows(part)(failing[0]) if failing else None
         if first is None:
             return None
-        shows, case, cause = self._shows(part, first), failing[0], _UNKNOWN
+        shows, case, cause = self._shows(part, first, clear=clear), failing[0], _UNKNOWN
         suspects: list[Suspect] = []
         with suppress(OutOfTimeError):
             case = simplest(case, shows)
@@ -259,18 +354,32 @@ class Diagnosis:
         with suppress(OutOfTimeError):
             smallest = numbers_gone(case, shows)
             case, failure = smallest, shows(smallest) or failure
+            cause = cause.fitting(case)
         fault = FoundFault(part, [case.dtype], cause, suspects or told, case, failure, [part])
         if suspects:
             fault.known = self._widest(suspects[0], part, failing)
-            self.known = self.known + fault.known
+            with suppress(OutOfTimeError):
+                fault.cause = self._of_all(fault, part, failing)
+        with suppress(OutOfTimeError):
+            if clear and not fault.suspects and isinstance(failure, Violation) and not self._shows_mostly(case, part):
+                fault.inexact = self.searcher.is_near(case, part)
+                fault.chance = not fault.inexact
         return fault
+
+    def _of_all(self, fault: FoundFault, part: EditedPart, failing: Sequence[Case]) -> Cause:
+        """The cause of a fault, without what does not hold at other cases that its suspect makes wrong."""
+        cause, whole = fault.cause, fault.known + self.known
+        for case in failing[:_PROBED]:
+            if not cause.holds(case) and self.searcher.gives(whole, case, part):
+                cause = cause.fitting(case)
+        return cause
 
     def _widest(self, suspect: Suspect, part: EditedPart, failing: Sequence[Case]) -> Suspect:
         """The suspect, of the same lines under all attributes where that gives more of the answers."""
         wide = suspect.widened()
 
         def given(one: Suspect) -> int:
-            return sum(self.searcher.gives(self.known + one, case, part) for case in failing[:_WIDENED])
+            return sum(self.searcher.gives(one + self.known, case, part) for case in failing[:_WIDENED])
 
         return wide if given(wide) > given(suspect) else suspect
 
@@ -350,6 +459,14 @@ class Diagnosis:
                 self.faults.append(FoundFault(BadInput.id, [one.dtype], _OF_BAD_INPUT, [], None, one.failure))
             self._assign(one)
             return
+        crashes = any(isinstance(fault.failure, BackendCrashError) for fault in self.faults)
+        # What is wrong elsewhere, as a shape, may make a call that is none.
+        if crash is not None and not crashes and _is_legal(crash.call):
+            fault = self._record(one, _NOT_ASKED)
+            if fault.case is not None and fault.case.operation != crash.call.operation:
+                fault.case, fault.cause = None, Cause(told=f"in a call of {crash.call.operation}")
+            fault.count(one)
+            return
         with suppress(OutOfTimeError):
             cases = cases_of(one.example)
             if one.check.whole_deck or not cases or self._shows_plainly(one, cases):
@@ -407,6 +524,14 @@ class Diagnosis:
         return fault
 
 
+def _together(faults: Sequence[FoundFault]) -> FoundFault:
+    """Faults that show by chance as one: on the choices that all their cases have, and on what is not known."""
+    first, cause = faults[0], faults[0].cause
+    for one in faults:
+        cause = cause.fitting(one.case) if one.case is not None else cause
+    return replace(first, cause=replace(cause, told=f"{cause}; in some of these calls, as their numbers are"))
+
+
 def _case_of(one: Failed) -> Case | None:
     """The case of the call that failed: a check may make more than one, which differ in an attribute."""
     case = next(iter(cases_of(one.example)), None)
@@ -414,6 +539,15 @@ def _case_of(one: Failed) -> Case | None:
     if case is None or call is None or call.operation != case.operation or call.attributes == case.attributes:
         return case
     return case.with_attributes(**call.attributes)
+
+
+def _is_legal(call: Call) -> bool:
+    """Whether the specification has an answer to a call."""
+    try:
+        check_call(call.operation, call.inputs, call.attributes)
+    except CallError:
+        return False
+    return True
 
 
 def _outside(case: Case, cause: Cause) -> bool:

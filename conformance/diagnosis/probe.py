@@ -20,13 +20,19 @@ from rnnspec.conformance.edits.running import Runner, results
 from rnnspec.conformance.edits.single import EditedPart
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.judge.formats import format_of
-from rnnspec.spec.arrays import Array, NamedArrays
+from rnnspec.spec.arrays import Array, Arrays, NamedArrays
 
 CLEAR: Final = 30.0
 """How many times its tolerance a wrong number must be off, for what gives it to be a suspect."""
 
 _UNITS: Final = 64.0
 """Units of roundoff of an array's largest number that any of its numbers may be off."""
+
+_NEAR: Final = 0.01
+"""The share of an array's largest number that is no small error in a type that has many digits."""
+
+_FINE: Final = 2.0**-24
+"""The unit of roundoff of types that have many digits."""
 
 _MOVED: Final = 16.0
 """How many times what a few roundings of the inputs change in a suspect's numbers these may be off."""
@@ -98,6 +104,41 @@ class Probe:
     def is_clear(self) -> bool:
         """Whether something is wrong by far more than rounding explains."""
         return bool(self.wrong)
+
+    @cached_property
+    def error_ratio(self) -> float:
+        """The largest error of what came, in units of the bounds; infinite where a shape is wrong."""
+        largest, ratio = format_of(self.case.dtype).largest, 0.0
+        for name, bounded in self.right.items():
+            if self.came[name].shape != bounded.value.shape:
+                return np.inf
+            with np.errstate(all="ignore"):
+                ratio = max(ratio, float(bounded.error_ratios(self.came[name], largest).max(initial=0.0)))
+        return ratio
+
+    @cached_property
+    def is_inexact(self) -> bool:
+        """Whether what came is off by little more than rounding explains."""
+        return self.error_ratio <= CLEAR and self.is_near
+
+    @property
+    def is_near(self) -> bool:
+        """Whether what came has small errors alone: of digits, of which rounding explains fewer."""
+        if self.unit > _FINE:
+            return self.error <= _UNITS * self.unit
+        return self.error_ratio <= CLEAR or self.error <= _NEAR
+
+    @cached_property
+    def error(self) -> float:
+        """The largest error of what came, in units of the array's largest number."""
+        with np.errstate(all="ignore"):
+            errors = [
+                np.abs(self.came[name].astype(np.float64) - bounded.value).max(initial=0.0)
+                / np.float64(_largest(bounded.value))
+                for name, bounded in self.right.items()
+                if not np.array_equal(self.came[name], bounded.value)
+            ]
+        return float(max(errors, default=0.0)) if np.isfinite(errors).all() else np.inf
 
     def fits(self, suspect: Suspect) -> bool:
         """Whether a suspect gives all that came."""
@@ -185,7 +226,10 @@ class Probe:
             edited = self.runner.edited(compiled, suspect.edits)
             if edited is self.compiled and not suspect.misreadings:
                 return self.right_results
-            found = results(edited, self.cotangents, self.part, None if suspect.misreadings else only)
+            cotangents: Arrays = self.cotangents
+            for one in suspect.misreadings:
+                cotangents = one.received(self.call, cotangents)
+            found = results(edited, cotangents, self.part, None if suspect.misreadings else only)
             for one in suspect.misreadings:
                 found = (one.outputs if self.part == "values" else one.gradients)(self.call, found)
         except Exception:  # a wrong equation, or a call that is none, gives nothing

@@ -82,6 +82,11 @@ class Around:
         """The wrong part of the answers."""
         return self.core[0].part
 
+    @property
+    def has_trait(self) -> bool:
+        """Whether the cause has a trait of some numbers of a call."""
+        return any(condition.is_trait for condition in self.cause.conditions)
+
 
 class Searcher:
     """Looks for suspects of one operation."""
@@ -107,6 +112,35 @@ class Searcher:
         probe = self.probe(case, part)
         return probe is not None and (probe.fits(suspect) or probe.nearly_fits(suspect))
 
+    def moves(self, suspect: Suspect, case: Case, part: EditedPart) -> bool:
+        """Whether a suspect changes all results of a case that are wrong, and makes as many of their numbers finite."""
+        probe = self.probe(case, part)
+        given = None if probe is None else probe.given_by(suspect)
+        if probe is None or given is None or not probe.wrong:
+            return False
+        return all(
+            name in given
+            and given[name].shape == probe.came[name].shape == probe.right_results[name].shape
+            and np.array_equal(np.isfinite(given[name]), np.isfinite(probe.came[name].astype(np.float64)))
+            and is_apart(given[name], probe.right_results[name], probe.tolerance[name])
+            for name in probe.wrong
+        )
+
+    def is_inexact(self, case: Case, part: EditedPart) -> bool:
+        """Whether what a backend answered is off by little more than rounding explains."""
+        probe = self.probe(case, part)
+        return probe is not None and probe.is_inexact
+
+    def is_near(self, case: Case, part: EditedPart) -> bool:
+        """Whether what a backend answered has small errors alone, however many times their bounds."""
+        probe = self.probe(case, part)
+        return probe is not None and probe.is_near
+
+    def error_ratio(self, case: Case, part: EditedPart) -> float:
+        """Return the largest error of what a backend answered, in units of the bounds."""
+        probe = self.probe(case, part)
+        return 0.0 if probe is None else probe.error_ratio
+
     def breaks_at(self, suspect: Suspect, case: Case, part: EditedPart) -> bool:
         """Whether a suspect cannot be worked out at a case, as an index that lies outside of an array."""
         return Probe(case, part, self.runner, {}).given_by(suspect) is None
@@ -131,6 +165,9 @@ class Searcher:
         """
         probes = self._probes(core, part)
         clear = [probe for probe in probes if probe.is_clear]
+        if not clear:  # as where all that is wrong is NaN
+            clear = [probe for probe in self._probes(others, part) if probe.is_clear and cause.holds(probe.case)]
+            probes += clear
         if not clear:
             return [] if beside else self._slightly(probes)
         probes.sort(key=lambda probe: probe is not clear[0])
@@ -207,7 +244,8 @@ class Searcher:
         """Return those that give the answers to all neighbours, limited to the cause where they are to be."""
         some = [suspect.limited(around.cause) for suspect in suspects] if limited else suspects
         found = [suspect for suspect in some if self._fits_all(suspect + around.beside, around.neighbours)]
-        return self._confirmed(found, around, 0.75)
+        # A sequence with a trait beside one without it refutes what is limited to calls that have the trait.
+        return self._confirmed(found, around, 1.0 if limited and around.has_trait else 0.75)
 
     def _mostly_fitting(self, suspects: Sequence[Suspect], around: Around) -> list[Suspect]:
         """Return those that give all answers that are right, and most that are wrong where the cause holds.
@@ -216,7 +254,8 @@ class Searcher:
         """
         right = [probe for probe in around.neighbours if not probe.wrong]
         wrong = [probe for probe in around.neighbours if probe.wrong and around.cause.holds(probe.case)]
-        for some in (suspects, [suspect.limited(around.cause) for suspect in suspects]):
+        limited = [] if around.has_trait else suspects
+        for some in (suspects, [suspect.limited(around.cause) for suspect in limited]):
             found = [
                 suspect
                 for suspect in some
@@ -310,6 +349,9 @@ class Searcher:
                 found = self._confirmed([pair[0] + pair[1]], around, 0.75)
             # With few inputs at 0, what fits by chance at several calls is next to impossible.
             elif 2 * len(zero) <= len(first.call.float_inputs):
+                # Where no input is 0 any more, the calls that are right are evidence too.
+                right = [probe for probe in around.neighbours if not probe.wrong and not zero]
+                peeled = [one for one in peeled if self._fits_all(one + around.beside, right)]
                 found = self._confirmed(peeled, replace(around, zero=zero), 0.5)
         return found
 

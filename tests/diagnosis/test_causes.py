@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnspec.backends import Backend, Call
+from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.diagnosis import FoundFault, suspects
-from rnnspec.conformance.diagnosis.causes import Cause, Condition
+from rnnspec.conformance.diagnosis.causes import Cause
+from rnnspec.conformance.diagnosis.condition import Condition
 from rnnspec.spec import check_call
 from rnnspec.spec.arrays import Array
 
@@ -83,6 +84,18 @@ def _without_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
         ("rnn", lambda call: "h0" not in call.inputs, "only without h0"),
         ("rnn", lambda call: "h0" in call.inputs, "only with h0"),
         ("crf_viterbi", lambda call: "end" not in call.inputs, "only without end"),
+        (
+            "rnn",
+            lambda call: bool((np.diff(call.inputs.get("lengths", [])) > 0).any()),
+            "only with lengths that are not in descending order",
+        ),
+        (
+            "ctc_loss",
+            lambda call: not call.inputs["label_lengths"].all(),
+            "only with a 0 in label_lengths",
+        ),
+        ("sgd_step", lambda call: call.attributes["momentum"] == 0, "only with momentum=0.0"),
+        ("rnn", lambda call: len(call.inputs["x"]) > call.inputs["x"].shape[1], "only with B > T"),
         ("rnn_cell", lambda call: call.inputs["R"].shape[-1] >= 5, "only with H >= 5"),
         ("rnn_cell", lambda call: len(call.inputs["x"]) >= 2, "only with B >= 2"),
         (
@@ -136,6 +149,16 @@ def test_a_cause_of_one_size(units: int, sizes: str, wrong: Make, faults_of: Fau
 def test_a_cause_of_wrong_gradients(where: Where, cause: str, wrong: Make, faults_of: FaultsOf) -> None:
     (fault,) = faults_of(wrong(gradients=off(where)), "rnn_cell")
     assert (fault.part, str(fault.cause)) == ("gradients", cause)
+
+
+def test_who_refuses_an_input_has_no_fault_without_it(wrong: Make, faults_of: FaultsOf) -> None:
+    def alter(call: Call) -> Call:
+        if "b_R" in call.inputs:
+            raise Unsupported("one bias only")
+        return call
+
+    (fault,) = faults_of(wrong(alter, off(lambda call: True)), "rnn_cell", "values")
+    assert str(fault.cause) == "in every call"
 
 
 # The smallest case.

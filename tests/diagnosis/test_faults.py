@@ -112,6 +112,24 @@ def test_a_fault_of_one_type_is_told_of_it_alone(wrong: Make, faults_of: FaultsO
     assert fault.dtypes == ["float16"]
 
 
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (1e-5, "in some calls, less exact than rounding explains, by up to "),
+        (0.5, "in every call; gone when x = 0; in some of these calls, as their numbers are"),
+    ],
+)
+def test_errors_by_chance_are_one_fault(error: float, cause: str, wrong: Make, faults_of: FaultsOf) -> None:
+    def outputs(call: Call, results: Outputs) -> Outputs:
+        h = results["h"]
+        by_chance = int(np.abs(call.inputs["x"]).sum() * 1e4 + 1) % 4 == 0
+        return {"h": h * h.dtype.type(1 + by_chance * error)}
+
+    (fault,) = faults_of(wrong(outputs=outputs), "rnn_cell", "values", dtypes=("float32",))
+    assert str(fault.cause).startswith(cause)
+    assert not fault.suspects
+
+
 # Crashes.
 
 
@@ -143,6 +161,20 @@ def test_a_crash_and_a_wrong_result_are_two_faults(wrong: Make, faults_of: Fault
     assert {str(fault.cause) for fault in faults} == {"only with activation=relu", "only with activation=logistic"}
     crashes = [isinstance(fault.failure, BackendCrashError) for fault in faults]
     assert sorted(crashes) == [False, True]
+
+
+def test_a_crash_of_another_call_is_told_beside_a_wrong_result(wrong: Make, failures: Failures) -> None:
+    def outputs(call: Call, results: Outputs) -> Outputs:
+        return {"h": -results["h"]}
+
+    (values,) = failures(wrong(outputs=outputs), "rnn_cell", ("values",))
+    call = values.example.given
+    crashed = Failed(
+        BY_ID["batch"], "float64", values.example, BackendCrashError(call, OSError("no paper")), values.deck
+    )
+    first, second = Diagnosis(wrong(outputs=outputs), "rnn_cell").find([values, crashed])
+    assert (first.part, first.checks) == ("values", ["values"])
+    assert (second.checks, second.failure) == (["batch"], crashed.failure)
 
 
 # Faults that one check alone sees.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from rnnspec.backends import Backend, Call, Unsupported
+from rnnspec.backends import Backend, Call, Cotangents, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.diagnosis import Diagnosis, FoundFault, diagnose
 from rnnspec.conformance.edits.changing import changed
@@ -249,6 +249,24 @@ def packed(call: Call) -> Call:
     return replace(call, inputs={**call.inputs, "mask": np.arange(call.inputs["mask"].shape[1]) < lengths})
 
 
+def one_step_more(call: Call) -> Call:
+    """A call that counts its steps from 0, and adds 1."""
+    return replace(call, attributes={**call.attributes, "step": call.attributes["step"] + 1})
+
+
+def masked_late(call: Call) -> Call:
+    """A call with each step masked as the one before it is."""
+    if "mask" not in call.inputs:
+        return call
+    return replace(call, inputs={**call.inputs, "mask": np.pad(call.inputs["mask"], ((0, 0), (1, 0)), "edge")[:, :-1]})
+
+
+def in_blocks(call: Call) -> Call:
+    """A call of which four states are read again and again."""
+    h = call.inputs["h_prev"]
+    return replace(call, inputs={**call.inputs, "h_prev": h[np.arange(len(h)) % 4]})
+
+
 @pytest.mark.parametrize(
     ("name", "alter", "words"),
     [
@@ -264,6 +282,8 @@ def packed(call: Call) -> Call:
         ("crf_viterbi", without_steps, "every step counts: padding is not seen"),
         ("rnn", with_holes_closed, "every step up to the last valid one counts: holes of the mask are not seen"),
         ("rnn", packed, "the valid steps are taken to stand first"),
+        ("rnn", masked_late, "each step is masked as the one before it is"),
+        ("adam_step", one_step_more, "step is taken as one more than it is"),
     ],
 )  # fmt: skip
 def test_a_misread_call_is_named(
@@ -271,6 +291,11 @@ def test_a_misread_call_is_named(
 ) -> None:
     faults = faults_of(wrong(alter, altered_gradients=False), name, "values")
     assert any(words in found for found in suspected(faults)), suspected(faults)
+
+
+def test_a_block_of_sequences_that_is_read_again_is_named(wrong: Make, faults_of: FaultsOf) -> None:
+    faults = faults_of(wrong(in_blocks, altered_gradients=False), "rnn_cell", "values", dtypes=("float32",))
+    assert suspected(faults) == ["h_prev of a sequence b is read at b % 4"]
 
 
 def in_reading_order(call: Call, results: Outputs) -> Outputs:
@@ -297,9 +322,16 @@ def held(call: Call, results: Outputs) -> Outputs:
     return {**results, "y": y}
 
 
+def left_sorted(call: Call, results: Outputs) -> Outputs:
+    """A last state that stands in the order of the lengths."""
+    order = np.argsort(-call.inputs["lengths"], kind="stable") if "lengths" in call.inputs else slice(None)
+    return {**results, "h_n": results["h_n"][order]}
+
+
 @pytest.mark.parametrize(
     ("show", "words"),
     [
+        (left_sorted, "with lengths, h_n is left sorted by length, the longest first"),
         (in_reading_order, "y is given in the order in which steps are read"),
         (one_step_late, "y is given one step late"),
         (of_the_last_step, "h_n is y at step T - 1"),
@@ -343,6 +375,24 @@ def test_a_gradient_that_is_given_wrongly_is_named(
     (fault,) = faults_of(wrong(gradients=show), "rnn_cell")
     assert fault.part == "gradients"
     assert words in suspected([fault])
+
+
+class Padded(NumpyBackend):
+    """What the padding's outputs get reaches the last state."""
+
+    name = "padded"
+
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> Outputs:
+        dy, dh = cotangents
+        valid = check_call(call.operation, call.inputs, call.attributes).valid
+        if dy is not None and dh is not None and dy.ndim == 3 and valid is not None:
+            dh = dh + np.where(valid[..., None], 0, dy).sum(axis=1, dtype=dy.dtype)
+        return super().gradients(call, (dy, dh), wanted)
+
+
+def test_a_gradient_of_the_padding_that_reaches_the_last_state_is_named(faults_of: FaultsOf) -> None:
+    (fault,) = faults_of(Padded(), "rnn")
+    assert suspected([fault])[0] == "the gradient of y in the padding reaches h_n"
 
 
 # Faults that are neither.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnspec.backends import Call
-from rnnspec.conformance.diagnosis.misreadings import attributes, gates, inputs, outputs, steps
+from rnnspec.conformance.diagnosis.misreadings import attributes, cotangents, gates, inputs, order, outputs, steps
 from rnnspec.conformance.diagnosis.misreadings.misreading import Misreading
 
 __all__ = ["Misreading", "misreadings", "wrong_gradients"]
@@ -22,6 +22,7 @@ def misreadings(call: Call) -> Iterator[Misreading]:
     yield from attributes.misread(call)
     if call.spec.has_steps:
         yield from steps.misread(call)
+        yield from order.misread(call)
     yield from outputs.given_wrongly(call)
 
 
@@ -30,3 +31,4 @@ def wrong_gradients(call: Call) -> Iterator[Misreading]:
     yield from attributes.misread(call)
     yield from outputs.gradients_given_wrongly(call)
     yield from gates.gradients_given_wrongly(call)
+    yield from cotangents.misread(call)

@@ -15,7 +15,7 @@ from rnnspec.conformance.cases import levels_of
 from rnnspec.conformance.diagnosis.misreadings.misreading import Altering, Misreading
 from rnnspec.spec import operation
 from rnnspec.spec.arrays import NamedArrays
-from rnnspec.spec.operation import Attribute
+from rnnspec.spec.operation import WHOLE, Attribute
 
 
 def misread(call: Call) -> Iterator[Misreading]:
@@ -36,6 +36,8 @@ def _of_value(name: str, attribute: Attribute) -> Iterator[Misreading]:
     for value in dict.fromkeys((attribute.default, *values)):
         taken = "it is taken as" if value == attribute.default else "it is always taken as"
         yield _read_so(f"{name} is not read: {taken} {told(value)}", partial(_taking, name=name, value=value))
+    for words, by in (("one more", 1), ("one less", -1)) if attribute.domain in WHOLE else ():
+        yield _read_so(f"{name} is taken as {words} than it is", partial(_taking_near, name=name, by=by))
     if not attribute.domain and len(values) == 2:
         yield _read_so(f"{name} is read the other way round", partial(_taking_other, name=name, values=tuple(values)))
 
@@ -70,6 +72,11 @@ def _taking(call: Call, name: str, value: Any) -> Call:
 
 def _taking_other(call: Call, name: str, values: tuple[Any, ...]) -> Call:
     return _taking(call, name, values[1 - values.index(call.attributes[name])])
+
+
+def _taking_near(call: Call, name: str, by: int) -> Call:
+    value = call.attributes[name]
+    return call if value is None else _taking(call, name, value + by)
 
 
 def _taking_entry(call: Call, name: str, place: int, value: Any) -> Call:

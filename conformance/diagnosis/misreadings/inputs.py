@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import combinations, permutations
+from typing import Final
+
+import numpy as np
 
 from rnnspec.backends import Call
 from rnnspec.conformance.diagnosis.misreadings.misreading import (
@@ -17,6 +20,9 @@ from rnnspec.conformance.diagnosis.misreadings.misreading import (
     times,
 )
 from rnnspec.conformance.faults.altered import with_inputs
+
+_BLOCKS: Final = (4, 8, 16, 32)
+"""Numbers of sequences that kernels take at once."""
 
 
 def misread(call: Call) -> Iterator[Misreading]:
@@ -48,6 +54,16 @@ def misread(call: Call) -> Iterator[Misreading]:
     if rows and all(len(call.inputs[name]) > 1 for name in rows):
         for words, place in (("first", 0), ("last", -1)):
             yield Misreading(f"the {words} sequence is computed for all", partial(_one_for_all, place=place))
+    for block in _BLOCKS:
+        if rows and all(len(call.inputs[name]) > block for name in rows):
+            for names in dict.fromkeys([*((name,) for name in rows), tuple(rows)]):
+                words = f"{' and '.join(names)} of a sequence b is read at b % {block}"
+                yield Misreading(words, partial(_at_remainder, names=names, block=block))
+
+
+def _at_remainder(call: Call, names: tuple[str, ...], block: int) -> Call:
+    rows = {name: call.inputs[name] for name in names if name in call.inputs}
+    return with_inputs(call, **{name: array[np.arange(len(array)) % block] for name, array in rows.items()})
 
 
 def _exchanged(call: Call, one: str, other: str) -> Call:

@@ -10,11 +10,14 @@ import numpy as np
 
 from rnnspec.backends import Call
 from rnnspec.conformance.faults.altered import with_inputs
-from rnnspec.spec.arrays import Array, NamedArrays
+from rnnspec.spec.arrays import Array, Arrays, NamedArrays
 
 Altering = Callable[[Call], Call]
 Showing = Callable[[Call, NamedArrays], NamedArrays]
 """Returns what is handed out of a call in the place of these results."""
+
+Receiving = Callable[[Call, Arrays], Arrays]
+"""Returns the cotangents of a call as they are read."""
 
 Change = Callable[[Array], Array]
 
@@ -29,14 +32,23 @@ def as_they_are(call: Call, found: NamedArrays) -> NamedArrays:
     return found
 
 
+def as_they_came(call: Call, cotangents: Arrays) -> Arrays:
+    """Return the cotangents."""
+    return cotangents
+
+
 @dataclass(frozen=True, eq=False)
 class Misreading:
-    """One way: what it is in words, the call that is computed, and what is shown of its outputs or its gradients."""
+    """One way: what it is in words, the call that is computed, and what is shown of its outputs or its gradients.
+
+    `received` is what is read of its cotangents.
+    """
 
     text: str
     alter: Altering = as_it_is
     outputs: Showing = as_they_are
     gradients: Showing = as_they_are
+    received: Receiving = as_they_came
 
 
 def read_as(text: str, name: str, change: Change) -> Misreading:

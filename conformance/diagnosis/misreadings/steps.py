@@ -91,6 +91,17 @@ def _never_none(valid: Array) -> Array:
     return np.asarray(valid | (~valid.any(axis=1, keepdims=True) & (np.arange(valid.shape[1]) == 0)))
 
 
+def _one_late(valid: Array, first: bool | None = None) -> Array:
+    """Each step as the one before it, and the first as it is itself, or as is said."""
+    begin = valid[:, :1] if first is None else np.full_like(valid[:, :1], first)
+    return np.concatenate([begin, valid[:, :-1]], axis=1)[:, : valid.shape[1]]
+
+
+def _one_early(valid: Array, last: bool | None = None) -> Array:
+    """Each step as the one after it, and the last as it is itself, or as is said."""
+    return np.asarray(_one_late(valid[:, ::-1], last)[:, ::-1])
+
+
 _READINGS: Final[dict[str, Change]] = {
     "every step counts: padding is not seen": np.ones_like,
     "all sequences are taken to be as long as the longest": _up_to_the_longest,
@@ -103,6 +114,12 @@ _READINGS: Final[dict[str, Change]] = {
     "the last valid step is left out": _without_the_last,
     "the first valid step is left out": _without_the_first,
     "one step too many counts": _and_one_more,
+    "each step is masked as the one before it is": _one_late,
+    "each step is masked as the one before it is, and the first counts": partial(_one_late, first=True),
+    "each step is masked as the one before it is, and the first does not count": partial(_one_late, first=False),
+    "each step is masked as the one after it is": _one_early,
+    "each step is masked as the one after it is, and the last counts": partial(_one_early, last=True),
+    "each step is masked as the one after it is, and the last does not count": partial(_one_early, last=False),
     "the mask is read the other way round": np.logical_not,
     "a sequence without a valid step is taken to have one": _never_none,
 }
