@@ -179,7 +179,8 @@ def _laid_together(case: Case, name: str) -> Case:
     """The case with equal sizes where arrays of one shape are to lie in one."""
     if name not in TOGETHER and name != WINDOWS:
         return case
-    return replace(case, sizes=dict.fromkeys(case.sizes, _EQUAL))
+    free = (symbol for symbol in case.spec.sizes if symbol not in ("n", "G"))
+    return replace(case, sizes=dict.fromkeys((*case.sizes, *free), _EQUAL))
 
 
 class Layouts(Check):

@@ -3,6 +3,9 @@
 # ruff: noqa: D102  (a fault's class says what is wrong; the method is one of those of the class it is derived from)
 from __future__ import annotations
 
+from collections import Counter
+from itertools import combinations
+
 import numpy as np
 
 from rnnspec.backends import Call
@@ -32,3 +35,34 @@ class SelfAttentionMirrored(Altered):
             return outputs
         below = np.tril(outputs[0])
         return (below + np.tril(outputs[0], -1).swapaxes(1, 2),)
+
+
+@plant("attention_scores", "mean_squared_error", "lstm")
+class OverlappingTakenForOne(Altered):
+    """Inputs of one shape that share memory are taken for one array, though one begins further on."""
+
+    def altered(self, call: Call) -> Call:
+        inputs = dict(call.inputs)
+        for one, other in combinations(inputs, 2):
+            if _overlap(inputs[one], inputs[other]):
+                inputs[other] = inputs[one]
+        return Call(call.operation, inputs, call.attributes)
+
+
+@plant("multi_head_attention", "gru")
+class SlabsReadInTheirOrder(Altered):
+    """Inputs that are entries of one array are read from it one after another, whichever of them each is."""
+
+    def altered(self, call: Call) -> Call:
+        inputs, taken = dict(call.inputs), Counter[int]()
+        for name, array in call.inputs.items():
+            base = array.base
+            if isinstance(base, np.ndarray) and base.shape[1:] == array.shape and base.dtype == array.dtype:
+                inputs[name] = base[taken[id(base)] % len(base)]
+                taken[id(base)] += 1
+        return Call(call.operation, inputs, call.attributes)
+
+
+def _overlap(one: Array, other: Array) -> bool:
+    same_form = (one.shape, one.dtype) == (other.shape, other.dtype)
+    return same_form and one is not other and one.dtype.kind == "f" and np.shares_memory(one, other)

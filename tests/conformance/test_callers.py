@@ -45,6 +45,11 @@ OF_LAYOUTS = (
     "attention-scores-repeated-read-on",
     "lstm-gradient-of-the-repeated-summed",
     "attention-scores-gradient-of-the-repeated-summed",
+    "mean-squared-error-overlapping-taken-for-one",
+    "attention-scores-overlapping-taken-for-one",
+    "lstm-overlapping-taken-for-one",
+    "multi-head-attention-slabs-read-in-their-order",
+    "gru-slabs-read-in-their-order",
 )
 OF_CALLERS = (
     "lstm-one-array-one-gradient",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, product
 
 import pytest
 
-from rnnspec.conformance.cases.covering import Combination, FactorModel, Row, TupleCoverage, covering_rows
+from rnnspec.conformance.cases.covering import Combination, FactorModel, Row, TupleCoverage, covering_rows, more_rows
 
 Tuple = tuple[tuple[int, int], ...]
 
@@ -102,6 +103,23 @@ def test_tuples_that_no_row_can_have_are_dropped_and_do_not_count(name: str, imp
     model = MODELS[name]
     _, coverage = covering_rows(model)
     assert TupleCoverage(model).total - coverage.total == impossible
+
+
+def test_more_rows_each_add_triples_and_hold_nothing_that_is_forbidden() -> None:
+    barred = frozenset({(0, 1), (1, 1)})
+    model = FactorModel((2, 3, 2, 3, 2), strength=2, deep=(0, 1, 2, 3), forbidden=frozenset({barred}))
+    rows, _ = covering_rows(replace(model, deep=()))
+    coverage = TupleCoverage(model)
+    for row in rows:
+        coverage.add(row)
+    left = coverage.left
+    for row in more_rows(model, rows):
+        assert not barred <= set(enumerate(row))
+        coverage.add(row)
+        assert coverage.left < left
+        left = coverage.left
+    assert left <= coverage.total // 20
+    assert list(more_rows(model, rows)) == list(more_rows(model, rows))
 
 
 def test_where_nothing_is_possible_there_is_no_row() -> None:
