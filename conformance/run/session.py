@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -108,7 +108,7 @@ class Session:
     """Why calls were refused, when support was probed and when the deck was planned."""
 
 
-@cache
+@lru_cache(maxsize=64)
 def support_of(backend: Backend, operation: str, dtype: str) -> Support:
     """The support of the backend, found once for all checks of an operation in a type."""
     try:
