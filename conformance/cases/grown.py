@@ -14,7 +14,7 @@ from typing import Any, Final
 from rnnspec.conformance.cases.beyond import bounding
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.covering import Combination, Row, covering_rows
-from rnnspec.conformance.cases.ladder import depths, recurrent_sizes
+from rnnspec.conformance.cases.ladder import depths, goes_by_steps
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
 from rnnspec.conformance.cases.regimes import choices_of
 from rnnspec.conformance.cases.rungs import chooses, flops_of
@@ -68,8 +68,7 @@ def grown(maker: Maker, refused: Collection[Combination]) -> Iterator[Case]:
 
 def _large(maker: Maker, row: Mapping[str, Any], number: int) -> Case:
     """The case of a row's choices at large sizes, or at the largest ones that are affordable."""
-    op = maker.factors.op
-    by_steps = op.unrolls or bool(recurrent_sizes(op)) or any(part.step for part in op.parts)
+    by_steps = goes_by_steps(maker.factors.op)
     tiles = () if by_steps or number % 2 == 0 else (_TILES[number // 2 % len(_TILES)],)
     cases = (_of_size(maker, row, number, size) for size in (*tiles, TOGETHER[number % len(TOGETHER)], *_SMALLER))
     for case in cases:

@@ -66,6 +66,12 @@ def recurrent_sizes(op: Operation) -> frozenset[str]:
     return frozenset(letter.upper() for letter in found)
 
 
+def goes_by_steps(op: Operation) -> bool:
+    """Return whether an operation, or a part that may be chosen, goes on step by step."""
+    steps = recurrent_sizes(op) & {"T", "U"}
+    return bool(op.unrolls or steps) or any(choice.unrolls for part in op.parts for choice in part.choices.values())
+
+
 def rungs_of(symbol: str, largest: int) -> Iterator[int]:
     """Yield the sizes of a symbol, in order, up to `largest`; beyond the usual ones, around each power of two."""
     yield from (size for size in (*RUNGS, *ONCE.get(symbol, ())) if size <= largest)

@@ -24,6 +24,7 @@ from rnnspec.conformance.cases.ladder import (
     WHERE_CHEAP,
     depths,
     equal_sizes,
+    goes_by_steps,
     is_differentiated,
     recurrent_sizes,
     rungs_of,
@@ -146,13 +147,8 @@ class Climber:
         Of an operation that goes on step by step, such a call takes too long whatever it costs; a layer's cell has it.
         """
         op = self.factors.op
-        if (
-            any(part.step for part in op.parts)
-            or self.largest < LARGEST
-            or self.factors.few_shapes
-            or op.unrolls
-            or not rows
-        ):
+        by_steps = op.unrolls or (op.parts and goes_by_steps(op))
+        if self.largest < LARGEST or self.factors.few_shapes or by_steps or not rows:
             return
         apart = recurrent_sizes(op) | depths(op)
         symbols = [symbol for symbol in dict.fromkeys(chain(*(case.sizes for case in array))) if symbol not in apart]

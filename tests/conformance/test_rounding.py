@@ -601,6 +601,9 @@ def test_equal_terms_that_are_added_one_after_another_round_to_one_side(adds_man
     farthest = np.abs(versions[1:] - versions[0]).max(axis=0)
     beyond = np.abs(total - versions[0]) > 4 * farthest
     assert beyond.any() == (not adds_many)
+    if adds_many:
+        assert (versions[-1] > versions[0]).all()
+        assert (versions[-2] < versions[0]).all()
 
 
 def test_terms_beyond_one_of_many_do_not_round_to_one_side() -> None:

@@ -113,8 +113,10 @@ MUTANTS = (
     ),
     Mutant(ROUNDING, "SFC64(self.directions.turn())", "SFC64(0)"),
     Mutant(ROUNDING, "margin = spread + spread.max", "margin = 2 * spread + spread.max"),
-    Mutant(ROUNDING, "places[1] = rivals[1].argmax(axis=inner - 1)", "pass"),
-    Mutant(ROUNDING, "places[2] = array.shape", "places[1] = array.shape"),
+    Mutant(ROUNDING, "chosen[0] = several[0].argmax(axis=-1)", "pass"),
+    Mutant(ROUNDING, "chosen[1] = several.shape", "chosen[0] = several.shape"),
+    Mutant(ROUNDING, "if one_of_many.any():", "if False:", "test_rounding.py"),
+    Mutant(ROUNDING, "sums[-2] -= step", "sums[-2] += step", "test_rounding.py"),
     # How results are held against what is right.
     of_asked("    if ratio > 1:", "    if ratio > 2:"),
     of_asked("    if ratio > 1:", "    if ratio >= 1:"),

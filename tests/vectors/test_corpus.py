@@ -17,6 +17,7 @@ from rnnspec.conformance.checks.values import Values
 from rnnspec.conformance.cli import export_command
 from rnnspec.conformance.faults import (
     derivatives,
+    drawn,
     drift,
     forms,
     layouts,
@@ -65,7 +66,7 @@ def test_most_planted_faults_are_caught() -> None:
     """
     unasked = planted_in(
         derivatives, forms, written_arrays, layouts, one_array_twice, nan, threads, sizes, drift, many_calls,
-        small_numbers,
+        small_numbers, drawn,
     )  # fmt: skip
     shown = [fault for fault in faults() if fault not in unasked][::4]  # all of them take minutes
     caught = sum(
