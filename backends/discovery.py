@@ -72,7 +72,9 @@ class Offered:
             found = [one for one in found if self._is_own(*one)]
         if not found:
             known = one_of(name, list(map(name_of, sorted(self.entries))))
-            raise BackendError(f"unknown backend {name_of(name)!r}: {known}, or package.module:Class")
+            module, _, last = name.rpartition(".")
+            like = f"did you mean {name_of(f'{module}:{last}')}? " if module and last[:1].isupper() else ""
+            raise BackendError(f"unknown backend {name_of(name)!r}: {like}{known}, or package.module:Class")
         if len(found) > 1:
             packages = " and ".join(title for title, _ in found)
             raise BackendError(
@@ -210,9 +212,24 @@ def _load(name: str) -> object:
         raise
     except BaseException as error:  # an adapter's import may fail in any way at all
         ours = isinstance(error, ImportError) and name in offered().own and missing(name)
-        hint = f"; {installs(name)} installs what it needs" if ours else ""
+        hint = f"; {installs(name)} installs what it needs" if ours else _hint(entry, error)
         raise BackendError(f"backend {shown!r} fails to import: {kind_of(error)}: {words_of(error)}{hint}") from error
     return loaded
+
+
+def _hint(entry: EntryPoint, error: BaseException) -> str:
+    """Say how to mend a module or a class that there is not; nothing of other errors of an import."""
+    if isinstance(error, ModuleNotFoundError) and error.name and f"{entry.module}.".startswith(f"{error.name}."):
+        return "; expected the name of a module that is installed or lies in the current folder"
+    module = sys.modules.get(entry.module)
+    if isinstance(error, AttributeError) and module is not None and not hasattr(module, entry.attr):
+        classes = [name for name, found in vars(module).items() if _is_adapter_of(entry.module, found)]
+        return f"; {one_of(entry.attr, list(map(name_of, classes)))}" if classes else ""
+    return ""
+
+
+def _is_adapter_of(module: str, found: object) -> bool:
+    return isinstance(found, type) and issubclass(found, Backend) and found.__module__ == module
 
 
 def must_have_a_name(adapter: object, shown: str) -> None:
