@@ -189,7 +189,7 @@ ERRORS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "no such class": (
         ("validate", "fakes_named:Fin"),
-        ("fails to import", "did you mean Fine? expected one of Fine, NoDriver"),
+        ("did you mean Fine? expected one of Fine, NoDriver",),
     ),
     "import fails": (("validate", "fakes_broken:Fine"), ("fails to import", "no_such_framework")),
     "import fails oddly": (("validate", "fakes_odd:Fine"), ("fails to import", "RuntimeError", "GPU on fire")),
