@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution, distributions, metadata
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from rnnspec.backends.contract import Backend
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.refusals import must_be_narrow
 from rnnspec.backends.words import kind_of, name_of, words_of
+from rnnspec.spec import FLOAT_TYPES
 from rnnspec.spec.errors import one_of
 
 GROUP: Final = "rnnspec.backends"
@@ -181,6 +183,7 @@ def open_class(adapter: object, device: str = "cpu", name: str = "") -> Backend:
     backend_class = _must_be_adapter(adapter, name_of(name))
     try:
         backend = backend_class(device)
+        _must_have_types(backend, name_of(name))
     except ValueError as error:  # a device it has not: the message says which it has
         raise BackendError(words_of(error)) from error
     except Interrupted:
@@ -239,6 +242,15 @@ def must_have_a_name(adapter: object, shown: str) -> None:
         what = "" if name is None else f", got {name_of(repr(name))}"
         title = (adapter if isinstance(adapter, type) else type(adapter)).__name__
         raise BackendError(f"backend {shown!r}: expected {title} to have a name, like name = 'mine'{what}")
+
+
+def _must_have_types(backend: Backend, shown: str) -> None:
+    """Raise ValueError unless `Backend.dtypes` returns names of types that there are."""
+    types = backend.dtypes()
+    few = list(islice(types, len(FLOAT_TYPES)))  # whoever asks for all of them sees that there is an end
+    if isinstance(types, str) or not all(isinstance(one, str) and one in FLOAT_TYPES for one in few):
+        listed = ", ".join(map(repr, FLOAT_TYPES))
+        raise ValueError(f"backend {shown!r}: dtypes: expected a tuple of some of {listed}, got {name_of(repr(types))}")
 
 
 def _must_be_adapter(loaded: object, shown: str) -> type[Backend]:
