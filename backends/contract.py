@@ -111,8 +111,9 @@ class Backend:
 
     def versions(self) -> dict[str, str]:
         """Versions of what it runs on, for the report: by default those of `libraries`."""
-        if isinstance(self.libraries, str):
-            raise TypeError(f"libraries: expected a tuple of names, like ({self.libraries!r},), got a text")
+        declared: object = self.libraries
+        if isinstance(declared, str):
+            raise TypeError(f"libraries: expected a tuple of names, like ({declared!r},), got a text")
         return {name: version(name) for name in self.libraries}
 
     def to_native(self, array: Array) -> Any:

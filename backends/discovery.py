@@ -14,7 +14,7 @@ from functools import cache
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution, distributions, metadata
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from packaging.requirements import Requirement
 
@@ -246,7 +246,7 @@ def must_have_a_name(adapter: object, shown: str) -> None:
 
 def _must_have_types(backend: Backend, shown: str) -> None:
     """Raise ValueError unless `Backend.dtypes` returns names of types that there are."""
-    types = backend.dtypes()
+    types: Any = backend.dtypes()
     few = list(islice(types, len(FLOAT_TYPES)))  # whoever asks for all of them sees that there is an end
     if isinstance(types, str) or not all(isinstance(one, str) and one in FLOAT_TYPES for one in few):
         listed = ", ".join(map(repr, FLOAT_TYPES))
