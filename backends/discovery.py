@@ -184,6 +184,7 @@ def open_class(adapter: object, device: str = "cpu", name: str = "") -> Backend:
     try:
         backend = backend_class(device)
         _must_have_types(backend, name_of(name))
+        _must_have_libraries(backend, name)
     except ValueError as error:  # a device it has not: the message says which it has
         raise BackendError(words_of(error)) from error
     except Interrupted:
@@ -214,8 +215,7 @@ def _load(name: str) -> object:
     except Interrupted:
         raise
     except BaseException as error:  # an adapter's import may fail in any way at all
-        ours = isinstance(error, ImportError) and name in offered().own and missing(name)
-        hint = f"; {installs(name)} installs what it needs" if ours else _hint(entry, error)
+        hint = (isinstance(error, ImportError) and _install_hint(name)) or _hint(entry, error)
         raise BackendError(f"backend {shown!r} fails to import: {kind_of(error)}: {words_of(error)}{hint}") from error
     return loaded
 
@@ -251,6 +251,22 @@ def _must_have_types(backend: Backend, shown: str) -> None:
     if isinstance(types, str) or not all(isinstance(one, str) and one in FLOAT_TYPES for one in few):
         listed = ", ".join(map(repr, FLOAT_TYPES))
         raise ValueError(f"backend {shown!r}: dtypes: expected a tuple of some of {listed}, got {name_of(repr(types))}")
+
+
+def _must_have_libraries(backend: Backend, name: str) -> None:
+    """Raise ValueError if a package that a backend names is not installed, though its module could be imported."""
+    try:
+        backend.versions()
+    except PackageNotFoundError as error:
+        raise ValueError(
+            f"backend {name_of(name)!r}: package {name_of(error.name)} is not installed{_install_hint(name)}"
+        ) from error
+
+
+def _install_hint(name: str) -> str:
+    """Say what to install for one of rnnspec's own backends, where something is missing; nothing of others."""
+    ours = name in offered().own and missing(name)
+    return f"; {installs(name)} installs what it needs" if ours else ""
 
 
 def _must_be_adapter(loaded: object, shown: str) -> type[Backend]:

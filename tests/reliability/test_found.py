@@ -35,6 +35,7 @@ ENDS = {
         "dtypes: expected at most 1000, got more",
     ),
     "one_type": (FINE + "    def dtypes(self):\n        return 'float32'", "expected a tuple of some of 'float16', "),
+    "no_library": (FINE + "    libraries = ('no-such-package',)", "package no-such-package is not installed"),
     "one_library": (
         FINE + "    libraries = 'numpy'",
         "libraries: expected a tuple of names, like ('numpy',), got a text",
