@@ -30,6 +30,7 @@ from rnnspec.backends.call import Call, Cotangents, Unsupported
 from rnnspec.backends.drawing import DRAWN, Drawing, masks_of
 from rnnspec.backends.refusals import Declared as Refusals
 from rnnspec.backends.taking import Taken, must_be_declared_rightly, taken_by
+from rnnspec.backends.words import kind_of
 from rnnspec.spec.arrays import Array
 
 __all__ = ["Backend", "Call", "Cotangents", "Prepared", "Unsupported", "wanted_of"]
@@ -110,6 +111,9 @@ class Backend:
 
     def versions(self) -> dict[str, str]:
         """Versions of what it runs on, for the report: by default those of `libraries`."""
+        declared: object = self.libraries
+        if isinstance(declared, str):
+            raise TypeError(f"libraries: expected a tuple of names, like ({declared!r},), got a text")
         return {name: version(name) for name in self.libraries}
 
     def to_native(self, array: Array) -> Any:
@@ -261,13 +265,15 @@ class Backend:
         native = self.inputs_to_native({name: array for name, array in admitted.inputs.items() if name != masks.mask})
         attributes = {name: value for name, value in admitted.attributes.items() if name != masks.rate}
         options = drawing.options(method, call, self.name)
-        return tuple(self.to_numpy(output) for output in method(**native, **attributes, **options))
+        came = must_be_several(call, method(**native, **attributes, **options))
+        return tuple(self.to_numpy(output) for output in came)
 
     def run(self, call: Call) -> tuple[Array, ...]:
         """Outputs of the call, in the specification's order."""
         method, admitted = self._method(call.operation), self._admit(call)
         native = self.inputs_to_native(admitted.inputs)
-        return tuple(self.to_numpy(output) for output in method(**native, **admitted.attributes))
+        came = must_be_several(call, method(**native, **admitted.attributes))
+        return tuple(self.to_numpy(output) for output in came)
 
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
         """Gradients of the call.
@@ -478,6 +484,18 @@ class Backend:
     def _zeros(self, output: Any) -> Any:
         """Zeros in the shape and type of an output."""
         return self.to_native(np.zeros_like(self.to_numpy(output)))
+
+
+def must_be_several(call: Call, came: Any) -> Any:
+    """Return what a method returned; TypeError, with a message for the adapter's author, unless it is like a tuple.
+
+    An array alone could be read as a tuple of its rows, and a dict as one of its names.
+    """
+    if isinstance(came, Mapping) or hasattr(came, "shape") or not hasattr(type(came), "__iter__"):
+        names = ", ".join(call.spec.outputs_for(call.attributes))
+        like = f"({names}{',' * (',' not in names)})"
+        raise TypeError(f"expected {call.operation} to return a tuple, {like}, got an object of type {kind_of(came)}")
+    return came
 
 
 def wanted_of(call: Call, wanted: Collection[str] | None) -> frozenset[str]:

@@ -12,8 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution, distributions, metadata
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from packaging.requirements import Requirement
 
@@ -21,6 +22,7 @@ from rnnspec.backends.contract import Backend
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.refusals import must_be_narrow
 from rnnspec.backends.words import kind_of, name_of, words_of
+from rnnspec.spec import FLOAT_TYPES
 from rnnspec.spec.errors import one_of
 
 GROUP: Final = "rnnspec.backends"
@@ -72,7 +74,9 @@ class Offered:
             found = [one for one in found if self._is_own(*one)]
         if not found:
             known = one_of(name, list(map(name_of, sorted(self.entries))))
-            raise BackendError(f"unknown backend {name_of(name)!r}: {known}, or package.module:Class")
+            module, _, last = name.rpartition(".")
+            like = f"did you mean {name_of(f'{module}:{last}')}? " if module and last[:1].isupper() else ""
+            raise BackendError(f"unknown backend {name_of(name)!r}: {like}{known}, or package.module:Class")
         if len(found) > 1:
             packages = " and ".join(title for title, _ in found)
             raise BackendError(
@@ -179,6 +183,8 @@ def open_class(adapter: object, device: str = "cpu", name: str = "") -> Backend:
     backend_class = _must_be_adapter(adapter, name_of(name))
     try:
         backend = backend_class(device)
+        _must_have_types(backend, name_of(name))
+        _must_have_libraries(backend, name)
     except ValueError as error:  # a device it has not: the message says which it has
         raise BackendError(words_of(error)) from error
     except Interrupted:
@@ -209,10 +215,24 @@ def _load(name: str) -> object:
     except Interrupted:
         raise
     except BaseException as error:  # an adapter's import may fail in any way at all
-        ours = isinstance(error, ImportError) and name in offered().own and missing(name)
-        hint = f"; {installs(name)} installs what it needs" if ours else ""
+        hint = (isinstance(error, ImportError) and _install_hint(name)) or _hint(entry, error)
         raise BackendError(f"backend {shown!r} fails to import: {kind_of(error)}: {words_of(error)}{hint}") from error
     return loaded
+
+
+def _hint(entry: EntryPoint, error: BaseException) -> str:
+    """Say how to mend a module or a class that there is not; nothing of other errors of an import."""
+    if isinstance(error, ModuleNotFoundError) and error.name and f"{entry.module}.".startswith(f"{error.name}."):
+        return "; expected the name of a module that is installed or lies in the current folder"
+    module = sys.modules.get(entry.module)
+    if isinstance(error, AttributeError) and module is not None and not hasattr(module, entry.attr):
+        classes = [name for name, found in vars(module).items() if _is_adapter_of(entry.module, found)]
+        return f"; {one_of(entry.attr, list(map(name_of, classes)))}" if classes else ""
+    return ""
+
+
+def _is_adapter_of(module: str, found: object) -> bool:
+    return isinstance(found, type) and issubclass(found, Backend) and found.__module__ == module
 
 
 def must_have_a_name(adapter: object, shown: str) -> None:
@@ -222,6 +242,31 @@ def must_have_a_name(adapter: object, shown: str) -> None:
         what = "" if name is None else f", got {name_of(repr(name))}"
         title = (adapter if isinstance(adapter, type) else type(adapter)).__name__
         raise BackendError(f"backend {shown!r}: expected {title} to have a name, like name = 'mine'{what}")
+
+
+def _must_have_types(backend: Backend, shown: str) -> None:
+    """Raise ValueError unless `Backend.dtypes` returns names of types that there are."""
+    types: Any = backend.dtypes()
+    few = list(islice(types, len(FLOAT_TYPES)))  # whoever asks for all of them sees that there is an end
+    if isinstance(types, str) or not all(isinstance(one, str) and one in FLOAT_TYPES for one in few):
+        listed = ", ".join(map(repr, FLOAT_TYPES))
+        raise ValueError(f"backend {shown!r}: dtypes: expected a tuple of some of {listed}, got {name_of(repr(types))}")
+
+
+def _must_have_libraries(backend: Backend, name: str) -> None:
+    """Raise ValueError if a package that a backend names is not installed, though its module could be imported."""
+    try:
+        backend.versions()
+    except PackageNotFoundError as error:
+        raise ValueError(
+            f"backend {name_of(name)!r}: package {name_of(error.name)} is not installed{_install_hint(name)}"
+        ) from error
+
+
+def _install_hint(name: str) -> str:
+    """Say what to install for one of rnnspec's own backends, where something is missing; nothing of others."""
+    ours = name in offered().own and missing(name)
+    return f"; {installs(name)} installs what it needs" if ours else ""
 
 
 def _must_be_adapter(loaded: object, shown: str) -> type[Backend]:

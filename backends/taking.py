@@ -30,6 +30,8 @@ from rnnspec.spec.operation import holds
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 _DECLARED: Final = "__rnnspec_only__"
+_LIKE: Final = 0.8
+"""Likeness of names, from 0 to 1, from which on one is taken for a slip of the other."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ class Taken:
 
 def must_be_declared_rightly(adapter: type) -> None:
     """Raise ValueError if a method of the class declares by `only`, or names in its parameters, what its operation has
-    not, or is declared and no operation.
+    not, or is declared and no operation, or is nearly the name of an operation that it does not have.
     """
     for name in dir(adapter):
         method = getattr(adapter, name, None)
@@ -196,10 +198,32 @@ def must_be_declared_rightly(adapter: type) -> None:
         is_operation = operation in spec.operations()
         if isinstance(getattr(method, _DECLARED, None), _Only):
             if not is_operation:
-                raise ValueError(f"only(…) of {name}: expected a method with the name of an operation")
+                like = next(iter(get_close_matches(operation, spec.operations(), 1)), None)
+                hint = f"; did you mean {name.removesuffix(operation)}{like}?" if like else ""
+                raise ValueError(f"only(…) of {name}: expected a method with the name of an operation{hint}")
             taken_by(method, operation)
         if is_operation and callable(method):
             _must_have_known_parameters(adapter, method, name)
+        elif callable(method):
+            _must_be_no_slip(adapter, method, name)
+
+
+def _must_be_no_slip(adapter: type, method: Callable[..., Any], name: str) -> None:
+    """Raise ValueError for a method that is nearly called as an operation that there is no method of, and takes all of
+    its inputs.
+    """
+    lacking = [operation for operation in spec.operations() if not hasattr(adapter, operation)]
+    like = next(iter(get_close_matches(name, lacking, 1, _LIKE)), None)
+    if like is None or name.startswith("_"):
+        return
+    try:
+        parameters = inspect.signature(method).parameters
+    except (TypeError, ValueError):  # it tells nothing of them
+        return
+    op = spec.operation(like)
+    required = [needed for needed, item in op.inputs_for(op.defaults()).items() if not item.optional]
+    if all(needed in parameters for needed in required):
+        raise ValueError(f"method {name}: expected the name of an operation: did you mean {like}?")
 
 
 def _must_have_known_parameters(adapter: type, method: Callable[..., Any], name: str) -> None:

@@ -119,7 +119,7 @@ def show(
     from rnnspec.conformance.commands.show_model import show_model
 
     if (operation is None) == (model is None):
-        raise CannotRunError("expected an OPERATION or --model NAME, and not both")
+        raise CannotRunError(f"expected an OPERATION or --model NAME, got {'neither' if model is None else 'both'}")
     if model is None:
         _run(show_operation, operation, latex, settings, json_file)
     elif latex or settings:

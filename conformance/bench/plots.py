@@ -78,6 +78,7 @@ def _rows(
         axis.text(
             0.01, place - 0.05, outcome.contest.name,
             transform=axis.get_yaxis_transform(), va="bottom", fontsize=8, clip_on=False,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},  # no line of the axis runs through it
         )  # fmt: skip
     for number, name in enumerate(names):
         axis.plot([], [], "o", color=f"C{number}", label=name)

@@ -77,6 +77,8 @@ def _asked(request: TraceRequest) -> tuple[Operation, dict[str, Any], Stored | N
     if path is None:
         if not name:
             raise PlanError("expected an OPERATION or a repro's file .npz, got neither")
+        if "/" in name or Path(name).suffix:  # no operation's name is like this
+            raise PlanError(f"expected an OPERATION or a repro's file .npz, got {name!r}")
         op = operation(name)
         return op, check_attributes(op, parse_settings(op, request.settings)), None
     stored = Stored(path, read_stored(path))

@@ -13,8 +13,11 @@ from rnnspec.conformance.interface.judging import Judged, validate
 from rnnspec.conformance.run import Verdict
 from rnnspec.conformance.run.plan import PlanError, must_be_known
 from rnnspec.spec import FLOAT_TYPES
+from rnnspec.spec.errors import one_of
 
 _PARAMETER = "rnnspec_dtype"
+_SET = ("backend", "operations", "progress")
+_OPTIONS = [name for name in inspect.signature(validate).parameters if name not in _SET]
 
 
 def conforms(
@@ -46,20 +49,27 @@ def conforms(
     Raises
     ------
     PlanError, UnknownOperationError
-        If no operation is named, or an operation or a type is none that there is.
+        If no operation is named, or an operation, a type or an option is none that there is; the decorator raises it
+        if it is given a class.
     """
     if not operations or not all(isinstance(name, str) for name in operations):
         raise PlanError("rnnspec.conforms: expected names of operations, like @rnnspec.conforms('lstm')")
     if dtypes is not None and not dtypes:
         raise PlanError("rnnspec.conforms: dtypes: expected names, or None for all, got none")
     must_be_known(operations, dtypes or ())
+    unknown = next((name for name in options if name not in _OPTIONS), None)
+    if unknown is not None:
+        raise PlanError(f"rnnspec.conforms: unknown option {unknown!r}: {one_of(unknown, _OPTIONS)}")
     cases = [(name, dtype) for name in operations for dtype in dtypes or FLOAT_TYPES[::-1]]
 
     def decorate(function: Callable[..., Judged]) -> Callable[..., None]:
+        if isinstance(function, type) or not callable(function):
+            raise PlanError(f"rnnspec.conforms: expected a function that returns a backend, got {function!r}")
+
         @functools.wraps(function)
-        def test(**fixtures: Any) -> None:
+        def test(*of_a_class: Any, **fixtures: Any) -> None:
             name, dtype = fixtures.pop(_PARAMETER)
-            _judge(function(**fixtures), name, dtype, options)
+            _judge(function(*of_a_class, **fixtures), name, dtype, options)
 
         own = inspect.signature(function).parameters.values()
         parameter = inspect.Parameter(_PARAMETER, inspect.Parameter.KEYWORD_ONLY)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnspec.backends.interrupts import Interrupted, interruptible
+from rnnspec.conformance.bench.answer import answers
 from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
 from rnnspec.conformance.bench.request import BenchRequest, timed
 from rnnspec.conformance.bench.table import print_report
@@ -58,6 +59,9 @@ class Bench:
         text = io.StringIO()
         print_report(open_console(text, width=WIDTH, color_system=None), self.report)
         return text.getvalue()
+
+    def __repr__(self) -> str:
+        return f"<rnnspec.Bench: {'; '.join(answers(self.report)) or f'{len(self.outcomes)} workloads'}>"
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"

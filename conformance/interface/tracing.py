@@ -57,6 +57,9 @@ class Trace(Sequence[Quantity]):
         print_trace(open_console(text, width=WIDTH, color_system=None), self.operation, self.inputs, self.quantities)
         return text.getvalue()
 
+    def __repr__(self) -> str:
+        return f"<rnnspec.Trace: {len(self)} quantities of {self.operation.name}>"
+
     def _repr_html_(self) -> str:
         rows = "".join(
             _row("td", f"{one}", value_text(one.value), equation_text(one.equation)) for one in self.quantities

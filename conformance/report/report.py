@@ -118,9 +118,11 @@ def read_report(*paths: str | Path) -> Report:
     Raises
     ------
     FileError
-        If a file is none of these, or is named twice.
+        If a file is none of these, or is named twice, or none is named.
     """
     files = [Path(path) for path in paths]
+    if not files:
+        raise FileError("expected files that 'rnnspec validate --json' wrote, got none")
     again = next((path for path in files if files.count(path) > 1), None)
     if again is not None:
         raise FileError(f"{again}: expected each file once")

@@ -84,7 +84,7 @@ def sentence(summary: BackendSummary) -> str:
 
 
 _NAMED: Final = 3
-"""Operations that a sentence names."""
+"""Operations, or reasons, that a sentence names."""
 
 
 def _listed(operations: Sequence[OperationSummary]) -> str:
@@ -128,10 +128,14 @@ def asked(summary: BackendSummary) -> Iterator[str]:
 
 
 def unjudged(summary: BackendSummary) -> Iterator[str]:
-    """Each reason why checks judged nothing, with the checks, operations and types that it concerns."""
+    """Each reason why checks judged nothing, with the checks, operations and types that it concerns.
+
+    Checks that refuse for many reasons have no list of them: `refusals` has each, which stands before.
+    """
     by_reason: dict[str, dict[str, list[Place]]] = {}
     for check in summary.nothing_judged:
-        of_check = by_reason.setdefault(check.message, {}).setdefault(check.id, [])
+        reason = check.message if len(check.reasons) <= _NAMED else f"{len(check.reasons)} of the reasons above"
+        of_check = by_reason.setdefault(reason, {}).setdefault(check.id, [])
         of_check.append((check.operation, check.dtype))
     for reason, by_check in by_reason.items():
         names: dict[str, list[str]] = {}

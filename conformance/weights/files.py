@@ -19,6 +19,7 @@ from rnnspec.backends.layouts.finding import (
     named_arrays,
     read_layers,
 )
+from rnnspec.backends.layouts.gates import LayoutError
 from rnnspec.conformance.run.files import FileError, write_bytes
 from rnnspec.conformance.run.storage import read_stored, write_stored
 from rnnspec.conformance.weights.found import Weights, expect_layers
@@ -66,9 +67,12 @@ def read_weights(path: Path) -> Weights:
     else:
         arrays = read_hdf5(path) if path.suffix in _OWN else read_stored(path)
         _expect_named_types(path, arrays)
-        layout = layout_of(arrays)
-        own, others = groups_in(layout, arrays)
-        weights = Weights(layout, own, read_layers(NumpyShaping(), layout, own), others)
+        try:
+            layout = layout_of(arrays)
+            own, others = groups_in(layout, arrays)
+            weights = Weights(layout, own, read_layers(NumpyShaping(), layout, own), others)
+        except LayoutError as error:
+            raise LayoutError(f"{path}: {error}") from error
     expect_layers(path, weights.layers)
     return weights
 

@@ -202,8 +202,39 @@ def test_a_declaration_of_what_is_no_operation_is_an_error() -> None:
         def gruu(self, x, W, R, b):  # type: ignore[no-untyped-def]
             return self._keep(locals())
 
-    with pytest.raises(ValueError, match="gruu: expected a method with the name of an operation"):
+    with pytest.raises(ValueError, match=r"gruu: expected a method with the name of an operation; did you mean gru\?"):
         Wrong()
+
+
+def test_a_slip_in_the_name_of_an_operation_is_an_error() -> None:
+    class Wrong(Backend):
+        name = "wrong"
+
+        def gruu(self, x, W, R, b):  # type: ignore[no-untyped-def]
+            return (x,)
+
+    class Helped(Wrong):
+        def gru(self, x, W, R, b):  # type: ignore[no-untyped-def]
+            return self.gruu(x, W, R, b)
+
+        def lstmm(self, steps):  # type: ignore[no-untyped-def]
+            return steps
+
+    with pytest.raises(ValueError, match=r"method gruu: expected the name of an operation: did you mean gru\?"):
+        Wrong()
+    Helped()
+
+
+@pytest.mark.parametrize("came", [np.zeros((2, 1)), None, {"h": 1}])
+def test_outputs_come_in_a_tuple(came: Any) -> None:
+    class Wrong(Backend):
+        name = "wrong"
+
+        def rnn_cell(self, x, h_prev, W, R, b):  # type: ignore[no-untyped-def]
+            return came
+
+    with pytest.raises(TypeError, match=r"expected rnn_cell to return a tuple, \(h,\), got an object of type "):
+        Wrong().run(call_of("rnn_cell", absent=("b_R",)))
 
 
 VALUES: dict[str, tuple[Any, str]] = {

@@ -144,7 +144,11 @@ def projected() -> Arrays:
             "torch",
             "torch cannot represent l0: b_rn is missing",
         ),
-        "nothing recurrent": ({"fc.weight": np.ones((2, 2))}, "keras", "got none among fc.weight"),
+        "nothing recurrent": (
+            {"fc.weight": np.ones((2, 2))},
+            "keras",
+            ".npz: expected the recurrent layers of one layout",
+        ),
         "two layouts": (
             {"weight_hh_l0": np.ones((1, 1)), "a/recurrent_kernel": np.ones((1, 1))},
             "spec",

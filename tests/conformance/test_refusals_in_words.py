@@ -51,8 +51,10 @@ def test_checks_that_judge_nothing_are_grouped_by_the_reason() -> None:
         result("lstm", "float32", "ties", "no ties"),
         result("gru", "float32", "values"),
         result("gru", "float32", "gradients", nothing),
+        result("gru", "float32", "padding", *"abcd"),
     )
     assert [line for line in lines if line.startswith("nothing judged")] == [
         f"nothing judged by gradients of gru, lstm in float32; by second_order of lstm in float32: {nothing}",
         "nothing judged by ties of lstm in float32: no ties",
+        "nothing judged by padding of gru in float32: 4 of the reasons above",
     ]

@@ -105,6 +105,7 @@ def test_a_repro_says_what_it_is_of(as_argument: bool, tmp_path: Path) -> None:
         (["missing.npz"], "missing.npz: cannot be read"),
         (["other.npz", "--arrays", "other.npz"], "expected one file of arrays, got other.npz and other.npz"),
         (["broken.npz"], "broken.npz: 'call' is none of a repro: "),
+        (["a.json"], "expected an OPERATION or a repro's file .npz, got 'a.json'"),
         (["lsmt"], "unknown operation 'lsmt'"),
         (["lstm", "--size", "Q=1"], "--size: expected SYMBOL=NUMBER with one of B, D, H, S, T, got 'Q=1'"),
         (["lstm", "--sequence", "3"], "expected a sequence from 0 to 0, got 3"),

@@ -36,9 +36,17 @@ def device():
     return "cpu"
 
 
-@rnnspec.conforms("dense", "rnn_cell", dtypes=["float32"], largest=8)
+@rnnspec.conforms("rnn_cell", dtypes=["float32"], largest=8)
 def test_right(device):
     return NumpyBackend(device)
+
+
+class TestMine:
+    backend = NumpyBackend
+
+    @rnnspec.conforms("dense", dtypes=["float32"], largest=8)
+    def test_right(self, device):
+        return self.backend(device)
 
 
 @rnnspec.conforms("lstm_cell", dtypes=["float32"], largest=8)
@@ -64,7 +72,7 @@ def test_each_operation_in_each_type_is_a_test(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "PASSED test_mine.py::test_right[dense-float32]" in done.stdout
+    assert "PASSED test_mine.py::TestMine::test_right[dense-float32]" in done.stdout
     assert "PASSED test_mine.py::test_right[rnn_cell-float32]" in done.stdout
     assert "FAILED test_mine.py::test_wrong[lstm_cell-float32]" in done.stdout
     assert "fault 1: lstm_cell in float32, only with coupled=false" in done.stdout
@@ -80,3 +88,9 @@ def test_what_is_asked_is_checked_when_tests_are_collected() -> None:
         rnnspec.conforms("lstm", dtypes=["float8"])
     with pytest.raises(PlanError, match=r"expected names of operations, like @rnnspec.conforms\('lstm'\)"):
         rnnspec.conforms()
+    with pytest.raises(
+        PlanError, match=r"unknown option 'dtype': did you mean dtypes\? expected one of dtypes, device"
+    ):
+        rnnspec.conforms("lstm", dtype=["float32"])
+    with pytest.raises(PlanError, match="expected a function that returns a backend, got <class 'dict'>"):
+        rnnspec.conforms("lstm")(dict)

@@ -27,6 +27,7 @@ def test_a_trace_of_a_drawn_call() -> None:
     assert "h[t] = " in str(trace)
     assert trace._repr_html_().count("<tr>") == len(trace) + 1
     assert " object at 0x" not in repr(trace[0])
+    assert repr(trace) == f"<rnnspec.Trace: {len(trace)} quantities of rnn>"
 
 
 def test_a_trace_of_numbers_of_ones_own() -> None:
@@ -55,6 +56,7 @@ def test_a_bench_of_one_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ]  # fmt: skip
     assert "dense-small B=2 forward float32" in str(bench)
     assert bench._repr_html_().startswith("<pre>")
+    assert repr(bench) == "<rnnspec.Bench: 2 workloads>"
     bench.write_json(tmp_path / "bench.json")
     assert len(json.loads((tmp_path / "bench.json").read_text())["benchmarks"]) == 2
 

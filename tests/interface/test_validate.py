@@ -130,6 +130,8 @@ def test_the_json_makes_the_report_again(wrong: rnnspec.Report, tmp_path: Path) 
     written = json.loads((tmp_path / "a.json").read_text())
     assert json.loads(json.dumps(again.to_json())) == json.loads(json.dumps(wrong.to_json())) == written
     assert str(again) == str(wrong)
+    with pytest.raises(FileError, match="expected files that 'rnnspec validate --json' wrote, got none"):
+        rnnspec.read_report()
 
 
 @pytest.mark.parametrize(

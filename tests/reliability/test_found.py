@@ -34,6 +34,12 @@ ENDS = {
         FINE + "    def dtypes(self):\n        while True:\n            yield 'float32'",
         "dtypes: expected at most 1000, got more",
     ),
+    "one_type": (FINE + "    def dtypes(self):\n        return 'float32'", "expected a tuple of some of 'float16', "),
+    "no_library": (FINE + "    libraries = ('no-such-package',)", "package no-such-package is not installed"),
+    "one_library": (
+        FINE + "    libraries = 'numpy'",
+        "libraries: expected a tuple of names, like ('numpy',), got a text",
+    ),
     "odd": (FINE + "    def operations(self):\n        return (1,)", "expected names of operations"),
 }
 Install = Callable[..., Path]
