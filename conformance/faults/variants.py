@@ -122,7 +122,7 @@ class HighestFirst(NumpyBackend):
         last = len(call.inputs["V"]) - 1
         inputs = {name: array[self._order(call, name)] for name, array in call.inputs.items()}
         end = call.attributes["end"]
-        end = None if end is None or end > last else last - end
+        end = end if end is None or end > last else last - end
         if "start" in inputs:
             inputs["start"] = last - inputs["start"]
         return Call(call.operation, inputs, {**call.attributes, "end": end})
