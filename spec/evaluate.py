@@ -139,10 +139,11 @@ class LiteralCall:
             raise SpecError(f"{self.op.name} has no equations for its gradient")
         found = {key: np.zeros(self.inputs[key].shape, self.dtype) for key in self.given}
         outputs = [item for item in self.results.values() if item.kind == "float"]
+        cotangents = tuple(cotangent.astype(self.dtype) for cotangent in cotangents)
         for b in self.sequences:
             values = self._values(b)
             for output, cotangent in zip(outputs, cotangents, strict=True):
-                values[gradient_of(output.name)] = self._of_sequence(cotangent.astype(self.dtype), output.shape, b)
+                values[gradient_of(output.name)] = self._of_sequence(cotangent, output.shape, b)
             evaluation = self.evaluation(values, self._sizes(b))
             for key, array in found.items():
                 item = self.items[key]

@@ -64,7 +64,7 @@ class CompiledCall(LiteralCall):
     functions: Mapping[str, Any] = MappingProxyType({})
     """The replacements of functions that translated equations use, by the names that they have there."""
 
-    evaluations: Sequence[Evaluation] = ()
+    evaluations: list[Evaluation]
     """Those of its sequences, of which the results came last."""
 
     def outputs(self) -> list[Array]:
@@ -92,7 +92,7 @@ class CompiledCall(LiteralCall):
         place = len(self.evaluations)
         if place < len(self.known):
             one.known.update(self.known[place])
-        self.evaluations = [*self.evaluations, one]
+        self.evaluations.append(one)
         return one
 
 
