@@ -150,7 +150,7 @@ def test_a_sequence_ends_late_and_others_do_not(seed: int) -> None:
     (case,) = (
         case
         for case in deck_of("greedy_decode", seed=seed).cases
-        if case.regime == "chaotic" and case.attributes["steps"] == COUNTS[0]
+        if case.regime == "chaotic" and case.attributes["steps"] == COUNTS[0] and case.sizes["B"] == 16
     )
     _, lengths, _ = reference.greedy_decode(**case.call.inputs, **case.attributes)  # type: ignore[arg-type]
     assert ((lengths > 16) & (lengths < COUNTS[0])).any()
