@@ -189,10 +189,10 @@ def more_rows(model: FactorModel, given: Iterable[Row]) -> Iterator[Row]:
     coverage = TupleCoverage(model)
     for row in given:
         coverage.add(row)
-    missing, rng = coverage.missing[3], np.random.default_rng(1)
+    missing, deep, rng = coverage.missing[3], np.array(model.deep), np.random.default_rng(1)
     misses = 0
     while misses < _MISSES:
-        factors = rng.choice(np.array(model.deep), 3, replace=False)
+        factors = rng.choice(deep, 3, replace=False)
         seed = [int(model.starts[factor] + rng.integers(model.levels[factor])) for factor in factors]
         found = _grown(coverage, seed, rng) if missing[tuple(seed)] else None
         if found is None:

@@ -104,10 +104,10 @@ class Climber:
                     continue
                 places = having_own if size >= _STEADY_FROM else having
                 row = levels[places[spread_order(len(places))[number % len(places)]]]
-                case = self._rung(row, number, {symbol: size})
-                if size < _STEADY_FROM and (another := next(more, None)) is not None:
-                    other = self._rung(self.factors.levels(another), number, {symbol: size})
-                    case = other if symbol in other.sizes else case
+                another = next(more, None) if size < _STEADY_FROM else None
+                case = self._rung(row if another is None else self.factors.levels(another), number, {symbol: size})
+                if symbol not in case.sizes:  # under the other choices, there is no such size
+                    case = self._rung(row, number, {symbol: size})
                 if symbol == "T" and size in _PADDED:
                     case = self._padded(own_choices, number, size) or case
                 number += 1

@@ -166,7 +166,11 @@ TOGETHER: Final[Mapping[str, Callable[[Sequence[Array]], list[Array]]]] = {
 
 WINDOWS: Final = "that are overlapping windows of one array"
 _NAMES: Final = (*LAYOUTS, "mixed", *TOGETHER, WINDOWS, *REPEATED)
+_OF_OTHER_NUMBERS: Final = frozenset((*REPEATED, WINDOWS))
+"""Layouts in which a call has numbers of its own."""
+_OF_ONE_ARRAY: Final = frozenset((*TOGETHER, WINDOWS))
 _EQUAL: Final = 3
+"""All sizes of a call whose arrays lie in one."""
 
 
 def _fitting(case: Case) -> list[str]:
@@ -177,10 +181,19 @@ def _fitting(case: Case) -> list[str]:
 
 def _laid_together(case: Case, name: str) -> Case:
     """The case with equal sizes where arrays of one shape are to lie in one."""
-    if name not in TOGETHER and name != WINDOWS:
+    if name not in _OF_ONE_ARRAY:
         return case
     free = (symbol for symbol in case.spec.sizes if symbol not in ("n", "G"))
     return replace(case, sizes=dict.fromkeys((*case.sizes, *free), _EQUAL))
+
+
+def _in_windows(case: Case, arrays: Sequence[Array]) -> list[Array]:
+    """The arrays of a call, of which its inputs overlap that may have any numbers."""
+    laid = list(arrays)
+    free = [place for place, key in enumerate(case.call.inputs) if not case.items[key].domain]
+    for place, array in zip(free, _windows_of_one([arrays[place] for place in free]), strict=True):
+        laid[place] = array
+    return laid
 
 
 class Layouts(Check):
@@ -207,8 +220,8 @@ class Layouts(Check):
         """A case and how its arrays lie; of ordinary numbers, where others come in the place of some."""
         names = _fitting(case)
         name = names[int(stream(case.seed, "layout").integers(len(names)))]
-        changes_numbers = name in REPEATED or name == WINDOWS
-        return _laid_together(replace(case, regime="generic") if changes_numbers else case, name), name
+        ordinary = replace(case, regime="generic") if name in _OF_OTHER_NUMBERS else case
+        return _laid_together(ordinary, name), name
 
     def examine(self, backend: Backend, example: tuple[Case, str]) -> float:
         """Lay the arrays out anew, and run and differentiate."""
@@ -217,15 +230,11 @@ class Layouts(Check):
         if name in TOGETHER:
             laid = TOGETHER[name](arrays)
         elif name == WINDOWS:
-            free = [place for place, name in enumerate(case.call.inputs) if not case.items[name].domain]
-            laid = list(arrays)
-            for place, array in zip(free, _windows_of_one([arrays[place] for place in free]), strict=True):
-                laid[place] = array
+            laid = _in_windows(case, arrays)
         else:
             layouts = list(LAYOUTS.values()) if name == "mixed" else [{**LAYOUTS, **REPEATED}[name]]
             laid = [layout(array) for layout, array in zip(islice(cycle(layouts), len(arrays)), arrays, strict=True)]
         inputs = dict(zip(case.call.inputs, laid, strict=False))
         asked = Asked(case, Call(case.operation, inputs, case.call.attributes), tuple(laid[len(inputs) :]))
         with blamed_on(f"with arrays {name}: ", backend, case):
-            own = name in REPEATED or name == WINDOWS
-            return asked.compare_all(backend, None if own else expected_from(backend, case))
+            return asked.compare_all(backend, None if name in _OF_OTHER_NUMBERS else expected_from(backend, case))

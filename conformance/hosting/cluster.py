@@ -27,8 +27,9 @@ from rnnspec.conformance.hosting.work import FormError, Work
 Result = TypeVar("Result")
 
 CONNECT_SECONDS: Final = 20.0
+"""Time limit to reach the scheduler."""
 WORKER_SECONDS: Final = 20.0
-"""Time limit to reach the scheduler, and then its first worker."""
+"""Time limit for its first worker."""
 RETURN_SECONDS: Final = 120.0
 """Time limit for a lost scheduler to come back."""
 CLOSE_SECONDS: Final = 5.0
