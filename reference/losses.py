@@ -131,11 +131,13 @@ class _Steps:
         self.each = self.reduction == "none"
         self.weights = self.taken("weights") if "weights" in call.floats else None
         self.divisor: Array | int = 1
+        self.counts: Mask | bool = True  # not where all weights are 0, and nothing is to be averaged
         if self.reduction == "batch_mean":
             self.divisor = max(len(self.valid), 1)
         elif self.reduction == "mean" and self.weights is not None:
             total = self._total(self.weights)
-            self.divisor = np.where(total == 0, 1, total)
+            self.counts = total != 0
+            self.divisor = np.where(self.counts, total, 1)
         elif self.reduction == "mean":
             self.divisor = max(int(self.valid.sum()), 1)
 
@@ -176,7 +178,7 @@ class _Steps:
 
     def handed(self, dloss: Array) -> Array:
         """Return the gradient of each step's weighed loss, ``(B, T)``, from the output's; 0 at invalid steps."""
-        return np.where(self.valid, dloss / self.divisor, 0)
+        return np.where(self.valid & self.counts, dloss / self.divisor, 0)
 
 
 def log_probabilities(logits: Array) -> Array:

@@ -132,7 +132,7 @@ def _reduced(
         total = total / max(batch, 1)
     elif reduction == "mean" and weights is not None:
         count = xp.sum(weights)
-        total = total / xp.where(count == 0, 1.0, count)
+        total = xp.where(count == 0, 0.0, total / xp.where(count == 0, 1.0, count))
     elif reduction == "mean" and valid is None:
         total = total / max(batch * steps, 1)
     elif reduction == "mean":

@@ -35,17 +35,34 @@ def none_valid(factors: Factors, rows: Sequence[Row], array: Sequence[Case]) -> 
     kinds = [kind for kind in NONE_VALID if factors.op.has_steps and kind in factors.support.steps]
     if not kinds:
         return
-    seen: set[tuple[int, int]] = set()
     regimes: set[str] = set()
+    for place, case in _meeting_every_choice(factors, rows, array, apart=STEPS):
+        # Numbers matter little where no step is valid, but for zeros, which whole numbers have among them.
+        met = case.regime in regimes and "integers" in regimes_for(factors.op)
+        regimes.add(case.regime)
+        regime = "integers" if met else case.regime
+        yield replace(case, steps=kinds[place % len(kinds)], regime=regime).with_at_least(B=1, T=1)
+
+
+def nothing_given(factors: Factors, rows: Sequence[Row], array: Sequence[Case]) -> Iterator[Case]:
+    """Calls without a sequence, and calls without a step, that meet every choice once more."""
+    for symbol in ("B", "T"):
+        if symbol in factors.op.sizes and not factors.few_shapes:
+            pairs = [(row, case) for row, case in zip(rows, array, strict=True) if NEEDS[case.steps][symbol] == 0]
+            for _, case in _meeting_every_choice(factors, *zip(*pairs, strict=True)) if pairs else ():
+                yield replace(case, sizes={**case.sizes, symbol: 0})
+
+
+def _meeting_every_choice(
+    factors: Factors, rows: Sequence[Row], array: Sequence[Case], apart: str = ""
+) -> Iterator[tuple[int, Case]]:
+    """Yield few of the array's cases that together have every level of each choice but one, with their places."""
+    seen: set[tuple[int, int]] = set()
     for place, (row, case) in enumerate(zip(rows, array, strict=True)):
-        levels = {(factor, level) for factor, level in enumerate(row) if factors.all[factor].name != STEPS}
+        levels = {(factor, level) for factor, level in enumerate(row) if factors.all[factor].name != apart}
         if levels - seen and not REGIMES[case.regime].forbids_padding:
-            # Numbers matter little where no step is valid, but for zeros, which whole numbers have among them.
-            met = case.regime in regimes and "integers" in regimes_for(factors.op)
-            regimes.add(case.regime)
-            regime = "integers" if met else case.regime
             seen |= levels
-            yield replace(case, steps=kinds[place % len(kinds)], regime=regime).with_at_least(B=1, T=1)
+            yield place, case
 
 
 def counts_beyond_sizes(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:

@@ -2,9 +2,10 @@
 
 Its first part is a covering array (`rnnspec.conformance.cases.covering`) over all choices: the level of each attribute,
 the kind of steps, the absent optional inputs, the regime, and small sizes. The second part has calls without a valid
-step. The third part tries single sizes at which kernels break (`rnnspec.conformance.cases.ladder`), equal sizes that
-could confuse axes, and large sizes all together (`rnnspec.conformance.cases.grown`). In types of two bytes, generic
-calls come last. The seed changes only numbers, never choices.
+step, without a step and without a sequence. The third part tries single sizes at which kernels break
+(`rnnspec.conformance.cases.ladder`), equal sizes that could confuse axes, and large sizes all together
+(`rnnspec.conformance.cases.grown`). In types of two bytes, generic calls come last. The seed changes only numbers,
+never choices.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 from rnnspec.conformance.cases.alone import one_at_a_time
-from rnnspec.conformance.cases.beyond import counts_beyond_sizes, generic, none_valid
+from rnnspec.conformance.cases.beyond import counts_beyond_sizes, generic, none_valid, nothing_given
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.counts import beyond_ranges, late_ends, unlike_ends
 from rnnspec.conformance.cases.covering import (
@@ -140,7 +141,8 @@ class Planner:
         rows, impossible = _planned(model, self._own()) if self.factors else (((),), 0)
         array = tuple(self.case_of(row) for row in rows)
         climber = Climber(self._maker, self.extent.largest)
-        cases = [*array, *none_valid(self.choices, rows, array), *climber.cases(rows, array, self._more(rows))]
+        cases = [*array, *none_valid(self.choices, rows, array), *nothing_given(self.choices, rows, array)]
+        cases += climber.cases(rows, array, self._more(rows))
         if self.extent.largest:
             cases += counts_beyond_sizes(self._maker, rows)
             cases += grown(self._maker, self.refused)

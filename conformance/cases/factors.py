@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Any, Final
 
 from rnnspec.conformance.cases.case import NEEDS, Steps
@@ -218,20 +219,22 @@ class Factors:
             allowed.update((name, tuple(map(_named, entry))) for name, entry in entries)
         return allowed
 
-    def meeting_own_choices(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
-        """Levels of few of the rows that together have every listed value of the operation's own attributes.
+    def meeting_own_choices(self, rows: Sequence[Row], together: int = 1) -> Iterator[dict[str, Any]]:
+        """Levels of few of the rows that have every listed value of the operation's own attributes.
 
         Those are the attributes that neither choose a part nor belong to one; without any, it is the first row.
+        The rows have every set of so many values `together` that any of the rows has.
         """
         parts = {part.operation for part in self.op.parts}
         attributes = self.op.attributes.items()
         own = {key for key, one in attributes if not one.when and not one.domain and key not in parts}
-        met: set[tuple[int, int]] = set()
+        met: set[tuple[tuple[int, int], ...]] = set()
         for number, place in enumerate(spread_order(len(rows))):
             row = rows[place]
-            chosen = {(factor, level) for factor, level in enumerate(row) if self._attribute_of(factor) in own}
-            if not number or not chosen <= met:
-                met |= chosen
+            chosen = [(factor, level) for factor, level in enumerate(row) if self._attribute_of(factor) in own]
+            sets = set(combinations(chosen, min(together, len(chosen))))
+            if not number or not sets <= met:
+                met |= sets
                 yield self.levels(row)
 
     def _attribute_of(self, factor: int) -> str:
@@ -290,6 +293,6 @@ def _named(level: Any) -> Any:
     return level.name if isinstance(level, Level) else level
 
 
-def _holds_any(combinations: Iterable[Combination], row: Row) -> bool:
+def _holds_any(forbidden: Iterable[Combination], row: Row) -> bool:
     chosen = set(enumerate(row))
-    return any(combination <= chosen for combination in combinations)
+    return any(combination <= chosen for combination in forbidden)

@@ -13,8 +13,9 @@ from typing import Final
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.covering import Row, spread_order
 from rnnspec.conformance.cases.factors import Factors
+from rnnspec.conformance.cases.ladder import goes_by_steps
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
-from rnnspec.conformance.cases.regimes import STRUCTURES, takes_spectra
+from rnnspec.conformance.cases.regimes import NOT_NEGATIVE, STRUCTURES, regimes_for, takes_spectra
 from rnnspec.conformance.judge.formats import format_of
 
 _WIDE_RANGE: Final = 2.0**40
@@ -28,9 +29,10 @@ _MANY_STEPS: Final = {"B": 4, "T": 4}
 
 
 def special_numbers(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
-    """Calls with large, small and contradicting numbers, and with matrices of every structure."""
+    """Calls with large, small, vanishing and contradicting numbers, and with matrices of every structure."""
     yield from large(maker, rows)
     yield from small(maker, rows)
+    yield from vanishing(maker, rows)
     yield from contradicting(maker, rows)
     yield from structured(maker, rows)
 
@@ -49,6 +51,22 @@ def small(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
         return
     for number, levels in enumerate(maker.factors.meeting_own_choices(rows)):
         yield maker.with_some_step({**levels, "regime": "small"}, ATTEMPTS * (3000 + number))
+
+
+def vanishing(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
+    """Calls with numbers that are 0 or add up to 0, with every pair of the operation's own choices.
+
+    Where an operation goes by steps, its cells' numbers meet zeros in enough of the covering array.
+    """
+    factors = maker.factors
+    if goes_by_steps(factors.op) or factors.few_shapes:
+        return
+    regimes = [regime for regime in ("integers", "zeros") if regime in regimes_for(factors.op)]
+    regimes += ["weightless"] * any(item.domain in NOT_NEGATIVE for item in factors.op.inputs.values())
+    for number, levels in enumerate(factors.meeting_own_choices(rows, together=2)):
+        for place, regime in enumerate(regimes):
+            salt = ATTEMPTS * (7000 + len(regimes) * number + place)
+            yield maker.with_some_step({**levels, "regime": regime}, salt)
 
 
 def contradicting(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:

@@ -160,6 +160,9 @@ class Regime:
     contradicts: bool = False
     """Whether probabilities are 0 (and 1, if `whole`) whatever came true."""
 
+    least: bool = False
+    """Whether numbers that cannot be negative, such as weights of steps, are 0."""
+
     matrix: Callable[[Floats], Floats] | None = None
     """The square matrices that the regime makes of generic ones, ``(..., H, H)``."""
 
@@ -184,6 +187,9 @@ STRUCTURES: Final[Mapping[str, tuple[str, Callable[[Floats], Floats]]]] = {
     "orthogonal": ("orthogonal matrices, all else 0", _orthogonal),
 }
 """Regimes of square matrices: of each, what is said and how it is made of generic matrices."""
+
+NOT_NEGATIVE: Final = ("square", "mean")
+"""Domains of inputs that cannot be negative, and of what is 0 wherever those are."""
 
 REGIMES: Final[Mapping[str, Regime]] = {
     regime.name: regime
@@ -219,6 +225,7 @@ REGIMES: Final[Mapping[str, Regime]] = {
         ),
         Regime("large", "results beyond the range of two bytes", inputs=2.0**20, of=never),
         Regime("small", "all but matrices at one scale of 1e-11 to 1e-9", small=True, of=never),
+        Regime("weightless", "weights of steps and means of squares 0", least=True, of=never),
         Regime("contradicting", "probabilities of 0 and 1 whatever came true", whole=True, contradicts=True, of=never),
         Regime("unforeseen", "half of all probabilities 0 whatever came true", contradicts=True, of=never),
         *(
@@ -287,7 +294,9 @@ def fill(
     regime = REGIMES[name]
     if item.domain == "probability":
         return _probabilities(regime, shape, rng)
-    if item.domain in ("square", "mean"):
+    if item.domain in NOT_NEGATIVE:
+        if regime.least:
+            return np.zeros(shape)
         plain = fill(name, op, replace(item, domain=""), shape, attributes, rng, form)
         return _running_means(plain, op, item, attributes)
     if regime.whole:

@@ -178,17 +178,26 @@ class Noise:
         else:
             for moved, part in _pieces(flat, single):
                 reach = np.abs(moved) if magnitude is None else large[part]
-                self._move(moved, reach, units if isinstance(units, float) else units[part], calm, transcendental)
+                unit = units if isinstance(units, float) else units[part]
+                self._move(moved, reach, unit, calm, transcendental, magnitude is not None)
         return flat.reshape(RUNS, *exact.shape[1:])
 
     def _move(
-        self, moved: NDArray[Any], reach: NDArray[Any], units: float | NDArray[Any], calm: bool, transcendental: bool
+        self,
+        moved: NDArray[Any],
+        reach: NDArray[Any],
+        units: float | NDArray[Any],
+        calm: bool,
+        transcendental: bool,
+        summed: bool,
     ) -> None:
         """Move numbers by units·u·reach, each in a direction of its own."""
         # An infinity stays one: no step is infinite.
         step = (reach if calm else np.minimum(reach, _LARGEST)) + self._smallest_normal
         step *= units * self.unit_roundoff
         step = step * SIGNS[self.directions.places(moved.size)].reshape(moved.shape)
+        if summed:  # zeros add up to 0 in every type
+            step *= reach != 0
         if self.whole:
             most = 0 if transcendental else 1 / self.unit_roundoff
             step[(moved == np.rint(moved)) & (np.abs(moved) <= most)] = 0

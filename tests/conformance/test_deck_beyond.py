@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,26 @@ def test_small_numbers_reach_below_the_constants_that_norms_are_compared_with() 
     cosines = [case for case in cases if case.attributes["score"] == "cosine"]
     assert cosines
     assert all(np.abs(case.call.inputs["q"]).max() < 1e-7 for case in cosines)
+
+
+def test_numbers_vanish_with_every_pair_of_a_losss_own_choices() -> None:
+    op, cases = operation("cross_entropy"), of_regime("cross_entropy", "weightless")
+    listed = {key: one.values for key, one in op.attributes.items() if one.values}
+    for (one, values), (other, more) in combinations(listed.items(), 2):
+        met = {(case.attributes[one], case.attributes[other]) for case in cases}
+        assert met == set(product(values, more)), (one, other)
+    weighted = [case.call.inputs["weights"] for case in cases if case.attributes["weighted"]]
+    assert weighted
+    assert not any(weights.any() for weights in weighted)
+
+
+@pytest.mark.parametrize("size", ["B", "T"])
+@pytest.mark.parametrize("name", ["lstm", "crf_viterbi", "mean_absolute_error"])
+def test_every_choice_occurs_without_a_sequence_and_without_a_step(name: str, size: str) -> None:
+    cases = [case for case in deck_of(name).cases if case.sizes[size] == 0]
+    for key, attribute in operation(name).attributes.items():
+        if attribute.values and not attribute.is_tuple and not attribute.when:
+            assert {case.attributes[key] for case in cases} >= set(attribute.values), key
 
 
 def test_types_of_two_bytes_have_neither_large_nor_small_numbers() -> None:

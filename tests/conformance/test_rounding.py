@@ -284,6 +284,12 @@ def test_what_underflows_still_moves() -> None:
     np.testing.assert_allclose(moved(result), np.full((6, 2), U * SMALLEST), rtol=1e-9)
 
 
+def test_zeros_add_up_to_zero() -> None:
+    zeros = exactly(np.zeros((3, 4)))
+    assert not zeros.sum(axis=1).versions().any()
+    assert not (zeros @ np.full((4, 2), 0.3)).versions().any()
+
+
 def test_directions_are_balanced_and_differ_between_versions_and_elements() -> None:
     result = exactly(np.ones((50, 60))) * 0.3
     up = result.versions()[1:] > result.versions()[0]

@@ -51,6 +51,13 @@ def test_absolute_error_gradient_by_hand():
     close(gradients["target"], [[[-1, 1], [0, -1]], [[-1, -1], [0, 0]]])
 
 
+@pytest.mark.parametrize("loss", [mean_absolute_error_vjp, mean_squared_error_vjp])
+def test_a_mean_over_weights_that_are_all_0_is_0_and_has_no_gradient(loss):
+    (mean,), vjp = loss(PREDICTION, TARGET, weights=np.zeros((2, 2)), lengths=LENGTHS, weighted=True)
+    assert mean == 0
+    assert not any(gradient.any() for gradient in vjp(ONE).values())
+
+
 def test_squared_error_gradient_by_hand():
     _, vjp = mean_squared_error_vjp(PREDICTION, TARGET, lengths=LENGTHS, reduction="none")
     gradients = vjp(np.array([[1.0, 2.0], [-1.0, NAN]]))
