@@ -124,11 +124,11 @@ def _affine(alpha: float, beta: float) -> Elementwise:
 
 def _elu(alpha: float, scale: float = 1.0) -> Elementwise:
     def value(a: Array, out: Array | None) -> Array:
-        return _into(out, np.where(a > 0, a, np.expm1(np.minimum(a, 0)) * alpha) * scale)
+        return _into(out, np.where(a > 0, a, np.expm1(np.where(a > 0, 0, a)) * alpha) * scale)
 
     def back(dv: Array, a: Array, v: Array) -> Array:
         # From the value, as frameworks have it: exp(a) itself is more exact far below 0, and no one's gradient is.
-        return np.where(a > 0, dv, dv * (np.expm1(np.minimum(a, 0)) * alpha + alpha)) * scale
+        return np.where(a > 0, dv, dv * (np.expm1(np.where(a > 0, 0, a)) * alpha + alpha)) * scale
 
     return Elementwise(value, back, reads_argument=True)
 
@@ -144,8 +144,11 @@ def _softsign_back(dv: Array, a: Array, v: Array) -> Array:
 
 
 def _softplus(a: Array, out: Array | None) -> Array:
-    """``log(1 + exp(a))``, of an exponential that cannot overflow."""
-    return _into(out, np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a))))
+    """``log(1 + exp(a))``, of an exponential that cannot overflow.
+
+    Both parts take one side where the argument is 0: the slope of either alone does not exist there.
+    """
+    return _into(out, np.where(a > 0, a, 0) + np.log1p(np.exp(np.where(a > 0, -a, a))))
 
 
 def _softplus_back(dv: Array, a: Array, v: Array) -> Array:

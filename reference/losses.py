@@ -46,9 +46,10 @@ def _binary_cross_entropy(call: Admitted) -> Computed:
 def _of_logits(steps: _Steps) -> Computed:
     z, wanted = steps.taken("logits"), steps.taken("target")
     # log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|)), which cannot overflow. The target's share on the side of the
-    # logit is taken off |z| for both signs, so that rounding is the same on both sides.
-    likely = np.where(z < 0, 1 - wanted, wanted)
-    each = np.abs(z) - np.abs(z) * likely + np.log1p(np.exp(-np.abs(z)))
+    # logit is taken off |z| for both signs, so that rounding is the same on both sides. All parts take one side where
+    # the logit is 0: the slope of each alone does not exist there.
+    likely, size = np.where(z < 0, 1 - wanted, wanted), np.where(z < 0, -z, z)
+    each = size - size * likely + np.log1p(np.exp(-size))
 
     def back(de: Array) -> dict[str, Array]:
         p = (1 + np.tanh(z / 2)) / 2  # the logistic, in the form that cannot overflow

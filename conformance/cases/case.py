@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.backends import Call
-from rnnspec.conformance.cases.regimes import REGIMES, fill
+from rnnspec.conformance.cases.regimes import NOT_NEGATIVE, REGIMES, fill
 from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, NEEDS, Steps, valid_steps
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.judge.formats import format_of
@@ -231,10 +231,10 @@ class Case:
                 continue
             rng, shape = self._rng(name), self.shape_of(item.shape)
             if item.kind == "lengths":
-                if self.steps in BY_LENGTHS and not self._labelled:
+                if self.steps in BY_LENGTHS and not self.has_padding_label:
                     inputs[name] = self.valid.sum(axis=1, dtype=np.int64)
             elif item.kind == "mask":
-                if self.steps in BY_MASK and not self._labelled:
+                if self.steps in BY_MASK and not self.has_padding_label:
                     inputs[name] = self.valid
             elif item.kind == "ids":
                 inputs[name] = self._ids(item, shape, rng)
@@ -242,7 +242,8 @@ class Case:
                 inputs[name] = rng.random(shape) < 0.6
             else:
                 numbers = fill(self.regime, self.spec, item, shape, self._drawn_for, rng, format_of(self.dtype))
-                if REGIMES[self.regime].small and (not item.domain and name in self._scaled):
+                of_steps = item.domain in NOT_NEGATIVE and item.per_sequence
+                if REGIMES[self.regime].small and (of_steps or (not item.domain and name in self._scaled)):
                     numbers *= self._scale
                 inputs[name] = (np.zeros(shape) if name in self.zero else numbers).astype(dtype)
         return inputs
@@ -267,7 +268,7 @@ class Case:
         return {**self.attributes, **drawn}
 
     @property
-    def _labelled(self) -> bool:
+    def has_padding_label(self) -> bool:
         """Whether a label of its own marks the padding."""
         label = self.spec.padding_label
         return label is not None and holds(label[2], self.attributes)
@@ -285,7 +286,7 @@ class Case:
         if apart:
             ids[~self.valid] = below - 1
         label = self.spec.padding_label
-        if label is not None and label[0] == item.name and self._labelled:
+        if label is not None and label[0] == item.name and self.has_padding_label:
             ids[~self.valid] = self.lengths_of[label[1]]
         return ids
 

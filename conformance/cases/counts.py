@@ -16,8 +16,8 @@ from rnnspec.conformance.cases.making import ATTEMPTS, Maker
 from rnnspec.conformance.cases.regimes import choices_of, regimes_for
 from rnnspec.spec.operation import Operation
 
-COUNTS: Final = (33, 130)
-"""Numbers of things beyond a block of 32, and beyond what a signed byte counts."""
+COUNTS: Final = (33, 130, 32, 64)
+"""Numbers of things beyond a block of 32, beyond what a signed byte counts, and of whole blocks."""
 _UNSETTLED: Final = "chaotic"
 """The regime in which what is fed back goes on changing; elsewhere, a round that is left out may not show."""
 _CHANGE: Final = 0.01

@@ -39,6 +39,8 @@ _PAIR: Final = (70, 96)
 _BLOCK: Final = 64
 _BLOCKS: Final = {"B": 8, "T": 16, "U": 16}
 """Sequences and steps of a call whose sizes are all whole blocks."""
+_BOTH: Final = {"B": 34, "T": 34}
+"""Sequences and steps of a call with gradients, beyond a block of 32."""
 _CHUNKS: Final = (600, 1_030)
 """Two sizes beyond blocks of 512 and of 1,024, where the call is cheap."""
 _CHEAP: Final = 2e6
@@ -114,10 +116,14 @@ def paired(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     sizes: list[dict[str, int]] = [dict(zip(pair, two, strict=True)) for two in (_PAIR, _CHUNKS) for pair in pairs]
     if len(symbols) > 1:
         sizes.append({symbol: _BLOCKS.get(symbol, _BLOCK) for symbol in symbols})
+    if _BOTH.keys() <= {*symbols} and not dear:
+        sizes.append(_BOTH)
     for number, large in enumerate(sizes):
         choices = {**factors.levels(rows[number % len(rows)]), "regime": "generic"}
         drawn = maker.with_some_step(choices, -ATTEMPTS * (10_000 + number), large)
-        case = replace(drawn, attributes=usual, differentiated=not large.keys() & _STEP_BY_STEP or len(large) > 2)
+        case = replace(
+            drawn, attributes=usual, differentiated=large is _BOTH or not large.keys() & _STEP_BY_STEP or len(large) > 2
+        )
         in_chunks = max(large.values()) >= _CHUNKS[0]
         too_dear = in_chunks and (flops_of(case) > _CHEAP or bool(_STEP_BY_STEP & large.keys()))
         if _affordable(case) and not case.sampled and not too_dear:

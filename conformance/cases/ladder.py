@@ -14,7 +14,7 @@ RUNGS: Final = (
 )  # fmt: skip
 """Values that each size takes once, while the other sizes are small; beyond 8, with all remainders of 4, 8 and 16."""
 
-NOT_DIFFERENTIATED: Final = frozenset((127, 128, 255, 256, 257, 300))
+NOT_DIFFERENTIATED: Final = frozenset((127, 128, 255, 256, 257))
 """Sizes at which only outputs are judged: a gradient takes as long again, and neighbouring sizes have one."""
 
 OF_PARTS_DIFFERENTIATED: Final = frozenset((*(size for size in RUNGS if size < 63), 129))
@@ -29,13 +29,13 @@ WHERE_CHEAP: Final = (512, 513, 1_024, 1_100)
 IN_ONE_PIECE: Final = (70_000, 140_000, 2**20 + 1)
 """Sizes beyond 16 bits, twice that, and 20 bits, for any symbol whose call is cheap then and takes no step by step."""
 
-OF_GRADIENTS: Final = 5_000
-"""A size beyond a block of 4,096 for these symbols, at which gradients are judged too."""
+OF_GRADIENTS: Final = 5_001
+"""A size beyond a block of 4,096 for these symbols, and no number of two bytes; gradients are judged too."""
 
 OF_ROWS: Final = 65_537
 """Rows of a table beyond the numbers of 16 bits."""
 
-LABELS: Final = (9, 33, 65, 129, 257, 1_030)
+LABELS: Final = (9, 33, 64, 65, 129, 256, 257, 1_030)
 """Labels of a sequence that has as many steps as they need."""
 
 LARGEST: Final = 65_537

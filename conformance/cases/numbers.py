@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle, islice
 from typing import Final
 
 from rnnspec.conformance.cases.case import Case
@@ -15,13 +16,24 @@ from rnnspec.conformance.cases.covering import Row, spread_order
 from rnnspec.conformance.cases.factors import Factors
 from rnnspec.conformance.cases.ladder import goes_by_steps
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
-from rnnspec.conformance.cases.regimes import NOT_NEGATIVE, STRUCTURES, regimes_for, takes_spectra
+from rnnspec.conformance.cases.regimes import (
+    NOT_NEGATIVE,
+    STRUCTURES,
+    choices_of,
+    has_moves,
+    regimes_for,
+    takes_spectra,
+)
 from rnnspec.conformance.judge.formats import format_of
 
 _WIDE_RANGE: Final = 2.0**40
 """A type's largest number where results of large numbers fit it, and small ones are not subnormal."""
 _LARGE: Final = 3
 """Calls with large numbers."""
+_FAR: Final = 12
+_ONE_VECTOR: Final = {"B": 1}
+_ALTERNATIVES: Final = 3
+"""Alternatives between which moves are forbidden: enough for a path beside them."""
 _UNITS: Final = 4
 """Units of a matrix of a certain structure, and steps beside it: enough for its powers to tell."""
 _MANY_STEPS: Final = {"B": 4, "T": 4}
@@ -33,6 +45,8 @@ def special_numbers(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     yield from large(maker, rows)
     yield from small(maker, rows)
     yield from vanishing(maker, rows)
+    yield from offset(maker, rows)
+    yield from far(maker, rows)
     yield from contradicting(maker, rows)
     yield from structured(maker, rows)
 
@@ -43,6 +57,10 @@ def large(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
         return
     for number, place in zip(range(_LARGE), spread_order(len(rows)), strict=False):
         yield maker.with_some_step({**maker.factors.levels(rows[place]), "regime": "large"}, ATTEMPTS * (2000 + number))
+    if has_moves(maker.factors.op):
+        sizes = dict.fromkeys(choices_of(maker.factors.op), _ALTERNATIVES)
+        for number, levels in enumerate(maker.factors.meeting_own_choices(rows), start=_LARGE):
+            yield maker.with_some_step({**levels, "regime": "large"}, ATTEMPTS * (2000 + number), sizes)
 
 
 def small(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
@@ -67,6 +85,29 @@ def vanishing(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
         for place, regime in enumerate(regimes):
             salt = ATTEMPTS * (7000 + len(regimes) * number + place)
             yield maker.with_some_step({**levels, "regime": regime}, salt)
+    for number, levels in enumerate(factors.meeting_own_choices(rows)):
+        case = maker.with_some_step({**levels, "regime": "generic"}, ATTEMPTS * (8000 + number))
+        for name, item in case.items.items():
+            if item.kind == "float" and item.per_sequence == ("B" in factors.op.sizes) and name not in case.absent:
+                yield replace(case, zero=(name,))
+
+
+def offset(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
+    """Calls with numbers whose differences are small beside them: what squares before it subtracts shows."""
+    factors = maker.factors
+    if _is_narrow(factors) or goes_by_steps(factors.op) or factors.few_shapes:
+        return
+    if any(item.per_sequence and item.kind == "float" and not item.domain for item in factors.op.inputs.values()):
+        for number, levels in enumerate(factors.meeting_own_choices(rows)):
+            yield maker.with_some_step({**levels, "regime": "offset"}, ATTEMPTS * (9000 + number))
+
+
+def far(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
+    """Calls of a type of two bytes with vectors whose squares come near its ends, which few vectors do."""
+    factors = maker.factors
+    if _is_narrow(factors) and "far" in regimes_for(factors.op):
+        for number, levels in enumerate(islice(cycle(factors.meeting_own_choices(rows)), _FAR)):
+            yield maker.with_some_step({**levels, "regime": "far"}, ATTEMPTS * (9500 + number), _ONE_VECTOR)
 
 
 def contradicting(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:

@@ -160,6 +160,9 @@ class Regime:
     contradicts: bool = False
     """Whether probabilities are 0 (and 1, if `whole`) whatever came true."""
 
+    offset: float = 0.0
+    """The number around which those of each sequence lie."""
+
     least: bool = False
     """Whether numbers that cannot be negative, such as weights of steps, are 0."""
 
@@ -225,6 +228,7 @@ REGIMES: Final[Mapping[str, Regime]] = {
         ),
         Regime("large", "results beyond the range of two bytes", inputs=2.0**20, of=never),
         Regime("small", "all but matrices at one scale of 1e-11 to 1e-9", small=True, of=never),
+        Regime("offset", "numbers far from 0 beside their differences", offset=2.0**7, of=never),
         Regime("weightless", "weights of steps and means of squares 0", least=True, of=never),
         Regime("contradicting", "probabilities of 0 and 1 whatever came true", whole=True, contradicts=True, of=never),
         Regime("unforeseen", "half of all probabilities 0 whatever came true", contradicts=True, of=never),
@@ -304,6 +308,8 @@ def fill(
         return _in_pairs(numbers, op, item, rng) if regime.twins else numbers
     numbers = rng.normal(size=shape)
     numbers *= _scale(regime, op, item, shape, attributes)
+    if item.per_sequence and not item.domain:
+        numbers += regime.offset
     if regime.own_scales:
         numbers *= float(np.exp(rng.uniform(np.log(0.03), np.log(5.0))))
     vectors = item.per_sequence or "B" not in op.sizes

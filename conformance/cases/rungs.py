@@ -30,7 +30,7 @@ from rnnspec.conformance.cases.ladder import (
     rungs_of,
 )
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
-from rnnspec.conformance.cases.regimes import activations_of, choices_of
+from rnnspec.conformance.cases.regimes import activations_of, choices_of, regimes_for
 from rnnspec.spec import Operation, resolved
 from rnnspec.spec.language import parse_size, size_of, sizes_in
 
@@ -54,8 +54,15 @@ _KINDS_OF_LABELS: Final = 17
 _PADDED: Final = tuple(size for size in RUNGS if size > 64)
 """Numbers of steps of which a sequence has fewer than another, beyond what a kernel reads at once."""
 _KINDS_OF_PADDING: Final[tuple[Steps, ...]] = ("lengths", "mask")
+_BYTE: Final = (128, 256)
+"""Numbers of alternatives beyond a byte, which are asked with every choice of the operation's own."""
+_UNPADDED: Final = {"B": 3, "T": 257}
+"""Sequences and steps of a call without padding, beyond what a kernel reads at once, and no multiple of it."""
 _CHOOSING: Final = {"B": 4, "T": 3}
 """From so many alternatives on, calls have so many sequences and steps."""
+_WIDELY_SPREAD: Final = "overflowing"
+"""A regime of numbers so far apart that those of one block say nothing of the next one's."""
+_MANY_STEPS: Final = {"T": OF_GRADIENTS}
 _STEADY_FROM: Final = 32
 """Size from which the attributes keep numbers within the type."""
 
@@ -115,11 +122,15 @@ class Climber:
                     yield case
                 else:
                     self.left_out.setdefault(symbol, []).append(size)
+                if size in _BYTE and symbol in choices_of(self.factors.op):
+                    yield from self._with_own_choices(own_choices, 5000 + number, {symbol: size})
+            if symbol == "T" and self.largest >= _UNPADDED["T"]:
+                yield self._rung({**own_choices[-1], STEPS: "all"}, 5000 + number, _UNPADDED)
             for size in () if depth or self.largest < LARGEST else self._where_cheap(symbol):
                 row = levels[places[spread_order(len(places))[number % len(places)]]]
                 case = self._rung(row, number, {symbol: size})
                 number += 1
-                if flops_of(case) <= _CHEAP and _size_of(case, "elements") <= _FEW_ELEMENTS:
+                if _is_cheap(case):
                     # Of a sum of so many equal numbers, each addition may be rounded to the same side.
                     yield replace(case, differentiated=size == OF_ROWS and not self.of_parts)
         if not self.factors.few_shapes:
@@ -137,9 +148,18 @@ class Climber:
         if not self.factors.op.has_steps or not kinds:
             return None
         turn = _PADDED.index(size)
-        row = {**choices[turn % len(choices)], STEPS: kinds[turn // len(choices) % len(kinds)]}
+        row = {**choices[turn % len(choices)], STEPS: kinds[(turn + turn // len(choices)) % len(kinds)]}
         made = (self._rung(row, number, {"T": size, "B": 2}, attempt) for attempt in range(ATTEMPTS))
         return next((case for case in made if not case.valid.all()), None)
+
+    def _with_own_choices(
+        self, choices: Sequence[Mapping[str, Any]], number: int, sizes: Mapping[str, int]
+    ) -> Iterator[Case]:
+        """The cases of these sizes with each choice, where they are cheap."""
+        for place, row in enumerate(choices):
+            case = self._rung(row, number + 100 * place, sizes)
+            if _is_cheap(case):
+                yield replace(case, differentiated=False)
 
     def in_one_piece(self, rows: Sequence[Row], array: Sequence[Case]) -> Iterator[Case]:
         """Calls with one size beyond a block or 16 bits, and one with a size beyond 20 bits, where they are cheap.
@@ -154,11 +174,16 @@ class Climber:
         symbols = [symbol for symbol in dict.fromkeys(chain(*(case.sizes for case in array))) if symbol not in apart]
         having = {symbol: [place for place, case in enumerate(array) if symbol in case.sizes] for symbol in symbols}
         number, last = 0, None
-        for size in (*IN_ONE_PIECE, OF_GRADIENTS):
+        kinds = [kind for kind in _KINDS_OF_PADDING if kind in self.factors.support.steps and op.has_steps]
+        for turn, size in enumerate((*IN_ONE_PIECE, OF_GRADIENTS)):
             for symbol in symbols:
                 places = having[symbol]
                 row = self.factors.levels(rows[places[spread_order(len(places))[number % len(places)]]])
+                if symbol == "T" and kinds:
+                    row = {**row, STEPS: kinds[turn % len(kinds)]}
                 case = self._rung(row, 8000 + number, {symbol: size})
+                if turn % 2 and _WIDELY_SPREAD in regimes_for(op):
+                    case = replace(case, regime=_WIDELY_SPREAD)
                 number += 1
                 work = flops_of(case) + _size_of(case, "elements")
                 if case.sampled or not _reaches(case, size):
@@ -170,6 +195,13 @@ class Climber:
                     yield case
         if last is not None:
             yield last
+        if "T" in symbols:
+            for place, row in enumerate(self.factors.meeting_own_choices(rows)):
+                case = self._rung(
+                    {**row, STEPS: kinds[place % len(kinds)] if kinds else "all"}, 9000 + place, _MANY_STEPS
+                )
+                if flops_of(case) + _size_of(case, "elements") <= _WORK and not case.sampled:
+                    yield replace(case, differentiated=True)
 
     def labelled(self, rows: Sequence[Row]) -> Iterator[Case]:
         """Calls of sequences with many labels, and with as many steps and as many kinds of labels as these need."""
@@ -210,7 +242,7 @@ class Climber:
         """A generic case of these sizes with a row's choices."""
         beside = self._beside(sizes)
         case = self.maker.with_some_step({**row, "regime": "generic"}, ATTEMPTS * number + attempt, {**beside, **sizes})
-        if beside:
+        if beside and not case.has_padding_label:
             case = replace(case, steps="all")
         if sizes.get("T", 0) > SMALL[-1][1] and case.spec.has_steps and not case.valid[:, -1].any():
             case = replace(case, steps="all")  # of steps that no sequence reaches, nothing would be seen
@@ -277,6 +309,11 @@ def counts_of(op: Operation) -> tuple[str, ...]:
     below = {item.below for item in op.inputs.values() if item.kind == "ids" and item.shape == ("B",)}
     sizes = {symbol: text for _, same in op.same_size for symbol, text in same.items() if symbol in below}
     return tuple(dict.fromkeys(symbol for text in sizes.values() for symbol in sizes_in(parse_size(text, op.name))))
+
+
+def _is_cheap(case: Case) -> bool:
+    """Whether a call beyond the usual ladder is cheap enough."""
+    return flops_of(case) <= _CHEAP and _size_of(case, "elements") <= _FEW_ELEMENTS
 
 
 def _reaches(case: Case, size: int) -> bool:

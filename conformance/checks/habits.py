@@ -13,6 +13,7 @@ import numpy as np
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.cases import Case
+from rnnspec.conformance.cases.equal import evened, free_sizes
 from rnnspec.conformance.checks.asked import Asked, blamed_on, prefixed_by
 from rnnspec.conformance.checks.right import OutOfRangeError, expected_from
 from rnnspec.spec.arrays import Array
@@ -65,9 +66,8 @@ class OneArray(Habit):
 
 def alike(case: Case) -> Case:
     """The case with all sizes equal, where that leaves them small: more inputs then have one shape."""
-    sizes = {symbol: case.lengths_of[symbol] for symbol in free_sizes(case)}
-    size = max((2, *sizes.values(), *case.spec.at_least.values()))
-    return replace(case, sizes={**case.sizes, **dict.fromkeys(sizes, size)}) if size <= _ALIKE_UP_TO else case
+    size = max((2, *(case.lengths_of[symbol] for symbol in free_sizes(case)), *case.spec.at_least.values()))
+    return evened(case, size) if size <= _ALIKE_UP_TO else case
 
 
 def groups_of(case: Case) -> tuple[tuple[str, ...], ...]:
@@ -203,13 +203,6 @@ class OtherSize(Habit):
                     raise Asked(case, case.call).violation(message)
         with prefixed_by(f"with {self.symbol} = {size} again, after {size + 1}: "):
             return max(worst, _judged(backend, case)[0])
-
-
-def free_sizes(case: Case) -> list[str]:
-    """Sizes that follow from no other, nor from an attribute."""
-    given = {"G", "n", *case.spec.same_sizes_for(case.attributes)}
-    given |= {item.size for item in case.spec.attributes.values()}
-    return [symbol for symbol in case.spec.sizes if symbol not in given]
 
 
 def _judged(backend: Backend, case: Case) -> tuple[float, dict[str, Array]]:

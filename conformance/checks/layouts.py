@@ -13,6 +13,7 @@ import numpy as np
 from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case, Scope
 from rnnspec.conformance.cases.case import Steps
+from rnnspec.conformance.cases.equal import evened
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.checks.asked import Asked, blamed_on
 from rnnspec.conformance.checks.check import Check, usual_case
@@ -169,6 +170,7 @@ _NAMES: Final = (*LAYOUTS, "mixed", *TOGETHER, WINDOWS, *REPEATED)
 _OF_OTHER_NUMBERS: Final = frozenset((*REPEATED, WINDOWS))
 """Layouts in which a call has numbers of its own."""
 _OF_ONE_ARRAY: Final = frozenset((*TOGETHER, WINDOWS))
+_SWAPPED: Final = frozenset(name for name in LAYOUTS if "swapped" in name)
 _EQUAL: Final = 3
 """All sizes of a call whose arrays lie in one."""
 
@@ -181,10 +183,7 @@ def _fitting(case: Case) -> list[str]:
 
 def _laid_together(case: Case, name: str) -> Case:
     """The case with equal sizes where arrays of one shape are to lie in one."""
-    if name not in _OF_ONE_ARRAY:
-        return case
-    free = (symbol for symbol in case.spec.sizes if symbol not in ("n", "G"))
-    return replace(case, sizes=dict.fromkeys((*case.sizes, *free), _EQUAL))
+    return evened(case, _EQUAL) if name in _OF_ONE_ARRAY else case
 
 
 def _in_windows(case: Case, arrays: Sequence[Array]) -> list[Array]:
@@ -214,7 +213,11 @@ class Layouts(Check):
         wanted: tuple[tuple[Steps, ...], ...] = (("unsorted", usual.steps), ("mask", "right_mask"))
         found = [[kind for kind in each if kind in scope.supported.steps] for each in wanted]
         cases = [replace(usual, steps=each[0]) for each in found if each]
-        return [(_laid_together(case, name), name) for case in cases for name in _fitting(case)]
+        evenly = [evened(case, _EQUAL) for case in cases[:1]]  # whose strides alone say which axis is which
+        return [
+            *((_laid_together(case, name), name) for case in cases for name in _fitting(case)),
+            *((case, name) for case in evenly for name in _fitting(case) if name in _SWAPPED),
+        ]
 
     def of(self, case: Case, scope: Scope) -> tuple[Case, str]:
         """A case and how its arrays lie; of ordinary numbers, where others come in the place of some."""

@@ -34,6 +34,7 @@ from rnnspec.conformance.edits.single import Edit, EditedPart, single_edits
 from rnnspec.conformance.faults.changed import backend_of
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.conformance.faults.score import score_fault
+from rnnspec.conformance.judge.tolerance import expect
 from rnnspec.conformance.run import Profile
 from rnnspec.conformance.run.session import session_of
 from rnnspec.spec import CallError, Operation
@@ -58,7 +59,7 @@ _DRAWN_MORE: Final = 8
 
 _RELATIVE: Final = 1e-12
 _ABSOLUTE: Final = 1e-13
-"""The distance that two float64 results may have: relative to each number, and to the largest of the array or 1.
+"""The distance at which two float64 results are surely the same: relative to each number, and to the largest or 1.
 
 A number far below 1 among zeros is what rounding leaves of a difference, as of a probability and 1.
 """
@@ -365,11 +366,12 @@ class EditBench:
         if self.op.differentiable and not self.op.gradient:
             return self._differs_in_step(edited, frame)
         parts: tuple[EditedPart, ...] = ("values", "gradients") if edited.edit.part == "values" else ("gradients",)
-        return any(
-            _apart(edited.results(frame, frame.case.given_cotangents, part), frame.right(part))
-            for part in (parts if self.op.differentiable else ("values",))
-            if part == "values" or not _is_convention(frame)
-        )
+        for part in parts if self.op.differentiable else ("values",):
+            if part == "values" or not _is_convention(frame):
+                came = edited.results(frame, frame.case.given_cotangents, part)
+                if _apart(came, frame.right(part)) and not _within_bounds(came, frame, part):
+                    return True
+        return False
 
     def _differs_in_step(self, edited: _Edited, frame: _Frame) -> bool:
         """Whether values differ, or their derivatives in one direction: those of all inputs, by one complex step."""
@@ -411,6 +413,17 @@ _LOST: Final = ("masking", "far")
 def _is_convention(frame: _Frame) -> bool:
     """Whether a result is minus infinity: the gradient there is a convention, which libraries differ in."""
     return any(bool(np.isneginf(output).any()) for output in frame.right("values") if output.dtype.kind == "f")
+
+
+def _within_bounds(came: Sequence[Array], frame: _Frame, part: EditedPart) -> bool:
+    """Whether every number is judged in float64, and lies within its bound."""
+    expected = expect(frame.case.given, "float64", frame.case.given_cotangents if part == "gradients" else None)
+    gradients = part == "gradients"
+    right = [expected.gradients[name] for name in frame.call.given] if gradients else [*expected.outputs.values()]
+    return all(
+        bool(np.isfinite(item.bound).all()) and item.error_ratios(array, expected.format.largest).max(initial=0.0) <= 1
+        for array, item in zip(came, right, strict=True)
+    )
 
 
 def _work(case: Case) -> tuple[bool, int]:

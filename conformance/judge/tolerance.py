@@ -42,7 +42,7 @@ from rnnspec.conformance.judge.formats import Format, format_of
 from rnnspec.conformance.judge.rounding import RUNS, Noise, Rounded, greatest
 from rnnspec.reference.traced import Traced, gradients
 from rnnspec.spec.arrays import Array
-from rnnspec.spec.operation import settings_of
+from rnnspec.spec.operation import Operation, settings_of
 
 KAPPA: Final = 4.0
 """Safety factor over the spread; docs/tolerances.md shows the measured distribution of error ratios it rests on."""
@@ -218,6 +218,8 @@ class PerturbedRun:
             for name, array in call.inputs.items()
         }
         self._vjp: Callable[..., Mapping[str, Rounded]] | None = None
+        if _chooses_paths(call.spec):
+            inputs |= _moved_scores(call, floats, self._noise)
         # Perturbed runs may overflow or meet 0/0 where the exact one does not; the bound is then infinite or NaN there.
         with np.errstate(all="ignore"):
             if call.spec.differentiable:
@@ -390,6 +392,41 @@ def bounded(result: Rounded, form: Format, loudest: float) -> Bounded:
 def noise_of(form: Format, seed: int, whole: bool, adds_many: bool) -> Noise:
     """Where rounding to a type comes from, for numbers that are whole or not, and for sums of many terms or of few."""
     return Noise(form.unit_roundoff, form.smallest_normal, seed, whole, form.largest, in_force(form.name), adds_many)
+
+
+def _chooses_paths(op: Operation) -> bool:
+    """Whether the best of all paths is chosen, whose scores may be added up in any order."""
+    moves = any(item.domain == "forbidding" for item in op.inputs.values())
+    return moves and any(item.kind == "ids" for item in op.outputs.values())
+
+
+def _moved_scores(call: Call, floats: Mapping[str, Array], noise: Noise) -> dict[str, Rounded]:
+    """Each step's scores, moved by what rounding does to the score of a whole path.
+
+    Paths may be followed from either end. Two that differ by less than rounding of their scores are then chosen between
+    either way, though their difference shows where each score is added up from the beginning.
+    """
+    outputs = getattr(reference, call.operation)(**{**call.inputs, **floats}, **call.attributes)
+    kinds = call.spec.outputs_for(call.attributes).values()
+    of_paths = [_each_largest(score) for score, item in zip(outputs, kinds, strict=True) if item.kind == "float"]
+    largest = np.maximum.reduce(of_paths)
+    return {
+        name: Rounded(noise.perturb(scores[np.newaxis], _spread_over(largest, scores), 1.0), noise)
+        for name, scores in floats.items()
+        if call.spec.inputs[name].per_sequence
+    }
+
+
+def _each_largest(array: Array) -> Array:
+    """The largest finite magnitude of each sequence."""
+    finite = np.where(np.isfinite(array), np.abs(array), 0.0)
+    return np.asarray(finite.max(axis=tuple(range(1, array.ndim)), initial=0.0))
+
+
+def _spread_over(sequences: Array, array: Array) -> Array:
+    """A number of each sequence at every place of an array, and 0 where that is infinite."""
+    each = sequences.reshape(-1, *(1,) * (array.ndim - 1))
+    return np.where(np.isfinite(array), each, 0.0)
 
 
 def _adds_many(call: Call) -> bool:
