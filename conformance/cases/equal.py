@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 
 from rnnspec.conformance.cases.case import Case
 
@@ -15,21 +15,31 @@ def free_sizes(case: Case) -> list[str]:
     return [symbol for symbol in case.spec.sizes if symbol not in given]
 
 
-def evened(case: Case, size: int) -> Case:
-    """The case with this value of all sizes, or of all but one, which is 1, where more inputs have one shape then.
+def evened(case: Case, size: int) -> list[Case]:
+    """The case with this value of all sizes, and those with one size of 1 in which further inputs have one shape.
 
     Features that are a number of heads times their size are as many as all else where there is one head.
     """
-    free = free_sizes(case)
-    even = replace(case, sizes={**case.sizes, **dict.fromkeys(free, size)})
-    if all(length in (0, 1, size) for symbol, length in even.lengths_of.items() if symbol in case.spec.sizes):
-        return even
-    least = case.spec.at_least
-    others = (replace(even, sizes={**even.sizes, symbol: 1}) for symbol in free if least.get(symbol, 0) <= 1)
-    return max((even, *others), key=_sharing)
+    free, least = free_sizes(case), case.spec.at_least
+    found = [replace(case, sizes={**case.sizes, **dict.fromkeys(free, size)})]
+    if all(length in (0, 1, size) for symbol, length in found[0].lengths_of.items() if symbol in case.spec.sizes):
+        return found
+    met = _of_one_shape(found[0])
+    for other in (
+        replace(found[0], sizes={**found[0].sizes, symbol: 1}) for symbol in free if least.get(symbol, 0) <= 1
+    ):
+        pairs = _of_one_shape(other)
+        if pairs - met:
+            met |= pairs
+            found.append(other)
+    return found
 
 
-def _sharing(case: Case) -> int:
-    """The number of inputs of the most frequent shape of several axes."""
-    shapes = (case.shape_of(item.shape) for name, item in case.items.items() if name not in case.absent)
-    return max(Counter(shape for shape in shapes if len(shape) > 1).values(), default=0)
+def _of_one_shape(case: Case) -> set[tuple[str, str]]:
+    """The pairs of inputs of sequences that have one shape of several axes."""
+    shapes = {
+        name: case.shape_of(item.shape)
+        for name, item in case.items.items()
+        if name not in case.absent and item.kind == "float" and item.per_sequence and len(item.shape) > 1
+    }
+    return {(one, other) for one, other in combinations(shapes, 2) if shapes[one] == shapes[other]}

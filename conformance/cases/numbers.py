@@ -34,6 +34,8 @@ _FAR: Final = 12
 _ONE_VECTOR: Final = {"B": 1}
 _ALTERNATIVES: Final = 3
 """Alternatives between which moves are forbidden: enough for a path beside them."""
+_PATHS: Final = 12
+"""Sequences of which some would have a forbidden move, if it only cost much."""
 _UNITS: Final = 4
 """Units of a matrix of a certain structure, and steps beside it: enough for its powers to tell."""
 _MANY_STEPS: Final = {"B": 4, "T": 4}
@@ -46,7 +48,6 @@ def special_numbers(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     yield from small(maker, rows)
     yield from vanishing(maker, rows)
     yield from offset(maker, rows)
-    yield from far(maker, rows)
     yield from contradicting(maker, rows)
     yield from structured(maker, rows)
 
@@ -58,7 +59,7 @@ def large(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     for number, place in zip(range(_LARGE), spread_order(len(rows)), strict=False):
         yield maker.with_some_step({**maker.factors.levels(rows[place]), "regime": "large"}, ATTEMPTS * (2000 + number))
     if has_moves(maker.factors.op):
-        sizes = dict.fromkeys(choices_of(maker.factors.op), _ALTERNATIVES)
+        sizes = {**dict.fromkeys(choices_of(maker.factors.op), _ALTERNATIVES), "B": _PATHS}
         for number, levels in enumerate(maker.factors.meeting_own_choices(rows), start=_LARGE):
             yield maker.with_some_step({**levels, "regime": "large"}, ATTEMPTS * (2000 + number), sizes)
 
@@ -67,7 +68,8 @@ def small(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     """Calls whose numbers are all small, with every choice of the operation's own: what is flushed to 0 shows."""
     if _is_narrow(maker.factors):
         return
-    for number, levels in enumerate(maker.factors.meeting_own_choices(rows)):
+    together = 1 if goes_by_steps(maker.factors.op) else 2
+    for number, levels in enumerate(maker.factors.meeting_own_choices(rows, together)):
         yield maker.with_some_step({**levels, "regime": "small"}, ATTEMPTS * (3000 + number))
 
 

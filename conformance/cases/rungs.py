@@ -149,7 +149,11 @@ class Climber:
             return None
         turn = _PADDED.index(size)
         row = {**choices[turn % len(choices)], STEPS: kinds[(turn + turn // len(choices)) % len(kinds)]}
-        made = (self._rung(row, number, {"T": size, "B": 2}, attempt) for attempt in range(ATTEMPTS))
+        return self._with_padding(row, number, {"T": size, "B": 2})
+
+    def _with_padding(self, row: Mapping[str, Any], number: int, sizes: Mapping[str, int]) -> Case | None:
+        """A case of these sizes with an invalid step, beside a sequence that reaches the last one."""
+        made = (self._rung(row, number, sizes, attempt) for attempt in range(ATTEMPTS))
         return next((case for case in made if not case.valid.all()), None)
 
     def _with_own_choices(
@@ -180,8 +184,10 @@ class Climber:
                 places = having[symbol]
                 row = self.factors.levels(rows[places[spread_order(len(places))[number % len(places)]]])
                 if symbol == "T" and kinds:
-                    row = {**row, STEPS: kinds[turn % len(kinds)]}
+                    row = {**row, STEPS: kinds[turn % len(kinds) - 1]}
                 case = self._rung(row, 8000 + number, {symbol: size})
+                if symbol == "T" and kinds:
+                    case = self._with_padding(row, 8000 + number, {symbol: size}) or case
                 if turn % 2 and _WIDELY_SPREAD in regimes_for(op):
                     case = replace(case, regime=_WIDELY_SPREAD)
                 number += 1
@@ -202,6 +208,7 @@ class Climber:
                 )
                 if flops_of(case) + _size_of(case, "elements") <= _WORK and not case.sampled:
                     yield replace(case, differentiated=True)
+                    yield replace(case, regime="offset", differentiated=False)  # a mean that is not next to 0
 
     def labelled(self, rows: Sequence[Row]) -> Iterator[Case]:
         """Calls of sequences with many labels, and with as many steps and as many kinds of labels as these need."""

@@ -64,10 +64,10 @@ class OneArray(Habit):
         return found
 
 
-def alike(case: Case) -> Case:
-    """The case with all sizes equal, where that leaves them small: more inputs then have one shape."""
+def alike(case: Case) -> list[Case]:
+    """The case with equal sizes, where that leaves them small: more inputs then have one shape."""
     size = max((2, *(case.lengths_of[symbol] for symbol in free_sizes(case)), *case.spec.at_least.values()))
-    return evened(case, size) if size <= _ALIKE_UP_TO else case
+    return evened(case, size) if size <= _ALIKE_UP_TO else [case]
 
 
 def groups_of(case: Case) -> tuple[tuple[str, ...], ...]:
@@ -225,9 +225,10 @@ def _judged(backend: Backend, case: Case) -> tuple[float, dict[str, Array]]:
 
 def usual_habits(case: Case) -> Iterator[tuple[Case, Habit]]:
     """Every habit with a case: of sizes, those that loops and buffers are made for."""
-    groups = groups_of(alike(case))
-    if groups:
-        yield alike(case), OneArray(groups)
+    for even in alike(case):
+        groups = groups_of(even)
+        if groups:
+            yield even, OneArray(groups)
     if case.spec.differentiable:
         yield case, ConstantCotangents()
         yield case, ForwardInBetween()
@@ -245,11 +246,12 @@ def drawn_habit(case: Case, rng: np.random.Generator) -> tuple[Case, Habit]:
     def one_of(options: Sequence[Any]) -> Any:
         return options[int(rng.integers(len(options)))]
 
-    pairs, sizes = pairs_of(alike(case)), free_sizes(case)
+    even, sizes = alike(case)[0], free_sizes(case)
+    pairs = pairs_of(even)
     habits: list[tuple[Case, Habit]] = [(case, AnotherThread()), (case, OtherSize(one_of(sizes)))]
     if case.spec.differentiable:
         habits.append((case, ConstantCotangents()))
     if pairs:
-        habits.append((alike(case), OneArray((one_of(pairs),))))
+        habits.append((even, OneArray((one_of(pairs),))))
     found: tuple[Case, Habit] = one_of(habits)
     return found

@@ -181,9 +181,9 @@ def _fitting(case: Case) -> list[str]:
     return [name for name in _NAMES if not any(axis in name for axis in _AXES[max(axes, 1) :])]
 
 
-def _laid_together(case: Case, name: str) -> Case:
-    """The case with equal sizes where arrays of one shape are to lie in one."""
-    return evened(case, _EQUAL) if name in _OF_ONE_ARRAY else case
+def _laid_together(case: Case, name: str) -> list[Case]:
+    """The case, or those of equal sizes where arrays of one shape are to lie in one."""
+    return evened(case, _EQUAL) if name in _OF_ONE_ARRAY else [case]
 
 
 def _in_windows(case: Case, arrays: Sequence[Array]) -> list[Array]:
@@ -213,9 +213,9 @@ class Layouts(Check):
         wanted: tuple[tuple[Steps, ...], ...] = (("unsorted", usual.steps), ("mask", "right_mask"))
         found = [[kind for kind in each if kind in scope.supported.steps] for each in wanted]
         cases = [replace(usual, steps=each[0]) for each in found if each]
-        evenly = [evened(case, _EQUAL) for case in cases[:1]]  # whose strides alone say which axis is which
+        evenly = [evened(case, _EQUAL)[0] for case in cases[:1]]  # whose strides alone say which axis is which
         return [
-            *((_laid_together(case, name), name) for case in cases for name in _fitting(case)),
+            *((laid, name) for case in cases for name in _fitting(case) for laid in _laid_together(case, name)),
             *((case, name) for case in evenly for name in _fitting(case) if name in _SWAPPED),
         ]
 
@@ -224,7 +224,7 @@ class Layouts(Check):
         names = _fitting(case)
         name = names[int(stream(case.seed, "layout").integers(len(names)))]
         ordinary = replace(case, regime="generic") if name in _OF_OTHER_NUMBERS else case
-        return _laid_together(ordinary, name), name
+        return _laid_together(ordinary, name)[0], name
 
     def examine(self, backend: Backend, example: tuple[Case, str]) -> float:
         """Lay the arrays out anew, and run and differentiate."""

@@ -216,7 +216,7 @@ def test_every_habit_is_drawn() -> None:
 
 def test_one_array_is_the_very_same(make_case: Make) -> None:
     noting = Noting()
-    OneArray((("h0", "c0"), ("W", "R"))).examine(noting, alike(make_case()))
+    OneArray((("h0", "c0"), ("W", "R"))).examine(noting, alike(make_case())[0])
     (call,) = noting.calls
     assert call.inputs["h0"] is call.inputs["c0"]
     assert call.inputs["W"] is call.inputs["R"]
