@@ -194,7 +194,7 @@ def trace(json_file: Path | None, **options: Any) -> None:
     """Show every intermediate value of a call, by the equations of OPERATION.
 
     A repro's .npz says which operation and attributes its arrays are of, so that FILE alone, as the argument or by
-    --arrays, is enough. --set overrides an attribute.
+    --arrays, is enough. So does a case's .json, as the page of 'validate --html' has it. --set overrides an attribute.
     """
     from rnnspec.conformance.commands.trace import TraceRequest, trace_call
 

@@ -73,6 +73,17 @@ def questions_in(path: Path) -> list[Question]:
         return [_of_record(path, read_record(path))]
     if path.suffix != ".json":
         raise FileError(f"{path}: expected a repro's .npz or a .json with a case")
+    case, known = case_in(path)
+    if known is not None and not (isinstance(known, str) and known in _BY_ID):
+        raise FileError(f"{path}: check: {one_of(str(known), _BY_ID)}, got {shown(known)}")
+    questions = list(_of_case(case, _UNKNOWN if known is None else (known,)))
+    if not questions:
+        raise FileError(f"{path}: check {known} asks nothing of {case}")
+    return questions
+
+
+def case_in(path: Path) -> tuple[Case, Any]:
+    """Return the case of a file ``.json``, and what it names as the check; raise FileError if it is none of a case."""
     data = read_json(path)
     if not isinstance(data, dict) or not isinstance(data.get("case"), dict):
         raise FileError(f"{path}: expected an object with a 'case', like those in the JSON of rnnspec validate")
@@ -81,13 +92,7 @@ def questions_in(path: Path) -> list[Question]:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise FileError(f"{path}: 'case' is none: {kind_of(error)}: {words_of(error)}") from error
     _must_be_possible(path, case)
-    known = data.get("check")
-    if known is not None and not (isinstance(known, str) and known in _BY_ID):
-        raise FileError(f"{path}: check: {one_of(str(known), _BY_ID)}, got {shown(known)}")
-    questions = list(_of_case(case, _UNKNOWN if known is None else (known,)))
-    if not questions:
-        raise FileError(f"{path}: check {known} asks nothing of {case}")
-    return questions
+    return case, data.get("check")
 
 
 def _of_case(case: Case, names: tuple[str, ...]) -> Iterator[Question]:
