@@ -121,6 +121,26 @@ def test_an_input_is_not_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("bench", "numpy", "--html", "old.json"), "expected the name of a page, like old.html, got that of JSON"),
+        (("validate", "numpy", "--html", "a.svg"), "expected the name of a page, like a.html, got that of an image"),
+        (("list", "--json", "a.HTML"), "expected the name of JSON, like a.json, got that of a page"),
+        (("vectors", "export", "v", "--json", "a.npz"), "expected the name of JSON, like a.json, got that of arrays"),
+    ],
+)
+def test_no_page_takes_the_place_of_results(
+    arguments: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("old.json").write_text("{}")
+    result = rnnspec(*arguments)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"Error: {arguments[-1]}: {told}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["old.json"]
+    assert Path("old.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ("list",), ("show", "lstm"), ("trace", "dense"), ("validate", "numpy"), ("faults",), ("faults", "--edits"),
