@@ -114,7 +114,7 @@ def parities(source: Weights, target: Weights) -> Iterator[Parity]:
                 ran.append(Ran(f"not run: {error}"))
             else:
                 ran.append(Ran(came.by, came.outputs, None if unjudged else _worst(came, expected)))
-        yield Parity(place, *ran, unjudged)
+        yield Parity(place, ran[0], ran[1], unjudged)
 
 
 def _why_unjudged(arrays: NamedArrays, expected: Expected) -> str:
