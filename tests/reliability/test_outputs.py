@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 import sys
 import threading
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -154,6 +156,20 @@ def test_a_file_that_cannot_be_written_is_told_before_the_work(arguments: tuple[
     assert (result.exit_code, result.stdout) == (2, "")
     assert "below.json: cannot be written: Not a directory; name another file" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_option_of_pytest_that_lacks_its_file_takes_none_of_the_suites() -> None:
+    suite = files("rnnspec.conformance.suite") / "test_conformance.py"
+    before = suite.read_text()
+    done = subprocess.run(
+        [sys.executable, "-m", "rnnspec", "validate", "numpy", "--op", "dense", "-n", "0", "-k", "no", "--junitxml"],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    now = suite.read_text()
+    if now != before:
+        Path(str(suite)).write_text(before)
+    assert (done.returncode, done.stdout, now == before) == (2, "", True)
+    assert "argument --junitxml/--junit-xml: expected one argument; plugins" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--repro-dir", "--resume"])
