@@ -141,11 +141,15 @@ def must_make_sense(case: Case) -> None:
     if type(case.seed) is not int or case.seed < 0:
         raise ValueError(f"seed: expected a whole number from 0 on, got {shown(case.seed)}")
     check_attributes(operation(case.operation), case.attributes)
-    shapes = [item.shape for item in case.items.values()] + [item.shape for item in case.results.values()]
-    numbers = sum(math.prod(case.shape_of(shape)) for shape in shapes)
-    if numbers > MOST_NUMBERS:
+    if (numbers := numbers_in(case)) > MOST_NUMBERS:
         raise ValueError(f"sizes: expected at most {MOST_NUMBERS:,} numbers in all arrays, got {numbers:,}")
     str(case)  # which reads what is left
+
+
+def numbers_in(case: Case) -> int:
+    """Return how many numbers the arrays of a case's inputs and outputs have; none is made."""
+    shapes = [item.shape for item in (*case.items.values(), *case.results.values())]
+    return sum(math.prod(case.shape_of(shape)) for shape in shapes)
 
 
 def _must_be_possible(path: Path, case: Case) -> None:
