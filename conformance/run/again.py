@@ -148,7 +148,7 @@ def must_make_sense(case: Case) -> None:
 
 def numbers_in(case: Case) -> int:
     """Return how many numbers the arrays of a case's inputs and outputs have; none is made."""
-    shapes = [item.shape for item in (*case.items.values(), *case.results.values())]
+    shapes = [item.shape for item in case.items.values()] + [item.shape for item in case.results.values()]
     return sum(math.prod(case.shape_of(shape)) for shape in shapes)
 
 
