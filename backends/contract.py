@@ -96,7 +96,7 @@ class Backend:
         if device not in self.devices():
             raise ValueError(f"backend {self.name}: expected a device in {', '.join(self.devices())}, got {device!r}")
         self.device = device
-        must_be_declared_rightly(type(self))
+        must_be_declared_rightly(type(self), Backend)
         must_be_an_accuracy(getattr(self, "name", type(self).__name__), self.accuracy)
 
     # The part that an adapter writes.

@@ -76,6 +76,8 @@ class Offered:
             known = one_of(name, list(map(name_of, sorted(self.entries))))
             module, _, last = name.rpartition(".")
             like = f"did you mean {name_of(f'{module}:{last}')}? " if module and last[:1].isupper() else ""
+            if last == "py":
+                like = f"a file is named as its module, with the class: {name_of(Path(name).stem)}:Class. "
             raise BackendError(f"unknown backend {name_of(name)!r}: {like}{known}, or package.module:Class")
         if len(found) > 1:
             packages = " and ".join(title for title, _ in found)

@@ -5,12 +5,19 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Mapping
+from traceback import walk_tb
+from typing import Final
 
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.words import kind_of, readable
 
 Declared = Mapping[type[Exception] | str, str]
 """Types of exceptions, or their names, each with a text that the message contains."""
+
+
+_OF_REFUSALS: Final = (ValueError, TypeError, NotImplementedError)
+_OWN: Final = "rnnspec."
+"""The beginning of the names of the project's own modules."""
 
 
 def declared_refusal(error: BaseException, declared: Declared) -> str | None:
@@ -26,6 +33,18 @@ def declared_refusal(error: BaseException, declared: Declared) -> str | None:
         if found is not None and isinstance(error, found) and text in message:
             return (readable(message).strip().splitlines() or [kind_of(error)])[0]
     return None
+
+
+def may_be_refusal(error: BaseException, adapter: type) -> bool:
+    """Whether an error may be a library's own way of saying that it cannot do a call, which the adapter should declare.
+
+    It is one of the kinds that libraries raise for that, and came from an adapter of someone else's or from below it.
+    The error is the one that is being handled.
+    """
+    if not issubclass(type(error), _OF_REFUSALS) or adapter.__module__.startswith(_OWN):
+        return False
+    *_, (innermost, _) = walk_tb(sys.exc_info()[2])
+    return not str(innermost.f_globals.get("__name__")).startswith(_OWN)
 
 
 def must_be_narrow(declared: Declared) -> None:

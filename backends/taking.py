@@ -23,6 +23,7 @@ import numpy as np
 from rnnspec import spec
 from rnnspec.backends.call import Call, Unsupported
 from rnnspec.backends.drawing import DRAWN, OPTIONS
+from rnnspec.backends.words import kind_of
 from rnnspec.spec.composition import possible_inputs, possible_sizes
 from rnnspec.spec.errors import one_of, shown
 from rnnspec.spec.operation import holds
@@ -30,6 +31,7 @@ from rnnspec.spec.operation import holds
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 _DECLARED: Final = "__rnnspec_only__"
+_VJP: Final = "_vjp"
 _LIKE: Final = 0.8
 """Likeness of names, from 0 to 1, from which on one is taken for a slip of the other."""
 
@@ -188,12 +190,18 @@ class Taken:
                 raise Unsupported(f"{who}'s {call.operation} computes with padding: it must be finite")
 
 
-def must_be_declared_rightly(adapter: type) -> None:
+def must_be_declared_rightly(adapter: type, base: type) -> None:
     """Raise ValueError if a method of the class declares by `only`, or names in its parameters, what its operation has
     not, or is declared and no operation, or is nearly the name of an operation that it does not have.
+
+    So it does for an attribute that has the name of a method; None stands for an operation that there is not.
     """
+    of_base = {name for name in dir(base) if callable(getattr(base, name)) and not name.startswith("__")}
     for name in dir(adapter):
         method = getattr(adapter, name, None)
+        operation = name.removeprefix(DRAWN).removesuffix(_VJP)
+        if not callable(method) and (name in of_base or (operation in spec.operations() and method is not None)):
+            raise ValueError(f"{name}: expected a method, got an object of type {kind_of(method)}")
         operation = name.removeprefix(DRAWN)
         is_operation = operation in spec.operations()
         if isinstance(getattr(method, _DECLARED, None), _Only):

@@ -194,7 +194,7 @@ def trace(json_file: Path | None, **options: Any) -> None:
     """Show every intermediate value of a call, by the equations of OPERATION.
 
     A repro's .npz says which operation and attributes its arrays are of, so that FILE alone, as the argument or by
-    --arrays, is enough. --set overrides an attribute.
+    --arrays, is enough. So does a case's .json, as the page of 'validate --html' has it. --set overrides an attribute.
     """
     from rnnspec.conformance.commands.trace import TraceRequest, trace_call
 
@@ -633,6 +633,7 @@ def split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[
 
 
 _WRITTEN: Final = ("json_file", "html", "badge", "target", "resume")
+_OF_KIND: Final = {"json_file": "JSON", "html": "a page"}
 _WRITTEN_FOLDERS: Final = ("repro_dir",)
 _MADE_FOLDERS: Final = ("replay_dir",)
 """Parameters that name what a command writes; every other path is read."""
@@ -640,13 +641,20 @@ _MADE_FOLDERS: Final = ("replay_dir",)
 
 def _try_files(context: click.Context) -> None:
     """Try every file that the command will write, before any work is done."""
-    from rnnspec.conformance.run.files import must_be_writable, must_be_writable_folder, must_differ
+    from rnnspec.conformance.run.files import (
+        must_be_writable,
+        must_be_writable_folder,
+        must_differ,
+        must_not_be_named_otherwise,
+    )
 
     paths = {name: value for name, value in context.params.items() if isinstance(value, Path)}
     written = {name: paths.pop(name) for name in (*_WRITTEN, *_WRITTEN_FOLDERS, *_MADE_FOLDERS) if name in paths}
     several = [path for value in context.params.values() if isinstance(value, tuple) for path in value]
     must_differ(written.values(), (*paths.values(), *(path for path in several if isinstance(path, Path))))
     for name, path in written.items():
+        if name in _OF_KIND:
+            must_not_be_named_otherwise(path, _OF_KIND[name])
         if name in _WRITTEN:
             must_be_writable(path)
         elif name in _WRITTEN_FOLDERS:

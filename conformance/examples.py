@@ -12,7 +12,11 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "": ("list", "show lstm", "validate torch --op lstm"),
     "list": ("list", "list --checks", "list --regimes --json list.json"),
     "show": ("show gru --set reset=before", "show lstm --latex"),
-    "trace": ("trace lstm --size T=3 --gradient", "trace repros/mine-lstm-float32-values.npz --step 0"),
+    "trace": (
+        "trace lstm --size T=3 --gradient",
+        "trace repros/mine-lstm-float32-values.npz --step 0",
+        "trace lstm-case.json",
+    ),
     "validate": (
         "validate torch --op lstm --op gru",
         "validate mypackage.adapter:MyBackend --dtype float32 --repro-dir repros",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.backends import Call, Unsupported
-from rnnspec.conformance.bench.contender import Contender, reason
+from rnnspec.conformance.bench.contender import Contender, reason, violates
 from rnnspec.conformance.bench.cost import cost_of
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
@@ -18,6 +19,7 @@ from rnnspec.conformance.checks.asked import Asked
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.judge.tolerance import Expected, expect
+from rnnspec.conformance.run.expected import concerning, expected_failures
 from rnnspec.spec.arrays import Array
 
 WORK: Final = 2e8
@@ -27,7 +29,15 @@ FEWEST: Final = 2
 
 
 class NotConformingError(Exception):
-    """A backend is wrong on the workload, or cannot run it; the message says why."""
+    """A backend is wrong on the workload, or cannot run it; the message says why.
+
+    `violates` says that this is news that a validation would fail for: a wrong result that is no known fault, a crash
+    or a time limit, and no refusal.
+    """
+
+    def __init__(self, message: str, *, violates: bool = False) -> None:
+        super().__init__(message)
+        self.violates = violates
 
 
 @dataclass(frozen=True)
@@ -89,30 +99,45 @@ def must_conform(contender: Contender, standards: Sequence[Standard]) -> float:
     """
     backend = Guarded(contender.backend)
     try:
-        return max(_examine(backend, standard) for standard in standards)
+        return max(_examine(backend, standard, contender) for standard in standards)
     except Unsupported as refusal:
         raise NotConformingError(f"refused: {reason(refusal)}") from refusal
     except Violation as violation:
-        raise NotConformingError(f"does not conform: {violation.message}, in {violation.case}") from violation
+        told = f"does not conform: {violation.message}, in {violation.case}"
+        raise NotConformingError(told, violates=True) from violation
     except BackendCrashError as crash:
-        raise NotConformingError(f"crashed: {str(crash).splitlines()[0]}") from crash
+        raise NotConformingError(f"crashed: {str(crash).splitlines()[0]}", violates=violates(crash)) from crash
     except GuestLostError as lost:
-        raise NotConformingError(reason(lost)) from lost
+        raise NotConformingError(reason(lost), violates=True) from lost
 
 
-def _examine(backend: Guarded, standard: Standard) -> float:
+def _examine(backend: Guarded, standard: Standard, contender: Contender) -> float:
     case, rows = standard.case, standard.rows
     outputs = tuple(_taken(array, case, rows) for array in backend.run(case.call))
-    worst = Asked(case, standard.call).compare(standard.expected.outputs, outputs)
+    with _known_faults_told(contender, case, "values"):
+        worst = Asked(case, standard.call).compare(standard.expected.outputs, outputs)
     if standard.cotangents is None:
         return worst
     seeds = tuple(_taken(d, case, rows) for d in standard.cotangents)
     gradients = dict(backend.gradients(case.call, standard.cotangents))
-    for name, array in gradients.items():
-        if name in case.items and case.items[name].per_sequence and rows is not None:
-            _must_be_zero_elsewhere(case, name, array, rows)
-            gradients[name] = _taken(array, case, rows)
-    return max(worst, Asked(case, standard.call, seeds).compare(standard.expected.gradients, gradients))
+    with _known_faults_told(contender, case, "gradients"):
+        for name, array in gradients.items():
+            if name in case.items and case.items[name].per_sequence and rows is not None:
+                _must_be_zero_elsewhere(case, name, array, rows)
+                gradients[name] = _taken(array, case, rows)
+        return max(worst, Asked(case, standard.call, seeds).compare(standard.expected.gradients, gradients))
+
+
+@contextmanager
+def _known_faults_told(contender: Contender, case: Case, check: str) -> Iterator[None]:
+    """Raise NotConformingError with the known fault in the place of a violation that it describes."""
+    try:
+        yield
+    except Violation as violation:
+        known = concerning(expected_failures(contender.backend), case, check, contender.backend)
+        if known is None:
+            raise
+        raise NotConformingError(f"does not conform, as is known: {known.reason} {known.link}") from violation
 
 
 def _rows(case: Case) -> NDArray[np.int64] | None:

@@ -15,7 +15,7 @@ from rnnspec.conformance.cases import Case
 from rnnspec.conformance.hosting.available import available
 from rnnspec.conformance.hosting.deadline import DeadlineError, at_most
 from rnnspec.conformance.hosting.guard import BackendCrashError, GuestLostError
-from rnnspec.conformance.hosting.isolated import Isolated, Isolation, Limits
+from rnnspec.conformance.hosting.isolated import GuestCrashError, Isolated, Isolation, Limits
 from rnnspec.conformance.hosting.timed import prepared
 
 
@@ -106,3 +106,10 @@ def reason(error: BaseException) -> str:
     first = words[0] if words else kind_of(error)
     has_its_kind = isinstance(error, Unsupported | BackendCrashError)
     return first if has_its_kind else f"{kind_of(error)}: {first}"
+
+
+def violates(error: BaseException) -> bool:
+    """Whether a failed call is one that a validation would fail for: neither a refusal nor too little memory."""
+    if isinstance(error, GuestCrashError):
+        return not error.raised.out_of_memory
+    return not isinstance(error.error if isinstance(error, BackendCrashError) else error, Unsupported | MemoryError)

@@ -19,10 +19,11 @@ import pytest
 
 from rnnspec.backends.discovery import installs
 from rnnspec.backends.interrupts import Interrupted
+from rnnspec.backends.refusals import declared_refusal
 from rnnspec.conformance.bench.conformity import NotConformingError, Standard, must_conform, standard_of
-from rnnspec.conformance.bench.contender import Contender, reason
+from rnnspec.conformance.bench.contender import Contender, reason, violates
 from rnnspec.conformance.bench.cost import Cost, Peak, cost_of
-from rnnspec.conformance.bench.errors import BenchError
+from rnnspec.conformance.bench.errors import BenchError, NoneConformsError
 from rnnspec.conformance.bench.machine import best_of, peak_of
 from rnnspec.conformance.bench.memory import Memory, peak_memory
 from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport, Contest, Result
@@ -94,7 +95,8 @@ class Engine:
         Raises
         ------
         BenchError
-            If pytest-benchmark is not installed, or no contender conforms on any workload.
+            If pytest-benchmark is not installed, or no contender conforms on any workload: `NoneConformsError`, if one
+            of them violates.
         Interrupted
             If an interrupt came before the first result.
         """
@@ -122,7 +124,8 @@ class Engine:
             raise BenchError("\n".join([*lines, "" if self.problems else output.getvalue()]))
         if written is None or not has_results:
             reasons = [f"{o.contest.name}: {name} {why}" for o in self.outcomes for name, why in o.refusals.items()]
-            raise BenchError(
+            kind = NoneConformsError if any(outcome.violating for outcome in self.outcomes) else BenchError
+            raise kind(
                 "no conforming backend: expected one that is right on some workload, got\n  " + "\n  ".join(reasons)
             )
         return self._report(), written
@@ -138,12 +141,17 @@ class Engine:
             runs = {name: one.run for name, one in admitted.items()}
             warm_ups = {name: one.warm_up for name, one in admitted.items()}
             timings, failed = interleaved(by_pytest_benchmark(benchmark), runs, warm_ups, self.setting.effort)
-            refusals |= {name: f"failed while it was timed: {reason(error)}" for name, error in failed.items()}
+            refusals |= {
+                name: NotConformingError(f"failed while it was timed: {reason(error)}", violates=violates(error))
+                for name, error in failed.items()
+            }
             if contest.dtype not in self._peaks:
                 self._measure_machine(contest.dtype)
         results = {name: self._result(admitted[name], timing, contest) for name, timing in timings.items()}
         peaks = self._peaks.get(contest.dtype, {})
-        self.outcomes.append(BenchOutcome(contest, self.cost(contest), judged, peaks, results, refusals))
+        reasons = {name: str(refusal) for name, refusal in refusals.items()}
+        violating = frozenset(name for name, refusal in refusals.items() if refusal.violates)
+        self.outcomes.append(BenchOutcome(contest, self.cost(contest), judged, peaks, results, reasons, violating))
         if len(self.outcomes) == len(self.contests):
             # A disturbance at the beginning may be over now, so the peaks are measured again.
             for dtype in self._peaks:
@@ -152,25 +160,28 @@ class Engine:
 
     def admit_all(
         self, contest: Contest
-    ) -> tuple[dict[str, WarmContender], dict[str, str], tuple[tuple[int, int], ...]]:
-        """Return admitted contenders, reasons of refusals by contender, and judged sequences of each call."""
+    ) -> tuple[dict[str, WarmContender], dict[str, NotConformingError], tuple[tuple[int, int], ...]]:
+        """Return admitted contenders, refusals by contender, and judged sequences of each call."""
         cases = contest.workload.cases(contest.mode, contest.dtype)
         contenders = self.setting.contenders
-        refusals = {one.name: why for one in contenders if (why := one.missing(cases, contest.mode))}
+        missing = {one.name: why for one in contenders if (why := one.missing(cases, contest.mode))}
+        refusals = {name: NotConformingError(why) for name, why in missing.items()}
         able = [one for one in contenders if one.name not in refusals]
         admitted: dict[str, WarmContender] = {}
         if not able:
             return admitted, refusals, ()
         try:
             standards = tuple(self._standard(case, contest.mode == "gradient") for case in cases)
-        except (NotConformingError, MemoryError) as impossible:
-            why = str(impossible) if isinstance(impossible, NotConformingError) else "cannot be run: not enough memory"
-            return admitted, refusals | {one.name: why for one in able}, ()
+        except NotConformingError as impossible:
+            return admitted, refusals | {one.name: impossible for one in able}, ()
+        except MemoryError:
+            short = NotConformingError("cannot be run: not enough memory")
+            return admitted, refusals | {one.name: short for one in able}, ()
         for one in able:
             try:
                 admitted[one.name] = self._admit(one, cases, contest.mode, standards)
             except NotConformingError as refusal:
-                refusals[one.name] = str(refusal)
+                refusals[one.name] = refusal
         return admitted, refusals, tuple(standard.judged for standard in standards)
 
     def _admit(
@@ -182,9 +193,9 @@ class Engine:
         return WarmContender(contender, must_conform(contender, standards), run, warmed)
 
     def _warm_up(self, contender: Contender, cases: Sequence[Case], mode: Mode) -> tuple[Run, WarmUp]:
-        return self.warmed_up(lambda: contender.prepare(cases, mode))
+        return self.warmed_up(contender, lambda: contender.prepare(cases, mode))
 
-    def warmed_up(self, prepare: Callable[[], Run]) -> tuple[Run, WarmUp]:
+    def warmed_up(self, contender: Contender, prepare: Callable[[], Run]) -> tuple[Run, WarmUp]:
         """Prepare calls and make them until they are steady; raise NotConformingError if that fails."""
         longest = self.setting.effort.warm_up / len(self.setting.contenders)
         try:
@@ -193,8 +204,11 @@ class Engine:
         except Interrupted:
             raise
         except BaseException as error:  # a backend may fail in any way at all
+            refused = declared_refusal(error, contender.backend.refuses_with)
+            if refused is not None:
+                raise NotConformingError(f"refused: {refused}") from error
             before = "" if isinstance(error, GuestLostError | DeadlineError) else "cannot be run: "
-            raise NotConformingError(before + reason(error)) from error
+            raise NotConformingError(before + reason(error), violates=violates(error)) from error
 
     def _result(self, admitted: WarmContender, timing: Timing, contest: Contest) -> Result:
         contender, measure = admitted.contender, self.setting.memory
@@ -284,7 +298,7 @@ class Engine:
                 for dtype, places in report.peaks.items()
             },
             "refusals": [
-                {"benchmark": _full_name(outcome, name), "reason": why}
+                {"benchmark": _full_name(outcome, name), "reason": why, "violates": name in outcome.violating}
                 for outcome in self.outcomes
                 for name, why in outcome.refusals.items()
             ],

@@ -56,7 +56,10 @@ class Result:
 
 @dataclass(frozen=True)
 class BenchOutcome:
-    """Results and refusals by contender; ratios are to the first contender that has a result."""
+    """Results and refusals by contender; ratios are to the first contender that has a result.
+
+    `violating` names those of the refusals for which a validation would fail too.
+    """
 
     contest: Contest
     cost: Cost
@@ -64,6 +67,7 @@ class BenchOutcome:
     peaks: Mapping[str, Peak | None]
     results: Mapping[str, Result]
     refusals: Mapping[str, str]
+    violating: frozenset[str] = frozenset()
 
     @property
     def baseline(self) -> str:
@@ -120,6 +124,11 @@ class BenchReport:
     versions: Mapping[str, Mapping[str, str]]
     peaks: Mapping[str, Mapping[str, Peak | None]] = field(default_factory=dict)
     """Peaks by type, then by place."""
+
+    @property
+    def violates(self) -> bool:
+        """Whether a contender was wrong on a workload, crashed or exceeded its time limit."""
+        return any(outcome.violating for outcome in self.outcomes)
 
     @property
     def contenders(self) -> tuple[str, ...]:

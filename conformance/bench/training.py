@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rnnspec.backends import Backend, Unsupported
 from rnnspec.conformance.bench.conformity import NotConformingError
-from rnnspec.conformance.bench.contender import Contender, reason
+from rnnspec.conformance.bench.contender import Contender, reason, violates
 from rnnspec.conformance.bench.cost import BYTES_OF_A_GRADIENT, FLOPS_OF_A_GRADIENT, Cost
 from rnnspec.conformance.bench.engine import Engine, Setting, WarmContender
 from rnnspec.conformance.bench.outcome import Contest
@@ -163,22 +163,22 @@ class TrainingEngine(Engine):
 
     def __init__(self, contests: Sequence[Contest], setting: Setting) -> None:
         super().__init__(contests, setting)
-        self._judged: dict[Hashable, float | str] = {}
-        """Worst error ratios, or reasons of refusals."""
+        self._judged: dict[Hashable, float | NotConformingError] = {}
+        """Worst error ratios, or refusals."""
 
     def admit_all(
         self, contest: Contest
-    ) -> tuple[dict[str, WarmContender], dict[str, str], tuple[tuple[int, int], ...]]:
-        """Return contenders whose training conforms, reasons of refusals by contender, and the sequences judged."""
+    ) -> tuple[dict[str, WarmContender], dict[str, NotConformingError], tuple[tuple[int, int], ...]]:
+        """Return contenders whose training conforms, refusals by contender, and the sequences judged."""
         work, mode, dtype = _training(contest), contest.mode, contest.dtype
         admitted: dict[str, WarmContender] = {}
-        refusals: dict[str, str] = {}
+        refusals: dict[str, NotConformingError] = {}
         for one in self.setting.contenders:
             try:
-                run, warmed = self.warmed_up(partial(run_of, one.backend, work, mode, dtype))
+                run, warmed = self.warmed_up(one, partial(run_of, one.backend, work, mode, dtype))
                 admitted[one.name] = WarmContender(one, self._ratio(one, work, dtype), run, warmed)
             except NotConformingError as refusal:
-                refusals[one.name] = str(refusal)
+                refusals[one.name] = refusal
         batch = work.sizes["B"]
         return admitted, refusals, ((min(JUDGED, batch), batch),)
 
@@ -203,8 +203,8 @@ class TrainingEngine(Engine):
         if key not in self._judged:
             self._judged[key] = _judged(contender, work, dtype)
         found = self._judged[key]
-        if isinstance(found, str):
-            raise NotConformingError(found)
+        if isinstance(found, NotConformingError):
+            raise found
         return found
 
 
@@ -213,19 +213,22 @@ def _training(contest: Contest) -> TrainingWorkload:
     return contest.workload
 
 
-def _judged(contender: Contender, work: TrainingWorkload, dtype: str) -> float | str:
+def _judged(contender: Contender, work: TrainingWorkload, dtype: str) -> float | NotConformingError:
     sizes = {**work.given, "B": min(JUDGED, work.sizes["B"])}
     request = Training(work.model, sizes, STEPS_JUDGED, _batches(work, sizes), dtype)
     try:
         (outcome,) = judge(request, {contender.name: contender.backend}, engine=FlowingEngine).outcomes
     except Unsupported as refusal:
-        return f"refused: {reason(refusal)}"
+        return NotConformingError(f"refused: {reason(refusal)}")
     except Exception as error:  # a backend may fail in any way at all
-        return f"crashed: {reason(error)}"
+        return NotConformingError(f"crashed: {reason(error)}", violates=violates(error))
     if outcome.verdict == "refused":
-        return f"refused: {outcome.reason}"
+        return NotConformingError(f"refused: {outcome.reason}")
+    if outcome.verdict == "crashed":
+        return NotConformingError(f"crashed: {outcome.reason.splitlines()[0]}", violates=True)
     if outcome.verdict == "violates":
-        return f"does not conform: step {outcome.step}, {outcome.quantity}, error ratio {outcome.ratio:.3g}"
+        told = f"does not conform: step {outcome.step}, {outcome.quantity}, error ratio {outcome.ratio:.3g}"
+        return NotConformingError(told, violates=True)
     return outcome.worst
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -33,7 +34,8 @@ def convert_weights(source: Path, target: Path, to: Layout | None, json_file: Pa
         }
         for place, parameters in found.layers.items()
     ]
-    _print(found.layout, to, target, report, found.left_out, model)
+    chosen = len({place.path for place in found.layers}) > 1
+    _print(found.layout, to, target, report, found.left_out, model, chosen)
     data = {"from": found.layout, "to": to, "layers": report, "left_out": found.left_out, "model": model}
     agrees = True
     if check:
@@ -51,7 +53,7 @@ def _notes(layout: Layout, to: Layout, parameters: Mapping[str, Any]) -> list[st
     notes = []
     gates = parameters["R"].shape[0]
     if "b_R" in parameters and to == "keras":
-        if "b_rn" not in parameters:
+        if "b_rn" not in parameters and parameters["b_R"].any():
             notes.append("its two biases were added up: Keras has one")
     elif to in ("torch", "onnx") and "b_R" not in parameters and "b_rn" not in parameters:
         notes.append("the bias stands beside the input's product; the other one is 0")
@@ -63,7 +65,7 @@ def _notes(layout: Layout, to: Layout, parameters: Mapping[str, Any]) -> list[st
 
 
 def _print(
-    layout: Layout, to: Layout, target: Path, report: list[dict[str, Any]], others: list[str], model: str
+    layout: Layout, to: Layout, target: Path, report: list[dict[str, Any]], others: list[str], model: str, chosen: bool
 ) -> None:
     console = open_console(sys.stdout)
     console.print(Text(f"{layout} to {to}: {target}", style="italic"), soft_wrap=True)  # no name is cut to the table
@@ -76,7 +78,10 @@ def _print(
             notes.setdefault(note, []).append(layer)
     console.print(table)
     lines = [f"{', '.join(layers)}: {note}" for note, layers in notes.items()]
-    lines += [f"the file's layers, in this order: {model}"] * bool(model)
+    if model:
+        lines.append(f"the file's layers, in this order: {model}")
+        if chosen:
+            lines.append("the order is that of the source's names: weights do not say which layer reads which")
     for line in (*lines, *(f"left out: {name}, of no recurrent layer" for name in others)):
         console.print(Text(line), soft_wrap=True)
 
@@ -88,21 +93,27 @@ def _print_parity(layout: Layout, to: Layout, sides: list[Parity]) -> None:
     console.print(Text(title, style="italic"), soft_wrap=True)
     table = titled("", ("layer", "verdict"), (layout, to if to != layout else f"{to} again", "largest difference"))
     for one in sides:
-        difference = one.difference
-        verdict = {True: "agree", False: "differ", None: "not run"}[one.agrees]
-        if one.agrees and difference is None:
-            verdict = "one side is right"
-        ratios = (
-            "not run" if ran.error_ratio is None else f"{ran.error_ratio:.2f}" for ran in (one.source, one.target)
-        )
         table.add_row(
-            one.place.grouped_name("") or "(top)", verdict, *ratios, "" if difference is None else f"{difference:.1e}"
-        )
+            one.place.grouped_name("") or "(top)", one.in_words, one.source.in_words, one.target.in_words,
+            _number(one.difference),
+        )  # fmt: skip
     console.print(table)
-    for why in dict.fromkeys(ran.by for one in sides for ran in (one.source, one.target) if ran.error_ratio is None):
+    for why in dict.fromkeys(ran.by for one in sides for ran in (one.source, one.target) if not ran.outputs):
         console.print(Text(why), soft_wrap=True)
+    for one in sides:
+        if one.unjudged:
+            name = one.place.grouped_name("") or "(top)"
+            console.print(Text(f"{name}: its outputs cannot be judged: {one.unjudged}"), soft_wrap=True)
+
+
+def _number(difference: float | None) -> str:
+    if difference is None:
+        return ""
+    if math.isfinite(difference):
+        return f"{difference:.1e}"
+    return "NaN" if math.isnan(difference) else "infinite"
 
 
 def _side(layout: Layout, every: Iterable[Ran]) -> str:
     """What ran the layers of a side."""
-    return " and ".join(dict.fromkeys(one.by for one in every if one.error_ratio is not None)) or layout
+    return " and ".join(dict.fromkeys(one.by for one in every if one.outputs)) or layout

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from rnnspec.conformance.cases import Case
 from rnnspec.conformance.commands.show import parse_settings
+from rnnspec.conformance.diagnosis.result import wide
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.trace import drawn, drawn_sizes, print_trace, to_json
-from rnnspec.conformance.run.files import FileError, write_json
+from rnnspec.conformance.run.again import case_in
+from rnnspec.conformance.run.files import FileError, must_differ, write_json
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.conformance.run.repro.record import CALL, COTANGENT, INPUT, record_of
 from rnnspec.conformance.run.storage import read_stored
@@ -18,12 +21,14 @@ from rnnspec.spec import Operation, SpecError, check_attributes, operation, reso
 from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.tracing import trace
 
+_WANTED: Final = "an OPERATION, a repro's .npz or a case's .json"
+
 
 @dataclass(frozen=True)
 class TraceRequest:
     """The call that the user asked for, and which of its quantities.
 
-    `operation` is an operation's name or a repro's file; empty if the file in `arrays` says which it is.
+    `operation` is an operation's name or the file of a repro or a case; empty if the file in `arrays` says which it is.
     """
 
     operation: str = ""
@@ -46,8 +51,14 @@ class Stored:
 
 def trace_call(request: TraceRequest, json_file: Path | None) -> None:
     """Print every quantity of one sequence with its equation, and write them as JSON if asked to."""
+    if json_file and Path(request.operation).suffix:
+        must_differ((json_file,), (Path(request.operation),))
     op, attributes, stored = _asked(request)
-    if stored is None:
+    if isinstance(stored, Case):
+        _must_have_no_sizes(request)
+        inputs = {name: wide(array) for name, array in stored.given.inputs.items()}
+        cotangents = tuple(map(wide, stored.given_cotangents))
+    elif stored is None:
         inputs, cotangents = drawn(op, attributes, _sizes(op, request.sizes), request.seed)
     else:
         inputs, cotangents = _read(op, attributes, request, stored)
@@ -67,18 +78,22 @@ def trace_call(request: TraceRequest, json_file: Path | None) -> None:
         write_json(json_file, to_json(op, attributes, inputs, found))
 
 
-def _asked(request: TraceRequest) -> tuple[Operation, dict[str, Any], Stored | None]:
-    """The operation and its attributes, and the file of its arrays if there is one, which may say both."""
+def _asked(request: TraceRequest) -> tuple[Operation, dict[str, Any], Stored | Case | None]:
+    """The operation and its attributes, and the case or the file of its arrays if there is one, which may say both."""
     name, path = request.operation, request.arrays
-    if Path(name).suffix == ".npz":
+    if Path(name).suffix in (".npz", ".json"):
         if path is not None:
             raise PlanError(f"expected one file of arrays, got {name} and {path}")
         name, path = "", Path(name)
+        if path.suffix == ".json":
+            case, _ = case_in(path)
+            op = operation(case.operation)
+            return op, check_attributes(op, {**case.attributes, **parse_settings(op, request.settings)}), case
     if path is None:
         if not name:
-            raise PlanError("expected an OPERATION or a repro's file .npz, got neither")
+            raise PlanError(f"expected {_WANTED}, got neither")
         if "/" in name or Path(name).suffix:  # no operation's name is like this
-            raise PlanError(f"expected an OPERATION or a repro's file .npz, got {name!r}")
+            raise PlanError(f"expected {_WANTED}, got {name!r}")
         op = operation(name)
         return op, check_attributes(op, parse_settings(op, request.settings)), None
     stored = Stored(path, read_stored(path))
@@ -86,6 +101,11 @@ def _asked(request: TraceRequest) -> tuple[Operation, dict[str, Any], Stored | N
     op = operation(name or (recorded.operation if recorded else name))
     known = recorded.attributes if recorded and recorded.operation == op.name else {}
     return op, check_attributes(op, {**known, **parse_settings(op, request.settings)}), stored
+
+
+def _must_have_no_sizes(request: TraceRequest) -> None:
+    if request.sizes:
+        raise PlanError("expected a file or --size, got both: the file's arrays have sizes of their own")
 
 
 def _sizes(op: Operation, texts: Iterable[str]) -> dict[str, int]:
@@ -103,8 +123,7 @@ def _read(
 ) -> tuple[NamedArrays, tuple[Array, ...]]:
     """The inputs and cotangents in a file, under their own names or as a repro has them."""
     path, arrays = file.path, file.arrays
-    if request.sizes:
-        raise PlanError("expected --arrays or --size, got both: the arrays have sizes of their own")
+    _must_have_no_sizes(request)
     stored = {name.removeprefix(INPUT): array for name, array in arrays.items()}
     whole = resolved(op, attributes)
     call_inputs = {name: stored[name] for name in whole.inputs_for(attributes) if name in stored}

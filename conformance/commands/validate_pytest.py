@@ -35,10 +35,11 @@ def must_have_run(status: int, output: str, for_pytest: tuple[str, ...], collect
     if status == pytest.ExitCode.USAGE_ERROR:
         lines = [line.removeprefix("ERROR: ") for line in output.splitlines() if line.strip()]
         said = next((line for line in lines if "error: " in line), lines[-1] if lines else "")
+        said = said.rpartition("error: ")[2]
+        like = _like(for_pytest) if "unrecognized" in said else ""
         raise PlanError(
-            f"neither rnnspec nor pytest can make sense of {' '.join(for_pytest)!r}: "
-            f"{said.rpartition('error: ')[2]}{_like(for_pytest)}; plugins of pytest have no part in this unless "
-            "-p NAME says so"
+            f"neither rnnspec nor pytest can make sense of {' '.join(for_pytest)!r}: {said}{like}; plugins of pytest "
+            "have no part in this unless -p NAME says so"
         )
     if collector.unplanned:
         raise PlanError("\n".join(collector.unplanned))
@@ -127,6 +128,7 @@ def run_pytest(options: Options, collector: Collector, more: tuple[str, ...]) ->
     if ignored := os.environ.get("PYTEST_ADDOPTS"):
         click.echo(f"PYTEST_ADDOPTS has no part in this: {name_of(ignored)!r}", err=True)
     arguments = [
+        str(suite / "test_conformance.py"),  # first: a last option that lacks its value would take it, and write there
         "-c",
         str(suite / "pytest.ini"),
         "--rootdir",
@@ -137,7 +139,6 @@ def run_pytest(options: Options, collector: Collector, more: tuple[str, ...]) ->
         "--no-header",
         *options.for_pytest(),
         *more,
-        str(suite / "test_conformance.py"),
     ]
     # The Collector shows progress and the verdict; pytest's own lines matter only if it cannot run.
     output = io.StringIO()

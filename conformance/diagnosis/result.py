@@ -105,8 +105,8 @@ def _files(repro: str) -> dict[str, str]:
 
 
 def _trace(case: Case, gradient: bool) -> tuple[Mapping[str, Any], ...]:
-    inputs = {name: _wide(array) for name, array in case.given.inputs.items()}
-    cotangents = tuple(map(_wide, case.given_cotangents)) if gradient and case.spec.gradient else None
+    inputs = {name: wide(array) for name, array in case.given.inputs.items()}
+    cotangents = tuple(map(wide, case.given_cotangents)) if gradient and case.spec.gradient else None
     try:
         found = trace(case.operation, inputs, case.attributes, cotangents=cotangents)
     except SpecError:
@@ -116,5 +116,6 @@ def _trace(case: Case, gradient: bool) -> tuple[Mapping[str, Any], ...]:
     return tuple(one.to_json() for one in found)
 
 
-def _wide(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def wide(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return an array of floats in 64 bits, and any other as it is."""
     return array if array.dtype.kind in "biu" else array.astype(np.float64)

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents, Drawing, Unsupported
 from rnnspec.backends.interrupts import Interrupted
-from rnnspec.backends.refusals import declared_refusal
+from rnnspec.backends.refusals import declared_refusal, may_be_refusal
 from rnnspec.backends.words import kind_of, words_of
 from rnnspec.conformance.hosting.deadline import DeadlineError, at_most
 from rnnspec.conformance.hosting.guest import place_of
@@ -28,13 +28,25 @@ class BackendCrashError(Exception):
     The message is made on request, since most are never read: on bad input, any error is right.
     """
 
-    def __init__(self, call: Call, error: BaseException) -> None:
+    def __init__(self, call: Call, error: BaseException, *, may_be_refusal: bool = False) -> None:
         super().__init__(call, error)
         self.call = call
         self.error = error
+        self.may_be_refusal = may_be_refusal
 
     def __str__(self) -> str:
-        return told(f"{kind_of(self.error)}: {words_of(self.error)}", place_of(self.error), self.call)
+        return told(f"{kind_of(self.error)}: {words_of(self.error)}", place_of(self.error), self.call) + self.hint
+
+    @property
+    def hint(self) -> str:
+        """The line that tells an adapter's author how to declare a refusal; empty where the error can be none."""
+        return _HINT if self.may_be_refusal else ""
+
+
+_HINT: Final = (
+    "\n  if the library says by this error that it cannot do the call, the adapter declares it in refuses_with, or "
+    "raises Unsupported"
+)
 
 
 class GuestLostError(BaseException):
@@ -165,6 +177,8 @@ class Guarded(Backend):
             reason = declared_refusal(error, self.backend.refuses_with)
             if reason is not None:
                 raise Unsupported(reason) from None
-            crash, cause = BackendCrashError(call, error), error if type(type(error)) is type else None
+            may_be = may_be_refusal(error, type(self.backend))
+            crash = BackendCrashError(call, error, may_be_refusal=may_be)
+            cause = error if type(type(error)) is type else None
         # Out of the block, since the exception is not to hang on to one whose type answers as it likes.
         raise crash from cause

@@ -24,7 +24,7 @@ import numpy as np
 from rnnspec import spec
 from rnnspec.backends import Backend, BackendError, Call, Unsupported, open_backend
 from rnnspec.backends.accuracy import Declared
-from rnnspec.backends.refusals import declared_refusal
+from rnnspec.backends.refusals import declared_refusal, may_be_refusal
 from rnnspec.backends.words import kind_of, name_of, visible, words_of
 from rnnspec.conformance.hosting.keeper import KEPT, become_kept
 from rnnspec.conformance.hosting.timed import REQUESTS, TimedCalls
@@ -84,13 +84,17 @@ class Refused:
 
 @dataclass(frozen=True)
 class Raised:
-    """The backend raised another exception. `exhausted`: it ran out of memory and had really used most of it."""
+    """The backend raised another exception.
+
+    `exhausted`: it ran out of memory and had really used most of it; `may_be_refusal` is as of `backends.refusals`.
+    """
 
     kind: str
     words: str
     place: str
     out_of_memory: bool = False
     exhausted: bool = False
+    may_be_refusal: bool = False
 
 
 MOST_LISTED: Final = 1000
@@ -307,7 +311,8 @@ def _answer(
         if reason is not None:
             return Refused(reason)
         short = isinstance(error, MemoryError)
-        return Raised(kind_of(error), words_of(error), place_of(error), short, short and _much_used(memory))
+        may_be = may_be_refusal(error, type(backend))
+        return Raised(kind_of(error), words_of(error), place_of(error), short, short and _much_used(memory), may_be)
     after = {name: array for name, array in call.inputs.items() if array.tobytes() != before[name].tobytes()}
     return Done(result, after)
 

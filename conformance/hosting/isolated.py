@@ -63,11 +63,11 @@ class GuestCrashError(BackendCrashError):
     """The backend raised an exception in its process, of which only type, message and place came back."""
 
     def __init__(self, call: Call, raised: Raised) -> None:
-        super().__init__(call, RuntimeError(raised.words))
+        super().__init__(call, RuntimeError(raised.words), may_be_refusal=raised.may_be_refusal)
         self.raised = raised
 
     def __str__(self) -> str:
-        return told(f"{self.raised.kind}: {self.raised.words}", self.raised.place, self.call)
+        return told(f"{self.raised.kind}: {self.raised.words}", self.raised.place, self.call) + self.hint
 
 
 class Isolated(Backend):

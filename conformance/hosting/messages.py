@@ -69,7 +69,7 @@ def _is_answer(answer: Any) -> bool:
     match answer:
         case Done(overwritten=overwritten):
             return isinstance(overwritten, dict)
-        case Refused(str()) | Raised(str(), str(), str(), bool(), bool()):
+        case Refused(str()) | Raised(str(), str(), str(), bool(), bool(), bool()):
             return True
     return False
 

@@ -32,6 +32,7 @@ from rnnspec.conformance.report.summary import BackendSummary, summarise, withou
 from rnnspec.conformance.run import CheckResult
 from rnnspec.conformance.run.by_options import ask, profile_of
 from rnnspec.conformance.run.expected import expected_failures
+from rnnspec.conformance.run.files import must_be_writable_folder
 from rnnspec.conformance.run.plan import PlanError, plan
 from rnnspec.conformance.run.runner import Failed
 from rnnspec.conformance.run.session import forget
@@ -107,6 +108,8 @@ def validate(
     _must_be_in_range(options)
     if not several:
         raise PlanError("expected a backend, got none")
+    if options.repro_dir is not None:
+        must_be_writable_folder(options.repro_dir)
     with ExitStack() as stack:
         stack.enter_context(interruptible())
         stack.enter_context(_one_thread_for_guests())

@@ -131,5 +131,7 @@ def trace(
         wanted = at_random if gradient else None
     else:
         call = dict(kinds.mapping("inputs", inputs, "{'x': array}"))
+        if gradient and cotangents is None:
+            raise PlanError("gradient: expected cotangents beside inputs of your own, an array for each float output")
         wanted = None if cotangents is None else _cotangents(op, chosen, cotangents)
     return Trace(op, chosen, call, tuple(traced(name, call, chosen, cotangents=wanted, sequence=sequence)))

@@ -38,9 +38,25 @@ def figures() -> Iterator[Any]:
 def svg_of(pyplot: Any, figure: Any) -> str:
     """Return a figure as SVG, the same each time, and close it."""
     file = StringIO()
+    _write_powers_plainly(figure)
     figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
     pyplot.close(figure)
     return file.getvalue()
+
+
+def _write_powers_plainly(figure: Any) -> None:
+    """Have the ticks of logarithmic axes in plain numbers: matplotlib's own are markup, which is read as text here."""
+    from matplotlib.ticker import LogFormatterSciNotation
+
+    class Plain(LogFormatterSciNotation):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:g}" if super().__call__(x, pos) else ""
+
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if type(axis.get_major_formatter()) is LogFormatterSciNotation:
+            axis.set_major_formatter(Plain())
+        if type(axis.get_minor_formatter()) is LogFormatterSciNotation:
+            axis.set_minor_formatter(Plain(labelOnlyBase=False))
 
 
 def save(pyplot: Any, figure: Any, file: Path) -> Path:

@@ -57,14 +57,20 @@ class CallCounts:
     left_out: Mapping[str, Mapping[str, Sequence[int]]]
     """Sizes that take too long to judge, by operation and symbol."""
 
+    ended: Mapping[str, Sequence[str]]
+    """Checks that ended with a call that lost its process, by operation."""
+
     @classmethod
     def of(cls, checks: Sequence[CheckResult]) -> CallCounts:
         """Add up some checks; the coverage is that of ``values``, which asks all planned cases."""
         met: dict[tuple[int, bool], tuple[int, int]] = {}
         largest: dict[str, int] = {}
         left_out: dict[str, Mapping[str, Sequence[int]]] = {}
+        ended: dict[str, list[str]] = {}
         for check in checks:
             coverage = check.coverage
+            if check.ended:
+                ended.setdefault(check.operation, []).append(check.id)
             if check.id != "values" or coverage is None:
                 continue
             if coverage.left_out:
@@ -81,6 +87,7 @@ class CallCounts:
             met,
             largest,
             left_out,
+            ended,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -93,6 +100,7 @@ class CallCounts:
             "judged": self.judged, "refused": self.refused, "out_of_range": self.out_of_range,
             "choices": met, "largest": dict(self.largest),
             "left_out": self.left_out,
+            "ended": self.ended,
         }  # fmt: skip
 
 

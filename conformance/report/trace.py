@@ -10,12 +10,15 @@ from rich.console import Console
 from rich.text import Text
 
 from rnnspec.conformance.cases import Case
+from rnnspec.conformance.run.again import numbers_in
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.spec import Operation
 from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.printing import equation_text
 from rnnspec.spec.tracing import Quantity, plain
 
+_MOST_NUMBERS: Final = 10**6
+"""Numbers of a drawn call: literal equations take seconds for that many, and nobody reads more."""
 _WIDE: Final = 24
 """Characters up to which columns are aligned."""
 
@@ -28,7 +31,7 @@ def drawn(
     Raises
     ------
     PlanError
-        If the operation has no such size, or it is below 0.
+        If the operation has no such size, it is below 0, or the call would have more numbers than can be traced.
     """
     symbols = drawn_sizes(op)
     for symbol, size in sizes.items():
@@ -39,6 +42,8 @@ def drawn(
     for symbol, size in sizes.items():
         if symbol in case.lengths_of and case.lengths_of[symbol] != size:
             raise PlanError(f"size {symbol} = {size}: expected {case.lengths_of[symbol]}, as the other sizes give")
+    if (numbers := numbers_in(case)) > _MOST_NUMBERS:
+        raise PlanError(f"sizes: expected at most {_MOST_NUMBERS:,} numbers in inputs and outputs, got {numbers:,}")
     return dict(case.given.inputs), case.given_cotangents
 
 

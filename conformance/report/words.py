@@ -114,10 +114,9 @@ def asked(summary: BackendSummary) -> Iterator[str]:
         parts += [
             f"{met:,} of {total:,} {_TUPLES.get(kind, 'choices')} met" for kind, (met, total) in found.met.items()
         ]
-        if found.refused:
-            parts.append(f"{found.refused / made:.1%} refused")
-        if found.out_of_range:
-            parts.append(f"{found.out_of_range / made:.1%} beyond the type")
+        for number, what in ((found.refused, "refused"), (found.out_of_range, "beyond the type")):
+            if number:  # of the few calls of checks that ended early, a share tells nothing
+                parts.append(f"{number:,} {what}" if found.ended else f"{number / made:.1%} {what}")
         greatest = sorted(found.largest.items(), key=lambda item: -item[1])[:_SHOWN_SIZES]
         sizes = ", ".join(f"{symbol} {size:,}" for symbol, size in greatest)
         parts += [f"sizes up to {sizes}"] if sizes else []
@@ -125,6 +124,8 @@ def asked(summary: BackendSummary) -> Iterator[str]:
         for name, left_out in found.left_out.items():
             listed = "; ".join(f"{symbol} {', '.join(map(str, few))}" for symbol, few in left_out.items())
             yield f"  left out of {name}, too costly to judge: {listed}"
+        for name, checks in found.ended.items():
+            yield f"  not asked of {name}, after a call that lost its process: the rest of {', '.join(checks)}"
 
 
 def unjudged(summary: BackendSummary) -> Iterator[str]:

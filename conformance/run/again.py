@@ -73,6 +73,17 @@ def questions_in(path: Path) -> list[Question]:
         return [_of_record(path, read_record(path))]
     if path.suffix != ".json":
         raise FileError(f"{path}: expected a repro's .npz or a .json with a case")
+    case, known = case_in(path)
+    if known is not None and not (isinstance(known, str) and known in _BY_ID):
+        raise FileError(f"{path}: check: {one_of(str(known), _BY_ID)}, got {shown(known)}")
+    questions = list(_of_case(case, _UNKNOWN if known is None else (known,)))
+    if not questions:
+        raise FileError(f"{path}: check {known} asks nothing of {case}")
+    return questions
+
+
+def case_in(path: Path) -> tuple[Case, Any]:
+    """Return the case of a file ``.json``, and what it names as the check; raise FileError if it is none of a case."""
     data = read_json(path)
     if not isinstance(data, dict) or not isinstance(data.get("case"), dict):
         raise FileError(f"{path}: expected an object with a 'case', like those in the JSON of rnnspec validate")
@@ -81,13 +92,7 @@ def questions_in(path: Path) -> list[Question]:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise FileError(f"{path}: 'case' is none: {kind_of(error)}: {words_of(error)}") from error
     _must_be_possible(path, case)
-    known = data.get("check")
-    if known is not None and not (isinstance(known, str) and known in _BY_ID):
-        raise FileError(f"{path}: check: {one_of(str(known), _BY_ID)}, got {shown(known)}")
-    questions = list(_of_case(case, _UNKNOWN if known is None else (known,)))
-    if not questions:
-        raise FileError(f"{path}: check {known} asks nothing of {case}")
-    return questions
+    return case, data.get("check")
 
 
 def _of_case(case: Case, names: tuple[str, ...]) -> Iterator[Question]:
@@ -136,11 +141,15 @@ def must_make_sense(case: Case) -> None:
     if type(case.seed) is not int or case.seed < 0:
         raise ValueError(f"seed: expected a whole number from 0 on, got {shown(case.seed)}")
     check_attributes(operation(case.operation), case.attributes)
-    shapes = [item.shape for item in case.items.values()] + [item.shape for item in case.results.values()]
-    numbers = sum(math.prod(case.shape_of(shape)) for shape in shapes)
-    if numbers > MOST_NUMBERS:
+    if (numbers := numbers_in(case)) > MOST_NUMBERS:
         raise ValueError(f"sizes: expected at most {MOST_NUMBERS:,} numbers in all arrays, got {numbers:,}")
     str(case)  # which reads what is left
+
+
+def numbers_in(case: Case) -> int:
+    """Return how many numbers the arrays of a case's inputs and outputs have; none is made."""
+    shapes = [item.shape for item in case.items.values()] + [item.shape for item in case.results.values()]
+    return sum(math.prod(case.shape_of(shape)) for shape in shapes)
 
 
 def _must_be_possible(path: Path, case: Case) -> None:

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,28 @@ def must_be_writable(path: Path) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     except (OSError, ValueError) as error:
         raise FileError(f"{path}: cannot be written: {_why(error)}; name another file") from error
+
+
+_KINDS: Final = {
+    "a page": (".html", ".htm"),
+    "JSON": (".json", ".ipynb"),
+    "an image": (".svg", ".png", ".pdf"),
+    "arrays": (".npz", ".npy", ".safetensors", ".h5", ".keras", ".onnx", ".pt", ".pth"),
+    "settings or code": (".toml", ".yaml", ".yml", ".py", ".md", ".c"),
+}
+"""Endings that say what a file holds, by what it is."""
+
+
+def must_not_be_named_otherwise(path: Path, kind: str) -> None:
+    """Raise FileError if the ending of a file that is to be written says that it holds another kind of thing.
+
+    So no slip puts a page in the place of results. An ending that says nothing is as good as the right one.
+    """
+    for other, endings in _KINDS.items():
+        if other != kind and path.suffix.lower() in endings:
+            raise FileError(
+                f"{path}: expected the name of {kind}, like {path.stem}{_KINDS[kind][0]}, got that of {other}"
+            )
 
 
 def must_be_writable_folder(path: Path) -> None:

@@ -89,7 +89,7 @@ class CheckResult:
     `worst_error_ratio` is the largest error / bound among the judged, None where nothing was measured. `expected` has
     the titles of the expected failures that were seen. `out_of_range` counts the calls that the type cannot hold, which
     are not judged; `coverage` is that of a check that asks the whole deck. `no_repro` tells why no repro was written
-    where one was asked for.
+    where one was asked for. `ended` tells that a call lost its process, so that the rest of the check was not asked.
     """
 
     backend: str
@@ -110,6 +110,7 @@ class CheckResult:
     out_of_range: int = 0
     coverage: Coverage | None = None
     no_repro: str = ""
+    ended: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, which goes between processes too."""

@@ -241,6 +241,7 @@ def _run_check(
         seconds=time.perf_counter() - started,
         expected=tuple(entry.title for entry in tally.expected),
         out_of_range=tally.out_of_range,
+        ended=isinstance(tally.failure, GuestLostError),
         coverage=_coverage(session.deck, tally.planned) if session is not None and check.whole_deck else None,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,12 +13,15 @@ from rnnspec.conformance.training.learning import Learned
 from rnnspec.conformance.training.pictures import losses
 from rnnspec.spec.models import mermaid, model
 
+_WIDTH: Final = 5.5
+"""Inches of a plot, whose words are then read on a phone too."""
+
 
 def page(judged: Judged, sentences: list[str]) -> str:
     """Return the page; `sentences` say what became of each backend."""
     import jinja2  # imported here, so that only the page needs it
 
-    source = (files("rnnspec.conformance.training") / "page.html.jinja").read_text("utf-8")
+    source, style = map(_part, ("page.html.jinja", "page.css"))
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
     request = judged.request
     with figures() as pyplot:
@@ -31,6 +34,7 @@ def page(judged: Judged, sentences: list[str]) -> str:
         sentences=sentences,
         plots=plots,
         diagram=mermaid(request.model, request.sizes),
+        style=style,
     )
     return rendered
 
@@ -39,7 +43,7 @@ def learned_page(learned: Learned) -> str:
     """Return the page of what a model has learned: its measures, curves, pictures and texts."""
     import jinja2  # imported here, so that only the page needs it
 
-    source = (files("rnnspec.conformance.training") / "learned.html.jinja").read_text("utf-8")
+    source, style = map(_part, ("learned.html.jinja", "page.css"))
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
     pictures = [losses(learned.losses, learned.step_losses), *learned.pictures]
     with figures() as pyplot:
@@ -48,15 +52,20 @@ def learned_page(learned: Learned) -> str:
     rendered: str = template.render(
         learned=learned,
         title=found.title,
+        style=style,
         summary=found.summary,
         pictures=[(picture, text[text.index("<svg") :]) for picture, text in zip(pictures, drawn, strict=True)],
     )
     return rendered
 
 
+def _part(name: str) -> str:
+    return (files("rnnspec.conformance.training") / name).read_text("utf-8")
+
+
 def _losses(judged: Judged, pyplot: Any) -> Any:
     """The loss of the reference and of each backend, and below it the bound as a share of the loss."""
-    figure, (above, below) = pyplot.subplots(2, 1, figsize=(9, 6), sharex=True, height_ratios=(2, 1))
+    figure, (above, below) = pyplot.subplots(2, 1, figsize=(_WIDTH, 4.5), sharex=True, height_ratios=(2, 1))
     steps = [due.step for due in judged.due]
     losses = np.array([float(due.loss.value) for due in judged.due])
     bounds = np.array([float(due.loss.bound) for due in judged.due])
@@ -68,17 +77,19 @@ def _losses(judged: Judged, pyplot: Any) -> Any:
     below.semilogy(steps, np.where(np.isfinite(bounds), bounds / np.abs(losses), np.nan), color="black")
     below.set_ylabel("bound / loss")
     below.set_xlabel("step")
+    below.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 
 def _ratios(judged: Judged, pyplot: Any) -> Any:
     """The largest error over bound of each step."""
-    figure, axis = pyplot.subplots(figsize=(9, 3))
+    figure, axis = pyplot.subplots(figsize=(_WIDTH, 3))
     for number, outcome in enumerate(judged.outcomes):
         finite = [ratio if np.isfinite(ratio) else np.nan for ratio in outcome.ratios]
         axis.semilogy(range(1, len(finite) + 1), finite, "o-", ms=3, color=f"C{number}", label=outcome.name)
     axis.axhline(1, color="black", lw=0.8)
     axis.set_xlabel("step")
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_ylabel("error / bound")
     axis.legend()
     return figure

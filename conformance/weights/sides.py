@@ -112,7 +112,7 @@ def _of_keras(family: Family, own: NamedArrays, x: Array, after: bool) -> Side:
     options = {"reset_after": own["bias"].ndim == 2} if family == "gru" and "bias" in own else {}
     layer = kinds[family](
         own["recurrent_kernel"].shape[0], return_sequences=True, return_state=True, use_bias="bias" in own,
-        dtype=x.dtype.name, **options,
+        recurrent_initializer="zeros", dtype=x.dtype.name, **options,
     )  # fmt: skip
     layer.build(x.shape)
     layer.set_weights([own[name] for name in ("kernel", "recurrent_kernel", "bias") if name in own])

@@ -225,6 +225,21 @@ def test_a_slip_in_the_name_of_an_operation_is_an_error() -> None:
     Helped()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [("lstm", 3, "int"), ("run", "x", "str"), ("dtypes", ("float32",), "tuple"), ("gru_vjp", "x", "str")],
+)
+def test_an_attribute_in_the_place_of_a_method_is_an_error(name: str, value: Any, kind: str) -> None:
+    wrong = type("Wrong", (Backend,), {"name": "wrong", name: value})
+    with pytest.raises(ValueError, match=f"^{name}: expected a method, got an object of type {kind}$"):
+        wrong()
+
+
+def test_none_takes_an_operation_away() -> None:
+    fewer = type("Fewer", (Keeping,), {"name": "fewer", "gru": None})
+    assert "gru" not in fewer().operations()
+
+
 @pytest.mark.parametrize("came", [np.zeros((2, 1)), None, {"h": 1}])
 def test_outputs_come_in_a_tuple(came: Any) -> None:
     class Wrong(Backend):

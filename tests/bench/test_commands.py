@@ -16,6 +16,8 @@ from rnnspec.conformance.cli import main
 
 FAKES = '''\
 """Backends to be named as package.module:Class."""
+from pathlib import Path
+
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.faults.changed import backend_of
 from rnnspec.conformance.edits.changing import changed
@@ -29,6 +31,20 @@ FORGETFUL = Block("f = gate(arg(a_f + 1))", "here", {"coupled": False})
 
 class Wrong(backend_of(changed(operation("lstm"), [FORGETFUL]))):
     name = "wrong"
+
+class Known(Wrong):
+    name = "known"
+
+    @classmethod
+    def expected_failures(cls):
+        return Path(__file__).with_name("known.toml")
+
+class Refuses(NumpyBackend):
+    name = "refuses"
+    refuses_with = {ValueError: "no such"}
+
+    def lstm(self, **arguments):
+        raise ValueError("no such state")
 
 class Aborts(NumpyBackend):
     name = "aborts"
@@ -44,12 +60,20 @@ class Hangs(NumpyBackend):
         while True:
             pass
 '''
+KNOWN = """\
+[[failure]]
+operation = "lstm"
+check = "values"
+reason = "It forgets."
+link = "https://example.org/1"
+"""
 SMALL = ("--op", "lstm", "--scale", "small", "--rounds", "3", "--seconds", "0.01", "--no-memory", "--no-isolate")
 
 
 @pytest.fixture(autouse=True)
 def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "fakes_timed.py").write_text(FAKES)
+    (tmp_path / "known.toml").write_text(KNOWN)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
 
@@ -75,15 +99,28 @@ def test_two_backends_are_compared(tmp_path: Path) -> None:
 
 def test_who_is_wrong_is_not_timed() -> None:
     result = bench("fakes_timed:Wrong", "numpy", *SMALL)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output
     assert "not timed lstm-small forward float32: fakes_timed:Wrong does not conform" in result.stdout
+
+
+def test_a_refusal_and_a_known_fault_are_no_violations() -> None:
+    result = bench("fakes_timed:Refuses", "fakes_timed:Known", "numpy", *SMALL, "--mode", "forward")
+    assert result.exit_code == 0, result.output
+    assert "not timed lstm-small forward float32: fakes_timed:Refuses refused: no such state" in result.stdout
+    assert "fakes_timed:Known does not conform, as is known: It forgets. https://example.org/1" in result.stdout
+
+
+def test_none_but_wrong_ones_is_a_violation() -> None:
+    result = bench("fakes_timed:Wrong", "--alone", *SMALL, "--mode", "forward")
+    assert result.exit_code == 1, result.output
+    assert "Error: no conforming backend" in result.stderr
 
 
 def test_who_ends_the_process_or_hangs_is_not_timed() -> None:
     options = [option for option in SMALL if option != "--no-isolate"]
     fakes = ("fakes_timed:Aborts", "fakes_timed:Hangs", "fakes_timed:Same")
     result = bench("numpy", *fakes, *options, "--mode", "forward", "--time-limit", "2")
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output
     assert "fakes_timed:Aborts crashed: the process ended by SIGABRT" in result.stdout
     assert "fakes_timed:Hangs timed out: no answer within 2 s" in result.stdout
     (row,) = [line for line in result.stdout.splitlines() if line.startswith("Same ")]
@@ -92,7 +129,7 @@ def test_who_ends_the_process_or_hangs_is_not_timed() -> None:
 
 def test_who_hangs_in_this_process_is_not_timed() -> None:
     result = bench("numpy", "fakes_timed:Hangs", *SMALL, "--mode", "forward", "--time-limit", "0.3")
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output
     assert "fakes_timed:Hangs timed out: no answer within the time limit" in result.stdout
 
 
@@ -147,7 +184,7 @@ ERRORS = {
     "single": (("numpy",), ("expected two backends to compare", "got only numpy", "--alone")),
     "backend": (("numpy", "no-such"), ("unknown backend 'no-such'",)),
     "device": (("numpy@tpu", "numpy"), ("expected a device in cpu, got 'tpu'",)),
-    "nobody conforms": (("fakes_timed:Wrong", "fakes_timed:Wrong@cpu", *SMALL), ("no conforming backend",)),
+    "nobody conforms": (("fakes_timed:Refuses", "fakes_timed:Refuses@cpu", *SMALL), ("no conforming backend",)),
     "threads": (("numpy", "torch", "--threads", "100000"), ("threads: expected 1 to", "got 100000")),
     "scan": (("numpy", "--op", "lstm", "--scan", "Q"), ("--scan Q", "expected one of its sizes B, T, D, H")),
     "no scan": (("numpy", "--op", "lstm", "--scan", ""), ("--scan ", "expected one of its sizes B, T, D, H")),

@@ -296,6 +296,30 @@ def test_a_wrong_conversion_would_be_noticed(tmp_path: Path, monkeypatch: pytest
     assert json.loads((tmp_path / "out.json").read_text())["parity"][0]["target"]["error_ratio"] > 100
 
 
+def test_weights_that_are_no_numbers_are_not_judged(tmp_path: Path) -> None:
+    arrays = parameters("lstm")
+    arrays["W"][1, 0, 2] = np.nan
+    np.savez(tmp_path / "in.npz", **arrays)  # type: ignore[arg-type]  # NumPy's stubs take only what is no name
+    result = run(tmp_path / "in.npz", tmp_path / "out.npz", "--to", "spec", "--check")
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.output.splitlines() if line.startswith(" l0 ")]
+    assert rows[-1] == ["l0", *["not", "judged"] * 3, "NaN"]
+    assert "l0: its outputs cannot be judged: 1 of 24 numbers of W are NaN" in result.output
+
+
+@pytest.mark.parametrize(("places", "told"), [({"b.": "_l0", "a.": "_l0"}, True), ({"": "_l0"}, False)])
+def test_the_order_of_a_chain_is_told_where_it_is_a_guess(places: dict[str, str], told: bool, tmp_path: Path) -> None:
+    pytest.importorskip("h5py")
+    state = {}
+    for path, suffix in places.items():
+        named = torch.from_spec(XP, "lstm", **parameters("lstm", 2), suffix=suffix)
+        state |= {path + name: array for name, array in named.items()}
+    np.savez(tmp_path / "in.npz", **state)  # type: ignore[arg-type]  # NumPy's stubs take only what is no name
+    result = run(tmp_path / "in.npz", tmp_path / "out.keras")
+    assert result.exit_code == 0, result.output
+    assert ("weights do not say which layer reads which" in result.output) is told
+
+
 def onnx_model(*nodes: object, constants: Arrays | None = None) -> bytes:
     from onnx import TensorProto, helper, numpy_helper
 

@@ -61,8 +61,32 @@ def test_a_declared_error_is_a_refusal_and_another_is_a_crash(calls: tuple[Call,
         backend.run(refused)
     assert backend.refuses(refused) == "this layer goes only forward"
     assert backend.refuses(good) is None
-    with pytest.raises(BackendCrashError, match="clip: no idea"):
+    with pytest.raises(BackendCrashError, match="clip: no idea") as crash:
         backend.run(bad)
+    assert "the adapter declares it in refuses_with, or raises Unsupported" in str(crash.value).splitlines()[-1]
+
+
+@pytest.mark.parametrize("error", [KeyError("clip"), RuntimeError("clip")])
+def test_an_error_that_is_a_bug_by_its_kind_has_no_hint(error: Exception, calls: tuple[Call, Call, Call]) -> None:
+    class Buggy(Library):
+        @staticmethod
+        def lstm(**call: Any) -> Any:
+            raise error
+
+    with pytest.raises(BackendCrashError, match="clip") as crash:
+        Guarded(Buggy()).run(calls[0])
+    assert "refuses_with" not in str(crash.value)
+
+
+def test_an_error_of_the_contract_has_no_hint(calls: tuple[Call, Call, Call]) -> None:
+    class NoTuple(Library):
+        @staticmethod
+        def lstm(**call: Any) -> Any:
+            return 1.0
+
+    with pytest.raises(BackendCrashError, match="expected lstm to return a tuple") as crash:
+        Guarded(NoTuple()).run(calls[0])
+    assert "refuses_with" not in str(crash.value)
 
 
 def test_the_verdict_counts_it_as_a_refusal(few: Profile) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -40,6 +41,15 @@ def test_a_reason_is_one_line_with_its_operations_and_types() -> None:
         "refused by lstm in float32; rnn in float64: only forward",
         f"refused by gru, lstm in float64, float32: {long}",
     ]
+
+
+def test_checks_that_lost_the_process_are_told_and_no_share_of_their_few_calls() -> None:
+    lost = [replace(result("lstm", "float32", name, "no clip"), ended=True) for name in ("values", "batch")]
+    assert "  float32: 6 cases judged, 2 refused" in (lines := printed(*lost))
+    assert "  not asked of lstm, after a call that lost its process: the rest of values, batch" in [
+        line.removeprefix("  ") for line in lines
+    ]
+    assert "  float32: 6 cases judged, 25.0% refused" in printed(*(replace(one, ended=False) for one in lost))
 
 
 def test_checks_that_judge_nothing_are_grouped_by_the_reason() -> None:

@@ -18,6 +18,8 @@ from rnnspec.conformance.cli import main
 from rnnspec.conformance.run import Profile, run_check
 from rnnspec.spec import operations, system
 
+CELL = Case("rnn_cell", "float32", {"B": 1, "D": 2, "H": 1}, operations()["rnn_cell"].defaults(), seed=3)
+
 
 def run(*arguments: str) -> tuple[int, str]:
     done = CliRunner().invoke(main, ["trace", *arguments])
@@ -65,6 +67,17 @@ def test_the_outputs_of_parts_have_cotangents_in_a_file(tmp_path: Path) -> None:
     assert "dx[1]" in output
 
 
+def test_a_case_of_a_page_is_traced(tmp_path: Path) -> None:
+    path, file = tmp_path / "rnn_cell-case.json", tmp_path / "trace.json"
+    path.write_text(json.dumps({"case": CELL.to_json(), "check": "batch"}))
+    status, output = run(str(path), "--gradient", "--json", str(file))
+    assert status == 0, output
+    written = json.loads(file.read_text())
+    assert written["operation"] == "rnn_cell"
+    assert written["inputs"] == {name: array.tolist() for name, array in CELL.given.inputs.items()}
+    assert {"h", "dx"} <= {one["name"] for one in written["quantities"]}
+
+
 class Shifted(NumpyBackend):
     """Outputs that are off by one."""
 
@@ -100,26 +113,34 @@ def test_a_repro_says_what_it_is_of(as_argument: bool, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "expected an OPERATION or a repro's file .npz, got neither"),
+        ([], "expected an OPERATION, a repro's .npz or a case's .json, got neither"),
         (["other.npz"], "other.npz: expected a repro's file, which has a 'call'; got y"),
         (["missing.npz"], "missing.npz: cannot be read"),
         (["other.npz", "--arrays", "other.npz"], "expected one file of arrays, got other.npz and other.npz"),
         (["broken.npz"], "broken.npz: 'call' is none of a repro: "),
-        (["a.json"], "expected an OPERATION or a repro's file .npz, got 'a.json'"),
+        (["a.pt"], "expected an OPERATION, a repro's .npz or a case's .json, got 'a.pt'"),
+        (["missing.json"], "missing.json: "),
+        (["list.json"], "list.json: expected an object with a 'case'"),
+        (["case.json", "--size", "T=2"], "expected a file or --size, got both"),
+        (["case.json", "--arrays", "other.npz"], "expected one file of arrays, got case.json and other.npz"),
+        (["case.json", "--json", "case.json"], "case.json"),
         (["lsmt"], "unknown operation 'lsmt'"),
         (["lstm", "--size", "Q=1"], "--size: expected SYMBOL=NUMBER with one of B, D, H, S, T, got 'Q=1'"),
+        (["lstm", "--size", "T=1000000000"], "sizes: expected at most 1,000,000 numbers in inputs and outputs, got 3,"),
         (["lstm", "--sequence", "3"], "expected a sequence from 0 to 0, got 3"),
         (["lstm", "--step", "5"], "--step 5: expected a step of the sequence"),
         (["lstm", "--set", "clip=x"], "clip: expected a positive number or None, got 'x'"),
         (["state_jacobian", "--gradient"], "no equations for its gradient"),
         (["lstm", "--arrays", "other.npz"], "expected inputs of lstm by name, got y"),
-        (["lstm", "--arrays", "other.npz", "--size", "T=2"], "expected --arrays or --size, got both"),
+        (["lstm", "--arrays", "other.npz", "--size", "T=2"], "expected a file or --size, got both"),
     ],
 )
 def test_bad_input(arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     np.savez("other.npz", y=np.zeros(2))
     np.savez("broken.npz", call=np.array("{}"))
+    Path("list.json").write_text("[]")
+    Path("case.json").write_text(json.dumps({"case": CELL.to_json()}))
     status, output = run(*arguments)
     assert status == 2
     assert message in " ".join(output.split())

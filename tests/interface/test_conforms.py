@@ -60,6 +60,16 @@ def test_other_types():
 
 
 @rnnspec.conforms("dense", dtypes=["float32"])
+def test_nothing():
+    Narrow()
+
+
+@rnnspec.conforms("dense", dtypes=["float32"])
+def test_a_number():
+    return 3
+
+
+@rnnspec.conforms("dense", dtypes=["float32"])
 def test_not_implemented():
     return Empty()
 """
@@ -76,7 +86,13 @@ def test_each_operation_in_each_type_is_a_test(tmp_path: Path) -> None:
     assert "PASSED test_mine.py::test_right[rnn_cell-float32]" in done.stdout
     assert "FAILED test_mine.py::test_wrong[lstm_cell-float32]" in done.stdout
     assert "fault 1: lstm_cell in float32, only with coupled=false" in done.stdout
-    assert "2 passed, 2 skipped" in done.stdout.replace("1 failed, ", "")
+    assert "3 failed, 2 passed, 2 skipped" in done.stdout
+    told = {line: done.stdout.count(f"{line}\n") for line in done.stdout.splitlines() if "expected a backend" in line}
+    assert told == {
+        "the function returned None: expected a backend, like 'return MyBackend'": 1,
+        "expected a backend's name, a class, an adapter or a list of these, got 3": 1,
+    }
+    assert done.stdout.count("Traceback") == 0
     assert "narrow has no float32" in done.stdout
     assert "not implemented of dense" in done.stdout
 
@@ -94,3 +110,9 @@ def test_what_is_asked_is_checked_when_tests_are_collected() -> None:
         rnnspec.conforms("lstm", dtype=["float32"])
     with pytest.raises(PlanError, match="expected a function that returns a backend, got <class 'dict'>"):
         rnnspec.conforms("lstm")(dict)
+
+    async def later() -> str:
+        return "numpy"
+
+    with pytest.raises(PlanError, match="expected a plain function, got async def later"):
+        rnnspec.conforms("lstm")(later)  # type: ignore[arg-type]  # what a caller without types may pass

@@ -78,6 +78,10 @@ DENSE = {"x": np.ones((1, 2)), "W": np.full((1, 2), 0.5), "b": np.zeros(1)}
         (lambda: rnnspec.trace("rnn", attributes=3), "attributes: expected a dict, like {'reset': 'before'}, got 3"),
         (lambda: rnnspec.trace("rnn", 3), "inputs: expected a dict"),
         (lambda: rnnspec.trace("rnn", sequence="a"), "sequence: expected a whole number"),
+        (
+            lambda: rnnspec.trace("dense", DENSE, gradient=True),
+            "gradient: expected cotangents beside inputs of your own",
+        ),
         (lambda: rnnspec.trace("dense", DENSE, cotangents=[]), "cotangents: expected an array for each of y, got []"),
         (lambda: rnnspec.bench([]), "expected a backend, got none"),
         (lambda: rnnspec.bench([3]), "backends: expected a list of names, got [3]"),

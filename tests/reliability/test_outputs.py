@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 import sys
 import threading
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,26 @@ def test_an_input_is_not_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("bench", "numpy", "--html", "old.json"), "expected the name of a page, like old.html, got that of JSON"),
+        (("validate", "numpy", "--html", "a.svg"), "expected the name of a page, like a.html, got that of an image"),
+        (("list", "--json", "a.HTML"), "expected the name of JSON, like a.json, got that of a page"),
+        (("vectors", "export", "v", "--json", "a.npz"), "expected the name of JSON, like a.json, got that of arrays"),
+    ],
+)
+def test_no_page_takes_the_place_of_results(
+    arguments: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("old.json").write_text("{}")
+    result = rnnspec(*arguments)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"Error: {arguments[-1]}: {told}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["old.json"]
+    assert Path("old.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ("list",), ("show", "lstm"), ("trace", "dense"), ("validate", "numpy"), ("faults",), ("faults", "--edits"),
@@ -134,6 +156,20 @@ def test_a_file_that_cannot_be_written_is_told_before_the_work(arguments: tuple[
     assert (result.exit_code, result.stdout) == (2, "")
     assert "below.json: cannot be written: Not a directory; name another file" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_option_of_pytest_that_lacks_its_file_takes_none_of_the_suites() -> None:
+    suite = files("rnnspec.conformance.suite") / "test_conformance.py"
+    before = suite.read_text()
+    done = subprocess.run(
+        [sys.executable, "-m", "rnnspec", "validate", "numpy", "--op", "dense", "-n", "0", "-k", "no", "--junitxml"],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    now = suite.read_text()
+    if now != before:
+        Path(str(suite)).write_text(before)
+    assert (done.returncode, done.stdout, now == before) == (2, "", True)
+    assert "argument --junitxml/--junit-xml: expected one argument; plugins" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--repro-dir", "--resume"])

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from rnnspec import reference
+from rnnspec.backends.layouts import keras as layouts
+from rnnspec.backends.layouts.arrays import NumpyShaping
 from rnnspec.backends.layouts.gates import GATES, Family
 from rnnspec.conformance.cli import main
-from rnnspec.conformance.weights.sides import keras_here
+from rnnspec.conformance.weights.sides import keras_here, run_side
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the framework that Keras stands on
 
@@ -40,8 +44,12 @@ def test_keras_loads_what_was_converted(target: str, tmp_path: Path) -> None:
     places = {"a/l0": forward, "a/l0_reverse": backward, "b/l0": top}
     arrays = {f"{place}/{name}": array for place, group in places.items() for name, array in group.items()}
     np.savez(tmp_path / "in.npz", **arrays)
-    result = CliRunner().invoke(main, ["convert", str(tmp_path / "in.npz"), str(tmp_path / target)])
+    files = [str(tmp_path / name) for name in ("in.npz", target, "out.json")]
+    result = CliRunner().invoke(main, ["convert", *files[:2], "--check", "--json", files[2]])
     assert result.exit_code == 0, result.output
+    for side in json.loads(Path(files[2]).read_text())["parity"]:
+        assert side["target"]["by"].startswith("keras ")
+        assert (side["agrees"], side["largest_difference"] < 1e-5) == (True, True)
     if target.endswith(".keras"):
         model = keras.models.load_model(tmp_path / target)
     else:
@@ -53,3 +61,14 @@ def test_keras_loads_what_was_converted(target: str, tmp_path: Path) -> None:
     both = [reference.lstm(x, **forward)[0], reference.lstm(x, **backward, direction="reverse")[0]]
     right = reference.gru(np.concatenate(both, 2), **top)[0]
     assert np.max(np.abs(model.predict(x, verbose=0) - right)) < 1e-5
+
+
+def test_keras_side_runs_in_bfloat16() -> None:
+    try:
+        keras_here()
+    except ImportError:
+        pytest.skip("keras is not installed, or no framework that it stands on")
+    half = {name: array.astype(ml_dtypes.bfloat16) for name, array in layer("lstm", 3, 2, 0).items()}
+    own = layouts.from_spec(NumpyShaping(), "lstm", **half)
+    side = run_side("keras", "lstm", own, np.ones((1, 2, 3), ml_dtypes.bfloat16), after=False)
+    assert side.outputs[0].shape == (1, 2, 2)

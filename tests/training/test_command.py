@@ -31,18 +31,31 @@ def test_train_tells_each_verdict_and_writes_it(tmp_path: Path) -> None:
     assert 0 < report["reference"][0]["loss_bound"] < 1e-4
 
 
-def test_the_page_has_plots_and_verdicts(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def page_of_two_steps(tmp_path_factory: pytest.TempPathFactory) -> str:
     pytest.importorskip("matplotlib")
     pytest.importorskip("jinja2")
-    file = tmp_path / "t.html"
+    file = tmp_path_factory.mktemp("page") / "t.html"
     result = CliRunner().invoke(
         main, ["train", "numpy", "--model", "air-quality", "--small", "--steps", "2", "--html", str(file)]
     )
     assert result.exit_code == 0, result.output
-    text = file.read_text()
+    return file.read_text()
+
+
+def test_the_page_has_plots_and_verdicts(page_of_two_steps: str) -> None:
+    text = page_of_two_steps
     assert text.count("<svg") == 2
     assert "numpy: conforms for 2 steps" in text
     assert "n_recurrent[&#34;recurrent: lstm&#34;]" in text
+    assert "mathdefault" not in text
+    assert "Content-Security-Policy" in text
+
+
+@pytest.mark.parametrize("width", [1200, 400])
+def test_the_page_in_a_browser(in_browser: Callable[..., Any], page_of_two_steps: str, width: int) -> None:
+    shown = in_browser(page_of_two_steps, width=width)
+    assert (shown["cut"], shown["overlapping"], shown["wide"] <= 0) == ([], [], True)
 
 
 @pytest.fixture
