@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import chain, count, islice
+from functools import cached_property
+from itertools import chain, combinations, count, islice
 from typing import Any, Final
 
 import numpy as np
@@ -24,10 +25,11 @@ from rnnspec.conformance.diagnosis.causes import Cause
 from rnnspec.conformance.diagnosis.misreadings import gates, misreadings, wrong_gradients
 from rnnspec.conformance.diagnosis.oracle import LARGEST, Clock, Oracle, OutOfTimeError, size_of
 from rnnspec.conformance.diagnosis.probe import Probe, is_apart
-from rnnspec.conformance.diagnosis.suspect import Suspect
+from rnnspec.conformance.diagnosis.suspect import KnownLines, Suspect
 from rnnspec.conformance.edits.running import Runner
 from rnnspec.conformance.edits.single import Edit, EditedPart, choosing, coarse_edits, gate_edits, single_edits
 from rnnspec.conformance.faults.catalogue import faults
+from rnnspec.conformance.faults.equations import changed_equations
 from rnnspec.spec import CallError, Operation, operation
 from rnnspec.spec.operation import Settings, settings_of
 
@@ -60,6 +62,9 @@ _CONFIRMING: Final = 1.2
 
 _PAIR_SHARE: Final = 0.8
 """The share of the time left for two at once."""
+
+_FAR: Final = 0.25
+"""The share of what the second best of several explanations leaves, that the best may leave for it to be taken."""
 
 _TOGETHER: Final = 6
 """How many of the suspects of a part of the results are tried together with another."""
@@ -215,7 +220,7 @@ class Searcher:
         found += self._fitting(edits, around)
         if found:
             return found
-        planted = [] if around.beside else self._among(self._planted(), _SHARE, around)
+        planted = self._among(self._known_lines() if around.beside else self._planted(), _SHARE, around)
         kinds = misread, edits, planted
         return (
             self._fitting(planted, around)
@@ -332,13 +337,30 @@ class Searcher:
 
     def _planted(self) -> Iterator[Suspect]:
         """Yield the faults of the catalogue."""
+        yield from self._known_lines()
         for fault in faults((self.op.name,)):
             self.clock.check()
-            yield Suspect.of(fault)
+            if fault.name not in self._lines:
+                yield Suspect.of(fault)
+
+    def _known_lines(self) -> Iterator[Suspect]:
+        """Yield the faults of the catalogue that are lines of equations, beside which others may be."""
+        self.clock.check()
+        yield from self._lines.values()
+
+    @cached_property
+    def _lines(self) -> dict[str, Suspect]:
+        """Those faults, by name."""
+        known = changed_equations((self.op.name,))
+        return {one.fault.name: Suspect.of(KnownLines.of(one)) for one in known if one.blocks}
 
     def _together(self, first: Probe, around: Around) -> list[Suspect]:
         """Return what is wrong beside other faults: what gives all where some inputs are 0, or else two at once."""
         found = list[Suspect]()
+        with self._within(PAIRS):
+            found = [] if around.beside else self._known_pair(first, around)
+        if found:
+            return found
         with self._within(PAIRS):
             peeled, zero = self._peeled(first.case, first.part, around.beside)
             single = [one for one in peeled if len(one.slips) == 1]
@@ -352,28 +374,58 @@ class Searcher:
                 # Where no input is 0 any more, the calls that are right are evidence too.
                 right = [probe for probe in around.neighbours if not probe.wrong and not zero]
                 peeled = [one for one in peeled if self._fits_all(one + around.beside, right)]
-                found = self._confirmed(peeled, replace(around, zero=zero), 0.5)
+                found = self._alike(self._confirmed(peeled, replace(around, zero=zero), 0.5), first, around.beside)
         return found
+
+    def _alike(self, suspects: Sequence[Suspect], probe: Probe, beside: Suspect) -> list[Suspect]:
+        """Return suspects that give the same results where no input is 0; none, if they differ there.
+
+        An input at 0 hides that another is read in its place, for one. Of those that differ, the ones that explain by
+        far the most of what is wrong are taken.
+        """
+        groups = self._grouped(probe, suspects)
+        if len(groups) < 2:
+            return list(suspects)
+        best, second, *_ = sorted(groups, key=lambda group: probe.share_left(group[0] + beside))
+        far = probe.share_left(best[0] + beside) <= _FAR * probe.share_left(second[0] + beside)
+        return best if far else []
+
+    def _known_pair(self, first: Probe, around: Around) -> list[Suspect]:
+        """Return two faults of the catalogue that together give all results."""
+        others, found = [*around.core, *around.neighbours], list[Suspect]()
+        with self._within(_PAIR_SHARE * self.clock.left):
+            for one, other in combinations(self._telling(first, [*self._known_lines()]), 2):
+                if self._fit_both(one + other, first, others):
+                    found.append(one + other)
+        return self._confirmed(found, around, 0.75)
 
     def _pair(self, first: Probe, others: Sequence[Probe], peeled: Sequence[Suspect]) -> tuple[Suspect, Suspect] | None:
         """Return two that give all results: one of them is among those that give some, or all where inputs are 0."""
         several = sorted(first.wrong) if len(first.wrong) > 1 else []
         with self._within(_PAIR_SHARE * self.clock.left):
+            known = self._telling(first, [*self._known_lines()])
             for group in chain([peeled], (self._partly(first, name) for name in several)):
-                for one in sorted(self._telling(first, group), key=lambda suspect: suspect.simplicity)[:_TOGETHER]:
-                    for other in self._single(first):
-                        self.clock.check()
-                        if first.fits(one + other) and self._fits_all(one + other, others):
+                for one in self._telling(first, group)[:_TOGETHER]:
+                    for other in chain(known, self._single(first)):
+                        if self._fit_both(one + other, first, others):
                             return one, other
         return None
 
+    def _fit_both(self, both: Suspect, first: Probe, others: Sequence[Probe]) -> bool:
+        self.clock.check()
+        return first.fits(both) and self._fits_all(both, others)
+
     def _telling(self, probe: Probe, suspects: Sequence[Suspect]) -> list[Suspect]:
         """Those of which no other, that is simpler, gives the same results at a probe."""
-        found = dict[bytes, Suspect]()
+        return [group[0] for group in self._grouped(probe, suspects)]
+
+    def _grouped(self, probe: Probe, suspects: Sequence[Suspect]) -> list[list[Suspect]]:
+        """Those that give the same results at a probe together, the simplest first."""
+        found = dict[bytes, list[Suspect]]()
         for suspect in sorted(suspects, key=lambda one: one.simplicity):
             given = probe.given_by(suspect)
             if given is not None:
-                found.setdefault(b"".join(np.float32(array).tobytes() for array in given.values()), suspect)
+                found.setdefault(b"".join(np.float32(array).tobytes() for array in given.values()), []).append(suspect)
         return list(found.values())
 
     def _partly(self, first: Probe, name: str) -> list[Suspect]:
