@@ -26,6 +26,7 @@ from rnnspec.conformance.diagnosis.misreadings import gates, misreadings, wrong_
 from rnnspec.conformance.diagnosis.oracle import LARGEST, Clock, Oracle, OutOfTimeError, size_of
 from rnnspec.conformance.diagnosis.probe import Probe, is_apart
 from rnnspec.conformance.diagnosis.suspect import KnownLines, Suspect
+from rnnspec.conformance.edits.changing import touches_values
 from rnnspec.conformance.edits.running import Runner
 from rnnspec.conformance.edits.single import Edit, EditedPart, choosing, coarse_edits, gate_edits, single_edits
 from rnnspec.conformance.faults.catalogue import faults
@@ -59,6 +60,9 @@ _FURTHER: Final = 60
 
 _CONFIRMING: Final = 1.2
 """The time, in seconds, for which further calls are asked."""
+
+_KNOWN_SHARE: Final = 0.4
+"""The share of the time left for two faults of the catalogue at once."""
 
 _PAIR_SHARE: Final = 0.8
 """The share of the time left for two at once."""
@@ -179,7 +183,7 @@ class Searcher:
         neighbours = self._probes(others, part)
 
         around = Around(probes, neighbours, clear[0].case, cause, beside)
-        found = self._likely(clear[0], around)
+        found = self._likely(clear[0], around) or ([] if beside else self._known_pair(clear[0], around))
         if all(one.planted for one in found):  # an equation tells more than a name
             kinds = self._edited(clear[0], gate_edits), self._edited(clear[0], coarse_edits)
             coarse = self._among(chain(*kinds), _BESIDE_PLANTED if found else _SHARE, around)
@@ -190,7 +194,8 @@ class Searcher:
                 or self._mostly_fitting(coarse, around)
             )
         if not found:
-            found = self._together(clear[0], around)
+            # Of two faults one may be hidden in a small call, by its numbers.
+            found = self._together(max(clear, key=lambda probe: len(probe.wrong)), around)
         return sorted(found, key=lambda one: one.simplicity)
 
     def _slightly(self, probes: Sequence[Probe]) -> list[Suspect]:
@@ -201,7 +206,7 @@ class Searcher:
         left = list[tuple[float, Suspect]]()
         wrong = [probe for probe in probes if self.oracle.wrong(probe.case, probe.part)]
         with self._within(_SHARE * self.clock.left):
-            for suspect in self._planted() if wrong else ():
+            for suspect in self._planted(wrong[0].part) if wrong else ():
                 left.append((max(probe.share_left(suspect) for probe in wrong), suspect))
         left.sort(key=lambda one: one[0])
         if not left or left[0][0] > _SLIGHT or (len(left) > 1 and left[1][0] < 4 * _SLIGHT):
@@ -220,12 +225,12 @@ class Searcher:
         found += self._fitting(edits, around)
         if found:
             return found
-        planted = self._among(self._known_lines() if around.beside else self._planted(), _SHARE, around)
+        planted = self._among(self._known_lines(around.part) if around.beside else self._planted(around.part), _SHARE, around)
         kinds = misread, edits, planted
         return (
             self._fitting(planted, around)
             or next(filter(None, (self._fitting(some, around, limited=True) for some in kinds)), [])
-            or self._mostly_fitting([*misread, *edits], around)
+            or self._mostly_fitting([*misread, *edits, *planted], around)
         )
 
     def _among(self, suspects: Iterator[Suspect], share: float, around: Around) -> list[Suspect]:
@@ -335,18 +340,23 @@ class Searcher:
     def _probes(self, cases: Sequence[Case], part: EditedPart) -> list[Probe]:
         return [probe for case in cases if (probe := self.probe(case, part)) is not None]
 
-    def _planted(self) -> Iterator[Suspect]:
+    def _planted(self, part: EditedPart) -> Iterator[Suspect]:
         """Yield the faults of the catalogue."""
-        yield from self._known_lines()
+        yield from self._known_lines(part)
         for fault in faults((self.op.name,)):
             self.clock.check()
             if fault.name not in self._lines:
                 yield Suspect.of(fault)
 
-    def _known_lines(self) -> Iterator[Suspect]:
-        """Yield the faults of the catalogue that are lines of equations, beside which others may be."""
+    def _known_lines(self, part: EditedPart) -> Iterator[Suspect]:
+        """Yield the faults of the catalogue that are lines of equations, beside which others may be.
+
+        Where the gradients are wrong of values that are right, they are lines of the gradient alone.
+        """
         self.clock.check()
-        yield from self._lines.values()
+        for suspect in self._lines.values():
+            if part == "values" or not any(touches_values(edit.operation) for edit in suspect.edits):
+                yield suspect
 
     @cached_property
     def _lines(self) -> dict[str, Suspect]:
@@ -357,10 +367,6 @@ class Searcher:
     def _together(self, first: Probe, around: Around) -> list[Suspect]:
         """Return what is wrong beside other faults: what gives all where some inputs are 0, or else two at once."""
         found = list[Suspect]()
-        with self._within(PAIRS):
-            found = [] if around.beside else self._known_pair(first, around)
-        if found:
-            return found
         with self._within(PAIRS):
             peeled, zero = self._peeled(first.case, first.part, around.beside)
             single = [one for one in peeled if len(one.slips) == 1]
@@ -393,8 +399,8 @@ class Searcher:
     def _known_pair(self, first: Probe, around: Around) -> list[Suspect]:
         """Return two faults of the catalogue that together give all results."""
         others, found = [*around.core, *around.neighbours], list[Suspect]()
-        with self._within(_PAIR_SHARE * self.clock.left):
-            for one, other in combinations(self._telling(first, [*self._known_lines()]), 2):
+        with self._within(min(PAIRS, _KNOWN_SHARE * self.clock.left)):
+            for one, other in combinations(self._known_lines(first.part), 2):
                 if self._fit_both(one + other, first, others):
                     found.append(one + other)
         return self._confirmed(found, around, 0.75)
@@ -403,7 +409,7 @@ class Searcher:
         """Return two that give all results: one of them is among those that give some, or all where inputs are 0."""
         several = sorted(first.wrong) if len(first.wrong) > 1 else []
         with self._within(_PAIR_SHARE * self.clock.left):
-            known = self._telling(first, [*self._known_lines()])
+            known = self._telling(first, [*self._known_lines(first.part)])
             for group in chain([peeled], (self._partly(first, name) for name in several)):
                 for one in self._telling(first, group)[:_TOGETHER]:
                     for other in chain(known, self._single(first)):
