@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
+from rnnspec.conformance.cases.steps import needs_of
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import values_of
 from rnnspec.conformance.checks.right import OutOfRangeError
@@ -225,7 +226,9 @@ class Searcher:
         found += self._fitting(edits, around)
         if found:
             return found
-        planted = self._among(self._known_lines(around.part) if around.beside else self._planted(around.part), _SHARE, around)
+        planted = self._among(
+            self._known_lines(around.part) if around.beside else self._planted(around.part), _SHARE, around
+        )
         kinds = misread, edits, planted
         return (
             self._fitting(planted, around)
@@ -281,7 +284,8 @@ class Searcher:
         """Return the suspects that stand up to calls that are drawn to tell them from what is right.
 
         Each call is one at which some suspect gives other results than the specification. An answer that is right
-        refutes it, as does a share of wrong answers that it does not give, where the cause holds.
+        refutes it, as does a share of wrong answers that it does not give, where the cause holds. Of those left, the
+        ones that give the largest share stand.
         """
         hits, asked = [0] * len(suspects), [0] * len(suspects)
         left = list(range(len(suspects)))
@@ -303,23 +307,25 @@ class Searcher:
                     elif wrong and around.cause.holds(case):
                         hits[place] += gives
                         asked[place] += 1
-        return [suspects[place] for place in left if hits[place] >= share * asked[place]]
+        shares = {place: hits[place] / asked[place] if asked[place] else 1.0 for place in left}
+        least = max([share, *shares.values()])
+        return [suspects[place] for place in left if shares[place] >= least]
 
     def _differs(self, suspect: Suspect, case: Case, around: Around) -> bool:
-        """Whether a suspect gives other results than are right."""
+        """Whether a suspect gives other results than are right, or none: then no code that answers computes it."""
         try:
             blank = Probe(case, around.part, self.runner, {})
         except (CallError, OutOfRangeError):
             return False
         given = blank.given_by(suspect)
-        return given is not None and any(
+        return given is None or any(
             array.shape != given[name].shape or is_apart(array, given[name], blank.tolerance[name])
             for name, array in blank.right_results.items()
             if name in given
         )
 
     def _further(self, around: Around) -> Iterator[Case]:
-        """Yield further calls: alternately like the one that fails but for an attribute, and drawn from all."""
+        """Yield further calls: in turn drawn from all, and like the one that fails but for an attribute or sizes."""
         case = around.case
         drawn = stream(case.seed, "further calls")
         choices = RandomChoices(drawn)
@@ -332,6 +338,10 @@ class Searcher:
             if name:
                 value = values[name][int(drawn.integers(len(values[name])))]
                 yield replace(case.with_attributes(**{name: value}), seed=case.seed + number)
+            sizes = {symbol: max(int(drawn.integers(1, 6)), case.spec.at_least.get(symbol, 1)) for symbol in case.sizes}
+            other = replace(case, sizes=sizes, seed=case.seed + number).with_at_least(**needs_of(case.steps))
+            if size_of(other) <= LARGEST:
+                yield other
 
     def _fits_all(self, suspect: Suspect, probes: Sequence[Probe]) -> bool:
         self.clock.check()

@@ -27,6 +27,9 @@ def misread(call: Call) -> Iterator[Misreading]:
             yield Misreading(f"{by}{what} (what is given at padded steps is 0)", alter, _padded)
             yield Misreading(f"{by}{what} (where the padding is read as 0)", over_zeros)
             yield Misreading(f"{by}{what} (where the padding is read, and given, as 0)", over_zeros, _padded)
+    for what in _OF_ALL_STEPS:
+        alter = partial(_with_other_steps, change=_READINGS[what], given=None)
+        yield Misreading(f"{what}, in calls without lengths and mask too", alter)
     outputs = call.spec.outputs_for(call.attributes)
     for name, item in outputs.items():
         if item.shape[:2] != ("B", "T"):
@@ -130,9 +133,17 @@ _READINGS: Final[dict[str, Change]] = {
 """Sets of steps that may be taken to count, in words, made of those that do."""
 
 
-def _with_other_steps(call: Call, change: Change, given: tuple[str, ...]) -> Call:
-    """Return the call with another set of steps, where steps are given by one of these inputs."""
-    if not any(name in call.inputs for name in given):
+_OF_ALL_STEPS: Final = (
+    "the last valid step is left out",
+    "the first valid step is left out",
+    "the mask is read the other way round",
+)
+"""Those that change a set of all steps, as an adapter may give it where a call has none."""
+
+
+def _with_other_steps(call: Call, change: Change, given: tuple[str, ...] | None) -> Call:
+    """Return the call with another set of steps, where steps are given by one of these inputs, or in every call."""
+    if given is not None and not any(name in call.inputs for name in given):
         return call
     return with_steps(call, change(valid_of(call)))
 
