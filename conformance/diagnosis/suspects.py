@@ -27,9 +27,9 @@ from rnnspec.conformance.diagnosis.misreadings import gates, misreadings, wrong_
 from rnnspec.conformance.diagnosis.oracle import LARGEST, Clock, Oracle, OutOfTimeError, size_of
 from rnnspec.conformance.diagnosis.probe import Probe, is_apart
 from rnnspec.conformance.diagnosis.suspect import KnownLines, Suspect
-from rnnspec.conformance.edits.changing import touches_values
 from rnnspec.conformance.edits.running import Runner
 from rnnspec.conformance.edits.single import Edit, EditedPart, choosing, coarse_edits, gate_edits, single_edits
+from rnnspec.conformance.edits.summed import summed_edits
 from rnnspec.conformance.faults.catalogue import faults
 from rnnspec.conformance.faults.equations import changed_equations
 from rnnspec.spec import CallError, Operation, operation
@@ -186,8 +186,8 @@ class Searcher:
         around = Around(probes, neighbours, clear[0].case, cause, beside)
         found = self._likely(clear[0], around) or ([] if beside else self._known_pair(clear[0], around))
         if all(one.planted for one in found):  # an equation tells more than a name
-            kinds = self._edited(clear[0], gate_edits), self._edited(clear[0], coarse_edits)
-            coarse = self._among(chain(*kinds), _BESIDE_PLANTED if found else _SHARE, around)
+            kinds = (self._edited(clear[0], kind) for kind in (gate_edits, coarse_edits))
+            coarse = self._among(chain.from_iterable(kinds), _BESIDE_PLANTED if found else _SHARE, around)
             found = (
                 self._fitting(coarse, around)
                 or found
@@ -207,7 +207,7 @@ class Searcher:
         left = list[tuple[float, Suspect]]()
         wrong = [probe for probe in probes if self.oracle.wrong(probe.case, probe.part)]
         with self._within(_SHARE * self.clock.left):
-            for suspect in self._planted(wrong[0].part) if wrong else ():
+            for suspect in self._planted(wrong[0]) if wrong else ():
                 left.append((max(probe.share_left(suspect) for probe in wrong), suspect))
         left.sort(key=lambda one: one[0])
         if not left or left[0][0] > _SLIGHT or (len(left) > 1 and left[1][0] < 4 * _SLIGHT):
@@ -222,17 +222,15 @@ class Searcher:
         """
         misread = self._among(self._misread(probe), _SHARE, around)
         found = self._fitting(misread, around)
-        edits = self._among(self._edited(probe, single_edits), _BESIDE_FOUND if found else _SHARE, around)
+        kinds = chain(self._edited(probe, single_edits), self._edited(probe, summed_edits))
+        edits = self._among(kinds, _BESIDE_FOUND if found else _SHARE, around)
         found += self._fitting(edits, around)
         if found:
             return found
-        planted = self._among(
-            self._known_lines(around.part) if around.beside else self._planted(around.part), _SHARE, around
-        )
-        kinds = misread, edits, planted
+        planted = self._among(self._known_lines(probe) if around.beside else self._planted(probe), _SHARE, around)
         return (
             self._fitting(planted, around)
-            or next(filter(None, (self._fitting(some, around, limited=True) for some in kinds)), [])
+            or next(filter(None, (self._fitting(some, around, limited=True) for some in (misread, edits, planted))), [])
             or self._mostly_fitting([*misread, *edits, *planted], around)
         )
 
@@ -294,7 +292,7 @@ class Searcher:
                 zero = (name for name in around.zero if name in further.items and name not in further.zero)
                 case = replace(further, zero=(*further.zero, *zero))
                 self.clock.check()
-                telling = [place for place in left if self._differs(suspects[place], case, around)]
+                telling = [place for place in left if self._differs(suspects[place], case, around.part)]
                 probe = self.probe(case, around.part) if telling else None
                 if probe is None:
                     continue
@@ -311,10 +309,10 @@ class Searcher:
         least = max([share, *shares.values()])
         return [suspects[place] for place in left if shares[place] >= least]
 
-    def _differs(self, suspect: Suspect, case: Case, around: Around) -> bool:
+    def _differs(self, suspect: Suspect, case: Case, part: EditedPart) -> bool:
         """Whether a suspect gives other results than are right, or none: then no code that answers computes it."""
         try:
-            blank = Probe(case, around.part, self.runner, {})
+            blank = Probe(case, part, self.runner, {})
         except (CallError, OutOfRangeError):
             return False
         given = blank.given_by(suspect)
@@ -350,22 +348,22 @@ class Searcher:
     def _probes(self, cases: Sequence[Case], part: EditedPart) -> list[Probe]:
         return [probe for case in cases if (probe := self.probe(case, part)) is not None]
 
-    def _planted(self, part: EditedPart) -> Iterator[Suspect]:
+    def _planted(self, probe: Probe) -> Iterator[Suspect]:
         """Yield the faults of the catalogue."""
-        yield from self._known_lines(part)
+        yield from self._known_lines(probe)
         for fault in faults((self.op.name,)):
             self.clock.check()
             if fault.name not in self._lines:
                 yield Suspect.of(fault)
 
-    def _known_lines(self, part: EditedPart) -> Iterator[Suspect]:
+    def _known_lines(self, probe: Probe) -> Iterator[Suspect]:
         """Yield the faults of the catalogue that are lines of equations, beside which others may be.
 
-        Where the gradients are wrong of values that are right, they are lines of the gradient alone.
+        Where the gradients are wrong of values that are right, they leave the values as they are.
         """
-        self.clock.check()
         for suspect in self._lines.values():
-            if part == "values" or not any(touches_values(edit.operation) for edit in suspect.edits):
+            self.clock.check()
+            if probe.part == "values" or not self._differs(suspect, probe.case, "values"):
                 yield suspect
 
     @cached_property
@@ -410,7 +408,7 @@ class Searcher:
         """Return two faults of the catalogue that together give all results."""
         others, found = [*around.core, *around.neighbours], list[Suspect]()
         with self._within(min(PAIRS, _KNOWN_SHARE * self.clock.left)):
-            for one, other in combinations(self._known_lines(first.part), 2):
+            for one, other in combinations(self._known_lines(first), 2):
                 if self._fit_both(one + other, first, others):
                     found.append(one + other)
         return self._confirmed(found, around, 0.75)
@@ -419,7 +417,7 @@ class Searcher:
         """Return two that give all results: one of them is among those that give some, or all where inputs are 0."""
         several = sorted(first.wrong) if len(first.wrong) > 1 else []
         with self._within(_PAIR_SHARE * self.clock.left):
-            known = self._telling(first, [*self._known_lines(first.part)])
+            known = self._telling(first, [*self._known_lines(first)])
             for group in chain([peeled], (self._partly(first, name) for name in several)):
                 for one in self._telling(first, group)[:_TOGETHER]:
                     for other in chain(known, self._single(first)):
@@ -493,7 +491,7 @@ class Searcher:
     def _single(self, probe: Probe) -> Iterator[Suspect]:
         """Yield every edit and misreading that may be told at a probe."""
         yield from self._misread(probe)
-        for kind in (single_edits, coarse_edits, gate_edits):
+        for kind in (single_edits, summed_edits, coarse_edits, gate_edits):
             yield from self._edited(probe, kind)
 
     def _misread(self, probe: Probe) -> Iterator[Suspect]:
