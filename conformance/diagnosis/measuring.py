@@ -166,15 +166,16 @@ def diagnosed(wrong: Wrong, profile: Profile) -> Diagnosed:
     oracle = Oracle(backend, (), Clock(3600))
     drawn = [case for case in _drawn(wrong) if all(case.sizes.values())]
     for case in drawn:
+        holds, is_wrong = False, False
         for part in parts:
             failure = oracle.wrong(case, part)
             # Where outputs are right by chance, the gradients are those of what is wrong with the outputs.
-            holds = any(fault.cause.holds(case) for fault in faults if fault.part in (part, "values"))
-            told = told and (holds or failure is None)
-            held += holds
-            wrong_calls += holds and failure is not None
+            holds_here = any(fault.cause.holds(case) for fault in faults if fault.part in (part, "values"))
+            told = told and (holds_here or failure is None)
+            holds, is_wrong = holds or holds_here, is_wrong or (holds_here and failure is not None)
             if failure is not None:
                 break
+        held, wrong_calls = held + holds, wrong_calls + is_wrong  # a call is one, whatever its parts
     known = diagnosis.known
     by = "catalogue" if known.planted else "edit" if known.edits else "misreading" if known else ""
     return Diagnosed(

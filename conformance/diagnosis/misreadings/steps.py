@@ -187,16 +187,16 @@ def _counts_at(call: Call, *, first: bool) -> Array:
     """Whether the first or the last step that is read counts, by sequence."""
     valid = valid_of(call)
     is_at_the_start = first != (call.attributes.get("direction") == "reverse")
-    return np.asarray(valid[:, :1] if is_at_the_start else valid[:, -1:]).all(axis=1)
+    return np.asarray((valid[:, :1] if is_at_the_start else valid[:, -1:]).all(axis=1))
 
 
 def _where(counts: Array, array: Array) -> Array:
-    return np.where(counts.reshape(-1, *(1,) * (array.ndim - 1)), array, np.zeros_like(array))
+    return np.where(_over(counts, array), array, np.zeros_like(array))
 
 
 def _over(valid: Array, array: Array) -> Array:
-    """The valid steps, with axes for all that an array has."""
-    return valid.reshape(*valid.shape, *(1,) * (array.ndim - 2))
+    """The valid steps, or sequences, with axes for all that an array has."""
+    return valid.reshape(*valid.shape, *(1,) * (array.ndim - valid.ndim))
 
 
 def _of_steps(call: Call, found: NamedArrays, change: Callable[[Array], Array]) -> NamedArrays:
