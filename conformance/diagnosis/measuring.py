@@ -97,7 +97,7 @@ class Wrong:
     implementation: type[Backend]
     dtype: str = "float64"
     alone: tuple[type[Backend], ...] = ()
-    """Of two faults, implementations that have one alone."""
+    """Of two faults, or edits, implementations that have one alone."""
 
 
 def implementation(kind: WrongKind, number: int, seed: int = 0) -> Wrong:
@@ -137,12 +137,13 @@ def paired(drawn: np.random.Generator) -> Wrong:
 
 def edited(kind: WrongKind, drawn: np.random.Generator) -> Wrong:
     """Return an implementation by edited equations, one or two, of an operation drawn from all."""
-    names, titles = list(operations()), list[str]()
-    op = operation(names[int(drawn.integers(len(names)))])
+    names, edits = list(operations()), list[Edit]()
+    right = op = operation(names[int(drawn.integers(len(names)))])
     for _ in range(1 if kind == "single" else 2):
-        edit = _drawn_edit(op, drawn)
-        op, titles = edit.operation, [*titles, edit.title]
-    return Wrong(kind, op.name, "; ".join(titles), backend_of(op))
+        edits.append(_drawn_edit(op, drawn))
+        op = edits[-1].operation
+    alone = tuple(backend_of(edit.made_in(right)) for edit in edits) if len(edits) > 1 else ()
+    return Wrong(kind, op.name, "; ".join(edit.title for edit in edits), backend_of(op), alone=alone)
 
 
 def _drawn_edit(op: Operation, drawn: np.random.Generator) -> Edit:

@@ -83,6 +83,10 @@ class Edit:
         when = ", ".join(f"{name}={_told(value)}" for name, value in self.when.items())
         return f"{where}: " * bool(where) + self.text + f" (where {when})" * bool(when)
 
+    def made_in(self, op: Operation) -> Operation:
+        """Return the operation, right or edited already, with this edit."""
+        return _placed(op, self.path, self.lines) if self.right else _in_all(op, self.lines[0])
+
     def shows(self, op: Operation, attributes: Mapping[str, Any]) -> bool:
         """Whether the line holds under these attributes of `op`, the operation as it is without the edit."""
         for number, choice in self.path:
