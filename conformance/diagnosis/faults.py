@@ -304,11 +304,13 @@ class Diagnosis:
             return None if self._is_explained(case, part, failure) else failure
 
         def answers(case: Case) -> bool:
-            # A call that another fault makes wrong says nothing of this one.
+            # A call that another fault makes wrong says nothing of this one, unless that one's suspect gives it all.
             if self.oracle.answer(case, part) is None:
                 return False
             wrong = self.oracle.wrong(case, part) if part == "values" else None
-            return wrong is None or not self._is_explained(case, part, wrong)
+            if wrong is None or not self._is_explained(case, part, wrong):
+                return True
+            return bool(self.known) and self.searcher.gives(self.known, case, part)
 
         return Shows(shows, answers)
 

@@ -97,7 +97,7 @@ class Wrong:
     implementation: type[Backend]
     dtype: str = "float64"
     alone: tuple[type[Backend], ...] = ()
-    """Of two faults, implementations that have one alone."""
+    """Of two faults, or edits, implementations that have one alone."""
 
 
 def implementation(kind: WrongKind, number: int, seed: int = 0) -> Wrong:
@@ -137,12 +137,13 @@ def paired(drawn: np.random.Generator) -> Wrong:
 
 def edited(kind: WrongKind, drawn: np.random.Generator) -> Wrong:
     """Return an implementation by edited equations, one or two, of an operation drawn from all."""
-    names, titles = list(operations()), list[str]()
-    op = operation(names[int(drawn.integers(len(names)))])
+    names, edits = list(operations()), list[Edit]()
+    right = op = operation(names[int(drawn.integers(len(names)))])
     for _ in range(1 if kind == "single" else 2):
-        edit = _drawn_edit(op, drawn)
-        op, titles = edit.operation, [*titles, edit.title]
-    return Wrong(kind, op.name, "; ".join(titles), backend_of(op))
+        edits.append(_drawn_edit(op, drawn))
+        op = edits[-1].operation
+    alone = tuple(backend_of(edit.made_in(right)) for edit in edits) if len(edits) > 1 else ()
+    return Wrong(kind, op.name, "; ".join(edit.title for edit in edits), backend_of(op), alone=alone)
 
 
 def _drawn_edit(op: Operation, drawn: np.random.Generator) -> Edit:
@@ -166,15 +167,16 @@ def diagnosed(wrong: Wrong, profile: Profile) -> Diagnosed:
     oracle = Oracle(backend, (), Clock(3600))
     drawn = [case for case in _drawn(wrong) if all(case.sizes.values())]
     for case in drawn:
+        holds, is_wrong = False, False
         for part in parts:
             failure = oracle.wrong(case, part)
             # Where outputs are right by chance, the gradients are those of what is wrong with the outputs.
-            holds = any(fault.cause.holds(case) for fault in faults if fault.part in (part, "values"))
-            told = told and (holds or failure is None)
-            held += holds
-            wrong_calls += holds and failure is not None
+            holds_here = any(fault.cause.holds(case) for fault in faults if fault.part in (part, "values"))
+            told = told and (holds_here or failure is None)
+            holds, is_wrong = holds or holds_here, is_wrong or (holds_here and failure is not None)
             if failure is not None:
                 break
+        held, wrong_calls = held + holds, wrong_calls + is_wrong  # a call is one, whatever its parts
     known = diagnosis.known
     by = "catalogue" if known.planted else "edit" if known.edits else "misreading" if known else ""
     return Diagnosed(

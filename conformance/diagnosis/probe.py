@@ -220,8 +220,8 @@ class Probe:
         """Return what a suspect gives, `only` some of it if it may be; None where it cannot be worked out."""
         try:
             suspect = suspect.at(self.case)
-            if suspect.planted:
-                return self._given_by_planted(suspect.planted[-1])
+            if suspect.alone is not None:
+                return self._given_by_planted(suspect.alone)
             compiled = self._altered(tuple(suspect.misreadings))
             edited = self.runner.edited(compiled, suspect.edits)
             if edited is self.compiled and not suspect.misreadings:

@@ -3,24 +3,49 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
+from typing import Any
 
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.diagnosis.causes import Cause
 from rnnspec.conformance.diagnosis.misreadings import Misreading
 from rnnspec.conformance.edits.single import Edit
+from rnnspec.conformance.faults.equations import ChangedEquation
 from rnnspec.conformance.faults.fault import Fault
 from rnnspec.spec.language import parse
+
+
+@dataclass(frozen=True, eq=False)
+class KnownLines(Edit):
+    """The lines of a fault of the catalogue. They stand beside other slips, as an edit does."""
+
+    fault: Fault = field(kw_only=True)
+
+    @classmethod
+    def of(cls, known: ChangedEquation) -> KnownLines:
+        """Return those of a fault that is nothing but lines."""
+        text = "; ".join(block.text for block in known.blocks)
+        return cls(text, known.operation, "values", known.blocks, fault=known.fault)
+
+    @property
+    def when(self) -> Mapping[str, Any]:
+        """Nothing: each line says itself when it holds."""
+        return {}
+
+    @property
+    def defines(self) -> bool:
+        """Whether the whole system is worked out anew, as it must be: the lines may belong to any part."""
+        return True
 
 
 @dataclass(frozen=True, eq=False)
 class Slip:
     """One thing that is computed otherwise: an edit, a misreading, or a fault of the catalogue.
 
-    Of a fault of the catalogue no more is known than that it gives the same numbers: it stands alone. `where` limits
-    the slip to the calls in which a cause holds.
+    Of a fault of the catalogue that is no lines of equations, no more is known than that it gives the same numbers: it
+    stands alone. `where` limits the slip to the calls in which a cause holds.
     """
 
     change: Edit | Misreading | Fault
@@ -30,7 +55,7 @@ class Slip:
         match self.change:
             case Misreading(text=text):
                 return text
-            case Fault(name=name, about=about):
+            case Fault(name=name, about=about) | KnownLines(fault=Fault(name=name, about=about)):
                 return f"in `{name}` of the catalogue: {about.rstrip('.')}"
             case edit:
                 return _edit_text(edit)
@@ -75,9 +100,14 @@ class Suspect:
         return [slip.change for slip in self.slips if isinstance(slip.change, Misreading)]
 
     @property
-    def planted(self) -> list[Fault]:
+    def planted(self) -> list[Fault | KnownLines]:
         """Its faults of the catalogue."""
-        return [slip.change for slip in self.slips if isinstance(slip.change, Fault)]
+        return [slip.change for slip in self.slips if isinstance(slip.change, Fault | KnownLines)]
+
+    @property
+    def alone(self) -> Fault | None:
+        """The fault of the catalogue beside which nothing can be computed."""
+        return next((slip.change for slip in reversed(self.slips) if isinstance(slip.change, Fault)), None)
 
     def widened(self) -> Suspect:
         """Return the suspect with its lines in the place of all of the same left side, under whatever attributes."""
@@ -86,7 +116,8 @@ class Suspect:
     @property
     def simplicity(self) -> tuple[int, int, int, int]:
         """A simpler suspect has fewer slips, none of the catalogue, and fewer names that read otherwise."""
-        return len(self.slips), len(self.planted), sum(map(_difference, self.edits)), len(str(self))
+        lines = (edit for edit in self.edits if not isinstance(edit, KnownLines))
+        return len(self.slips), len(self.planted), sum(map(_difference, lines)), len(str(self))
 
 
 def _widened(slip: Slip) -> Slip:

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import chain, count, islice
+from functools import cached_property
+from itertools import chain, combinations, count, islice
 from typing import Any, Final
 
 import numpy as np
 
 from rnnspec.conformance.cases import Case, RandomChoices, Scope, draw_case
+from rnnspec.conformance.cases.steps import needs_of
 from rnnspec.conformance.cases.streams import stream
 from rnnspec.conformance.cases.support import values_of
 from rnnspec.conformance.checks.right import OutOfRangeError
@@ -24,10 +26,12 @@ from rnnspec.conformance.diagnosis.causes import Cause
 from rnnspec.conformance.diagnosis.misreadings import gates, misreadings, wrong_gradients
 from rnnspec.conformance.diagnosis.oracle import LARGEST, Clock, Oracle, OutOfTimeError, size_of
 from rnnspec.conformance.diagnosis.probe import Probe, is_apart
-from rnnspec.conformance.diagnosis.suspect import Suspect
+from rnnspec.conformance.diagnosis.suspect import KnownLines, Suspect
 from rnnspec.conformance.edits.running import Runner
 from rnnspec.conformance.edits.single import Edit, EditedPart, choosing, coarse_edits, gate_edits, single_edits
+from rnnspec.conformance.edits.summed import summed_edits
 from rnnspec.conformance.faults.catalogue import faults
+from rnnspec.conformance.faults.equations import changed_equations
 from rnnspec.spec import CallError, Operation, operation
 from rnnspec.spec.operation import Settings, settings_of
 
@@ -58,8 +62,14 @@ _FURTHER: Final = 60
 _CONFIRMING: Final = 1.2
 """The time, in seconds, for which further calls are asked."""
 
+_KNOWN_SHARE: Final = 0.4
+"""The share of the time left for two faults of the catalogue at once."""
+
 _PAIR_SHARE: Final = 0.8
 """The share of the time left for two at once."""
+
+_FAR: Final = 0.25
+"""The share of what the second best of several explanations leaves, that the best may leave for it to be taken."""
 
 _TOGETHER: Final = 6
 """How many of the suspects of a part of the results are tried together with another."""
@@ -174,10 +184,10 @@ class Searcher:
         neighbours = self._probes(others, part)
 
         around = Around(probes, neighbours, clear[0].case, cause, beside)
-        found = self._likely(clear[0], around)
+        found = self._likely(clear[0], around) or ([] if beside else self._known_pair(clear[0], around))
         if all(one.planted for one in found):  # an equation tells more than a name
-            kinds = self._edited(clear[0], gate_edits), self._edited(clear[0], coarse_edits)
-            coarse = self._among(chain(*kinds), _BESIDE_PLANTED if found else _SHARE, around)
+            kinds = (self._edited(clear[0], kind) for kind in (gate_edits, coarse_edits))
+            coarse = self._among(chain.from_iterable(kinds), _BESIDE_PLANTED if found else _SHARE, around)
             found = (
                 self._fitting(coarse, around)
                 or found
@@ -185,7 +195,8 @@ class Searcher:
                 or self._mostly_fitting(coarse, around)
             )
         if not found:
-            found = self._together(clear[0], around)
+            # Of two faults one may be hidden in a small call, by its numbers.
+            found = self._together(max(clear, key=lambda probe: len(probe.wrong)), around)
         return sorted(found, key=lambda one: one.simplicity)
 
     def _slightly(self, probes: Sequence[Probe]) -> list[Suspect]:
@@ -196,7 +207,7 @@ class Searcher:
         left = list[tuple[float, Suspect]]()
         wrong = [probe for probe in probes if self.oracle.wrong(probe.case, probe.part)]
         with self._within(_SHARE * self.clock.left):
-            for suspect in self._planted() if wrong else ():
+            for suspect in self._planted(wrong[0]) if wrong else ():
                 left.append((max(probe.share_left(suspect) for probe in wrong), suspect))
         left.sort(key=lambda one: one[0])
         if not left or left[0][0] > _SLIGHT or (len(left) > 1 and left[1][0] < 4 * _SLIGHT):
@@ -211,16 +222,16 @@ class Searcher:
         """
         misread = self._among(self._misread(probe), _SHARE, around)
         found = self._fitting(misread, around)
-        edits = self._among(self._edited(probe, single_edits), _BESIDE_FOUND if found else _SHARE, around)
+        kinds = chain(self._edited(probe, single_edits), self._edited(probe, summed_edits))
+        edits = self._among(kinds, _BESIDE_FOUND if found else _SHARE, around)
         found += self._fitting(edits, around)
         if found:
             return found
-        planted = [] if around.beside else self._among(self._planted(), _SHARE, around)
-        kinds = misread, edits, planted
+        planted = self._among(self._known_lines(probe) if around.beside else self._planted(probe), _SHARE, around)
         return (
             self._fitting(planted, around)
-            or next(filter(None, (self._fitting(some, around, limited=True) for some in kinds)), [])
-            or self._mostly_fitting([*misread, *edits], around)
+            or next(filter(None, (self._fitting(some, around, limited=True) for some in (misread, edits, planted))), [])
+            or self._mostly_fitting([*misread, *edits, *planted], around)
         )
 
     def _among(self, suspects: Iterator[Suspect], share: float, around: Around) -> list[Suspect]:
@@ -271,7 +282,8 @@ class Searcher:
         """Return the suspects that stand up to calls that are drawn to tell them from what is right.
 
         Each call is one at which some suspect gives other results than the specification. An answer that is right
-        refutes it, as does a share of wrong answers that it does not give, where the cause holds.
+        refutes it, as does a share of wrong answers that it does not give, where the cause holds. Of those left, the
+        ones that give the largest share stand.
         """
         hits, asked = [0] * len(suspects), [0] * len(suspects)
         left = list(range(len(suspects)))
@@ -280,7 +292,7 @@ class Searcher:
                 zero = (name for name in around.zero if name in further.items and name not in further.zero)
                 case = replace(further, zero=(*further.zero, *zero))
                 self.clock.check()
-                telling = [place for place in left if self._differs(suspects[place], case, around)]
+                telling = [place for place in left if self._differs(suspects[place], case, around.part)]
                 probe = self.probe(case, around.part) if telling else None
                 if probe is None:
                     continue
@@ -293,23 +305,25 @@ class Searcher:
                     elif wrong and around.cause.holds(case):
                         hits[place] += gives
                         asked[place] += 1
-        return [suspects[place] for place in left if hits[place] >= share * asked[place]]
+        shares = {place: hits[place] / asked[place] if asked[place] else 1.0 for place in left}
+        least = max([share, *shares.values()])
+        return [suspects[place] for place in left if shares[place] >= least]
 
-    def _differs(self, suspect: Suspect, case: Case, around: Around) -> bool:
-        """Whether a suspect gives other results than are right."""
+    def _differs(self, suspect: Suspect, case: Case, part: EditedPart) -> bool:
+        """Whether a suspect gives other results than are right, or none: then no code that answers computes it."""
         try:
-            blank = Probe(case, around.part, self.runner, {})
+            blank = Probe(case, part, self.runner, {})
         except (CallError, OutOfRangeError):
             return False
         given = blank.given_by(suspect)
-        return given is not None and any(
+        return given is None or any(
             array.shape != given[name].shape or is_apart(array, given[name], blank.tolerance[name])
             for name, array in blank.right_results.items()
             if name in given
         )
 
     def _further(self, around: Around) -> Iterator[Case]:
-        """Yield further calls: alternately like the one that fails but for an attribute, and drawn from all."""
+        """Yield further calls: in turn drawn from all, and like the one that fails but for an attribute or sizes."""
         case = around.case
         drawn = stream(case.seed, "further calls")
         choices = RandomChoices(drawn)
@@ -322,6 +336,10 @@ class Searcher:
             if name:
                 value = values[name][int(drawn.integers(len(values[name])))]
                 yield replace(case.with_attributes(**{name: value}), seed=case.seed + number)
+            sizes = {symbol: max(int(drawn.integers(1, 6)), case.spec.at_least.get(symbol, 1)) for symbol in case.sizes}
+            other = replace(case, sizes=sizes, seed=case.seed + number).with_at_least(**needs_of(case.steps))
+            if size_of(other) <= LARGEST:
+                yield other
 
     def _fits_all(self, suspect: Suspect, probes: Sequence[Probe]) -> bool:
         self.clock.check()
@@ -330,11 +348,29 @@ class Searcher:
     def _probes(self, cases: Sequence[Case], part: EditedPart) -> list[Probe]:
         return [probe for case in cases if (probe := self.probe(case, part)) is not None]
 
-    def _planted(self) -> Iterator[Suspect]:
+    def _planted(self, probe: Probe) -> Iterator[Suspect]:
         """Yield the faults of the catalogue."""
+        yield from self._known_lines(probe)
         for fault in faults((self.op.name,)):
             self.clock.check()
-            yield Suspect.of(fault)
+            if fault.name not in self._lines:
+                yield Suspect.of(fault)
+
+    def _known_lines(self, probe: Probe) -> Iterator[Suspect]:
+        """Yield the faults of the catalogue that are lines of equations, beside which others may be.
+
+        Where the gradients are wrong of values that are right, they leave the values as they are.
+        """
+        for suspect in self._lines.values():
+            self.clock.check()
+            if probe.part == "values" or not self._differs(suspect, probe.case, "values"):
+                yield suspect
+
+    @cached_property
+    def _lines(self) -> dict[str, Suspect]:
+        """Those faults, by name."""
+        known = changed_equations((self.op.name,))
+        return {one.fault.name: Suspect.of(KnownLines.of(one)) for one in known if one.blocks}
 
     def _together(self, first: Probe, around: Around) -> list[Suspect]:
         """Return what is wrong beside other faults: what gives all where some inputs are 0, or else two at once."""
@@ -352,28 +388,58 @@ class Searcher:
                 # Where no input is 0 any more, the calls that are right are evidence too.
                 right = [probe for probe in around.neighbours if not probe.wrong and not zero]
                 peeled = [one for one in peeled if self._fits_all(one + around.beside, right)]
-                found = self._confirmed(peeled, replace(around, zero=zero), 0.5)
+                found = self._alike(self._confirmed(peeled, replace(around, zero=zero), 0.5), first, around.beside)
         return found
+
+    def _alike(self, suspects: Sequence[Suspect], probe: Probe, beside: Suspect) -> list[Suspect]:
+        """Return suspects that give the same results where no input is 0; none, if they differ there.
+
+        An input at 0 hides that another is read in its place, for one. Of those that differ, the ones that explain by
+        far the most of what is wrong are taken.
+        """
+        groups = self._grouped(probe, suspects)
+        if len(groups) < 2:
+            return list(suspects)
+        best, second, *_ = sorted(groups, key=lambda group: probe.share_left(group[0] + beside))
+        far = probe.share_left(best[0] + beside) <= _FAR * probe.share_left(second[0] + beside)
+        return best if far else []
+
+    def _known_pair(self, first: Probe, around: Around) -> list[Suspect]:
+        """Return two faults of the catalogue that together give all results."""
+        others, found = [*around.core, *around.neighbours], list[Suspect]()
+        with self._within(min(PAIRS, _KNOWN_SHARE * self.clock.left)):
+            for one, other in combinations(self._known_lines(first), 2):
+                if self._fit_both(one + other, first, others):
+                    found.append(one + other)
+        return self._confirmed(found, around, 0.75)
 
     def _pair(self, first: Probe, others: Sequence[Probe], peeled: Sequence[Suspect]) -> tuple[Suspect, Suspect] | None:
         """Return two that give all results: one of them is among those that give some, or all where inputs are 0."""
         several = sorted(first.wrong) if len(first.wrong) > 1 else []
         with self._within(_PAIR_SHARE * self.clock.left):
+            known = self._telling(first, [*self._known_lines(first)])
             for group in chain([peeled], (self._partly(first, name) for name in several)):
-                for one in sorted(self._telling(first, group), key=lambda suspect: suspect.simplicity)[:_TOGETHER]:
-                    for other in self._single(first):
-                        self.clock.check()
-                        if first.fits(one + other) and self._fits_all(one + other, others):
+                for one in self._telling(first, group)[:_TOGETHER]:
+                    for other in chain(known, self._single(first)):
+                        if self._fit_both(one + other, first, others):
                             return one, other
         return None
 
+    def _fit_both(self, both: Suspect, first: Probe, others: Sequence[Probe]) -> bool:
+        self.clock.check()
+        return first.fits(both) and self._fits_all(both, others)
+
     def _telling(self, probe: Probe, suspects: Sequence[Suspect]) -> list[Suspect]:
         """Those of which no other, that is simpler, gives the same results at a probe."""
-        found = dict[bytes, Suspect]()
+        return [group[0] for group in self._grouped(probe, suspects)]
+
+    def _grouped(self, probe: Probe, suspects: Sequence[Suspect]) -> list[list[Suspect]]:
+        """Those that give the same results at a probe together, the simplest first."""
+        found = dict[bytes, list[Suspect]]()
         for suspect in sorted(suspects, key=lambda one: one.simplicity):
             given = probe.given_by(suspect)
             if given is not None:
-                found.setdefault(b"".join(np.float32(array).tobytes() for array in given.values()), suspect)
+                found.setdefault(b"".join(np.float32(array).tobytes() for array in given.values()), []).append(suspect)
         return list(found.values())
 
     def _partly(self, first: Probe, name: str) -> list[Suspect]:
@@ -425,7 +491,7 @@ class Searcher:
     def _single(self, probe: Probe) -> Iterator[Suspect]:
         """Yield every edit and misreading that may be told at a probe."""
         yield from self._misread(probe)
-        for kind in (single_edits, coarse_edits, gate_edits):
+        for kind in (single_edits, summed_edits, coarse_edits, gate_edits):
             yield from self._edited(probe, kind)
 
     def _misread(self, probe: Probe) -> Iterator[Suspect]:

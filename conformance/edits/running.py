@@ -8,10 +8,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from rnnspec.conformance.edits.changing import changed
 from rnnspec.conformance.edits.compiled import CompiledCall, Program, Programs, by_steps
 from rnnspec.conformance.edits.placing import changed_equations, with_equations
 from rnnspec.conformance.edits.single import Edit, EditedPart
@@ -30,6 +32,7 @@ class Runner:
         self.op = op
         self._systems: dict[Settings, tuple[System, Programs]] = {}
         self._changed: dict[tuple[int, Settings], list[Equation]] = {}
+        self._joined: dict[tuple[int, ...], tuple[tuple[Edit, ...], Edit]] = {}
 
     def call(self, inputs: Mapping[str, Array], attributes: Mapping[str, Any]) -> CompiledCall:
         """Return the call by the right equations; raise CallError if it is not legal."""
@@ -42,13 +45,25 @@ class Runner:
 
         The later one of two edits of one line stands. Raises SpecError if the edited equations make no system.
         """
-        new = [equation for edit in edits for equation in self._equations(call, edit)]
+        each = [self._equations(call, edit) for edit in edits]
+        new = [equation for equations in each for equation in equations]
+        if len({equation.left for equation in new}) < len(new) and all(edit.defines for edit in edits):
+            new = self._equations(call, self._together(edits))  # functions are written out in the line that both change
         if not new:
             return call
         other = EditedCall.of(call, frozenset(equation.target for equation in new))
         other.system = with_equations(call.system, new)
         other.programs = Layered(call.programs, (equation.value for equation in new))
         return other
+
+    def _together(self, edits: Sequence[Edit]) -> Edit:
+        """One edit with the lines of several."""
+        key = tuple(map(id, edits))
+        if key not in self._joined:
+            first, *others = edits
+            joined = changed(first.operation, [line for edit in others for line in edit.lines])
+            self._joined[key] = tuple(edits), replace(first, operation=joined)
+        return self._joined[key][1]
 
     def _equations(self, call: CompiledCall, edit: Edit) -> list[Equation]:
         """The equations of a call's system that an edit changes."""

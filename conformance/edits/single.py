@@ -83,6 +83,10 @@ class Edit:
         when = ", ".join(f"{name}={_told(value)}" for name, value in self.when.items())
         return f"{where}: " * bool(where) + self.text + f" (where {when})" * bool(when)
 
+    def made_in(self, op: Operation) -> Operation:
+        """Return the operation, right or edited already, with this edit."""
+        return _placed(op, self.path, self.lines) if self.right else _in_all(op, self.lines[0])
+
     def shows(self, op: Operation, attributes: Mapping[str, Any]) -> bool:
         """Whether the line holds under these attributes of `op`, the operation as it is without the edit."""
         for number, choice in self.path:
@@ -246,9 +250,10 @@ def _placed(op: Operation, path: PartPath, lines: Sequence[Block]) -> Operation:
 
 @dataclass(frozen=True)
 class _Names:
-    """The names that an operation's lines may use, by how many indices they have."""
+    """The names that an operation's lines may use, by how many indices they have, and its functions of one number."""
 
     by_count: Mapping[int, tuple[str, ...]]
+    functions: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, op: Operation, part: EditedPart, known: Mapping[str, Any]) -> _Names:
@@ -268,7 +273,9 @@ class _Names:
         for name, item in op.inputs.items():
             if item.kind == "float" and not any(name in names for names in found.values()):
                 found.setdefault(0, {})[name] = None
-        return cls({count: tuple(names) for count, names in found.items()})
+        defined = (line.equation for line in lines if len(line.equation.parameters or ()) == 1)
+        functions = dict.fromkeys(equation.target for equation in defined)
+        return cls({count: tuple(names) for count, names in found.items()}, tuple(functions))
 
     def with_gates(self, gates: Sequence[str]) -> _Names:
         """Return the names with those that each gate has in the place of ``name_k``."""
@@ -280,7 +287,8 @@ class _Names:
             {
                 count: tuple(dict.fromkeys(one for name in names for one in expanded(name)))
                 for count, names in self.by_count.items()
-            }
+            },
+            self.functions,
         )
 
 
@@ -333,7 +341,7 @@ def _coarse(equation: Equation, names: _Names) -> Iterator[ast.expr]:
     A name may also be one minus another, as a gate is that is coupled to another.
     """
     value = equation.value
-    for function in _ALIKE[0]:
+    for function in (*_ALIKE[0], *(names.functions if equation.parameters is None else ())):
         yield ast.Call(ast.Name(function), [_copied(value)], [])
     for number in (0, 1):
         yield ast.Constant(number)

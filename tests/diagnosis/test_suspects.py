@@ -11,10 +11,15 @@ import pytest
 
 from rnnspec.backends import Backend, Call, Cotangents, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.conformance.cases import Case
 from rnnspec.conformance.diagnosis import Diagnosis, FoundFault, diagnose
+from rnnspec.conformance.diagnosis.misreadings import misreadings
 from rnnspec.conformance.edits.changing import changed
 from rnnspec.conformance.edits.single import Edit, single_edits
+from rnnspec.conformance.edits.summed import summed_edits
+from rnnspec.conformance.faults.altered import valid_of, with_steps
 from rnnspec.conformance.faults.changed import backend_of
+from rnnspec.conformance.faults.equations import changed_equations
 from rnnspec.conformance.faults.variants import VARIANTS, Variant
 from rnnspec.conformance.run.runner import Failed
 from rnnspec.spec import check_call, operation
@@ -177,6 +182,33 @@ def test_an_order_of_gates_beside_an_edit_is_named(faults_of: FaultsOf) -> None:
     assert any("gates are read in the order" in one and "where the specification has" in one for one in found), found
 
 
+def backend_of_faults(name: str, *planted: str) -> Backend:
+    """An implementation with faults of the catalogue, by their lines."""
+    known = {one.fault.name: one.blocks for one in changed_equations((name,))}
+    return backend_of(changed(operation(name), [block for one in planted for block in known[one]]))()
+
+
+def test_two_faults_of_the_catalogue_are_both_named(faults_of: FaultsOf) -> None:
+    planted = "adam-step-betas-exchanged", "adam-step-second-mean-uncorrected"
+    found = suspected(faults_of(backend_of_faults("adam_step", *planted), "adam_step", "values"))
+    assert any(all(f"`{name}` of the catalogue" in text for name in planted) for text in found), found
+
+
+def test_a_suspect_that_gives_nothing_at_some_sizes_gives_way(faults_of: FaultsOf) -> None:
+    """There may be more keys than queries: the mask of the queries has no entry for the last ones."""
+    planted = "attention-queries-taken-out-are-read", "attention-query-mask-for-the-first-keys"
+    found = suspected(faults_of(backend_of_faults("attention", *planted), "attention", "values", dtypes=("float32",)))
+    assert any("`attention-query-mask-for-the-first-keys` of the catalogue" in text for text in found), found
+    assert not any(text.startswith("`sees(u, t) = there(t)`") for text in found), found
+
+
+def test_steps_left_out_of_a_parameters_gradient_are_edits() -> None:
+    op = operation("rnn")
+    texts = [edit.text for edit in summed_edits(op, op.defaults())]
+    assert any("h_prev[t]) for t in range(n - 1)" in text for text in texts), texts
+    assert any("h[t]) for t in range(n)" in text for text in texts), texts
+
+
 def test_exponentials_that_overflow_are_told(failures: Callable[..., list[Failed]]) -> None:
     class Careless(NumpyBackend):
         """Takes exponentials as they come."""
@@ -197,6 +229,22 @@ def test_exponentials_that_overflow_are_told(failures: Callable[..., list[Failed
 
 
 # Misreadings.
+
+
+def test_the_state_after_a_step_that_does_not_count_may_be_0(small_case: Callable[..., Case]) -> None:
+    case = small_case("rnn", steps="lengths", seed=3)
+    (misreading,) = (
+        one for one in misreadings(case.call) if one.text == "the state is 0 after a step that does not count"
+    )
+    found = misreading.outputs(case.call, dict(zip(case.results, NumpyBackend().run(case.call), strict=True)))
+    ended = case.valid[:, -1]
+    assert not ended.all(), "a sequence is shorter"
+    assert np.array_equal(found["h_n"].any(axis=1), ended)
+
+
+def test_a_small_number_that_stands_for_an_attribute_is_suspected(small_case: Callable[..., Case]) -> None:
+    texts = [one.text for one in misreadings(small_case("layer_norm_lstm_cell").call)]
+    assert "epsilon is not read: it is always taken as 0.001" in texts
 
 
 def taken(*names: str, order: Sequence[int]) -> Callable[[Call], Call]:
@@ -261,6 +309,18 @@ def masked_late(call: Call) -> Call:
     return replace(call, inputs={**call.inputs, "mask": np.pad(call.inputs["mask"], ((0, 0), (1, 0)), "edge")[:, :-1]})
 
 
+def masked_the_other_way_round(call: Call) -> Call:
+    """A call of which the steps count that should not; all steps should where it has no mask."""
+    return with_steps(call, ~valid_of(call))
+
+
+def without_the_last_step(call: Call) -> Call:
+    """A call of which the last step that counts is left out."""
+    valid = valid_of(call)
+    later = np.cumsum(valid[:, ::-1], axis=1)[:, ::-1]
+    return with_steps(call, valid & (later > 1))
+
+
 def in_blocks(call: Call) -> Call:
     """A call of which four states are read again and again."""
     h = call.inputs["h_prev"]
@@ -284,6 +344,8 @@ def in_blocks(call: Call) -> Call:
         ("rnn", packed, "the valid steps are taken to stand first"),
         ("rnn", masked_late, "each step is masked as the one before it is"),
         ("adam_step", one_step_more, "step is taken as one more than it is"),
+        ("attention_weights", masked_the_other_way_round, "the mask is read the other way round, in calls without"),
+        ("softmax", without_the_last_step, "the last valid step is left out, in calls without lengths and mask too"),
     ],
 )  # fmt: skip
 def test_a_misread_call_is_named(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from rnnspec.conformance.diagnosis.misreadings.misreading import Altering, Misre
 from rnnspec.spec import operation
 from rnnspec.spec.arrays import NamedArrays
 from rnnspec.spec.operation import WHOLE, Attribute
+
+_EPSILONS: Final = tuple(10.0**-exponent for exponent in (2, 3, 4, 5, 6, 7, 8, 9, 10, 12))
+"""Numbers that libraries add to a variance or to a norm."""
 
 
 def misread(call: Call) -> Iterator[Misreading]:
@@ -33,7 +36,8 @@ def told(value: Any) -> str:
 
 def _of_value(name: str, attribute: Attribute) -> Iterator[Misreading]:
     values = [level.only for level in levels_of(attribute) if not level.is_drawn]
-    for value in dict.fromkeys((attribute.default, *values)):
+    small = _EPSILONS if isinstance(attribute.default, float) and 0 < attribute.default <= max(_EPSILONS) else ()
+    for value in dict.fromkeys((attribute.default, *values, *small)):
         taken = "it is taken as" if value == attribute.default else "it is always taken as"
         yield _read_so(f"{name} is not read: {taken} {told(value)}", partial(_taking, name=name, value=value))
     for words, by in (("one more", 1), ("one less", -1)) if attribute.domain in WHOLE else ():

@@ -27,6 +27,9 @@ def misread(call: Call) -> Iterator[Misreading]:
             yield Misreading(f"{by}{what} (what is given at padded steps is 0)", alter, _padded)
             yield Misreading(f"{by}{what} (where the padding is read as 0)", over_zeros)
             yield Misreading(f"{by}{what} (where the padding is read, and given, as 0)", over_zeros, _padded)
+    for what in _OF_ALL_STEPS:
+        alter = partial(_with_other_steps, change=_READINGS[what], given=None)
+        yield Misreading(f"{what}, in calls without lengths and mask too", alter)
     outputs = call.spec.outputs_for(call.attributes)
     for name, item in outputs.items():
         if item.shape[:2] != ("B", "T"):
@@ -39,6 +42,10 @@ def misread(call: Call) -> Iterator[Misreading]:
             for words, step in (("step T - 1", -1), ("step 0", 0)):
                 at = partial(_at_step, name=name, last=last, step=step)
                 yield Misreading(f"{last} is {name} at {words}", outputs=at)
+    if any(name.endswith("_n") for name in outputs):
+        for by, given in _GIVEN:
+            words = f"{by}the state is 0 after a step that does not count"
+            yield Misreading(words, partial(_begun_at_0, given=given), partial(_ended_at_0, given=given))
     if "direction" in call.attributes:
         words = "with direction=reverse, outputs are given in the order in which steps are read"
         yield Misreading(words, outputs=_in_reading_order)
@@ -126,9 +133,17 @@ _READINGS: Final[dict[str, Change]] = {
 """Sets of steps that may be taken to count, in words, made of those that do."""
 
 
-def _with_other_steps(call: Call, change: Change, given: tuple[str, ...]) -> Call:
-    """Return the call with another set of steps, where steps are given by one of these inputs."""
-    if not any(name in call.inputs for name in given):
+_OF_ALL_STEPS: Final = (
+    "the last valid step is left out",
+    "the first valid step is left out",
+    "the mask is read the other way round",
+)
+"""Those that change a set of all steps, as an adapter may give it where a call has none."""
+
+
+def _with_other_steps(call: Call, change: Change, given: tuple[str, ...] | None) -> Call:
+    """Return the call with another set of steps, where steps are given by one of these inputs, or in every call."""
+    if given is not None and not any(name in call.inputs for name in given):
         return call
     return with_steps(call, change(valid_of(call)))
 
@@ -144,12 +159,44 @@ def _over_zeros(call: Call, change: Change, given: tuple[str, ...]) -> Call:
     return _with_other_steps(with_inputs(call, **read), change, given)
 
 
+def _begun_at_0(call: Call, given: tuple[str, ...]) -> Call:
+    """Return the call with initial states that are 0 where the step that is read first does not count."""
+    if not any(name in call.inputs for name in given):
+        return call
+    states = [name for name, item in call.spec.inputs_for(call.attributes).items() if _is_state(item.shape, name, "0")]
+    counts = _counts_at(call, first=True)
+    return with_inputs(call, **{n: _where(counts, call.inputs[n]) for n in states if n in call.inputs})
+
+
 # Outputs.
 
 
+def _ended_at_0(call: Call, found: NamedArrays, given: tuple[str, ...]) -> NamedArrays:
+    """Final states that are 0 where the step that is read last does not count."""
+    if not any(name in call.inputs for name in given):
+        return found
+    items, counts = call.spec.outputs_for(call.attributes), _counts_at(call, first=False)
+    return {n: _where(counts, a) if _is_state(items[n].shape, n, "_n") else a for n, a in found.items()}
+
+
+def _is_state(shape: tuple[str, ...], name: str, ending: str) -> bool:
+    return name.endswith(ending) and shape[:1] == ("B",)
+
+
+def _counts_at(call: Call, *, first: bool) -> Array:
+    """Whether the first or the last step that is read counts, by sequence."""
+    valid = valid_of(call)
+    is_at_the_start = first != (call.attributes.get("direction") == "reverse")
+    return np.asarray((valid[:, :1] if is_at_the_start else valid[:, -1:]).all(axis=1))
+
+
+def _where(counts: Array, array: Array) -> Array:
+    return np.where(_over(counts, array), array, np.zeros_like(array))
+
+
 def _over(valid: Array, array: Array) -> Array:
-    """The valid steps, with axes for all that an array has."""
-    return valid.reshape(*valid.shape, *(1,) * (array.ndim - 2))
+    """The valid steps, or sequences, with axes for all that an array has."""
+    return valid.reshape(*valid.shape, *(1,) * (array.ndim - valid.ndim))
 
 
 def _of_steps(call: Call, found: NamedArrays, change: Callable[[Array], Array]) -> NamedArrays:

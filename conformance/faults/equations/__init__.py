@@ -36,10 +36,11 @@ _KEYS = {"operation", "about", "text", "when", "each", "blocks", "taken", "gates
 
 @dataclass(frozen=True)
 class ChangedEquation:
-    """A fault, and the lines that make it, where it is nothing but lines."""
+    """A fault, the lines that make it, where it is nothing but lines, and its operation with them."""
 
     fault: Fault
     blocks: tuple[Block, ...]
+    operation: Operation
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,7 @@ def _fault(name: str, op: Operation, table: Mapping[str, Any], place: str) -> Ch
     implementation = backend_of(op, read_as, right_gradients="gradients" in table)
     fault = Fault(name, op.name, about, implementation, table.get("dtype", "float32"))
     alone = not read_as and "gates" not in table and "gradients" not in table
-    return ChangedEquation(fault, tuple(blocks) if alone else ())
+    return ChangedEquation(fault, tuple(blocks) if alone else (), op)
 
 
 def _idle(op: Operation) -> Iterator[Block]:
