@@ -48,8 +48,9 @@ def nothing_given(factors: Factors, rows: Sequence[Row], array: Sequence[Case]) 
     """Calls without a sequence, and calls without a step, that meet every choice once more."""
     for symbol in ("B", "T"):
         if symbol in factors.op.sizes and not factors.few_shapes:
-            pairs = [(row, case) for row, case in zip(rows, array, strict=True) if NEEDS[case.steps][symbol] == 0]
-            for _, case in _meeting_every_choice(factors, *zip(*pairs, strict=True)) if pairs else ():
+            places = [place for place, case in enumerate(array) if NEEDS[case.steps][symbol] == 0]
+            some = [rows[place] for place in places], [array[place] for place in places]
+            for _, case in _meeting_every_choice(factors, *some):
                 yield replace(case, sizes={**case.sizes, symbol: 0})
 
 

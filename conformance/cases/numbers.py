@@ -81,7 +81,7 @@ def vanishing(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     factors = maker.factors
     if goes_by_steps(factors.op) or factors.few_shapes:
         return
-    regimes = [regime for regime in ("integers", "zeros") if regime in regimes_for(factors.op)]
+    regimes = [regime for regime in regimes_for(factors.op) if regime in ("integers", "zeros")]
     regimes += ["weightless"] * any(item.domain in NOT_NEGATIVE for item in factors.op.inputs.values())
     for number, levels in enumerate(factors.meeting_own_choices(rows, together=2)):
         for place, regime in enumerate(regimes):
