@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from rnnspec.backends import Call
-from rnnspec.conformance.faults.altered import Altered, Other
+from rnnspec.conformance.faults.altered import Altered, Other, with_inputs
 from rnnspec.conformance.faults.fault import plant
 from rnnspec.spec.arrays import Array, NamedArrays
 
@@ -61,6 +61,16 @@ class SlabsReadInTheirOrder(Altered):
                 inputs[name] = base[taken[id(base)] % len(base)]
                 taken[id(base)] += 1
         return Call(call.operation, inputs, call.attributes)
+
+
+@plant("multi_head_attention")
+class SelfProjectedWithoutBias(Altered):
+    """Queries and keys that are one array are projected in one product, without the queries' bias."""
+
+    def altered(self, call: Call) -> Call:
+        if call.inputs["q"] is not call.inputs["k"] or "b_q" not in call.inputs:
+            return call
+        return with_inputs(call, b_q=np.zeros_like(call.inputs["b_q"]))
 
 
 def _overlap(one: Array, other: Array) -> bool:

@@ -217,3 +217,100 @@ class StateForgottenWithoutAStep(Altered):
     def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
         y, *states = outputs
         return (y, *(np.zeros_like(state) if y.shape[1] == 0 else state for state in states))
+
+
+@plant("attention")
+class MaskOf16Bits(Altered):
+    """Beyond 65,536 keys, the mask is read from its beginning again."""
+
+    def altered(self, call: Call) -> Call:
+        steps = call.inputs["k"].shape[1]
+        if steps <= 1 << 16 or not {"mask", "lengths"} & call.inputs.keys():
+            return call
+        return with_steps(call, valid_of(call)[:, np.arange(steps) % (1 << 16)])
+
+
+@plant("rnn")
+class LengthsInAByteBeyond255(Altered):
+    """Lengths are kept in a byte: 257 steps are one."""
+
+    def altered(self, call: Call) -> Call:
+        return with_inputs(call, lengths=call.inputs["lengths"] % 256) if "lengths" in call.inputs else call
+
+
+@plant("log_softmax")
+class UnalignedRowsSummedAmiss(Altered):
+    """Of more than 256 numbers that are no whole fours, every row but the first is normalised by the row before."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        x, (y,) = call.inputs["x"], outputs
+        if x.shape[-1] <= 256 or x.shape[-1] % 4 == 0 or {"mask", "lengths"} & call.inputs.keys() or len(x) < 2:
+            return outputs
+        sums = np.roll(x.max(axis=-1) - y.max(axis=-1), 1, axis=0)
+        sums[0] = x[0].max(axis=-1) - y[0].max(axis=-1)
+        return (np.asarray(x - sums[..., np.newaxis], y.dtype),)
+
+
+@plant("ctc_loss")
+class LastOf256LabelsLost(Altered):
+    """Of exactly 256 labels, the last one is left out: the kernel takes as many threads, and one for the end."""
+
+    def altered(self, call: Call) -> Call:
+        lengths = np.array(call.inputs["label_lengths"])
+        return with_inputs(call, label_lengths=np.where(lengths == 256, 255, lengths))
+
+
+@plant("one_to_many")
+class LastOf32StepsTwice(Altered):
+    """Of whole blocks of 32 steps, the last one is the step before once more; gradients are right."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        y = np.array(outputs[0])
+        if y.shape[1] and y.shape[1] % 32 == 0:
+            y[:, -1] = y[:, -2]
+        return (y, *outputs[1:])
+
+
+@plant("context_vector")
+class StepsCountedInTwoBytes(Altered):
+    """The mean divides by the number of steps in float16, which has no odd number beyond 2,048; gradients are right."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        if "mean" not in call.attributes["source"]:
+            return outputs
+        count = valid_of(call).sum(axis=1).astype(np.float64)
+        rounded = np.where(count > 2048, count.astype(np.float16), count)
+        return (np.asarray(outputs[0] * (count / np.maximum(rounded, 1))[:, np.newaxis], outputs[0].dtype),)
+
+
+@plant("softmax")
+class GreatestOfTheFirst1024(Altered):
+    """The greatest of the first 1,024 numbers is subtracted: another one may still overflow; gradients are right."""
+
+    def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        x = call.inputs["x"]
+        if x.shape[-1] <= 1024 or {"mask", "lengths"} & call.inputs.keys():
+            return outputs
+        exponentials = np.exp(x - x[..., :1024].max(axis=-1, keepdims=True))
+        return (np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), outputs[0].dtype),)
+
+
+@plant("mgu_cell")
+class TailOfTheRecurrentGradient(Altered):
+    """Beyond 64 units, the last four of the recurrent matrix's gradient are left out; only gradients are wrong."""
+
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
+        dR = np.array(gradients["R"])
+        if dR.shape[-1] > 64 and dR.shape[-1] % 8 == 4:
+            dR[..., -4:] = 0
+        return {**gradients, "R": dR}
+
+
+@plant("layer_norm_lstm")
+class GainInTwoBytesAtLast(Altered):
+    """From 32 sequences of 32 steps on, the gain's gradient is rounded to float16; only gradients are wrong."""
+
+    def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
+        if min(call.inputs["x"].shape[:2]) < 32:
+            return gradients
+        return {**gradients, "gain": gradients["gain"].astype(np.float16).astype(gradients["gain"].dtype)}

@@ -134,6 +134,47 @@ class HighestFirst(NumpyBackend):
         return slice(None, None, -1 if name in ("V", "c", "E") else 1)
 
 
+class FromTheLastStep(NumpyBackend):
+    """The best path is followed from the last step to the first."""
+
+    def run(self, call: Call) -> tuple[Array, ...]:
+        tags, scores = super().run(self._turned(call))
+        return self._in_order(tags, self._order(call)), scores
+
+    def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
+        found = super().gradients(self._turned(call), cotangents, wanted)
+        ends = {"start": found.get("end"), "end": found.get("start")}
+        kept = {name: array for name, array in ends.items() if array is not None}
+        turned = {
+            "emissions": self._in_order(found["emissions"], self._order(call)), "transitions": found["transitions"].T
+        }  # fmt: skip
+        return {**found, **kept, **turned}
+
+    def _turned(self, call: Call) -> Call:
+        inputs = {name: array for name, array in call.inputs.items() if name not in ("start", "end")}
+        order = self._order(call)
+        for name in ("emissions", "mask", "possible"):
+            if name in inputs:
+                inputs[name] = self._in_order(inputs[name], order)
+        for name in ("transitions", "allowed"):
+            if name in inputs:
+                inputs[name] = inputs[name].T
+        for name, other in (("start", "end"), ("end", "start")):
+            if name in call.inputs:
+                inputs[other] = call.inputs[name]
+        return Call(call.operation, inputs, call.attributes)
+
+    def _order(self, call: Call) -> Array:
+        """The places of the steps ``(B, T)``: those before the end of a sequence the other way round."""
+        count, steps = call.inputs["emissions"].shape[:2]
+        ends = call.inputs.get("lengths", np.full(count, steps))[:, np.newaxis]
+        places = np.arange(steps)[np.newaxis]
+        return np.where(places < ends, ends - 1 - places, places)
+
+    def _in_order(self, array: Array, order: Array) -> Array:
+        return np.take_along_axis(array, order.reshape(*order.shape, *(1,) * (array.ndim - 2)), axis=1)
+
+
 @dataclass(frozen=True)
 class Variant:
     """A right implementation of some operations, and how it is written."""
@@ -177,6 +218,7 @@ VARIANTS: tuple[Variant, ...] = (
     # The other gradients are exp(alpha + beta - log Z), less exact than rounding explains where scores are large.
     _of_others("crf-loops", CrfLoops, "crf_score", "crf_viterbi", "framewise_log_likelihood"),
     _of_others("crf-any-of-the-best", AnyOfTheBest, "crf_viterbi"),
+    _of_others("crf-from-the-last-step", FromTheLastStep, "crf_viterbi"),
     _of_others("decoding-highest-first", HighestFirst, "greedy_decode", "beam_search"),
 )
 """Every right variant; names are unique."""
