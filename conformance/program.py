@@ -78,6 +78,7 @@ class Program(Commands):
             return run(args, *more, standalone_mode=False, **given)
         os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")  # of no part in this, and read whatever is wrong with them
         before = set(threading.enumerate())
+        _here["is the program"] = args is None
         with _usable_streams() as output:
             status = self._status(args, more, given)
             failure = output.close_for_good()
@@ -85,7 +86,7 @@ class Program(Commands):
                 click.echo(f"Error: standard output cannot be written: {failure.strerror or failure}", err=True)
                 status = status or CANNOT_RUN
         if args is None and any(not one.daemon for one in set(threading.enumerate()) - before):
-            _leave(status)  # an adapter's threads would go on for ever
+            leave(status)  # an adapter's threads would go on for ever
         sys.exit(status)
 
     def _status(self, args: Any, more: Any, given: Any) -> int:
@@ -230,7 +231,18 @@ def _usable_streams() -> Iterator[_Output]:
         sys.stdout, sys.stderr = before
 
 
-def _leave(status: int) -> NoReturn:
+_here = {"is the program": False}
+
+
+def is_the_program() -> bool:
+    """Return whether this process does nothing but run a command, so that it may be ended."""
+    return _here["is the program"]
+
+
+def leave(status: int) -> NoReturn:
     """End the process at once, after what was to be done at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
     atexit._run_exitfuncs()
     os._exit(status)

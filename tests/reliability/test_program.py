@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -145,6 +146,35 @@ def _ends_a_command(number: signal.Signals) -> None:
     after = signal.signal(number, of_the_run)
     assert result.exit_code == 128 + number
     assert after is before
+
+
+EARLY = """
+import os, signal, sys
+
+class Signalling:
+    def find_spec(self, name, path=None, target=None):
+        if name == "rnnspec.conformance.cli":
+            os.kill(os.getpid(), int(sys.argv[1]))
+
+sys.meta_path.insert(0, Signalling())
+from rnnspec.__main__ import main
+main()
+"""
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_program_is_imported(number: signal.Signals) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", EARLY, str(int(number))], capture_output=True, timeout=60,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # the run itself may ignore it
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (128 + number, b"interrupted\n")
+
+
+def test_the_script_is_the_program() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"rnnspec": "rnnspec.__main__:main"}
 
 
 def test_an_unknown_option_is_one_line() -> None:
