@@ -7,6 +7,7 @@ own are made by `rnnspec.conforms`, which needs none. It imports nothing heavy u
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import signal
 from collections.abc import Callable, Generator
@@ -28,12 +29,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_to_pytest(parser.getgroup("rnnspec"))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Have a worker obey the process that shares out the work alone, and end with it, in native code too."""
     if hasattr(config, "workerinput"):
         from rnnspec.conformance.hosting.deadline import end_this_process_after_deadlines
         from rnnspec.conformance.hosting.keeper import end_with_starter
 
+        faulthandler.disable()  # a crash is told by the verdict
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all
         end_with_starter()
         end_this_process_after_deadlines()

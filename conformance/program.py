@@ -85,7 +85,8 @@ class Program(Commands):
             if failure is not None and failure.errno != errno.EPIPE:  # whoever reads no further wants no more
                 click.echo(f"Error: standard output cannot be written: {failure.strerror or failure}", err=True)
                 status = status or CANNOT_RUN
-        if args is None and any(not one.daemon for one in set(threading.enumerate()) - before):
+        left = any(not one.daemon for one in set(threading.enumerate()) - before)
+        if args is None and (left or _here["hosts a guest"]):
             leave(status)  # an adapter's threads would go on for ever
         sys.exit(status)
 
@@ -231,7 +232,7 @@ def _usable_streams() -> Iterator[_Output]:
         sys.stdout, sys.stderr = before
 
 
-_here = {"is the program": False}
+_here = {"is the program": False, "hosts a guest": False}
 
 
 def is_the_program() -> bool:
@@ -239,10 +240,18 @@ def is_the_program() -> bool:
     return _here["is the program"]
 
 
+def host_a_guest() -> None:
+    """Tell that this process runs other people's code, which may have asked for more to be done at the end."""
+    _here["hosts a guest"] = True
+
+
 def leave(status: int) -> NoReturn:
-    """End the process at once, after what was to be done at its end."""
+    """End the process at once, after what is to be done at its end; a guest may not, which could change the status."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
-    atexit._run_exitfuncs()
+    if not _here["hosts a guest"]:
+        atexit._run_exitfuncs()
+    elif "multiprocessing.util" in sys.modules:
+        sys.modules["multiprocessing.util"]._exit_function()  # processes end, and their folders go
     os._exit(status)

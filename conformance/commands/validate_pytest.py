@@ -19,6 +19,7 @@ import pytest
 from rnnspec.backends.discovery import installs, is_own, offered
 from rnnspec.backends.words import name_of, readable
 from rnnspec.conformance.hosting.isolated import Isolation
+from rnnspec.conformance.hosting.jobs import most_processes
 from rnnspec.conformance.hosting.process import environment
 from rnnspec.conformance.options import Options
 from rnnspec.conformance.program import is_the_program
@@ -86,6 +87,8 @@ def processes_asked(for_pytest: tuple[str, ...]) -> tuple[str, ...]:
         asked = value if value != argument and value else "".join(for_pytest[place + 1 : place + 2])
         if value != argument and asked.startswith("-") and asked[1:].isdecimal():
             raise PlanError(f"-n: expected 0 or more processes, got {asked}")
+        if value != argument and asked.isdecimal() and int(asked) > most_processes():
+            raise PlanError(f"-n: expected at most {most_processes()} processes on this machine, got {asked}")
     if _has_xdist():
         return for_pytest
     left, arguments = [], list(for_pytest)

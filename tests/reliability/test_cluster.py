@@ -386,3 +386,8 @@ def test_a_guest_takes_no_interrupt_of_the_terminal() -> None:
         assert statistics.whole().values.count(*BAD) == 0
     finally:
         guest.end()
+
+
+def test_certificates_that_are_missing_are_one_line() -> None:
+    with pytest.raises(ClusterError, match=r"tls://127.0.0.1:1 needs certificates: name them in distributed.comm.tls"):
+        Cluster("tls://127.0.0.1:1")

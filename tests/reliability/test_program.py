@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from rnnspec.backends.interrupts import Interrupted, asking_to_end, interruptible
 from rnnspec.conformance.cli import main
 from rnnspec.conformance.commands.validate_pytest import must_have_run
+from rnnspec.conformance.hosting.jobs import most_processes
 from rnnspec.conformance.program import Program
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -218,6 +219,28 @@ def test_processes_are_not_fewer_than_none() -> None:
         result = CliRunner().invoke(main, ["validate", "numpy", "--op", "dense", *given])
         assert result.exit_code == 2
         assert result.stderr == "Error: -n: expected 0 or more processes, got -3\n"
+
+
+def test_processes_are_no_more_than_a_machine_bears() -> None:
+    for given in (["validate", "numpy", "-n", "1000000"], ["soak", "numpy", "--jobs", "1000000"]):
+        result = CliRunner().invoke(main, [*given, "--op", "dense", "--dtype", "float32"])
+        assert result.exit_code == 2
+        assert f"expected at most {most_processes()} processes on this machine" in result.stderr
+
+
+GUEST = """
+import atexit, os, sys
+from rnnspec.conformance import program
+program.host_a_guest()
+atexit.register(os._exit, 0)
+print("said", end="")
+program.leave(3)
+"""
+
+
+def test_what_a_guest_does_at_the_end_changes_no_status() -> None:
+    done = subprocess.run([sys.executable, "-c", GUEST], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout) == (3, b"said")
 
 
 def test_a_suite_that_ends_early_is_no_verdict() -> None:
