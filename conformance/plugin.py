@@ -7,6 +7,7 @@ own are made by `rnnspec.conforms`, which needs none. It imports nothing heavy u
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import signal
 from collections.abc import Callable, Generator
@@ -28,10 +29,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_to_pytest(parser.getgroup("rnnspec"))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave Ctrl-C to the process that shares out the work: a terminal sends it to all."""
+    """Have a worker obey the process that shares out the work alone, and end with it, in native code too."""
     if hasattr(config, "workerinput"):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        from rnnspec.conformance.hosting.deadline import end_this_process_after_deadlines
+        from rnnspec.conformance.hosting.keeper import end_with_starter
+
+        faulthandler.disable()  # a crash is told by the verdict
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all
+        end_with_starter()
+        end_this_process_after_deadlines()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -69,11 +77,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """
     if not Options.of(config).backends or config.getvalue("dist") != "loadgroup":
         return None
-    from xdist.scheduler import LoadScopeScheduling
-
-    class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist may be absent
-        def _split_scope(self, nodeid: str) -> str:
-            return nodeid.rsplit("-", 2)[0]  # without type and check
+    from rnnspec.conformance.run.together import Together
 
     return Together(config, log)
 

@@ -78,14 +78,16 @@ class Program(Commands):
             return run(args, *more, standalone_mode=False, **given)
         os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")  # of no part in this, and read whatever is wrong with them
         before = set(threading.enumerate())
+        _here["is the program"] = args is None
         with _usable_streams() as output:
             status = self._status(args, more, given)
             failure = output.close_for_good()
             if failure is not None and failure.errno != errno.EPIPE:  # whoever reads no further wants no more
                 click.echo(f"Error: standard output cannot be written: {failure.strerror or failure}", err=True)
                 status = status or CANNOT_RUN
-        if args is None and any(not one.daemon for one in set(threading.enumerate()) - before):
-            _leave(status)  # an adapter's threads would go on for ever
+        left = any(not one.daemon for one in set(threading.enumerate()) - before)
+        if args is None and (left or _here["hosts a guest"]):
+            leave(status)  # an adapter's threads would go on for ever
         sys.exit(status)
 
     def _status(self, args: Any, more: Any, given: Any) -> int:
@@ -230,7 +232,26 @@ def _usable_streams() -> Iterator[_Output]:
         sys.stdout, sys.stderr = before
 
 
-def _leave(status: int) -> NoReturn:
-    """End the process at once, after what was to be done at its end."""
-    atexit._run_exitfuncs()
+_here = {"is the program": False, "hosts a guest": False}
+
+
+def is_the_program() -> bool:
+    """Return whether this process does nothing but run a command, so that it may be ended."""
+    return _here["is the program"]
+
+
+def host_a_guest() -> None:
+    """Tell that this process runs other people's code, which may have asked for more to be done at the end."""
+    _here["hosts a guest"] = True
+
+
+def leave(status: int) -> NoReturn:
+    """End the process at once, after what is to be done at its end; a guest may not, which could change the status."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    if not _here["hosts a guest"]:
+        atexit._run_exitfuncs()
+    elif "multiprocessing.util" in sys.modules:
+        sys.modules["multiprocessing.util"]._exit_function()  # processes end, and their folders go
     os._exit(status)

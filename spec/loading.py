@@ -15,7 +15,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from rnnspec.spec.composition import renamed_axes, renamed_same_size, renamed_words
-from rnnspec.spec.errors import SpecError, one_of
+from rnnspec.spec.errors import SpecError, one_of, shown
 from rnnspec.spec.language import before, initial, parse, parse_size, sizes_in
 from rnnspec.spec.operation import (
     DOMAINS,
@@ -58,7 +58,7 @@ def operation(name: str) -> Operation:
     """Return the operation of this name; raise UnknownOperationError if there is none."""
     known = operations()
     if name not in known:
-        raise UnknownOperationError(f"unknown operation {name!r}: {one_of(name, known)}")
+        raise UnknownOperationError(f"unknown operation {shown(name)}: {one_of(name, known)}")
     return known[name]
 
 

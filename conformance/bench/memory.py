@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from rnnspec.conformance.hosting.keeper import end_with_starter
+
 if TYPE_CHECKING:
     from rnnspec.conformance.bench.contender import Contender
 
@@ -95,4 +97,5 @@ def most_resident() -> int:
 
 
 if __name__ == "__main__":
+    end_with_starter()
     print(json.dumps(asdict(measure(json.load(sys.stdin)))))

@@ -7,14 +7,20 @@ installed now. So an environment takes seconds and little room.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import venv
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from packaging.version import Version
+
+from rnnspec.conformance.hosting.keeper import KEPT, end_with_starter
+from rnnspec.conformance.hosting.process import TEMPORARY_FOLDERS
 
 _OF_PIP = ("PIP_CONSTRAINT", "PIP_REQUIREMENT", "PIP_TARGET", "PIP_PREFIX", "PIP_USER")
 """Variables by which pip would install other versions, or elsewhere."""
@@ -41,19 +47,40 @@ class Done:
 
 
 def run_quietly(command: Sequence[str], folder: Path | None = None) -> Done:
-    """Run a command and keep what it prints."""
+    """Run a command and keep what it prints; it leaves no temporary files, and an interrupt ends its processes."""
     variables = {name: value for name, value in os.environ.items() if name not in _OF_PIP}
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**variables, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
+    with TemporaryDirectory(prefix="rnnspec-", ignore_cleanup_errors=True) as temporary:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={
+                **variables,
+                **dict.fromkeys(TEMPORARY_FOLDERS, temporary),
+                "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+            preexec_fn=end_with_starter if KEPT else None,
+        )
+        try:
+            output, errors = process.communicate()
+        except BaseException:
+            _kill(process)
+            raise
+    return Done(process.returncode, output, errors)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End a process and those that it has started in its session."""
+    if hasattr(os, "killpg"):
+        with suppress(OSError):  # it has ended meanwhile
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.communicate()
 
 
 def made(folder: Path, library: str, release: str, others: Sequence[str] = ()) -> Path:

@@ -22,8 +22,10 @@ from rnnspec.conformance.commands.validate_cluster import validate_on_cluster
 from rnnspec.conformance.commands.validate_pytest import must_have_run, processes_asked, run_pytest, shared_out
 from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.hosting.available import available
+from rnnspec.conformance.hosting.stuck import LastWords, last_words
 from rnnspec.conformance.judge.declared import declared_by
 from rnnspec.conformance.options import DECIDING, Options
+from rnnspec.conformance.program import CANNOT_RUN
 from rnnspec.conformance.report.conditions import conditions
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import Collector
@@ -139,19 +141,44 @@ def _validated(asked: _Run, progress: Progress, for_pytest: tuple[str, ...]) -> 
             collector.results, collector.faults = without_paths(collector.results, collector.faults)
         progress.keep(part, collector.results, collector.faults)
 
-    collector = Collector(console, due, keep)
+    collector = Collector(console, due, keep, options.device)
     if due and options.scheduler:
         if for_pytest:
             raise PlanError(f"--scheduler takes no options of pytest: expected none, got {' '.join(for_pytest)!r}")
         with collector:
             validate_on_cluster(options, due, collector)
     elif due:
-        with collector:
+        with collector, last_words(_last_words(console, asked, progress, collector)):
             status, output = run_pytest(options, collector, (*shared_out(options, for_pytest, len(due)), *for_pytest))
         must_have_run(status, output, for_pytest, collector)
+    return _reported(console, asked, progress, collector)
+
+
+def _reported(console: Console, asked: _Run, progress: Progress, collector: Collector) -> int:
     collector.results[:0] = progress.results
     collector.faults[:0] = progress.faults
     return _report(console, asked, collector)
+
+
+def _last_words(console: Console, asked: _Run, progress: Progress, collector: Collector) -> LastWords:
+    """The report of a run in this process that a call does not let go on, as a function for another thread."""
+    streams = sys.stdout, sys.stderr
+
+    def told(status: int, happened: str) -> int:
+        collector.release_streams()
+        sys.stdout, sys.stderr = streams
+        if status == CANNOT_RUN:
+            collector.problems.append(f"{happened}; leave out --no-isolate and -n 0: another process can be ended")
+        else:
+            collector.interrupted = status
+            click.echo(happened, err=True)
+        try:
+            return _reported(console, asked, progress, collector)
+        except PlanError as error:
+            click.echo(f"Error: {error}", err=True)
+            return CANNOT_RUN
+
+    return told
 
 
 def installed() -> tuple[str, ...]:
@@ -168,7 +195,7 @@ def installed() -> tuple[str, ...]:
 def _report(console: Console, asked: _Run, collector: Collector) -> int:
     options, items = asked.options, asked.items
     summaries = _summaries(asked, collector.results, collector.faults)
-    if not (collector.results or collector.interrupted):
+    if not (collector.results or collector.interrupted or collector.problems):
         click.echo(f"{len(items)} of {len(items)} checks were left out", err=True)
         raise PlanError("no check was run: expected at least one; loosen -k or the like")
     if collector.results:

@@ -35,6 +35,7 @@ from rnnspec.conformance.report.writing import Written
 from rnnspec.conformance.run import PROFILES, CheckResult, Verdict
 from rnnspec.conformance.run.files import FileError
 from rnnspec.conformance.run.plan import PlanError
+from rnnspec.conformance.run.storage import must_have_an_end
 from rnnspec.spec import operation
 
 _SIZES: Final = {"B": (1, 2, 3, 5), "T": (1, 2, 3, 7, 20)}
@@ -51,6 +52,7 @@ def validate_model(options: Options, path: Path, for_pytest: tuple[str, ...], wr
         raise BackendError(f"--model reads ONNX models: {installs('onnxruntime')} installs what it needs")
     runtime = _runtime(options)
     try:
+        must_have_an_end(path)
         nodes = runtime.given_in(path)
     except ModelError as error:
         raise FileError(str(error)) from error

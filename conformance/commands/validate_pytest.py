@@ -16,10 +16,13 @@ from typing import Final
 import click
 import pytest
 
-from rnnspec.backends.discovery import installs, offered
+from rnnspec.backends.discovery import installs, is_own, offered
 from rnnspec.backends.words import name_of, readable
+from rnnspec.conformance.hosting.isolated import Isolation
+from rnnspec.conformance.hosting.jobs import most_processes
 from rnnspec.conformance.hosting.process import environment
 from rnnspec.conformance.options import Options
+from rnnspec.conformance.program import is_the_program
 from rnnspec.conformance.report.progress import Collector
 from rnnspec.conformance.run.plan import PlanError
 
@@ -85,6 +88,8 @@ def processes_asked(for_pytest: tuple[str, ...]) -> tuple[str, ...]:
         asked = value if value != argument and value else "".join(for_pytest[place + 1 : place + 2])
         if value != argument and asked.startswith("-") and asked[1:].isdecimal():
             raise PlanError(f"-n: expected 0 or more processes, got {asked}")
+        if value != argument and asked.isdecimal() and int(asked) > most_processes():
+            raise PlanError(f"-n: expected at most {most_processes()} processes on this machine, got {asked}")
     if _has_xdist():
         return for_pytest
     left, arguments = [], list(for_pytest)
@@ -105,15 +110,23 @@ def processes_asked(for_pytest: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def shared_out(options: Options, for_pytest: tuple[str, ...], checks: int) -> tuple[str, ...]:
-    """Options that let several processes share many checks, unless the user says how; a device is not shared."""
+    """Options that let several processes share many checks, unless the user says how; a device is not shared.
+
+    A backend of others that is not isolated has one process that is not the suite's own.
+    """
     if not _has_xdist() or any("no:xdist" in option for option in for_pytest):
         return ()
     said = any(option.startswith(("-n", "--numprocesses")) or "xdist" in option for option in for_pytest)
     shared = any(option.startswith("--dist") for option in for_pytest)
     # The checks of an operation in a type share a deck and its answers: one process runs them all.
-    together = () if shared else ("--dist=loadgroup",)
+    # Each is asked once, so that a process which is lost costs one check, however many are.
+    together = () if shared else ("--dist=loadgroup", f"--max-worker-restart={checks}")
     within_pytest = "PYTEST_XDIST_WORKER" in os.environ
-    if said or shared or within_pytest or options.device != "cpu" or checks < _MANY:
+    if said or shared or within_pytest or options.device != "cpu":
+        return together
+    if is_the_program() and options.isolate == Isolation.NEVER and not all(map(is_own, options.backends)):
+        return ("-n", "1", *together)  # a process that can be lost
+    if checks < _MANY:
         return together
     return ("-n", "auto", f"--maxprocesses={_MOST_PROCESSES}", *together)
 
@@ -155,5 +168,5 @@ def run_pytest(options: Options, collector: Collector, more: tuple[str, ...]) ->
             HYPOTHESIS_STORAGE_DIRECTORY=os.environ.get("HYPOTHESIS_STORAGE_DIRECTORY", folder),
         ),
     ):
-        status = pytest.main(arguments, plugins=[collector, *plugins])
+        status = pytest.main([f"--basetemp={Path(folder, 'pytest')}", *arguments], plugins=[collector, *plugins])
     return int(status), output.getvalue()

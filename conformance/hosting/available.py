@@ -38,9 +38,12 @@ def available(seconds: float = SECONDS, found: Offered | None = None) -> list[Av
     known = {one.name for one in lacking}
     by_module = sorted((_module(found, name), name) for name in found.entries if name not in known)
     groups = [[name for _, name in group] for _, group in groupby(by_module, lambda one: one[0])]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
         tries = pool.map(lambda group: _tried(group, seconds), groups)
         return sorted((*lacking, *(one for group in tries for one in group)), key=lambda one: one.name)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for the processes: they end with us
 
 
 def _lacking(name: str, absent: Sequence[str]) -> Available:

@@ -154,7 +154,7 @@ class Cluster(PooledWorkers):
         self._client.close(timeout=CLOSE_SECONDS)
 
     def _connected(self, seconds: float) -> Any:
-        from distributed import Client
+        from distributed import Client, Security
         from distributed.comm.addressing import parse_host_port, resolve_address
 
         for name in ("distributed", "distributed.client"):  # they write of each loss that is mended here
@@ -164,6 +164,8 @@ class Cluster(PooledWorkers):
             resolve_address(self.address)
         except (OSError, ValueError) as error:
             raise ClusterError(f"expected a scheduler's address like tcp://HOST:8786, got {self.address!r}") from error
+        if self.address.startswith("tls:") and not Security().get_connection_args("client").get("ssl_context"):
+            raise ClusterError(f"{self.address} needs certificates: name them in distributed.comm.tls of Dask")
         try:
             connect: Any = Client
             with at_most(seconds + CLOSE_SECONDS):  # another server's words may be waited on for longer than is asked

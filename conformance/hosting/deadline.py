@@ -7,14 +7,14 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Final
 
+from rnnspec.conformance.hosting.stuck import GRACE_SECONDS, watched
+
 AGAIN_SECONDS: Final = 1.0
 """Seconds after which a call that goes on, whatever it does with the exception, gets it once more."""
-GRACE_SECONDS: Final = 10.0
-"""Seconds after the limit in which a worker's process ends, if its call is in native code."""
 
 
 class DeadlineError(BaseException):
@@ -52,7 +52,8 @@ def at_most(seconds: float | None) -> Iterator[None]:
         faulthandler.dump_traceback_later(seconds + GRACE_SECONDS, exit=True, file=nowhere)
     try:
         try:
-            yield
+            with watched(seconds) if nowhere is None else nullcontext():
+                yield
         finally:
             is_over = True
     finally:

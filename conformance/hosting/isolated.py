@@ -36,6 +36,7 @@ from rnnspec.conformance.hosting.guest import (
 from rnnspec.conformance.hosting.messages import fits
 from rnnspec.conformance.hosting.process import GuestProcess, LostError
 from rnnspec.conformance.hosting.timed import PREPARE, TIME, ToTime
+from rnnspec.conformance.program import host_a_guest
 from rnnspec.spec.arrays import Array
 
 OPENING_SECONDS: Final = 300.0
@@ -279,6 +280,7 @@ def open_here(name: str, device: str = "cpu") -> Backend:
         for outcome in tried([name], device):
             if isinstance(outcome, BackendError):
                 raise outcome
+        host_a_guest()
     backend = open_backend(name, device)
     try:
         about(backend)

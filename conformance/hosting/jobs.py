@@ -247,13 +247,18 @@ class Processes(PooledWorkers):
         self._pool.shutdown(cancel_futures=True)
 
 
+def most_processes() -> int:
+    """Return how many processes may share the work on this machine: more would only take its memory."""
+    return max(64, 4 * (os.cpu_count() or 1))
+
+
 def workers(jobs: int = 1, scheduler: str = "") -> Workers:
     """Return so many workers on this machine, or those of a Dask scheduler at an address.
 
     Raises
     ------
     ClusterError
-        If both are asked for, or the scheduler cannot be reached.
+        If both are asked for, too many workers are, or the scheduler cannot be reached.
     """
     if scheduler:
         from rnnspec.conformance.hosting.cluster import Cluster
@@ -261,6 +266,8 @@ def workers(jobs: int = 1, scheduler: str = "") -> Workers:
         if jobs != 1:
             raise ClusterError("expected --jobs or --scheduler, got both: a scheduler has its own workers")
         return Cluster(scheduler)
+    if jobs > most_processes():
+        raise ClusterError(f"--jobs {jobs}: expected at most {most_processes()} processes on this machine")
     return Here() if jobs == 1 else Processes(jobs)
 
 

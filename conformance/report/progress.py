@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from rich.console import Console, RenderableType
@@ -17,8 +17,11 @@ from rnnspec.conformance.report.console import NARROWEST, PlainConsole
 from rnnspec.conformance.report.summary import OperationSummary
 from rnnspec.conformance.report.words import ratio_text
 from rnnspec.conformance.run import CheckResult, Verdict
-from rnnspec.conformance.run.plan import Item, part_of
+from rnnspec.conformance.run.plan import Item, lost_result, part_of
 from rnnspec.conformance.run.result import FAULTS, RESULT, UNPLANNED
+
+LOST: Final = "rnnspec lost"
+"""Name of the property of a report of a lost process, which was judged."""
 
 
 def bar(console: Console) -> Progress:
@@ -59,7 +62,11 @@ class Collector:
     """
 
     def __init__(
-        self, console: Console, items: Sequence[Item], on_part: Callable[[str], None] = lambda part: None
+        self,
+        console: Console,
+        items: Sequence[Item],
+        on_part: Callable[[str], None] = lambda part: None,
+        device: str = "cpu",
     ) -> None:
         self.results: list[CheckResult] = []
         self.faults: list[FaultResult] = []
@@ -78,6 +85,12 @@ class Collector:
         for item in items:
             self._parts[item.part] = self._parts.get(item.part, 0) + 1
         self._on_part = on_part
+        self._device = device
+        self._by_id = {item.id: item for item in items}
+        self._called: dict[Any, CheckResult] = {}
+        """The results of checks that are not over, by their workers."""
+
+        self._config: pytest.Config | None = None
         self.unplanned: dict[str, None] = {}
 
     def __enter__(self) -> Collector:
@@ -90,17 +103,46 @@ class Collector:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the result in a test's report."""
         properties: dict[str, Any] = dict(report.user_properties)
+        worker = getattr(report, "node", None)
+        if report.when == "call" and RESULT in properties and worker is not None:
+            self._called[worker] = CheckResult.from_json(properties[RESULT])
         if report.when == "teardown" and RESULT in properties:
+            self._called.pop(worker, None)
             found = map(FaultResult.from_json, properties.get(FAULTS, ()))
             self.receive([CheckResult.from_json(properties[RESULT])], found)
         elif UNPLANNED in properties:
             self.unplanned[properties[UNPLANNED]] = None
-        elif report.failed and RESULT not in properties:
+        elif report.failed and not {RESULT, LOST} & properties.keys():
             self.problems.append(report.longreprtext)
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Have the plugins in parallel workers too, which begin with this environment."""
         os.environ["PYTEST_PLUGINS"] = "rnnspec.conformance.plugin,xdist.plugin"
+        self._config = config
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Take the result of a check after which a worker was lost, as in the search for the faults behind it."""
+        if error and node in self._called and self._config:
+            from rnnspec.conformance.run.together import BETWEEN
+
+            self._config.stash.setdefault(BETWEEN, set()).add(node)
+            self.receive([self._called.pop(node)], ())
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """Judge a check whose worker was lost in it: a backend in the suite's own processes can do that to it."""
+        item = self._by_id.get(crashitem.partition("[")[2].removesuffix("]"))
+        if item is not None:
+            report.user_properties.append((LOST, True))
+            self.receive([lost_result(item, self._device)], ())
+
+    def release_streams(self) -> None:
+        """Give standard output back, which pytest has while a check runs; the check will not end."""
+        self._progress.stop()
+        capture = self._config and self._config.pluginmanager.getplugin("capturemanager")
+        if capture:
+            capture.suspend_global_capture(in_=True)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Record what ended the run before its end."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rnnspec.backends import Backend
 from rnnspec.conformance.checks import CHECKS
-from rnnspec.conformance.run.result import CheckResult
+from rnnspec.conformance.run.result import CheckResult, Verdict
 from rnnspec.spec import FLOAT_TYPES, operation, operations
 from rnnspec.spec.errors import one_of
 
@@ -45,6 +45,16 @@ class Item:
     def group(self) -> str:
         """The common properties of checks that share a deck."""
         return f"{self.backend}-{self.operation}-{self.dtype}"
+
+
+def lost_result(item: Item, device: str) -> CheckResult:
+    """Return the result of a check whose process was lost in it: its backend crashed, or did not return."""
+    level = next(check.level for check in CHECKS if check.id == item.check)
+    words = "the process ended in this check: by a crash, or in native code that does not return within its time limit"
+    return CheckResult(
+        item.backend, item.operation, item.dtype, device, item.check, level, Verdict.CRASHED, examples=0, refused=0,
+        reasons=(), worst_error_ratio=None, message=words, repro="", seconds=0.0,
+    )  # fmt: skip
 
 
 def must_be_of(results: Iterable[CheckResult], items: Sequence[Item]) -> None:

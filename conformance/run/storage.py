@@ -75,16 +75,22 @@ def write_stored(path: Path, arrays: Mapping[str, Array]) -> None:
     write_bytes(path, save(ordered))
 
 
+def must_have_an_end(path: Path) -> None:
+    """Raise FileError where a path is no file, as a device is none, or one that is too large."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise FileError(f"{path}: expected a file, and this is none")
+    if about.st_size > MOST_BYTES:
+        raise FileError(f"{path}: {_TOO_MUCH}")
+
+
 def read_stored(path: Path) -> NamedArrays:
     """Read arrays as they are stored; raise FileError if the file holds anything else, or more than `MOST_BYTES`."""
     reader = _READERS.get(path.suffix)
     if reader is None:
         raise FileError(f"{path}: expected a file of arrays that ends in {', '.join(_READERS)}")
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a device has no end
-            raise FileError(f"{path}: expected a file of arrays, and this is no file")
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError(_TOO_MUCH)
+        must_have_an_end(path)
         arrays = reader(path)
     except FileError:
         raise

@@ -20,7 +20,7 @@ from rnnspec.backends.discovery import installs
 from rnnspec.backends.layouts.finding import Groups, LayerPlace
 from rnnspec.backends.words import kind_of, name_of, words_of
 from rnnspec.conformance.run.files import FileError
-from rnnspec.conformance.run.storage import MOST_BYTES
+from rnnspec.conformance.run.storage import MOST_BYTES, must_have_an_end
 from rnnspec.conformance.weights.stacks import Layer
 from rnnspec.spec.arrays import Array, NamedArrays
 
@@ -48,14 +48,15 @@ def read_hdf5(path: Path) -> NamedArrays:
     """
     library = _h5py()
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError(f"expected at most {MOST_BYTES / 2**30:.0f} GiB")
+        must_have_an_end(path)
         content = path.read_bytes()
         if path.suffix == ".keras":
             content = _member(content)
         with library.File(io.BytesIO(content), "r") as file:
             found = dict(_arrays(library, file, "", 0, [0, 0]))
             titles = {name: _title(file, name) for name in found}
+    except FileError:
+        raise
     except OSError as error:
         raise FileError(f"{path}: expected a file of HDF5: {words_of(error)}") from error
     except Exception as error:  # a damaged file raises as many kinds of errors as it has parts

@@ -16,7 +16,7 @@ from rnnspec.backends.layouts.finding import Groups, LayerPlace, in_order, place
 from rnnspec.backends.layouts.gates import Family, LayoutError
 from rnnspec.backends.words import kind_of, name_of, words_of
 from rnnspec.conformance.run.files import FileError
-from rnnspec.conformance.run.storage import MOST_BYTES
+from rnnspec.conformance.run.storage import must_have_an_end
 from rnnspec.conformance.weights.found import Weights
 from rnnspec.conformance.weights.stacks import Layer
 from rnnspec.spec.arrays import Array
@@ -47,10 +47,11 @@ def read_onnx(path: Path) -> Weights:
     """
     library = _onnx()
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError(f"expected at most {MOST_BYTES / 2**30:.0f} GiB")
+        must_have_an_end(path)
         model = library.load_model_from_string(path.read_bytes())
         nodes = list(_nodes(library, model.graph, _Scope(), 0))
+    except FileError:
+        raise
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror or words_of(error)}") from error
     except Exception as error:  # protobuf's kinds of errors differ between its versions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from rnnspec.conformance.bisecting.environments import Done, InstallError
+from rnnspec.conformance.bisecting.environments import Done, InstallError, run_quietly
 from rnnspec.conformance.bisecting.releases import releases
 from rnnspec.conformance.cli import main
 from rnnspec.conformance.run.plan import PlanError
@@ -93,6 +94,14 @@ def test_what_cannot_be_asked_is_one_line(
     assert done.exit_code == 2
     assert said in done.output.splitlines()[-1]
     assert "Traceback" not in done.output
+
+
+def test_what_a_command_leaves_is_removed() -> None:
+    code = "import tempfile; print(tempfile.mkdtemp(), end='')"
+    done = run_quietly([sys.executable, "-c", code])
+    assert done.returncode == 0
+    assert done.stdout
+    assert not Path(done.stdout).exists()
 
 
 def test_a_range_is_of_what_pip_finds_without_releases_before_a_final_one(monkeypatch: pytest.MonkeyPatch) -> None:

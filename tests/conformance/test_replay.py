@@ -160,7 +160,7 @@ def validate(tmp_path: Path) -> Callable[..., dict[str, Any]]:
             "RNNSPEC_REPLAY": replay,
         }
         subprocess.run(
-            [sys.executable, "-m", "rnnspec.conformance", *given, "--json", str(file)],
+            [sys.executable, "-m", "rnnspec", *given, "--json", str(file)],
             cwd=here, env=environment, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert list(here.iterdir()) == []

@@ -231,7 +231,7 @@ def test_the_command_says_in_a_line_that_nothing_can_be_planned(tmp_path: Path, 
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     given = ["fake_fickle:Fickle", "--no-isolate", "--op", "gru", "--dtype", "float32", "-n", processes]
     done = subprocess.run(
-        [sys.executable, "-m", "rnnspec.conformance", "validate", *given],
+        [sys.executable, "-m", "rnnspec", "validate", *given],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 2

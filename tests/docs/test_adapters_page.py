@@ -49,7 +49,7 @@ def test_a_sample_conforms(folder: Path, tmp_path: Path, backend: str, needs: st
     report = tmp_path / "report.json"
     asked = ("--op", operation, "--dtype", "float32", "-n", "0", "-k", "values or edges or bad_input")
     done = subprocess.run(
-        [sys.executable, "-m", "rnnspec.conformance", "validate", backend, *asked, "--json", str(report)],
+        [sys.executable, "-m", "rnnspec", "validate", backend, *asked, "--json", str(report)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,

@@ -23,7 +23,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rnnspec(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "rnnspec.conformance", *arguments],
+        [sys.executable, "-m", "rnnspec", *arguments],
         env={**os.environ, "PYTHONPATH": str(installed)},
         capture_output=True,
         text=True,

@@ -138,7 +138,7 @@ def rnnspec(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*words: object) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
         return subprocess.run(
-            [sys.executable, "-P", "-m", "rnnspec.conformance", *map(str, words)], cwd=tmp_path, text=True,
+            [sys.executable, "-P", "-m", "rnnspec", *map(str, words)], cwd=tmp_path, text=True,
             capture_output=True, timeout=400, env={**os.environ, "PYTHONPATH": path},
         )  # fmt: skip
 
@@ -274,7 +274,7 @@ def test_an_interrupt_keeps_what_came(cluster: LocalCluster, tmp_path: Path) -> 
     words = [*map(str, SOAK[:-1]), "100000", "--scheduler", cluster.address, "--resume", str(kept)]
     path = os.pathsep.join([str(cluster.folder), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "rnnspec.conformance", *words], cwd=cluster.folder, text=True,
+        [sys.executable, "-P", "-m", "rnnspec", *words], cwd=cluster.folder, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
     end = time.monotonic() + 90
@@ -386,3 +386,8 @@ def test_a_guest_takes_no_interrupt_of_the_terminal() -> None:
         assert statistics.whole().values.count(*BAD) == 0
     finally:
         guest.end()
+
+
+def test_certificates_that_are_missing_are_one_line() -> None:
+    with pytest.raises(ClusterError, match=r"tls://127.0.0.1:1 needs certificates: name them in distributed.comm.tls"):
+        Cluster("tls://127.0.0.1:1")

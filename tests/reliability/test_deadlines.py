@@ -13,6 +13,7 @@ import pytest
 
 from rnnspec.backends import Call
 from rnnspec.backends.numpy import NumpyBackend
+from rnnspec.conformance.hosting import stuck
 from rnnspec.conformance.hosting.deadline import at_most
 from rnnspec.conformance.hosting.guard import Guarded, GuestLostError
 from rnnspec.conformance.hosting.isolated import OWN_SECONDS, Isolation, Limits
@@ -71,6 +72,44 @@ deadline.end_this_process_after_deadlines()
 with deadline.at_most(0.1):
     ctypes.PyDLL(None).sleep(100)  # it holds Python's lock
 """
+
+
+STUCK = """
+import ctypes, os, signal, sys, threading
+from rnnspec.backends.interrupts import interruptible
+from rnnspec.conformance import program
+from rnnspec.conformance.hosting import deadline, stuck
+
+def words(status, happened):
+    print(status, happened)
+    return 7
+
+program._here["is the program"] = True
+stuck.GRACE_SECONDS = 0.1
+limit, number = float(sys.argv[1]), int(sys.argv[2])
+lock, library = (ctypes.c_char * 64)(), ctypes.CDLL(None)
+if number:
+    threading.Timer(0.2, os.kill, (os.getpid(), number)).start()
+with interruptible(), stuck.last_words(words), deadline.at_most(limit):
+    library.pthread_mutex_lock(lock)
+    library.pthread_mutex_lock(lock)  # for ever
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the lock is that of this system's library")
+@pytest.mark.parametrize(("limit", "number", "status"), [(0.1, 0, 2), (1000.0, signal.SIGTERM, 143)])
+def test_native_code_in_the_suites_process_has_last_words(limit: float, number: int, status: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STUCK, str(limit), str(int(number))], timeout=60, capture_output=True, text=True
+    )
+    assert done.stdout == f"{status} a call in this process is in native code that does not return\n"
+    assert done.returncode == 7
+
+
+def test_a_process_that_is_not_the_program_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stuck, "_watch", None)
+    with stuck.watched(1.0):
+        pass
 
 
 def test_native_code_ends_its_worker() -> None:

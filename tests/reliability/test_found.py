@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 
 from rnnspec.backends import BackendError
 from rnnspec.backends.discovery import is_own, names, offered
+from rnnspec.backends.interrupts import Interrupted, interruptible
 from rnnspec.conformance.hosting.available import available
 from rnnspec.conformance.hosting.isolated import Isolated, Isolation, Limits, open_here
 
@@ -43,6 +47,25 @@ ENDS = {
     "odd": (FINE + "    def operations(self):\n        return (1,)", "expected names of operations"),
 }
 Install = Callable[..., Path]
+
+
+def test_an_interrupt_does_not_wait_for_those_that_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on, is_done, interrupts = threading.Event(), threading.Event(), [signal.SIGTERM]
+
+    def waits(*_: object) -> list[object]:
+        if interrupts:
+            os.kill(os.getpid(), interrupts.pop())
+        goes_on.wait(60)
+        is_done.set()
+        return []
+
+    monkeypatch.setattr("rnnspec.conformance.hosting.available._tried", waits)
+    try:
+        with pytest.raises(Interrupted), interruptible():
+            available()
+        assert not is_done.is_set()
+    finally:
+        goes_on.set()
 
 
 def test_the_list_is_made_whatever_one_does(package: Install, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -321,6 +321,24 @@ NAMES = (
 )  # fmt: skip
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="its devices have other names")
+@pytest.mark.parametrize("name", ["model.onnx", "model.keras", "weights.safetensors", "stored.npz"])
+def test_a_device_is_no_file(name: str, kinds: dict[str, Kind], tmp_path: Path) -> None:
+    if name not in kinds:
+        pytest.skip("h5py or onnx is not installed")
+    (tmp_path / name).symlink_to("/dev/zero")  # which has no end
+    with pytest.raises(FileError, match=r"expected a file, and this is none|there is no such file"):
+        kinds[name].read(tmp_path / name)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its devices have other names")
+def test_a_device_is_no_model() -> None:
+    pytest.importorskip("onnx")
+    done = CliRunner().invoke(main, ["validate", "--model", "/dev/zero"])
+    assert done.exit_code == 2
+    assert done.stderr == "Error: /dev/zero: expected a file, and this is none\n"
+
+
 @pytest.mark.filterwarnings("ignore")  # zipfile warns of names that come twice
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no module resource")
 @pytest.mark.parametrize("name", NAMES)

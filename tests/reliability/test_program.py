@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from click.testing import CliRunner
 from rnnspec.backends.interrupts import Interrupted, asking_to_end, interruptible
 from rnnspec.conformance.cli import main
 from rnnspec.conformance.commands.validate_pytest import must_have_run
+from rnnspec.conformance.hosting.jobs import most_processes
 from rnnspec.conformance.program import Program
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -147,6 +149,35 @@ def _ends_a_command(number: signal.Signals) -> None:
     assert after is before
 
 
+EARLY = """
+import os, signal, sys
+
+class Signalling:
+    def find_spec(self, name, path=None, target=None):
+        if name == "rnnspec.conformance.cli":
+            os.kill(os.getpid(), int(sys.argv[1]))
+
+sys.meta_path.insert(0, Signalling())
+from rnnspec.__main__ import main
+main()
+"""
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_program_is_imported(number: signal.Signals) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", EARLY, str(int(number))], capture_output=True, timeout=60,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # the run itself may ignore it
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (128 + number, b"interrupted\n")
+
+
+def test_the_script_is_the_program() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"rnnspec": "rnnspec.__main__:main"}
+
+
 def test_an_unknown_option_is_one_line() -> None:
     result = CliRunner().invoke(main, ["list", "--nothing\x1b[2J"])
     assert result.exit_code == 2
@@ -188,6 +219,28 @@ def test_processes_are_not_fewer_than_none() -> None:
         result = CliRunner().invoke(main, ["validate", "numpy", "--op", "dense", *given])
         assert result.exit_code == 2
         assert result.stderr == "Error: -n: expected 0 or more processes, got -3\n"
+
+
+def test_processes_are_no_more_than_a_machine_bears() -> None:
+    for given in (["validate", "numpy", "-n", "1000000"], ["soak", "numpy", "--jobs", "1000000"]):
+        result = CliRunner().invoke(main, [*given, "--op", "dense", "--dtype", "float32"])
+        assert result.exit_code == 2
+        assert f"expected at most {most_processes()} processes on this machine" in result.stderr
+
+
+GUEST = """
+import atexit, os, sys
+from rnnspec.conformance import program
+program.host_a_guest()
+atexit.register(os._exit, 0)
+print("said", end="")
+program.leave(3)
+"""
+
+
+def test_what_a_guest_does_at_the_end_changes_no_status() -> None:
+    done = subprocess.run([sys.executable, "-c", GUEST], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout) == (3, b"said")
 
 
 def test_a_suite_that_ends_early_is_no_verdict() -> None:

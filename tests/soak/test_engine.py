@@ -115,7 +115,7 @@ def test_a_soak_that_went_on_gives_what_one_without_a_break_gives(soak: Callable
 
 
 def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "rnnspec.conformance", "soak", *arguments]
+    command = [sys.executable, "-m", "rnnspec", "soak", *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
     return subprocess.Popen(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True

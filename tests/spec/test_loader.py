@@ -699,3 +699,10 @@ def test_every_layer_of_the_specification_is_one_of_its_kinds() -> None:
     layers = {name for name, op in operations().items() if op.unrolls}
     assert set(operation("stacked").attributes["layer"].values) == layers
     assert all(operation(layer).unrolls == f"{layer}_cell" for layer in layers)
+
+
+def test_a_long_name_of_an_operation_is_cut() -> None:
+    with pytest.raises(
+        UnknownOperationError, match=r"^unknown operation '\[+… \(\d,\d+ more characters\): expected one of"
+    ):
+        operation("[" * 5000)

@@ -40,6 +40,15 @@ def test_idx_files_are_read_plain_and_packed(tmp_path: Path) -> None:
     assert label.dtype == np.int64
 
 
+def test_an_idx_file_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnspec.conformance.training.data.idx._MOST_BYTES", 100)
+    file = tmp_path / "images"
+    for content in (bytes(101), gzip.compress(bytes(101))):
+        file.write_bytes(content)
+        with pytest.raises(DataError, match="expected at most"):
+            read_idx(file)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
