@@ -18,6 +18,8 @@ from rnnspec.spec.operation import Operation
 
 COUNTS: Final = (33, 130, 32, 64)
 """Numbers of things beyond a block of 32, beyond what a signed byte counts, and of whole blocks."""
+_FEW_COUNTED: Final = 64
+"""Rounds up to which a call is looked for that has not settled."""
 _UNSETTLED: Final = "chaotic"
 """The regime in which what is fed back goes on changing; elsewhere, a round that is left out may not show."""
 _CHANGE: Final = 0.01
@@ -46,7 +48,7 @@ def beyond_ranges(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
             row = {**factors.levels(rows[order[number % len(order)]]), "regime": "generic"}
             case = maker.with_some_step(row, ATTEMPTS * (6000 + number)).with_attributes(**{key: count})
             yield replace(case, differentiated=number == 0)
-            if number == 0 and _UNSETTLED in regimes_for(factors.op):
+            if count <= _FEW_COUNTED and _UNSETTLED in regimes_for(factors.op):
                 others = (replace(case, regime=_UNSETTLED, seed=case.seed + more) for more in range(ATTEMPTS))
                 if (going_on := next(filter(_goes_on, others), None)) is not None:
                     yield replace(going_on, differentiated=False)

@@ -29,8 +29,8 @@ WHERE_CHEAP: Final = (512, 513, 1_024, 1_100)
 IN_ONE_PIECE: Final = (70_000, 140_000, 2**20 + 1)
 """Sizes beyond 16 bits, twice that, and 20 bits, for any symbol whose call is cheap then and takes no step by step."""
 
-OF_GRADIENTS: Final = 5_001
-"""A size beyond a block of 4,096 for these symbols, and no number of two bytes; gradients are judged too."""
+OF_GRADIENTS: Final = 4_098
+"""A size beyond a block of 4,096 for these symbols, which no type of two bytes holds; gradients are judged too."""
 
 OF_ROWS: Final = 65_537
 """Rows of a table beyond the numbers of 16 bits."""

@@ -13,6 +13,7 @@ from rnnspec.conformance.faults.gru_loops import GruLoops
 from rnnspec.conformance.faults.loops import Attributes
 from rnnspec.conformance.faults.lstm_loops import LstmLoops
 from rnnspec.conformance.faults.rnn_loops import RnnLoops
+from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec.arrays import Array, NamedArrays
 
 
@@ -279,19 +280,19 @@ class StepsCountedInTwoBytes(Altered):
         if "mean" not in call.attributes["source"]:
             return outputs
         count = valid_of(call).sum(axis=1).astype(np.float64)
-        rounded = np.where(count > 2048, count.astype(np.float16), count)
-        return (np.asarray(outputs[0] * (count / np.maximum(rounded, 1))[:, np.newaxis], outputs[0].dtype),)
+        too_much = np.where(count > 2048, count / np.maximum(count.astype(np.float16), 1), 1)
+        return (np.asarray(outputs[0] * too_much[:, np.newaxis], outputs[0].dtype),)
 
 
 @plant("softmax")
-class GreatestOfTheFirst1024(Altered):
-    """The greatest of the first 1,024 numbers is subtracted: another one may still overflow; gradients are right."""
+class GreatestOfTheFirst64(Altered):
+    """The greatest of the first 64 numbers is subtracted: another one may still overflow; gradients are right."""
 
     def shown(self, call: Call, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
         x = call.inputs["x"]
-        if x.shape[-1] <= 1024 or {"mask", "lengths"} & call.inputs.keys():
+        if x.shape[-1] <= 64 or not valid_of(call).all():
             return outputs
-        exponentials = np.exp(x - x[..., :1024].max(axis=-1, keepdims=True))
+        exponentials = np.exp(x - x[..., :64].max(axis=-1, keepdims=True))
         return (np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), outputs[0].dtype),)
 
 
@@ -308,9 +309,12 @@ class TailOfTheRecurrentGradient(Altered):
 
 @plant("layer_norm_lstm")
 class GainInTwoBytesAtLast(Altered):
-    """From 32 sequences of 32 steps on, the gain's gradient is rounded to float16; only gradients are wrong."""
+    """From 32 sequences of 32 steps on, the gain's gradient is rounded to bfloat16; only gradients are wrong."""
 
     def shown_gradients(self, call: Call, gradients: NamedArrays) -> NamedArrays:
         if min(call.inputs["x"].shape[:2]) < 32:
             return gradients
-        return {**gradients, "gain": gradients["gain"].astype(np.float16).astype(gradients["gain"].dtype)}
+        return {
+            **gradients,
+            "gain": gradients["gain"].astype(format_of("bfloat16").dtype).astype(gradients["gain"].dtype),
+        }

@@ -138,8 +138,8 @@ class FromTheLastStep(NumpyBackend):
     """The best path is followed from the last step to the first."""
 
     def run(self, call: Call) -> tuple[Array, ...]:
-        tags, scores = super().run(self._turned(call))
-        return self._in_order(tags, self._order(call)), scores
+        score, path = super().run(self._turned(call))
+        return score, self._in_order(path, self._order(call))
 
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
         found = super().gradients(self._turned(call), cotangents, wanted)
