@@ -76,7 +76,8 @@ def _dropout(call: Admitted) -> Computed:
 def _zoneout(call: Admitted) -> Computed:
     h, h_prev, p = call.floats["h"], call.floats["h_prev"], call.attributes["p"]
     if p is not None:
-        return (h * (1 - p) + h_prev * p,), lambda dy: {"h": dy * (1 - p), "h_prev": dy * p}
+        # (1 - p) h + p h_prev, in the form that rounds more where both nearly cancel: libraries have either.
+        return (h + p * (h_prev - h),), lambda dy: {"h": dy * (1 - p), "h_prev": dy * p}
     renewed = call.inputs["renewed"]
     return (np.where(renewed, h, h_prev),), lambda dy: {
         "h": np.where(renewed, dy, 0),

@@ -32,11 +32,11 @@ def _sgd_step(call: Admitted) -> Computed:
 def _rmsprop_step(call: Admitted) -> Computed:
     theta, g, v = (call.floats[name] for name in ("theta", "g", "v"))
     rate, decay, epsilon = (call.attributes[name] for name in ("learning_rate", "decay", "epsilon"))
-    v_next = decay * v + (1 - decay) * g * g
+    v_next = _mean(v, g * g, decay)
     spread = _squares(v_next)
     means: tuple[Array, ...] = ()
     if call.attributes["centred"]:
-        m_next = decay * call.floats["m"] + (1 - decay) * g
+        m_next = _mean(call.floats["m"], g, decay)
         spread, means = v_next - m_next * m_next, (m_next,)
     divisor = np.sqrt(spread + epsilon) if call.attributes["epsilon_at"] == "inside" else np.sqrt(spread) + epsilon
     return (theta - rate * g / divisor, v_next, *means), no_way_back
@@ -56,8 +56,8 @@ def _adamw_step(call: Admitted) -> Computed:
 def _adam(call: Admitted, theta: Array) -> tuple[Array, Array, Array]:
     """The parameter after a step from `theta`, and both running means."""
     g, m, v, of = call.floats["g"], call.floats["m"], call.floats["v"], call.attributes
-    m_next = of["beta1"] * m + (1 - of["beta1"]) * g
-    v_next = of["beta2"] * v + (1 - of["beta2"]) * g * g
+    m_next = _mean(m, g, of["beta1"])
+    v_next = _mean(v, g * g, of["beta2"])
     seen1, seen2 = (_seen(of, name) for name in ("beta1", "beta2"))
     match of["epsilon_at"]:
         case "outside":
@@ -67,6 +67,14 @@ def _adam(call: Admitted, theta: Array) -> tuple[Array, Array, Array]:
         case _:
             divisor = (np.sqrt(_squares(v_next)) + of["epsilon"]) / math.sqrt(seen2)
     return theta - of["learning_rate"] * (m_next / seen1) / divisor, m_next, v_next
+
+
+def _mean(before: Array, now: Array, decay: float) -> Array:
+    """The running mean, decay · before + (1 - decay) · now, in the form in which frameworks have it.
+
+    Where one is far larger than the other, or both nearly cancel, rounding of their difference is what it is off by.
+    """
+    return before + (1 - decay) * (now - before)
 
 
 def _squares(v: Array) -> Array:

@@ -148,7 +148,9 @@ class Climber:
         if not self.factors.op.has_steps or not kinds:
             return None
         turn = _PADDED.index(size)
-        row = {**choices[turn % len(choices)], STEPS: kinds[(turn + turn // len(choices)) % len(kinds)]}
+        # Each choice has either kind: where their number is even, kinds change places after every round of choices.
+        shift = 0 if len(choices) % 2 else turn // len(choices)
+        row = {**choices[turn % len(choices)], STEPS: kinds[(turn + shift) % len(kinds)]}
         return self._with_padding(row, number, {"T": size, "B": 2})
 
     def _with_padding(self, row: Mapping[str, Any], number: int, sizes: Mapping[str, int]) -> Case | None:

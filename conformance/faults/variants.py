@@ -142,13 +142,15 @@ class FromTheLastStep(NumpyBackend):
         return score, self._in_order(path, self._order(call))
 
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> NamedArrays:
-        found = super().gradients(self._turned(call), cotangents, wanted)
-        ends = {"start": found.get("end"), "end": found.get("start")}
-        kept = {name: array for name, array in ends.items() if array is not None}
-        turned = {
-            "emissions": self._in_order(found["emissions"], self._order(call)), "transitions": found["transitions"].T
-        }  # fmt: skip
-        return {**found, **kept, **turned}
+        ends = {"start": "end", "end": "start"}
+        asked = None if wanted is None else [ends.get(name, name) for name in wanted]
+        found = super().gradients(self._turned(call), cotangents, asked)
+        turned = {ends.get(name, name): array for name, array in found.items()}
+        if "emissions" in turned:
+            turned["emissions"] = self._in_order(turned["emissions"], self._order(call))
+        if "transitions" in turned:
+            turned["transitions"] = turned["transitions"].T
+        return turned
 
     def _turned(self, call: Call) -> Call:
         inputs = {name: array for name, array in call.inputs.items() if name not in ("start", "end")}

@@ -489,8 +489,7 @@ def _all_whole(values: list[Any]) -> bool:
 
 
 def _power_of_two(value: Any) -> bool:
-    """Whether a factor is a power of two, but no share: the rest of a half may be taken off, m + (g - m) / 2."""
-    return not isinstance(value, np.ndarray) and abs(math.frexp(value)[0]) == 0.5 and abs(value) >= 1
+    return not isinstance(value, np.ndarray) and abs(math.frexp(value)[0]) == 0.5
 
 
 def _compare(noise: Noise, ufunc: np.ufunc, left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:

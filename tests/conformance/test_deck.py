@@ -68,7 +68,7 @@ def listed(attribute: Attribute, value: Any) -> Any:
 
 def size_label(op: Operation, symbol: str, size: int) -> Any:
     if symbol == "B" and gives_ids(op):
-        return next(ends for ends in ((1, 1), (2, 2), (8, 12), (16, 20)) if ends[0] <= size <= ends[1])
+        return next((ends for ends in ((1, 1), (2, 2), (8, 12), (16, 20)) if ends[0] <= size <= ends[1]), None)
     return min(size, 4)
 
 

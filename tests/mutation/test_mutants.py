@@ -91,7 +91,7 @@ MUTANTS = (
     Mutant(ROUNDING, "units = _roundings(a.shape[-1])", "units = float(a.shape[-1])"),
     Mutant(ROUNDING, "result, magnitude, _roundings(length)", "result, magnitude, max(length, 1)", "test_rounding.py"),
     Mutant(ROUNDING, "np.full(terms.shape, 2.0)", "np.full(terms.shape, 4.0)"),
-    Mutant(ROUNDING, "values, greatest, float(max(array.shape[-1], 1))", "values, greatest, 1.0", "test_rounding.py"),
+    Mutant(ROUNDING, "values, greatest, left + array.shape[-1]", "values, greatest, 1.0", "test_rounding.py"),
     Mutant(ROUNDING, "shifts(units * unit_roundoff", "shifts(2 * units * unit_roundoff", "test_rounding.py"),
     Mutant(ROUNDING, "else 1 / self.unit_roundoff", "else 4 / self.unit_roundoff"),
     Mutant(ROUNDING, "most = 0 if transcendental", "most = 1 if transcendental", "test_rounding.py"),

@@ -391,7 +391,7 @@ def test_what_is_no_file_of_arrays(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     if name.startswith("link"):
         path.symlink_to("/dev/zero")
-    with pytest.raises(FileError, match="expected a file of arrays"):
+    with pytest.raises(FileError, match="expected a file"):
         read_stored(path)
 
 
