@@ -32,7 +32,7 @@ NEVER_ALONE: Final[Mapping[str, str]] = {
     "unmodified": "an array changed in place shows elsewhere only where it is used again; this names the change",
     "values": "the checks after it hold their results to the reference too; it asks first, and on the plainest cases",
     "gradients": "the checks after it hold their gradients to the reference too; it asks first, on the plainest cases",
-    "edges": "`values` meets empty calls and least sizes too, with other choices; where shapes are few, this alone does",
+    "edges": "`values` meets empty calls and least sizes too, with other choices; where shapes are few, it does not",
     "functions": "`values` and `gradients` meet the rarer functions with some seeds; this asks for each in every run",
     "attributes": "`batch` and `callers` make a second call too; this says which attribute is ignored",
     "zeros": "`special_values` finds the NaN of a zero vector too; this asks for its right value",
