@@ -155,8 +155,10 @@ class _Steps:
         """Return the reduction of the valid steps' numbers, ``(B, T)`` or ``(1, 1)``, from all ``(B, T)``."""
         kept = np.where(self.valid, each, 0)
         if self.weights is not None:
-            with np.errstate(invalid="ignore"):  # an infinite loss counts nothing where the weight is 0
-                kept = np.where(self.weights == 0, 0, kept * self.weights)
+            # An infinite loss counts nothing where the weight is 0; a finite one has a slope there.
+            finite = np.where(np.abs(kept) < np.inf, kept, 0)
+            with np.errstate(invalid="ignore"):
+                kept = np.where(self.weights == 0, finite * self.weights, kept * self.weights)
         return kept if self.each else self._total(kept) / self.divisor
 
     def _total(self, array: Array) -> Array:
