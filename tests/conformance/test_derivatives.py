@@ -20,6 +20,7 @@ from rnnspec.conformance.faults.fault import planted_in
 from rnnspec.conformance.hosting.isolated import Isolated
 from rnnspec.conformance.judge.tolerance import expect, expect_second_order
 from rnnspec.conformance.run import Profile, Verdict, run_check
+from rnnspec.spec import operation as spec_operation
 
 Array = np.ndarray[Any, Any]
 Make = Callable[..., Case]
@@ -229,3 +230,38 @@ def test_a_refusal_is_shown_in_the_frameworks_words(few: Profile) -> None:
     result = run_check(BY_ID["second_order"], Refusing(), "lstm", "float32", few)
     assert result.verdict is Verdict.REFUSED
     assert result.reasons == ("the kernel's backward pass has no derivative",)
+
+
+AT_ZERO: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
+    "elu": ("lstm_cell", {"activations": ("elu", "tanh", "tanh")}, ("x", "h_prev", "W", "R", "b")),
+    "softplus": ("lstm_cell", {"activations": ("softplus", "tanh", "tanh")}, ("x", "h_prev", "W", "R", "b")),
+    "logits": ("binary_cross_entropy", {"given": "logits", "weighted": True}, ("logits",)),
+    "weights": ("mean_squared_error", {"weighted": True}, ()),
+}
+"""Smooth operations at inputs that are 0: an operation, attributes, and which inputs are 0."""
+
+
+@pytest.mark.parametrize("name", AT_ZERO)
+def test_second_derivatives_at_0_are_those_on_either_side(name: str) -> None:
+    operation, attributes, zero = AT_ZERO[name]
+    sizes = {"B": 2, "T": 3, "D": 2, "H": 2}
+    full = {**spec_operation(operation).defaults(), **attributes}
+    case = Case(operation, "float64", sizes, full, zero=zero, seed=3)
+    call = case.call
+    if name == "weights":
+        call.inputs["weights"][0, 1] = 0
+    directions = {key: np.cos(np.arange(array.size)).reshape(array.shape) for key, array in call.float_inputs.items()}
+    if name == "weights":
+        directions["weights"] = np.abs(directions["weights"])  # no weight is negative
+
+    def along(step: float) -> dict[str, Array]:
+        inputs = {key: array + step * directions.get(key, 0) for key, array in call.inputs.items()}
+        return getattr(reference, f"{operation}_vjp")(**inputs, **call.attributes)[1](*case.cotangents)
+
+    found = expect_second_order(call, "float64", case.cotangents, directions).gradients
+    # Differences of one side or of both, with the same order of error.
+    share = {0: -1.5e5, 1: 2e5, 2: -0.5e5} if name == "weights" else {1: 0.5e5, -1: -0.5e5}
+    near = {steps: along(steps * 1e-5) for steps in share}
+    for key, bounded in found.items():
+        slope = sum(factor * near[steps][key] for steps, factor in share.items())
+        np.testing.assert_allclose(bounded.value, slope, rtol=2e-4, atol=1e-6, err_msg=key)
