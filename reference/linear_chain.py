@@ -171,14 +171,14 @@ class Entropy:
                 reached, shares, surprise = _shares(scores.moved(alpha, out=scores.moves(1)[0]))
                 adds = before.T[:, :, np.newaxis] + surprise
                 further = np.sum(shares * adds, axis=0)
-                self._steps.append((shares, adds - further))
+                self._steps.append((shares, _apart(adds, further)))
             here = present[t][:, np.newaxis]
             alpha, before = np.where(here, reached + scores.emissions[t], alpha), np.where(here, further, before)
         _, ends, surprise = _shares((alpha + scores.end).T)
         self._ends = np.where(scores.steps.lengths > 0, ends, 0)
         adds = before.T + surprise
         self.entropy = np.sum(self._ends * adds, axis=0)
-        self._ends_add = adds - self.entropy
+        self._ends_add = _apart(adds, self.entropy)
 
     def gradients(self, dentropy: Array) -> Gradients:
         """Return the gradients of the scores."""
@@ -198,6 +198,15 @@ class Entropy:
         demissions[:1] = np.where(present[:1, :, np.newaxis], d, 0)
         dstart = demissions[:1].sum(axis=(0, 1))
         return {"emissions": demissions, "transitions": dtransitions, "start": dstart, "end": dend}
+
+
+def _apart(adds: Array, mean: Array) -> Array:
+    """By how much more each share adds than the mean.
+
+    The slope of p log p is log p + 1, and most implementations take the difference of two such slopes: where a share is
+    next to 1, what is left of it is rounding of 1.
+    """
+    return (adds + 1) - (mean + 1)
 
 
 def _shares(scores: Array) -> tuple[Array, Array, Array]:

@@ -33,7 +33,7 @@ from rnnspec.conformance.cases.factors import Factor, Factors
 from rnnspec.conformance.cases.grown import grown, paired, wide
 from rnnspec.conformance.cases.looks import looking_padded
 from rnnspec.conformance.cases.making import Maker
-from rnnspec.conformance.cases.numbers import far, special_numbers
+from rnnspec.conformance.cases.numbers import far, special_numbers, still
 from rnnspec.conformance.cases.rungs import Climber, DeckError
 
 __all__ = ["Deck", "DeckError", "Extent", "Planner"]
@@ -157,6 +157,7 @@ class Planner:
             cases += looking_padded(self._maker, rows)
             cases += one_at_a_time(self._maker, rows, self.refused)
         cases += far(self._maker, rows)
+        cases += still(self._maker, rows)
         cases += generic(self._maker, rows, self.extent.generic)
         return Deck(self.scope, self.factors, rows, tuple(cases), model, impossible, climber.left_out)
 

@@ -149,6 +149,19 @@ def structured(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
             yield replace(case.with_attributes(**others), steps="all")
 
 
+def still(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
+    """Calls of optimizers in which all but the parameter is 0, as of one that no gradient has reached yet."""
+    factors = maker.factors
+    if "B" in factors.op.sizes or not any(item.domain in NOT_NEGATIVE for item in factors.op.inputs.values()):
+        return
+    usual = factors.support.defaults()
+    numbers = {key: usual[key] for key, attribute in factors.op.attributes.items() if attribute.domain}
+    for number, levels in enumerate(factors.meeting_own_choices(rows)):
+        case = maker.with_some_step({**levels, "regime": "generic"}, ATTEMPTS * (9800 + number))
+        _, *others = (name for name, item in case.items.items() if item.kind == "float" and name not in case.absent)
+        yield replace(case.with_attributes(**numbers), zero=tuple(others))
+
+
 def _is_narrow(factors: Factors) -> bool:
     """Whether the range of the type is too narrow for large and for small numbers."""
     return format_of(factors.scope.dtype).largest < _WIDE_RANGE
