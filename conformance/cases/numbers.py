@@ -56,12 +56,17 @@ def large(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     """Calls whose numbers no type of two bytes holds: an accumulator of such a type shows."""
     if _is_narrow(maker.factors):
         return
+    # Of the differences of large scores that are added up step by step, little but rounding is left in a gradient.
+    of_scores = bool(choices_of(maker.factors.op)) and goes_by_steps(maker.factors.op)
     for number, place in zip(range(_LARGE), spread_order(len(rows)), strict=False):
-        yield maker.with_some_step({**maker.factors.levels(rows[place]), "regime": "large"}, ATTEMPTS * (2000 + number))
+        levels = {**maker.factors.levels(rows[place]), "regime": "large"}
+        case = maker.with_some_step(levels, ATTEMPTS * (2000 + number))
+        yield replace(case, differentiated=case.differentiated and not of_scores)
     if has_moves(maker.factors.op):
         sizes = {**dict.fromkeys(choices_of(maker.factors.op), _ALTERNATIVES), "B": _PATHS}
         for number, levels in enumerate(maker.factors.meeting_own_choices(rows), start=_LARGE):
-            yield maker.with_some_step({**levels, "regime": "large"}, ATTEMPTS * (2000 + number), sizes)
+            case = maker.with_some_step({**levels, "regime": "large"}, ATTEMPTS * (2000 + number), sizes)
+            yield replace(case, differentiated=False)
 
 
 def small(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:

@@ -196,7 +196,9 @@ class Asked:
             value, bound, came = expected.value[worst], expected.bound[worst], float(got[worst])
             index = ", ".join(map(str, worst))
             place = f"{quantity}[{index}]{whereabouts(self.call, quantity, worst)}" if index else quantity
-            message = f"{place}: expected {value:.9g} ± {bound:.2g}, got {came:.9g} (error ratio {ratio:.3g})"
+            # Rounding may leave nothing of a number, and still it is one.
+            due = f"{value:.9g} ± {bound:.2g}" if np.isfinite(bound) else "a finite number"
+            message = f"{place}: expected {due}, got {came:.9g} (error ratio {ratio:.3g})"
             raise self.violation(message, quantity, expected=expected, got=got, error_ratio=ratio)
         return ratio
 
