@@ -206,7 +206,8 @@ def _apart(adds: Array, mean: Array) -> Array:
     The slope of p log p is log p + 1, and most implementations take the difference of two such slopes: where a share is
     next to 1, what is left of it is rounding of 1.
     """
-    return (adds + 1) - (mean + 1)
+    apart: Array = (adds + 1) - (mean + 1)
+    return apart
 
 
 def _shares(scores: Array) -> tuple[Array, Array, Array]:
