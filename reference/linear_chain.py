@@ -203,10 +203,10 @@ class Entropy:
 def _apart(adds: Array, mean: Array) -> Array:
     """By how much more each share adds than the mean.
 
-    The slope of p log p is log p + 1, and most implementations take the difference of two such slopes: where a share is
-    next to 1, what is left of it is rounding of 1.
+    The slope of p log p is log p + 1, and most implementations take the mean off such slopes: where a share is next to
+    1, what is left of it is rounding of 1.
     """
-    apart: Array = (adds + 1) - (mean + 1)
+    apart: Array = (adds - mean + 1) - 1
     return apart
 
 
