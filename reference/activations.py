@@ -138,8 +138,10 @@ def _softsign(a: Array, out: Array | None) -> Array:
 
 
 def _softsign_back(dv: Array, a: Array, v: Array) -> Array:
-    root = np.abs(a) + 1
-    da: Array = dv / (root * root)
+    # As a quotient is differentiated, which most implementations do: where |a| is large, little is left of it.
+    size = np.abs(a)
+    share = dv / (size + 1)
+    da: Array = share - share * (size / (size + 1))
     return da
 
 
