@@ -185,11 +185,11 @@ class Climber:
             for symbol in symbols:
                 places = having[symbol]
                 row = self.factors.levels(rows[places[spread_order(len(places))[number % len(places)]]])
+                padded = None
                 if symbol == "T" and kinds:
                     row = {**row, STEPS: kinds[turn % len(kinds) - 1]}
-                case = self._rung(row, 8000 + number, {symbol: size})
-                if symbol == "T" and kinds:
-                    case = self._with_padding(row, 8000 + number, {symbol: size}) or case
+                    padded = self._with_padding(row, 8000 + number, {symbol: size})
+                case = padded or self._rung(row, 8000 + number, {symbol: size})
                 if turn % 2 and _WIDELY_SPREAD in regimes_for(op):
                     case = replace(case, regime=_WIDELY_SPREAD)
                 number += 1

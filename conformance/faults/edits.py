@@ -417,8 +417,8 @@ def _is_convention(frame: _Frame) -> bool:
 
 def _within_bounds(came: Sequence[Array], frame: _Frame, part: EditedPart) -> bool:
     """Whether every number is judged in float64, and lies within its bound."""
-    expected = expect(frame.case.given, "float64", frame.case.given_cotangents if part == "gradients" else None)
     gradients = part == "gradients"
+    expected = expect(frame.case.given, "float64", frame.case.given_cotangents if gradients else None)
     right = [expected.gradients[name] for name in frame.call.given] if gradients else [*expected.outputs.values()]
     return all(
         bool(np.isfinite(item.bound).all()) and item.error_ratios(array, expected.format.largest).max(initial=0.0) <= 1
