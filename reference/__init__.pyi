@@ -103,28 +103,30 @@ def rnn_vjp(
 def lstm_cell(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, b_R: Array | None = None, P: Array | None =
     None, *, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool
-    = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    = False, forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] =
+    "full",
 ) -> tuple[Array, Array]: ...
 def lstm_cell_vjp(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, b_R: Array | None = None, P: Array | None =
     None, *, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool
-    = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    = False, forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] =
+    "full",
 ) -> tuple[tuple[Array, Array], Vjp]: ...
 def lstm(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, b_R: Array | None = None,
     P: Array | None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None =
     None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", direction: Literal["forward",
-    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None, output:
-    Literal["sequence", "held", "last"] = "sequence",
+    False, forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None =
+    None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[Array, Array, Array]: ...
 def lstm_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, b_R: Array | None = None,
     P: Array | None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None =
     None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", direction: Literal["forward",
-    "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None = None, output:
-    Literal["sequence", "held", "last"] = "sequence",
+    False, forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None =
+    None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def layer_norm_lstm_cell(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, gain: Array, gain_c: Array, b_c: Array, *,
@@ -191,28 +193,28 @@ def forget_only_lstm_vjp(
 def peephole_lstm_cell(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, P: Array, W_p: Array | None = None, *,
     activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
-    projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
 ) -> tuple[Array, Array]: ...
 def peephole_lstm_cell_vjp(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, b: Array, P: Array, W_p: Array | None = None, *,
     activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
-    projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
 ) -> tuple[tuple[Array, Array], Vjp]: ...
 def peephole_lstm(
     x: Array, W: Array, R: Array, b: Array, P: Array, h0: Array | None = None, c0: Array | None = None, W_p: Array |
     None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None,
     activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
-    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", direction: Literal["forward", "reverse"]
-    = "forward", truncate: int | None = None, recurrent_dropout: float | None = None, output: Literal["sequence",
-    "held", "last"] = "sequence",
+    forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None =
+    None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[Array, Array, Array]: ...
 def peephole_lstm_vjp(
     x: Array, W: Array, R: Array, b: Array, P: Array, h0: Array | None = None, c0: Array | None = None, W_p: Array |
     None = None, recurrent_keep: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None,
     activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
-    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", direction: Literal["forward", "reverse"]
-    = "forward", truncate: int | None = None, recurrent_dropout: float | None = None, output: Literal["sequence",
-    "held", "last"] = "sequence",
+    forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    direction: Literal["forward", "reverse"] = "forward", truncate: int | None = None, recurrent_dropout: float | None =
+    None, output: Literal["sequence", "held", "last"] = "sequence",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def gru_cell(
     x: Array, h_prev: Array, W: Array, R: Array, b: Array, b_rn: Array | None = None, b_R: Array | None = None, *,
@@ -299,9 +301,10 @@ def one_to_many(
     Array | None = None, *, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm",
     "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", feed: Literal["first", "every"] = "first", steps: int =
     3, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None,
-    activation: str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
-    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    False, forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    truncate: int | None = None, activation: str = "tanh", reset: Literal["before", "after"] = "after", update:
+    Literal["keeps", "admits"] = "keeps", recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory:
+    Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def one_to_many_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, b_R: Array | None = None,
@@ -310,9 +313,10 @@ def one_to_many_vjp(
     Array | None = None, *, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm",
     "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", feed: Literal["first", "every"] = "first", steps: int =
     3, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool =
-    False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None,
-    activation: str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
-    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    False, forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    truncate: int | None = None, activation: str = "tanh", reset: Literal["before", "after"] = "after", update:
+    Literal["keeps", "admits"] = "keeps", recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory:
+    Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def bidirectional(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, b_R: Array | None = None,
@@ -321,10 +325,10 @@ def bidirectional(
     Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn",
     "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", merge:
     Literal["concat", "sum", "mul", "ave", "none"] = "concat", activations: tuple[str, str, str] = ("logistic", "tanh",
-    "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full",
-    "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh", reset: Literal["before", "after"] =
-    "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str = "logistic", epsilon: float =
-    1e-05, memory: Literal["raw", "normalised"] = "raw",
+    "tanh"), clip: float | None = None, coupled: bool = False, forget_bias: float | None = None, projection: bool =
+    False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh",
+    reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str
+    = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def bidirectional_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, b_R: Array | None = None,
@@ -333,10 +337,10 @@ def bidirectional_vjp(
     Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn",
     "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", merge:
     Literal["concat", "sum", "mul", "ave", "none"] = "concat", activations: tuple[str, str, str] = ("logistic", "tanh",
-    "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full",
-    "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh", reset: Literal["before", "after"] =
-    "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str = "logistic", epsilon: float =
-    1e-05, memory: Literal["raw", "normalised"] = "raw",
+    "tanh"), clip: float | None = None, coupled: bool = False, forget_bias: float | None = None, projection: bool =
+    False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh",
+    reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str
+    = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def stacked(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
@@ -345,10 +349,10 @@ def stacked(
     None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array |
     None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
     "layer_norm_lstm", "nested_lstm"] = "lstm", dropout: float | None = None, activations: tuple[str, str, str] =
-    ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False, gradient:
-    Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh", reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str =
-    "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, forget_bias: float | None = None,
+    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation:
+    str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def stacked_vjp(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
@@ -357,10 +361,10 @@ def stacked_vjp(
     None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array |
     None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
     "layer_norm_lstm", "nested_lstm"] = "lstm", dropout: float | None = None, activations: tuple[str, str, str] =
-    ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False, gradient:
-    Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh", reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str =
-    "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, forget_bias: float | None = None,
+    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation:
+    str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def bidirectional_stack(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
@@ -370,10 +374,10 @@ def bidirectional_stack(
     None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
     "layer_norm_lstm", "nested_lstm"] = "lstm", merge: Literal["concat", "sum", "mul", "ave"] = "concat", dropout: float
     | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled:
-    bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None =
-    None, activation: str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
-    "keeps", recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
-    "raw",
+    bool = False, forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] =
+    "full", truncate: int | None = None, activation: str = "tanh", reset: Literal["before", "after"] = "after", update:
+    Literal["keeps", "admits"] = "keeps", recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory:
+    Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def bidirectional_stack_vjp(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
@@ -383,10 +387,10 @@ def bidirectional_stack_vjp(
     None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
     "layer_norm_lstm", "nested_lstm"] = "lstm", merge: Literal["concat", "sum", "mul", "ave"] = "concat", dropout: float
     | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled:
-    bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None =
-    None, activation: str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] =
-    "keeps", recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
-    "raw",
+    bool = False, forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] =
+    "full", truncate: int | None = None, activation: str = "tanh", reset: Literal["before", "after"] = "after", update:
+    Literal["keeps", "admits"] = "keeps", recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory:
+    Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def alternating_stack(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
@@ -395,10 +399,10 @@ def alternating_stack(
     None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array |
     None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
     "layer_norm_lstm", "nested_lstm"] = "lstm", dropout: float | None = None, activations: tuple[str, str, str] =
-    ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False, gradient:
-    Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh", reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str =
-    "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, forget_bias: float | None = None,
+    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation:
+    str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def alternating_stack_vjp(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
@@ -407,10 +411,10 @@ def alternating_stack_vjp(
     None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array |
     None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
     "layer_norm_lstm", "nested_lstm"] = "lstm", dropout: float | None = None, activations: tuple[str, str, str] =
-    ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, projection: bool = False, gradient:
-    Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh", reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str =
-    "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, forget_bias: float | None = None,
+    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation:
+    str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def gate_once_stack(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, W_o: Array, R_o: Array, b_o: Array, h0: Array | None = None,
@@ -438,9 +442,10 @@ def state_jacobian(
     Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn",
     "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", since:
     int = 0, truncate: int | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float
-    | None = None, coupled: bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
-    activation: str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
-    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    | None = None, coupled: bool = False, forget_bias: float | None = None, projection: bool = False, gradient:
+    Literal["full", "cell_only"] = "full", activation: str = "tanh", reset: Literal["before", "after"] = "after",
+    update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str = "logistic", epsilon: float = 1e-05,
+    memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, Array]: ...
 def sgd_step(
     theta: Array, g: Array, u: Array | None = None, *, learning_rate: float = 0.01, momentum: float | None = None,
@@ -604,8 +609,8 @@ def bahdanau_decoder(
     "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", reset: Literal["before", "after"] =
     "after", update: Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str =
     "logistic", clip: float | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled:
-    bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05,
-    memory: Literal["raw", "normalised"] = "raw",
+    bool = False, forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] =
+    "full", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def bahdanau_decoder_vjp(
     x: Array, annotations: Array, W: Array, R: Array, b: Array, W_a: Array | None = None, W_q: Array | None = None, W_k:
@@ -618,8 +623,8 @@ def bahdanau_decoder_vjp(
     "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "gru_cell", reset: Literal["before", "after"] =
     "after", update: Literal["keeps", "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str =
     "logistic", clip: float | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled:
-    bool = False, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05,
-    memory: Literal["raw", "normalised"] = "raw",
+    bool = False, forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] =
+    "full", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def luong_decoder(
     x: Array, annotations: Array, W_c: Array, W: Array, R: Array, b: Array, y0: Array | None = None, W_a: Array | None =
@@ -631,9 +636,9 @@ def luong_decoder(
     "general", cell: Literal["lstm_cell", "rnn_cell", "gru_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell",
     "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "lstm_cell", input_feeding: bool = False,
     activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
-    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", activation: str = "tanh", reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str =
-    "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    activation: str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def luong_decoder_vjp(
     x: Array, annotations: Array, W_c: Array, W: Array, R: Array, b: Array, y0: Array | None = None, W_a: Array | None =
@@ -645,9 +650,9 @@ def luong_decoder_vjp(
     "general", cell: Literal["lstm_cell", "rnn_cell", "gru_cell", "mgu_cell", "lstm_1997_cell", "forget_only_lstm_cell",
     "peephole_lstm_cell", "layer_norm_lstm_cell", "nested_lstm_cell"] = "lstm_cell", input_feeding: bool = False,
     activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
-    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", activation: str = "tanh", reset:
-    Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str =
-    "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    activation: str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def context_vector(
     h: Array, W: Array | None = None, b: Array | None = None, *, lengths: Array | None = None, mask: Array | None =
@@ -669,9 +674,10 @@ def seq2seq(
     Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
     "layer_norm_lstm", "nested_lstm"] = "lstm", context_use: Literal["initial_state", "every_step"] = "initial_state",
     activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
-    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation:
-    str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
-    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    truncate: int | None = None, activation: str = "tanh", reset: Literal["before", "after"] = "after", update:
+    Literal["keeps", "admits"] = "keeps", recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory:
+    Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def seq2seq_vjp(
     x: Array, z: Array, encoder_W: Array, encoder_R: Array, encoder_b: Array, decoder_W: Array, decoder_R: Array,
@@ -685,9 +691,10 @@ def seq2seq_vjp(
     Array | None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
     "layer_norm_lstm", "nested_lstm"] = "lstm", context_use: Literal["initial_state", "every_step"] = "initial_state",
     activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False,
-    projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation:
-    str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
-    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full",
+    truncate: int | None = None, activation: str = "tanh", reset: Literal["before", "after"] = "after", update:
+    Literal["keeps", "admits"] = "keeps", recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory:
+    Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def greedy_decode(
     V: Array, c: Array, W: Array, R: Array, b: Array, start: Array | None = None, E: Array | None = None, first: Array |
@@ -699,9 +706,9 @@ def greedy_decode(
     = "token", begin: Literal["token", "vector"] = "token", embedding: Literal["table", "one_hot"] = "table", end: int |
     None = None, minimum: int = 0, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps",
     "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float | None = None,
-    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection: bool = False,
-    gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
-    "raw",
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, forget_bias: float | None =
+    None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory:
+    Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, Array, Array]: ...
 def greedy_decode_vjp(
     V: Array, c: Array, W: Array, R: Array, b: Array, start: Array | None = None, E: Array | None = None, first: Array |
@@ -713,9 +720,9 @@ def greedy_decode_vjp(
     = "token", begin: Literal["token", "vector"] = "token", embedding: Literal["table", "one_hot"] = "table", end: int |
     None = None, minimum: int = 0, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps",
     "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float | None = None,
-    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection: bool = False,
-    gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
-    "raw",
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, forget_bias: float | None =
+    None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory:
+    Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...
 def beam_search(
     start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
@@ -727,9 +734,9 @@ def beam_search(
     hypotheses: Literal["best", "all"] = "best", embedding: Literal["table", "one_hot"] = "table", end: int | None =
     None, minimum: int = 0, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps",
     "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float | None = None,
-    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection: bool = False,
-    gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
-    "raw",
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, forget_bias: float | None =
+    None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory:
+    Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, Array, Array]: ...
 def beam_search_vjp(
     start: Array, V: Array, c: Array, W: Array, R: Array, b: Array, E: Array | None = None, h0: Array | None = None,
@@ -741,7 +748,7 @@ def beam_search_vjp(
     hypotheses: Literal["best", "all"] = "best", embedding: Literal["table", "one_hot"] = "table", end: int | None =
     None, minimum: int = 0, steps: int = 3, reset: Literal["before", "after"] = "after", update: Literal["keeps",
     "admits"] = "keeps", activation: str = "tanh", recurrent_activation: str = "logistic", clip: float | None = None,
-    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, projection: bool = False,
-    gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] =
-    "raw",
+    activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), coupled: bool = False, forget_bias: float | None =
+    None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", epsilon: float = 1e-05, memory:
+    Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, Array, Array], Vjp]: ...

@@ -25,6 +25,7 @@ class PeepholeLSTM(Gated):
         activations: tuple[str, str, str],
         clip: float | None,
         coupled: bool,
+        forget_bias: float | None,
         projection: bool,
         gradient: str,
     ) -> None:
@@ -32,7 +33,7 @@ class PeepholeLSTM(Gated):
         self.P_i, self.P_f, self.P_o = (P[k].reshape(self.units, 1) for k in ((0, 0, 1) if coupled else (0, 1, 2)))
         self.W_p = W_p if projection else None
         self.gate, self.candidate, self.output = (activation(name, clip) for name in activations)
-        self.coupled = coupled
+        self.coupled, self.forget_bias = coupled, forget_bias
         self.i, self.f, self.g, self.o = (rows(k, self.units) for k in ((0, 0, 1, 2) if coupled else (0, 1, 2, 3)))
         self.keeps_arguments = self.gate.reads_argument or self.candidate.reads_argument
 
@@ -47,6 +48,8 @@ class PeepholeLSTM(Gated):
             f = 1 - i
         else:
             a_f += self.P_f * c_prev
+            if self.forget_bias is not None:
+                a_f += self.forget_bias
             f = self.gate(a_f, out=v[self.f])
         g = self.candidate(a_g, out=v[self.g])
         c = f * c_prev

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
+from types import MappingProxyType
 from typing import ClassVar, Protocol
 
 from rnnspec.backends.composed.activations import named
@@ -33,7 +34,7 @@ class Cell(Protocol):
 class GatedCell:
     """The base of the cells: ``W x + R h + b`` is one product for all gates, one more for all inputs beforehand.
 
-    A second, recurrent bias b_R is added to b at once.
+    A second, recurrent bias b_R is added to b at once, and so are `constants`, numbers of single gates.
 
     `gates` is the specification's order of the gates; `layout` that in which their arguments stand side by side along
     the last axis, so that neighbours with the same function are computed as one block. `memory` tells whether the cell
@@ -53,11 +54,15 @@ class GatedCell:
         b: Tensor,
         b_R: Tensor | None = None,
         gradient: str = "full",
+        constants: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self.xp = xp
         self.dtype, self.units = W.dtype, xp.shape(W)[1]
         self.W, self.R = self.columns(W), self.columns(R)
-        self.b = self.row(b) if b_R is None else self.row(b + b_R)
+        b = b if b_R is None else b + b_R
+        if constants:
+            b = xp.stack([row + constants.get(gate, 0.0) for gate, row in zip(self.gates, xp.unstack(b), strict=True)])
+        self.b = self.row(b)
         self.sizes = (xp.shape(R)[-1], self.units) if self.memory else (self.units,)
         self.cell_only = gradient == "cell_only"
 

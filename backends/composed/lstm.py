@@ -19,11 +19,12 @@ class LSTM(GatedCell):
         activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"),
         clip: float | None = None,
         coupled: bool = False,
+        forget_bias: float | None = None,
         projection: bool = False,
         **arguments: Any,
     ) -> None:
         self.gates, self.layout = ("igo", "iog") if coupled else ("ifgo", "ifog")
-        super().__init__(xp, **arguments)
+        super().__init__(xp, constants={} if forget_bias is None else {"f": forget_bias}, **arguments)
         self.coupled = coupled
         self.P = xp.permute_dims(P, (1, 0)) if projection else None
         self.gate, self.candidate, self.output = (function(xp, name, clip) for name in activations)

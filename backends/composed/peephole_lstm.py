@@ -20,11 +20,12 @@ class PeepholeLSTM(GatedCell):
         activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"),
         clip: float | None = None,
         coupled: bool = False,
+        forget_bias: float | None = None,
         projection: bool = False,
         **arguments: Any,
     ) -> None:
         self.gates = self.layout = "igo" if coupled else "ifgo"
-        super().__init__(xp, **arguments)
+        super().__init__(xp, constants={} if forget_bias is None else {"f": forget_bias}, **arguments)
         self.coupled = coupled
         self.P_i, *P_f, self.P_o = xp.unstack(P)
         self.P_f = P_f[0] if P_f else None

@@ -112,7 +112,7 @@ class _Builder:
         family = attributes.get("layer", stage.operation.name)
         if family not in _LAYERS:
             raise Unsupported(f"stage {stage.name}: Keras has no layer {family}")
-        for name in ("clip", "recurrent_dropout", "truncate", "dropout"):
+        for name in ("clip", "forget_bias", "recurrent_dropout", "truncate", "dropout"):
             if attributes.get(name) is not None:
                 raise Unsupported(f"stage {stage.name}: Keras's layers have no {name} by masks or numbers given")
         if family == "lstm":

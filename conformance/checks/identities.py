@@ -120,7 +120,7 @@ def _repeated(case: Case, times: int) -> dict[str, Array]:
 
 
 _LOGISTIC: Final = {"activations": ("logistic", "tanh", "tanh")}
-_PLAIN: Final = {**_LOGISTIC, "clip": None, "coupled": False, "projection": False}
+_PLAIN: Final = {**_LOGISTIC, "clip": None, "coupled": False, "forget_bias": None, "projection": False}
 
 
 def _spelt_out(case: Case) -> Call:

@@ -60,7 +60,8 @@ def _attributes(name: str, random: Random) -> dict[str, Any]:
 def _call(name: str, seed: int, *, steps: int | None = None, full: bool = False, **fixed: Any) -> Call:
     random = np.random.default_rng([seed, len(name), ord(name[0])])
     op = operation(name)
-    attributes = {**_attributes(name, random), **fixed}
+    drawn = {**_attributes(name, random), **fixed}
+    attributes = {key: drawn[key] for key in op.attributes_for(drawn)}
     sizes = {"B": random.integers(0, 4), "T": random.integers(0, 6), "D": random.integers(1, 4)}
     sizes |= {"H": random.integers(1, 4), "S": random.integers(1, 4), "G": len(op.gates_for(attributes))}
     if seed % 8:  # mostly something to compute

@@ -127,9 +127,9 @@ def gru_inputs(**changed: Any) -> Arrays:
         # Attributes
         (
             lstm_inputs(),
-            {"forget_bias": 1},
-            "unknown attribute 'forget_bias': expected one of activations, clip, coupled, projection, gradient, "
-            "direction, truncate, recurrent_dropout, output; leave it out",
+            {"unit_size": 1},
+            "unknown attribute 'unit_size': expected one of activations, clip, coupled, forget_bias, projection, "
+            "gradient, direction, truncate, recurrent_dropout, output; leave it out",
         ),
         (lstm_inputs(), {"direction": "back"}, "direction: expected one of 'forward', 'reverse', got 'back'"),
         (lstm_inputs(), {"coupled": 1}, "coupled: expected one of False, True, got 1"),
@@ -218,6 +218,7 @@ def test_a_good_call_gives_complete_attributes_the_sizes_and_the_valid_steps() -
         "activations": ("logistic", "tanh", "tanh"),
         "clip": 3,
         "coupled": False,
+        "forget_bias": None,
         "projection": False,
         "gradient": "full",
         "direction": "forward",

@@ -15,7 +15,14 @@ from rnnspec.backends.tensorflow.natives.recurrent_source import cell_source, la
 
 
 def _refuse(
-    *, activations: Any, clip: float | None, coupled: bool, projection: bool = False, gradient: str, **others: Any
+    *,
+    activations: Any,
+    clip: float | None,
+    coupled: bool,
+    forget_bias: float | None,
+    projection: bool = False,
+    gradient: str,
+    **others: Any,
 ) -> None:
     refuse_functions(*activations)
     if activations[1] != activations[2]:
@@ -24,6 +31,8 @@ def _refuse(
         raise Unsupported("Keras's LSTM does not clip")
     if coupled:
         raise Unsupported("Keras's LSTM has no coupled gates")
+    if forget_bias is not None:
+        raise Unsupported("Keras's LSTM has no constant beside its bias: unit_forget_bias is a first value of it")
     if projection:
         raise Unsupported("Keras's LSTM has no projection")
     if gradient != "full":

@@ -21,6 +21,7 @@ def _refuse(
     activations: Sequence[str],
     clip: float | None,
     coupled: bool,
+    forget_bias: float | None,
     gradient: str,
     P: Tensor | None = None,
     **others: Any,
@@ -31,6 +32,8 @@ def _refuse(
         raise Unsupported("torch's LSTM does not clip")
     if coupled:
         raise Unsupported("torch's LSTM has no coupled gates")
+    if forget_bias is not None:
+        raise Unsupported("torch's LSTM has no constant beside its biases")
     if gradient != "full":
         raise Unsupported("torch's LSTM has no gradient but the full one")
     if P is not None and P.shape[-2] >= P.shape[-1]:
