@@ -324,11 +324,11 @@ def bidirectional(
     Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner:
     Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn",
     "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", merge:
-    Literal["concat", "sum", "mul", "ave", "none"] = "concat", activations: tuple[str, str, str] = ("logistic", "tanh",
-    "tanh"), clip: float | None = None, coupled: bool = False, forget_bias: float | None = None, projection: bool =
-    False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh",
-    reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str
-    = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    Literal["concat", "sum", "mul", "ave", "none"] = "concat", reverse_activation: str = "same", activations: tuple[str,
+    str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, forget_bias: float |
+    None = None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None,
+    activation: str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def bidirectional_vjp(
     x: Array, W: Array, R: Array, b: Array, h0: Array | None = None, c0: Array | None = None, b_R: Array | None = None,
@@ -336,11 +336,11 @@ def bidirectional_vjp(
     Array | None = None, b_c: Array | None = None, W_inner: Array | None = None, R_inner: Array | None = None, b_inner:
     Array | None = None, *, lengths: Array | None = None, mask: Array | None = None, layer: Literal["lstm", "rnn",
     "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm", "layer_norm_lstm", "nested_lstm"] = "lstm", merge:
-    Literal["concat", "sum", "mul", "ave", "none"] = "concat", activations: tuple[str, str, str] = ("logistic", "tanh",
-    "tanh"), clip: float | None = None, coupled: bool = False, forget_bias: float | None = None, projection: bool =
-    False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: str = "tanh",
-    reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps", recurrent_activation: str
-    = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
+    Literal["concat", "sum", "mul", "ave", "none"] = "concat", reverse_activation: str = "same", activations: tuple[str,
+    str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled: bool = False, forget_bias: float |
+    None = None, projection: bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None,
+    activation: str = "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def stacked(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
@@ -372,12 +372,12 @@ def bidirectional_stack(
     = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None =
     None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array |
     None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
-    "layer_norm_lstm", "nested_lstm"] = "lstm", merge: Literal["concat", "sum", "mul", "ave"] = "concat", dropout: float
-    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled:
-    bool = False, forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] =
-    "full", truncate: int | None = None, activation: str = "tanh", reset: Literal["before", "after"] = "after", update:
-    Literal["keeps", "admits"] = "keeps", recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory:
-    Literal["raw", "normalised"] = "raw",
+    "layer_norm_lstm", "nested_lstm"] = "lstm", merge: Literal["concat", "sum", "mul", "ave"] = "concat",
+    reverse_activation: str = "same", dropout: float | None = None, activations: tuple[str, str, str] = ("logistic",
+    "tanh", "tanh"), clip: float | None = None, coupled: bool = False, forget_bias: float | None = None, projection:
+    bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: str =
+    "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[Array, ...]: ...
 def bidirectional_stack_vjp(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:
@@ -385,12 +385,12 @@ def bidirectional_stack_vjp(
     = None, gain: Array | None = None, gain_c: Array | None = None, b_c: Array | None = None, W_inner: Array | None =
     None, R_inner: Array | None = None, b_inner: Array | None = None, *, lengths: Array | None = None, mask: Array |
     None = None, layer: Literal["lstm", "rnn", "gru", "mgu", "lstm_1997", "forget_only_lstm", "peephole_lstm",
-    "layer_norm_lstm", "nested_lstm"] = "lstm", merge: Literal["concat", "sum", "mul", "ave"] = "concat", dropout: float
-    | None = None, activations: tuple[str, str, str] = ("logistic", "tanh", "tanh"), clip: float | None = None, coupled:
-    bool = False, forget_bias: float | None = None, projection: bool = False, gradient: Literal["full", "cell_only"] =
-    "full", truncate: int | None = None, activation: str = "tanh", reset: Literal["before", "after"] = "after", update:
-    Literal["keeps", "admits"] = "keeps", recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory:
-    Literal["raw", "normalised"] = "raw",
+    "layer_norm_lstm", "nested_lstm"] = "lstm", merge: Literal["concat", "sum", "mul", "ave"] = "concat",
+    reverse_activation: str = "same", dropout: float | None = None, activations: tuple[str, str, str] = ("logistic",
+    "tanh", "tanh"), clip: float | None = None, coupled: bool = False, forget_bias: float | None = None, projection:
+    bool = False, gradient: Literal["full", "cell_only"] = "full", truncate: int | None = None, activation: str =
+    "tanh", reset: Literal["before", "after"] = "after", update: Literal["keeps", "admits"] = "keeps",
+    recurrent_activation: str = "logistic", epsilon: float = 1e-05, memory: Literal["raw", "normalised"] = "raw",
 ) -> tuple[tuple[Array, ...], Vjp]: ...
 def alternating_stack(
     x: Array, W: Array, W_above: Array, R: Array, b: Array, keep: Array | None = None, h0: Array | None = None, c0:

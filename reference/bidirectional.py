@@ -10,6 +10,7 @@ from rnnspec.reference.call import Admitted, Computed, batch_first, steps_first
 from rnnspec.reference.parts import InnerLayer, state_names
 from rnnspec.reference.registry import computes
 from rnnspec.reference.unroll import Reading
+from rnnspec.spec import operation, with_function
 from rnnspec.spec.arrays import Array, Arrays
 
 Merge = Callable[[Array, Array], Arrays]
@@ -40,11 +41,12 @@ def both_ways(
     returns those of x in columns, of the parameters and of the initial states.
     """
     layer, truncate = call.attributes["layer"], call.attributes.get("truncate")
+    in_reverse = with_function(operation(layer), call.attributes, call.attributes["reverse_activation"])
     merge, merge_back = _MERGES[call.attributes["merge"]]
     valid = None if call.holes is None else call.holes.T
     runs = []
-    for k, reverse in enumerate((False, True)):
-        part = InnerLayer.of(layer, {name: p[k] for name, p in parameters.items()}, call.attributes, call.sizes)
+    for k, (reverse, attributes) in enumerate(((False, call.attributes), (True, in_reverse))):
+        part = InnerLayer.of(layer, {name: p[k] for name, p in parameters.items()}, attributes, call.sizes)
         given = {name: state[:, k] for name, state in begin.items()}
         runs.append(part.run(x, given, Reading(valid, reverse, truncate=truncate), call.record))
     (y_forward, final_forward, back_forward), (y_reverse, final_reverse, back_reverse) = runs

@@ -9,7 +9,7 @@ from rnnspec.spec.composition import resolved
 from rnnspec.spec.errors import CallError, SpecError
 from rnnspec.spec.evaluate import evaluate, evaluate_gradient
 from rnnspec.spec.loading import UnknownOperationError, operation, operations
-from rnnspec.spec.operation import Operation
+from rnnspec.spec.operation import Operation, with_function
 from rnnspec.spec.system import System, system
 
 __all__ = [
@@ -29,4 +29,5 @@ __all__ = [
     "operations",
     "resolved",
     "system",
+    "with_function",
 ]

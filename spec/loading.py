@@ -19,6 +19,7 @@ from rnnspec.spec.errors import SpecError, one_of, shown
 from rnnspec.spec.language import before, initial, parse, parse_size, sizes_in
 from rnnspec.spec.operation import (
     DOMAINS,
+    GATE,
     RANGED,
     WHOLE,
     Attribute,
@@ -166,8 +167,10 @@ class _Loading:
                 for name, choice in choices.items():
                     for key, attribute in choice.attributes.items():
                         if key not in part.fixed:
-                            own = replace(_renamed(attribute, part.sizes), when={})
-                            _take_over(attributes, own, chooser.name, name, reader)
+                            _take_over(attributes, _renamed(attribute, part.sizes), chooser.name, name, reader)
+                for name in part.differs.values():
+                    having = tuple(kind for kind, choice in choices.items() if _changes(choice))
+                    attributes[name] = replace(attributes[name], when={chooser.name: having})
                 op = _with_states_written_out(op, chooser.name, choices, reader)
             parts.append(replace(part, choices=choices))
         return replace(op, parts=tuple(parts), attributes=attributes)
@@ -179,6 +182,11 @@ class _Loading:
         if part.index or not choice.name.endswith("_cell"):
             return choice
         return self.get(choice.name.removesuffix("_cell"))
+
+
+def _changes(choice: Operation) -> bool:
+    """Whether an operation has functions that `with_function` puts others in place of."""
+    return any(set(item.functions) - {GATE} for item in choice.attributes.values())
 
 
 def _of_layers_alone(choices: Iterable[Operation]) -> dict[str, Any]:
@@ -193,14 +201,14 @@ def _take_over(
     """Add a part's attribute, with a meaning under the choices that have it; refuse it if one of them has another."""
     name, known = attribute.name, attributes.get(attribute.name)
     if known is None:
-        attributes[name] = replace(attribute, when={chooser: (choice,)})
+        attributes[name] = replace(attribute, when={chooser: (choice,), **attribute.when})
         return
     if chooser not in known.when:
         return
     having = known.when[chooser]
     if choice not in having and replace(attribute, about=known.about, when=known.when) != known:
         raise reader.fail(f"attributes.{chooser}", f"{name} of {choice} to be that of {having[-1]}", attribute)
-    attributes[name] = replace(attribute, when={chooser: tuple(dict.fromkeys((*having, choice)))})
+    attributes[name] = replace(attribute, when={chooser: tuple(dict.fromkeys((*having, choice))), **attribute.when})
 
 
 def _with_states_written_out(
@@ -264,8 +272,11 @@ def _including(op: Operation, other: Operation, sizes: Mapping[str, str]) -> Ope
         for blocks in (other.equations, other.gradient)
     )
     choosers = {part.operation for part in other.parts}  # attributes that parts bring along come with op's own parts
+    differing = {name for part in other.parts for name in part.differs.values()}
     attributes = {
-        name: _renamed(item, sizes) for name, item in other.attributes.items() if not choosers & item.when.keys()
+        name: _renamed(item, sizes)
+        for name, item in other.attributes.items()
+        if name in differing or not choosers & item.when.keys()
     }
     return replace(
         op,
@@ -386,7 +397,7 @@ class _Reader(TableReader):
         entries = self.take(
             item, "parts",
             operation=str, index=list, over=list, parameters=str, reads=dict, sizes=dict, prefix=str, fixed=dict,
-            states=bool, gives=bool, step=bool,
+            states=bool, gives=bool, step=bool, differs=dict,
         )  # fmt: skip
         self.need(entries, "parts", "operation")
         self.among(("shared", "own"), entries.get("parameters", "shared"), "parts.parameters")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from rnnspec.spec.activations import ACTIVATIONS, is_activation
 from rnnspec.spec.language import before, parse_size, size_of
@@ -184,6 +184,7 @@ class Part:
     indices; they run `over` these sizes. All places have ``shared`` parameters, or each place has its ``own``. `reads`
     renames quantities, `sizes` renames sizes, and `prefix` precedes all other names. `fixed` has values of attributes.
     With `states`, its initial states are inputs of the other; with `gives`, its outputs are outputs of the other.
+    `differs` has an index and the attribute that names the functions at its last place, 1, but for those of gates.
     """
 
     operation: str
@@ -194,6 +195,7 @@ class Part:
     sizes: Mapping[str, str] = field(default_factory=dict)
     prefix: str = ""
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    differs: Mapping[str, str] = field(default_factory=dict)
     states: bool = True
     gives: bool = True
     step: bool = False
@@ -205,6 +207,10 @@ class Part:
     def chosen(self, attributes: Mapping[str, Any]) -> Operation:
         """Return the operation that these attributes choose."""
         return self.choices[attributes.get(self.operation, self.operation)]
+
+    def given(self, chosen: Operation, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the attributes of the chosen operation, complete, from those of the operation that it is a part of."""
+        return {name: attributes.get(name, item.default) for name, item in chosen.attributes.items()} | dict(self.fixed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -338,6 +344,24 @@ def _there(items: Mapping[str, Item], attributes: Mapping[str, Any]) -> dict[str
 def _same_sizes_for(op: Operation, settings: Settings) -> dict[str, str]:
     attributes = attributes_of(settings)
     return {a: b for when, pairs in op.same_size if holds(when, attributes) for a, b in pairs.items()}
+
+
+GATE: Final = "gate"
+"""The name of the function of gates, among those that an attribute chooses."""
+
+SAME: Final = "same"
+"""The value of an attribute that chooses a function anew, for which it stays as it is."""
+
+
+def with_function(op: Operation, attributes: Mapping[str, Any], function: str) -> dict[str, Any]:
+    """Return an operation's attributes with this function in place of each but its gates'; as they are if "same"."""
+    changed = dict(attributes)
+    for name, item in op.attributes.items() if function != SAME else ():
+        if item.functions and name in attributes:
+            values = attributes[name] if item.is_tuple else (attributes[name],)
+            chosen = tuple(value if of == GATE else function for of, value in zip(item.functions, values, strict=True))
+            changed[name] = chosen if item.is_tuple else chosen[0]
+    return changed
 
 
 def holds(when: When, attributes: Mapping[str, Any]) -> bool:

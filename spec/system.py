@@ -18,7 +18,7 @@ from rnnspec.spec.activations import is_activation
 from rnnspec.spec.composition import Lift, for_state, resolved, states_of
 from rnnspec.spec.errors import SpecError
 from rnnspec.spec.language import Equation, parse
-from rnnspec.spec.operation import Block, Operation, Settings, attributes_of, holds, settings_of
+from rnnspec.spec.operation import Block, Operation, Settings, attributes_of, holds, settings_of, with_function
 from rnnspec.spec.tree import transform
 from rnnspec.spec.vocabulary import ARGUMENTS, REDUCERS, VOCABULARY
 
@@ -80,13 +80,36 @@ def _system(op: Operation, settings: Settings) -> System:
     forward, gradient = own.equations(op.equations), own.equations(op.gradient)
     for part in reversed(op.parts):
         chosen = part.chosen(attributes)
-        inner = {name: attributes.get(name, a.default) for name, a in chosen.attributes.items()} | dict(part.fixed)
+        inner = part.given(chosen, attributes)
         rules = system(chosen, inner)
+        for letter, name in part.differs.items():
+            rules = _differing(rules, system(chosen, with_function(chosen, inner, attributes[name])), letter)
         lift = Lift(part, resolved(chosen, inner), rules.gates, rules.forward, rules.gradient)
         forward = [*lift.equations(rules.forward), *forward]
         if op.gradient or part.step:
             gradient = [*lift.equations(rules.gradient), *gradient]
     return System(op.name, gates, tuple(forward), tuple(gradient), frozenset((*op.sizes, "n")))
+
+
+def _differing(first: System, second: System, letter: str) -> System:
+    """Return the first system where an index is 0, and the second elsewhere."""
+
+    def either(ones: Iterable[Equation], others: Iterable[Equation]) -> tuple[Equation, ...]:
+        return tuple(
+            one
+            if ast.dump(one.value) == ast.dump(other.value)
+            else replace(one, value=ast.IfExp(_is_zero(letter), one.value, other.value))
+            for one, other in zip(ones, others, strict=True)
+        )
+
+    if second is first:
+        return first
+    forward, gradient = either(first.forward, second.forward), either(first.gradient, second.gradient)
+    return replace(first, forward=forward, gradient=gradient)
+
+
+def _is_zero(letter: str) -> ast.expr:
+    return ast.Compare(ast.Name(letter), [ast.Eq()], [ast.Constant(0)])
 
 
 def equations_of(op: Operation, attributes: Mapping[str, Any], block: Block) -> list[Equation]:

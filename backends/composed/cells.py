@@ -29,8 +29,9 @@ CELLS: Final[Mapping[str, Callable[..., Cell]]] = {
 }
 
 # Looked up here, once: traced or compiled code must not read the specification.
-_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {name: spec.operation(name).parameters for name in CELLS}
-_ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {name: tuple(spec.operation(name).attributes) for name in CELLS}
+_OPERATIONS: Final[Mapping[str, spec.Operation]] = {name: spec.operation(name) for name in CELLS}
+_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {name: op.parameters for name, op in _OPERATIONS.items()}
+_ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {name: tuple(op.attributes) for name, op in _OPERATIONS.items()}
 
 
 def make_cell(xp: ArrayNamespace, name: str, arguments: Mapping[str, Any]) -> Cell:
@@ -47,6 +48,12 @@ def make_cells(xp: ArrayNamespace, name: str, arguments: Mapping[str, Any], **gi
     own = {key: xp.unstack(arguments[key]) for key in parameters_of(name) if key in arguments} | given
     each = (dict(zip(own, entries, strict=True)) for entries in zip(*own.values(), strict=True))
     return [make_cell(xp, name, {**arguments, **parameters}) for parameters in each]
+
+
+def make_both(xp: ArrayNamespace, name: str, arguments: Mapping[str, Any]) -> list[Cell]:
+    """Make the cells of both directions, of which that in reverse may have another function."""
+    in_reverse = spec.with_function(_OPERATIONS[_cell(name)], arguments, arguments["reverse_activation"])
+    return [make_cells(xp, name, arguments)[0], make_cells(xp, name, in_reverse)[1]]
 
 
 def parameters_of(name: str) -> tuple[str, ...]:

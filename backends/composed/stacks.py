@@ -7,7 +7,7 @@ from typing import Any
 
 from rnnspec.backends.composed.arrays import ArrayNamespace, Many, Tensor
 from rnnspec.backends.composed.cell import Cell
-from rnnspec.backends.composed.cells import make_cell, make_cells, parameters_of
+from rnnspec.backends.composed.cells import make_both, make_cell, make_cells, parameters_of
 from rnnspec.backends.composed.layers import run_layer
 from rnnspec.backends.composed.lstm import LSTM, NoOutputGateLSTM
 from rnnspec.backends.composed.steps import dropout_factors, valid_steps
@@ -50,7 +50,7 @@ def bidirectional(
 ) -> Many:
     """Two layers read the same sequence, the second in reverse; their outputs are merged step by step."""
     valid = valid_steps(xp, xp.shape(x)[1], lengths, mask)
-    cells = make_cells(xp, layer, arguments)
+    cells = make_both(xp, layer, arguments)
     merged, states = _both_ways(xp, cells, x, first_carries(xp, cells, x, h0, c0), valid, merge, truncate)
     return *merged, *states
 
@@ -81,7 +81,7 @@ def bidirectional_stack(
         if place > 0 and kept is not None:
             x = x * kept[:, place - 1]
         own = {name: layers[place] for name, layers in shared.items()}
-        cells = make_cells(xp, layer, {**arguments, **own, "W": inward})
+        cells = make_both(xp, layer, {**arguments, **own, "W": inward})
         h, c = (None if state is None else state[:, place] for state in (h0, c0))
         (x,), states = _both_ways(xp, cells, x, first_carries(xp, cells, x, h, c), valid, merge, truncate)
         finals.append(states)

@@ -24,6 +24,7 @@ from rnnspec.backends.training import Program, StepTaken
 from rnnspec.spec.arrays import Array, NamedArrays
 from rnnspec.spec.models import Model, Read, Stage, Step, shapes
 from rnnspec.spec.models.shapes import viewed
+from rnnspec.spec.operation import SAME
 
 _LAYERS: Final = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 _LOSSES: Final[Mapping[str, Callable[[], Any]]] = {
@@ -151,6 +152,8 @@ class _Builder:
     def _bidirectional(self, stage: Stage, sizes: Mapping[str, int], x: Tensor) -> dict[str, Tensor]:
         if stage.attributes["merge"] != "concat":
             raise Unsupported(f"stage {stage.name}: directions that are joined only")
+        if stage.attributes["reverse_activation"] != SAME:
+            raise Unsupported(f"stage {stage.name}: directions of the same functions only")
         family: Any = stage.attributes["layer"]
         layer = keras.layers.Bidirectional(self._layer(stage, sizes), dtype=self.dtype)
         each = 3  # kernel, recurrent kernel and bias of a direction

@@ -18,6 +18,7 @@ from rnnspec.backends.torch.natives.stacks import NETWORKS
 from rnnspec.backends.torch.weights import from_spec, to_spec
 from rnnspec.spec.models import Model, Stage, shapes
 from rnnspec.spec.models.shapes import viewed
+from rnnspec.spec.operation import SAME
 
 Tensors = dict[str, Tensor]
 
@@ -105,6 +106,8 @@ class Recurrent(StageModule):
         refuse_unrolling(**attributes)
         if attributes.get("dropout") is not None or attributes.get("merge", "concat") != "concat":
             raise Unsupported(f"stage {stage.name}: torch draws its own masks between layers, and joins directions")
+        if attributes.get("reverse_activation", SAME) != SAME:
+            raise Unsupported(f"stage {stage.name}: torch's layers have the same functions in both directions")
         self.reverse = attributes.get("direction") == "reverse"
         self.several = {"stacked": "layers", "bidirectional": "directions"}.get(name, "")
         count = sizes["L"] if self.several == "layers" else 1

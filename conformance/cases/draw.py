@@ -105,17 +105,17 @@ def _draw_levels(choices: Choices, op: Operation, among: AttributeLevels) -> dic
     levels: dict[str, Level | Levels] = {}
     standing = op.defaults()
     for key, attribute in op.attributes.items():
-        if not holds(attribute.when, standing) or not among[key]:
+        if not among[key] or (attribute.is_tuple and not all(among[key])):
             continue
         if attribute.is_tuple:
-            if not all(among[key]):
-                continue
             # Mostly the usual level, under which other faults show best.
             usual = choices.pick((True, True, False))
-            levels[key] = tuple(entry[0] if usual else choices.pick(entry) for entry in among[key])
+            level: Level | Levels = tuple(entry[0] if usual else choices.pick(entry) for entry in among[key])
         else:
-            levels[key] = choices.pick(among[key])
-        standing[key] = standing_for(levels[key])
+            level = choices.pick(among[key])
+        # One without a meaning is asked for too: if what follows depended on it, cases would not shrink.
+        if holds(attribute.when, standing):
+            levels[key], standing[key] = level, standing_for(level)
     return levels
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any, Final
 
 from rnnspec.conformance.cases.case import NEEDS, Steps
@@ -163,13 +163,26 @@ class Factors:
                         yield frozenset({level, other})
 
     def _meaningless(self, factor: Factor, when: Mapping[str, Any]) -> Iterator[Combination]:
-        mine = self._place[factor.name]
+        """Levels of an attribute that has no meaning beside a level of another, and none where all give it one."""
+        own = [((self._place[factor.name], number), level == UNUSED) for number, level in enumerate(factor.levels)]
+        giving: list[list[tuple[int, int]]] = []
         for chooser, wanted in when.items():
-            for value, level in self._levels_of(chooser):
-                meant = holds({chooser: wanted}, {chooser: standing_for(value)})
-                for number, own in enumerate(factor.levels):
-                    if meant == (own == UNUSED):
-                        yield frozenset({level, (mine, number)})
+            levels = self._levels_of(chooser)
+            meant = [
+                level
+                for value, level in levels
+                if value != UNUSED and holds({chooser: wanted}, {chooser: standing_for(value)})
+            ]
+            yield from (
+                frozenset({level, mine})
+                for _, level in levels
+                if level not in meant
+                for mine, unused in own
+                if not unused
+            )
+            giving += [meant] if levels else []
+        for combination in product(*giving):
+            yield from (frozenset({*combination, mine}) for mine, unused in own if unused)
 
     def _levels_of(self, name: str) -> list[tuple[Any, tuple[int, int]]]:
         """Levels of a factor, each with the numbers of the factor and the level; none for a fixed one."""

@@ -7,6 +7,7 @@ Where a fault takes other inputs, its gradients are those at these; else they ar
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from rnnspec.backends import Call
 from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.faults.altered import Altered, Misread, valid_of, with_all_steps, with_inputs, with_steps
 from rnnspec.conformance.faults.fault import plant
-from rnnspec.spec import check_call, operation
+from rnnspec.spec import check_call, operation, with_function
 from rnnspec.spec.arrays import Array, Arrays
 
 STATES = ("h0", "c0")
@@ -49,6 +50,15 @@ class DirectionsShareParameters(Altered):
     def altered(self, call: Call) -> Call:
         own = [name for name in call.inputs if name == "W" or name not in NOT_OF_EACH]
         return with_inputs(call, **{name: firsts(call.inputs[name]) for name in own})
+
+
+@plant("bidirectional", "bidirectional_stack")
+class ReverseActivationInBothDirections(Altered):
+    """The function that is chosen for the reverse layer is that of the forward one too."""
+
+    def altered(self, call: Call) -> Call:
+        layer = operation(call.attributes["layer"])
+        return replace(call, attributes=with_function(layer, call.attributes, call.attributes["reverse_activation"]))
 
 
 @plant("bidirectional")

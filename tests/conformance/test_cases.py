@@ -596,6 +596,7 @@ def test_support_leaves_out_what_is_refused() -> None:
         "activations": (("logistic",), ("tanh", "logistic", "relu", "another"), ("tanh", "logistic", "another")),
         "clip": ("None",),
         "coupled": ("False", "True"),  # a crash is no refusal: the checks are to see it
+        "forget_bias": NUMBER,
         "projection": ("False", "True"),
         "gradient": ("full", "cell_only"),
         "direction": ("forward", "reverse"),

@@ -33,13 +33,16 @@ from rnnspec.backends.tensorflow.natives.recurrent_source import (
 )
 from rnnspec.backends.tensorflow.natives.rnn import RNN
 from rnnspec.backends.tensorflow.sequences import valid_steps
+from rnnspec.spec.operation import SAME
 
 NETWORKS: Final[Mapping[str, Network]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
-def _refuse_kind(*, layer: str, dropout: float | None = None, **arguments: Any) -> None:
+def _refuse_kind(*, layer: str, dropout: float | None = None, reverse_activation: str = SAME, **arguments: Any) -> None:
     if layer not in NETWORKS:
         raise Unsupported("Keras has no layer but the RNN, the LSTM and the GRU")
+    if reverse_activation != SAME:
+        raise Unsupported("the Bidirectional of this adapter has two layers of the same functions")
     if dropout is not None:
         raise Unsupported("Keras's layers draw the masks of their dropout themselves")
     NETWORKS[layer].refuse(**arguments)

@@ -25,13 +25,16 @@ from rnnspec.backends.torch.natives.recurrent import (
 from rnnspec.backends.torch.natives.recurrent_source import Several, layers_source
 from rnnspec.backends.torch.natives.rnn import RNN
 from rnnspec.backends.torch.sequences import States
+from rnnspec.spec.operation import SAME
 
 NETWORKS: Final[Mapping[str, Network]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
-def _refuse_kind(*, layer: str, **arguments: Any) -> None:
+def _refuse_kind(*, layer: str, reverse_activation: str = SAME, **arguments: Any) -> None:
     if layer not in NETWORKS:
         raise Unsupported("torch has no layer but the RNN, the LSTM and the GRU")
+    if reverse_activation != SAME:
+        raise Unsupported("torch's layers have the same functions in both directions")
     NETWORKS[layer].refuse(**arguments)
 
 
