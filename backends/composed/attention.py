@@ -107,14 +107,15 @@ def multi_head_attention(
 
     def heads(x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
         """Each head's own of x (B, X, D), (B, N, X, H)."""
-        own = xp.matmul(xp.widened(x)[:, None], xp.permute_dims(xp.widened(W), (0, 2, 1)))
+        # No matmul that repeats a batch: that of TensorFlow 2.21 writes beside its arrays (tensorflow#117700).
+        own = xp.einsum("btd,nhd->bnth", xp.widened(x), xp.widened(W))
         return own if b is None else own + xp.widened(b)[:, None]
 
     query, key = heads(q, W_q, b_q), heads(zeroed(xp, k, valid), W_k, b_k)
     scores = xp.matmul(query, xp.permute_dims(key, (0, 1, 3, 2))) / sqrt(xp.shape(W_q)[1])
     weights = softmax_over(xp, scores, None if seen is None else seen[:, None])
     read = xp.matmul(weights, heads(zeroed(xp, values, valid), W_v, b_v))
-    y = xp.sum(xp.matmul(read, xp.permute_dims(xp.widened(W_o), (0, 2, 1))), 1)
+    y = xp.einsum("bnum,nkm->buk", read, xp.widened(W_o))
     if b_o is not None:
         y = y + xp.widened(b_o)
     shown = xp.sum(weights, 1) / xp.shape(W_q)[0] if averaged else weights

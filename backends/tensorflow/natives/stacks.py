@@ -33,6 +33,7 @@ from rnnspec.backends.tensorflow.natives.recurrent_source import (
 )
 from rnnspec.backends.tensorflow.natives.rnn import RNN
 from rnnspec.backends.tensorflow.sequences import valid_steps
+from rnnspec.spec import operation, with_function
 from rnnspec.spec.operation import SAME
 
 NETWORKS: Final[Mapping[str, Network]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
@@ -41,11 +42,10 @@ NETWORKS: Final[Mapping[str, Network]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 def _refuse_kind(*, layer: str, dropout: float | None = None, reverse_activation: str = SAME, **arguments: Any) -> None:
     if layer not in NETWORKS:
         raise Unsupported("Keras has no layer but the RNN, the LSTM and the GRU")
-    if reverse_activation != SAME:
-        raise Unsupported("the Bidirectional of this adapter has two layers of the same functions")
     if dropout is not None:
         raise Unsupported("Keras's layers draw the masks of their dropout themselves")
     NETWORKS[layer].refuse(**arguments)
+    NETWORKS[layer].refuse(**with_function(operation(layer), arguments, reverse_activation))
 
 
 refuse_stack: Final = refusing_layer(_refuse_kind)
@@ -55,7 +55,7 @@ refuse_stack: Final = refusing_layer(_refuse_kind)
 def _bidirectional(
     *, x: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None, layer: str, merge: str, **arguments: Any
 ) -> Outputs:
-    merged, states = _run_both_ways(NETWORKS[layer], x, arguments, valid_steps(x.shape[1], lengths, mask), merge)
+    merged, states = _run_both_ways(layer, x, arguments, valid_steps(x.shape[1], lengths, mask), merge)
     return *merged, *states
 
 
@@ -67,21 +67,22 @@ def _bidirectional_stack(
     for place in range(arguments["R"].shape[0]):
         own: dict[str, Any] = {name: arguments[name][place] for name in PARAMETERS if name in arguments}
         own |= {name: arguments[name][:, place] for name in ("h0", "c0") if arguments.get(name) is not None}
-        (x,), states = _run_both_ways(NETWORKS[layer], x, {**arguments, **own}, valid, merge)
+        (x,), states = _run_both_ways(layer, x, {**arguments, **own}, valid, merge)
         finals.append(states)
     return x, *(tf.stack(states, 1) for states in zip(*finals, strict=True))
 
 
 def _run_both_ways(
-    kind: Network, x: Tensor, arguments: Mapping[str, Any], valid: Tensor | None, merge: str
+    layer: str, x: Tensor, arguments: Mapping[str, Any], valid: Tensor | None, merge: str
 ) -> tuple[Outputs, Outputs]:
     """Merged outputs of Keras's Bidirectional, and the states (B, 2, …)."""
-    both_weights, states = [], []
+    kind, both_weights, states = NETWORKS[layer], list[Tensor](), list[Tensor]()
     for own, before_first in kind.each(x, arguments, 2):
         both_weights += kind.weights(own)
         states += before_first
-    units, chosen = arguments["W"].shape[2], kind.layer_options(valid, arguments)
-    both = _both_ways(kind.keras, None if merge == "none" else merge, x.shape[2], x.dtype.name, units=units, **chosen)
+    chosen = {"units": arguments["W"].shape[2], **kind.layer_options(valid, arguments)}
+    merge_mode, in_reverse = None if merge == "none" else merge, _activation_in_reverse(layer, arguments)
+    both = _both_ways(kind.keras, merge_mode, x.shape[2], x.dtype.name, in_reverse, **chosen)
     outputs = call(both, both_weights, x, initial_state=states, mask=valid)
     given = 2 if merge == "none" else 1
     after = outputs[given:]
@@ -90,12 +91,22 @@ def _run_both_ways(
     return tuple(outputs[:given]), tuple(tf.stack(pair, 1) for pair in pairs)
 
 
+def _activation_in_reverse(layer: str, attributes: Mapping[str, Any]) -> str | None:
+    """Keras's name of the function of the layer in reverse; None if it is that of the forward layer."""
+    other = attributes["reverse_activation"]
+    changed = with_function(operation(layer), attributes, other)
+    return None if other == SAME else str(NETWORKS[layer].options(changed)["activation"])
+
+
 @lru_cache(maxsize=256)
-def _both_ways(kind: str, merge: str | None, features: int, dtype: str, **options: Any) -> Any:
-    """Return a Bidirectional of two layers of that kind, built."""
+def _both_ways(kind: str, merge: str | None, features: int, dtype: str, in_reverse: str | None, **options: Any) -> Any:
+    """Return a Bidirectional of two layers of that kind, built; that in reverse may have another function."""
+    make = getattr(keras.layers, kind)
     with tf.init_scope():
-        one = getattr(keras.layers, kind)(dtype=dtype, **options)
-        both = keras.layers.Bidirectional(one, merge_mode=merge, dtype=dtype)
+        one, other = make(dtype=dtype, **options), None
+        if in_reverse is not None:
+            other = make(dtype=dtype, go_backwards=True, **{**options, "activation": in_reverse})
+        both = keras.layers.Bidirectional(one, merge_mode=merge, backward_layer=other, dtype=dtype)
         both.build((None, None, features))
     return both
 
@@ -157,10 +168,19 @@ def _bidirectional_source(call: Call) -> Lines:
         (
             *layout(kind, call),
             *layer_options(kind, call),
-            f"layer = keras.layers.Bidirectional({made(kind)}, merge_mode={merge!r}, dtype=dtype)",
+            f"layer = {_both_source(kind, call, merge)}",
             build(call),
         ),
     )
+
+
+def _both_source(kind: Network, call: Call, merge: str | None) -> str:
+    """An expression that makes the layer in both directions."""
+    in_reverse, other = _activation_in_reverse(call.attributes["layer"], call.attributes), ""
+    if in_reverse is not None:
+        options = f'**{{**options, "activation": {in_reverse!r}}}'
+        other = f", backward_layer=keras.layers.{kind.keras}(go_backwards=True, {options})"
+    return f"keras.layers.Bidirectional({made(kind)}, merge_mode={merge!r}{other}, dtype=dtype)"
 
 
 def _bidirectional_stack_source(call: Call) -> Lines:
@@ -184,7 +204,7 @@ def _bidirectional_stack_source(call: Call) -> Lines:
         (
             *layout(kind, call),
             *layer_options(kind, call),
-            f"both = lambda: keras.layers.Bidirectional({made(kind)}, merge_mode={merge!r}, dtype=dtype)",
+            f"both = lambda: {_both_source(kind, call, merge)}",
             f"layers = [both() for _ in range({number})]",
             f"built = [layer.build((None, None, size)) for layer, size in zip(layers, {sizes})]",
         ),
