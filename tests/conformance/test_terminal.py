@@ -141,7 +141,7 @@ def test_the_lines_that_docs_reports_gives_for_shells_ask_for_their_scripts() ->
         assert f"{shell}_complete" in script
 
 
-def test_a_shell_completes_commands_options_and_operations() -> None:
+def test_a_shell_completes_commands_options_and_names() -> None:
     def completed(*arguments: str, incomplete: str) -> set[str]:
         completion = ShellComplete(main, {}, "rnnspec", "_RNNSPEC_COMPLETE")
         return {one.value for one in completion.get_completions(list(arguments), incomplete)}
@@ -149,4 +149,14 @@ def test_a_shell_completes_commands_options_and_operations() -> None:
     assert completed(incomplete="val") == {"validate"}
     assert "--repro-dir" in completed("validate", incomplete="--re")
     assert completed("show", incomplete="lstm_") == {"lstm_cell", "lstm_1997", "lstm_1997_cell"}
-    assert "gru_cell" in completed("validate", "--op", incomplete="gru")
+    for command in (("validate",), ("bench",), ("faults",), ("new-backend", "mine"), ("vectors", "export", "d")):
+        assert "gru_cell" in completed(*command, "--op", incomplete="gru")
+    for command in ("validate", "bench", "soak", "bisect", "train", "learn"):
+        assert "numpy" in completed(command, incomplete="num")
+    assert "float32" in completed("validate", "--dtype", incomplete="float")
+    assert completed("validate", "--profile", incomplete="q") == {"quick"}
+    assert completed("bisect", "numpy", "--check", incomplete="values") == {"values"}
+    assert completed("bench", "-w", incomplete="spe") == {"speech"}
+    assert completed("convert", "a", "b", "--to", incomplete="k") == {"keras"}
+    for command in ("show", "train", "learn", "bench"):
+        assert completed(command, "--model", incomplete="image") == {"image-rows"}
