@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rnnspec.backends import BackendError
+from rnnspec.conformance import kinds
 from rnnspec.conformance.interface.judging import Judged, validate
 from rnnspec.conformance.run import Verdict
 from rnnspec.conformance.run.files import FileError
@@ -56,6 +57,7 @@ def conforms(
     """
     if not operations or not all(isinstance(name, str) for name in operations):
         raise PlanError("rnnspec.conforms: expected names of operations, like @rnnspec.conforms('lstm')")
+    dtypes = None if dtypes is None else kinds.names("dtypes", dtypes)
     if dtypes is not None and not dtypes:
         raise PlanError("rnnspec.conforms: dtypes: expected names, or None for all, got none")
     must_be_known(operations, dtypes or ())

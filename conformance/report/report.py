@@ -9,11 +9,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from rich.console import Console
+from rich.text import Text
+
+from rnnspec.conformance.kinds import file
 from rnnspec.conformance.report.badge import badge_json, badge_svg
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.summary import BackendSummary
 from rnnspec.conformance.report.tables import print_backends
-from rnnspec.conformance.report.words import sentence
+from rnnspec.conformance.report.words import INCOMPLETE, sentence
 from rnnspec.conformance.run import Verdict
 from rnnspec.conformance.run.files import FileError, write_bytes, write_json
 from rnnspec.conformance.run.reading import read_json, shown
@@ -67,15 +71,16 @@ class Report:
 
     def write_json(self, path: str | Path) -> None:
         """Write it as JSON, of which `read_report` makes it again."""
-        write_json(Path(path), self.to_json())
+        write_json(file("write_json", path), self.to_json())
 
     def write_html(self, path: str | Path) -> None:
         """Write it as one page that needs no other file. FileError tells if jinja2 is not installed."""
-        write_bytes(Path(path), self.html().encode())
+        write_bytes(file("write_html", path), self.html().encode())
 
     def write_badge(self, path: str | Path) -> None:
         """Write a badge: an image if the name ends in ``.svg``, data for a shields endpoint if in ``.json``."""
-        write_bytes(Path(path), badge_format(Path(path))(self.verdict).encode())
+        path = file("write_badge", path)
+        write_bytes(path, badge_format(path)(self.verdict, self.complete).encode())
 
     def html(self) -> str:
         """Return the page."""
@@ -83,13 +88,19 @@ class Report:
 
         return page(self)
 
+    def print_on(self, console: Console) -> None:
+        """Print it as text."""
+        print_backends(console, self.backends)
+        if not self.complete:
+            console.print(Text(INCOMPLETE, "bold red"), soft_wrap=True)
+
     def __str__(self) -> str:
         text = io.StringIO()
-        print_backends(open_console(text, width=WIDTH, color_system=None), self.backends)
+        self.print_on(open_console(text, width=WIDTH, color_system=None))
         return text.getvalue()
 
     def __repr__(self) -> str:
-        return f"<rnnspec.Report: {' '.join(self.sentences)}>"
+        return f"<rnnspec.Report: {' '.join([*self.sentences, *[INCOMPLETE] * (not self.complete)])}>"
 
     def _repr_html_(self) -> str | None:
         """The page in a frame of its own, since its styles are of no concern to the notebook; None without jinja2."""
@@ -100,14 +111,14 @@ class Report:
         return framed(self)
 
 
-def badge_format(path: Path) -> Callable[[Verdict], str]:
+def badge_format(path: Path) -> Callable[[Verdict, bool], str]:
     """Return the function that makes the kind of badge which the file's name asks for; raise FileError for another."""
     if path.suffix not in _BADGES:
         raise FileError(f"{path}: expected a badge's file to end in .svg or .json, got {path.suffix!r}")
     return _BADGES[path.suffix]
 
 
-_BADGES: Final[Mapping[str, Callable[[Verdict], str]]] = {".svg": badge_svg, ".json": badge_json}
+_BADGES: Final[Mapping[str, Callable[[Verdict, bool], str]]] = {".svg": badge_svg, ".json": badge_json}
 
 
 def read_report(*paths: str | Path) -> Report:
@@ -119,8 +130,10 @@ def read_report(*paths: str | Path) -> Report:
     ------
     FileError
         If a file is none of these, or is named twice, or none is named.
+    PlanError
+        If a path is none.
     """
-    files = [Path(path) for path in paths]
+    files = [file("read_report", path) for path in paths]
     if not files:
         raise FileError("expected files that 'rnnspec validate --json' wrote, got none")
     again = next((path for path in files if files.count(path) > 1), None)
