@@ -146,7 +146,7 @@ def operation_page(op: Operation, plots: Sequence[str] = ()) -> str:
     parts.append("## Where libraries differ")
     parts.append("\n".join(differing) if differing else "No fault of a library is known in this operation.")
     parts.append(
-        "[findings.md](../findings.md) shows those of libraries in short scripts, and [frameworks.md](../frameworks.md) "
+        "[findings.md](../findings.md) shows those of libraries in scripts, and [frameworks.md](../frameworks.md) "
         "which frameworks have the operation themselves."
     )
     parts += ["## Sources", "\n".join(f"- {source}" for source in op.sources)]
