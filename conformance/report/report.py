@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from rnnspec.conformance.kinds import file
 from rnnspec.conformance.report.badge import badge_json, badge_svg
+from rnnspec.conformance.report.conditions import conditions
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.summary import BackendSummary
 from rnnspec.conformance.report.tables import print_backends
@@ -155,12 +157,23 @@ def read_report(*paths: str | Path) -> Report:
 def _read(path: Path) -> Report:
     wanted = "expected a file that 'rnnspec validate --json' wrote"
     data = read_json(path, wanted)
+    if not isinstance(data, dict):
+        raise FileError(f"{path}: {wanted}; got no object with backends")
     try:
         return Report.from_json(data)
     except KeyError as error:
-        raise FileError(f"{path}: {wanted}; {error} is missing") from error
+        raise FileError(f"{path}: {wanted}; {error} is missing{_of_another_version(data)}") from error
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise FileError(f"{path}: {wanted}: {shown(str(error))[1:-1]}") from error
+        lacking = re.search(r"missing \d+ required .*arguments?: (.*)", str(error))
+        words = f"{lacking[1]} is missing" if lacking else shown(str(error))[1:-1]
+        raise FileError(f"{path}: {wanted}: {words}{_of_another_version(data)}") from error
+
+
+def _of_another_version(data: Mapping[str, Any]) -> str:
+    """Say so where another version of rnnspec wrote a file."""
+    known = data.get("conditions")
+    wrote, here = known.get("rnnspec") if isinstance(known, dict) else None, conditions()["rnnspec"]
+    return "" if wrote in (None, here) else f"; rnnspec {shown(wrote)[1:-1]} wrote it, and this is {here}"
 
 
 def _together(every: Sequence[Mapping[str, str]]) -> dict[str, str]:

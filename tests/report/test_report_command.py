@@ -99,6 +99,7 @@ OPERATION = ("backends", 0, "operations", 0)
         ((*OPERATION, "checks", 0, "more"), 1),
         ((*OPERATION, "faults"), [{"operation": "dense"}]),
         (("backends", 0, "versions"), {"numpy": 2}),
+        (("backends", 0, "name"), ""),
     ],
 )
 def test_a_file_of_another_form_is_one_line_of_error(written: Path, tmp_path: Path, path: Any, value: Any) -> None:
@@ -109,6 +110,19 @@ def test_a_file_of_another_form_is_one_line_of_error(written: Path, tmp_path: Pa
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert "expected a file that 'rnnspec validate --json' wrote" in done.stderr
+
+
+def test_a_file_of_another_version_is_told_as_one(written: Path, tmp_path: Path) -> None:
+    data = json.loads((written / "a.json").read_text())
+    data["conditions"]["rnnspec"] = "0.0.1"
+    (tmp_path / "same.json").write_text(json.dumps(data))
+    assert command("report", tmp_path / "same.json").exit_code == 0
+    del data["backends"][0]["operations"][0]["checks"][0]["seconds"]
+    (tmp_path / "old.json").write_text(json.dumps(data))
+    told = command("report", tmp_path / "old.json").stderr
+    assert "'seconds' is missing; rnnspec 0.0.1 wrote it, and this is " in told
+    (tmp_path / "list.json").write_text("[]")
+    assert "got no object with backends" in command("report", tmp_path / "list.json").stderr
 
 
 def test_bad_files(written: Path, tmp_path: Path) -> None:
