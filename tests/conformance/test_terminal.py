@@ -72,6 +72,10 @@ def test_the_bar_of_progress_has_one_line_of_the_terminal(columns: int) -> None:
         (("bench", "numpy", "-w", "speach", "--alone"), "did you mean speech?"),
         (("show", "--model", "image-row"), "did you mean image-rows?"),
         (("validate", "numpy", "--opp", "lstm"), "did you mean --op?"),
+        (
+            ("validate", "numpy", "--rnnspec-op", "lstm"),
+            "this option is for pytest without this command: expected --op",
+        ),
         (("validte",), "Did you mean 'validate'?"),
     ],
 )
