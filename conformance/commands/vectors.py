@@ -93,6 +93,8 @@ def _wanted(names: Sequence[str], settings: Sequence[str], padding: bool, plain:
             raise PlanError(f"--set: expected NAME=VALUE, got {setting!r}")
         if key not in known:
             raise PlanError(f"--set {setting}: unknown attribute {key!r}: {one_of(key, known)}")
+        if key in given:
+            raise PlanError(f"--set {setting}: expected one value of {key}, got another")
         given[key] = text
     return Wanted({name: _set(operation(name), given) for name in names}, padding, plain)
 

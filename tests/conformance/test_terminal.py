@@ -118,6 +118,13 @@ def test_the_options_of_examples_are_there(unknown_options: Callable[[str], set[
 def test_a_word_of_an_attribute_is_that_word() -> None:
     assert parse_settings(operation("bidirectional"), ["merge=none"]) == {"merge": "none"}
     assert parse_settings(operation("lstm"), ["clip=none", "coupled=true"]) == {"clip": None, "coupled": True}
+    shown = ("logistic", "tanh", "tanh")  # as a default is shown
+    for text in (str(shown), '["logistic", "tanh", "tanh"]', "logistic, tanh ,tanh", "logistic,tanh,tanh"):
+        assert parse_settings(operation("lstm"), [f"activations={text}"]) == {"activations": shown}
+    assert "clip: expected a positive number" in run("show", "lstm", "--set", f"clip={'(' * 9999}")
+    assert "clip: expected one value, got another: 'clip=2'" in run(
+        "show", "lstm", "--set", "clip=1", "--set", "clip=2"
+    )
     assert run("show", "bidirectional", "--set", "merge=none").startswith("bidirectional: ")
 
 
