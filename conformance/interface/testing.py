@@ -25,7 +25,7 @@ _OPTIONS = [name for name in inspect.signature(validate).parameters if name not 
 
 def conforms(
     *operations: str, dtypes: Sequence[str] | None = None, **options: Any
-) -> Callable[[Callable[..., Judged]], Callable[..., None]]:
+) -> Callable[[Callable[..., Judged | Sequence[Judged]]], Callable[..., None]]:
     """Make a test of a function that returns a backend: each operation in each type is a test of its own.
 
     The function may take fixtures. A test fails with the report as its message, is skipped where the backend has not
@@ -66,7 +66,7 @@ def conforms(
         raise PlanError(f"rnnspec.conforms: unknown option {unknown!r}: {one_of(unknown, _OPTIONS)}")
     cases = [(name, dtype) for name in operations for dtype in dtypes or FLOAT_TYPES[::-1]]
 
-    def decorate(function: Callable[..., Judged]) -> Callable[..., None]:
+    def decorate(function: Callable[..., Judged | Sequence[Judged]]) -> Callable[..., None]:
         if isinstance(function, type) or not callable(function):
             raise PlanError(f"rnnspec.conforms: expected a function that returns a backend, got {function!r}")
         if inspect.iscoroutinefunction(function):
@@ -86,7 +86,7 @@ def conforms(
     return decorate
 
 
-def _judge(backend: Judged, name: str, dtype: str, options: dict[str, Any]) -> None:
+def _judge(backend: Judged | Sequence[Judged], name: str, dtype: str, options: dict[str, Any]) -> None:
     """Pass, skip or fail the test of an operation in a type."""
     if backend is None:
         pytest.fail("the function returned None: expected a backend, like 'return MyBackend'", pytrace=False)
