@@ -20,6 +20,8 @@ def main() -> int:
         print(f"backends: expected names or package.module:Class, got {' '.join(backends)!r}", file=sys.stderr)
         return 2
     written = {"json": "report.json", "html": "report.html", "badge": "badge.svg"}
+    for name in (*written.values(), "badge.json"):  # a run that cannot begin has no files, and not those of another
+        (folder / name).unlink(missing_ok=True)
     options = [f"--{option}={folder / name}" for option, name in written.items()]
     options += [f"--op={name}" for name in os.environ.get("RNNSPEC_OPERATIONS", "").split()]
     options += [f"--dtype={name}" for name in os.environ.get("RNNSPEC_DTYPES", "").split()]

@@ -498,6 +498,11 @@ def must_be_several(call: Call, came: Any) -> Any:
     return came
 
 
+def outputs_of(call: Call, came: Any) -> Any:
+    """Return what an adapter's `run` returned; TypeError, with a message for its author, for None and the like."""
+    return came if hasattr(type(came), "__iter__") else must_be_several(call, came)
+
+
 def wanted_of(call: Call, wanted: Collection[str] | None) -> frozenset[str]:
     """Names of the float inputs of the call that gradients are wanted of; ValueError for what is none."""
     floats = call.float_inputs

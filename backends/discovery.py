@@ -188,7 +188,9 @@ def open_class(adapter: object, device: str = "cpu", name: str = "") -> Backend:
         _must_have_types(backend, name_of(name))
         _must_have_libraries(backend, name)
     except ValueError as error:  # a device it has not: the message says which it has
-        raise BackendError(words_of(error)) from error
+        words = words_of(error)
+        title = "" if words.startswith("backend ") else f"backend {name_of(name)!r}: "
+        raise BackendError(title + words) from error
     except Interrupted:
         raise
     except BaseException as error:  # no driver, no licence, whatever it is that it needs

@@ -11,8 +11,9 @@ import click
 
 from rnnspec.conformance.bench.options import Command, WithDefault, names_in, size_options, sizes_from
 from rnnspec.conformance.click_types import Number
+from rnnspec.conformance.completion import complete_names
 from rnnspec.conformance.examples import show_examples
-from rnnspec.conformance.options import LEAST, MOST_SECONDS, OPTIONS, Options, operations_like
+from rnnspec.conformance.options import LEAST, MOST_SECONDS, OPTIONS, Options
 from rnnspec.conformance.program import CannotRunError, Program, have_help
 
 
@@ -106,7 +107,7 @@ def list_command(checks: bool, regimes: bool, json_file: Path | None, seconds: f
 
 
 @main.command()
-@click.argument("operation", required=False, metavar="OPERATION", shell_complete=operations_like)
+@click.argument("operation", required=False, metavar="OPERATION")
 @click.option("--model", metavar="NAME", help="Show this model instead.")
 @click.option("--latex", is_flag=True, help="Print the equations as LaTeX.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An attribute's value (repeatable).")
@@ -177,7 +178,7 @@ def learn(context: click.Context, /, json_file: Path | None, html: Path | None, 
 
 
 @main.command()
-@click.argument("operation", default="", metavar="[OPERATION|FILE]", shell_complete=operations_like)
+@click.argument("operation", default="", metavar="[OPERATION|FILE]")
 @click.option(
     "--arrays",
     type=_FILE_THERE,
@@ -408,7 +409,7 @@ def convert(context: click.Context, source: Path, target: Path, to: Any, check: 
 
 @main.command("bisect")
 @click.argument("backend")
-@click.option("--op", "operation", required=True, shell_complete=operations_like, help="The operation.")
+@click.option("--op", "operation", required=True, help="The operation.")
 @click.option("--check", required=True, help="The check; 'rnnspec list --checks' has their names.")
 @click.option("--versions", required=True, help="The releases: 0.12.1,0.12.2 or a range, '>=0.10,<0.13'.")
 @click.option("--library", default="", metavar="NAME", help="The library; by default the first of the backend's.")
@@ -615,6 +616,7 @@ def check_command(context: click.Context, folder: Path, results: Path, partial: 
 
 have_help(main, Path(__file__))
 show_examples(main)
+complete_names(main)
 
 
 _FLAGS = ("-x", "-v", "-vv", "-q", "-s", "-l", "--lf", "--last-failed", "--exitfirst", "--verbose", "--quiet")

@@ -80,13 +80,6 @@ def _number(most: float) -> dict[str, Any]:
     return {"parse": number_between(LEAST, most), "click": told}
 
 
-def operations_like(_context: object, _parameter: object, incomplete: str) -> list[str]:
-    """The operations whose names begin as a word does, for a shell that completes it."""
-    from rnnspec.spec import operations
-
-    return [name for name in operations() if name.startswith(incomplete)]
-
-
 def isolation(_context: object, _option: object, asked: bool | None) -> str:
     """The word for what the command line asks for; None: for neither."""
     # Not the enumeration: its module imports NumPy, and the number of threads is set before that.
@@ -98,9 +91,7 @@ class Options:
     """The request to the suite: a field for each option, in the order of the command line's help."""
 
     backends: tuple[str, ...] = _option((), "backend", "Backend to validate (repeatable).")
-    operations: tuple[str, ...] = _option(
-        (), "op", "Only this operation (repeatable).", click=lambda click: {"shell_complete": operations_like}
-    )
+    operations: tuple[str, ...] = _option((), "op", "Only this operation (repeatable).")
     dtypes: tuple[str, ...] = _option((), "dtype", "Only this type (repeatable).")
     device: str = _option("cpu", "device", "Device to run on.")
     profile: str = _option("quick", "profile", "quick, standard or thorough.")

@@ -61,4 +61,7 @@ def _verdict(name: str, to: str, ratio: Estimate) -> str:
 
 
 def _times(number: float) -> str:
+    """In two digits; in three near 1, where two would make an interval one number."""
+    if 0.9 < number < 1.15:
+        return f"{number:.3g}"
     return f"{number:.2g}" if number < 100 else f"{number:,.0f}"

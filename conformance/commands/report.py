@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.report import Report, read_report
-from rnnspec.conformance.report.tables import print_backends
 from rnnspec.conformance.report.writing import Written
 
 
@@ -16,7 +15,7 @@ def report_on(sources: Sequence[Path], written: Written) -> int:
     """Print one report on all results and write it; return the exit status that the runs together would have."""
     written.must_be_possible()
     report = read_report(*sources)
-    print_backends(open_console(sys.stdout), report.backends)
+    report.print_on(open_console(sys.stdout))
     written.write(report)
     return status_of(report)
 

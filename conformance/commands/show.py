@@ -47,14 +47,23 @@ def show_operation(name: str, latex: bool, settings: tuple[str, ...], json_file:
 
 
 def parse_settings(op: Operation, settings: Iterable[str]) -> dict[str, Any]:
-    """Read NAME=VALUE pairs; a value is a name, a number, true, false or none, several with commas between them."""
+    """Read NAME=VALUE pairs; a value is a name, a number, true, false or none.
+
+    Several have commas between them, with brackets and quotes around them as a default is shown or without.
+    """
     parsed: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
             raise CallError(f"{op.name}: expected NAME=VALUE, got {setting!r}")
+        if name in parsed:
+            raise CallError(f"{op.name}: {name}: expected one value, got another: {setting!r}")
         words = op.attributes[name].values if name in op.attributes else ()
-        parsed[name] = tuple(_value(one, words) for one in text.split(",")) if "," in text else _value(text, words)
+        text = text.strip()
+        inner = text[1:-1] if text[:1] + text[-1:] in ("()", "[]") else text
+        parsed[name] = (
+            tuple(_value(one.strip(), words) for one in inner.split(",")) if "," in inner else _value(text, words)
+        )
     return parsed
 
 
@@ -66,7 +75,7 @@ def _value(text: str, known: Collection[Any]) -> Any:
         return words[text.lower()]
     try:
         return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # the last two of brackets without end
         return text
 
 

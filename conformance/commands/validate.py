@@ -19,7 +19,7 @@ from rnnspec.backends.discovery import installs
 from rnnspec.backends.words import words_of
 from rnnspec.conformance import checks, diagnosis, run
 from rnnspec.conformance.commands.validate_cluster import validate_on_cluster
-from rnnspec.conformance.commands.validate_pytest import must_have_run, processes_asked, run_pytest, shared_out
+from rnnspec.conformance.commands.validate_pytest import asked_of_pytest, must_have_run, run_pytest, shared_out
 from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.hosting.available import available
 from rnnspec.conformance.hosting.stuck import LastWords, last_words
@@ -58,7 +58,7 @@ def validate_backends(options: Options, for_pytest: tuple[str, ...], written: Wr
     items = [
         item for name, backend in opened.items() for item in plan(name, backend, options.operations, options.dtypes)
     ]
-    for_pytest = processes_asked(for_pytest)
+    for_pytest = asked_of_pytest(for_pytest)
     with ResumeFile(options.resume, _identity(options, opened), "validation") as file:
         asked = _Run(options, opened, known, items, written)
         progress = Progress(file, opened, options.dtypes)

@@ -81,8 +81,16 @@ def _has_xdist() -> bool:
     return find_spec("xdist") is not None and not offered().wrong
 
 
-def processes_asked(for_pytest: tuple[str, ...]) -> tuple[str, ...]:
-    """The user's arguments, of which ``-n 0`` asks for nothing where pytest-xdist is not installed."""
+def asked_of_pytest(for_pytest: tuple[str, ...]) -> tuple[str, ...]:
+    """The user's arguments, of which ``-n 0`` asks for nothing where pytest-xdist is not installed.
+
+    PlanError for processes that cannot be, and for an option of the suite that this command has itself.
+    """
+    ours = next((argument for argument in for_pytest if argument.startswith("--rnnspec-")), None)
+    if ours is not None:
+        name = ours.removeprefix("--rnnspec-").partition("=")[0]
+        instead = "the backend's name alone" if name == "backend" else f"--{name}"
+        raise PlanError(f"{ours}: this option is for pytest without this command: expected {instead}")
     for place, argument in enumerate(for_pytest):
         value = argument.removeprefix("--numprocesses").removeprefix("-n").removeprefix("=")
         asked = value if value != argument and value else "".join(for_pytest[place + 1 : place + 2])

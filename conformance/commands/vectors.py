@@ -20,6 +20,7 @@ from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.summary import summarise
 from rnnspec.conformance.report.tables import STYLES, print_backends
+from rnnspec.conformance.report.words import counted
 from rnnspec.conformance.run import Verdict
 from rnnspec.conformance.run.files import FileError, write_json
 from rnnspec.conformance.run.plan import PlanError, must_be_known
@@ -92,6 +93,8 @@ def _wanted(names: Sequence[str], settings: Sequence[str], padding: bool, plain:
             raise PlanError(f"--set: expected NAME=VALUE, got {setting!r}")
         if key not in known:
             raise PlanError(f"--set {setting}: unknown attribute {key!r}: {one_of(key, known)}")
+        if key in given:
+            raise PlanError(f"--set {setting}: expected one value of {key}, got another")
         given[key] = text
     return Wanted({name: _set(operation(name), given) for name in names}, padding, plain)
 
@@ -130,10 +133,9 @@ def check_vectors(folder: Path, results: Path, json_file: Path | None, partial: 
     _print_judged(console, manifest, findings)
     lacking = sum(len(found.missing) for found in findings if found.judged)
     if lacking:
-        due = (
-            "left out on purpose" if partial else "all that is begun is due; --partial if they are left out on purpose"
-        )
-        console.print(Text(f"{results}: {lacking} results are missing: {due}"), soft_wrap=True)
+        are = f"{counted(lacking, 'result')} {'is' if lacking == 1 else 'are'} missing"
+        due = "left out on purpose" if partial else "all that is begun is due; --partial if left out on purpose"
+        console.print(Text(f"{results}: {are}: {due}"), soft_wrap=True)
     if json_file:
         complete = {"complete": not lacking, "missing": _missing(findings)}
         write_json(json_file, {"backends": [summary.to_json()], **complete})

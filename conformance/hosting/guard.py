@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from rnnspec.backends import Backend, Call, Cotangents, Drawing, Unsupported
+from rnnspec.backends.contract import outputs_of
 from rnnspec.backends.interrupts import Interrupted
 from rnnspec.backends.refusals import declared_refusal, may_be_refusal
 from rnnspec.backends.words import kind_of, words_of
@@ -149,7 +150,7 @@ class Guarded(Backend):
 
     def run(self, call: Call) -> tuple[Array, ...]:
         """Return the outputs of the call."""
-        return self._guard(call, lambda: tuple(map(plain, self.backend.run(call))))
+        return self._guard(call, lambda: tuple(map(plain, outputs_of(call, self.backend.run(call)))))
 
     def gradients(self, call: Call, cotangents: Cotangents, wanted: Collection[str] | None = None) -> dict[str, Array]:
         """Return the gradients of the call."""

@@ -24,6 +24,7 @@ import numpy as np
 from rnnspec import spec
 from rnnspec.backends import Backend, BackendError, Call, Unsupported, open_backend
 from rnnspec.backends.accuracy import Declared
+from rnnspec.backends.contract import outputs_of
 from rnnspec.backends.refusals import declared_refusal, may_be_refusal
 from rnnspec.backends.words import kind_of, name_of, visible, words_of
 from rnnspec.conformance.hosting.keeper import KEPT, become_kept
@@ -303,7 +304,7 @@ def _answer(
     before = {name: array.copy() for name, array in call.inputs.items()}
     try:
         with np.errstate(all="ignore"):  # the checks judge overflow
-            result = _plain(request, ask(call, *more, **options))
+            result = _plain(request, call, ask(call, *more, **options))
     except Unsupported as refusal:
         return Refused(words_of(refusal))
     except BaseException as error:  # all exceptions, since nothing else runs in this process
@@ -317,10 +318,10 @@ def _answer(
     return Done(result, after)
 
 
-def _plain(request: str, result: Any) -> Any:
+def _plain(request: str, call: Call, result: Any) -> Any:
     """Convert a result to types that the other side knows."""
     if request in ("run", "drawn"):
-        return tuple(_portable(output) for output in result)
+        return tuple(_portable(output) for output in outputs_of(call, result))
     if request in ("gradients", "second_order"):
         return {f"{name}": _portable(gradient) for name, gradient in dict(result).items()}
     if request in REQUESTS:

@@ -18,10 +18,10 @@ import numpy as np
 from rnnspec.backends import Backend
 from rnnspec.backends.discovery import must_have_a_name, open_class
 from rnnspec.backends.interrupts import interruptible
+from rnnspec.conformance import kinds
 from rnnspec.conformance.diagnosis import FaultResult, diagnose
 from rnnspec.conformance.hosting.isolated import Isolation, Limits
 from rnnspec.conformance.hosting.process import environment
-from rnnspec.conformance.interface import kinds
 from rnnspec.conformance.judge.declared import declared_by
 from rnnspec.conformance.options import OPTIONS, Options
 from rnnspec.conformance.report.conditions import conditions
@@ -101,7 +101,8 @@ def validate(
     options = Options(
         operations=_listed("operations", operations), dtypes=_listed("dtypes", dtypes),
         device=kinds.words("device", device), profile=kinds.words("profile", profile),
-        seed=seed, largest=largest, expected=kinds.path("expected", expected),
+        seed=kinds.whole("seed", seed, 0), largest=None if largest is None else kinds.whole("largest", largest, 1),
+        expected=kinds.path("expected", expected),
         repro_dir=kinds.path("repro_dir", repro_dir), time_limit=time_limit, memory_limit=memory_limit,
     )  # fmt: skip
     profile_of(options)
@@ -146,10 +147,6 @@ def _must_be_in_range(options: Options) -> None:
             OPTIONS[name].parse(str(value))
         except ValueError as error:
             raise PlanError(f"{name}: {error}") from error
-    for name, least in (("seed", 0), ("largest", 1)):
-        value = getattr(options, name)
-        if value is not None and (type(value) is not int or value < least):
-            raise PlanError(f"{name}: expected a whole number from {least} on, got {value!r}")
 
 
 def _opened(one: Judged, options: Options, stack: ExitStack) -> tuple[str, Backend]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rnnspec.backends import BackendError
+from rnnspec.conformance import kinds
 from rnnspec.conformance.interface.judging import Judged, validate
 from rnnspec.conformance.run import Verdict
 from rnnspec.conformance.run.files import FileError
@@ -24,7 +25,7 @@ _OPTIONS = [name for name in inspect.signature(validate).parameters if name not 
 
 def conforms(
     *operations: str, dtypes: Sequence[str] | None = None, **options: Any
-) -> Callable[[Callable[..., Judged]], Callable[..., None]]:
+) -> Callable[[Callable[..., Judged | Sequence[Judged]]], Callable[..., None]]:
     """Make a test of a function that returns a backend: each operation in each type is a test of its own.
 
     The function may take fixtures. A test fails with the report as its message, is skipped where the backend has not
@@ -56,6 +57,7 @@ def conforms(
     """
     if not operations or not all(isinstance(name, str) for name in operations):
         raise PlanError("rnnspec.conforms: expected names of operations, like @rnnspec.conforms('lstm')")
+    dtypes = None if dtypes is None else kinds.names("dtypes", dtypes)
     if dtypes is not None and not dtypes:
         raise PlanError("rnnspec.conforms: dtypes: expected names, or None for all, got none")
     must_be_known(operations, dtypes or ())
@@ -64,7 +66,7 @@ def conforms(
         raise PlanError(f"rnnspec.conforms: unknown option {unknown!r}: {one_of(unknown, _OPTIONS)}")
     cases = [(name, dtype) for name in operations for dtype in dtypes or FLOAT_TYPES[::-1]]
 
-    def decorate(function: Callable[..., Judged]) -> Callable[..., None]:
+    def decorate(function: Callable[..., Judged | Sequence[Judged]]) -> Callable[..., None]:
         if isinstance(function, type) or not callable(function):
             raise PlanError(f"rnnspec.conforms: expected a function that returns a backend, got {function!r}")
         if inspect.iscoroutinefunction(function):
@@ -84,7 +86,7 @@ def conforms(
     return decorate
 
 
-def _judge(backend: Judged, name: str, dtype: str, options: dict[str, Any]) -> None:
+def _judge(backend: Judged | Sequence[Judged], name: str, dtype: str, options: dict[str, Any]) -> None:
     """Pass, skip or fail the test of an operation in a type."""
     if backend is None:
         pytest.fail("the function returned None: expected a backend, like 'return MyBackend'", pytrace=False)

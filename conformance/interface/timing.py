@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from rnnspec.backends.interrupts import Interrupted, interruptible
+from rnnspec.conformance import kinds
 from rnnspec.conformance.bench.answer import answers
 from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
 from rnnspec.conformance.bench.request import BenchRequest, timed
 from rnnspec.conformance.bench.table import print_report
 from rnnspec.conformance.bench.threads import pinned
-from rnnspec.conformance.interface import kinds
 from rnnspec.conformance.options import LEAST, MOST_SECONDS
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.run.files import write_bytes, write_json
@@ -47,13 +47,13 @@ class Bench:
 
     def write_json(self, path: str | Path) -> None:
         """Write it as JSON, which ``rnnspec bench compare`` reads."""
-        write_json(Path(path), self.written)
+        write_json(kinds.file("write_json", path), self.written)
 
     def write_html(self, path: str | Path) -> None:
         """Write it as a page with plots. BenchError tells if what the page needs is not installed."""
         from rnnspec.conformance.bench.page import page
 
-        write_bytes(Path(path), page(self.report, self.written).encode())
+        write_bytes(kinds.file("write_html", path), page(self.report, self.written).encode())
 
     def __str__(self) -> str:
         text = io.StringIO()
@@ -129,9 +129,8 @@ def bench(
         raise PlanError("expected a backend, got none")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not LEAST <= seconds <= MOST_SECONDS:
         raise PlanError(f"seconds: expected a number from {LEAST:g} to {MOST_SECONDS:g}, got {seconds!r}")
-    kinds.whole("rounds", rounds, 2)
-    if threads is not None:
-        kinds.whole("threads", threads, 1)
+    rounds = kinds.whole("rounds", rounds, 2)
+    threads = None if threads is None else kinds.whole("threads", threads, 1)
     for name, text in (("scale", scale), ("device", device), ("scan", scan or "")):
         kinds.words(name, text)
     request = BenchRequest(
@@ -151,7 +150,7 @@ def _sizes(sizes: object) -> dict[str, tuple[int, ...]]:
     found = {}
     for symbol, size in kinds.mapping("sizes", sizes, "{'T': 200}").items():
         several = tuple(size) if isinstance(size, Sequence) and not isinstance(size, str) else (size,)
-        if not several or not all(type(one) is int for one in several):
+        if not several or not all(map(kinds.is_whole, several)):
             raise PlanError(f"sizes: {symbol}: expected a whole number or a list of some, got {size!r}")
-        found[symbol] = several
+        found[symbol] = tuple(map(int, several))
     return found

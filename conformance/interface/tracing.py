@@ -10,7 +10,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from rnnspec.conformance.interface import kinds
+from rnnspec.conformance import kinds
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.trace import drawn, print_trace, to_json, value_text
 from rnnspec.conformance.run.plan import PlanError
@@ -123,7 +123,7 @@ def trace(
     """
     op = operation(kinds.words("expected an operation's name", name))
     chosen = check_attributes(op, kinds.mapping("attributes", attributes, "{'reset': 'before'}"))
-    kinds.whole("sequence", sequence, 0)
+    sequence = kinds.whole("sequence", sequence, 0)
     if inputs is None:
         whole = kinds.mapping("sizes", sizes, "{'T': 3}")
         wanted_sizes = {symbol: kinds.whole(f"sizes: {symbol}", size, 0) for symbol, size in whole.items()}

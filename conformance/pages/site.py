@@ -7,12 +7,13 @@ import json
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 from rnnspec.backends import Backend
+from rnnspec.backends.discovery import offered
 from rnnspec.conformance import interface
 from rnnspec.conformance.pages.markdown import table
 from rnnspec.conformance.report.implications import laws, refused
@@ -67,12 +68,14 @@ def write_site(docs: Path, folder: Path, katex: Path | None) -> list[Path]:
         ("changes.md", "CHANGELOG.md"),
     ):
         written.append(_page(out / name, (docs.parent / source).read_text("utf-8"), docs))
+    plots = _plots((docs / "gradients.md").read_text("utf-8"))
     for op in operations().values():
-        written.append(_page(out / OPERATIONS / f"{op.name}.md", operation_page(op), docs))
+        written.append(_page(out / OPERATIONS / f"{op.name}.md", operation_page(op, plots.get(op.name, ())), docs))
     written.append(_page(out / "api.md", api_page(), docs))
     if katex is not None:
         _copy(katex, out / "katex")
     write_bytes(out / "equations.js", _SCRIPT.encode())
+    write_bytes(out / "names.css", _STYLE.encode())
     write_bytes(folder / "mkdocs.yml", _configuration(list(pages), katex is not None).encode())
     return written
 
@@ -94,8 +97,11 @@ def _page(path: Path, text: str, docs: Path) -> Path:
     return path
 
 
-def operation_page(op: Operation) -> str:
-    """Return an operation's page: shapes, equations, gradient, laws, refusals, where libraries differ, and sources."""
+def operation_page(op: Operation, plots: Sequence[str] = ()) -> str:
+    """Return an operation's page: shapes, equations, gradient, laws, refusals, where libraries differ, and sources.
+
+    `plots` are images of it in Markdown, as a page of the site's first folder has them.
+    """
     attributes = op.defaults()
     whole = resolved(op, attributes)
     forward, gradient = equations_of(op, system(op, attributes))
@@ -127,6 +133,9 @@ def operation_page(op: Operation) -> str:
     words = [(f"`{form}`", meaning) for form, meaning in notation((*forward, *gradient)).items()]
     if words:
         parts += ["## Notation", table(["in the specification", "what it means"], map(_escaped, words), (1,))]
+    if plots:
+        parts += ["## How it behaves", *(plot.replace("](", "](../") for plot in plots)]
+        parts.append("[gradients.md](../gradients.md) tells how the plots are made and what they show.")
     if op.has_steps:
         parts.append(BATCHES.format(state=" the state passes it by," if op.unrolls or op.parts else ""))
     known = list(laws(op))
@@ -136,9 +145,30 @@ def operation_page(op: Operation) -> str:
     differing = list(_known_faults(op.name))
     parts.append("## Where libraries differ")
     parts.append("\n".join(differing) if differing else "No fault of a library is known in this operation.")
-    parts.append("[frameworks.md](../frameworks.md) says which of them have it themselves.")
+    parts.append(
+        "[findings.md](../findings.md) shows those of libraries in scripts, and [frameworks.md](../frameworks.md) "
+        "which frameworks have the operation themselves."
+    )
     parts += ["## Sources", "\n".join(f"- {source}" for source in op.sources)]
     return "\n\n".join(parts) + "\n"
+
+
+def _plots(page: str) -> dict[str, list[str]]:
+    """The images on the page about gradients, by the operations that they show."""
+    found: dict[str, list[str]] = {}
+    for image, name in re.findall(r"(!\[[^\]]*\]\(gradients/(\w+)\.svg\))", page):
+        for operation in _SHOWN_BY[name]:
+            found.setdefault(operation, []).append(image)
+    return found
+
+
+_SHOWN_BY: Final = {
+    "powers": ("recurrent_power_spectrum",),
+    "jacobian": ("state_jacobian", "rnn", "lstm", "gru"),
+    "clipping": ("clip_by_value", "clip_by_norm", "clip_by_global_norm"),
+    "descent": ("clip_by_norm", "clip_by_global_norm", "sgd_step"),
+}
+"""The operations that each image of the page about gradients shows."""
 
 
 def _escaped(row: tuple[str, ...]) -> tuple[str, ...]:
@@ -146,17 +176,27 @@ def _escaped(row: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _known_faults(name: str) -> Iterator[str]:
-    """The known faults of the frameworks' adapters in an operation, each once."""
+    """The known faults of the adapters in an operation, each once, with the adapters that have it."""
     found: dict[str, list[str]] = {}
-    for adapter in sorted(files("rnnspec.backends").iterdir(), key=lambda one: one.name):
-        for file in adapter.iterdir() if adapter.is_dir() else ():
-            if file.name.startswith("expected_failures"):
-                for entry in tomllib.loads(file.read_text("utf-8")).get("failure", []):
-                    concerned = entry["operation"]
-                    if name in ([concerned] if isinstance(concerned, str) else concerned):
-                        found.setdefault(f"{entry['reason']} <{entry['link']}>", []).append(adapter.name)
-    for reason, adapters in found.items():
-        yield f"- {', '.join(dict.fromkeys(adapters))}: {reason}"
+    for title, text in _entries():
+        for entry in tomllib.loads(text).get("failure", []):
+            concerned = entry["operation"]
+            if name in ([concerned] if isinstance(concerned, str) else concerned):
+                found.setdefault(f"{entry['reason']} <{entry['link']}>", []).append(title)
+    for reason, titles in found.items():
+        yield f"- {', '.join(dict.fromkeys(titles))}: {reason}"
+
+
+def _entries() -> Iterator[tuple[str, str]]:
+    """The files of known faults: of each framework, in its folder, and of each library, beside its adapter."""
+    own = offered()
+    modules = {own.entry(name).module.rpartition(".")[2]: name for name in own.own}
+    for folder in sorted(files("rnnspec.backends").iterdir(), key=lambda one: one.name):
+        for file in sorted(folder.iterdir(), key=lambda one: one.name) if folder.is_dir() else ():
+            stem, dot, kind = file.name.rpartition(".")
+            if f"{dot}{kind}" == ".toml":
+                title = modules.get(stem, stem.replace("_", "-"))
+                yield folder.name if stem.startswith("expected_failures") else title, file.read_text("utf-8")
 
 
 def api_page() -> str:
@@ -220,7 +260,7 @@ def _configuration(pages: list[str], katex: bool) -> str:
             "tables", "toc", "admonition", "pymdownx.superfences", {"pymdownx.arithmatex": {"generic": True}},
         ],
         "validation": {"links": {"not_found": "warn", "anchors": "warn", "unrecognized_links": "warn"}},
-        "extra_css": ["katex/katex.min.css"] if katex else [],
+        "extra_css": ["names.css", *["katex/katex.min.css"] * bool(katex)],
         "extra_javascript": ["katex/katex.min.js", "katex/contrib/auto-render.min.js", "equations.js"] if katex else [],
         "nav": [
             {"Home": "index.md"},
@@ -240,3 +280,8 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const one of document.querySelectorAll(".arithmatex")) renderMathInElement(one, { delimiters });
 });
 """
+
+_STYLE: Final = """\
+.md-typeset table code { word-break: normal; }
+"""
+"""A name in a table is not broken: a table that is wider than the page can be moved."""

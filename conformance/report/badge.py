@@ -22,16 +22,16 @@ _LETTER, _MARGIN = 6.6, 6.0
 """Width of a letter of 11 pixels, and the space beside the words."""
 
 
-def badge_json(verdict: Verdict) -> str:
-    """Return the badge for a shields endpoint."""
-    colour = _COLOURS.get(verdict, _GREY)[0]
-    data = {"schemaVersion": 1, "label": LABEL, "message": _message(verdict), "color": colour}
+def badge_json(verdict: Verdict, complete: bool = True) -> str:
+    """Return the badge for a shields endpoint; a run that came to no end does not conform by it."""
+    message, (colour, _) = _told(verdict, complete)
+    data = {"schemaVersion": 1, "label": LABEL, "message": message, "color": colour}
     return json.dumps(data, indent=2) + "\n"
 
 
-def badge_svg(verdict: Verdict) -> str:
-    """Return the badge as an image."""
-    message, colour = _message(verdict), _COLOURS.get(verdict, _GREY)[1]
+def badge_svg(verdict: Verdict, complete: bool = True) -> str:
+    """Return the badge as an image; a run that came to no end does not conform by it."""
+    message, (_, colour) = _told(verdict, complete)
     left, right = (len(words) * _LETTER + 2 * _MARGIN for words in (LABEL, message))
     words = "".join(
         f'<text x="{x:.1f}" y="14" textLength="{len(text) * _LETTER:.1f}">{text}</text>'
@@ -48,5 +48,8 @@ def badge_svg(verdict: Verdict) -> str:
     )
 
 
-def _message(verdict: Verdict) -> str:
-    return _WORDS.get(verdict, str(verdict))
+def _told(verdict: Verdict, complete: bool) -> tuple[str, tuple[str, str]]:
+    """The message and its colours."""
+    if not complete and not verdict.bad:
+        return "incomplete", _GREY
+    return _WORDS.get(verdict, str(verdict)), _COLOURS.get(verdict, _GREY)

@@ -18,6 +18,7 @@ from rnnspec.conformance.diagnosis.result import FaultResult
 from rnnspec.conformance.report.faults import number_text, numbers_text, quantity_text
 from rnnspec.conformance.report.summary import BackendSummary, OperationSummary
 from rnnspec.conformance.report.words import (
+    INCOMPLETE,
     accuracy_text,
     asked,
     findings,
@@ -69,6 +70,7 @@ def page(report: Report) -> str:
     environment.filters["marked"] = _marked
     rendered: str = environment.get_template("page.html.jinja").render(
         report=report,
+        incomplete=INCOMPLETE,
         backends=[_Backend.of(place, one) for place, one in enumerate(report.backends, 1)],
         rows=list(_rows(report.backends)),
         families=list(dict.fromkeys(op.family for op in operations().values() if _has(report, op.name))),

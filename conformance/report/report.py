@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from rich.console import Console
+from rich.text import Text
+
+from rnnspec.conformance.kinds import file
 from rnnspec.conformance.report.badge import badge_json, badge_svg
+from rnnspec.conformance.report.conditions import conditions
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.summary import BackendSummary
 from rnnspec.conformance.report.tables import print_backends
-from rnnspec.conformance.report.words import sentence
+from rnnspec.conformance.report.words import INCOMPLETE, sentence
 from rnnspec.conformance.run import Verdict
 from rnnspec.conformance.run.files import FileError, write_bytes, write_json
 from rnnspec.conformance.run.reading import read_json, shown
@@ -67,15 +73,16 @@ class Report:
 
     def write_json(self, path: str | Path) -> None:
         """Write it as JSON, of which `read_report` makes it again."""
-        write_json(Path(path), self.to_json())
+        write_json(file("write_json", path), self.to_json())
 
     def write_html(self, path: str | Path) -> None:
         """Write it as one page that needs no other file. FileError tells if jinja2 is not installed."""
-        write_bytes(Path(path), self.html().encode())
+        write_bytes(file("write_html", path), self.html().encode())
 
     def write_badge(self, path: str | Path) -> None:
         """Write a badge: an image if the name ends in ``.svg``, data for a shields endpoint if in ``.json``."""
-        write_bytes(Path(path), badge_format(Path(path))(self.verdict).encode())
+        path = file("write_badge", path)
+        write_bytes(path, badge_format(path)(self.verdict, self.complete).encode())
 
     def html(self) -> str:
         """Return the page."""
@@ -83,13 +90,19 @@ class Report:
 
         return page(self)
 
+    def print_on(self, console: Console) -> None:
+        """Print it as text."""
+        print_backends(console, self.backends)
+        if not self.complete:
+            console.print(Text(INCOMPLETE, "bold red"), soft_wrap=True)
+
     def __str__(self) -> str:
         text = io.StringIO()
-        print_backends(open_console(text, width=WIDTH, color_system=None), self.backends)
+        self.print_on(open_console(text, width=WIDTH, color_system=None))
         return text.getvalue()
 
     def __repr__(self) -> str:
-        return f"<rnnspec.Report: {' '.join(self.sentences)}>"
+        return f"<rnnspec.Report: {' '.join([*self.sentences, *[INCOMPLETE] * (not self.complete)])}>"
 
     def _repr_html_(self) -> str | None:
         """The page in a frame of its own, since its styles are of no concern to the notebook; None without jinja2."""
@@ -100,14 +113,14 @@ class Report:
         return framed(self)
 
 
-def badge_format(path: Path) -> Callable[[Verdict], str]:
+def badge_format(path: Path) -> Callable[[Verdict, bool], str]:
     """Return the function that makes the kind of badge which the file's name asks for; raise FileError for another."""
     if path.suffix not in _BADGES:
         raise FileError(f"{path}: expected a badge's file to end in .svg or .json, got {path.suffix!r}")
     return _BADGES[path.suffix]
 
 
-_BADGES: Final[Mapping[str, Callable[[Verdict], str]]] = {".svg": badge_svg, ".json": badge_json}
+_BADGES: Final[Mapping[str, Callable[[Verdict, bool], str]]] = {".svg": badge_svg, ".json": badge_json}
 
 
 def read_report(*paths: str | Path) -> Report:
@@ -119,8 +132,10 @@ def read_report(*paths: str | Path) -> Report:
     ------
     FileError
         If a file is none of these, or is named twice, or none is named.
+    PlanError
+        If a path is none.
     """
-    files = [Path(path) for path in paths]
+    files = [file("read_report", path) for path in paths]
     if not files:
         raise FileError("expected files that 'rnnspec validate --json' wrote, got none")
     again = next((path for path in files if files.count(path) > 1), None)
@@ -142,12 +157,23 @@ def read_report(*paths: str | Path) -> Report:
 def _read(path: Path) -> Report:
     wanted = "expected a file that 'rnnspec validate --json' wrote"
     data = read_json(path, wanted)
+    if not isinstance(data, dict):
+        raise FileError(f"{path}: {wanted}; got no object with backends")
     try:
         return Report.from_json(data)
     except KeyError as error:
-        raise FileError(f"{path}: {wanted}; {error} is missing") from error
+        raise FileError(f"{path}: {wanted}; {error} is missing{_of_another_version(data)}") from error
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise FileError(f"{path}: {wanted}: {shown(str(error))[1:-1]}") from error
+        lacking = re.search(r"missing \d+ required .*arguments?: (.*)", str(error))
+        words = f"{lacking[1]} is missing" if lacking else shown(str(error))[1:-1]
+        raise FileError(f"{path}: {wanted}: {words}{_of_another_version(data)}") from error
+
+
+def _of_another_version(data: Mapping[str, Any]) -> str:
+    """Say so where another version of rnnspec wrote a file."""
+    known = data.get("conditions")
+    wrote, here = known.get("rnnspec") if isinstance(known, dict) else None, conditions()["rnnspec"]
+    return "" if wrote in (None, here) else f"; rnnspec {shown(wrote)[1:-1]} wrote it, and this is {here}"
 
 
 def _together(every: Sequence[Mapping[str, str]]) -> dict[str, str]:

@@ -195,7 +195,7 @@ class BackendSummary:
         """
         results, faults = list[CheckResult](), dict[str, FaultResult]()
         name = data["name"]
-        if not isinstance(name, str) or not name.isprintable():
+        if not (isinstance(name, str) and name.strip() and name.isprintable()):
             raise ValueError(f"name: expected words in one line, got {name!r}")
         for part in data["operations"]:
             place = {"backend": name, "operation": part["name"], "dtype": part["dtype"], "device": part["device"]}

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from rnnspec.conformance.report.console import WIDEST
 from rnnspec.conformance.report.faults import moved_in, print_fault
 from rnnspec.conformance.report.summary import BackendSummary, OperationSummary
 from rnnspec.conformance.report.words import (
@@ -50,7 +53,8 @@ def print_backends(console: Console, summaries: Sequence[BackendSummary]) -> Non
             console.print(Text(heading, "bold"), soft_wrap=True)
             _print_accuracy(console, summary)
         console.print(Text(f"{_RATIOS}, over all types", "bold"), soft_wrap=True)
-        console.print(_table_of_backends(summaries))
+        for table in _tables_of_backends(console, summaries):
+            console.print(table)
     for summary in summaries:
         if len(summaries) == 1:
             heading = f"{summary.name} ({versions_text(summary)}): {_RATIOS}"
@@ -84,31 +88,57 @@ def _new_table() -> Table:
     return table
 
 
+def _add_column(table: Table, heading: str, cells: Sequence[Text]) -> None:
+    """Add a column that is no narrower than its longest word, which would be cut."""
+    words = [word for text in (heading, *map(str, cells)) for word in text.split()]
+    table.add_column(heading, min_width=max(map(cell_len, words), default=0))
+
+
 def _table_of_types(summary: BackendSummary) -> Table:
     dtypes = list(dict.fromkeys(operation.dtype for operation in summary.operations))
     found = {(operation.name, operation.dtype): operation for operation in summary.operations}
     table = _new_table()
-    for dtype in dtypes:
-        table.add_column(dtype)
-    table.add_column("cases", justify="right")
     left_out = missing(summary)
-    for name in dict.fromkeys(operation.name for operation in summary.operations if operation.name not in left_out):
-        row = [found.get((name, dtype)) for dtype in dtypes]
-        cases = sum(operation.examples for operation in row if operation)
-        table.add_row(name, *(_cell(operation) for operation in row), str(cases))
+    names = [name for name in dict.fromkeys(operation.name for operation in summary.operations) if name not in left_out]
+    columns = [[_cell(found.get((name, dtype))) for name in names] for dtype in dtypes]
+    for dtype, cells in zip(dtypes, columns, strict=True):
+        _add_column(table, dtype, cells)
+    table.add_column("cases", justify="right")
+    for name, *row in zip(names, *columns, strict=True):
+        table.add_row(name, *row, str(sum(operation.examples for operation in summary.of(name))))
     return table
 
 
-def _table_of_backends(summaries: Sequence[BackendSummary]) -> Table:
+def _tables_of_backends(console: Console, summaries: Sequence[BackendSummary]) -> list[Table]:
+    """One table, or as many below each other as it takes for no word to be cut."""
+    headed = [(f"[{n}]" if _crowded(summaries) else one.name, one) for n, one in enumerate(summaries, 1)]
+    tables: list[Table] = []
+    while headed:
+        few = len(headed)
+        while few > 1 and _least_width(console, _table_of_backends(headed[:few])) > console.width:
+            few -= 1
+        tables.append(_table_of_backends(headed[:few]))
+        headed = headed[few:]
+    return tables
+
+
+def _least_width(console: Console, table: Table) -> int:
+    """The columns that a table takes if it breaks lines between words alone."""
+    unlimited = console.options.update(max_width=WIDEST)
+    return Measurement.get(console, unlimited, table).minimum
+
+
+def _table_of_backends(headed: Sequence[tuple[str, BackendSummary]]) -> Table:
     table = _new_table()
-    for number, summary in enumerate(summaries, 1):
-        table.add_column(f"[{number}]" if _crowded(summaries) else summary.name)
+    summaries = [summary for _, summary in headed]
     left_out = set.intersection(*(set(missing(summary)) for summary in summaries))
-    names = dict.fromkeys(operation.name for summary in summaries for operation in summary.operations)
+    names = {operation.name for summary in summaries for operation in summary.operations} - left_out
     known = [name for name in operations() if name in names]
-    for name in known:
-        if name not in left_out:
-            table.add_row(name, *(_cell_of_types(summary.of(name)) for summary in summaries))
+    columns = [[_cell_of_types(summary.of(name)) for name in known] for summary in summaries]
+    for (heading, _), cells in zip(headed, columns, strict=True):
+        _add_column(table, heading, cells)
+    for name, *row in zip(known, *columns, strict=True):
+        table.add_row(name, *row)
     return table
 
 

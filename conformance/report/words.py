@@ -18,6 +18,8 @@ _TUPLES: Final = {
 """Tuples of choices, by their strength and whether the plan is deep."""
 _SHOWN_SIZES: Final = 8
 
+INCOMPLETE: Final = "The run did not come to its end: this is a part of the result."
+
 Place = tuple[str, str]
 """An operation and a type."""
 
@@ -69,7 +71,7 @@ def sentence(summary: BackendSummary) -> str:
         if summary.accuracy:
             but = f" to within the accuracy that it declares{but}"
         return (
-            f"{summary.name} conforms to the specification{but}: {_counted(len(every), 'operation')}, {cases:,} cases."
+            f"{summary.name} conforms to the specification{but}: {counted(len(every), 'operation')}, {cases:,} cases."
         )
     wrong = {operation.name for operation in bad}
     words = {
@@ -77,9 +79,9 @@ def sentence(summary: BackendSummary) -> str:
         Verdict.TIMED_OUT: "exceeds the time limit",
         Verdict.CRASHED: "crashes",
     }[verdict]
-    found = f" {_counted(len(summary.faults), 'fault')} found;" if summary.faults else ""
+    found = f" {counted(len(summary.faults), 'fault')} found;" if summary.faults else ""
     right = len(every - wrong)
-    rest = f" {_counted(right, 'other operation')} {'conforms' if right == 1 else 'conform'}." if right else ""
+    rest = f" {counted(right, 'other operation')} {'conforms' if right == 1 else 'conform'}." if right else ""
     return f"{summary.name} {words} in {_listed(bad)}:{found} {cases:,} cases judged.{rest}"
 
 
@@ -90,10 +92,11 @@ _NAMED: Final = 3
 def _listed(operations: Sequence[OperationSummary]) -> str:
     names = list(dict.fromkeys(operation.name for operation in operations))
     more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {_counted(more, 'other')}" if more > 0 else "")
+    return ", ".join(names[:_NAMED]) + (f" and {counted(more, 'other')}" if more > 0 else "")
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """So many of these things."""
     return f"{number} {what}{'s' * (number != 1)}"
 
 

@@ -161,3 +161,17 @@ def test_the_page_in_a_browser(in_browser: Callable[..., Any], report: BenchRepo
 def test_a_window_system_that_there_is_not_is_of_no_matter() -> None:
     code = "from rnnspec.conformance.report.drawing import figures\nwith figures(): pass"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "MPLBACKEND": "nosuch"})
+
+
+def test_an_interval_near_one_is_two_numbers_in_the_answer(tiny: Callable[..., Any]) -> None:
+    near = BenchReport([outcome(tiny(), "", {"a": 0.01, "b": 0.0107})], 2, (0, 1), {"a": {}, "b": {}})
+    (answer,) = answers(near)
+    low, high = re.findall(r"\((.*) to ([\d.]*)", answer)[0]
+    assert float(low) < 1.15
+    assert low != high
+    assert len(low) == len("1.02")
+
+
+def test_a_backend_alone_is_not_compared(tiny: Callable[..., Any]) -> None:
+    alone = BenchReport([outcome(tiny(), "", {"a": 0.01})], 2, (0, 1), {"a": {"numpy": "2"}})
+    assert "<h1>How fast is a?</h1>" in page(alone, WRITTEN)

@@ -72,6 +72,10 @@ def test_the_bar_of_progress_has_one_line_of_the_terminal(columns: int) -> None:
         (("bench", "numpy", "-w", "speach", "--alone"), "did you mean speech?"),
         (("show", "--model", "image-row"), "did you mean image-rows?"),
         (("validate", "numpy", "--opp", "lstm"), "did you mean --op?"),
+        (
+            ("validate", "numpy", "--rnnspec-op", "lstm"),
+            "this option is for pytest without this command: expected --op",
+        ),
         (("validte",), "Did you mean 'validate'?"),
     ],
 )
@@ -114,6 +118,13 @@ def test_the_options_of_examples_are_there(unknown_options: Callable[[str], set[
 def test_a_word_of_an_attribute_is_that_word() -> None:
     assert parse_settings(operation("bidirectional"), ["merge=none"]) == {"merge": "none"}
     assert parse_settings(operation("lstm"), ["clip=none", "coupled=true"]) == {"clip": None, "coupled": True}
+    shown = ("logistic", "tanh", "tanh")  # as a default is shown
+    for text in (str(shown), '["logistic", "tanh", "tanh"]', "logistic, tanh ,tanh", "logistic,tanh,tanh"):
+        assert parse_settings(operation("lstm"), [f"activations={text}"]) == {"activations": shown}
+    assert "clip: expected a positive number" in run("show", "lstm", "--set", f"clip={'(' * 9999}")
+    assert "clip: expected one value, got another: 'clip=2'" in run(
+        "show", "lstm", "--set", "clip=1", "--set", "clip=2"
+    )
     assert run("show", "bidirectional", "--set", "merge=none").startswith("bidirectional: ")
 
 
@@ -141,7 +152,7 @@ def test_the_lines_that_docs_reports_gives_for_shells_ask_for_their_scripts() ->
         assert f"{shell}_complete" in script
 
 
-def test_a_shell_completes_commands_options_and_operations() -> None:
+def test_a_shell_completes_commands_options_and_names() -> None:
     def completed(*arguments: str, incomplete: str) -> set[str]:
         completion = ShellComplete(main, {}, "rnnspec", "_RNNSPEC_COMPLETE")
         return {one.value for one in completion.get_completions(list(arguments), incomplete)}
@@ -149,4 +160,14 @@ def test_a_shell_completes_commands_options_and_operations() -> None:
     assert completed(incomplete="val") == {"validate"}
     assert "--repro-dir" in completed("validate", incomplete="--re")
     assert completed("show", incomplete="lstm_") == {"lstm_cell", "lstm_1997", "lstm_1997_cell"}
-    assert "gru_cell" in completed("validate", "--op", incomplete="gru")
+    for command in (("validate",), ("bench",), ("faults",), ("new-backend", "mine"), ("vectors", "export", "d")):
+        assert "gru_cell" in completed(*command, "--op", incomplete="gru")
+    for command in ("validate", "bench", "soak", "bisect", "train", "learn"):
+        assert "numpy" in completed(command, incomplete="num")
+    assert "float32" in completed("validate", "--dtype", incomplete="float")
+    assert completed("validate", "--profile", incomplete="q") == {"quick"}
+    assert completed("bisect", "numpy", "--check", incomplete="values") == {"values"}
+    assert completed("bench", "-w", incomplete="spe") == {"speech"}
+    assert completed("convert", "a", "b", "--to", incomplete="k") == {"keras"}
+    for command in ("show", "train", "learn", "bench"):
+        assert completed(command, "--model", incomplete="image") == {"image-rows"}

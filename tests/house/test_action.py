@@ -41,6 +41,17 @@ def test_backends_that_are_none(tmp_path: Path, backends: str) -> None:
     assert not (tmp_path / "output").exists()
 
 
+def test_a_run_that_cannot_begin_tells_nothing_of_an_earlier_one(tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    for name in ("report.json", "report.html", "badge.svg", "badge.json"):
+        (tmp_path / "report" / name).write_text('{"backends": []}')
+    done = validated(tmp_path, RNNSPEC_BACKENDS="numpy", RNNSPEC_OPERATIONS="no_such")
+    assert done.returncode == 2
+    assert "unknown operation 'no_such'" in done.stderr
+    assert not [path for path in (tmp_path / "report").iterdir() if path.is_file()]
+    assert not (tmp_path / "summary").exists()
+
+
 def test_a_violation_fails_the_job(tmp_path: Path) -> None:
     pytest.importorskip("jinja2")
     wrong = "rnnspec.conformance.faults.named:lstm_forget_bias_of_one"

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,13 @@ def test_an_operation_has_its_page(site: Path, name: str) -> None:
 def test_known_faults_of_libraries_are_told(site: Path) -> None:
     text = (site / "docs" / "operations" / "clip_by_global_norm.md").read_text()
     assert "- torch: Squares overflow and underflow" in text
+    text = (site / "docs" / "operations" / "lstm.md").read_text()
+    assert "- onnxruntime: clip does not clip the argument of the output's activation. <https:" in text
+    told = "".join(page.read_text() for page in (site / "docs" / "operations").glob("*.md"))
+    folder = Path(rnnspec.backends.__path__[0])
+    for file in (*folder.glob("libraries/*.toml"), *folder.glob("*/expected_failures*.toml")):
+        for entry in tomllib.loads(file.read_text())["failure"]:
+            assert f"{entry['reason']} <{entry['link']}>" in told
 
 
 def test_the_api_has_every_name(site: Path) -> None:
@@ -81,3 +89,18 @@ def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (done.returncode, "expected a new or empty folder" in done.stderr) == (1, True)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_names_in_tables_are_not_broken(site: Path) -> None:
+    configuration = json.loads((site / "mkdocs.yml").read_text())
+    (style,) = configuration["extra_css"]
+    assert "table code { word-break: normal; }" in (site / "docs" / style).read_text()
+
+
+def test_a_plot_of_gradients_is_on_the_pages_of_what_it_shows(site: Path) -> None:
+    texts = {name: (site / "docs" / "operations" / f"{name}.md").read_text() for name in operations()}
+    images = [path.name for path in (site / "docs" / "gradients").glob("*.svg")]
+    places = {image: [name for name, text in texts.items() if f"(../gradients/{image})" in text] for image in images}
+    assert len(places) == 4
+    assert all(places.values())
+    assert "state_jacobian" in places["jacobian.svg"]

@@ -92,6 +92,8 @@ DENSE = {"x": np.ones((1, 2)), "W": np.full((1, 2), 0.5), "b": np.zeros(1)}
         (lambda: rnnspec.bench(["numpy"], rounds=1), "rounds: expected a whole number from 2 on, got 1"),
         (lambda: rnnspec.bench(["numpy"], sizes={"T": "x"}), "sizes: T: expected a whole number or a list of some"),
         (lambda: rnnspec.bench(["numpy"], threads=0), "threads: expected a whole number from 1 on, got 0"),
+        (lambda: rnnspec.bench(["numpy"], sizes={"T": [True]}), "sizes: T: expected a whole number or a list of some"),
+        (lambda: rnnspec.conforms("lstm", dtypes="float32"), "expected a list of dtypes, like ['float32']"),
         (lambda: rnnspec.validate("numpy", operations=3), "operations: expected names, or None for all, got (3,)"),
         (lambda: rnnspec.validate("numpy", profile=["quick"]), "profile: expected a text, got ['quick']"),
         (lambda: rnnspec.validate("numpy", expected=3), "expected: expected a path, got 3"),
@@ -117,6 +119,7 @@ def test_numbers_and_words_of_numpy_are_values_of_attributes() -> None:
     trace = rnnspec.trace("rnn", attributes={"clip": np.float32(0.5), "activation": np.str_("relu")})
     assert (trace.attributes["clip"], type(trace.attributes["clip"])) == (0.5, float)
     assert type(trace.attributes["activation"]) is str
+    assert len(rnnspec.trace("rnn", sizes={"T": np.int64(2)})) == len(rnnspec.trace("rnn", sizes={"T": 2}))
 
 
 def test_an_interrupt_while_it_times_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,24 @@ class Refusing(NumpyBackend):
     dense_vjp = dense
 
 
+class Unlicensed(NumpyBackend):
+    """Does not open, and says so without its name."""
+
+    name = "unlicensed"
+
+    def __init__(self, device: str = "cpu") -> None:
+        raise ValueError(f"no licence for {device}")
+
+
+class Forgetful(NumpyBackend):
+    """Forgets to return anything."""
+
+    name = "forgetful"
+
+    def run(self, call: Any) -> Any:
+        super().run(call)
+
+
 @pytest.fixture(scope="module")
 def wrong() -> rnnspec.Report:
     return rnnspec.validate(lstm_forget_bias_of_one, operations=["lstm_cell"], dtypes=["float32"], largest=8)
@@ -56,6 +74,15 @@ def test_a_class_and_an_adapter_are_judged_here() -> None:
     assert [one.name for one in right.backends] == ["numpy", "numpy (2)"]
     assert right.verdict is Verdict.CONFORMS
     assert right.sentences[0].startswith("numpy conforms to the specification: 1 operation, ")
+
+
+def test_a_whole_number_may_be_one_of_numpy() -> None:
+    assert rnnspec.validate(NumpyBackend, **FEW, seed=np.int64(3)).backends[0].seed == 3
+
+
+def test_an_adapter_that_returns_nothing_is_told_what_to_return() -> None:
+    (fault,) = rnnspec.validate(Forgetful, **FEW).backends[0].faults
+    assert "expected dense to return a tuple, (y,), got an object of type NoneType" in fault.message
 
 
 def test_a_name_is_judged_in_a_process_of_its_own_and_leaves_the_environment() -> None:
@@ -145,6 +172,9 @@ def test_the_json_makes_the_report_again(wrong: rnnspec.Report, tmp_path: Path) 
         ("nothing", {}, BackendError, "unknown backend 'nothing'"),
         (dict, {}, BackendError, r"backend 'dict': expected a subclass of rnnspec.backends.Backend"),
         ([], {}, PlanError, "expected a backend, got none"),
+        (NumpyBackend, {"seed": True}, PlanError, "seed: expected a whole number from 0 on, got True"),
+        (NumpyBackend, {"largest": np.ones(2, int)}, PlanError, "largest: expected a whole number from 1 on, got "),
+        (Unlicensed, {}, BackendError, "backend 'Unlicensed': no licence for cpu"),
     ],
 )
 def test_bad_input_gets_one_clear_line(backend: Any, options: Any, error: type[Exception], words: str) -> None:

@@ -18,9 +18,10 @@ from rnnspec.conformance.report.badge import badge_json, badge_svg
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.faults import moved_in
 from rnnspec.conformance.report.report import read_report
-from rnnspec.conformance.report.summary import summarise
+from rnnspec.conformance.report.summary import BackendSummary, summarise
 from rnnspec.conformance.report.tables import print_backends
 from rnnspec.conformance.run import CheckResult, Verdict
+from rnnspec.conformance.run.plan import PlanError
 from rnnspec.spec import operations
 
 ASKED = ("--op", "dense", "--dtype", "float32", "--largest", "8", "-n", "0")
@@ -98,6 +99,7 @@ OPERATION = ("backends", 0, "operations", 0)
         ((*OPERATION, "checks", 0, "more"), 1),
         ((*OPERATION, "faults"), [{"operation": "dense"}]),
         (("backends", 0, "versions"), {"numpy": 2}),
+        (("backends", 0, "name"), ""),
     ],
 )
 def test_a_file_of_another_form_is_one_line_of_error(written: Path, tmp_path: Path, path: Any, value: Any) -> None:
@@ -108,6 +110,19 @@ def test_a_file_of_another_form_is_one_line_of_error(written: Path, tmp_path: Pa
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert "expected a file that 'rnnspec validate --json' wrote" in done.stderr
+
+
+def test_a_file_of_another_version_is_told_as_one(written: Path, tmp_path: Path) -> None:
+    data = json.loads((written / "a.json").read_text())
+    data["conditions"]["rnnspec"] = "0.0.1"
+    (tmp_path / "same.json").write_text(json.dumps(data))
+    assert command("report", tmp_path / "same.json").exit_code == 0
+    del data["backends"][0]["operations"][0]["checks"][0]["seconds"]
+    (tmp_path / "old.json").write_text(json.dumps(data))
+    told = command("report", tmp_path / "old.json").stderr
+    assert "'seconds' is missing; rnnspec 0.0.1 wrote it, and this is " in told
+    (tmp_path / "list.json").write_text("[]")
+    assert "got no object with backends" in command("report", tmp_path / "list.json").stderr
 
 
 def test_bad_files(written: Path, tmp_path: Path) -> None:
@@ -234,3 +249,47 @@ def test_a_finding_s_lines_go_on_further_in_and_keep_their_addresses() -> None:
         f"    {address}",
         "    in lstm B=1",
     ]
+
+
+def test_a_table_of_many_backends_cuts_no_word() -> None:
+    def of(verdict: Verdict, number: int) -> BackendSummary:
+        found = CheckResult(
+            f"backend-{number}", "dense", "float32", "cpu", "values", "MUST", verdict, examples=9, refused=0,
+            reasons=(), worst_error_ratio=0.1, message="", repro="", seconds=0.0,
+        )  # fmt: skip
+        return summarise(found.backend, {}, [found])
+
+    kinds = (Verdict.VIOLATES, Verdict.CRASHED, Verdict.EXPECTED, Verdict.NOT_IMPLEMENTED)
+    text = io.StringIO()
+    console = open_console(text, width=80)
+    print_backends(console, [of(kinds[number % 4], number) for number in range(13)])
+    table = text.getvalue().partition("over all types")[2].partition("backend-0\n")[0]
+    assert "…" not in table
+    assert all(len(line) <= 80 for line in table.splitlines())
+    assert [f"[{number}]" in table for number in range(1, 14)] == [True] * 13
+    assert table.count("crashed") == 3
+    assert table.count("implemented") == 3
+    assert 1 < table.count(" dense ") < 13
+
+
+def test_a_run_without_an_end_has_no_badge_that_conforms(written: Path, tmp_path: Path) -> None:
+    data = json.loads((written / "a.json").read_text())
+    (tmp_path / "part.json").write_text(json.dumps({**data, "interrupted": True}))
+    done = command("report", tmp_path / "part.json", "--badge", tmp_path / "part.json.json")
+    assert done.exit_code == 2
+    assert "did not come to its end" in done.stdout
+    assert json.loads((tmp_path / "part.json.json").read_text())["message"] == "incomplete"
+    report = read_report(tmp_path / "part.json")
+    assert "did not come to its end" in repr(report)
+    assert "did not come to its end" in str(report)
+    assert "did not come to its end" not in str(read_report(written / "a.json"))
+    assert ">incomplete<" in badge_svg(Verdict.CONFORMS, complete=False)
+    assert "violates" in badge_json(Verdict.VIOLATES, complete=False)
+
+
+@pytest.mark.parametrize("path", [None, 3, ["a.json"]])
+def test_what_is_no_path_is_told(written: Path, path: Any) -> None:
+    with pytest.raises(PlanError, match="read_report: expected a path, got "):
+        read_report(path)
+    with pytest.raises(PlanError, match="write_json: expected a path, got "):
+        read_report(written / "a.json").write_json(path)

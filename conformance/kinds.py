@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
+
+import numpy as np
 
 from rnnspec.conformance.run.plan import PlanError
 from rnnspec.conformance.run.reading import shown
@@ -28,10 +31,15 @@ def words(what: str, given: object) -> str:
 
 
 def whole(what: str, given: object, least: int) -> int:
-    """A whole number from `least` on."""
-    if type(given) is not int or given < least:
+    """A whole number from `least` on, NumPy's too."""
+    if not is_whole(given) or given < least:
         raise PlanError(f"{what}: expected a whole number from {least} on, got {shown(given)}")
-    return given
+    return int(given)
+
+
+def is_whole(given: object) -> TypeGuard[int]:
+    """Whether it is a whole number, of Python or NumPy; a truth value is none."""
+    return isinstance(given, int | np.integer) and not isinstance(given, bool)
 
 
 def mapping(what: str, given: object, example: str) -> Mapping[str, Any]:
@@ -45,8 +53,11 @@ def mapping(what: str, given: object, example: str) -> Mapping[str, Any]:
 
 def path(what: str, given: object) -> Path | None:
     """The path of a file, or None."""
-    if given is None:
-        return None
-    if not isinstance(given, str | Path):
+    return None if given is None else file(what, given)
+
+
+def file(what: str, given: object) -> Path:
+    """The path of a file."""
+    if not isinstance(given, str | os.PathLike):
         raise PlanError(f"{what}: expected a path, got {shown(given)}")
     return Path(given)
