@@ -44,6 +44,10 @@ class Gated:
         self.units = R.shape[1]
         self.state_sizes = (R.shape[2], *(self.units,) * memories)
 
+    def add_to_bias(self, gate: slice, constant: float) -> None:
+        """Add a number to the bias of a gate."""
+        self.b = np.concatenate((self.b[: gate.start], self.b[gate] + constant, self.b[gate.stop :]))
+
     def arguments(self, x: Array, h_prev: Array) -> Array:
         """Return the arguments of all gates."""
         a: Array = self.W @ x

@@ -34,17 +34,16 @@ class LSTM(Gated):
         super().__init__(W, R, b, b_R, memories=1, gradient=gradient)
         self.P = P if projection else None
         self.gate, self.candidate, self.output = (activation(name, clip) for name in activations)
-        self.coupled, self.forget_bias = coupled, forget_bias
+        self.coupled = coupled
         self.i, self.f, self.g, self.o = (rows(k, self.units) for k in ((0, 0, 1, 2) if coupled else (0, 1, 2, 3)))
         self.i_f = slice(self.i.start, self.f.stop)
+        if forget_bias is not None:
+            self.add_to_bias(self.f, forget_bias)
         self.keeps_arguments = self.gate.reads_argument or self.candidate.reads_argument
 
     def step(self, x: Array, h_prev: Array, c_prev: Array) -> tuple[Arrays, Arrays]:
         """Return the state and memory after the step, and the arrays that `back` needs."""
         a = self.arguments(x, h_prev)
-        if self.forget_bias is not None:
-            a_f = a[self.f]
-            a_f += self.forget_bias
         v = np.empty_like(a) if self.keeps_arguments else a
         self.gate(a[self.i_f], out=v[self.i_f])
         self.candidate(a[self.g], out=v[self.g])

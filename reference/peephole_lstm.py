@@ -33,8 +33,10 @@ class PeepholeLSTM(Gated):
         self.P_i, self.P_f, self.P_o = (P[k].reshape(self.units, 1) for k in ((0, 0, 1) if coupled else (0, 1, 2)))
         self.W_p = W_p if projection else None
         self.gate, self.candidate, self.output = (activation(name, clip) for name in activations)
-        self.coupled, self.forget_bias = coupled, forget_bias
+        self.coupled = coupled
         self.i, self.f, self.g, self.o = (rows(k, self.units) for k in ((0, 0, 1, 2) if coupled else (0, 1, 2, 3)))
+        if forget_bias is not None:
+            self.add_to_bias(self.f, forget_bias)
         self.keeps_arguments = self.gate.reads_argument or self.candidate.reads_argument
 
     def step(self, x: Array, h_prev: Array, c_prev: Array) -> tuple[Arrays, Arrays]:
@@ -48,8 +50,6 @@ class PeepholeLSTM(Gated):
             f = 1 - i
         else:
             a_f += self.P_f * c_prev
-            if self.forget_bias is not None:
-                a_f += self.forget_bias
             f = self.gate(a_f, out=v[self.f])
         g = self.candidate(a_g, out=v[self.g])
         c = f * c_prev

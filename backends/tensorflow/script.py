@@ -56,7 +56,7 @@ def _beginning(call: Call, device: str, own: Collection[str]) -> list[str]:
 def _gradient(compute: Collection[str], wanted: Collection[str]) -> list[str]:
     return [
         "with tf.GradientTape(watch_accessed_variables=False) as tape:",
-        f"    tape.watch(leaves := {{k: t[k] for k in {list(wanted)}}})",
+        f"    tape.watch(leaves := {{k: t[k] for k in {' '.join(wanted)!r}.split()}})",
         *indented(compute),
         "ys, dys = zip(*((y, tf.cast(c, y.dtype)) for y, c in zip(results, cotangents) if c is not None))",
         'found = tape.gradient(ys, leaves, dys, unconnected_gradients="zero")',

@@ -14,14 +14,14 @@ pytest.importorskip("tensorflow")
 
 from rnnspec.backends.scripting import WIDEST
 from rnnspec.backends.tensorflow import TensorFlowBackend, TensorFlowFunctionBackend, TensorFlowXlaBackend
-from rnnspec.backends.tensorflow.natives import NATIVES
+from rnnspec.backends.tensorflow.natives import SCRIPTS
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.pages.frameworks import probes
 from rnnspec.conformance.run.repro.source import LINES_OF_A_CALL
 from rnnspec.spec import operations
 
 EAGER = TensorFlowBackend()
-SCRIPTED = list(NATIVES)
+SCRIPTED = list(SCRIPTS)
 
 
 def native_cases(operation: str) -> Iterator[Case]:
@@ -60,6 +60,8 @@ def test_a_script_computes_what_the_adapter_does(operation: str, dtype: str) -> 
     judged = 0
     for each in native_cases(operation):
         case = replace(each, dtype=dtype)
+        if EAGER.refusal(case.call) is not None:  # the library has some operations in some types alone
+            continue
         scope = executed(EAGER.script(case.call), case)
         assert "gradients" not in scope
         for got, expected in zip(scope["outputs"], EAGER.run(case.call), strict=True):
@@ -71,7 +73,7 @@ def test_a_script_computes_what_the_adapter_does(operation: str, dtype: str) -> 
         assert set(scope["gradients"]) == set(gradients)
         for name, expected in gradients.items():
             np.testing.assert_array_equal(scope["gradients"][name], widened(expected), err_msg=str(case), strict=True)
-    assert judged
+    assert judged or (operation, dtype) == ("ctc_loss", "float64")
 
 
 @pytest.mark.parametrize("backend", [TensorFlowFunctionBackend(), TensorFlowXlaBackend()], ids=lambda each: each.name)

@@ -233,14 +233,15 @@ def _attention_source(call: Call) -> Lines:
         lines += ['k = keras.ops.matmul(k, tf.transpose(t["W_k"]))']
     elif (factor := _factor(score, call.attributes["scale"], queries)) is not None:
         weights = f"[tf.constant({factor!r}, q.dtype)]"
-    masked = 't["query_mask"]' if "query_mask" in call.inputs else None
+    masked = 'inputs["query_mask"]' if "query_mask" in call.inputs else None
     masks = f"[{masked}, {valid}]" if masked or valid else "None"
     lines += [
+        f"weights = {weights}",
         f"options = dict(mask={masks}, return_attention_scores=True, use_causal_mask={call.attributes['causal']})",
-        f"(context, shown), _ = layer.stateless_call({weights}, [], [q, values, k], **options)",
+        "(context, shown), _ = layer.stateless_call(weights, [], [q, values, k], **options)",
     ]
     if masked:
-        lines.append('shown = tf.where(t["query_mask"][..., None], shown, tf.zeros((), shown.dtype))')
+        lines.append('shown = tf.where(inputs["query_mask"][..., None], shown, tf.zeros((), shown.dtype))')
     shapes = f"[(None, None, {queries}), (None, None, {call.inputs['values'].shape[2]}), (None, None, {keys})]"
     make = f"layer = keras.layers.{_LAYERS[score]}(use_scale={weights != '[]'}, dtype=dtype)"
     return Lines([*lines, "results = [context, shown]"], (make, f"layer.build({shapes})"))
@@ -252,8 +253,9 @@ def _heads_source(call: Call) -> Lines:
     size, read = call.inputs["W_v"].shape[1:]
     has_bias = any(f"b_{name}" in call.inputs for name in "qkvo")
     shapes = dict.fromkeys("qk", (heads, units)) | {"v": (heads, size), "o": (call.inputs["W_o"].shape[1],)}
+    inward = [(2, 0, 1)] * 3
     lines.append("weights = []")
-    for name, order in zip("qkvo", [(2, 0, 1)] * 3 + [(0, 2, 1)], strict=True):
+    for name, order in zip("qkvo", [*inward, (0, 2, 1)], strict=True):
         given = f't["b_{name}"]' if f"b_{name}" in call.inputs else f"tf.zeros({shapes[name]}, q.dtype)"
         with_bias = f", {given}" if has_bias else ""
         lines.append(f'weights += [tf.transpose(t["W_{name}"], {order}){with_bias}]')

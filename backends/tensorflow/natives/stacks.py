@@ -168,47 +168,22 @@ def _bidirectional_source(call: Call) -> Lines:
         (
             *layout(kind, call),
             *layer_options(kind, call),
-            f"layer = {_both_source(kind, call, merge)}",
+            *_both_source(kind, call, merge),
             build(call),
         ),
     )
 
 
-def _both_source(kind: Network, call: Call, merge: str | None) -> str:
-    """An expression that makes the layer in both directions."""
-    in_reverse, other = _activation_in_reverse(call.attributes["layer"], call.attributes), ""
+def _both_source(kind: Network, call: Call, merge: str | None) -> list[str]:
+    """Lines that make the layer in both directions."""
+    in_reverse = _activation_in_reverse(call.attributes["layer"], call.attributes)
+    other, made_apart = "", list[str]()
     if in_reverse is not None:
-        options = f'**{{**options, "activation": {in_reverse!r}}}'
-        other = f", backward_layer=keras.layers.{kind.keras}(go_backwards=True, {options})"
-    return f"keras.layers.Bidirectional({made(kind)}, merge_mode={merge!r}{other}, dtype=dtype)"
-
-
-def _bidirectional_stack_source(call: Call) -> Lines:
-    """Bidirectional layers one on another."""
-    kind, number, count = NETWORKS[call.attributes["layer"]], len(call.inputs["R"]), len(call.inputs["W_above"])
-    sizes = [call.inputs["x"].shape[2], *[call.inputs["W_above"].shape[-1]] * count]
-    merge, states = call.attributes["merge"], len(kind.states)
-    return Lines(
-        [
-            'x, finals = t["x"], []',
-            'for i, (layer, W) in enumerate(zip(layers, [t["W"], *tf.unstack(t["W_above"])])):',
-            "    weights = []",
-            "    for d in (0, 1):",
-            "        p = {k: t[k][i][d] for k in t if k[0] in 'Rb'}",
-            f"        weights += {weights(call, 'W[d]', '').replace('t[', 'p[')}",
-            f"    before = {before(kind, call, '[:, i, 0]')} + {before(kind, call, '[:, i, 1]')}",
-            *indented(called(call, "x, *after", "x")),
-            f"    finals.append([tf.stack(both, 1) for both in zip(after[:{states}], after[{states}:])])",
-            "results = [x, *(tf.stack(state, 1) for state in zip(*finals))]",
-        ],
-        (
-            *layout(kind, call),
-            *layer_options(kind, call),
-            f"both = lambda: {_both_source(kind, call, merge)}",
-            f"layers = [both() for _ in range({number})]",
-            f"built = [layer.build((None, None, size)) for layer, size in zip(layers, {sizes})]",
-        ),
-    )
+        made_apart = [
+            f"back = keras.layers.{kind.keras}(go_backwards=True, **options | dict(activation={in_reverse!r}))"
+        ]
+        other = "backward_layer=back, "
+    return [*made_apart, f"layer = keras.layers.Bidirectional({made(kind)}, {merge!r}, {other}dtype=dtype)"]
 
 
 def _stack_source(call: Call) -> Lines:
@@ -216,7 +191,9 @@ def _stack_source(call: Call) -> Lines:
     kind = NETWORKS[call.attributes["layer"]]
     number, alternating = len(call.inputs["R"]), call.operation == "alternating_stack"
     sizes = [call.inputs["x"].shape[2], *[hidden(call)] * (number - 1)]
-    turned = ["    y = tf.reverse(y, [1]) if i % 2 == 1 else y"] if alternating else []
+    then = ["    finals.append(after)"]
+    if alternating:
+        then = ["    y, finals = tf.reverse(y, [1]) if i % 2 == 1 else y, [*finals, after]"]
     return Lines(
         [
             'y, finals = t["x"], []',
@@ -224,8 +201,7 @@ def _stack_source(call: Call) -> Lines:
             f"    weights = {weights(call, 'W', '[i]')}",
             f"    before = {before(kind, call, '[:, i]')}",
             *indented(called(call, "y, *after", "y")),
-            *turned,
-            "    finals.append(after)",
+            *then,
             "results = [y, *(tf.stack(state, 1) for state in zip(*finals))]",
         ],
         (
@@ -256,7 +232,7 @@ DRAWING: Final[Mapping[str, Native]] = {
 }
 SCRIPTS: Final[Mapping[str, Script]] = {
     "bidirectional": _bidirectional_source,
-    "bidirectional_stack": _bidirectional_stack_source,
     "stacked": _stack_source,
     "alternating_stack": _stack_source,
 }
+"""A stack in both directions has none, as it does not fit into a script: one of its layers shows which is at fault."""
