@@ -13,7 +13,7 @@ from typing import Final
 
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.covering import Row, spread_order
-from rnnspec.conformance.cases.factors import Factors
+from rnnspec.conformance.cases.factors import STEPS, Factors
 from rnnspec.conformance.cases.ladder import goes_by_steps
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
 from rnnspec.conformance.cases.regimes import (
@@ -40,6 +40,11 @@ _UNITS: Final = 4
 """Units of a matrix of a certain structure, and steps beside it: enough for its powers to tell."""
 _MANY_STEPS: Final = {"B": 4, "T": 4}
 """Least sizes of a call in which some of what had probability 0 came true."""
+
+
+_FEW_TERMS: Final = 16
+_MANY_TERMS: Final = 72
+"""Sequences and steps, and features, of which together there are more than float16 counts."""
 
 
 def special_numbers(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
@@ -91,12 +96,28 @@ def vanishing(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     for number, levels in enumerate(factors.meeting_own_choices(rows, together=2)):
         for place, regime in enumerate(regimes):
             salt = ATTEMPTS * (7000 + len(regimes) * number + place)
-            yield maker.with_some_step({**levels, "regime": regime}, salt)
+            case = maker.with_some_step({**levels, "regime": regime}, salt)
+            # Of many whole numbers some are equal, where a slope may jump.
+            yield case.with_at_least(**dict.fromkeys(case.sizes, _UNITS)) if regime == "integers" else case
     for number, levels in enumerate(factors.meeting_own_choices(rows)):
         case = maker.with_some_step({**levels, "regime": "generic"}, ATTEMPTS * (8000 + number))
         for name, item in case.items.items():
             if item.kind == "float" and item.per_sequence == ("B" in factors.op.sizes) and name not in case.absent:
                 yield replace(case, zero=(name,))
+
+
+def many_terms(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
+    """A call of a type of two bytes with sums of so many terms that the type does not hold them.
+
+    Operations that go by steps have no sums beyond those of their cells' products.
+    """
+    factors = maker.factors
+    if not rows or not _is_narrow(factors) or goes_by_steps(factors.op) or factors.few_shapes:
+        return
+    levels = {**factors.levels(rows[0]), "regime": "generic", STEPS: "all"}
+    symbols = maker.case(levels, ATTEMPTS * 9900).sizes
+    sizes = {symbol: _FEW_TERMS if symbol in ("B", "T", "U") else _MANY_TERMS for symbol in symbols}
+    yield replace(maker.case(levels, ATTEMPTS * 9900, sizes), attributes=factors.support.defaults())
 
 
 def offset(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
