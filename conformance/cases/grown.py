@@ -80,10 +80,11 @@ def grown(maker: Maker, refused: Collection[Combination]) -> Iterator[Case]:
 
 
 def _large(maker: Maker, row: Mapping[str, Any], number: int, apart: Mapping[str, int]) -> Case:
-    """The case of a row's choices at large sizes, or at the largest ones that are affordable; some sizes are `apart`."""
+    """The case of a row's choices at large sizes, or at the largest ones that are affordable, but for sizes `apart`."""
     by_steps = goes_by_steps(maker.factors.op)
     tiles = () if by_steps or number % 2 == 0 else (_TILES[number // 2 % len(_TILES)],)
-    cases = (_of_size(maker, row, number, size, apart) for size in (*tiles, TOGETHER[number % len(TOGETHER)], *_SMALLER))
+    sizes = (*tiles, TOGETHER[number % len(TOGETHER)], *_SMALLER)
+    cases = (_of_size(maker, row, number, size, apart) for size in sizes)
     for case in cases:
         if _affordable(case):
             break

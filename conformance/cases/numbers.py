@@ -42,6 +42,8 @@ _MANY_STEPS: Final = {"B": 4, "T": 4}
 """Least sizes of a call in which some of what had probability 0 came true."""
 
 
+_BEYOND_VECTORS: Final = 20
+"""Numbers that go through one formula each, beyond those that a processor takes at once."""
 _FEW_TERMS: Final = 16
 _MANY_TERMS: Final = 72
 """Sequences and steps, and features, of which together there are more than float16 counts."""
@@ -80,7 +82,9 @@ def small(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
         return
     together = 1 if goes_by_steps(maker.factors.op) else 2
     for number, levels in enumerate(maker.factors.meeting_own_choices(rows, together)):
-        yield maker.with_some_step({**levels, "regime": "small"}, ATTEMPTS * (3000 + number))
+        case = maker.with_some_step({**levels, "regime": "small"}, ATTEMPTS * (3000 + number))
+        least = 0 if "B" in maker.factors.op.sizes else _BEYOND_VECTORS
+        yield case.with_at_least(**dict.fromkeys(case.sizes, least))
 
 
 def vanishing(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
@@ -93,12 +97,13 @@ def vanishing(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
         return
     regimes = [regime for regime in regimes_for(factors.op) if regime in ("integers", "zeros")]
     regimes += ["weightless"] * any(item.domain in NOT_NEGATIVE for item in factors.op.inputs.values())
+    least = _UNITS if "B" in factors.op.sizes else _BEYOND_VECTORS
     for number, levels in enumerate(factors.meeting_own_choices(rows, together=2)):
         for place, regime in enumerate(regimes):
             salt = ATTEMPTS * (7000 + len(regimes) * number + place)
             case = maker.with_some_step({**levels, "regime": regime}, salt)
             # Of many whole numbers some are equal, where a slope may jump.
-            yield case.with_at_least(**dict.fromkeys(case.sizes, _UNITS)) if regime == "integers" else case
+            yield case.with_at_least(**dict.fromkeys(case.sizes, least)) if regime == "integers" else case
     for number, levels in enumerate(factors.meeting_own_choices(rows)):
         case = maker.with_some_step({**levels, "regime": "generic"}, ATTEMPTS * (8000 + number))
         for name, item in case.items.items():

@@ -20,7 +20,7 @@ Steps = Literal[
 - ``holed_right`` and ``holed_left``: masks with a hole inside, whose ends are those of padding on the right or left.
 - ``holed_blocks``: masks that take out whole blocks, the first 64 steps of one sequence and 32 amid the next.
 - ``full_lengths`` and ``full_mask``: given, though every step is valid.
-- ``last_longest``: the first 32 sequences are shorter than those after them; ``whole_blocks``: lengths of powers of two.
+- ``last_longest``: the first 32 sequences are shorter than those behind; ``whole_blocks``: lengths of powers of two.
 - ``no_lengths`` and ``no_mask``: no step is valid.
 """
 BY_LENGTHS: Final[tuple[Steps, ...]] = (
@@ -117,7 +117,7 @@ def _lengths(kind: Steps, batch: int, steps: int, rng: np.random.Generator) -> N
 
 
 def _of_whole_blocks(batch: int, steps: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """In turn all steps, as many as the greatest power of two below them, as many as a word has bits, and any number."""
+    """In turn all steps, the greatest power of two below them, as many as a word has bits, and any number."""
     powers = [1 << place for place in range(steps.bit_length()) if 1 << place < steps] or [steps]
     of_word = TOGETHER if TOGETHER in powers else powers[0]
     turns = np.array([steps, powers[-1], of_word])[np.arange(batch) % 4 % 3]
