@@ -24,6 +24,7 @@ from rnnspec.conformance.cases.regimes import (
     regimes_for,
     takes_spectra,
 )
+from rnnspec.conformance.cases.rungs import flops_of
 from rnnspec.conformance.judge.formats import format_of
 
 _WIDE_RANGE: Final = 2.0**40
@@ -45,8 +46,10 @@ _MANY_STEPS: Final = {"B": 4, "T": 4}
 _BEYOND_VECTORS: Final = 20
 """Numbers that go through one formula each, beyond those that a processor takes at once."""
 _FEW_TERMS: Final = 16
-_MANY_TERMS: Final = 72
-"""Sequences and steps, and features, of which together there are more than float16 counts."""
+_MANY_TERMS: Final = 160
+"""Sequences and steps, and features, over all of which a sum of squares is beyond float16."""
+_DEAREST: Final = 2e6
+"""Most floating-point operations of such a call."""
 
 
 def special_numbers(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
@@ -122,7 +125,9 @@ def many_terms(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     levels = {**factors.levels(rows[0]), "regime": "generic", STEPS: "all"}
     symbols = maker.case(levels, ATTEMPTS * 9900).sizes
     sizes = {symbol: _FEW_TERMS if symbol in ("B", "T", "U") else _MANY_TERMS for symbol in symbols}
-    yield replace(maker.case(levels, ATTEMPTS * 9900, sizes), attributes=factors.support.defaults())
+    case = replace(maker.case(levels, ATTEMPTS * 9900, sizes), attributes=factors.support.defaults())
+    if flops_of(case) <= _DEAREST:
+        yield case
 
 
 def offset(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
