@@ -64,6 +64,7 @@ def grown(maker: Maker, refused: Collection[Combination]) -> Iterator[Case]:
     others = [place for place, factor in enumerate(factors.all) if not factor.name.startswith("size ")]
     rows: tuple[Row, ...] = covering_rows(factors.model(1, False, refused))[0] if factors.all else ((),)
     running = {place for place in others if factors.all[place].runs and factors.all[place].name != STEPS}
+    by_steps = goes_by_steps(factors.op)
     met: set[tuple[int, int]] = set()
     of_many: set[tuple[int, int]] = set()
     number = 0
@@ -71,20 +72,22 @@ def grown(maker: Maker, refused: Collection[Combination]) -> Iterator[Case]:
         levels = {(place, row[place]) for place in others}
         if not levels <= met or not number:
             own = {level for level in levels if level[0] in running}
-            # In turn, so that most choices are met with many steps too.
-            tall = not own <= of_many and number % 2 == 1
+            # In turn, so that most choices are met with many steps too; where these cost little, with both at once.
+            tall = not own <= of_many and (number % 2 == 1 or not by_steps)
             of_many |= own if tall else set()
             met |= levels
-            yield _large(maker, factors.levels(row), number, _TALL if tall else {})
+            apart = {symbol: size for symbol, size in _TALL.items() if by_steps or symbol == "B"}
+            yield _large(maker, factors.levels(row), number, apart if tall else {})
             number += 1
 
 
 def _large(maker: Maker, row: Mapping[str, Any], number: int, apart: Mapping[str, int]) -> Case:
     """The case of a row's choices at large sizes, or at the largest ones that are affordable, but for sizes `apart`."""
     by_steps = goes_by_steps(maker.factors.op)
-    tiles = () if by_steps or number % 2 == 0 else (_TILES[number // 2 % len(_TILES)],)
-    sizes = (*tiles, TOGETHER[number % len(TOGETHER)], *_SMALLER)
-    cases = (_of_size(maker, row, number, size, apart) for size in sizes)
+    tile = _TILES[number // 2 % len(_TILES)]
+    tiles = () if by_steps or number % 2 == 0 else ((tile, apart), (tile, {}))
+    sizes = (*tiles, *((size, apart) for size in (TOGETHER[number % len(TOGETHER)], *_SMALLER)))
+    cases = (_of_size(maker, row, number, *one) for one in sizes)
     for case in cases:
         if _affordable(case):
             break
@@ -161,8 +164,7 @@ def _of_size(maker: Maker, row: Mapping[str, Any], number: int, size: int, apart
     sizes = {symbol: _LAYERS if symbol in layers else size for symbol in symbols.sizes}
     if "B" in sizes:
         sizes["B"] = _FEW if size in _TILES else _SEQUENCES[number % len(_SEQUENCES)] or size
-    if size not in _TILES:
-        sizes |= {symbol: count for symbol, count in apart.items() if symbol in sizes}
+    sizes |= {symbol: count for symbol, count in apart.items() if symbol in sizes}
     return _truncated_late(maker.with_some_step(row, salt, sizes))
 
 

@@ -315,7 +315,7 @@ def test_float16_does_not_hold_the_sum_of_which_it_holds_the_mean() -> None:
     (mean,) = reference.mean_squared_error(**case.call.inputs, **case.attributes)
     terms = case.call.inputs["prediction"].size
     assert float(mean) < 4
-    assert float(mean) * terms > np.finfo(np.float16).max
+    assert float(mean) * terms > float(np.finfo(np.float16).max)
 
 
 # Pairs of sizes.
