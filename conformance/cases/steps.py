@@ -99,7 +99,8 @@ def _lengths(kind: Steps, batch: int, steps: int, rng: np.random.Generator) -> N
         case "full_lengths":
             return np.full(batch, steps)
         case "last_longest":
-            return np.where(np.arange(batch) < TOGETHER, rng.integers(0, steps // 2 + 1, batch), steps)
+            short = rng.integers(min(1, steps // 2), steps // 2 + 1, batch)
+            return np.where(np.arange(batch) < TOGETHER, short, steps)
         case "whole_blocks":
             return _of_whole_blocks(batch, steps, rng)
         case "equal":

@@ -251,11 +251,11 @@ def test_sequences_have_up_to_a_thousand_labels_and_as_many_steps_as_these_need(
 def test_of_more_than_64_steps_a_sequence_has_some_by_lengths_and_by_a_mask(name: str) -> None:
     cases = [case for case in deck_of(name).cases if 64 < case.sizes["T"] <= RUNGS[-1] and case.sizes["T"] in RUNGS]
     padded = [case for case in cases if not case.valid.all()]
-    assert {"lengths", "mask"} <= {case.steps for case in padded}
+    assert {"whole_blocks", "mask"} <= {case.steps for case in padded}
     assert all(case.valid[:, -1].any() for case in padded)
     if name == "context_vector":
         sources = set(operation(name).attributes["source"].values)
-        for kind in ("lengths", "mask"):
+        for kind in ("whole_blocks", "mask"):
             assert {case.attributes["source"] for case in padded if case.steps == kind} == sources
 
 
