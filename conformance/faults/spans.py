@@ -37,7 +37,8 @@ class LoopEndsWithTheFirst32(Altered):
 
     def altered(self, call: Call) -> Call:
         valid = valid_of(call)
-        going_on = np.asarray(np.logical_or.accumulate(valid[:_TOGETHER].any(axis=0)[::-1]))[::-1]
+        last = np.nonzero(valid[:_TOGETHER].any(axis=0))[0].max(initial=-1)
+        going_on = np.arange(valid.shape[1]) <= last
         return with_steps(call, valid & going_on) if "lengths" in call.inputs else call
 
 
