@@ -14,6 +14,7 @@ from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.covering import Row, spread_order
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
 from rnnspec.conformance.cases.regimes import choices_of, regimes_for
+from rnnspec.conformance.cases.steps import TOGETHER
 from rnnspec.spec.operation import Operation
 
 COUNTS: Final = (33, 130, 32, 64)
@@ -29,6 +30,8 @@ _STEPS: Final = 33
 _LAST: Final = 4
 """Steps after a late end, in which nothing may follow."""
 _SIZES: Final = {"B": 16, "D": 16, "H": 16}
+_BEHIND: Final = {"B": 2 * TOGETHER, "K": 3}
+"""Sequences of a call of which those behind go on longest, and alternatives of which most are soon met."""
 _FEW_STEPS: Final = 5
 _FEW_ALTERNATIVES: Final = 5
 _KEPT: Final = 4
@@ -60,7 +63,7 @@ def counted(op: Operation) -> list[str]:
 
 
 def late_ends(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
-    """Calls in which the token that ends a sequence is first chosen after many steps.
+    """Calls in which the token that ends a sequence is first chosen after many steps, or last by a sequence behind.
 
     The end is the token that the right sequences of the call without an end have first at the latest step.
     """
@@ -78,6 +81,18 @@ def late_ends(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
     case = maker.with_some_step(row, ATTEMPTS * 7000, sizes)
     case = replace(case, attributes=usual, drawn_for=None)
     yield case.with_attributes(**{end: _latest(case)})
+    yield from _ending_behind(replace(case, sizes={**case.sizes, **_BEHIND}), end)
+
+
+def _ending_behind(case: Case, end: str) -> Iterator[Case]:
+    """The call with an end after which a sequence beyond the first ones that go together is the last to go on."""
+    for other in (replace(case, seed=case.seed + number) for number in range(2 * ATTEMPTS)):
+        tokens = getattr(reference, other.operation)(**other.given.inputs, **other.attributes)[0]
+        for token in np.unique(tokens):
+            lengths = np.where((written := tokens == token).any(axis=1), written.argmax(axis=1) + 1, tokens.shape[1])
+            if lengths[:TOGETHER].max() < lengths[TOGETHER:].max():
+                yield other.with_attributes(**{end: int(token)})
+                return
 
 
 def unlike_ends(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:

@@ -33,8 +33,9 @@ from rnnspec.conformance.cases.factors import Factor, Factors
 from rnnspec.conformance.cases.grown import grown, paired, wide
 from rnnspec.conformance.cases.looks import looking_padded
 from rnnspec.conformance.cases.making import Maker
-from rnnspec.conformance.cases.numbers import far, special_numbers, still
+from rnnspec.conformance.cases.numbers import far, many_terms, special_numbers, still
 from rnnspec.conformance.cases.rungs import Climber, DeckError
+from rnnspec.conformance.cases.spans import deciding
 
 __all__ = ["Deck", "DeckError", "Extent", "Planner"]
 
@@ -155,9 +156,11 @@ class Planner:
             cases += late_ends(self._maker, rows)
             cases += unlike_ends(self._maker, rows)
             cases += looking_padded(self._maker, rows)
+            cases += deciding(self._maker, rows)
             cases += one_at_a_time(self._maker, rows, self.refused)
         cases += far(self._maker, rows)
         cases += still(self._maker, rows)
+        cases += many_terms(self._maker, rows)
         cases += generic(self._maker, rows, self.extent.generic)
         return Deck(self.scope, self.factors, rows, tuple(cases), model, impossible, climber.left_out)
 

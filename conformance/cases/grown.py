@@ -14,6 +14,7 @@ from typing import Any, Final
 from rnnspec.conformance.cases.beyond import bounding
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.covering import Combination, Row, covering_rows
+from rnnspec.conformance.cases.factors import STEPS
 from rnnspec.conformance.cases.ladder import depths, goes_by_steps
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
 from rnnspec.conformance.cases.regimes import choices_of
@@ -23,6 +24,8 @@ TOGETHER: Final = (34, 40, 36, 48)
 """Sizes beyond a block of 32, in turn: two and four above one, and multiples of 8 and of 16."""
 _SEQUENCES: Final = (0, 16, 9, 8)
 """Sequences of the calls, in turn; 0: as many as the other sizes."""
+_TALL: Final = {"B": 40, "T": 16}
+"""Sequences beyond a block of 32, and whole blocks of steps: a choice of the operation's own is met with them once."""
 _TILES: Final = (70, 96)
 _FEW: Final = 2
 """Sizes beyond a block of 64, in turn, and sequences of every other call that goes in one piece."""
@@ -39,6 +42,8 @@ _PAIR: Final = (70, 96)
 _BLOCK: Final = 64
 _BLOCKS: Final = {"B": 8, "T": 16, "U": 16}
 """Sequences and steps of a call whose sizes are all whole blocks."""
+_FEW_UNITS: Final = 16
+"""All other sizes of such a call with each choice of the operation's own."""
 _BOTH: Final = {"B": 34, "T": 34}
 """Sequences and steps of a call with gradients, beyond a block of 32."""
 _CHUNKS: Final = (600, 1_030)
@@ -58,21 +63,31 @@ def grown(maker: Maker, refused: Collection[Combination]) -> Iterator[Case]:
         return
     others = [place for place, factor in enumerate(factors.all) if not factor.name.startswith("size ")]
     rows: tuple[Row, ...] = covering_rows(factors.model(1, False, refused))[0] if factors.all else ((),)
+    running = {place for place in others if factors.all[place].runs and factors.all[place].name != STEPS}
+    by_steps = goes_by_steps(factors.op)
     met: set[tuple[int, int]] = set()
+    of_many: set[tuple[int, int]] = set()
     number = 0
     for row in rows:
         levels = {(place, row[place]) for place in others}
         if not levels <= met or not number:
+            own = {level for level in levels if level[0] in running}
+            # In turn, so that most choices are met with many steps too; where these cost little, with both at once.
+            tall = not own <= of_many and (number % 2 == 1 or not by_steps)
+            of_many |= own if tall else set()
             met |= levels
-            yield _large(maker, factors.levels(row), number)
+            apart = {symbol: size for symbol, size in _TALL.items() if by_steps or symbol == "B"}
+            yield _large(maker, factors.levels(row), number, apart if tall else {})
             number += 1
 
 
-def _large(maker: Maker, row: Mapping[str, Any], number: int) -> Case:
-    """The case of a row's choices at large sizes, or at the largest ones that are affordable."""
+def _large(maker: Maker, row: Mapping[str, Any], number: int, apart: Mapping[str, int]) -> Case:
+    """The case of a row's choices at large sizes, or at the largest ones that are affordable, but for sizes `apart`."""
     by_steps = goes_by_steps(maker.factors.op)
-    tiles = () if by_steps or number % 2 == 0 else (_TILES[number // 2 % len(_TILES)],)
-    cases = (_of_size(maker, row, number, size) for size in (*tiles, TOGETHER[number % len(TOGETHER)], *_SMALLER))
+    tile = _TILES[number // 2 % len(_TILES)]
+    tiles = () if by_steps or number % 2 == 0 else ((tile, apart), (tile, {}))
+    sizes = (*tiles, *((size, apart) for size in (TOGETHER[number % len(TOGETHER)], *_SMALLER)))
+    cases = (_of_size(maker, row, number, *one) for one in sizes)
     for case in cases:
         if _affordable(case):
             break
@@ -128,19 +143,28 @@ def paired(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
         too_dear = in_chunks and (flops_of(case) > _CHEAP or bool(_STEP_BY_STEP & large.keys()))
         if _affordable(case) and not case.sampled and not too_dear:
             yield case
+    for number, row in enumerate(factors.meeting_own_choices(rows) if goes_by_steps(factors.op) else ()):
+        case = maker.with_some_step(
+            {**row, "regime": "generic", STEPS: "all"},
+            -ATTEMPTS * (11_000 + number),
+            {symbol: _BLOCKS.get(symbol, _FEW_UNITS) for symbol in symbols},
+        )
+        if _affordable(case):
+            yield case
 
 
 def _affordable(case: Case) -> bool:
     return flops_of(case) <= (_DEAREST_OF_CHOICES if chooses(case) else _DEAREST)
 
 
-def _of_size(maker: Maker, row: Mapping[str, Any], number: int, size: int) -> Case:
+def _of_size(maker: Maker, row: Mapping[str, Any], number: int, size: int, apart: Mapping[str, int]) -> Case:
     salt = -ATTEMPTS * (1000 + number)
     symbols = maker.with_some_step(row, salt)
     layers = depths(symbols.spec)
     sizes = {symbol: _LAYERS if symbol in layers else size for symbol in symbols.sizes}
     if "B" in sizes:
         sizes["B"] = _FEW if size in _TILES else _SEQUENCES[number % len(_SEQUENCES)] or size
+    sizes |= {symbol: count for symbol, count in apart.items() if symbol in sizes}
     return _truncated_late(maker.with_some_step(row, salt, sizes))
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.covering import Row, spread_order
-from rnnspec.conformance.cases.factors import Factors
+from rnnspec.conformance.cases.factors import STEPS, Factors
 from rnnspec.conformance.cases.ladder import goes_by_steps
 from rnnspec.conformance.cases.making import ATTEMPTS, Maker
 from rnnspec.conformance.cases.regimes import (
@@ -24,6 +24,7 @@ from rnnspec.conformance.cases.regimes import (
     regimes_for,
     takes_spectra,
 )
+from rnnspec.conformance.cases.rungs import flops_of
 from rnnspec.conformance.judge.formats import format_of
 
 _WIDE_RANGE: Final = 2.0**40
@@ -40,6 +41,15 @@ _UNITS: Final = 4
 """Units of a matrix of a certain structure, and steps beside it: enough for its powers to tell."""
 _MANY_STEPS: Final = {"B": 4, "T": 4}
 """Least sizes of a call in which some of what had probability 0 came true."""
+
+
+_BEYOND_VECTORS: Final = 20
+"""Numbers that go through one formula each, beyond those that a processor takes at once."""
+_FEW_TERMS: Final = 16
+_MANY_TERMS: Final = 160
+"""Sequences and steps, and features, over all of which a sum of squares is beyond float16."""
+_DEAREST: Final = 2e6
+"""Most floating-point operations of such a call."""
 
 
 def special_numbers(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
@@ -75,7 +85,9 @@ def small(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
         return
     together = 1 if goes_by_steps(maker.factors.op) else 2
     for number, levels in enumerate(maker.factors.meeting_own_choices(rows, together)):
-        yield maker.with_some_step({**levels, "regime": "small"}, ATTEMPTS * (3000 + number))
+        case = maker.with_some_step({**levels, "regime": "small"}, ATTEMPTS * (3000 + number))
+        least = 0 if "B" in maker.factors.op.sizes else _BEYOND_VECTORS
+        yield case.with_at_least(**dict.fromkeys(case.sizes, least))
 
 
 def vanishing(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
@@ -88,15 +100,34 @@ def vanishing(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
         return
     regimes = [regime for regime in regimes_for(factors.op) if regime in ("integers", "zeros")]
     regimes += ["weightless"] * any(item.domain in NOT_NEGATIVE for item in factors.op.inputs.values())
+    least = _UNITS if "B" in factors.op.sizes else _BEYOND_VECTORS
     for number, levels in enumerate(factors.meeting_own_choices(rows, together=2)):
         for place, regime in enumerate(regimes):
             salt = ATTEMPTS * (7000 + len(regimes) * number + place)
-            yield maker.with_some_step({**levels, "regime": regime}, salt)
+            case = maker.with_some_step({**levels, "regime": regime}, salt)
+            # Of many whole numbers some are equal, where a slope may jump.
+            yield case.with_at_least(**dict.fromkeys(case.sizes, least)) if regime == "integers" else case
     for number, levels in enumerate(factors.meeting_own_choices(rows)):
         case = maker.with_some_step({**levels, "regime": "generic"}, ATTEMPTS * (8000 + number))
         for name, item in case.items.items():
             if item.kind == "float" and item.per_sequence == ("B" in factors.op.sizes) and name not in case.absent:
                 yield replace(case, zero=(name,))
+
+
+def many_terms(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
+    """A call of a type of two bytes with sums of so many terms that the type does not hold them.
+
+    Operations that go by steps have no sums beyond those of their cells' products.
+    """
+    factors = maker.factors
+    if not rows or not _is_narrow(factors) or goes_by_steps(factors.op) or factors.few_shapes:
+        return
+    levels = {**factors.levels(rows[0]), "regime": "generic", STEPS: "all"}
+    symbols = maker.case(levels, ATTEMPTS * 9900).sizes
+    sizes = {symbol: _FEW_TERMS if symbol in ("B", "T", "U") else _MANY_TERMS for symbol in symbols}
+    case = replace(maker.case(levels, ATTEMPTS * 9900, sizes), attributes=factors.support.defaults())
+    if flops_of(case) <= _DEAREST:
+        yield case
 
 
 def offset(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:

@@ -20,6 +20,7 @@ from rnnspec.conformance.cases.ladder import (
     OF_GRADIENTS,
     OF_PARTS_DIFFERENTIATED,
     OF_ROWS,
+    ONCE,
     RUNGS,
     WHERE_CHEAP,
     depths,
@@ -51,9 +52,11 @@ _MUCH_WORK: Final = 5.3e6
 """Most operations and numbers together of a call whose size is beyond 16 bits, and of the one that is beyond 20."""
 _MANY: Final = 127
 _KINDS_OF_LABELS: Final = 17
-_PADDED: Final = tuple(size for size in RUNGS if size > 64)
+_PADDED: Final = tuple(size for size in (*RUNGS, *ONCE["T"]) if size > 64)
 """Numbers of steps of which a sequence has fewer than another, beyond what a kernel reads at once."""
 _KINDS_OF_PADDING: Final[tuple[Steps, ...]] = ("lengths", "mask")
+_PADDED_SEQUENCES: Final = 4
+"""Sequences of such a call: of all its steps, of whole blocks of them, and of any number."""
 _BYTE: Final = (128, 256)
 """Numbers of alternatives beyond a byte, which are asked with every choice of the operation's own."""
 _UNPADDED: Final = {"B": 3, "T": 257}
@@ -150,8 +153,9 @@ class Climber:
         turn = _PADDED.index(size)
         # Each choice has either kind: where their number is even, kinds change places after every round of choices.
         shift = 0 if len(choices) % 2 else turn // len(choices)
-        row = {**choices[turn % len(choices)], STEPS: kinds[(turn + shift) % len(kinds)]}
-        return self._with_padding(row, number, {"T": size, "B": 2})
+        kind = kinds[0] if size in ONCE["T"] else kinds[(turn + shift) % len(kinds)]
+        row = {**choices[turn % len(choices)], STEPS: "whole_blocks" if kind == "lengths" else kind}
+        return self._with_padding(row, number, {"T": size, "B": _PADDED_SEQUENCES})
 
     def _with_padding(self, row: Mapping[str, Any], number: int, sizes: Mapping[str, int]) -> Case | None:
         """A case of these sizes with an invalid step, beside a sequence that reaches the last one."""

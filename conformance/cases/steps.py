@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Steps = Literal[
     "all", "lengths", "equal", "shorter", "one_empty", "unsorted", "right_mask", "mask", "held_mask", "no_lengths",
-    "no_mask", "holed_right", "holed_left", "holed_blocks",
+    "no_mask", "holed_right", "holed_left", "holed_blocks", "full_lengths", "full_mask", "last_longest", "whole_blocks",
 ]  # fmt: skip
 """Kinds of valid steps: all steps without an input, or steps given by lengths or by a mask.
 
@@ -19,9 +19,21 @@ Steps = Literal[
 - ``right_mask``: a mask without holes; ``mask``: a mask with holes; ``held_mask``: holes behind a valid first step.
 - ``holed_right`` and ``holed_left``: masks with a hole inside, whose ends are those of padding on the right or left.
 - ``holed_blocks``: masks that take out whole blocks, the first 64 steps of one sequence and 32 amid the next.
+- ``full_lengths`` and ``full_mask``: given, though every step is valid.
+- ``last_longest``: the first 32 sequences are shorter than those behind; ``whole_blocks``: lengths of powers of two.
 - ``no_lengths`` and ``no_mask``: no step is valid.
 """
-BY_LENGTHS: Final[tuple[Steps, ...]] = ("lengths", "equal", "shorter", "one_empty", "unsorted", "no_lengths")
+BY_LENGTHS: Final[tuple[Steps, ...]] = (
+    "lengths",
+    "equal",
+    "shorter",
+    "one_empty",
+    "unsorted",
+    "no_lengths",
+    "full_lengths",
+    "last_longest",
+    "whole_blocks",
+)
 BY_MASK: Final[tuple[Steps, ...]] = (
     "right_mask",
     "mask",
@@ -30,6 +42,7 @@ BY_MASK: Final[tuple[Steps, ...]] = (
     "holed_right",
     "holed_left",
     "holed_blocks",
+    "full_mask",
 )
 NEEDS: Final[Mapping[Steps, Mapping[str, int]]] = {
     "all": {"B": 0, "T": 0},
@@ -47,22 +60,28 @@ NEEDS: Final[Mapping[Steps, Mapping[str, int]]] = {
 """The least sizes at which steps can be of their kind, for every kind that any call may have."""
 HOLED: Final[Mapping[Steps, Steps]] = {"holed_right": "held_mask", "holed_left": "mask", "holed_blocks": "mask"}
 """Kinds that a few calls of their own have, each with a kind that tells whether a backend takes it."""
+DECIDING: Final[Mapping[Steps, Steps]] = {
+    "full_lengths": "lengths", "full_mask": "right_mask", "last_longest": "lengths", "whole_blocks": "lengths",
+}  # fmt: skip
+"""The same of lengths that kernels take for what they are not."""
 _LEAST_HOLED: Final = 6
 """The least number of steps of those that look padded."""
 BLOCK: Final = 64
 """Steps of a block, all of which a mask may take out."""
+TOGETHER: Final = 32
+"""Sequences that a processor goes through together, and bits of a word that has one for each step."""
 
 
 def needs_of(kind: Steps) -> Mapping[str, int]:
     """Return the least sizes at which steps can be of a kind."""
     if kind in HOLED:
         return {"B": 1, "T": BLOCK + 1 if kind == "holed_blocks" else _LEAST_HOLED}
-    return NEEDS[kind]
+    return NEEDS[DECIDING.get(kind, kind)]
 
 
 def valid_steps(kind: Steps, batch: int, steps: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Return the valid steps of a kind, (B, T); sizes below those in `NEEDS` give the nearest kind that they allow."""
-    if kind == "all":
+    if kind in ("all", "full_mask"):
         return np.ones((batch, steps), np.bool_)
     if kind == "holed_blocks":
         return _without_blocks(batch, steps)
@@ -77,6 +96,13 @@ def _lengths(kind: Steps, batch: int, steps: int, rng: np.random.Generator) -> N
     match kind:
         case "no_lengths" | "no_mask":
             return np.zeros(batch, np.int64)
+        case "full_lengths":
+            return np.full(batch, steps)
+        case "last_longest":
+            short = rng.integers(min(1, steps // 2), steps // 2 + 1, batch)
+            return np.where(np.arange(batch) < TOGETHER, short, steps)
+        case "whole_blocks":
+            return _of_whole_blocks(batch, steps, rng)
         case "equal":
             return np.full(batch, rng.integers(1, steps) if steps > 1 else 0)
         case "shorter":
@@ -89,6 +115,14 @@ def _lengths(kind: Steps, batch: int, steps: int, rng: np.random.Generator) -> N
     lengths = rng.integers(0, steps + 1, batch)
     lengths[rng.random(batch) < 0.3] = steps
     return lengths
+
+
+def _of_whole_blocks(batch: int, steps: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """In turn all steps, the greatest power of two below them, as many as a word has bits, and any number."""
+    powers = [1 << place for place in range(steps.bit_length()) if 1 << place < steps] or [steps]
+    of_word = TOGETHER if TOGETHER in powers else powers[0]
+    turns = np.array([steps, powers[-1], of_word])[np.arange(batch) % 4 % 3]
+    return np.where(np.arange(batch) % 4 == 3, rng.integers(0, steps + 1, batch), turns)
 
 
 def _with_one(lengths: NDArray[np.int64], length: int, rng: np.random.Generator) -> NDArray[np.int64]:

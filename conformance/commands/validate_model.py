@@ -20,7 +20,7 @@ from rnnspec.backends.discovery import installs, open_backend
 from rnnspec.backends.given import Given, ModelError
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.cases.regimes import regimes_for
-from rnnspec.conformance.cases.steps import BY_LENGTHS, needs_of
+from rnnspec.conformance.cases.steps import BY_LENGTHS, NEEDS, needs_of
 from rnnspec.conformance.checks.asked import Asked, Violation
 from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
 from rnnspec.conformance.checks.values import Values
@@ -110,7 +110,7 @@ def _cases(node: Given, options: Options) -> Iterator[Case]:
     there = node.fed | node.weights.keys()
     absent = tuple(name for name in ("h0", "c0", "b_R", "b_rn") if name in op.inputs and name not in there)
     attributes = {**op.defaults(), **node.attributes}
-    kinds = ("all", *BY_LENGTHS) if "lengths" in node.fed else ("all",)
+    kinds = ("all", *(kind for kind in BY_LENGTHS if kind in NEEDS)) if "lengths" in node.fed else ("all",)
     regimes = regimes_for(op)
     for number in range(PROFILES[options.profile].examples):
         steps = kinds[number % len(kinds)]

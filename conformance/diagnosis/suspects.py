@@ -253,7 +253,7 @@ class Searcher:
 
     def _fitting(self, suspects: Sequence[Suspect], around: Around, *, limited: bool = False) -> list[Suspect]:
         """Return those that give the answers to all neighbours, limited to the cause where they are to be."""
-        some = [suspect.limited(around.cause) for suspect in suspects] if limited else suspects
+        some = _limited(suspects, around.cause) if limited else suspects
         found = [suspect for suspect in some if self._fits_all(suspect + around.beside, around.neighbours)]
         # A sequence with a trait beside one without it refutes what is limited to calls that have the trait.
         return self._confirmed(found, around, 1.0 if limited and around.has_trait else 0.75)
@@ -265,8 +265,7 @@ class Searcher:
         """
         right = [probe for probe in around.neighbours if not probe.wrong]
         wrong = [probe for probe in around.neighbours if probe.wrong and around.cause.holds(probe.case)]
-        limited = [] if around.has_trait else suspects
-        for some in (suspects, [suspect.limited(around.cause) for suspect in limited]):
+        for some in (suspects, [] if around.has_trait else _limited(suspects, around.cause)):
             found = [
                 suspect
                 for suspect in some
@@ -512,3 +511,9 @@ class Searcher:
             attributes = probe.call.attributes
             self._edits[key] = list(kind(choosing(self.op, attributes), attributes))
         return self._edits[key]
+
+
+def _limited(suspects: Sequence[Suspect], cause: Cause) -> list[Suspect]:
+    """The suspects where a cause holds alone, without those that would say more than a cause with one value does."""
+    turning = (any(misreading.turns for misreading in suspect.misreadings) for suspect in suspects)
+    return [suspect.limited(cause) for suspect, turns in zip(suspects, turning, strict=True) if not turns]

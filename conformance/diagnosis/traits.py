@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from rnnspec.conformance.cases import Case
-from rnnspec.conformance.cases.steps import BY_LENGTHS
+from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK
 from rnnspec.conformance.diagnosis.condition import Condition
 from rnnspec.conformance.diagnosis.oracle import Shown, Shows
 from rnnspec.spec.arrays import Array
@@ -64,6 +64,9 @@ def with_trait(shows: Shows, trait: Condition) -> Shows:
 
 
 def _traits(case: Case) -> Iterator[Condition]:
+    if case.steps in (*BY_LENGTHS, *BY_MASK):
+        given = "lengths" if case.steps in BY_LENGTHS else "a mask"
+        yield Condition(f"with {given} of which every step is valid", _full)
     if case.steps in BY_LENGTHS:
         yield Condition("with lengths that differ", _differing)
         yield Condition("with lengths that are not in descending order", _ascending)
@@ -74,7 +77,7 @@ def _traits(case: Case) -> Iterator[Condition]:
         if item.kind == "ids":
             yield _of(name, f"with a 0 in {name}", _is_0)
             if len(item.shape) > 1:
-                yield _of(name, f"with equal neighbours in {name}", _is_as_before)
+                yield Condition(f"with equal neighbours in {name}", partial(_has_equal_neighbours, name=name))
             if item.below:
                 greatest = f"with the greatest number that there may be in {name}"
                 yield Condition(greatest, partial(_has_greatest, name=name, below=item.below))
@@ -95,8 +98,18 @@ def _is_0(array: Array) -> Array:
     return np.equal(array, 0)
 
 
-def _is_as_before(array: Array) -> Array:
-    return np.equal(array[..., 1:], array[..., :-1])
+def _has_equal_neighbours(case: Case, name: str) -> bool:
+    """Whether some are equal of those that count: that are valid steps, or no more than another input says."""
+    ids = case.given.inputs.get(name)
+    if ids is None:
+        return False
+    equal = np.equal(ids[..., 1:], ids[..., :-1])
+    if case.items[name].shape == ("B", "T") and case.spec.has_steps:
+        equal &= case.valid[:, 1:] & case.valid[:, :-1]
+    for other, item in case.items.items():
+        if item.kind == "ids" and item.shape == ("B",) and case.lengths_of.get(item.below) == ids.shape[-1] + 1:
+            equal &= np.arange(1, ids.shape[-1]) < case.given.inputs[other][:, np.newaxis]
+    return bool(equal.any())
 
 
 def _is_empty(array: Array) -> Array:
@@ -110,6 +123,10 @@ def _has_greatest(case: Case, name: str, below: str) -> bool:
 def _lengths(case: Case) -> Array:
     """The lengths that are given; none where none are."""
     return np.asarray(case.given.inputs.get("lengths", np.zeros(0, np.int64)))
+
+
+def _full(case: Case) -> bool:
+    return bool(case.valid.size) and bool(case.valid.all())
 
 
 def _differing(case: Case) -> bool:

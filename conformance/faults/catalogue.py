@@ -35,6 +35,7 @@ from rnnspec.conformance.faults import (  # noqa: F401  (each module plants its 
     remembering,
     sizes,
     small_numbers,
+    spans,
     spectrum,
     threads,
     ties,

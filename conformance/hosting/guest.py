@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -70,10 +71,14 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Done:
-    """A result, and the new values of the inputs that the call overwrote."""
+    """A result, and the new values of the inputs that the call overwrote, and of results of calls before.
+
+    `spoiled` has an entry for each result that is no longer as it was, by its distance in answers and its place there.
+    """
 
     result: Any
     overwritten: Mapping[str, Array] = field(default_factory=dict)
+    spoiled: Mapping[tuple[int, int], Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,10 @@ class Raised:
     may_be_refusal: bool = False
 
 
+REMEMBERED: Final = 4
+"""Answers of which the results are looked at again after later calls."""
+_SMALL_BYTES: Final = 2**18
+"""Size of an array up to which that is cheap."""
 MOST_LISTED: Final = 1000
 """Operations, types or versions of an adapter."""
 OPENING_BYTES: Final = 2**33
@@ -176,6 +185,34 @@ def begin(work: Callable[..., None], connection: Connection, folder: str, *argum
     os._exit(status)  # an adapter's threads would go on for ever
 
 
+class Handed:
+    """The last results that were handed out, as they lie in memory, and as they were."""
+
+    def __init__(self) -> None:
+        self._last: deque[list[tuple[Array, bytes]]] = deque(maxlen=REMEMBERED)
+
+    def spoiled(self) -> dict[tuple[int, int], Array]:
+        """Return those that have other numbers than when this was last asked."""
+        found: dict[tuple[int, int], Array] = {}
+        for distance, results in enumerate(reversed(self._last), start=1):
+            for place, (array, before) in enumerate(results):
+                if before and (now := array.tobytes()) != before:
+                    found[distance, place] = array
+                    results[place] = array, now
+        return found
+
+    def add(self, result: Any) -> None:
+        """Remember the small ones of a result's arrays."""
+        small = (array.tobytes() if array.nbytes <= _SMALL_BYTES else b"" for array in arrays_of(result))
+        self._last.append([*zip(arrays_of(result), small, strict=True)])
+
+
+def arrays_of(result: Any) -> list[Array]:
+    """Return the arrays of a result, in their order."""
+    values = result.values() if isinstance(result, dict) else result if isinstance(result, tuple) else ()
+    return [value for value in values if isinstance(value, np.ndarray) and not value.dtype.hasobject]
+
+
 def serve(connection: Connection, name: str, device: str, memory: int, seconds: float) -> None:
     """Open the backend and answer requests until the other side closes the connection.
 
@@ -197,6 +234,7 @@ def serve(connection: Connection, name: str, device: str, memory: int, seconds: 
         _limit(memory)
     connection.send((0, answer))
     timed = None if backend is None else TimedCalls(backend)
+    handed = Handed()
     while backend is not None:
         number, request, layouts, call, more, options = connection.recv()
         with _ended_after(seconds + GRACE_SECONDS):
@@ -204,10 +242,14 @@ def serve(connection: Connection, name: str, device: str, memory: int, seconds: 
                 with suppress(Exception):  # a backend that opened once is kept where it does not open again
                     backend = open_backend(name, device)
                     timed = TimedCalls(backend)
+                handed.add(None)
                 connection.send((number, Done(None)))
                 continue
             ask = getattr(timed if request in REQUESTS else backend, request)
             answer = _answer(backend, memory, request, ask, _laid_out(call, layouts), *more, **options)
+        if isinstance(answer, Done):
+            answer = replace(answer, spoiled=handed.spoiled())
+            handed.add(answer.result)
         connection.send((number, answer))
 
 

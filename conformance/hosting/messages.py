@@ -67,8 +67,8 @@ def received(connection: Connection) -> tuple[int, Answer]:
 
 def _is_answer(answer: Any) -> bool:
     match answer:
-        case Done(overwritten=overwritten):
-            return isinstance(overwritten, dict)
+        case Done(overwritten=overwritten, spoiled=spoiled):
+            return isinstance(overwritten, dict) and isinstance(spoiled, dict)
         case Refused(str()) | Raised(str(), str(), str(), bool(), bool(), bool()):
             return True
     return False
@@ -80,6 +80,8 @@ def fits(answer: Done, request: str, inputs: Mapping[str, Any]) -> bool:
     for name, array in answer.overwritten.items():
         if name not in inputs or _form(array) != _form(inputs[name]):
             return False
+    if not all(map(_is_place, answer.spoiled)) or not all(map(_form, answer.spoiled.values())):
+        return False
     match request:
         case "run" | "drawn":
             return isinstance(result, tuple) and all(map(_is_plain, result))
@@ -92,6 +94,11 @@ def fits(answer: Done, request: str, inputs: Mapping[str, Any]) -> bool:
         case _ if request in REQUESTS:
             return isinstance(result, float)
     return request == REOPEN and result is None
+
+
+def _is_place(key: Any) -> bool:
+    """Whether it is the distance of an answer and the place of a result there."""
+    return isinstance(key, tuple) and len(key) == 2 and all(type(one) is int for one in key) and key[0] > 0 <= key[1]
 
 
 def _form(array: Any) -> Any:

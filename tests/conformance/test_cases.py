@@ -29,7 +29,7 @@ from rnnspec.conformance.cases import (
     supported_by,
 )
 from rnnspec.conformance.cases.regimes import choices_of, scores_of
-from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, valid_steps
+from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, DECIDING, valid_steps
 from rnnspec.conformance.cases.strategy import _sampled
 from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.judge.formats import format_of
@@ -193,7 +193,7 @@ def test_every_kind_of_steps_is_what_its_name_says() -> None:
                     assert valid[:, 0].all()
 
 
-@pytest.mark.parametrize("kind", NEEDS)
+@pytest.mark.parametrize("kind", [*NEEDS, *DECIDING])
 def test_steps_of_sizes_that_are_too_small_are_steps_all_the_same(kind: Any) -> None:
     for batch in range(4):
         for steps in range(4):
@@ -204,7 +204,7 @@ def test_steps_of_sizes_that_are_too_small_are_steps_all_the_same(kind: Any) -> 
 
 
 def test_steps_are_given_by_lengths_or_by_a_mask(make_case: Make) -> None:
-    for kind in NEEDS:
+    for kind in (*NEEDS, *DECIDING):
         given = {"lengths", "mask"} & set(make_case(steps=kind).call.inputs)
         assert given == ({"lengths"} if kind in BY_LENGTHS else {"mask"} if kind in BY_MASK else set())
 

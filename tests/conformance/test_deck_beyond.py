@@ -17,7 +17,7 @@ from rnnspec.conformance.cases import Case, Deck, Planner, Scope
 from rnnspec.conformance.cases.counts import COUNTS, counted
 from rnnspec.conformance.cases.ladder import IN_ONE_PIECE, LABELS, OF_GRADIENTS, RUNGS, goes_by_steps, recurrent_sizes
 from rnnspec.conformance.cases.regimes import OF_THEIR_OWN, STRUCTURES, regimes_for, takes_spectra
-from rnnspec.conformance.cases.steps import HOLED, Steps, needs_of, valid_steps
+from rnnspec.conformance.cases.steps import DECIDING, HOLED, Steps, needs_of, valid_steps
 from rnnspec.conformance.checks.right import expected_of
 from rnnspec.conformance.run import PROFILES
 from rnnspec.conformance.run.session import session_of
@@ -251,11 +251,11 @@ def test_sequences_have_up_to_a_thousand_labels_and_as_many_steps_as_these_need(
 def test_of_more_than_64_steps_a_sequence_has_some_by_lengths_and_by_a_mask(name: str) -> None:
     cases = [case for case in deck_of(name).cases if 64 < case.sizes["T"] <= RUNGS[-1] and case.sizes["T"] in RUNGS]
     padded = [case for case in cases if not case.valid.all()]
-    assert {"lengths", "mask"} <= {case.steps for case in padded}
+    assert {"whole_blocks", "mask"} <= {case.steps for case in padded}
     assert all(case.valid[:, -1].any() for case in padded)
     if name == "context_vector":
         sources = set(operation(name).attributes["source"].values)
-        for kind in ("lengths", "mask"):
+        for kind in ("whole_blocks", "mask"):
             assert {case.attributes["source"] for case in padded if case.steps == kind} == sources
 
 
@@ -280,6 +280,42 @@ def test_masks_take_out_whole_blocks() -> None:
     mask = valid_steps("holed_blocks", 2, 70, np.random.default_rng(0))
     assert np.flatnonzero(mask[0]).tolist() == list(range(64, 70))
     assert np.flatnonzero(~mask[1]).tolist() == list(range(32, 64))
+
+
+def test_lengths_are_whole_blocks_all_steps_and_any_number() -> None:
+    for steps, block in ((65, 64), (129, 128), (257, 256), (1100, 1024), (33, 32)):
+        lengths = valid_steps("whole_blocks", 8, steps, np.random.default_rng(0)).sum(axis=1)
+        assert lengths.reshape(2, 4)[:, :3].tolist() == [[steps, block, 32]] * 2
+    assert valid_steps("whole_blocks", 2, 2, np.random.default_rng(0)).sum(axis=1).tolist() == [2, 1]
+
+
+def test_only_sequences_behind_have_all_steps() -> None:
+    lengths = valid_steps("last_longest", 40, 6, np.random.default_rng(0)).sum(axis=1)
+    assert lengths[:32].max() == 3
+    assert set(lengths[32:]) == {6}
+
+
+def test_lengths_and_masks_that_take_out_nothing_meet_every_listed_value() -> None:
+    cases = [case for case in deck_of("gru").cases if case.steps in ("full_lengths", "full_mask")]
+    assert {case.steps for case in cases} == {"full_lengths", "full_mask"}
+    assert all(case.valid.all() and {"lengths", "mask"} & case.call.inputs.keys() for case in cases)
+    for key in ("reset", "update", "direction", "output"):
+        assert {case.attributes[key] for case in cases} == set(operation("gru").attributes[key].values), key
+    assert {case.steps for case in deck_of("gru").cases} >= set(DECIDING)
+
+
+def test_a_sequence_beyond_the_first_32_is_the_last_to_end() -> None:
+    cases = [case for case in deck_of("greedy_decode").cases if case.sizes["B"] == 64 and case.attributes["steps"] > 3]
+    found = [reference.greedy_decode(**case.call.inputs, **case.attributes)[1] for case in cases]
+    assert any(lengths[:32].max() < lengths[32:].max() for lengths in found)
+
+
+def test_float16_does_not_hold_the_sum_of_which_it_holds_the_mean() -> None:
+    (case,) = (case for case in deck_of("mean_squared_error", "float16").cases if case.sizes["D"] > 100)
+    (mean,) = reference.mean_squared_error(**case.call.inputs, **case.attributes)
+    terms = case.call.inputs["prediction"].size
+    assert float(mean) < 4
+    assert float(mean) * terms > float(np.finfo(np.float16).max)
 
 
 # Pairs of sizes.

@@ -227,6 +227,18 @@ class Overwriting(NumpyBackend):
         return h
 
 
+class OneBuffer(NumpyBackend):
+    name = "one-buffer"
+    buffer = None
+
+    def to_numpy(self, array):
+        if self.buffer is None:
+            self.buffer = array
+        else:
+            self.buffer += 1
+        return self.buffer
+
+
 class Recording(Overwriting):
     """Tells how its inputs lie, by way of a refusal."""
     name = "recording"
@@ -435,6 +447,15 @@ def test_overwritten_inputs_are_seen(isolated: Open, call: Call) -> None:
     np.testing.assert_array_equal(call.inputs["x"], before.pop("x") + 1)
     for name, array in before.items():
         np.testing.assert_array_equal(call.inputs[name], array)
+
+
+def test_results_of_calls_before_that_are_overwritten_are_seen(isolated: Open, call: Call) -> None:
+    backend = isolated("OneBuffer")
+    first = backend.run(call)[0]
+    before = first.copy()
+    second = backend.run(call)[0]
+    np.testing.assert_array_equal(first, before + 1)
+    np.testing.assert_array_equal(second, first)
 
 
 def test_layouts_are_kept(isolated: Open, call: Call) -> None:

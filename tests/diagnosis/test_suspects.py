@@ -94,6 +94,20 @@ def test_an_edit_of_a_best_path_is_named(of: str, wrong_line: str, faults_of: Fa
     assert f"`{edit.text}`, where the specification has `{edit.right}`" in suspected(faults)
 
 
+class EpsilonOutside(NumpyBackend):
+    """RMSProp whose epsilon is outside the root wherever it is centred."""
+
+    def run(self, call: Call) -> tuple[Array, ...]:
+        where = "outside" if call.attributes["centred"] else call.attributes["epsilon_at"]
+        return super().run(replace(call, attributes={**call.attributes, "epsilon_at": where}))
+
+
+def test_of_one_value_that_is_misread_the_other_is_not_suspected(faults_of: FaultsOf) -> None:
+    found = suspected(faults_of(EpsilonOutside(), "rmsprop_step", "values"))
+    assert "epsilon_at is not read: it is taken as outside" in found
+    assert not any("the other way round" in one for one in found)
+
+
 def test_what_gives_the_same_by_other_words_is_listed_too(faults_of: FaultsOf) -> None:
     faults = faults_of(backend_with("rnn_cell", "a = W_h @ x + R_h @ h_prev - b_h + b_R_h"), "rnn_cell", "values")
     found = suspected(faults)

@@ -43,7 +43,10 @@ def _of_value(name: str, attribute: Attribute) -> Iterator[Misreading]:
     for words, by in (("one more", 1), ("one less", -1)) if attribute.domain in WHOLE else ():
         yield _read_so(f"{name} is taken as {words} than it is", partial(_taking_near, name=name, by=by))
     if not attribute.domain and len(values) == 2:
-        yield _read_so(f"{name} is read the other way round", partial(_taking_other, name=name, values=tuple(values)))
+        turned = _read_so(
+            f"{name} is read the other way round", partial(_taking_other, name=name, values=tuple(values))
+        )
+        yield replace(turned, turns=True)
 
 
 def _of_entries(name: str, attribute: Attribute) -> Iterator[Misreading]:

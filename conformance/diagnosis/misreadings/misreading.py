@@ -49,6 +49,8 @@ class Misreading:
     outputs: Showing = as_they_are
     gradients: Showing = as_they_are
     received: Receiving = as_they_came
+    turns: bool = False
+    """Whether each of two values of an attribute is taken for the other: of one of them alone, that says too much."""
 
 
 def read_as(text: str, name: str, change: Change) -> Misreading:
