@@ -10,6 +10,7 @@ from rnnspec.conformance.cases.regimes import OF_THEIR_OWN
 from rnnspec.conformance.checks.asked import Asked, Violation, shapes_of
 from rnnspec.conformance.checks.check import Check, differentiates
 from rnnspec.conformance.checks.right import OutOfRangeError, expected_of
+from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.judge import drift
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.conformance.judge.tolerance import Bounded
@@ -41,7 +42,7 @@ class Drift(Check):
                 for quantity, bounded, got in results_of(backend, case):
                     if bounded.perturbed is not None and _is_within(case, bounded, got):
                         found.setdefault(quantity, drift.Slopes(scope.dtype)).add(bounded, got)
-            except (Unsupported, OutOfRangeError) as reason:
+            except (Unsupported, OutOfRangeError, BackendCrashError) as reason:  # `values` tells of a crash
                 unjudged = reason
         if unjudged is not None and not found:  # nothing was answered, or nothing within the type
             raise unjudged
