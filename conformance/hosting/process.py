@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -17,7 +18,6 @@ from dataclasses import dataclass
 from itertools import takewhile
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from multiprocessing.reduction import ForkingPickler
 from multiprocessing.util import Finalize
 from pathlib import Path
 from types import ModuleType
@@ -76,7 +76,8 @@ class GuestProcess:
         """Send a request and return the answer; raise LostError if the process is lost, and end it."""
         self._number += 1
         try:
-            message = ForkingPickler.dumps((self._number, *request))
+            # Bytes, not a view of a buffer as multiprocessing sends: a traceback may outlive the buffer.
+            message = pickle.dumps((self._number, *request))
             with self._ended_after(seconds) if len(message) > _AT_ONCE else nullcontext():
                 self._connection.send_bytes(message)
         except OSError:  # it has ended since the last answer
