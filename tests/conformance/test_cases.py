@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import find, settings
+from hypothesis import Phase, find, given, seed, settings
 
 from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
@@ -26,11 +28,12 @@ from rnnspec.conformance.cases import (
     levels_of,
     regimes_for,
     settled,
+    strategy,
     supported_by,
 )
 from rnnspec.conformance.cases.regimes import choices_of, scores_of
 from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, valid_steps
-from rnnspec.conformance.cases.strategy import _sampled
+from rnnspec.conformance.cases.strategy import _Drawn, _sampled
 from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import check_call, operation, operations
@@ -350,12 +353,18 @@ def test_hypothesis_and_random_numbers_are_asked_the_same(monkeypatch: pytest.Mo
     scope = Scope("lstm", "float32")
     plain = Scripted(last=False)
     draw_case(plain, scope)
-    from rnnspec.conformance.cases import strategy
-
     asked: list[Any] = []
-    sampled, integers = strategy._sampled, strategy._integers
-    monkeypatch.setattr(strategy, "_sampled", lambda options: asked.append(options) or sampled(options))
-    monkeypatch.setattr(strategy, "_integers", lambda low, high: asked.append((low, high)) or integers(low, high))
+
+    class Remembering(_Drawn):
+        def pick(self, options: Any) -> Any:
+            asked.append(tuple(options))
+            return super().pick(options)
+
+        def integer(self, low: int, high: int) -> int:
+            asked.append((low, high))
+            return super().integer(low, high)
+
+    monkeypatch.setattr(strategy, "_Drawn", Remembering)
     # The last example tried is the simplest, and the simplest answers lead to the same questions.
     simplest = find(cases(scope), lambda case: True, settings=SETTINGS)
     assert simplest == draw_case(Scripted(last=False), scope)
@@ -374,6 +383,30 @@ def test_hypothesis_and_random_numbers_are_asked_the_same(monkeypatch: pytest.Mo
     draw_case(Recorder(np.random.default_rng(0)), scope)
     assert recorded[0] == plain.asked[0]  # what is asked next depends on the answer
     assert recorded[-1] == plain.asked[-1]
+
+
+def test_a_seed_draws_the_same_cases_whatever_modules_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hypothesis favours the integers that stand in modules of the user's."""
+
+    def found() -> list[Case]:
+        drawn: list[Case] = []
+
+        @settings(database=None, max_examples=60, deadline=None, phases=[Phase.generate])
+        @seed(3)
+        @given(cases(Scope("dense", "float32", largest=48)))
+        def draw(case: Case) -> None:
+            drawn.append(case)
+
+        draw()
+        return drawn
+
+    before = found()
+    (tmp_path / "full_of_integers.py").write_text(f"NUMBERS = {list(range(1000, 3000, 7))}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("full_of_integers")
+    assert found() == before
 
 
 def test_a_case_is_made_to_have_what_a_check_needs(make_case: Make) -> None:
