@@ -13,8 +13,10 @@ from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.draw import Scope, draw_case
 
 _DIGITS: Final = 64
-"""The base in which large integers are drawn. Hypothesis favours integers that stand in the modules of this process, from
-100 on: drawn whole, other cases would come of the same seed in another process.
+"""The base in which large integers are drawn.
+
+Hypothesis favours integers that stand in the modules of this process, from 100 on. Drawn whole, other cases would come
+of the same seed in another process.
 """
 
 

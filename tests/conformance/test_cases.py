@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import Phase, find, given, seed, settings
+from hypothesis import Phase, find, given, settings
+from hypothesis import seed as seeded
 
 from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
@@ -394,7 +395,7 @@ def test_a_seed_draws_the_same_cases_whatever_modules_there_are(
         drawn: list[Case] = []
 
         @settings(database=None, max_examples=60, deadline=None, phases=[Phase.generate])
-        @seed(3)
+        @seeded(3)
         @given(cases(Scope("dense", "float32", largest=48)))
         def draw(case: Case) -> None:
             drawn.append(case)
