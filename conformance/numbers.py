@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Final
+
+MOST_COUNT: Final = 2**40
+"""The most of anything that is counted; more is a slip of the hand, and beyond what loops and arrays take."""
 
 
 def number_between(least: float, most: float) -> Callable[[str], float]:
@@ -19,3 +23,8 @@ def number_between(least: float, most: float) -> Callable[[str], float]:
         return number
 
     return read
+
+
+def is_whole(text: str) -> bool:
+    """Return whether a text is a whole number, of so few digits that it can be read."""
+    return text.isdecimal() and len(text) < 20

@@ -63,6 +63,12 @@ def _file(click: Any) -> Mapping[str, Any]:
     return {"type": click.Path(exists=True, dir_okay=False, path_type=Path)}
 
 
+def _count(click: Any) -> Mapping[str, Any]:
+    from rnnspec.conformance.click_types import Count
+
+    return {"type": Count(1)}
+
+
 MOST_SECONDS: Final = 10.0**7
 """115 days: clocks and timers of all platforms take it."""
 MOST_GIBIBYTES: Final = 2.0**20
@@ -116,7 +122,7 @@ class Options:
         "largest",
         "Largest size on the ladder; by default 300, and larger ones where calls are cheap (docs/checks.md).",
         parse=int,
-        click=lambda click: {"type": click.IntRange(1)},
+        click=_count,
     )
     case: Path | None = _option(
         None,
