@@ -42,7 +42,7 @@ def must_be_writable(path: Path) -> None:
     """Raise FileError if a file cannot be written; it is left as it is, and none is made."""
     try:
         if (number := _descriptor(path)) is not None:
-            os.fstat(number)
+            os.write(number, b"")  # an error where it is open for reading alone
             return
         file = _target(path)
         if file.is_symlink():
@@ -117,12 +117,15 @@ def _why(error: Exception) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
+_STREAMS: Final = {"stdin": 0, "stdout": 1, "stderr": 2}
+
+
 def _descriptor(path: Path) -> int | None:
     """The number of the open file that a path like /dev/stdout names, which need have no other name."""
-    named = re.fullmatch(r"/dev/(stdout|stderr|fd/(\d{1,9}))|/proc/self/fd/(\d{1,9})", str(path))
+    named = re.fullmatch(r"/dev/(stdin|stdout|stderr|fd/(\d{1,9}))|/proc/self/fd/(\d{1,9})", str(path))
     if named is None:
         return None
-    return {"stdout": 1, "stderr": 2}.get(named[1]) or int(named[2] or named[3])
+    return _STREAMS[named[1]] if named[1] in _STREAMS else int(named[2] or named[3])
 
 
 def _target(path: Path) -> Path:

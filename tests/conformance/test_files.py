@@ -54,6 +54,11 @@ def test_an_open_file_is_written_to(tmp_path: Path) -> None:
         file.write(b"before\n")
         write_bytes(Path(f"/proc/self/fd/{file.fileno()}"), b"after\n")
     assert (tmp_path / "file").read_bytes() == b"before\nafter\n"
+    with (tmp_path / "file").open("rb") as file:
+        for write_or_try in (must_be_writable, lambda path: write_json(path, 1)):
+            with pytest.raises(FileError, match="cannot be written: Bad file descriptor"):
+                write_or_try(Path(f"/dev/fd/{file.fileno()}"))
+    assert (tmp_path / "file").read_bytes() == b"before\nafter\n"
     with pytest.raises(FileError, match="/dev/fd/99999: cannot be written: Bad file descriptor"):
         must_be_writable(Path("/dev/fd/99999"))
 
