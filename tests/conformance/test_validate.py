@@ -393,6 +393,23 @@ def test_paths_lead_to_the_same_place_wherever_pytest_runs() -> None:
     assert Options.of(parser).repro_dir is None
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("--rnnspec-largest=-1", "expected a whole number from 1 to 1,099,511,627,776, got -1"),
+        ("--rnnspec-seed=-3", "expected a whole number from 0 on, got -3"),
+        ("--rnnspec-seed=x", "expected a whole number from 0 on, got x"),
+        ("--rnnspec-time-limit=nan", "expected a number from 0.001 to 1e+07, got nan"),
+    ],
+)
+def test_the_plugin_says_which_numbers_it_takes(given: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = Parser()
+    add_to_pytest(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args([given])
+    assert told in capsys.readouterr().err
+
+
 def test_a_fault_of_the_suite_is_no_verdict(rnnspec: Callable[..., Run]) -> None:
     run = rnnspec("fakes_suite:NumpyBackend", *ONE, "--no-isolate")  # in a process of its own it breaks nothing
     assert run.status == 2
