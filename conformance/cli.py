@@ -10,9 +10,10 @@ from typing import Any, Final
 import click
 
 from rnnspec.conformance.bench.options import Command, WithDefault, names_in, size_options, sizes_from
-from rnnspec.conformance.click_types import Number
+from rnnspec.conformance.click_types import Count, Number
 from rnnspec.conformance.completion import complete_names
 from rnnspec.conformance.examples import show_examples
+from rnnspec.conformance.numbers import is_whole
 from rnnspec.conformance.options import LEAST, MOST_SECONDS, OPTIONS, Options
 from rnnspec.conformance.program import CannotRunError, Program, have_help
 
@@ -24,6 +25,7 @@ def _no_dash(context: click.Context, parameter: click.Parameter, path: Path | No
 
 
 _SECONDS: Final = Number(LEAST, MOST_SECONDS)
+_COUNT: Final = Count(1)
 _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _FILE_THERE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -33,9 +35,7 @@ json_option = click.option(
 )
 
 
-jobs_option = click.option(
-    "--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that share the work."
-)
+jobs_option = click.option("--jobs", default=1, show_default=True, type=_COUNT, help="Processes that share the work.")
 
 scheduler_option = click.option(
     "--scheduler", default="", metavar="ADDRESS", help="Share the work among the workers of this Dask scheduler."
@@ -132,7 +132,7 @@ def show(
 @main.command()
 @click.argument("backends", nargs=-1, required=True, metavar="BACKEND...")
 @click.option("--model", required=True, metavar="NAME", help="The model to train; 'rnnspec list' has their names.")
-@click.option("--steps", default=20, show_default=True, type=click.IntRange(1), help="Steps of training.")
+@click.option("--steps", default=20, show_default=True, type=_COUNT, help="Steps of training.")
 @click.option("--small", is_flag=True, help="The model's small sizes, in place of those of its program.")
 @click.option("--size", "sizes", multiple=True, metavar="SYMBOL=NUMBER", help="Another size (repeatable).")
 @click.option("--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float64"]), help="Type.")
@@ -161,7 +161,7 @@ def train(context: click.Context, /, json_file: Path | None, html: Path | None, 
 @click.argument("backend", default="numpy", metavar="[BACKEND]")
 @click.option("--model", "name", required=True, metavar="NAME", help="The model that learns.")
 @click.option("--file", "files", multiple=True, type=_FILE_THERE, help="A file of its data (repeatable).")
-@click.option("--epochs", type=click.IntRange(1), help="Times that it sees all examples; else as many as it needs.")
+@click.option("--epochs", type=_COUNT, help="Times that it sees all examples; else as many as it needs.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of parameters and order.")
 @click.option("--html", type=_FILE, help="Write a page with curves and pictures to this file.")
 @json_option
@@ -188,8 +188,8 @@ def learn(context: click.Context, /, json_file: Path | None, html: Path | None, 
 @click.option("--size", "sizes", multiple=True, metavar="SYMBOL=NUMBER", help="A size other than 1 (repeatable).")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the numbers.")
 @click.option("--gradient", is_flag=True, help="Show the quantities of the gradient too.")
-@click.option("--sequence", default=0, show_default=True, type=click.IntRange(0), help="Sequence of the batch.")
-@click.option("--step", type=click.IntRange(0), help="Only quantities of this valid step.")
+@click.option("--sequence", default=0, show_default=True, type=Count(0), help="Sequence of the batch.")
+@click.option("--step", type=Count(0), help="Only quantities of this valid step.")
 @json_option
 def trace(json_file: Path | None, **options: Any) -> None:
     """Show every intermediate value of a call, by the equations of OPERATION.
@@ -271,7 +271,7 @@ def report(
 @click.option("--diagnose", is_flag=True, help="Measure how often the suite names what is wrong.")
 @click.option(
     "--sample",
-    type=click.IntRange(1),
+    type=_COUNT,
     help="With --edits: so many edits of each operation, at random. With --diagnose: so many of each kind.",
 )
 @click.option("--seeds", default="0", show_default=True, help="Seeds of the cases: 0-4, 3 or 0,2,7.")
@@ -296,7 +296,7 @@ def faults(
             raise CannotRunError(
                 "--diagnose goes with --sample, --seeds, --jobs, --scheduler, --resume and --json alone"
             )
-        if not given["seeds"].isdecimal():
+        if not is_whole(given["seeds"]):
             raise CannotRunError(f"--diagnose takes one seed, got --seeds {given['seeds']}")
         asked = faults_diagnose.DiagnosisRequest(
             sample, int(given["seeds"]), given["jobs"], given["scheduler"], given["resume"]
@@ -324,7 +324,7 @@ def faults(
     type=click.Choice(["values", "gradients", "drift"]),
     help="Only this part (repeatable).",
 )
-@click.option("--runs", default=20, show_default=True, type=click.IntRange(1), help="Seeds of each measurement.")
+@click.option("--runs", default=20, show_default=True, type=_COUNT, help="Seeds of each measurement.")
 @jobs_option
 @scheduler_option
 @resume_option
@@ -343,15 +343,13 @@ def sharpness(context: click.Context, /, json_file: Path | None, **given: Any) -
 
 @main.command()
 @click.argument("backend")
-@click.option("--cases", default=20_000, show_default=True, type=click.IntRange(max=2**40), help="Random cases to run.")
+@click.option("--cases", default=20_000, show_default=True, type=Count(), help="Random cases to run.")
 @options("operations", "dtypes", "device")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the cases.")
 @jobs_option
 @scheduler_option
 @resume_option
-@click.option(
-    "--case", "only", type=click.IntRange(0), help="Only the case with this number, of each operation and type."
-)
+@click.option("--case", "only", type=Count(0), help="Only the case with this number, of each operation and type.")
 @isolation_options
 @json_option
 @click.pass_context
@@ -488,7 +486,7 @@ def bench() -> None:
 @click.option("--lengths", is_flag=True, help="Give the sequences' lengths, which differ.")
 @click.option("--inputs", default="", callback=names_in, metavar="NAME,...", help="Optional inputs to give, like b_R.")
 @click.option("--device", default="cpu", show_default=True, help="Device of backends that name none.")
-@click.option("--threads", type=click.IntRange(1), help="Threads of each; all cores by default.")
+@click.option("--threads", type=_COUNT, help="Threads of each; all cores by default.")
 @click.option(
     "--seconds",
     default=6.0,
@@ -496,7 +494,7 @@ def bench() -> None:
     type=_SECONDS,
     help="Seconds for each workload.",
 )
-@click.option("--rounds", default=100, show_default=True, type=click.IntRange(2), help="Most rounds of a workload.")
+@click.option("--rounds", default=100, show_default=True, type=Count(2), help="Most rounds of a workload.")
 @click.option("--alone", is_flag=True, help="Time a single backend, without comparison.")
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Measure peak memory, in new processes.")
 @click.option("--html", type=_FILE, help="Write a page with plots to this file.")
@@ -561,9 +559,7 @@ def vectors() -> None:
 @vectors.command("export")
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @options("operations", "dtypes")
-@click.option(
-    "--cases", default=16, show_default=True, type=click.IntRange(1), help="Cases of each operation in each type."
-)
+@click.option("--cases", default=16, show_default=True, type=_COUNT, help="Cases of each operation in each type.")
 @click.option(
     "--format",
     "storage",

@@ -6,7 +6,18 @@ from typing import Any
 
 import click
 
-from rnnspec.conformance.numbers import number_between
+from rnnspec.conformance.numbers import MOST_COUNT, number_between
+
+
+class Count(click.IntRange):
+    """A whole number from the least one on, and not beyond what loops take. Help shows the least one alone."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the number, or fail in one line."""
+        number = int(super().convert(value, param, ctx))
+        if number > MOST_COUNT:
+            self.fail(f"expected at most {MOST_COUNT:,}, got a number of {len(str(number))} digits", param, ctx)
+        return number
 
 
 class Number(click.ParamType):  # type: ignore[type-arg]  # older versions of click have no argument

@@ -5,12 +5,13 @@ The command line's help has them, so that nothing but the standard library is im
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rnnspec.conformance.numbers import number_between
+from rnnspec.conformance.numbers import MOST_COUNT, number_between, whole_between
 
 if TYPE_CHECKING:
     import pytest
@@ -63,6 +64,12 @@ def _file(click: Any) -> Mapping[str, Any]:
     return {"type": click.Path(exists=True, dir_okay=False, path_type=Path)}
 
 
+def _count(click: Any) -> Mapping[str, Any]:
+    from rnnspec.conformance.click_types import Count
+
+    return {"type": Count(1)}
+
+
 MOST_SECONDS: Final = 10.0**7
 """115 days: clocks and timers of all platforms take it."""
 MOST_GIBIBYTES: Final = 2.0**20
@@ -99,15 +106,15 @@ class Options:
         0,
         "seed",
         "Seed of the cases; equal seeds draw equal cases.",
-        parse=int,
+        parse=whole_between(0),
         click=lambda click: {"type": click.IntRange(0)},
     )
     largest: int | None = _option(
         None,
         "largest",
         "Largest size on the ladder; by default 300, and larger ones where calls are cheap (docs/checks.md).",
-        parse=int,
-        click=lambda click: {"type": click.IntRange(1)},
+        parse=whole_between(1, MOST_COUNT),
+        click=_count,
     )
     case: Path | None = _option(
         None,
@@ -207,6 +214,18 @@ OPTIONS: Final[Mapping[str, Option]] = {item.name: item.metadata["option"] for i
 IN_PYTEST: Final[Mapping[str, Option]] = {name: option for name, option in OPTIONS.items() if option.in_pytest}
 
 
+def _told(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The same function, whose words argparse shows where it reads nothing."""
+
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from error
+
+    return read
+
+
 def add_to_pytest(group: pytest.OptionGroup) -> None:
     """Declare the options that pytest has."""
     for name, option in IN_PYTEST.items():
@@ -215,5 +234,5 @@ def add_to_pytest(group: pytest.OptionGroup) -> None:
             group.addoption(option.pytest_name, action="append", default=[], help=option.help)
         else:
             group.addoption(
-                option.pytest_name, type=option.parse, choices=option.choices, default=default, help=option.help
+                option.pytest_name, type=_told(option.parse), choices=option.choices, default=default, help=option.help
             )

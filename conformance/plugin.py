@@ -143,6 +143,9 @@ def _run(request: pytest.FixtureRequest, item: Item) -> None:
         request.node.user_properties.append((UNPLANNED, str(error)))
         request.session.shouldfail = str(error)  # every further check would plan and fail again
         pytest.fail(str(error), pytrace=False)
+    except MemoryError:
+        words = f"{item.id}: the suite itself has not enough memory: ask for less by --largest 30"
+        raise pytest.fail.Exception(words, pytrace=False) from None
     request.node.user_properties.append((RESULT, {**result.to_json(), "backend": item.backend}))
     if result.verdict.bad:
         pytest.fail(f"{result.verdict}: {result.message}", pytrace=False)

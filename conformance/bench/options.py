@@ -1,4 +1,4 @@
-"""Options of `rnnspec bench`. This module imports only click, so that help appears at once."""
+"""Options of `rnnspec bench`. This module imports little but click, so that help appears at once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from rnnspec.conformance.numbers import is_whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -53,7 +55,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, text: str | None)
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.removeprefix("-").isdecimal() and len(part) < 20 for part in parts):
+    if not all(is_whole(part.removeprefix("-")) for part in parts):
         raise click.BadParameter(f"expected whole numbers, like 100 or 100,200, got {text!r}")
     return tuple(dict.fromkeys(map(int, parts)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rnnspec.conformance.bench.catalogue import must_be_a_size
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.workload import Workload
+from rnnspec.conformance.numbers import is_whole
 
 FEWEST = 3
 """Least number of sizes for an exponent: two have no scatter, from which its interval comes."""
@@ -25,7 +26,7 @@ def parse_scan(text: str, workload: Workload) -> tuple[str, tuple[int, ...]]:
         raise BenchError(f"{place}: workload {workload.name}: expected one of its sizes {', '.join(workload.symbols)}")
     if equals:
         parts = listed.split(",")
-        if not all(part.strip().isdecimal() and len(part) < 20 for part in parts):
+        if not all(is_whole(part.strip()) for part in parts):
             raise BenchError(f"{place}: expected whole numbers, like {symbol}=50,100,200, got {listed!r}")
         sizes = sorted({int(part) for part in parts})
     else:

@@ -60,8 +60,10 @@ def learn_model(
         result = _learned(name, opened, asked, seed, advanced, interrupts)
     console.print(Text(f"{name} on {backend}: {asked.source}"), soft_wrap=True)
     done = f"{len(result.losses)} epochs of {len(next(iter(asked.train.values())))} examples"
-    means = f"; mean loss {result.losses[0]:.4f} in the first epoch and {result.losses[-1]:.4f} in the last"
-    told = f"{done}, {result.steps} steps, {result.seconds:.0f} s{means if result.losses else ''}"
+    means = ""
+    if result.losses:
+        means = f"; mean loss {result.losses[0]:.4f} in the first epoch and {result.losses[-1]:.4f} in the last"
+    told = f"{done}, {result.steps} steps, {result.seconds:.0f} s{means}"
     console.print(told, soft_wrap=True)
     for about, value in result.measures.items():
         console.print(Text(f"{about}: {value:.4f}"), soft_wrap=True)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.commands.show import parse_settings
 from rnnspec.conformance.diagnosis.result import wide
+from rnnspec.conformance.numbers import is_whole
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.trace import drawn, drawn_sizes, print_trace, to_json
 from rnnspec.conformance.run.again import case_in
@@ -112,7 +113,7 @@ def _sizes(op: Operation, texts: Iterable[str]) -> dict[str, int]:
     found, symbols = {}, drawn_sizes(op)
     for text in texts:
         symbol, equals, number = text.partition("=")
-        if not (equals and symbol in symbols and number.isdigit()):
+        if not (equals and symbol in symbols and is_whole(number)):
             raise PlanError(f"--size: expected SYMBOL=NUMBER with one of {', '.join(symbols)}, got {text!r}")
         found[symbol] = int(number)
     return found

@@ -20,6 +20,7 @@ from rnnspec.conformance.bench.page import must_be_drawable
 from rnnspec.conformance.bench.table import duration
 from rnnspec.conformance.commands.show import parse_settings
 from rnnspec.conformance.hosting.isolated import Isolation, Limits
+from rnnspec.conformance.numbers import is_whole
 from rnnspec.conformance.report.console import open_console
 from rnnspec.conformance.report.progress import bar
 from rnnspec.conformance.report.words import ratio_text
@@ -104,7 +105,7 @@ def sizes_of(texts: tuple[str, ...]) -> dict[str, int]:
     found = {}
     for text in texts:
         symbol, _, number = text.partition("=")
-        if not number.isdecimal():
+        if not is_whole(number):
             raise SpecError(f"--size: expected SYMBOL=NUMBER, such as B=8, got {text!r}")
         found[symbol] = int(number)
     return found

@@ -21,6 +21,7 @@ from rnnspec.backends.words import name_of, readable
 from rnnspec.conformance.hosting.isolated import Isolation
 from rnnspec.conformance.hosting.jobs import most_processes
 from rnnspec.conformance.hosting.process import environment
+from rnnspec.conformance.numbers import is_whole
 from rnnspec.conformance.options import Options
 from rnnspec.conformance.program import is_the_program
 from rnnspec.conformance.report.progress import Collector
@@ -53,6 +54,8 @@ def must_have_run(status: int, output: str, for_pytest: tuple[str, ...], collect
                 f"pytest ended before the last check (exit status {int(status)}): {_end_of(output)}"
             )
         return
+    if not collector.interrupted and collector.problems and not any("\n" in told for told in collector.problems):
+        raise PlanError("\n".join(collector.problems))
     if not collector.interrupted and (collector.problems or status not in ran):
         told = "\n".join(map(_end_of, [*collector.problems[:2], output]))
         raise PlanError(
@@ -96,7 +99,7 @@ def asked_of_pytest(for_pytest: tuple[str, ...]) -> tuple[str, ...]:
         asked = value if value != argument and value else "".join(for_pytest[place + 1 : place + 2])
         if value != argument and asked.startswith("-") and asked[1:].isdecimal():
             raise PlanError(f"-n: expected 0 or more processes, got {asked}")
-        if value != argument and asked.isdecimal() and int(asked) > most_processes():
+        if value != argument and asked.isdecimal() and not (is_whole(asked) and int(asked) <= most_processes()):
             raise PlanError(f"-n: expected at most {most_processes()} processes on this machine, got {asked}")
     if _has_xdist():
         return for_pytest

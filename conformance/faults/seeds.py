@@ -17,7 +17,7 @@ def seeds_from(text: str) -> tuple[int, ...]:
     """Read seeds, in the order in which they are written; ValueError if they are malformed or repeated."""
     seeds: list[int] = []
     for part in text.split(","):
-        written = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", part.strip())
+        written = re.fullmatch(r"([0-9]{1,19})(?:-([0-9]{1,19}))?", part.strip())
         if written is None:
             raise ValueError(f"expected seeds such as 0-4, 3 or 0,2,7, got {text!r}")
         first, last = int(written[1]), int(written[2] or written[1])

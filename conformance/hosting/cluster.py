@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from rnnspec.backends.discovery import installs
-from rnnspec.backends.words import readable, visible
+from rnnspec.backends.words import readable, visible, words_of
 from rnnspec.conformance.hosting.block import asked
 from rnnspec.conformance.hosting.deadline import DeadlineError, at_most
 from rnnspec.conformance.hosting.errors import ClusterError
@@ -154,8 +154,11 @@ class Cluster(PooledWorkers):
         self._client.close(timeout=CLOSE_SECONDS)
 
     def _connected(self, seconds: float) -> Any:
-        from distributed import Client, Security
-        from distributed.comm.addressing import parse_host_port, resolve_address
+        try:
+            from distributed import Client, Security
+            from distributed.comm.addressing import parse_host_port, resolve_address
+        except Exception as error:  # it reads Dask's configuration, which may hold anything
+            raise ClusterError(f"Dask's distributed cannot be imported: {words_of(error)}") from error
 
         for name in ("distributed", "distributed.client"):  # they write of each loss that is mended here
             logging.getLogger(name).setLevel(logging.CRITICAL)

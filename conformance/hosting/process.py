@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from multiprocessing.reduction import ForkingPickler
+from multiprocessing.spawn import get_executable
 from multiprocessing.util import Finalize
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +35,8 @@ FAREWELL_SECONDS: Final = 5.0
 _MOST_TRACE: Final = 2**16
 _AT_ONCE: Final = 2**14
 """Bytes that a pipe takes though nobody reads them yet."""
+_NOT_STARTED: Final = 255
+"""The exit status where a process could not become the interpreter, which others may have too."""
 TEMPORARY_FOLDERS: Final = ("TMPDIR", "TEMP", "TMP")
 """The variables by which programs find the folder of temporary files."""
 _OURS: Final = (contract.__file__, guest.__file__, keeper.__file__)
@@ -76,7 +79,8 @@ class GuestProcess:
         """Send a request and return the answer; raise LostError if the process is lost, and end it."""
         self._number += 1
         try:
-            message = ForkingPickler.dumps((self._number, *request))
+            # Bytes, not a view of a buffer as multiprocessing sends: a traceback may outlive the buffer.
+            message = pickle.dumps((self._number, *request))
             with self._ended_after(seconds) if len(message) > _AT_ONCE else nullcontext():
                 self._connection.send_bytes(message)
         except OSError:  # it has ended since the last answer
@@ -197,6 +201,8 @@ _ONE_AT_A_TIME: Final = threading.RLock()
 def _how_it_ended(status: int | None) -> str:
     if status is None:
         return "the process broke off the connection"
+    if status == _NOT_STARTED and not os.access(executable := get_executable(), os.X_OK):
+        return f"no process could be started: {os.fsdecode(executable)} cannot be run by this user"
     if status >= 0:
         return f"the process ended itself, with status {status}"
     name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"

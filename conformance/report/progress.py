@@ -113,7 +113,7 @@ class Collector:
         elif UNPLANNED in properties:
             self.unplanned[properties[UNPLANNED]] = None
         elif report.failed and not {RESULT, LOST} & properties.keys():
-            self.problems.append(report.longreprtext)
+            self.problems.append(report.longreprtext.strip())
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Have the plugins in parallel workers too, which begin with this environment."""
@@ -153,7 +153,7 @@ class Collector:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Record the report of a failed collection."""
         if report.failed:
-            self.problems.append(report.longreprtext)
+            self.problems.append(report.longreprtext.strip())
 
     def receive(self, results: Iterable[CheckResult], faults: Iterable[FaultResult]) -> None:
         """Collect results of checks, and the faults that they found."""

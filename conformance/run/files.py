@@ -6,8 +6,10 @@ import errno
 import io
 import json
 import os
+import re
 import secrets
 import stat
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,6 +41,9 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 def must_be_writable(path: Path) -> None:
     """Raise FileError if a file cannot be written; it is left as it is, and none is made."""
     try:
+        if (number := _descriptor(path)) is not None:
+            os.write(number, b"")  # an error where it is open for reading alone
+            return
         file = _target(path)
         if file.is_symlink():
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
@@ -112,6 +117,17 @@ def _why(error: Exception) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
+_STREAMS: Final = {"stdin": 0, "stdout": 1, "stderr": 2}
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number of the open file that a path like /dev/stdout names, which need have no other name."""
+    named = re.fullmatch(r"/dev/(stdin|stdout|stderr|fd/(\d{1,9}))|/proc/self/fd/(\d{1,9})", str(path))
+    if named is None:
+        return None
+    return _STREAMS[named[1]] if named[1] in _STREAMS else int(named[2] or named[3])
+
+
 def _target(path: Path) -> Path:
     """Where a link leads."""
     return Path(os.path.realpath(path))
@@ -153,7 +169,21 @@ def _write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
         _write_whole(path, fill)
 
 
+def _write_to(number: int, fill: Callable[[BinaryIO], Any]) -> None:
+    """Write after what was written to an open file before, which another file in its place would lose."""
+    content = io.BytesIO()
+    fill(content)
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    with suppress(BrokenPipeError), os.fdopen(os.dup(number), "wb") as there:  # whoever reads no further wants no more
+        there.write(content.getvalue())
+
+
 def _write_whole(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
+    if (number := _descriptor(path)) is not None:
+        _write_to(number, fill)
+        return
     file = _target(path)
     if not _is_replaceable(file):
         # A device, a pipe, a file of other names or in a folder that is closed: what it is matters more. The content is

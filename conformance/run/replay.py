@@ -9,9 +9,16 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 from platformdirs import user_cache_path
 
 
-def usual_folder() -> Path:
-    """Where failures are kept if nothing else is said: in the user's cache, as the platform has it."""
-    return user_cache_path("rnnspec", appauthor=False) / "failures"
+def usual_folder() -> Path | None:
+    """Where failures are kept if nothing else is said: in the user's cache, as the platform has it.
+
+    None for a user without a home.
+    """
+    try:
+        folder = user_cache_path("rnnspec", appauthor=False)
+    except RuntimeError:
+        return None
+    return folder / "failures" if folder.is_absolute() else None  # older versions of platformdirs return ~/.cache
 
 
 def failures_of(folder: Path, backend: str, operation: str, dtype: str, check: str) -> DirectoryBasedExampleDatabase:

@@ -26,11 +26,12 @@ from rnnspec.conformance.cases import (
     levels_of,
     regimes_for,
     settled,
+    strategy,
     supported_by,
 )
 from rnnspec.conformance.cases.regimes import choices_of, scores_of
 from rnnspec.conformance.cases.steps import BY_LENGTHS, BY_MASK, DECIDING, valid_steps
-from rnnspec.conformance.cases.strategy import _sampled
+from rnnspec.conformance.cases.strategy import _Drawn, _sampled
 from rnnspec.conformance.cases.support import everything
 from rnnspec.conformance.judge.formats import format_of
 from rnnspec.spec import check_call, operation, operations
@@ -350,12 +351,18 @@ def test_hypothesis_and_random_numbers_are_asked_the_same(monkeypatch: pytest.Mo
     scope = Scope("lstm", "float32")
     plain = Scripted(last=False)
     draw_case(plain, scope)
-    from rnnspec.conformance.cases import strategy
-
     asked: list[Any] = []
-    sampled, integers = strategy._sampled, strategy._integers
-    monkeypatch.setattr(strategy, "_sampled", lambda options: asked.append(options) or sampled(options))
-    monkeypatch.setattr(strategy, "_integers", lambda low, high: asked.append((low, high)) or integers(low, high))
+
+    class Remembering(_Drawn):
+        def pick(self, options: Any) -> Any:
+            asked.append(tuple(options))
+            return super().pick(options)
+
+        def integer(self, low: int, high: int) -> int:
+            asked.append((low, high))
+            return super().integer(low, high)
+
+    monkeypatch.setattr(strategy, "_Drawn", Remembering)
     # The last example tried is the simplest, and the simplest answers lead to the same questions.
     simplest = find(cases(scope), lambda case: True, settings=SETTINGS)
     assert simplest == draw_case(Scripted(last=False), scope)

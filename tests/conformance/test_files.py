@@ -41,6 +41,28 @@ def test_arrays_are_read_back_without_pickle(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no names of open files here")
+def test_an_open_file_is_written_to(tmp_path: Path) -> None:
+    """A pipe has no other name, and a file has what was written to it before."""
+    read, write = os.pipe()
+    with os.fdopen(read) as reader:
+        must_be_writable(Path(f"/dev/fd/{write}"))
+        write_json(Path(f"/dev/fd/{write}"), [1])
+        os.close(write)
+        assert json.load(reader) == [1]
+    with (tmp_path / "file").open("wb", buffering=0) as file:
+        file.write(b"before\n")
+        write_bytes(Path(f"/proc/self/fd/{file.fileno()}"), b"after\n")
+    assert (tmp_path / "file").read_bytes() == b"before\nafter\n"
+    with (tmp_path / "file").open("rb") as file:
+        for write_or_try in (must_be_writable, lambda path: write_json(path, 1)):
+            with pytest.raises(FileError, match="cannot be written: Bad file descriptor"):
+                write_or_try(Path(f"/dev/fd/{file.fileno()}"))
+    assert (tmp_path / "file").read_bytes() == b"before\nafter\n"
+    with pytest.raises(FileError, match="/dev/fd/99999: cannot be written: Bad file descriptor"):
+        must_be_writable(Path("/dev/fd/99999"))
+
+
 @pytest.mark.parametrize("data", [{"bad": float("nan")}, {"bad": float("inf")}, {"bad": object()}])
 def test_what_is_no_json_leaves_nothing(tmp_path: Path, data: object) -> None:
     with pytest.raises((ValueError, TypeError)):

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from multiprocessing.spawn import get_executable, set_executable
 from pathlib import Path
 from typing import Any
 
@@ -535,6 +536,17 @@ def test_what_does_not_open(name: str, message: str, folder: Path, monkeypatch: 
     monkeypatch.syspath_prepend(str(folder))
     with pytest.raises(BackendError, match=message):
         Isolated(name)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process starts in another way there")
+def test_an_interpreter_that_cannot_be_run_is_told(tmp_path: Path) -> None:
+    before = get_executable()
+    set_executable(str(tmp_path / "python"))
+    try:
+        with pytest.raises(BackendError, match=r"no process could be started: .*python cannot be run by this user"):
+            Isolated("rnnspec.backends.numpy:NumpyBackend")
+    finally:
+        set_executable(os.fsdecode(before))
 
 
 def test_an_interruption_leaves_no_answer_to_an_earlier_call(

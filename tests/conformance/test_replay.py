@@ -17,7 +17,7 @@ from rnnspec.backends.numpy import NumpyBackend
 from rnnspec.conformance.cases import Planner, Scope
 from rnnspec.conformance.checks import CHECKS
 from rnnspec.conformance.hosting.isolated import GuestLostError
-from rnnspec.conformance.run import PROFILES, CheckResult, Profile, Verdict, run_check
+from rnnspec.conformance.run import PROFILES, CheckResult, Profile, Verdict, replay, run_check
 from rnnspec.conformance.run.replay import failures_of, usual_folder
 
 VALUES = next(check for check in CHECKS if check.id == "values")
@@ -125,7 +125,17 @@ def test_names_become_safe_folders(tmp_path: Path) -> None:
     kept = str(failures_of(tmp_path, "../a b:C", "lstm", "float32", "values"))
     assert "-a-b-C/lstm-float32-values" in kept
     assert ".." not in kept
-    assert usual_folder().name == "failures"
+    folder = usual_folder()
+    assert folder is None or folder.name == "failures"
+
+
+def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(*_: object, **__: object) -> Path:
+        raise RuntimeError("no home")
+
+    for answer in (homeless, lambda *_, **__: Path("~/.cache/rnnspec")):
+        monkeypatch.setattr(replay, "user_cache_path", answer)
+        assert usual_folder() is None
 
 
 FAKE = """\

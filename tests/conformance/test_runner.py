@@ -39,7 +39,8 @@ def test_violates_and_shrinks(few: Profile, numpy_with: Make) -> None:
     def wrong_from_the_third_step_on(**call: Any) -> Any:
         y, h, c = reference.lstm(**call)
         y = y.copy()
-        y[:, 2:] += 1
+        if y.ndim == 3:  # else it has no steps
+            y[:, 2:] += 1
         return y, h, c
 
     result = run_check(VALUES, numpy_with(lstm=wrong_from_the_third_step_on), "lstm", "float32", few)

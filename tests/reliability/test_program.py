@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from rnnspec.backends.interrupts import Interrupted, asking_to_end, interruptible
+from rnnspec.conformance import plugin
 from rnnspec.conformance.cli import main
 from rnnspec.conformance.commands.validate_pytest import must_have_run
 from rnnspec.conformance.hosting.jobs import most_processes
@@ -226,6 +227,39 @@ def test_processes_are_no_more_than_a_machine_bears() -> None:
         result = CliRunner().invoke(main, [*given, "--op", "dense", "--dtype", "float32"])
         assert result.exit_code == 2
         assert f"expected at most {most_processes()} processes on this machine" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["train", "numpy", "--model", "air-quality", "--steps", "1" + 30 * "0"], "expected at most 1,099,511,627,776"),
+        (["validate", "numpy", "--largest", "1" + 30 * "0"], "got a number of 31 digits"),
+        (["trace", "dense", "--size", "B=" + 5000 * "9"], "expected SYMBOL=NUMBER"),
+        (["trace", "dense", "--size", "B=²"], "expected SYMBOL=NUMBER"),
+        (["train", "numpy", "--model", "air-quality", "--size", "B=" + 5000 * "9"], "expected SYMBOL=NUMBER"),
+        (["faults", "--op", "dense", "--seeds", 5000 * "9"], "expected seeds such as"),
+        (["faults", "--diagnose", "--seeds", 5000 * "9"], "takes one seed"),
+        (["validate", "numpy", "--op", "dense", "-n", 5000 * "9"], "processes on this machine"),
+    ],
+)
+def test_a_number_of_no_use_is_one_line(given: list[str], told: str) -> None:
+    result = CliRunner().invoke(main, given)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_the_suite_s_own_want_of_memory_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lack(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(plugin, "_result", lack)
+    result = CliRunner().invoke(
+        main, ["validate", "numpy", "--op", "dense", "--dtype", "float32", "-n0", "-k", "drift"]
+    )
+    assert result.exit_code == 2
+    assert "float32-drift: the suite itself has not enough memory" in result.stderr
+    assert result.stderr.count("\n") <= 2
 
 
 GUEST = """

@@ -54,6 +54,16 @@ def test_an_interrupt_loses_no_epoch() -> None:
     assert "F1 of phrases" in result.measures
 
 
+def test_an_interrupt_in_the_first_epoch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise Interrupted
+
+    monkeypatch.setattr(Trainer, "do", interrupted)
+    result = CliRunner().invoke(main, ["learn", "numpy", "--model", "semantic-roles"])
+    assert result.exit_code == 130, result.output
+    assert "0 epochs of" in result.stdout
+
+
 def test_digits_need_their_package_or_files(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     file = tmp_path / "d.json"
