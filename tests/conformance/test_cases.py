@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import find, settings
+from hypothesis import Phase, find, given, settings
+from hypothesis import seed as seeded
 
 from rnnspec.backends import Backend, Call, Unsupported
 from rnnspec.backends.numpy import NumpyBackend
@@ -381,6 +384,30 @@ def test_hypothesis_and_random_numbers_are_asked_the_same(monkeypatch: pytest.Mo
     draw_case(Recorder(np.random.default_rng(0)), scope)
     assert recorded[0] == plain.asked[0]  # what is asked next depends on the answer
     assert recorded[-1] == plain.asked[-1]
+
+
+def test_a_seed_draws_the_same_cases_whatever_modules_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hypothesis favours the integers that stand in modules of the user's."""
+
+    def found() -> list[Case]:
+        drawn: list[Case] = []
+
+        @settings(database=None, max_examples=60, deadline=None, phases=[Phase.generate])
+        @seeded(3)
+        @given(cases(Scope("dense", "float32", largest=48)))
+        def draw(case: Case) -> None:
+            drawn.append(case)
+
+        draw()
+        return drawn
+
+    before = found()
+    (tmp_path / "full_of_integers.py").write_text(f"NUMBERS = {list(range(1000, 3000, 7))}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("full_of_integers")
+    assert found() == before
 
 
 def test_a_case_is_made_to_have_what_a_check_needs(make_case: Make) -> None:
