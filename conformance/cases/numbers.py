@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import cycle, islice
-from typing import Final
+from typing import Any, Final
 
 from rnnspec.conformance.cases.case import Case
 from rnnspec.conformance.cases.covering import Row, spread_order
@@ -141,11 +141,26 @@ def offset(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
 
 
 def far(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:
-    """Calls of a type of two bytes with vectors whose squares come near its ends, which few vectors do."""
+    """Calls with vectors whose squares come near the type's ends, or pass them, with each number that people use."""
     factors = maker.factors
-    if _is_narrow(factors) and "far" in regimes_for(factors.op):
+    if "far" not in regimes_for(factors.op):
+        return
+    if _is_narrow(factors):  # few vectors come near the ends of a type of two bytes
         for number, levels in enumerate(islice(cycle(factors.meeting_own_choices(rows)), _FAR)):
             yield maker.with_some_step({**levels, "regime": "far"}, ATTEMPTS * (9500 + number), _ONE_VECTOR)
+        return
+    for number, levels in enumerate(factors.meeting_own_choices(rows)):
+        for place, regime in enumerate(("longest", "shortest")):
+            case = maker.with_some_step({**levels, "regime": regime}, ATTEMPTS * (9600 + 2 * number + place))
+            yield from (case.with_attributes(**numbers) for numbers in _usual_numbers(factors))
+
+
+def _usual_numbers(factors: Factors) -> Iterator[dict[str, Any]]:
+    """The numbers of attributes as they are by default, and with each to which implementations are fixed."""
+    numbers = {key: factors.support.defaults()[key] for key, item in factors.op.attributes.items() if item.domain}
+    yield numbers
+    for key, item in factors.op.attributes.items():
+        yield from ({**numbers, key: number} for number in item.usual if number != numbers[key])
 
 
 def contradicting(maker: Maker, rows: Sequence[Row]) -> Iterator[Case]:

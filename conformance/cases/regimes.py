@@ -145,8 +145,9 @@ class Regime:
     lowers: bool = False
     """Whether scores fall below the numbers with which implementations mask."""
 
-    far: bool = False
-    """Whether vectors are so long or so short that their squares come near the ends of the type or pass them."""
+    far: tuple[float, float] | None = None
+    """How long vectors are whose squares come near the ends of the type or pass them: shares of the way, less than 0 to
+    the lower end."""
 
     twins: bool = False
     """Whether alternatives come in equal pairs."""
@@ -220,7 +221,7 @@ REGIMES: Final[Mapping[str, Regime]] = {
             "chaotic", "recurrent weights that amplify every difference", matrices=0.5, recurrent=4.0, biases=0.1
         ),
         Regime("masking", "scores below those that implementations mask with", lowers=True, of=has_scores),
-        Regime("far", "vectors whose squares come near the ends of the type", far=True, of=takes_norms),
+        Regime("far", "vectors whose squares come near the ends of the type", far=(-1.0, 1.0), of=takes_norms),
         Regime("impossible", "too much is forbidden for any path", forbids=0.25, of=has_moves),
         Regime(
             "padding_forbidden", "the padding alone has moves that are forbidden",
@@ -228,6 +229,8 @@ REGIMES: Final[Mapping[str, Regime]] = {
         ),
         Regime("large", "results beyond the range of two bytes", inputs=2.0**20, of=never),
         Regime("small", "all but matrices at one scale of 1e-11 to 1e-9", small=True, of=never),
+        Regime("longest", "all vectors so long that their squares pass the type", far=(0.8, 1.0), of=never),
+        Regime("shortest", "all vectors so short that their squares pass the type", far=(-1.0, -0.8), of=never),
         Regime("offset", "numbers far from 0 beside their differences", offset=2.0**7, of=never),
         Regime("weightless", "weights of steps and means of squares 0", least=True, of=never),
         Regime("contradicting", "probabilities of 0 and 1 whatever came true", whole=True, contradicts=True, of=never),
@@ -314,7 +317,7 @@ def fill(
         numbers *= float(np.exp(rng.uniform(np.log(0.03), np.log(5.0))))
     vectors = item.per_sequence or "B" not in op.sizes
     if regime.far and vectors:
-        numbers *= 10.0 ** (_far(op, form) * rng.uniform(-1, 1))
+        numbers *= 10.0 ** (_far(op, form) * rng.uniform(*regime.far))
     clip = attributes.get("clip")
     if item.name == "b" and clip is not None and 0.1 <= regime.biases <= 0.5 and not regime.whole:
         _reach(numbers, clip, rng)
