@@ -37,6 +37,7 @@ from rnnspec.conformance.diagnosis.oracle import (
     size_of,
 )
 from rnnspec.conformance.diagnosis.overflow import overflow_in
+from rnnspec.conformance.diagnosis.remembered import remembered_attribute
 from rnnspec.conformance.diagnosis.suspect import Suspect
 from rnnspec.conformance.diagnosis.suspects import Searcher
 from rnnspec.conformance.edits.single import EditedPart
@@ -155,6 +156,11 @@ class Diagnosis:
             if fault.case is not None:
                 fault.suspects = [*filter(None, [self._remembers(fault.case)])]
         if unsteady:
+            for one in rest:
+                self._assign(one)
+        elif name := self._remembered(rest):  # each answer is that to an earlier call, and tells nothing of this one
+            fault = self._record(rest[0], Cause(told=f"in calls whose shapes a call with another {name} had before"))
+            fault.suspects = [f"{name} is that of the first call of these shapes"]
             for one in rest:
                 self._assign(one)
         else:
@@ -424,6 +430,13 @@ class Diagnosis:
         """Whether a wrong answer has infinities or NaN."""
         came = self.oracle.answer(case, "values") if self.oracle.wrong(case, "values") else None
         return came is not None and any(not np.isfinite(a).all() for a in came.values() if a.dtype.kind not in "biu")
+
+    def _remembered(self, failed: Sequence[Failed]) -> str:
+        """The attribute that a backend keeps from the first call of some shapes; empty where it keeps none."""
+        violations = [one for one in failed if isinstance(one.failure, Violation)]
+        cases = {str(case): case for one in violations for case in cases_of(one.example)}
+        small = simple_first([case for case in cases.values() if size_of(case) <= LARGEST])
+        return remembered_attribute(self.oracle.backend, small)
 
     def _remembers(self, case: Case) -> str:
         """The equations of a backend that keeps a state from one call to the next; empty where it does not."""

@@ -252,6 +252,28 @@ def test_a_kept_state_is_told_as_such() -> None:
     assert set(fault.checks) == {one.check.id for one in failed}
 
 
+class Traced(NumpyBackend):
+    """Clips as it did in the first call of the same shape."""
+
+    name = "traced"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thresholds: dict[tuple[int, ...], float] = {}
+
+    def run(self, call: Call) -> tuple[Array, ...]:
+        threshold = self.thresholds.setdefault(call.inputs["x"].shape, call.attributes["threshold"])
+        return super().run(Call(call.operation, call.inputs, {"threshold": threshold}))
+
+
+def test_a_kept_attribute_is_told_as_such() -> None:
+    backend = Traced()
+    failed = run(backend, "clip_by_value", "values")
+    (fault,) = Diagnosis(backend, "clip_by_value").find(failed)
+    assert str(fault.cause) == "in calls whose shapes a call with another threshold had before"
+    assert fault.suspects == ["threshold is that of the first call of these shapes"]
+
+
 class Counting(NumpyBackend):
     """Adds to each result the number of the call."""
 

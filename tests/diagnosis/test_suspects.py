@@ -357,7 +357,7 @@ def in_blocks(call: Call) -> Call:
         ("rnn", with_holes_closed, "every step up to the last valid one counts: holes of the mask are not seen"),
         ("rnn", packed, "the valid steps are taken to stand first"),
         ("rnn", masked_late, "each step is masked as the one before it is"),
-        ("adam_step", one_step_more, "step is taken as one more than it is"),
+        ("adam_step", one_step_more, "step is read as a number that is one more"),
         ("attention_weights", masked_the_other_way_round, "the mask is read the other way round, in calls without"),
         ("softmax", without_the_last_step, "the last valid step is left out, in calls without lengths and mask too"),
     ],

@@ -39,9 +39,9 @@ def _of_value(name: str, attribute: Attribute) -> Iterator[Misreading]:
     small = _EPSILONS if isinstance(attribute.default, float) and 0 < attribute.default <= max(_EPSILONS) else ()
     for value in dict.fromkeys((attribute.default, *values, *small)):
         taken = "it is taken as" if value == attribute.default else "it is always taken as"
-        yield _read_so(f"{name} is not read: {taken} {told(value)}", partial(_taking, name=name, value=value))
+        yield _read_so(f"{name} is not read: {taken} {told(value)}", partial(taking, name=name, value=value))
     for words, by in (("one more", 1), ("one less", -1)) if attribute.domain in WHOLE else ():
-        yield _read_so(f"{name} is taken as {words} than it is", partial(_taking_near, name=name, by=by))
+        yield _read_so(f"{name} is read as a number that is {words}", partial(_taking_near, name=name, by=by))
     if not attribute.domain and len(values) == 2:
         turned = _read_so(
             f"{name} is read the other way round", partial(_taking_other, name=name, values=tuple(values))
@@ -51,7 +51,7 @@ def _of_value(name: str, attribute: Attribute) -> Iterator[Misreading]:
 
 def _of_entries(name: str, attribute: Attribute) -> Iterator[Misreading]:
     words = f"{name} is not read: it is taken as {told(attribute.default)}"
-    yield Misreading(words, partial(_taking, name=name, value=attribute.default))
+    yield Misreading(words, partial(taking, name=name, value=attribute.default))
     for place, function in enumerate(attribute.functions):
         for value in attribute.values:
             words = f"the function {function} is not read: it is taken as {value}"
@@ -70,7 +70,7 @@ def _with_zeros(call: Call, found: NamedArrays) -> NamedArrays:
     return {name: found.get(name, np.zeros(array.shape)) for name, array in call.float_inputs.items()}
 
 
-def _taking(call: Call, name: str, value: Any) -> Call:
+def taking(call: Call, name: str, value: Any) -> Call:
     """Return the call under another value of an attribute, with the inputs that are read under it."""
     attributes = {**call.attributes, name: value}
     read = call.spec.inputs_for(attributes)
@@ -78,20 +78,20 @@ def _taking(call: Call, name: str, value: Any) -> Call:
 
 
 def _taking_other(call: Call, name: str, values: tuple[Any, ...]) -> Call:
-    return _taking(call, name, values[1 - values.index(call.attributes[name])])
+    return taking(call, name, values[1 - values.index(call.attributes[name])])
 
 
 def _taking_near(call: Call, name: str, by: int) -> Call:
     value = call.attributes[name]
-    return call if value is None else _taking(call, name, value + by)
+    return call if value is None else taking(call, name, value + by)
 
 
 def _taking_entry(call: Call, name: str, place: int, value: Any) -> Call:
     whole = call.attributes[name]
-    return _taking(call, name, (*whole[:place], value, *whole[place + 1 :]))
+    return taking(call, name, (*whole[:place], value, *whole[place + 1 :]))
 
 
 def _entries_exchanged(call: Call, name: str, one: int, other: int) -> Call:
     entries = list(call.attributes[name])
     entries[one], entries[other] = entries[other], entries[one]
-    return _taking(call, name, tuple(entries))
+    return taking(call, name, tuple(entries))
