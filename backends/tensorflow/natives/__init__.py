@@ -7,9 +7,20 @@ from typing import Final
 
 from rnnspec.backends.native import Native
 from rnnspec.backends.scripting import Script
-from rnnspec.backends.tensorflow.natives import attention, blocks, clipping, ctc, gru, losses, lstm, rnn, stacks
+from rnnspec.backends.tensorflow.natives import (
+    attention,
+    blocks,
+    clipping,
+    ctc,
+    gru,
+    losses,
+    lstm,
+    optimizers,
+    rnn,
+    stacks,
+)
 
-_FAMILIES: Final = (blocks, losses, rnn, lstm, gru, stacks, clipping, ctc, attention)
+_FAMILIES: Final = (blocks, losses, rnn, lstm, gru, stacks, clipping, optimizers, ctc, attention)
 
 NATIVES: Final[Mapping[str, Native]] = {name: one for family in _FAMILIES for name, one in family.NATIVES.items()}
 DRAWING: Final[Mapping[str, Native]] = {**blocks.DRAWING, **rnn.DRAWING, **stacks.DRAWING}
