@@ -51,6 +51,8 @@ class LstmLoops(Loops, family="lstm"):
             gate: self.argument(x, h_prev, W, R, self.bias_of(gate, b))
             for gate, W, R, b in zip(self.order(a), p["W"], p["R"], p["b"], strict=True)
         }
+        if a.get("forget_bias") is not None:  # left out where gates are coupled
+            arguments["f"] = arguments["f"] + a["forget_bias"]
         i = self.gate(arguments["i"], a)
         f = 1 - i if a["coupled"] else self.gate(arguments["f"], a)
         g = self.candidate(arguments["g"], a)

@@ -509,7 +509,7 @@ def test_no_process_outlives_the_suite(number: signal.Signals, seconds: float, f
         ("NotANumber", "got nan"),
         ("Unconverted", "h: expected an array, got Own"),
         ("OfObjects", "h: expected shape"),
-        ("Changing", "the same call gave h[0, 0] = "),
+        ("Changing", "the same call gave h["),
     ],
 )
 def test_what_is_wrong_is_told_as_ever(name: str, message: str, isolated: Open) -> None:

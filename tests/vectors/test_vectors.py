@@ -462,7 +462,7 @@ def test_the_first_case_of_an_operation_is_plain(name: str) -> None:
 
 
 def test_one_thing_is_added_at_a_time(tmp_path: Path) -> None:
-    first, second, third, *others = cases_of(tmp_path / "new", "--op", "lstm", "--cases", "12")
+    first, second, third, *others = cases_of(tmp_path / "new", "--op", "lstm", "--cases", "13")
     changed = [[key for key, one in case["attributes"].items() if one != first["attributes"][key]] for case in others]
     assert changed == [[key] for key in first["attributes"]]
     names = [{one["name"] for one in case["inputs"]} for case in (first, second, third)]
