@@ -41,7 +41,7 @@ def test_the_suite_rejected_nothing_that_is_right(part: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "part", "dtype"), [("dropout", "values", "float16"), ("rnn_cell", "gradients", "float32")]
+    ("operation", "part", "dtype"), [("dropout", "values", "float16"), ("dense", "gradients", "float32")]
 )
 def test_the_page_tells_what_is_measured(operation: str, part: str, dtype: str) -> None:
     """Within two powers of two: another version of the reference has other quantities to draw from."""
