@@ -18,7 +18,7 @@ class FedCell:
     def __init__(self, xp: ArrayNamespace, name: str, arguments: Mapping[str, Any], features: int) -> None:
         W, b = arguments["W"], arguments["b"]
         self.cell = make_cell(xp, name, {**arguments, "W": W[..., :features]})
-        without = {"b": xp.zeros(xp.shape(b), b.dtype), "b_R": None}  # the biases are those of the cell
+        without = {"b": xp.zeros(xp.shape(b), b.dtype), "b_R": None, "forget_bias": None}  # these are those of the cell
         self.feeder = make_cell(xp, name, {**arguments, "W": W[..., features:], **without})
 
     def first(self, batch: int, **states: Tensor | None) -> Many:
