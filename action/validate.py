@@ -14,14 +14,18 @@ from pathlib import Path
 def main() -> int:
     """Run the command line, and tell what came of it."""
     folder = Path(os.environ.get("RNNSPEC_FOLDER") or "rnnspec-report")
-    folder.mkdir(parents=True, exist_ok=True)
+    written = {"json": "report.json", "html": "report.html", "badge": "badge.svg"}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (*written.values(), "badge.json"):  # a run that cannot begin has no files, and not those of another
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        print(f"folder: expected one that can be written to, got {str(folder)!r}: {error.strerror}", file=sys.stderr)
+        return 2
     backends = os.environ.get("RNNSPEC_BACKENDS", "").split()
     if not backends or any(name.startswith("-") for name in backends):
         print(f"backends: expected names or package.module:Class, got {' '.join(backends)!r}", file=sys.stderr)
         return 2
-    written = {"json": "report.json", "html": "report.html", "badge": "badge.svg"}
-    for name in (*written.values(), "badge.json"):  # a run that cannot begin has no files, and not those of another
-        (folder / name).unlink(missing_ok=True)
     options = [f"--{option}={folder / name}" for option, name in written.items()]
     options += [f"--op={name}" for name in os.environ.get("RNNSPEC_OPERATIONS", "").split()]
     options += [f"--dtype={name}" for name in os.environ.get("RNNSPEC_DTYPES", "").split()]
@@ -38,7 +42,8 @@ def main() -> int:
 
 def _rnnspec(*words: str, quiet: bool = False) -> int:
     output = subprocess.DEVNULL if quiet else None
-    return subprocess.run([sys.executable, "-m", "rnnspec", *words], stdout=output, check=False).returncode
+    # -P: a folder rnnspec of the repository that is validated is not the program.
+    return subprocess.run([sys.executable, "-P", "-m", "rnnspec", *words], stdout=output, check=False).returncode
 
 
 def _summarise(report: Path) -> None:

@@ -484,7 +484,9 @@ def bench() -> None:
 )
 @click.option("--dtype", "dtypes", multiple=True, help="Type, float32 by default (repeatable).")
 @click.option("--lengths", is_flag=True, help="Give the sequences' lengths, which differ.")
-@click.option("--inputs", default="", callback=names_in, metavar="NAME,...", help="Optional inputs to give, like b_R.")
+@click.option(
+    "--inputs", multiple=True, callback=names_in, metavar="NAME,...", help="Optional inputs to give, like b_R."
+)
 @click.option("--device", default="cpu", show_default=True, help="Device of backends that name none.")
 @click.option("--threads", type=_COUNT, help="Threads of each; all cores by default.")
 @click.option(

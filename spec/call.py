@@ -25,6 +25,7 @@ from rnnspec.spec.operation import (
     holds,
     lies_in,
     settings_of,
+    when_text,
 )
 
 FLOAT_TYPES = ("float16", "bfloat16", "float32", "float64")
@@ -127,13 +128,9 @@ def _completed(op: Operation, attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
     for key, item in op.attributes.items():
         if not holds(item.when, complete) and complete[key] != item.default:
-            needed = ", ".join(f"{name} = {_choices(values)}" for name, values in item.when.items())
-            raise CallError(f"{op.name}: {key}: expected with {needed} only, got {shown(complete[key])}; leave it out")
+            needed, came = when_text(item.when), shown(complete[key])
+            raise CallError(f"{op.name}: {key}: expected with {needed} only, got {came}; leave it out")
     return complete
-
-
-def _choices(values: Any) -> str:
-    return " or ".join(map(str, values)) if isinstance(values, list | tuple) else str(values)
 
 
 def _check_value(name: str, attribute: Attribute, value: Any) -> Any:

@@ -27,6 +27,7 @@ def shown(value: object) -> str:
 
 def one_of(name: str, known: Collection[str]) -> str:
     """Return what was expected in place of a name that there is not: the name that is like it, and all there are."""
-    like = get_close_matches(name[:_MOST], known, 1)
+    small = {one.lower(): one for one in known}
+    like = [small[one] for one in get_close_matches(name[:_MOST].lower(), small, 1)]
     expected = f"expected one of {', '.join(known)}" if known else "expected none"
     return f"did you mean {like[0]}? {expected}" if like else expected

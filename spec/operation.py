@@ -364,6 +364,14 @@ def with_function(op: Operation, attributes: Mapping[str, Any], function: str) -
     return changed
 
 
+def when_text(when: When) -> str:
+    """Return a condition in words, as ``layer = lstm or gru``."""
+    return ", ".join(
+        f"{name} = {' or '.join(map(str, values)) if isinstance(values, list | tuple) else values}"
+        for name, values in when.items()
+    )
+
+
 def holds(when: When, attributes: Mapping[str, Any]) -> bool:
     """Return whether the attributes have the values of `when`, or one of them if it lists several.
 

@@ -103,10 +103,13 @@ def reading_order(
     closes at the others. An equation that holds everywhere follows those of the same quantity at one place. `sizes`
     are the names that are no letters of an index.
     """
-    used = {name for equation in (*equations, *others) for name in _used(equation)}
+    every = (*equations, *others)
+    # Where the gate n of each step has an index, n alone is the number of steps.
+    alone = set(sizes) & {equation.target for equation in every if equation.indices}
+    used = {name for equation in every for name in _used(equation, alone)}
     begins = {id(equation): None in equation.letters(sizes) for equation in equations}
     left = sorted(equations, key=lambda equation: equation.target not in used)
-    above = {id(equation): _above(equation, left, begins, sizes) for equation in equations}
+    above = {id(equation): _above(equation, left, begins, sizes, alone) for equation in equations}
     ordered: list[Equation] = []
     while left:
         waiting = {id(equation) for equation in left}
@@ -118,10 +121,14 @@ def reading_order(
 
 
 def _above(
-    equation: Equation, every: Iterable[Equation], begins: Mapping[int, bool], sizes: Collection[str]
+    equation: Equation,
+    every: Iterable[Equation],
+    begins: Mapping[int, bool],
+    sizes: Collection[str],
+    alone: Collection[str],
 ) -> set[int]:
     """The equations that are to stand above this one, each by its identity."""
-    here, used = set(_used_here(equation, sizes)), set(_used(equation))
+    here, used = set(_used_here(equation, sizes, alone)), set(_used(equation, alone))
     return {
         id(other)
         for other in every
@@ -161,12 +168,15 @@ def notation(equations: Iterable[Equation]) -> dict[str, str]:
     return {form: meaning for key, (form, meaning) in MEANINGS.items() if key in used}
 
 
-def _used(equation: Equation) -> Iterator[str]:
-    """Quantities that an equation uses, without index letters, even if a gate has the same name."""
-    return (name for name, _ in _references(equation))
+def _used(equation: Equation, alone: Collection[str] = ()) -> Iterator[str]:
+    """Quantities that an equation uses, without index letters, even if a gate has the same name.
+
+    The names `alone` are sizes where they have no index.
+    """
+    return (name for name, indices in _references(equation) if indices or name not in alone)
 
 
-def _used_here(equation: Equation, sizes: Collection[str]) -> Iterator[str]:
+def _used_here(equation: Equation, sizes: Collection[str], alone: Collection[str]) -> Iterator[str]:
     """Quantities that an equation uses at the same step, and not only at a neighbouring one."""
     letters = set(equation.letters(sizes))
 
@@ -176,7 +186,11 @@ def _used_here(equation: Equation, sizes: Collection[str]) -> Iterator[str]:
                 return letter in letters
         return False
 
-    return (name for name, indices in _references(equation) if not any(map(elsewhere, indices)))
+    return (
+        name
+        for name, indices in _references(equation)
+        if (indices or name not in alone) and not any(map(elsewhere, indices))
+    )
 
 
 def _references(equation: Equation) -> Iterator[tuple[str, tuple[ast.expr, ...]]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
-from rnnspec.conformance.bench.statistics import Estimate, differs, mean_ratio
+from rnnspec.conformance.bench.statistics import Estimate, differs, in_digits, mean_ratio
 from rnnspec.conformance.bench.workload import Mode
 
 _WORDS: Final[Mapping[Mode, str]] = {
@@ -35,7 +35,7 @@ def _paces(outcomes: list[BenchOutcome]) -> Iterator[str]:
     """Yield how many steps of training each backend makes in a second."""
     for outcome in outcomes:
         if outcome.contest.mode == "step" and outcome.results:
-            each = (f"{name} {1 / result.timing.median:.3g}" for name, result in outcome.results.items())
+            each = (f"{name} {in_digits(1 / result.timing.median, 3)}" for name, result in outcome.results.items())
             yield f"{outcome.contest.workload.name}, steps of training a second: {', '.join(each)}"
 
 
@@ -62,6 +62,4 @@ def _verdict(name: str, to: str, ratio: Estimate) -> str:
 
 def _times(number: float) -> str:
     """In two digits; in three near 1, where two would make an interval one number."""
-    if 0.9 < number < 1.15:
-        return f"{number:.3g}"
-    return f"{number:.2g}" if number < 100 else f"{number:,.0f}"
+    return in_digits(number, 3 if 0.9 < number < 1.15 else 2)

@@ -44,7 +44,7 @@ class Memory:
 def peak_memory(contender: str, device: str, work: Mapping[str, Any]) -> Memory | None:
     """Measure in a new process; return None if that fails. The work is that of `calls_of`."""
     request = {"contender": contender, "device": device, **work}
-    command = [sys.executable, "-m", "rnnspec.conformance.bench.memory"]
+    command = [sys.executable, "-P", "-m", "rnnspec.conformance.bench.memory"]  # -P: no module of the current folder
     try:
         done = subprocess.run(
             command, input=json.dumps(request), capture_output=True, text=True, timeout=LONGEST, check=True

@@ -41,6 +41,7 @@ def size_options(command: Command) -> Command:
         command = click.option(
             f"-{letter}",
             f"size_{letter.lower()}",
+            multiple=True,
             callback=_sizes,
             metavar="SIZE[,SIZE...]",
             hidden=letter not in COMMON,
@@ -50,22 +51,23 @@ def size_options(command: Command) -> Command:
     return command
 
 
-def _sizes(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
-    """Read a size, or several with commas between them."""
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if not all(is_whole(part.removeprefix("-")) for part in parts):
-        raise click.BadParameter(f"expected whole numbers, like 100 or 100,200, got {text!r}")
-    return tuple(dict.fromkeys(map(int, parts)))
+def _sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:
+    """Read a size, or several with commas between them, of an option that is given once or several times."""
+    sizes: list[int] = []
+    for text in texts:
+        parts = [part.strip() for part in text.split(",")]
+        if not all(is_whole(part.removeprefix("-")) for part in parts):
+            raise click.BadParameter(f"expected whole numbers, like 100 or 100,200, got {text!r}")
+        sizes += map(int, parts)
+    return tuple(dict.fromkeys(sizes))
 
 
-def names_in(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
-    """Read names with commas between them."""
-    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+def names_in(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Read names with commas between them, of an option that is given once or several times."""
+    return tuple(dict.fromkeys(part.strip() for part in ",".join(texts).split(",") if part.strip()))
 
 
 def sizes_from(options: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     """Remove the sizes from a command's options, and return those that were given."""
     given = {letter: options.pop(f"size_{letter.lower()}") for letter in string.ascii_uppercase}
-    return {letter: size for letter, size in given.items() if size is not None}
+    return {letter: size for letter, size in given.items() if size}

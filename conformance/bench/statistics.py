@@ -66,6 +66,12 @@ def differs(ratio: Estimate) -> bool:
     return ratio.low > 1 or ratio.high < 1
 
 
+def in_digits(number: float, digits: int) -> str:
+    """Return a number to so many digits; a large one has no exponent."""
+    text = f"{number:.{digits}g}"
+    return f"{float(text):,.0f}" if "e+" in text else text
+
+
 def in_words(ratio: Estimate) -> str:
     """Return the ratio's verdict: ``slower``, ``faster`` or ``no difference shown``."""
     if not differs(ratio):

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from rnnspec.conformance.bench.answer import answers
 from rnnspec.conformance.bench.outcome import BenchOutcome, BenchReport
-from rnnspec.conformance.bench.statistics import Estimate, Growth, differs, in_words
+from rnnspec.conformance.bench.statistics import Estimate, Growth, differs, in_digits, in_words
 
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
 
@@ -19,12 +19,13 @@ _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
 def duration(seconds: float) -> str:
     """Format seconds in a suitable unit."""
     unit, name = next((unit, name) for unit, name in _UNITS if seconds >= unit)
-    return f"{seconds / (unit or 1e-9):.3g} {name}"
+    return f"{in_digits(seconds / (unit or 1e-9), 3)} {name}"
 
 
 def interval(estimate: Estimate) -> str:
     """Format an estimate and its interval."""
-    return f"{estimate.value:.3g} ({estimate.low:.3g} – {estimate.high:.3g})"
+    value, low, high = (in_digits(one, 3) for one in (estimate.value, estimate.low, estimate.high))
+    return f"{value} ({low} – {high})"
 
 
 COLUMNS = (("backend", 11), ("time", 8), ("× first (95 %)", 20), ("of peak", 7), ("memory", 8))

@@ -62,8 +62,10 @@ def new_backend(name: str, operations: tuple[str, ...], base: str, parent: Path)
     UnknownOperationError
         If there is no such operation.
     """
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+    if not _NAME.fullmatch(name):
         raise FileError(f"NAME: expected small letters, digits and single hyphens, like my-library, got {name!r}")
+    if keyword.iskeyword(name):
+        raise FileError(f"NAME: {name} is a keyword of Python; expected another name, like my-{name}")
     if name in discovery.offered().own:
         raise FileError(f"NAME: {name} is rnnspec's own backend; expected another name, like my-{name}")
     chosen = [operation(one) for one in dict.fromkeys(operations)]

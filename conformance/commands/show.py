@@ -28,7 +28,7 @@ from rnnspec.conformance.report.operation import (
 from rnnspec.conformance.run.files import write_json
 from rnnspec.spec import FLOAT_TYPES, CallError, Operation, check_attributes, operation, resolved, system
 from rnnspec.spec.language import Equation
-from rnnspec.spec.operation import Attribute, When
+from rnnspec.spec.operation import Attribute, When, when_text
 from rnnspec.spec.printing import equation_text, notation
 
 
@@ -181,25 +181,18 @@ def _attributes(console: Console, op: Operation, attributes: Mapping[str, Any], 
         tried = f" Tried: {attribute.tried()}." if attribute.range else ""
         console.print(Padding(Text(f"{attribute.about}. Expected {attribute.expected()}.{tried}", "dim"), (0, 0, 0, 6)))
     others = [_elsewhere(attribute) for name, attribute in op.attributes.items() if name not in meant]
-    others += [f"{name} ({_when(when)})" for name in elsewhere if (when := _condition(op, name))]
+    others += [f"{name} ({when_text(when)})" for name in elsewhere if (when := _condition(op, name))]
     if others:
         console.print(Padding(Text(f"With other settings also: {', '.join(others)}."), (0, 0, 0, 2)))
     console.print()
 
 
 def _elsewhere(attribute: Attribute) -> str:
-    return f"{attribute.name} ({_when(attribute.when)})"
+    return f"{attribute.name} ({when_text(attribute.when)})"
 
 
 def _condition(op: Operation, name: str) -> When:
     return op.inputs[name].when if name in op.inputs else op.outputs[name].when
-
-
-def _when(when: When) -> str:
-    return ", ".join(
-        f"{name} = {' or '.join(map(str, values)) if isinstance(values, list | tuple) else values}"
-        for name, values in when.items()
-    )
 
 
 def _equations(console: Console, title: str, equations: tuple[Equation, ...]) -> None:

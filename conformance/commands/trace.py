@@ -110,11 +110,14 @@ def _must_have_no_sizes(request: TraceRequest) -> None:
 
 
 def _sizes(op: Operation, texts: Iterable[str]) -> dict[str, int]:
-    found, symbols = {}, drawn_sizes(op)
+    found: dict[str, int] = {}
+    symbols = drawn_sizes(op)
     for text in texts:
         symbol, equals, number = text.partition("=")
         if not (equals and symbol in symbols and is_whole(number)):
             raise PlanError(f"--size: expected SYMBOL=NUMBER with one of {', '.join(symbols)}, got {text!r}")
+        if symbol in found:
+            raise PlanError(f"--size: {symbol}: expected one number, got another: {text!r}")
         found[symbol] = int(number)
     return found
 

@@ -102,11 +102,13 @@ def with_optimizer(found: Model, settings: tuple[str, ...]) -> Model:
 
 def sizes_of(texts: tuple[str, ...]) -> dict[str, int]:
     """Return the sizes that SYMBOL=NUMBER pairs give."""
-    found = {}
+    found: dict[str, int] = {}
     for text in texts:
         symbol, _, number = text.partition("=")
         if not is_whole(number):
             raise SpecError(f"--size: expected SYMBOL=NUMBER, such as B=8, got {text!r}")
+        if symbol in found:
+            raise SpecError(f"--size: {symbol}: expected one number, got another: {text!r}")
         found[symbol] = int(number)
     return found
 

@@ -28,6 +28,7 @@ from rnnspec.conformance.report.operation import (
 )
 from rnnspec.conformance.run.files import write_bytes
 from rnnspec.spec import Operation, operations, resolved, system
+from rnnspec.spec.operation import Attribute, when_text
 from rnnspec.spec.printing import notation
 
 OPERATIONS: Final = "operations"
@@ -118,7 +119,10 @@ def operation_page(op: Operation, plots: Sequence[str] = ()) -> str:
     parts.append(table(["output", "shape", "type", "what it is"], map(_escaped, rows), (1, 2, 3)))
     if op.attributes:
         parts.append("## Attributes")
-        rows = [(f"`{a.name}`", f"`{attributes[a.name]}`", a.expected(), a.about) for a in op.attributes.values()]
+        rows = [
+            (f"`{a.name}`", f"`{attributes[a.name]}`", a.expected(), f"{a.about}{_only(a)}")
+            for a in op.attributes.values()
+        ]
         parts.append(table(["attribute", "default", "expected", "what it is"], map(_escaped, rows), (1, 2, 3)))
     parts += ["## Equations", f"{of_what(op).capitalize()}, with the default attributes."]
     parts.append(f"$$\n{typeset(op, attributes, forward)}\n$$")
@@ -169,6 +173,11 @@ _SHOWN_BY: Final = {
     "descent": ("clip_by_norm", "clip_by_global_norm", "sgd_step"),
 }
 """The operations that each image of the page about gradients shows."""
+
+
+def _only(attribute: Attribute) -> str:
+    """The settings with which an attribute is one."""
+    return f"; only with {when_text(attribute.when)}" if attribute.when else ""
 
 
 def _escaped(row: tuple[str, ...]) -> tuple[str, ...]:

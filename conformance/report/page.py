@@ -233,16 +233,16 @@ class _Fault:
             {name: numbers_text(value) for name, value in (fault.inputs or {}).items()},
             [(quantity_text(one), number_text(one["value"]), str(one.get("equation", ""))) for one in fault.trace],
             _decoded(scripts[0]).decode("utf-8", "replace") if scripts else "",
-            list(_files(fault)),
+            list(_files(anchor, fault)),
         )
 
 
-def _files(fault: FaultResult) -> list[_File]:
+def _files(anchor: str, fault: FaultResult) -> list[_File]:
     found = []
     if fault.case is not None:
         alone = {} if {"values", "gradients"} & set(fault.checks) else {"check": next(iter(fault.checks), "values")}
         text = json.dumps({"case": fault.case, **alone}, indent=2)
-        name = f"{fault.operation}-case.json"
+        name = f"{fault.operation}-{anchor}-case.json"  # another one for each fault, of all backends
         found.append(_file(name, "application/json", text.encode(), "the smallest case, for --case"))
     for name, content in fault.files.items():
         kind = ("text/x-python", "the repro") if name.endswith(".py") else ("application/zip", "its arrays")

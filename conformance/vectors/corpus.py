@@ -54,6 +54,15 @@ class Wanted:
         wanted = self.attributes.get(case.operation, {})
         return (self.padding or case.steps == "all") and all(case.attributes[key] == one for key, one in wanted.items())
 
+    def numbers_in(self, case: Case) -> Case:
+        """Return the case with the wanted numbers, which hardly a draw has; as it is where they do not go with it."""
+        op, wanted = operation(case.operation), self.attributes.get(case.operation, {})
+        kinds = op.attributes
+        numbers = {key: one for key, one in wanted.items() if kinds[key].domain and not kinds[key].size}
+        with suppress(CallError):
+            return replace(case, attributes=check_attributes(op, {**case.attributes, **numbers})) if numbers else case
+        return case
+
 
 def corpus(name: str, dtype: str, count: int, wanted: Wanted | None = None) -> Iterator[tuple[Case, Expected]]:
     """Yield the first `count` cases of an operation in a type, with their expected results.
@@ -97,7 +106,7 @@ def again(case: Case, time: int) -> Case:
 
 def _drawn(choices: RandomChoices, scope: Scope, wanted: Wanted) -> Case:
     for _ in range(DRAWS):
-        case = draw_case(choices, scope)
+        case = wanted.numbers_in(draw_case(choices, scope))
         if wanted.admits(case):
             return case
     set_to = ", ".join(f"{key}={value}" for key, value in wanted.attributes.get(scope.operation, {}).items())

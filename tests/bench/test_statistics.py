@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnnspec.conformance.bench.statistics import Estimate, differs, growth, in_words, ratio_in_turn, ratio_of_runs
+from rnnspec.conformance.bench.statistics import (
+    Estimate,
+    differs,
+    growth,
+    in_digits,
+    in_words,
+    ratio_in_turn,
+    ratio_of_runs,
+)
 
 
 @pytest.fixture
@@ -89,3 +97,11 @@ def test_the_interval_of_a_power_is_students() -> None:
     margin = 4.30265273 * np.sqrt(np.sum(residual**2) / 2 / np.sum((x - x.mean()) ** 2))
     found = growth([2, 4, 8, 16], list(np.exp(y)), [1.0, 2.0, 4.0, 8.0]).exponent
     assert found == pytest.approx((slope, slope - margin, slope + margin))
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(99.6, "100"), (1234.0, "1,200"), (99.4, "99"), (1.04, "1"), (0.00123, "0.0012"), (1e-7, "1e-07")],
+)
+def test_a_large_number_has_no_exponent(number: float, text: str) -> None:
+    assert in_digits(number, 2) == text

@@ -11,6 +11,7 @@ from rnnspec.conformance.bench.cost import Cost, Peak, cost_of
 from rnnspec.conformance.bench.errors import BenchError
 from rnnspec.conformance.bench.scan import parse_scan
 from rnnspec.conformance.bench.workload import Workload, WorkloadStage
+from rnnspec.conformance.cli import bench_run
 from rnnspec.spec import CallError, UnknownOperationError, operations
 
 # The named workloads have the sizes of the practice that they are taken from.
@@ -211,3 +212,8 @@ def test_a_projection_costs_where_there_is_one() -> None:
     assert without.flops == 3 * (2 * 2 * 4 * 6 * (4 + 6) + 2 * 6 * (4 * 4 + 9))
     with_projection = cost_of(projected.cases("forward", "float32"), "forward")
     assert with_projection.flops == 3 * (2 * 2 * 4 * 6 * (4 + 5) + 2 * 6 * (4 * 4 + 9) + 2 * 2 * 5 * 6)
+
+
+def test_an_option_that_is_given_twice_has_the_values_of_both() -> None:
+    given = bench_run.make_context("bench", ["numpy", "-T", "3,4", "-T", "4,5", "--inputs", "a", "--inputs", "b,a"])
+    assert (given.params["size_t"], given.params["size_b"], given.params["inputs"]) == ((3, 4, 5), (), ("a", "b"))

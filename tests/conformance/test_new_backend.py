@@ -68,6 +68,7 @@ def test_the_methods_of_a_project_declare_what_there_is(tmp_path: Path, monkeypa
         ),
         (("my--gru", "--op", "gru"), "got 'my--gru'"),
         (("../up", "--op", "gru"), "got '../up'"),
+        (("class", "--op", "gru"), "NAME: class is a keyword of Python; expected another name, like my-class"),
         (("torch", "--op", "gru"), "torch is rnnspec's own backend; expected another name, like my-torch"),
         (("mine", "--op", "grv"), "unknown operation 'grv'"),
         (("there", "--op", "gru"), "expected a folder that does not exist yet"),

@@ -64,6 +64,7 @@ def test_the_bar_of_progress_has_one_line_of_the_terminal(columns: int) -> None:
     ("arguments", "meant"),
     [
         (("show", "lstmm"), "did you mean lstm? expected one of dense, "),
+        (("show", "LSTM"), "did you mean lstm? expected one of dense, "),
         (("validate", "nummpy"), "did you mean numpy? expected one of "),
         (("validate", "my/own.py"), "a file is named as its module, with the class: own:Class. "),
         (("validate", "numpy", "--dtype", "float23"), "did you mean float32?"),

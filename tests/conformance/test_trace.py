@@ -126,6 +126,7 @@ def test_a_repro_says_what_it_is_of(as_argument: bool, tmp_path: Path) -> None:
         (["case.json", "--json", "case.json"], "case.json"),
         (["lsmt"], "unknown operation 'lsmt'"),
         (["lstm", "--size", "Q=1"], "--size: expected SYMBOL=NUMBER with one of B, D, H, S, T, got 'Q=1'"),
+        (["lstm", "--size", "T=2", "--size", "T=3"], "--size: T: expected one number, got another: 'T=3'"),
         (["lstm", "--size", "T=1000000000"], "sizes: expected at most 1,000,000 numbers in inputs and outputs, got 3,"),
         (["lstm", "--sequence", "3"], "expected a sequence from 0 to 0, got 3"),
         (["lstm", "--step", "5"], "--step 5: expected a step of the sequence"),

@@ -41,13 +41,25 @@ def test_backends_that_are_none(tmp_path: Path, backends: str) -> None:
     assert not (tmp_path / "output").exists()
 
 
-def test_a_run_that_cannot_begin_tells_nothing_of_an_earlier_one(tmp_path: Path) -> None:
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = validated(tmp_path, RNNSPEC_BACKENDS="numpy", RNNSPEC_FOLDER=str(tmp_path / "file"))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "folder: expected one that can be written to" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("backends", "told"), [("numpy", "unknown operation 'no_such'"), ("", "backends: expected names")]
+)
+def test_a_run_that_cannot_begin_tells_nothing_of_an_earlier_one(tmp_path: Path, backends: str, told: str) -> None:
+    (tmp_path / "rnnspec").mkdir()
+    (tmp_path / "rnnspec" / "__init__.py").write_text("raise SystemExit(3)")
     (tmp_path / "report").mkdir()
     for name in ("report.json", "report.html", "badge.svg", "badge.json"):
         (tmp_path / "report" / name).write_text('{"backends": []}')
-    done = validated(tmp_path, RNNSPEC_BACKENDS="numpy", RNNSPEC_OPERATIONS="no_such")
+    done = validated(tmp_path, RNNSPEC_BACKENDS=backends, RNNSPEC_OPERATIONS="no_such")
     assert done.returncode == 2
-    assert "unknown operation 'no_such'" in done.stderr
+    assert told in done.stderr
     assert not [path for path in (tmp_path / "report").iterdir() if path.is_file()]
     assert not (tmp_path / "summary").exists()
 

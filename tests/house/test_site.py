@@ -14,6 +14,7 @@ import pytest
 import rnnspec
 from rnnspec.conformance.pages.site import write_site
 from rnnspec.spec import operations
+from rnnspec.spec.operation import when_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,6 +55,8 @@ def test_an_operation_has_its_page(site: Path, name: str) -> None:
         assert f"`{item.name}`" in text or item.when
     for source in op.sources:
         assert source in text
+    conditions = {f"; only with {when_text(one.when)} |" for one in op.attributes.values() if one.when}
+    assert not {one for one in conditions if one not in text}
 
 
 def test_known_faults_of_libraries_are_told(site: Path) -> None:

@@ -198,6 +198,7 @@ def test_the_page_tells_all(report: rnnspec.Report, page: str) -> None:
     (fault,) = report.backends[1].faults
     assert fault.cause in page
     assert page.count("download=") == 3
+    assert 'download="lstm_cell-backend-2-fault-1-case.json"' in page
     assert "no second-order gradients" in page
     assert f"<dt>rnnspec</dt><dd>{rnnspec.__version__}</dd>" in page
 

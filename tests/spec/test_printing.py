@@ -203,6 +203,12 @@ def test_an_index_is_not_the_gate_of_the_same_name() -> None:
     ]  # fmt: skip
 
 
+def test_the_number_of_steps_is_not_the_gate_of_the_same_name() -> None:
+    lines = ["n[t] = tanh(a[t])", "a[t] = u[t] + h[t - 1]", "h[t] = n[t]", "u[t] = read[t]", "read[t] = x[n - 1 - t]"]
+    assert ordered(*lines) == ["read[t] = x[n - 1 - t]", "u[t] = read[t]", "a[t] = u[t] + h[t - 1]", *lines[:3:2]]
+    assert ordered("h = (1 - z) * n", "n = tanh(a)")[0] == "n = tanh(a)", "of a cell, n alone is the gate"
+
+
 def test_a_circle_within_a_step_is_printed_nevertheless() -> None:
     assert sorted(ordered("a = b", "b = a")) == ["a = b", "b = a"]
 

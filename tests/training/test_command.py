@@ -107,6 +107,7 @@ def test_an_interrupt_before_the_first_step_ends_has_no_result(interrupted_at: C
         (["train", "numpy", "--model", "air-quality", "--size", "Q=2"], "unknown size 'Q': expected one of B, T, D, H"),
         (["train", "numpy", "--model", "air-quality", "--size", "B=0"], "size B: expected at least 1, got 0"),
         (["train", "numpy", "--model", "air-quality", "--size", "B"], "expected SYMBOL=NUMBER"),
+        (["train", "numpy", "--model", "air-quality", "--size", "B=2", "--size", "B=3"], "B: expected one number"),
         (["train", "numpy", "--model", "air-quality", "--steps", "0"], "--steps"),
         (["show", "--model", "none"], "unknown model 'none'"),
         (["show"], "expected an OPERATION or --model NAME"),

@@ -480,6 +480,12 @@ def test_a_corpus_of_some_attributes_without_padding(tmp_path: Path) -> None:
     assert len(cases) == 16  # dense has none of these attributes
 
 
+def test_a_corpus_of_a_number_has_it_in_drawn_cases_too(tmp_path: Path) -> None:
+    cases = cases_of(tmp_path / "new", "--op", "lstm_cell", "--cases", "12", "--set", "forget_bias=1")
+    assert [case["attributes"]["forget_bias"] for case in cases] == [1] * 12
+    assert len({case["regime"] for case in cases}) > 1
+
+
 def test_a_plain_corpus_has_plain_cases_alone(tmp_path: Path) -> None:
     cases = cases_of(tmp_path / "new", "--op", "lstm", "--cases", "7", "--plain", "--set", "projection=true")
     whole = {**operations()["lstm"].defaults(), "projection": True}

@@ -5,7 +5,7 @@ Keras's optimizers change variables in place. One is built for a configuration, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -100,7 +100,7 @@ def _source(call: Call) -> Lines:
     )
 
 
-_REFUSING: Final = {
+_REFUSING: Final[Mapping[str, Callable[..., None]]] = {
     "sgd_step": _refuse_velocity,
     "rmsprop_step": _refuse_epsilon,
     "adam_step": _refuse_corrected,
