@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rnnspec import spec
@@ -45,15 +45,22 @@ def make_cell(xp: ArrayNamespace, name: str, arguments: Mapping[str, Any]) -> Ce
 
 def make_cells(xp: ArrayNamespace, name: str, arguments: Mapping[str, Any], **given: Sequence[Tensor]) -> list[Cell]:
     """Make cells of one kind, each with its own entry along axis 0 of every parameter; some may be `given` apart."""
-    own = {key: xp.unstack(arguments[key]) for key in parameters_of(name) if key in arguments} | given
-    each = (dict(zip(own, entries, strict=True)) for entries in zip(*own.values(), strict=True))
-    return [make_cell(xp, name, {**arguments, **parameters}) for parameters in each]
+    return [make_cell(xp, name, {**arguments, **own}) for own in _each(xp, name, arguments, given)]
 
 
 def make_both(xp: ArrayNamespace, name: str, arguments: Mapping[str, Any]) -> list[Cell]:
     """Make the cells of both directions, of which that in reverse may have another function."""
     in_reverse = spec.with_function(_OPERATIONS[_cell(name)], arguments, arguments["reverse_activation"])
-    return [make_cells(xp, name, arguments)[0], make_cells(xp, name, in_reverse)[1]]
+    both = zip((arguments, in_reverse), _each(xp, name, arguments, {}), strict=True)
+    return [make_cell(xp, name, {**attributes, **own}) for attributes, own in both]
+
+
+def _each(
+    xp: ArrayNamespace, name: str, arguments: Mapping[str, Any], given: Mapping[str, Sequence[Tensor]]
+) -> Iterator[dict[str, Tensor]]:
+    """Yield the parameters of each cell, entries along axis 0 of the common ones; some may be `given` apart."""
+    own = {key: xp.unstack(arguments[key]) for key in parameters_of(name) if key in arguments} | dict(given)
+    return (dict(zip(own, entries, strict=True)) for entries in zip(*own.values(), strict=True))
 
 
 def parameters_of(name: str) -> tuple[str, ...]:
