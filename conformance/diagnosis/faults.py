@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from rnnspec.backends import Backend, Call, Unsupported
+from rnnspec.backends import Backend, Call
 from rnnspec.conformance.cases import Case
 from rnnspec.conformance.checks import Violation
 from rnnspec.conformance.checks.asked import Unsteady
@@ -37,15 +37,14 @@ from rnnspec.conformance.diagnosis.oracle import (
     size_of,
 )
 from rnnspec.conformance.diagnosis.overflow import overflow_in
-from rnnspec.conformance.diagnosis.remembered import remembered_attribute
+from rnnspec.conformance.diagnosis.remembered import remembered_attribute, remembered_state
 from rnnspec.conformance.diagnosis.suspect import Suspect
 from rnnspec.conformance.diagnosis.suspects import Searcher
 from rnnspec.conformance.edits.single import EditedPart
-from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
+from rnnspec.conformance.hosting.guard import BackendCrashError
 from rnnspec.conformance.hosting.guest import place_of
 from rnnspec.conformance.hosting.isolated import GuestLostError
 from rnnspec.conformance.judge.formats import format_of
-from rnnspec.conformance.judge.tolerance import expect
 from rnnspec.conformance.run.expected import ExpectedFailure
 from rnnspec.conformance.run.repro import Failure
 from rnnspec.conformance.run.runner import Failed
@@ -154,7 +153,7 @@ class Diagnosis:
         elif unsteady:  # other answers would tell nothing
             fault = self._record(unsteady[0], _UNSTEADY)
             if fault.case is not None:
-                fault.suspects = [*filter(None, [self._remembers(fault.case)])]
+                fault.suspects = [*filter(None, [remembered_state(self.oracle.backend, fault.case)])]
         if unsteady:
             for one in rest:
                 self._assign(one)
@@ -437,29 +436,6 @@ class Diagnosis:
         cases = {str(case): case for one in violations for case in cases_of(one.example)}
         small = simple_first([case for case in cases.values() if size_of(case) <= LARGEST])
         return remembered_attribute(self.oracle.backend, small)
-
-    def _remembers(self, case: Case) -> str:
-        """The equations of a backend that keeps a state from one call to the next; empty where it does not."""
-        states = {f"{name[0]}0": name for name in case.results if name.endswith("_n")}
-        given = {state: result for state, result in states.items() if state in case.items}
-        if not given:
-            return ""
-        before, after = replace(case, seed=case.seed + 1).anew(), case.anew()
-        with suppress(BackendCrashError, Unsupported, GuestLostError):
-            backend = Guarded(self.oracle.backend)
-            last = dict(zip(before.results, backend.run(before.call), strict=True))
-            came = backend.run(after.call)
-            states_before = {state: last[result] for state, result in given.items()}
-            due = replace(after.given, inputs={**after.given.inputs, **states_before})
-            expected = expect(due, case.dtype).outputs
-            ratios = [
-                bounded.error_ratios(array, format_of(case.dtype).largest).max(initial=0)
-                for bounded, array in zip(expected.values(), came, strict=True)
-            ]
-            if max(ratios) <= 1:
-                words = " and ".join(f"{state} was {result}" for state, result in given.items())
-                return f"{words} of the call before"
-        return ""
 
     # Faults that only one check sees.
 

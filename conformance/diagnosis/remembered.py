@@ -1,6 +1,7 @@
-"""What a backend keeps of an earlier call: an attribute that later calls of the same shapes are computed with.
+"""What a backend keeps of an earlier call: its last states, or an attribute.
 
-So does code that is traced or compiled once for its arrays' shapes, and closes over what else it was given.
+Code that is traced or compiled once for its arrays' shapes closes over what else it was given, and later calls of these
+shapes are computed with that.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from rnnspec.conformance.cases.support import values_of
 from rnnspec.conformance.diagnosis.misreadings.attributes import taking
 from rnnspec.conformance.hosting.guard import BackendCrashError, Guarded
 from rnnspec.conformance.hosting.isolated import GuestLostError
-from rnnspec.conformance.judge.formats import format_of
-from rnnspec.conformance.judge.tolerance import expect
+from rnnspec.conformance.judge.tolerance import Expected, expect
 from rnnspec.spec import CallError
 from rnnspec.spec.arrays import Array
 
@@ -31,6 +31,25 @@ _OTHERS: Final = 2
 
 _UNUSUAL: Final = 7
 """The first size of calls with shapes that no call has had yet, as far as can be."""
+
+
+def remembered_state(backend: Backend, case: Case) -> str:
+    """Return the equations of a backend that keeps a state from one call to the next; empty where it does not."""
+    states = {f"{name[0]}0": name for name in case.results if name.endswith("_n")}
+    given = {state: result for state, result in states.items() if state in case.items}
+    if not given:
+        return ""
+    before, after = replace(case, seed=case.seed + 1).anew(), case.anew()
+    with suppress(BackendCrashError, Unsupported, GuestLostError):
+        asked = Guarded(backend)
+        last = dict(zip(before.results, asked.run(before.call), strict=True))
+        came = asked.run(after.call)
+        states_before = {state: last[result] for state, result in given.items()}
+        due = replace(after.given, inputs={**after.given.inputs, **states_before})
+        if _agrees(expect(due, case.dtype), came):
+            words = " and ".join(f"{state} was {result}" for state, result in given.items())
+            return f"{words} of the call before"
+    return ""
 
 
 def remembered_attribute(backend: Backend, failing: Sequence[Case]) -> str:
@@ -76,9 +95,13 @@ def _least(case: Case) -> Mapping[str, int]:
 
 def _is_right(call: Call, came: Sequence[Array], dtype: str) -> bool:
     expected = expect(call, dtype)
-    outputs = expected.outputs.values()
-    return expected.in_range and all(
+    return expected.in_range and _agrees(expected, came)
+
+
+def _agrees(expected: Expected, came: Sequence[Array]) -> bool:
+    """Whether all outputs have their shapes, and lie within their bounds."""
+    return all(
         array.shape == bounded.value.shape
-        and bounded.error_ratios(array, format_of(dtype).largest).max(initial=0.0) <= 1
-        for bounded, array in zip(outputs, came, strict=True)
+        and bounded.error_ratios(array, expected.format.largest).max(initial=0.0) <= 1
+        for bounded, array in zip(expected.outputs.values(), came, strict=True)
     )
